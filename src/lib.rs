@@ -1,0 +1,20 @@
+//! Numberdesk: an HTTP service that owns a Close CRM API key and rents phone numbers for internal apps.
+//!
+//! The map of the house; arrows point down only, and siblings never see each other:
+//!
+//! ```text
+//! main -> cli -> app -> { http | workers } -> desk -> { policy | close | store } -> domain, error
+//!                       http -> auth -> domain, error          sandbox stands alone
+//! ```
+
+pub mod auth;
+pub mod cli;
+pub mod close;
+pub mod desk;
+pub mod domain;
+pub mod error;
+pub mod http;
+pub mod policy;
+pub mod sandbox;
+pub mod store;
+pub mod workers;
