@@ -1,1 +1,91 @@
-//! (in the making)
+//! What can go wrong at the desk, said without HTTP.
+
+use serde_json::{Map, Value};
+
+use crate::domain::caller::{Permission, Team};
+use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
+use crate::domain::fields::Fault;
+use crate::domain::id::OrderId;
+use crate::domain::order::State;
+
+/// The cause of a failure that the caller cannot mend; it goes to the log, never to the caller.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input is wrong; each fault with its place.
+    #[error("the request has {} fault(s)", .0.len())]
+    Invalid(Vec<Fault>),
+    /// It does not exist, or not for this caller.
+    #[error("not found")]
+    NotFound,
+    /// The caller has several teams, or none, and named none.
+    #[error("a team must be named")]
+    TeamRequired {
+        /// The caller's teams.
+        teams: Vec<Team>,
+    },
+    /// The token lacks a permission.
+    #[error("the token lacks the permission {need}")]
+    PermissionMissing {
+        /// Which one.
+        need: Permission,
+    },
+    /// Policy, quota or budget says no.
+    #[error("denied by {}", .explanation.rule)]
+    Denied {
+        /// Which family of rule.
+        refusal: Refusal,
+        /// Why.
+        explanation: Box<Explanation>,
+        /// The caps and what is used of them, for quota and budget.
+        caps: Option<(Caps, Usage)>,
+    },
+    /// An order needs an idempotency key.
+    #[error("the idempotency key is missing")]
+    IdempotencyKeyMissing,
+    /// The key was used with another body.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused {
+        /// The order that has the key.
+        order_id: OrderId,
+    },
+    /// Something was sent to Close already.
+    #[error("the order is {state} and can't be cancelled")]
+    OrderNotCancellable {
+        /// Where the order stands.
+        state: State,
+    },
+    /// The number changed since the caller read it.
+    #[error("the number has changed")]
+    PreconditionFailed,
+    /// Close said no.
+    #[error("close refused")]
+    CloseRefused {
+        /// Close's word, or `error`.
+        close_status: String,
+        /// Close's message.
+        message: Option<String>,
+        /// Close's field errors.
+        errors: Option<Map<String, Value>>,
+    },
+    /// Close can't be reached, or its answer makes no sense; nothing is known to have changed.
+    #[error("close is unavailable: {reason}")]
+    CloseUnavailable {
+        /// What happened instead of an answer.
+        reason: String,
+    },
+    /// The database can't be used now.
+    #[error("the database is unavailable")]
+    StoreUnavailable(#[source] Cause),
+    /// A fault of the desk itself.
+    #[error("internal error")]
+    Internal(#[source] Cause),
+}
+
+impl From<Vec<Fault>> for Error {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Invalid(faults)
+    }
+}

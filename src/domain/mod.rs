@@ -1,1 +1,15 @@
-//! (in the making)
+//! The words of the trade as types: pure values, no I/O, nothing async.
+
+pub mod audit;
+pub mod caller;
+pub mod country;
+pub mod decision;
+pub mod fields;
+pub mod id;
+pub mod json;
+pub mod money;
+pub mod number;
+pub mod order;
+pub mod page;
+pub mod phone;
+pub mod time;

@@ -1,0 +1,148 @@
+//! One row of the audit trail: who did what to what, what policy said, and how it ended.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::caller::{Caller, Team};
+use crate::domain::decision::Decision;
+use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
+use crate::domain::number::words;
+use crate::domain::time::Timestamp;
+use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+
+words! {
+    /// What was done or tried.
+    Action {
+        /// An order was asked for.
+        OrderCreate = "order.create",
+        /// The paid call was begun.
+        OrderSend = "order.send",
+        /// An order changed its state by what Close answered.
+        OrderSettle = "order.settle",
+        /// An order was withdrawn.
+        OrderCancel = "order.cancel",
+        /// A number was changed.
+        NumberUpdate = "number.update",
+        /// A number was released.
+        NumberRelease = "number.release",
+        /// A number was given to a team.
+        NumberTransfer = "number.transfer",
+        /// A number was found gone from Close.
+        NumberGone = "number.gone",
+    }
+}
+
+/// Who is written down: a caller by issuer and subject, or the desk itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The token's issuer; empty for the desk itself.
+    pub issuer: String,
+    /// The token's subject; `numberdesk` for the desk itself.
+    pub subject: String,
+}
+
+impl Actor {
+    /// The desk itself, when no request stands behind an act.
+    pub fn desk() -> Self {
+        Self {
+            issuer: String::new(),
+            subject: "numberdesk".to_owned(),
+        }
+    }
+}
+impl From<&Caller> for Actor {
+    fn from(caller: &Caller) -> Self {
+        Self {
+            issuer: caller.issuer.clone(),
+            subject: caller.subject.clone(),
+        }
+    }
+}
+
+/// One row. It is written in the transaction of the effect it tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRow {
+    /// Its id; ids sort by time.
+    pub id: AuditId,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// For which team.
+    pub team: Option<Team>,
+    /// What.
+    pub action: Action,
+    /// `allowed` or `denied`; `None` where policy had no say.
+    pub allowed: Option<bool>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// The order concerned.
+    pub order_id: Option<OrderId>,
+    /// The number concerned.
+    pub phone_number_id: Option<PhoneNumberId>,
+    /// How it ended, in a word or two: a state, `released`, `denied`, …
+    pub outcome: String,
+    /// What else a reader needs: the request, Close's answer. Never a secret.
+    pub detail: Value,
+    /// The request it came with.
+    pub request_id: Option<RequestId>,
+}
+
+impl AuditRow {
+    /// A row at `now`; the rest is added by the methods below.
+    pub fn new(now: Timestamp, actor: Actor, action: Action, outcome: impl Into<String>) -> Self {
+        Self {
+            id: AuditId::generate(now),
+            at: now,
+            actor,
+            team: None,
+            action,
+            allowed: None,
+            rule: None,
+            order_id: None,
+            phone_number_id: None,
+            outcome: outcome.into(),
+            detail: Value::Null,
+            request_id: None,
+        }
+    }
+    /// For this team.
+    #[must_use]
+    pub fn team(mut self, team: Option<&Team>) -> Self {
+        self.team = team.cloned();
+        self
+    }
+    /// With what policy said.
+    #[must_use]
+    pub fn decision(mut self, decision: &Decision) -> Self {
+        self.allowed = Some(decision.allowed());
+        self.rule = Some(decision.explanation().rule.clone());
+        self
+    }
+    /// About this order.
+    #[must_use]
+    pub fn order(mut self, id: &OrderId) -> Self {
+        self.order_id = Some(id.clone());
+        self
+    }
+    /// About this number.
+    #[must_use]
+    pub fn number(mut self, id: &PhoneNumberId) -> Self {
+        self.phone_number_id = Some(id.clone());
+        self
+    }
+    /// With more to read.
+    #[must_use]
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+    /// Part of this request.
+    #[must_use]
+    pub fn request(mut self, id: Option<&RequestId>) -> Self {
+        self.request_id = id.cloned();
+        self
+    }
+}

@@ -1,0 +1,230 @@
+//! Who asks: the person or app behind a token, with teams and permissions. Having a `Caller` means the token
+//! was verified; nothing else makes one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::id::UserId;
+use crate::error::Error;
+
+/// The unit that policy, quota, budget and ownership belong to: 1 to 64 of letters, digits, `-`, `_` and `.`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Team(String);
+
+impl Team {
+    /// The name as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+impl fmt::Display for Team {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is not a team's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a team name: 1 to 64 letters, digits, `-`, `_` or `.`")]
+pub struct NotATeam;
+
+impl FromStr for Team {
+    type Err = NotATeam;
+    fn from_str(text: &str) -> Result<Self, NotATeam> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotATeam)
+        }
+    }
+}
+impl TryFrom<String> for Team {
+    type Error = NotATeam;
+    fn try_from(text: String) -> Result<Self, NotATeam> {
+        text.parse()
+    }
+}
+impl From<Team> for String {
+    fn from(team: Team) -> String {
+        team.0
+    }
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// What a token may permit.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission { $($(#[$doc])* $name),* }
+
+        impl Permission {
+            /// Every permission there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            /// As it stands in a token, such as `numbers:rent`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+permissions! {
+    /// See the team's numbers and orders.
+    NumbersRead = "numbers:read",
+    /// Order numbers and cancel orders.
+    NumbersRent = "numbers:rent",
+    /// Rent group numbers, where the policy asks for it.
+    NumbersGroup = "numbers:group",
+    /// Change numbers.
+    NumbersUpdate = "numbers:update",
+    /// Release numbers.
+    NumbersRelease = "numbers:release",
+    /// Be the second person of an order.
+    OrdersApprove = "orders:approve",
+    /// All teams; adopt, transfer, settle reviews.
+    NumbersAdmin = "numbers:admin",
+    /// Read the audit trail.
+    AuditRead = "audit:read",
+    /// Read what was spent.
+    SpendRead = "spend:read",
+    /// Manage outgoing webhooks.
+    WebhooksManage = "webhooks:manage",
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+impl FromStr for Permission {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|permission| permission.as_str() == text)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.iter().map(|permission| permission.as_str()).collect();
+                format!("must be a permission: one of {}", known.join(", "))
+            })
+    }
+}
+
+/// Who sent the request, from a verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's `iss`.
+    pub issuer: String,
+    /// The token's `sub`; the name in the audit trail.
+    pub subject: String,
+    /// The teams, in the token's order, without duplicates.
+    pub teams: Vec<Team>,
+    /// What the token permits. Permissions the desk does not know are kept: policy may name them.
+    pub permissions: BTreeSet<String>,
+    /// The caller's own user in Close.
+    pub close_user: Option<UserId>,
+    /// All claims, for policy rules that point into them.
+    pub claims: Value,
+}
+
+impl Caller {
+    /// Whether the token permits it.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(permission.as_str())
+    }
+
+    /// An error that names the permission, unless the token has it.
+    pub fn need(&self, permission: Permission) -> Result<(), Error> {
+        if self.may(permission) {
+            Ok(())
+        } else {
+            Err(Error::PermissionMissing { need: permission })
+        }
+    }
+
+    /// The one team a request is for: the one it names, or the only one the caller has. A team that is not the
+    /// caller's does not exist for the caller.
+    pub fn team(&self, named: Option<&Team>) -> Result<Team, Error> {
+        match (named, self.teams.as_slice()) {
+            (Some(team), _) if self.sees(team) => Ok(team.clone()),
+            (Some(_), _) => Err(Error::NotFound),
+            (None, [only]) => Ok(only.clone()),
+            (None, teams) => Err(Error::TeamRequired {
+                teams: teams.to_vec(),
+            }),
+        }
+    }
+
+    /// What a list may show: the named team, or all the caller's, or everything for an admin.
+    pub fn scope(&self, named: Option<&Team>) -> Result<Scope, Error> {
+        match named {
+            Some(team) if self.sees(team) => Ok(Scope::Teams(vec![team.clone()])),
+            Some(_) => Err(Error::NotFound),
+            None if self.may(Permission::NumbersAdmin) => Ok(Scope::All),
+            None => Ok(Scope::Teams(self.teams.clone())),
+        }
+    }
+
+    fn sees(&self, team: &Team) -> bool {
+        self.may(Permission::NumbersAdmin) || self.teams.contains(team)
+    }
+}
+
+/// Where every query starts: there is no looking up by id alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// What belongs to one of these teams; nothing when there are none.
+    Teams(Vec<Team>),
+    /// Everything, orphans included.
+    All,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(teams: &[&str], permissions: &[&str]) -> Caller {
+        Caller {
+            issuer: "https://idp.example.com/".into(),
+            subject: "alice".into(),
+            teams: teams.iter().map(|team| team.parse().unwrap()).collect(),
+            permissions: permissions.iter().map(ToString::to_string).collect(),
+            close_user: None,
+            claims: Value::Null,
+        }
+    }
+
+    #[test]
+    fn a_team_is_implied_only_when_there_is_exactly_one() {
+        assert_eq!(caller(&["a"], &[]).team(None).unwrap().as_str(), "a");
+        assert!(matches!(
+            caller(&["a", "b"], &[]).team(None),
+            Err(Error::TeamRequired { .. })
+        ));
+        assert!(matches!(
+            caller(&[], &[]).team(None),
+            Err(Error::TeamRequired { .. })
+        ));
+    }
+
+    #[test]
+    fn a_team_that_is_not_the_caller_s_does_not_exist_unless_the_caller_is_an_admin() {
+        let other = "b".parse().unwrap();
+        assert!(matches!(
+            caller(&["a"], &[]).scope(Some(&other)),
+            Err(Error::NotFound)
+        ));
+        assert_eq!(
+            caller(&["a"], &["numbers:admin"]).scope(Some(&other)).unwrap(),
+            Scope::Teams(vec![other])
+        );
+        assert_eq!(
+            caller(&["a"], &["numbers:admin"]).scope(None).unwrap(),
+            Scope::All
+        );
+    }
+}

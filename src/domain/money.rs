@@ -1,0 +1,125 @@
+//! Amounts of money in US dollars, to the cent. Never a float once inside.
+
+use std::fmt;
+use std::iter::Sum;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// US dollars, kept as whole cents; written as `"1.15"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Money(i64);
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// From whole cents.
+    pub const fn from_cents(cents: i64) -> Self {
+        Self(cents)
+    }
+    /// Whole cents.
+    pub const fn cents(self) -> i64 {
+        self.0
+    }
+    /// The sum; stops at the largest amount rather than wrap.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+    /// The difference.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+    /// From a price as Close reports it, a double in dollars: rounded up to the cent, so that a budget is
+    /// never exceeded by rounding. `None` for what cannot be a price.
+    pub fn from_reported(dollars: f64) -> Option<Self> {
+        // Half a thousandth of a cent absorbs what a double cannot hold exactly (1.15 is 1.1499…).
+        let cents = (dollars * 100.0 - 0.000_5).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the range is checked in the same line"
+        )]
+        (0.0..=1e12).contains(&cents).then_some(Self(cents as i64))
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::plus)
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let cents = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:02}", cents / 100, cents % 100)
+    }
+}
+
+/// A text that is not an amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be an amount in US dollars like \"120.00\": digits, a point and two decimals")]
+pub struct NotMoney;
+
+impl FromStr for Money {
+    type Err = NotMoney;
+    fn from_str(text: &str) -> Result<Self, NotMoney> {
+        let (dollars, cents) = text.split_once('.').ok_or(NotMoney)?;
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(dollars) || !digits(cents) || cents.len() != 2 || dollars.len() > 12 {
+            return Err(NotMoney);
+        }
+        let dollars: i64 = dollars.parse().map_err(|_| NotMoney)?;
+        let cents: i64 = cents.parse().map_err(|_| NotMoney)?;
+        Ok(Self(dollars * 100 + cents))
+    }
+}
+impl TryFrom<String> for Money {
+    type Error = NotMoney;
+    fn try_from(text: String) -> Result<Self, NotMoney> {
+        text.parse()
+    }
+}
+impl From<Money> for String {
+    fn from(money: Money) -> String {
+        money.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_and_written_with_exactly_two_decimals() {
+        assert_eq!("1.15".parse::<Money>().unwrap().to_string(), "1.15");
+        for bad in [
+            "1",
+            "1.5",
+            "1.155",
+            "-1.00",
+            "1,00",
+            ".50",
+            "1.",
+            "",
+            "1e2.00",
+            "9999999999999.00",
+        ] {
+            assert!(bad.parse::<Money>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_reported_price_is_rounded_up_to_the_cent_and_never_by_the_float() {
+        assert_eq!(Money::from_reported(1.15), Some(Money::from_cents(115)));
+        assert_eq!(Money::from_reported(1.151), Some(Money::from_cents(116)));
+        assert_eq!(Money::from_reported(0.0), Some(Money::ZERO));
+        for bad in [f64::NAN, f64::INFINITY, -5.0, 1e300] {
+            assert_eq!(Money::from_reported(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A phone number: what Close says of it, and what the desk knows about it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::domain::caller::Team;
+use crate::domain::country::Country;
+use crate::domain::id::{GroupId, OrderId, PhoneNumberId, UserId};
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
+
+        impl $name {
+            /// Every word there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The word as it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|word| word.as_str()).collect();
+                    format!("must be one of {}", known.join(", "))
+                })
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// Whether a number is one person's or a group's.
+    Sharing {
+        /// One person's.
+        Personal = "personal",
+        /// A group's.
+        Group = "group",
+    }
+}
+words! {
+    /// The kind of line that can be ordered.
+    CarrierType {
+        /// In one town.
+        Local = "local",
+        /// In a whole country.
+        National = "national",
+        /// A mobile line.
+        Mobile = "mobile",
+        /// Free for who calls.
+        TollFree = "tollfree",
+    }
+}
+
+/// What Close says of a number, at one moment. The typed fields are read from `object`, which is kept whole:
+/// fields that nobody here knows are passed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Close's id.
+    pub id: PhoneNumberId,
+    /// The number itself, E.164.
+    pub number: String,
+    /// Its country, when Close names one that exists.
+    pub country: Option<Country>,
+    /// `internal` (rented), `external`, `virtual`, or a word to come.
+    pub kind: String,
+    /// What people call it.
+    pub label: Option<String>,
+    /// `local`, `mobile`, … as Close writes it.
+    pub carrier_type: Option<String>,
+    /// Users it rings for.
+    pub participants: Vec<UserId>,
+    /// Groups it rings for.
+    pub participant_groups: Vec<GroupId>,
+    /// The only user of a personal number.
+    pub user: Option<UserId>,
+    /// Whether Close calls it a group number, or more than one user or any group has it.
+    pub group: bool,
+    /// Whether it can send SMS.
+    pub sms: Option<bool>,
+    /// What the last month cost, once Close has billed one.
+    pub billed: Option<Money>,
+    /// When Close made it.
+    pub created_at: Option<Timestamp>,
+    /// Close's object, field for field.
+    pub object: Map<String, Value>,
+}
+
+impl Facts {
+    /// Whether it is rented and so has a monthly price.
+    pub fn rented(&self) -> bool {
+        self.kind == "internal"
+    }
+    /// Whether the user is a participant, or the one of a personal number.
+    pub fn involves(&self, user: &UserId) -> bool {
+        self.participants.contains(user) || self.user.as_ref() == Some(user)
+    }
+}
+
+/// A number of the inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    /// What Close says.
+    pub facts: Facts,
+    /// Who it belongs to; `None` is an orphan.
+    pub team: Option<Team>,
+    /// The order it was rented for.
+    pub order_id: Option<OrderId>,
+    /// What it costs a month: billed, or estimated until then.
+    pub monthly: Money,
+    /// When Close said so.
+    pub as_of: Timestamp,
+    /// A release was sent to Close and its outcome is not known yet.
+    pub releasing: bool,
+}

@@ -1,0 +1,117 @@
+//! Phone numbers as the world dials them: E.164, with the country they ring in.
+//! Only numbers that people send in are judged here; what Close reports is taken as it is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rlibphonenumber::{PhoneNumber, PhoneNumberType};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::country::Country;
+
+/// A number that can be dialled, in E.164, such as `+4930901820`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct E164(String);
+
+impl E164 {
+    /// The number as it is written, with its `+`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The country it rings in; `None` for numbers of no country, such as satellite phones.
+    pub fn country(&self) -> Option<Country> {
+        parsed(&self.0)?.get_region_code()?.to_string().parse().ok()
+    }
+
+    /// Whether calling it costs more than a call: premium-rate, shared-cost, personal and corporate
+    /// numbers, where toll fraud earns its money.
+    pub fn premium(&self) -> bool {
+        use PhoneNumberType::{FixedLine, FixedLineOrMobile, Mobile, TollFree, VoIP};
+        parsed(&self.0).is_none_or(|number| {
+            !matches!(
+                number.get_type(),
+                FixedLine | FixedLineOrMobile | Mobile | TollFree | VoIP
+            )
+        })
+    }
+}
+
+fn parsed(text: &str) -> Option<PhoneNumber> {
+    let digits = text.strip_prefix('+')?;
+    if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse::<PhoneNumber>().ok().filter(PhoneNumber::is_valid)
+}
+
+impl fmt::Display for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is not a number one can dial.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a valid phone number in E.164, like \"+4930901820\"")]
+pub struct NotANumber;
+
+impl FromStr for E164 {
+    type Err = NotANumber;
+    fn from_str(text: &str) -> Result<Self, NotANumber> {
+        parsed(text).map(|_| Self(text.to_owned())).ok_or(NotANumber)
+    }
+}
+impl TryFrom<String> for E164 {
+    type Error = NotANumber;
+    fn try_from(text: String) -> Result<Self, NotANumber> {
+        text.parse()
+    }
+}
+impl From<E164> for String {
+    fn from(number: E164) -> String {
+        number.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_knows_its_country_and_whether_it_costs_extra() {
+        let berlin: E164 = "+4930901820".parse().unwrap();
+        assert_eq!(berlin.country().unwrap().as_str(), "DE");
+        assert!(!berlin.premium());
+        let premium: E164 = "+499001234567".parse().unwrap();
+        assert!(premium.premium());
+        // One calling code, many countries.
+        assert_eq!(
+            "+18765230123"
+                .parse::<E164>()
+                .unwrap()
+                .country()
+                .unwrap()
+                .as_str(),
+            "JM"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_no_number() {
+        for bad in [
+            "",
+            "+",
+            "4930901820",
+            "+49 30 901820",
+            "+0",
+            "+491",
+            "tel:+4930901820",
+            "+49309018201234567",
+            "+1555",
+        ] {
+            assert!(bad.parse::<E164>().is_err(), "{bad}");
+        }
+    }
+}
