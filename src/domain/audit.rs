@@ -108,6 +108,16 @@ impl AuditRow {
             request_id: None,
         }
     }
+    /// The next row of the same act: who, what, for whom and why stay.
+    #[must_use]
+    pub fn then(&self, now: Timestamp, outcome: impl Into<String>) -> Self {
+        Self {
+            id: AuditId::generate(now),
+            at: now,
+            outcome: outcome.into(),
+            ..self.clone()
+        }
+    }
     /// For this team.
     #[must_use]
     pub fn team(mut self, team: Option<&Team>) -> Self {

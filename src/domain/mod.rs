@@ -2,8 +2,10 @@
 
 pub mod audit;
 pub mod caller;
+pub mod changes;
 pub mod country;
 pub mod decision;
+pub mod document;
 pub mod fields;
 pub mod id;
 pub mod json;
@@ -12,4 +14,6 @@ pub mod number;
 pub mod order;
 pub mod page;
 pub mod phone;
+pub mod pointer;
+pub mod request;
 pub mod time;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
@@ -73,6 +74,8 @@ words! {
 pub struct Facts {
     /// Close's id.
     pub id: PhoneNumberId,
+    /// The Close organization that has it.
+    pub organization: Option<String>,
     /// The number itself, E.164.
     pub number: String,
     /// Its country, when Close names one that exists.
@@ -127,4 +130,12 @@ pub struct Number {
     pub as_of: Timestamp,
     /// A release was sent to Close and its outcome is not known yet.
     pub releasing: bool,
+}
+
+impl Number {
+    /// A word that changes whenever what a reader sees of the number changes (but not with `as_of`): the ETag.
+    pub fn version(&self) -> String {
+        let seen = serde_json::json!([self.facts.object, self.team, self.order_id, self.releasing]);
+        hex::encode(&Sha256::digest(seen.to_string())[..16])
+    }
 }

@@ -106,7 +106,9 @@ impl Clock {
     }
     /// Now.
     pub fn now(&self) -> Timestamp {
-        if let Some(manual) = &self.0 { Timestamp(manual.load(Ordering::SeqCst)) } else {
+        if let Some(manual) = &self.0 {
+            Timestamp(manual.load(Ordering::SeqCst))
+        } else {
             #[expect(clippy::disallowed_methods, reason = "this is where the system clock is read")]
             let now = jiff::Timestamp::now();
             Timestamp(now.as_microsecond())
@@ -170,7 +172,7 @@ mod tests {
     #[test]
     fn lengths_of_time_are_read_and_nonsense_is_not() {
         assert_eq!("25s".parse::<Span>().unwrap().0, Duration::from_secs(25));
-        assert_eq!("72h".parse::<Span>().unwrap().0, Duration::from_secs(72 * 3600));
+        assert_eq!("72h".parse::<Span>().unwrap().0, Duration::from_hours(72));
         for bad in [
             "",
             "5",

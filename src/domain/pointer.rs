@@ -1,0 +1,92 @@
+//! A JSON pointer (RFC 6901) into a token's claims, as configuration and policy write it. It does not know
+//! what the claim it finds is good for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Where a claim stands in a token, such as `/phone/countries`. Never the whole token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pointer(String);
+
+impl Pointer {
+    /// The pointer as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The words of a claim: an array of strings, or one string with spaces between the words, as `scope` is
+    /// in some tokens. `None` when the claim is missing or is something else.
+    pub fn words<'a>(&self, claims: &'a Value) -> Option<Vec<&'a str>> {
+        match claims.pointer(&self.0)? {
+            Value::String(text) => Some(text.split_ascii_whitespace().collect()),
+            Value::Array(items) => items.iter().map(Value::as_str).collect(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is no pointer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a JSON pointer into the token, like \"/phone/countries\" (`~` is written `~0`)")]
+pub struct NotAPointer;
+
+impl FromStr for Pointer {
+    type Err = NotAPointer;
+    fn from_str(text: &str) -> Result<Self, NotAPointer> {
+        let escapes = text
+            .split('~')
+            .skip(1)
+            .all(|rest| rest.starts_with('0') || rest.starts_with('1'));
+        let plain = text.len() <= 256 && !text.chars().any(char::is_control);
+        if text.len() > 1 && text.starts_with('/') && escapes && plain {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAPointer)
+        }
+    }
+}
+impl TryFrom<String> for Pointer {
+    type Error = NotAPointer;
+    fn try_from(text: String) -> Result<Self, NotAPointer> {
+        text.parse()
+    }
+}
+impl From<Pointer> for String {
+    fn from(pointer: Pointer) -> String {
+        pointer.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_claim_is_read_from_an_array_or_from_one_string_with_spaces() {
+        let claims = json!({"scope": "a b  c", "https://x/y": ["d", "e"], "n": 5, "mixed": ["a", 1]});
+        let words = |text: &str| text.parse::<Pointer>().unwrap().words(&claims);
+        assert_eq!(words("/scope"), Some(vec!["a", "b", "c"]));
+        assert_eq!(words("/https:~1~1x~1y"), Some(vec!["d", "e"]));
+        for missing in ["/n", "/mixed", "/none", "/scope/0"] {
+            assert_eq!(words(missing), None, "{missing}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_start_with_a_slash_or_escapes_wrongly_is_no_pointer() {
+        for bad in ["", "/", "scope", "#/scope", "/a~", "/a~2", "$.scope", "/a\n"] {
+            assert!(bad.parse::<Pointer>().is_err(), "{bad}");
+        }
+    }
+}
