@@ -1,0 +1,224 @@
+//! What a token says: whether it is for the desk, now, and who it speaks for. Pure; knows nothing of keys or
+//! signatures.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::auth::Rejection;
+use crate::auth::issuer::ClaimPointers;
+use crate::auth::jwt::invalid;
+use crate::domain::caller::{Caller, Team};
+use crate::domain::time::Timestamp;
+
+/// How far the issuer's clock may be from ours.
+const LEEWAY_SECONDS: i64 = 30;
+/// 9999-12-31T23:59:59Z. Beyond it a time is a mistake, such as milliseconds.
+const LATEST_SECONDS: i64 = 253_402_300_799;
+const MAX_SUBJECT_CHARS: usize = 255;
+
+/// Checks audience and times, and that the token is not one of a kind that needs more than to be shown. The moment
+/// from which it no longer holds.
+pub(super) fn check(
+    claims: &Map<String, Value>,
+    audiences: &[String],
+    now: Timestamp,
+) -> Result<Timestamp, Rejection> {
+    check_audience(claims.get("aud"), audiences)?;
+    let time = |name, fault| {
+        claims
+            .get(name)
+            .map(|value| seconds(value).ok_or(invalid(fault)))
+            .transpose()
+    };
+    let exp = time(
+        "exp",
+        "the token's `exp` must be an integer of seconds since 1970",
+    )?
+    .ok_or(invalid("the token has no `exp`"))?;
+    let nbf = time(
+        "nbf",
+        "the token's `nbf` must be an integer of seconds since 1970",
+    )?;
+    time(
+        "iat",
+        "the token's `iat` must be an integer of seconds since 1970",
+    )?;
+    let ends = Timestamp::from_seconds(exp + LEEWAY_SECONDS);
+    if now >= ends {
+        return Err(invalid("the token has expired"));
+    }
+    if nbf.is_some_and(|nbf| now < Timestamp::from_seconds(nbf - LEEWAY_SECONDS)) {
+        return Err(invalid("the token is not valid yet"));
+    }
+    if claims.contains_key("cnf") {
+        return Err(invalid(
+            "the token is bound to a key (`cnf`), and the desk takes no proof of one",
+        ));
+    }
+    // OpenID Connect puts these in ID tokens alone, which are not for calling services.
+    if claims.contains_key("at_hash") || claims.contains_key("c_hash") {
+        return Err(invalid("the token is an ID token, not an access token"));
+    }
+    Ok(ends)
+}
+
+/// Who the token speaks for; only to be asked of a verified token.
+pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Result<Caller, Rejection> {
+    let text = |name: &str| {
+        claims
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (issuer, subject) = (text("iss"), text("sub"));
+    if subject.is_empty() || subject.chars().count() > MAX_SUBJECT_CHARS || subject.contains(char::is_control)
+    {
+        return Err(invalid(
+            "the token's `sub` must be 1 to 255 characters, none of them a control character",
+        ));
+    }
+    let claims = Value::Object(claims);
+    let mut teams: Vec<Team> = Vec::new();
+    for word in words(claims.pointer(&pointers.teams)) {
+        match word.parse() {
+            Ok(team) if !teams.contains(&team) => teams.push(team),
+            Ok(_) => {}
+            Err(_) => tracing::debug!(subject, "a team in the token has no valid name and is left out"),
+        }
+    }
+    let permissions: BTreeSet<String> = words(claims.pointer(&pointers.permissions))
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let close_user = claims
+        .pointer(&pointers.close_user)
+        .and_then(Value::as_str)
+        .and_then(|user| user.parse().ok());
+    Ok(Caller {
+        issuer,
+        subject,
+        teams,
+        permissions,
+        close_user,
+        claims,
+    })
+}
+
+fn check_audience(aud: Option<&Value>, audiences: &[String]) -> Result<(), Rejection> {
+    let ours = |aud: &str| audiences.iter().any(|audience| audience == aud);
+    let fits = match aud {
+        None => return Err(invalid("the token has no `aud`")),
+        Some(Value::String(aud)) => ours(aud),
+        Some(Value::Array(all)) if all.iter().all(Value::is_string) => {
+            all.iter().filter_map(Value::as_str).any(ours)
+        }
+        Some(_) => {
+            return Err(invalid(
+                "the token's `aud` must be a string or an array of strings",
+            ));
+        }
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(invalid("the token is for another audience (`aud`)"))
+    }
+}
+
+/// A JSON integer that is a plausible time; `1e9`, `1.0` and `"1"` are not integers.
+fn seconds(value: &Value) -> Option<i64> {
+    value
+        .as_i64()
+        .filter(|seconds| (0..=LATEST_SECONDS).contains(seconds))
+}
+
+/// An array of strings, or one string with spaces between words.
+fn words(value: Option<&Value>) -> Vec<&str> {
+    match value {
+        Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(claims: Value) -> Result<Caller, Rejection> {
+        let Value::Object(claims) = claims else {
+            panic!("claims are an object")
+        };
+        caller(claims, &ClaimPointers::default())
+    }
+
+    #[test]
+    fn teams_and_permissions_are_read_from_arrays_and_from_words() {
+        let array = json!({"iss": "i", "sub": "s", "teams": ["a", "b", "a"], "scope": ["numbers:read", "x"]});
+        let words = json!({"iss": "i", "sub": "s", "teams": "a b  a", "scope": "x numbers:read"});
+        for claims in [array, words] {
+            let caller = read(claims).unwrap();
+            assert_eq!(
+                caller.teams.iter().map(Team::as_str).collect::<Vec<_>>(),
+                ["a", "b"]
+            );
+            assert_eq!(
+                caller.permissions.iter().collect::<Vec<_>>(),
+                ["numbers:read", "x"]
+            );
+            assert_eq!(caller.close_user, None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_team_and_no_user_is_left_out() {
+        let caller = read(json!({
+            "iss": "i", "sub": "s", "teams": ["*", "a/b", "", 7, null, "ok"], "scope": {"x": 1}, "close_user_id": "../me"
+        }))
+        .unwrap();
+        assert_eq!(caller.teams.iter().map(Team::as_str).collect::<Vec<_>>(), ["ok"]);
+        assert!(caller.permissions.is_empty());
+        assert_eq!(caller.close_user, None);
+        let named = read(json!({"iss": "i", "sub": "s", "close_user_id": "user_abc"})).unwrap();
+        assert_eq!(named.close_user.unwrap().as_str(), "user_abc");
+    }
+
+    #[test]
+    fn pointers_reach_into_nested_claims() {
+        let pointers = ClaimPointers {
+            teams: "/https:~1~1example.com~1desk/teams".into(),
+            permissions: "/realm_access/roles".into(),
+            close_user: "/desk/0".into(),
+        };
+        let Value::Object(claims) = json!({
+            "iss": "i", "sub": "s", "https://example.com/desk": {"teams": ["a"]},
+            "realm_access": {"roles": ["numbers:rent"]}, "desk": ["user_1"]
+        }) else {
+            panic!("claims are an object")
+        };
+        let caller = caller(claims, &pointers).unwrap();
+        assert_eq!(caller.teams.len(), 1);
+        assert!(caller.permissions.contains("numbers:rent"));
+        assert!(caller.close_user.is_some());
+    }
+
+    #[test]
+    fn a_subject_that_could_forge_a_log_line_is_refused() {
+        for sub in [
+            json!(""),
+            json!("a\nb"),
+            json!("\u{7f}"),
+            json!("x".repeat(256)),
+            json!(7),
+            Value::Null,
+        ] {
+            assert!(read(json!({"iss": "i", "sub": sub})).is_err(), "{sub}");
+        }
+        assert!(read(json!({"iss": "i"})).is_err());
+        assert!(read(json!({"iss": "i", "sub": "é".repeat(255)})).is_ok());
+    }
+}

@@ -1,0 +1,176 @@
+//! One token: taken apart strictly, and checked against one key. What it says about its own key is never believed;
+//! knows nothing of issuers or claims.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::auth::Rejection;
+use crate::auth::issuer::Algorithm;
+use crate::auth::jwk::Key;
+use crate::domain::json;
+
+/// Longer texts are not looked at.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+const MAX_KID_CHARS: usize = 255;
+
+/// Header members that name or bring a key, or change how the token is read: such a token is refused, not followed.
+const REFUSED_MEMBERS: &[&str] = &["jku", "jwk", "x5u", "x5c", "crit", "b64"];
+const TYPES: &[&str] = &["jwt", "at+jwt", "application/at+jwt"];
+
+/// A token taken apart. Nothing in it is to be believed before [`Token::verify`].
+pub(super) struct Token<'a> {
+    /// What the header claims; the key has the last word.
+    pub(super) algorithm: Algorithm,
+    pub(super) kid: Option<String>,
+    pub(super) claims: Map<String, Value>,
+    signed: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Token<'a> {
+    /// Reads a compact JWS: three parts, base64url without padding, JSON objects without duplicate members.
+    pub(super) fn parse(text: &'a str) -> Result<Self, Rejection> {
+        let malformed = || invalid("the token is not a well-formed JWT");
+        let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
+        if signature.is_empty() {
+            return Err(invalid("the token is not signed"));
+        }
+        URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed())?;
+        let header = object(header)?;
+        for member in REFUSED_MEMBERS {
+            if header.contains_key(*member) {
+                return Err(invalid(
+                    "the token's header asks for what is never done (jku, jwk, x5u, x5c, crit, b64)",
+                ));
+            }
+        }
+        check_type(header.get("typ"))?;
+        let algorithm = header
+            .get("alg")
+            .and_then(Value::as_str)
+            .and_then(|alg| alg.parse().ok())
+            .ok_or(invalid(
+                "the token is signed with an algorithm that is not accepted",
+            ))?;
+        let kid = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) if kid.chars().count() <= MAX_KID_CHARS => Some(kid.clone()),
+            Some(_) => {
+                return Err(invalid(
+                    "the token's `kid` must be a string of at most 255 characters",
+                ));
+            }
+        };
+        Ok(Self {
+            algorithm,
+            kid,
+            claims: object(claims)?,
+            signed,
+            signature,
+        })
+    }
+
+    /// Whether the key's holder signed it.
+    pub(super) fn verify(&self, key: &Key) -> Result<(), Rejection> {
+        if key.verify(self.algorithm, self.signed.as_bytes(), self.signature) {
+            Ok(())
+        } else {
+            Err(invalid("the token's signature does not hold"))
+        }
+    }
+}
+
+/// Refuses texts that no token needs, before anything is done with them.
+pub(super) fn check_size(text: &str) -> Result<(), Rejection> {
+    if text.len() > MAX_TOKEN_BYTES {
+        Err(invalid("the token is larger than 16 KiB"))
+    } else {
+        Ok(())
+    }
+}
+
+/// An ID token, a logout token or a security event is no access token, though the same issuer signed it.
+fn check_type(typ: Option<&Value>) -> Result<(), Rejection> {
+    match typ {
+        None => Ok(()),
+        Some(Value::String(typ)) if TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)) => Ok(()),
+        Some(_) => Err(invalid("the token is of another type (`typ`) than JWT or at+jwt")),
+    }
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, Rejection> {
+    let malformed = invalid("the token is not a well-formed JWT");
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed)?;
+    match json::parse(&bytes) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(malformed),
+    }
+}
+
+/// The caller's fault, said safely.
+pub(super) const fn invalid(reason: &'static str) -> Rejection {
+    Rejection::Invalid { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.c2ln", part(header), part(claims))
+    }
+
+    #[test]
+    fn a_well_formed_token_is_taken_apart() {
+        let text = token(r#"{"alg":"ES256","kid":"a","typ":"AT+JWT"}"#, r#"{"iss":"x"}"#);
+        let token = Token::parse(&text).unwrap();
+        assert_eq!(
+            (token.algorithm, token.kid.as_deref()),
+            (Algorithm::ES256, Some("a"))
+        );
+        assert_eq!(token.claims["iss"], "x");
+        assert_eq!(format!("{}.{}", token.signed, token.signature), text);
+    }
+
+    #[test]
+    fn what_is_not_exactly_a_signed_jwt_is_refused() {
+        let good = token(r#"{"alg":"ES256"}"#, "{}");
+        for bad in [
+            String::new(),
+            "..".into(),
+            "a.b".into(),
+            format!("{good}.c2ln"),
+            format!("{good}="),
+            format!(" {good}"),
+            format!("{good}\n"),
+            good.replace("c2ln", ""),
+            good.replace("c2ln", "c2lo\u{e9}"),
+            // The same bytes written another way: bits that no byte needs.
+            good.replace("c2ln", "c2n"),
+            token("[]", "{}"),
+            token(r#"{"alg":"ES256"}"#, "[]"),
+            token(r#"{"alg":"ES256"} "#, "{} {}"),
+            token(r#"{"alg":"ES256","alg":"ES256"}"#, "{}"),
+            token(r#"{"alg":"ES256"}"#, r#"{"sub":"a","sub":"b"}"#),
+            token(r#"{"alg":["ES256"]}"#, "{}"),
+            token("{}", "{}"),
+        ] {
+            assert!(Token::parse(&bad).is_err(), "{bad:?}");
+        }
+        assert!(Token::parse(&good).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in any::<String>(), header in any::<Vec<u8>>(), claims in any::<Vec<u8>>()) {
+            let _ = Token::parse(&text);
+            let built = format!("{}.{}.AA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+            let _ = Token::parse(&built);
+        }
+    }
+}
