@@ -1,1 +1,178 @@
-//! (in the making)
+//! What each team may do: the reviewed policy file, and the decisions it makes. Pure: no I/O, no clock. What is
+//! used up, who is in which group and who asks is handed in; nothing is allowed that is not written.
+
+mod assignees;
+mod caps;
+mod carriers;
+mod countries;
+mod decide;
+mod denial;
+mod explain;
+mod forwarding;
+mod groups;
+mod read;
+mod rules;
+#[cfg(test)]
+mod sample;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::caller::Team;
+use crate::domain::country::Country;
+use crate::domain::decision::{Caps, Decision};
+use crate::domain::document::{Document, FileFault, bare_or_quoted};
+use crate::domain::fields;
+use crate::domain::id::{GroupId, UserId};
+use crate::domain::money::Money;
+use crate::domain::order::Terms;
+
+pub use decide::{decide_receive, decide_rent, decide_update};
+pub use explain::explain;
+pub use rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
+
+/// The entry for any team without one of its own.
+const ANY_TEAM: &str = "*";
+
+/// Who is in which Close group, as far as the desk knows; a group it knows nothing of is not there.
+pub type Members = BTreeMap<GroupId, BTreeSet<UserId>>;
+
+/// What policy says to an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// Yes or no, and why.
+    pub decision: Decision,
+    /// What will be sent and reserved; there exactly when the decision is a yes.
+    pub terms: Option<Terms>,
+}
+
+/// A whole policy file.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    teams: BTreeMap<String, TeamRules>,
+    prices: BTreeMap<Country, Money>,
+    default_price: Option<Money>,
+    fingerprint: String,
+}
+
+impl Policy {
+    /// The policy that allows nothing.
+    pub fn nothing() -> Self {
+        Self {
+            teams: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            default_price: None,
+            fingerprint: fingerprint(""),
+        }
+    }
+
+    /// Reads a policy file; `file` is the name that faults carry. An empty text allows nothing.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<FileFault>> {
+        let document = Document::parse(file, text)?;
+        let mut policy =
+            fields::read(document.root(), read::policy).map_err(|faults| document.locate(faults))?;
+        policy.fingerprint = fingerprint(text);
+        Ok(policy)
+    }
+
+    /// The rules of a team and their path in the file, such as `teams.sales`; `teams."*"` for a team without
+    /// an entry of its own. `None`: the team may do nothing.
+    pub fn rules(&self, team: &Team) -> Option<(String, &TeamRules)> {
+        [team.as_str(), ANY_TEAM].into_iter().find_map(|name| {
+            let rules = self.teams.get(name)?;
+            Some((format!("teams.{}", bare_or_quoted(name)), rules))
+        })
+    }
+
+    /// What the team may have at most. A team without rules may have nothing.
+    pub fn caps(&self, team: &Team) -> Caps {
+        self.rules(team).map_or(
+            Caps {
+                max_numbers: Some(0),
+                max_orders_per_day: Some(0),
+                monthly_budget: Some(Money::ZERO),
+            },
+            |(_, rules)| rules.caps(),
+        )
+    }
+
+    /// What a number of this country is reckoned at a month until Close has billed one.
+    pub fn estimate(&self, country: Option<Country>) -> Option<Money> {
+        country
+            .and_then(|country| self.prices.get(&country).copied())
+            .or(self.default_price)
+    }
+
+    /// Every Close group that a rule names; who is in them has to be asked of Close.
+    pub fn groups(&self) -> BTreeSet<GroupId> {
+        self.teams
+            .values()
+            .filter_map(TeamRules::group)
+            .cloned()
+            .collect()
+    }
+
+    /// Twelve hexadecimal digits that change when the text does.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+}
+
+fn fingerprint(text: &str) -> String {
+    hex::encode(&Sha256::digest(text)[..6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_and_no_policy_allow_nothing() {
+        let empty = Policy::parse("policy.toml", "# nothing yet\n").unwrap();
+        let team = "sales".parse().unwrap();
+        for policy in [empty, Policy::nothing()] {
+            assert!(policy.rules(&team).is_none());
+            assert_eq!(policy.caps(&team).max_numbers, Some(0));
+            assert!(policy.groups().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_star_applies_to_teams_without_an_entry_and_to_no_other() {
+        let text = "[teams.sales]\nmax_numbers = 1\n[teams.\"*\"]\nmax_numbers = 2\nassign_to = { group = \"group_X\" }";
+        let policy = Policy::parse("policy.toml", text).unwrap();
+        let found = |team: &str| {
+            let (path, rules) = policy.rules(&team.parse().unwrap()).unwrap();
+            (path, rules.max_numbers)
+        };
+        assert_eq!(found("sales"), ("teams.sales".into(), Some(1)));
+        assert_eq!(found("support"), ("teams.\"*\"".into(), Some(2)));
+        assert_eq!(policy.groups(), BTreeSet::from(["group_X".parse().unwrap()]));
+    }
+
+    #[test]
+    fn a_team_with_a_dot_in_its_name_has_it_in_quotes_in_the_path() {
+        let policy = Policy::parse("policy.toml", "[teams.\"sales.emea\"]").unwrap();
+        let (path, _) = policy.rules(&"sales.emea".parse().unwrap()).unwrap();
+        assert_eq!(path, "teams.\"sales.emea\"");
+    }
+
+    #[test]
+    fn an_estimate_is_the_country_s_price_or_the_default() {
+        let policy = Policy::parse("policy.toml", "[prices]\nUS = \"1.15\"\ndefault = \"5.00\"").unwrap();
+        let cents = |country: Option<&str>| policy.estimate(country.map(|code| code.parse().unwrap()));
+        assert_eq!(cents(Some("US")), Some(Money::from_cents(115)));
+        assert_eq!(cents(Some("DE")), Some(Money::from_cents(500)));
+        assert_eq!(cents(None), Some(Money::from_cents(500)));
+        assert_eq!(Policy::nothing().estimate(Some("US".parse().unwrap())), None);
+    }
+
+    #[test]
+    fn the_fingerprint_changes_with_the_text() {
+        let of = |text| Policy::parse("p", text).unwrap().fingerprint();
+        assert_eq!(of("").len(), 12);
+        assert_eq!(of(""), Policy::nothing().fingerprint());
+        assert_ne!(of("# a"), of("# b"));
+    }
+}

@@ -1,0 +1,113 @@
+//! May a number be ordered in this country?
+
+use serde_json::json;
+
+use crate::domain::caller::Caller;
+use crate::domain::country::Country;
+use crate::policy::denial::{Asked, Denial, listed};
+use crate::policy::rules::AllowedCountries;
+
+const KEY: &str = "countries";
+
+/// The countries that the caller may order in, if `country` is among them.
+pub(super) fn check(asked: &Asked<'_>, caller: &Caller, country: Country) -> Result<Vec<Country>, Denial> {
+    let (allowed, claim) = match &asked.rules.countries {
+        AllowedCountries::List(countries) => (countries.clone(), None),
+        AllowedCountries::Claim { pointer, within } => {
+            let Some(claimed) = pointer.words(&caller.claims) else {
+                let hint = format!(
+                    "get the claim {pointer} into the token, an array or a string of country codes: {} asks for it",
+                    asked.rule(KEY)
+                );
+                return Err(asked.deny(KEY, json!(null), json!({"claim": pointer}), hint));
+            };
+            let claims = |country: &&Country| claimed.contains(&country.as_str());
+            (
+                within.iter().filter(claims).copied().collect(),
+                Some((pointer, within)),
+            )
+        }
+    };
+    if allowed.contains(&country) {
+        return Ok(allowed);
+    }
+    let rule = asked.rule(KEY);
+    let way_out = match claim {
+        Some((pointer, within)) if within.contains(&country) => {
+            format!("get {country} into the token's claim {pointer}")
+        }
+        Some(_) => format!("have the platform team add {country} to {rule}.within"),
+        None => format!("have the platform team add {country} to {rule}"),
+    };
+    let hint = if allowed.is_empty() {
+        way_out
+    } else {
+        format!("ask for one of {}, or {way_out}", listed(&allowed))
+    };
+    Err(asked.deny(KEY, country, allowed, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::{Decision, Explanation};
+    use crate::policy::sample::{alice, policy, sales};
+    use serde_json::{Value, json};
+
+    fn denied(rules: &str, caller: &Caller, country: &str) -> Explanation {
+        let (policy, team) = (policy(rules), sales());
+        let asked = Asked::of(&policy, &team).unwrap();
+        let denial = check(&asked, caller, country.parse().unwrap()).unwrap_err();
+        Decision::from(denial).explanation().clone()
+    }
+
+    #[test]
+    fn a_country_that_is_not_listed_is_denied_with_the_list_and_two_ways_out() {
+        let no = denied("countries = [\"DE\", \"FR\", \"GB\"]", &alice(), "US");
+        assert_eq!(no.rule, "teams.sales.countries");
+        assert_eq!((no.have, no.need), (json!("US"), json!(["DE", "FR", "GB"])));
+        assert_eq!(
+            no.hint,
+            "ask for one of DE, FR, GB, or have the platform team add US to teams.sales.countries"
+        );
+        assert_eq!(
+            denied("", &alice(), "US").hint,
+            "have the platform team add US to teams.sales.countries"
+        );
+    }
+
+    #[test]
+    fn a_claim_allows_what_it_names_and_never_beyond_within() {
+        let rules = "countries = { claim = \"/phone/countries\", within = [\"DE\", \"FR\"] }";
+        let (policy, team) = (policy(rules), sales());
+        let asked = Asked::of(&policy, &team).unwrap();
+        // Alice's token names DE, US and XX.
+        let allowed = check(&asked, &alice(), "DE".parse().unwrap()).unwrap();
+        assert_eq!(allowed, ["DE".parse().unwrap()]);
+        assert_eq!(
+            denied(rules, &alice(), "FR").hint,
+            "ask for one of DE, or get FR into the token's claim /phone/countries"
+        );
+        assert_eq!(
+            denied(rules, &alice(), "US").hint,
+            "ask for one of DE, or have the platform team add US to teams.sales.countries.within"
+        );
+    }
+
+    #[test]
+    fn a_missing_or_misshapen_claim_denies() {
+        let rules = "countries = { claim = \"/phone/countries\", within = [\"DE\"] }";
+        for claims in [
+            json!({}),
+            json!({"phone": {"countries": 5}}),
+            json!({"phone": {"countries": ["DE", null]}}),
+        ] {
+            let caller = Caller { claims, ..alice() };
+            let no = denied(rules, &caller, "DE");
+            assert_eq!(
+                (no.have, no.need),
+                (Value::Null, json!({"claim": "/phone/countries"}))
+            );
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The decisions as a caller meets them.
+
+use super::*;
+use crate::domain::decision::Refusal;
+use crate::domain::fields::read;
+use crate::domain::number::CarrierType;
+use crate::policy::sample::{alice, app, members, number, policy, request, sales, user};
+use proptest::prelude::*;
+
+const OPEN: &str = "countries = [\"DE\", \"US\"]\nassign_to = \"anyone\"\n";
+
+fn ruling(rules: &str, caller: &Caller, body: &Value, usage: &Usage) -> Ruling {
+    decide_rent(
+        &policy(rules),
+        caller,
+        &sales(),
+        &request(body),
+        usage,
+        &Members::new(),
+    )
+}
+
+fn rule(decision: &Decision) -> (bool, &str) {
+    (decision.allowed(), &decision.explanation().rule)
+}
+
+fn updated(rules: &str, number: &Number, changes: &Value) -> Decision {
+    let changes = read(changes, Changes::read).unwrap();
+    decide_update(
+        &policy(rules),
+        &alice(),
+        &sales(),
+        number,
+        &changes,
+        &Members::new(),
+    )
+}
+
+#[test]
+fn an_allowed_order_comes_with_terms_and_what_is_left() {
+    let rules = "countries = [\"US\"]\ncarrier_types = [\"local\"]\nmax_numbers = 50\nmax_orders_per_day = 10\nmonthly_budget = \"120.00\"";
+    let usage = Usage {
+        numbers_held: 3,
+        orders_last_day: 1,
+        ..Usage::default()
+    };
+    let Ruling { decision, terms } = ruling(rules, &alice(), &json!({"country": "US"}), &usage);
+    assert_eq!(rule(&decision), (true, "teams.sales"));
+    assert_eq!(
+        decision.explanation().hint,
+        "after this sales has left: 46 of 50 numbers, 8 of 10 orders in 24 hours, 118.85 of 120.00 USD a month"
+    );
+    let expected = Terms {
+        carrier_type: Some(CarrierType::Local),
+        assign_to: Some(vec![user("ALICE")]),
+        monthly: Money::from_cents(115),
+    };
+    assert_eq!(terms, Some(expected));
+}
+
+#[test]
+fn a_team_that_the_policy_does_not_know_may_do_nothing() {
+    let stranger: Team = "strangers".parse().unwrap();
+    let usage = Usage::default();
+    let order = request(&json!({"country": "DE"}));
+    let rent = decide_rent(
+        &policy(OPEN),
+        &alice(),
+        &stranger,
+        &order,
+        &usage,
+        &Members::new(),
+    );
+    assert_eq!(rule(&rent.decision), (false, "teams.strangers"));
+    assert_eq!(rent.terms, None);
+    let changes = read(&json!({"label": "x"}), Changes::read).unwrap();
+    let update = decide_update(
+        &policy(OPEN),
+        &alice(),
+        &stranger,
+        &number(),
+        &changes,
+        &Members::new(),
+    );
+    assert!(!update.allowed());
+    assert!(!decide_receive(&policy(OPEN), &stranger, &number(), &usage).allowed());
+    let nothing = decide_rent(
+        &Policy::nothing(),
+        &alice(),
+        &sales(),
+        &order,
+        &usage,
+        &Members::new(),
+    );
+    assert_eq!(rule(&nothing.decision), (false, "teams.sales"));
+}
+
+#[test]
+fn the_first_question_that_says_no_decides() {
+    let full = Usage {
+        numbers_held: 1,
+        orders_last_day: 1,
+        monthly_held: Money::from_cents(100),
+        ..Usage::default()
+    };
+    let bad =
+        json!({"country": "FR", "carrier_type": "mobile", "sharing": "group", "assign_to": ["user_BOB"]});
+    let steps = [
+        ("countries = [\"DE\"]", "countries"),
+        (
+            "countries = [\"FR\"]\ncarrier_types = [\"local\"]",
+            "carrier_types",
+        ),
+        ("countries = [\"FR\"]", "group_numbers"),
+        ("countries = [\"FR\"]\ngroup_numbers = true", "assign_to"),
+        (
+            "countries = [\"FR\"]\ngroup_numbers = true\nassign_to = \"anyone\"\nmax_numbers = 1",
+            "max_numbers",
+        ),
+        (
+            "countries = [\"FR\"]\ngroup_numbers = true\nassign_to = \"anyone\"\nmax_orders_per_day = 1",
+            "max_orders_per_day",
+        ),
+        (
+            "countries = [\"FR\"]\ngroup_numbers = true\nassign_to = \"anyone\"\nmonthly_budget = \"5.99\"",
+            "monthly_budget",
+        ),
+    ];
+    let caps = "\nmax_numbers = 1\nmax_orders_per_day = 1\nmonthly_budget = \"1.00\"";
+    for (rules, key) in steps {
+        let rules = if rules.contains("anyone") {
+            rules.to_owned()
+        } else {
+            format!("{rules}{caps}")
+        };
+        let Ruling { decision, terms } = ruling(&rules, &alice(), &bad, &full);
+        assert_eq!(rule(&decision), (false, format!("teams.sales.{key}").as_str()));
+        assert_eq!(terms, None);
+    }
+    let open =
+        "countries = [\"FR\"]\ngroup_numbers = true\nassign_to = \"anyone\"\nmonthly_budget = \"6.00\"";
+    assert!(ruling(open, &alice(), &bad, &full).decision.allowed());
+}
+
+#[test]
+fn two_users_make_it_a_group_number_whatever_sharing_says() {
+    let two = json!({"country": "DE", "sharing": "personal", "assign_to": ["user_A", "user_B"]});
+    let no = ruling(OPEN, &alice(), &two, &Usage::default()).decision;
+    assert_eq!(rule(&no), (false, "teams.sales.group_numbers"));
+    let rules = format!("{OPEN}group_numbers = true");
+    assert!(
+        ruling(&rules, &alice(), &two, &Usage::default())
+            .decision
+            .allowed()
+    );
+}
+
+#[test]
+fn a_budget_denies_what_no_price_is_known_for() {
+    // A budget of a file that parses has prices for all allowed countries; a received number may be from elsewhere.
+    let text = "[teams.sales]\ncountries = [\"US\"]\nmonthly_budget = \"10.00\"\n[prices]\nUS = \"1.15\"";
+    let policy = Policy::parse("p", text).unwrap();
+    let mut orphan = Number {
+        team: None,
+        monthly: Money::ZERO,
+        ..number()
+    };
+    let no = decide_receive(&policy, &sales(), &orphan, &Usage::default());
+    assert_eq!(rule(&no), (false, "prices"));
+    orphan.facts.billed = Some(Money::from_cents(1_000));
+    assert!(decide_receive(&policy, &sales(), &orphan, &Usage::default()).allowed());
+    orphan.facts.billed = Some(Money::from_cents(1_001));
+    let Decision::Denied(refusal, _) = decide_receive(&policy, &sales(), &orphan, &Usage::default()) else {
+        panic!("a price above the budget was allowed");
+    };
+    assert_eq!(refusal, Refusal::Budget);
+    orphan.facts.kind = "external".into();
+    assert!(decide_receive(&policy, &sales(), &orphan, &Usage::default()).allowed());
+}
+
+#[test]
+fn a_full_team_receives_no_number_but_may_receive_its_own_again() {
+    let full = Usage {
+        numbers_held: 1,
+        numbers_reserved: 1,
+        ..Usage::default()
+    };
+    let orphan = Number {
+        team: None,
+        ..number()
+    };
+    let no = decide_receive(&policy("max_numbers = 2"), &sales(), &orphan, &full);
+    assert_eq!(rule(&no), (false, "teams.sales.max_numbers"));
+    assert!(decide_receive(&policy("max_numbers = 2"), &sales(), &number(), &full).allowed());
+    assert!(
+        decide_receive(
+            &policy("max_numbers = 3\nmax_orders_per_day = 0"),
+            &sales(),
+            &orphan,
+            &full
+        )
+        .allowed()
+    );
+}
+
+#[test]
+fn a_patch_that_makes_a_group_number_asks_what_ordering_one_asks() {
+    let anyone = "assign_to = \"anyone\"";
+    let mut personal = number();
+    personal.facts.user = Some(user("ALICE"));
+    for changes in [
+        json!({"participants": ["user_ALICE", "user_BOB"]}),
+        json!({"participant_groups": ["group_A"]}),
+        json!({"participants": [], "participant_groups": ["group_A"]}),
+    ] {
+        assert_eq!(
+            rule(&updated(anyone, &personal, &changes)),
+            (false, "teams.sales.group_numbers")
+        );
+        assert!(updated(&format!("{anyone}\ngroup_numbers = true"), &personal, &changes).allowed());
+    }
+    assert!(updated(anyone, &personal, &json!({"participants": ["user_BOB"]})).allowed());
+    assert!(
+        updated(
+            "",
+            &personal,
+            &json!({"participants": ["user_ALICE"], "label": "x"})
+        )
+        .allowed()
+    );
+}
+
+#[test]
+fn a_group_number_may_be_named_and_narrowed_without_the_permission_but_not_widened() {
+    let mut shared = number();
+    shared.facts.participants = vec![user("ALICE"), user("BOB"), user("CAROL")];
+    shared.facts.group = true;
+    let anyone = "assign_to = \"anyone\"";
+    assert!(updated(anyone, &shared, &json!({"label": "x"})).allowed());
+    assert!(
+        updated(
+            anyone,
+            &shared,
+            &json!({"participants": ["user_ALICE", "user_BOB"]})
+        )
+        .allowed()
+    );
+    let widened = json!({"participants": ["user_ALICE", "user_BOB", "user_DAVE"]});
+    assert_eq!(
+        rule(&updated(anyone, &shared, &widened)),
+        (false, "teams.sales.group_numbers")
+    );
+}
+
+#[test]
+fn new_participants_must_be_allowed_assignees_and_present_ones_may_stay() {
+    let mut shared = number();
+    shared.facts.participants = vec![user("BOB")];
+    let rules = "group_numbers = true\nassign_to = \"self\"";
+    assert!(
+        updated(
+            rules,
+            &shared,
+            &json!({"participants": ["user_BOB", "user_ALICE"]})
+        )
+        .allowed()
+    );
+    let no = updated(
+        rules,
+        &shared,
+        &json!({"participants": ["user_BOB", "user_CAROL"]}),
+    );
+    assert_eq!(rule(&no), (false, "teams.sales.assign_to"));
+    let group = updated(rules, &shared, &json!({"participant_groups": ["group_A"]}));
+    assert_eq!(rule(&group), (false, "teams.sales.assign_to"));
+}
+
+#[test]
+fn forwarding_is_asked_about_in_an_update() {
+    let abroad = json!({"forward_to": "+18765230123"});
+    let no = updated("forward_to_countries = [\"DE\"]", &number(), &abroad);
+    assert_eq!(rule(&no), (false, "teams.sales.forward_to_countries"));
+    assert!(updated("forward_to_countries = [\"JM\"]", &number(), &abroad).allowed());
+}
+
+#[test]
+fn a_group_s_members_may_be_given_numbers() {
+    let policy = policy("countries = [\"DE\"]\nassign_to = { group = \"group_A\" }");
+    let order = request(&json!({"country": "DE", "assign_to": ["user_BOB"]}));
+    let decide =
+        |members: &Members| decide_rent(&policy, &app(), &sales(), &order, &Usage::default(), members);
+    assert!(decide(&members("group_A", &["BOB"])).decision.allowed());
+    assert!(!decide(&members("group_A", &["CAROL"])).decision.allowed());
+    assert!(!decide(&members("group_B", &["BOB"])).decision.allowed());
+}
+
+#[test]
+fn no_denial_names_another_team() {
+    let text = "[teams.sales]\n[teams.secret]\ncountries = [\"DE\"]\nassign_to = [\"user_SECRET\"]";
+    let policy = Policy::parse("p", text).unwrap();
+    let order = request(&json!({"country": "DE"}));
+    for team in ["sales", "unknown"] {
+        let team = team.parse().unwrap();
+        let ruling = decide_rent(
+            &policy,
+            &alice(),
+            &team,
+            &order,
+            &Usage::default(),
+            &Members::new(),
+        );
+        let said = serde_json::to_string(ruling.decision.explanation())
+            .unwrap()
+            .to_lowercase();
+        assert!(!said.contains("secret"), "{said}");
+    }
+}
+
+/// The policy that the documentation shows.
+const SHOWN: &str = r#"
+[teams.sales]
+countries = ["DE", "FR", "GB"]
+group_numbers = { permission = "numbers:group" }
+carrier_types = ["local", "mobile"]
+max_numbers = 50
+max_orders_per_day = 10
+monthly_budget = "120.00"
+forward_to_countries = ["DE", "FR", "GB"]
+assign_to = "self"
+
+[prices]
+US = "1.15"
+default = "5.00"
+"#;
+
+#[test]
+fn the_policy_of_the_documentation_decides_as_it_says() {
+    let policy = Policy::parse("policy.toml", SHOWN).unwrap();
+    let decide = |caller: &Caller, body: Value, usage: &Usage| {
+        let decision =
+            decide_rent(&policy, caller, &sales(), &request(&body), usage, &Members::new()).decision;
+        decision.explanation().rule.clone()
+    };
+    let none = Usage::default();
+    let local = json!({"country": "DE", "carrier_type": "local"});
+    assert_eq!(decide(&alice(), local.clone(), &none), "teams.sales");
+    assert_eq!(
+        decide(&alice(), json!({"country": "US"}), &none),
+        "teams.sales.countries"
+    );
+    assert_eq!(
+        decide(&alice(), json!({"country": "DE"}), &none),
+        "teams.sales.carrier_types"
+    );
+    let group = json!({"country": "DE", "carrier_type": "local", "sharing": "group"});
+    assert_eq!(
+        decide(&alice(), group.clone(), &none),
+        "teams.sales.group_numbers"
+    );
+    let mut permitted = alice();
+    permitted.permissions.insert("numbers:group".into());
+    assert_eq!(decide(&permitted, group, &none), "teams.sales");
+    let spent = Usage {
+        monthly_held: Money::from_cents(11_501),
+        ..none
+    };
+    assert_eq!(decide(&alice(), local, &spent), "teams.sales.monthly_budget");
+}
+
+proptest! {
+    #[test]
+    fn an_allowed_order_never_exceeds_a_cap(
+        max_numbers in 0..6_i64, max_orders in 0..6_i64, budget in 0..3_000_i64,
+        held in 0..6_i64, reserved in 0..6_i64, orders in 0..6_i64,
+        monthly_held in 0..3_000_i64, monthly_reserved in 0..3_000_i64,
+        country in "(DE|US|FR)",
+    ) {
+        let budget = Money::from_cents(budget);
+        let rules = format!(
+            "{OPEN}max_numbers = {max_numbers}\nmax_orders_per_day = {max_orders}\nmonthly_budget = \"{budget}\""
+        );
+        let usage = Usage {
+            numbers_held: held,
+            numbers_reserved: reserved,
+            orders_last_day: orders,
+            monthly_held: Money::from_cents(monthly_held),
+            monthly_reserved: Money::from_cents(monthly_reserved),
+        };
+        let Ruling { decision, terms } = ruling(&rules, &alice(), &json!({"country": country}), &usage);
+        prop_assert_eq!(decision.allowed(), terms.is_some());
+        let price = if country == "US" { 115 } else { 500 };
+        let fits = country != "FR"
+            && held + reserved < max_numbers
+            && orders < max_orders
+            && monthly_held + monthly_reserved + price <= budget.cents();
+        prop_assert_eq!(decision.allowed(), fits);
+        if let Some(terms) = terms {
+            prop_assert_eq!(terms.monthly.cents(), price);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A decision in words, for a person at a terminal.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::domain::caller::{Caller, Team};
+use crate::domain::decision::{Decision, Usage};
+use crate::domain::id::UserId;
+use crate::domain::order::Request;
+use crate::policy::{Members, Policy, Ruling, decide_rent};
+
+/// What the policy says to this order: the decision, the rule that made it, what would have to change, and the
+/// rules of the team. Several lines, each ended by a line feed. Who is in a Close group is not known here.
+pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request, usage: &Usage) -> String {
+    let Ruling { decision, terms } = decide_rent(policy, caller, team, request, usage, &Members::new());
+    let why = decision.explanation();
+    let verdict = match &decision {
+        Decision::Allowed(_) => "allowed",
+        Decision::Denied(..) => "denied",
+    };
+    let mut lines = vec![(verdict, format!("by {}", why.rule))];
+    lines.push(("have", shown(&why.have)));
+    if !why.need.is_null() {
+        lines.push(("need", shown(&why.need)));
+    }
+    lines.push(("hint", why.hint.clone()));
+    if let Some(terms) = terms {
+        let kind = terms.carrier_type.map_or("any", |kind| kind.as_str());
+        let users = terms
+            .assign_to
+            .map_or("the owner of the API key".to_owned(), |users| {
+                users.iter().map(UserId::as_str).collect::<Vec<_>>().join(", ")
+            });
+        lines.push((
+            "terms",
+            format!(
+                "{kind} line for {users}, reckoned at {} USD a month",
+                terms.monthly
+            ),
+        ));
+    }
+    let mut text = String::new();
+    for (word, rest) in lines {
+        writeln!(text, "{word:<8} {rest}").expect("a string takes all text");
+    }
+    if let Some((path, rules)) = policy.rules(team) {
+        writeln!(text, "\n[{path}]").expect("a string takes all text");
+        if let Ok(Value::Object(rules)) = serde_json::to_value(rules) {
+            for (key, rule) in &rules {
+                writeln!(text, "{key} = {}", shown(rule)).expect("a string takes all text");
+            }
+        }
+    }
+    text
+}
+
+/// As TOML would write it, on one line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let members: Vec<_> = map
+                .iter()
+                .map(|(key, value)| format!("{key} = {}", shown(value)))
+                .collect();
+            format!("{{ {} }}", members.join(", "))
+        }
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(shown).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Null => "nothing".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::sample::{alice, policy, request, sales};
+    use serde_json::json;
+
+    #[test]
+    fn a_denial_names_rule_have_need_and_hint_and_shows_the_rules() {
+        let policy = policy("countries = [\"DE\"]\nmax_numbers = 5");
+        let order = request(&json!({"country": "US"}));
+        assert_eq!(
+            explain(&policy, &alice(), &sales(), &order, &Usage::default()),
+            "denied   by teams.sales.countries\n\
+             have     \"US\"\n\
+             need     [\"DE\"]\n\
+             hint     ask for one of DE, or have the platform team add US to teams.sales.countries\n\
+             \n\
+             [teams.sales]\n\
+             countries = [\"DE\"]\n\
+             group_numbers = false\n\
+             max_numbers = 5\n\
+             forward_to_countries = []\n\
+             assign_to = \"self\"\n"
+        );
+    }
+
+    #[test]
+    fn a_yes_names_the_terms_and_what_is_left() {
+        let policy = policy("countries = [\"DE\"]\ncarrier_types = [\"local\"]\nmonthly_budget = \"20.00\"");
+        let order = request(&json!({"country": "DE"}));
+        let text = explain(&policy, &alice(), &sales(), &order, &Usage::default());
+        assert!(text.starts_with("allowed  by teams.sales\n"), "{text}");
+        assert!(
+            text.contains("terms    local line for user_ALICE, reckoned at 5.00 USD a month\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("after this sales has left: 15.00 of 20.00 USD a month"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_team_without_rules_is_denied_without_a_word_about_others() {
+        let policy = policy("countries = [\"DE\"]");
+        let text = explain(
+            &policy,
+            &alice(),
+            &"b".parse().unwrap(),
+            &request(&json!({"country": "DE"})),
+            &Usage::default(),
+        );
+        assert!(
+            text.starts_with("denied   by teams.b\n") && !text.contains("sales"),
+            "{text}"
+        );
+    }
+}

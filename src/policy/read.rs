@@ -1,0 +1,324 @@
+//! The policy file, read strictly: what is unknown, impossible or incomplete is a fault with its place. It
+//! decides nothing.
+
+use std::collections::BTreeMap;
+
+use crate::domain::caller::{NotATeam, Team};
+use crate::domain::country::{Country, NotACountry};
+use crate::domain::fields::Node;
+use crate::domain::money::{Money, NotMoney};
+use crate::policy::rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
+use crate::policy::{ANY_TEAM, Policy};
+
+/// More than any organization has; keeps every sum in range.
+const MOST: i64 = 1_000_000;
+
+/// The whole file: `[teams.…]` and `[prices]`.
+pub(super) fn policy(root: Node<'_>) -> Option<Policy> {
+    let mut file = root.fields()?;
+    // Prices first: a team's budget is checked against them.
+    let prices = file.optional("prices", |node| node.entries(|name, node| price(name, &node)));
+    let listed: Option<BTreeMap<Option<Country>, Money>> =
+        prices.map(|prices| prices.into_iter().flatten().collect());
+    let teams = file.optional("teams", |node| {
+        node.entries(|name, node| team(name, &node, listed.as_ref()))
+    });
+    file.finish()?;
+    let mut prices = listed?;
+    Some(Policy {
+        teams: teams?.into_iter().flatten().collect(),
+        default_price: prices.remove(&None),
+        prices: prices
+            .into_iter()
+            .filter_map(|(country, price)| Some((country?, price)))
+            .collect(),
+        fingerprint: String::new(),
+    })
+}
+
+/// One price: of a country, or, under `default`, of all others (`None`).
+fn price(name: &str, node: &Node<'_>) -> Option<(Option<Country>, Money)> {
+    let country = match name.parse() {
+        Ok(country) => Some(Some(country)),
+        Err(_) if name == "default" => Some(None),
+        Err(NotACountry) => node.fault(format!("the name {NotACountry}, or `default`")),
+    };
+    let amount = money(node);
+    Some((country?, amount?))
+}
+
+fn team(
+    name: &str,
+    node: &Node<'_>,
+    prices: Option<&BTreeMap<Option<Country>, Money>>,
+) -> Option<(String, TeamRules)> {
+    let named = if name == ANY_TEAM || name.parse::<Team>().is_ok() {
+        Some(())
+    } else {
+        node.fault(format!("the name {NotATeam}, or \"*\" for any other team"))
+    };
+    let mut fields = node.clone().fields()?;
+    let countries = fields.optional("countries", |node| allowed_countries(&node));
+    let group_numbers = fields.optional("group_numbers", |node| group_rule(&node));
+    let carrier_types = fields.optional("carrier_types", |node| node.list(|item| item.parse()));
+    let max_numbers = fields.optional("max_numbers", |node| node.integer(0, MOST));
+    let max_orders_per_day = fields.optional("max_orders_per_day", |node| node.integer(0, MOST));
+    let monthly_budget = fields.optional("monthly_budget", |node| {
+        let budget = money(&node)?;
+        if let (Some(Some(countries)), Some(prices)) = (&countries, prices) {
+            budget_has_prices(&node, countries, prices)?;
+        }
+        Some(budget)
+    });
+    let forward_to_countries = fields.optional("forward_to_countries", |node| country_list(&node));
+    let assign_to = fields.optional("assign_to", |node| assignees(&node));
+    fields.finish()?;
+    named?;
+    let rules = TeamRules {
+        countries: countries?.unwrap_or_default(),
+        group_numbers: group_numbers?.unwrap_or_default(),
+        carrier_types: carrier_types?,
+        max_numbers: max_numbers?,
+        max_orders_per_day: max_orders_per_day?,
+        monthly_budget: monthly_budget?,
+        forward_to_countries: forward_to_countries?.unwrap_or_default(),
+        assign_to: assign_to?.unwrap_or_default(),
+    };
+    Some((name.to_owned(), rules))
+}
+
+/// Without a price nobody could say whether an order fits the budget.
+fn budget_has_prices(
+    node: &Node<'_>,
+    countries: &AllowedCountries,
+    prices: &BTreeMap<Option<Country>, Money>,
+) -> Option<()> {
+    let lacks = |country: &&Country| !prices.contains_key(&None) && !prices.contains_key(&Some(**country));
+    let missing: Vec<&str> = countries
+        .most()
+        .iter()
+        .filter(lacks)
+        .map(Country::as_str)
+        .collect();
+    if missing.is_empty() {
+        Some(())
+    } else {
+        node.fault(format!(
+            "a budget needs a price for every allowed country: add {} or `default` to [prices]",
+            missing.join(", ")
+        ))
+    }
+}
+
+fn allowed_countries(node: &Node<'_>) -> Option<AllowedCountries> {
+    if node.value().is_array() {
+        return country_list(node).map(AllowedCountries::List);
+    }
+    if !node.value().is_object() {
+        return node.fault(
+            "must be a list like [\"DE\", \"FR\"], or { claim = \"/phone/countries\", within = [\"DE\", \"FR\"] }",
+        );
+    }
+    let mut fields = node.clone().fields()?;
+    let pointer = fields.required("claim", |node| node.parse());
+    let within = fields.required("within", |node| country_list(&node));
+    fields.finish()?;
+    Some(AllowedCountries::Claim {
+        pointer: pointer?,
+        within: within?,
+    })
+}
+
+fn country_list(node: &Node<'_>) -> Option<Vec<Country>> {
+    node.list(|item| item.parse())
+}
+
+fn group_rule(node: &Node<'_>) -> Option<GroupRule> {
+    if let Some(everybody) = node.value().as_bool() {
+        return Some(if everybody {
+            GroupRule::Everybody
+        } else {
+            GroupRule::Nobody
+        });
+    }
+    if !node.value().is_object() {
+        return node.fault("must be true, false, or { permission = \"numbers:group\" }");
+    }
+    let mut fields = node.clone().fields()?;
+    let permission = fields.required("permission", |node| {
+        let text = node.string()?;
+        if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Some(text.to_owned())
+        } else {
+            node.fault("must be a permission like \"numbers:group\", without spaces")
+        }
+    });
+    fields.finish()?;
+    permission.map(GroupRule::Permission)
+}
+
+fn assignees(node: &Node<'_>) -> Option<Assignees> {
+    match node.value() {
+        serde_json::Value::String(text) if text == "self" => Some(Assignees::SelfOnly),
+        serde_json::Value::String(text) if text == "anyone" => Some(Assignees::Anyone),
+        serde_json::Value::Array(_) => node.list(|item| item.parse()).map(Assignees::Users),
+        serde_json::Value::Object(_) => {
+            let mut fields = node.clone().fields()?;
+            let group = fields.required("group", |node| node.parse());
+            fields.finish()?;
+            group.map(Assignees::Group)
+        }
+        _ => node.fault(
+            "must be \"self\", \"anyone\", a list of Close user ids like [\"user_…\"], or { group = \"group_…\" }",
+        ),
+    }
+}
+
+fn money(node: &Node<'_>) -> Option<Money> {
+    if node.value().is_number() {
+        return node.fault(format!("{NotMoney}, in quotes"));
+    }
+    node.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Policy;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn faults(text: &str) -> Vec<String> {
+        Policy::parse("policy.toml", text)
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn several_faults_are_named_at_once_with_file_line_and_key() {
+        let text = r#"[teams.sales]
+countries = ["DE", "Germany", 5]
+group_numbers = "yes"
+carrier_types = ["local", "fax"]
+max_numbers = -1
+max_orders_per_day = 1.5
+monthly_budget = "120.5"
+forward_to_countries = "DE"
+assign_to = ["user_A", "bob"]
+contries = []
+
+[teams.claimed]
+countries = { claim = "phone.countries" }
+group_numbers = { permission = "" }
+monthly_budget = 120.00
+assign_to = { group = "user_A" }
+
+[teams."a b"]
+assign_to = "me"
+
+[teams.poor]
+countries = ["DE", "US"]
+monthly_budget = "10.00"
+
+[prices]
+US = "1.15"
+XX = "1.00"
+FR = 1
+
+[price]
+"#;
+        let expected = r#"policy.toml:2: teams.sales.countries[1]: must be an ISO 3166 country code of two capital letters, like "DE"
+policy.toml:2: teams.sales.countries[2]: must be a string, not a number
+policy.toml:3: teams.sales.group_numbers: must be true, false, or { permission = "numbers:group" }
+policy.toml:4: teams.sales.carrier_types[1]: must be one of local, national, mobile, tollfree
+policy.toml:5: teams.sales.max_numbers: must be a whole number from 0 to 1000000
+policy.toml:6: teams.sales.max_orders_per_day: must be a whole number from 0 to 1000000
+policy.toml:7: teams.sales.monthly_budget: must be an amount in US dollars like "120.00": digits, a point and two decimals
+policy.toml:8: teams.sales.forward_to_countries: must be an array, not a string
+policy.toml:9: teams.sales.assign_to[1]: must be an id like `user_…`: the prefix and 1 to 64 letters or digits
+policy.toml:10: teams.sales.contries: unknown key `contries`; did you mean `countries`?
+policy.toml:13: teams.claimed.countries.claim: must be a JSON pointer into the token, like "/phone/countries" (`~` is written `~0`)
+policy.toml:13: teams.claimed.countries: `within` is required
+policy.toml:14: teams.claimed.group_numbers.permission: must be a permission like "numbers:group", without spaces
+policy.toml:15: teams.claimed.monthly_budget: must be an amount in US dollars like "120.00": digits, a point and two decimals, in quotes
+policy.toml:16: teams.claimed.assign_to.group: must be an id like `group_…`: the prefix and 1 to 64 letters or digits
+policy.toml:18: teams."a b": the name must be a team name: 1 to 64 letters, digits, `-`, `_` or `.`, or "*" for any other team
+policy.toml:19: teams."a b".assign_to: must be "self", "anyone", a list of Close user ids like ["user_…"], or { group = "group_…" }
+policy.toml:27: prices.XX: the name must be an ISO 3166 country code of two capital letters, like "DE", or `default`
+policy.toml:28: prices.FR: must be an amount in US dollars like "120.00": digits, a point and two decimals, in quotes
+policy.toml:30: price: unknown key `price`; did you mean `prices`?"#;
+        let expected: Vec<&str> = expected.lines().collect();
+        assert_eq!(faults(text), expected);
+    }
+
+    #[test]
+    fn a_budget_without_a_price_for_an_allowed_country_and_without_a_default_is_a_fault() {
+        let team = "[teams.s]\ncountries = { claim = \"/c\", within = [\"DE\", \"US\"] }\nmonthly_budget = \"1.00\"\n";
+        assert_eq!(
+            faults(&format!("{team}[prices]\nUS = \"1.15\"")),
+            [
+                "policy.toml:3: teams.s.monthly_budget: a budget needs a price for every allowed country: \
+                 add DE or `default` to [prices]"
+            ]
+        );
+        assert_eq!(faults(team).len(), 1);
+        assert!(Policy::parse("p", &format!("{team}[prices]\ndefault = \"5.00\"")).is_ok());
+        assert!(Policy::parse("p", &format!("{team}[prices]\nUS = \"1.15\"\nDE = \"5.00\"")).is_ok());
+    }
+
+    #[test]
+    fn a_team_s_rules_are_shown_again_as_they_were_written() {
+        let text = r#"
+            [teams.full]
+            countries = { claim = "/phone/countries", within = ["DE", "FR"] }
+            group_numbers = { permission = "numbers:group" }
+            carrier_types = ["local", "mobile"]
+            max_numbers = 50
+            max_orders_per_day = 10
+            monthly_budget = "120.00"
+            forward_to_countries = ["DE"]
+            assign_to = { group = "group_A" }
+            [teams.short]
+            [teams.other]
+            countries = ["DE"]
+            group_numbers = true
+            assign_to = ["user_A"]
+            [prices]
+            default = "5.00"
+        "#;
+        let policy = Policy::parse("p", text).unwrap();
+        let shown =
+            |team: &str| serde_json::to_value(policy.rules(&team.parse().unwrap()).unwrap().1).unwrap();
+        assert_eq!(
+            shown("full"),
+            json!({"countries": {"claim": "/phone/countries", "within": ["DE", "FR"]},
+                "group_numbers": {"permission": "numbers:group"}, "carrier_types": ["local", "mobile"],
+                "max_numbers": 50, "max_orders_per_day": 10, "monthly_budget": "120.00",
+                "forward_to_countries": ["DE"], "assign_to": {"group": "group_A"}})
+        );
+        assert_eq!(
+            shown("short"),
+            json!({"countries": [], "group_numbers": false, "forward_to_countries": [], "assign_to": "self"})
+        );
+        assert_eq!(shown("other")["assign_to"], json!(["user_A"]));
+    }
+
+    #[test]
+    fn a_fault_of_syntax_names_its_line() {
+        assert!(
+            faults("[teams.sales]\ncountries = [\"DE\"\nmax_numbers = 1\n")[0].starts_with("policy.toml:")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(
+            key in "(teams|prices|teams\\.a|teams\\.\"\\*\"|\\PC{0,9})",
+            field in "(countries|group_numbers|monthly_budget|assign_to|max_numbers|default|US|\\PC{0,9})",
+            value in "(\\[\"DE\"\\]|true|-?[0-9]{1,30}|\"\\PC{0,9}\"|\\{ ?(claim|group|within) ?= ?\"/?[a-z~]{0,3}\" ?\\}|\\PC{0,20})",
+        ) {
+            let _ = Policy::parse("p", &format!("[{key}]\n{field} = {value}\n"));
+        }
+    }
+}

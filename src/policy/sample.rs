@@ -1,0 +1,84 @@
+//! Callers, numbers and a policy for the tests of this folder.
+
+use serde_json::{Value, json};
+
+use crate::domain::caller::{Caller, Team};
+use crate::domain::fields;
+use crate::domain::id::UserId;
+use crate::domain::number::{Facts, Number};
+use crate::domain::order::Request;
+use crate::domain::request::OrderBody;
+use crate::domain::time::Timestamp;
+use crate::policy::{Members, Policy};
+
+pub(super) const PRICES: &str = "[prices]\nUS = \"1.15\"\ndefault = \"5.00\"\n";
+
+/// A policy whose team `sales` has these rules.
+pub(super) fn policy(rules: &str) -> Policy {
+    Policy::parse("policy.toml", &format!("[teams.sales]\n{rules}\n{PRICES}")).unwrap()
+}
+
+pub(super) fn sales() -> Team {
+    "sales".parse().unwrap()
+}
+
+pub(super) fn user(name: &str) -> UserId {
+    format!("user_{name}").parse().unwrap()
+}
+
+/// Alice, user `user_ALICE` in Close.
+pub(super) fn alice() -> Caller {
+    Caller {
+        issuer: "https://idp.example.com/".into(),
+        subject: "alice".into(),
+        teams: vec![sales()],
+        permissions: ["numbers:rent".to_owned()].into(),
+        close_user: Some(user("ALICE")),
+        claims: json!({"phone": {"countries": ["DE", "US", "XX"]}}),
+    }
+}
+
+/// An app whose token names no user in Close.
+pub(super) fn app() -> Caller {
+    Caller {
+        close_user: None,
+        ..alice()
+    }
+}
+
+pub(super) fn request(body: &Value) -> Request {
+    fields::read(body, OrderBody::read).unwrap().request
+}
+
+pub(super) fn members(group: &str, users: &[&str]) -> Members {
+    let users = users.iter().map(|name| user(name)).collect();
+    Members::from([(group.parse().unwrap(), users)])
+}
+
+/// A German number of the team, for nobody yet.
+pub(super) fn number() -> Number {
+    Number {
+        facts: Facts {
+            id: "phon_A".parse().unwrap(),
+            organization: None,
+            number: "+4930901820".into(),
+            country: Some("DE".parse().unwrap()),
+            kind: "internal".into(),
+            label: None,
+            carrier_type: None,
+            participants: Vec::new(),
+            participant_groups: Vec::new(),
+            user: None,
+            group: false,
+            sms: None,
+            billed: None,
+            created_at: None,
+            object: serde_json::Map::new(),
+        },
+        team: Some(sales()),
+        order_id: None,
+        monthly: crate::domain::money::Money::from_cents(500),
+        as_of: Timestamp::from_micros(0),
+        releasing: false,
+    }
+}
