@@ -1,0 +1,151 @@
+//! The closed list of what may be asked of Close: no other method and path can be written down.
+
+use reqwest::Method;
+use url::Url;
+
+use crate::domain::id::{GroupId, PhoneNumberId};
+
+/// Rows asked for on one page of a listing: Close's own default.
+const ROWS: &str = "100";
+
+/// One call that the desk may make.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Endpoint<'a> {
+    /// `POST phone_number/request/internal/`, the paid one.
+    Rent,
+    /// `GET phone_number/`, from this row on.
+    List { skip: usize },
+    /// `GET phone_number/{id}/`.
+    Read(&'a PhoneNumberId),
+    /// `PUT phone_number/{id}/`.
+    Update(&'a PhoneNumberId),
+    /// `DELETE phone_number/{id}/`.
+    Release(&'a PhoneNumberId),
+    /// `GET me/`.
+    Me,
+    /// `GET group/{id}/`.
+    Members(&'a GroupId),
+}
+
+impl Endpoint<'_> {
+    /// Its name in metrics and logs.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Rent => "rent",
+            Self::List { .. } => "list",
+            Self::Read(_) => "read",
+            Self::Update(_) => "update",
+            Self::Release(_) => "release",
+            Self::Me => "me",
+            Self::Members(_) => "group",
+        }
+    }
+
+    pub(super) const fn method(self) -> Method {
+        match self {
+            Self::Rent => Method::POST,
+            Self::List { .. } | Self::Read(_) | Self::Me | Self::Members(_) => Method::GET,
+            Self::Update(_) => Method::PUT,
+            Self::Release(_) => Method::DELETE,
+        }
+    }
+
+    /// What Close counts it together with.
+    pub(super) const fn group(self) -> Group {
+        match self {
+            Self::Rent => Group::Rent,
+            Self::List { .. } | Self::Read(_) => Group::Read,
+            Self::Update(_) => Group::Update,
+            Self::Release(_) => Group::Release,
+            Self::Me => Group::Me,
+            Self::Members(_) => Group::Members,
+        }
+    }
+
+    /// Whether a second copy on the wire would do harm or hide what the first one did.
+    pub(super) const fn once(self) -> bool {
+        matches!(self, Self::Rent | Self::Release(_))
+    }
+
+    /// The largest answer that is read, in bytes.
+    pub(super) const fn cap(self) -> usize {
+        match self {
+            Self::List { .. } => 8 << 20,
+            _ => 1 << 20,
+        }
+    }
+
+    /// Its URL under `base`, built from segments and with the closing slash that Close wants.
+    pub(super) fn url(self, base: &Url) -> Url {
+        let mut url = base.clone();
+        {
+            let mut path = url
+                .path_segments_mut()
+                .expect("the base was checked to be http or https");
+            path.pop_if_empty();
+            match self {
+                Self::Rent => path.extend(["phone_number", "request", "internal"]),
+                Self::List { .. } => path.push("phone_number"),
+                Self::Read(id) | Self::Update(id) | Self::Release(id) => {
+                    path.extend(["phone_number", id.as_str()])
+                }
+                Self::Me => path.push("me"),
+                Self::Members(id) => path.extend(["group", id.as_str()]),
+            };
+            path.push("");
+        }
+        if let Self::List { skip } = self {
+            url.query_pairs_mut()
+                .append_pair("_limit", ROWS)
+                .append_pair("_skip", &skip.to_string());
+        }
+        url
+    }
+}
+
+/// What Close counts together: method and first segment of the path, renting apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Group {
+    Rent,
+    Read,
+    Update,
+    Release,
+    Me,
+    Members,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_url_lies_under_the_base_and_ends_with_a_slash() {
+        let (number, group) = ("phon_A1".parse().unwrap(), "group_B2".parse().unwrap());
+        let expected = [
+            (Endpoint::Rent, "POST", "phone_number/request/internal/"),
+            (
+                Endpoint::List { skip: 200 },
+                "GET",
+                "phone_number/?_limit=100&_skip=200",
+            ),
+            (Endpoint::Read(&number), "GET", "phone_number/phon_A1/"),
+            (Endpoint::Update(&number), "PUT", "phone_number/phon_A1/"),
+            (Endpoint::Release(&number), "DELETE", "phone_number/phon_A1/"),
+            (Endpoint::Me, "GET", "me/"),
+            (Endpoint::Members(&group), "GET", "group/group_B2/"),
+        ];
+        for base in [
+            "https://api.close.com/api/v1",
+            "https://api.close.com/api/v1/",
+            "http://127.0.0.1:9",
+            "http://127.0.0.1:9/a/b",
+        ] {
+            let root = base.trim_end_matches('/');
+            for (endpoint, method, path) in expected {
+                let url = endpoint.url(&Url::parse(base).unwrap());
+                assert_eq!(url.as_str(), format!("{root}/{path}"));
+                assert_eq!(endpoint.method().as_str(), method);
+            }
+        }
+    }
+}
