@@ -1,0 +1,374 @@
+//! Two databases behind one face: pools, transactions, and statements that both understand. Every text uses `$1`
+//! placeholders and binds only texts and 64-bit integers. It does not know what is stored.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Transaction};
+
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::fault::{CannotOpen, fault};
+use crate::store::row::Row;
+
+/// How long a task waits for a connection before the database counts as unavailable.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// Writers of a SQLite file stand in line for one connection, each for one flush of the disk.
+const WRITER_TURN: Duration = Duration::from_secs(15);
+const CONNECTIONS: u32 = 10;
+/// What each PostgreSQL session runs under, whatever the server's defaults: no statement hangs for ever, the
+/// guards are written for READ COMMITTED, and a commit is on disk before a paid call follows it.
+const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+    SET idle_in_transaction_session_timeout = '15s'; SET default_transaction_isolation = 'read committed'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+/// Longer than all of these: only a server that has fallen silent takes it.
+const SILENT: Duration = Duration::from_secs(20);
+
+/// Waits for the database, but not for ever.
+async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(SILENT, work).await {
+        Ok(done) => done.map_err(fault),
+        Err(_) => Err(fault(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// The database.
+#[derive(Clone)]
+pub(super) enum Db {
+    /// A file. One connection writes: SQLite has one writer at a time, and a line in the pool is fairer than
+    /// writers that poll for the lock.
+    Sqlite {
+        /// The only connection that writes.
+        write: SqlitePool,
+        /// Connections that can't write.
+        read: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// A transaction that may write. Dropped without [`Tx::commit`], it is rolled back.
+pub(super) enum Tx {
+    /// On SQLite, holding the write lock from its first moment.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL, READ COMMITTED.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// One argument of a statement.
+#[derive(Debug, Clone)]
+pub(super) enum Arg {
+    /// A text.
+    Text(Option<String>),
+    /// An integer.
+    Int(Option<i64>),
+}
+
+/// A statement with its arguments. Made by `sql!` or [`crate::store::select::Select`].
+#[derive(Debug)]
+pub(super) struct Statement {
+    /// The text: always literals from this module's siblings, never anything a user sent.
+    pub(super) text: String,
+    /// `$1`, `$2`, …
+    pub(super) args: Vec<Arg>,
+}
+
+/// A statement and its arguments: `sql!("… $1 …", value)`.
+macro_rules! sql {
+    ($text:expr $(, $arg:expr)* $(,)?) => {
+        $crate::store::db::Statement {
+            text: ($text).to_owned(),
+            args: vec![$($crate::store::db::Arg::from($arg)),*],
+        }
+    };
+}
+pub(super) use sql;
+
+macro_rules! bound {
+    ($statement:expr) => {{
+        let Statement { text, args } = $statement;
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for arg in args {
+            query = match arg {
+                Arg::Text(text) => query.bind(text),
+                Arg::Int(int) => query.bind(int),
+            };
+        }
+        query
+    }};
+}
+
+/// Makes the file, when it is missing, readable by its owner alone; SQLite gives its side files the same mode.
+async fn keep_private(file: &Path) -> std::io::Result<()> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(file).await.map(drop)
+}
+
+impl Db {
+    /// Opens a SQLite file, which is made when it is missing, or connects to a PostgreSQL server.
+    pub(super) async fn open(url: &str) -> Result<Self, CannotOpen> {
+        if url.starts_with("sqlite:") {
+            Self::open_file(url).await
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Self::connect(url).await
+        } else {
+            Err(CannotOpen::new(
+                "store.url must begin with sqlite:// or postgres://",
+            ))
+        }
+    }
+
+    async fn open_file(url: &str) -> Result<Self, CannotOpen> {
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(CannotOpen::new(
+                "store.url names a SQLite database in memory, which would forget paid numbers; name a file",
+            ));
+        }
+        let options: SqliteConnectOptions = url
+            .parse()
+            .map_err(|cause| CannotOpen::because("store.url is not a SQLite URL", cause))?;
+        let file = options.get_filename().display().to_string();
+        let cannot = |cause| CannotOpen::because(format!("can't open the SQLite file {file}"), cause);
+        keep_private(options.get_filename())
+            .await
+            .map_err(|cause| cannot(cause.into()))?;
+        let options = options
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true)
+            // The paid call follows the commit: it has to be on disk.
+            .synchronous(SqliteSynchronous::Full);
+        let writer = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let write = PoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WRITER_TURN)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(writer)
+            .await
+            .map_err(cannot)?;
+        let read = PoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(cannot)?;
+        Ok(Self::Sqlite { write, read })
+    }
+
+    async fn connect(url: &str) -> Result<Self, CannotOpen> {
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
+        let place = format!(
+            "can't reach PostgreSQL at {}:{} as {}",
+            options.get_host(),
+            options.get_port(),
+            options.get_username()
+        );
+        PoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+            })
+            .connect_with(options.application_name("numberdesk"))
+            .await
+            .map(Self::Postgres)
+            .map_err(|cause| CannotOpen::because(place, cause))
+    }
+
+    /// Begins a transaction that may write.
+    pub(super) async fn begin(&self) -> Result<Tx, Error> {
+        bounded(async {
+            match self {
+                Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+                Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+            }
+        })
+        .await
+    }
+
+    /// All rows of one statement that only reads.
+    pub(super) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, Error> {
+        bounded(async {
+            match self {
+                Self::Sqlite { read, .. } => bound!(statement)
+                    .fetch_all(read)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+                Self::Postgres(pool) => bound!(statement)
+                    .fetch_all(pool)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+            }
+        })
+        .await
+    }
+
+    /// The row of one statement that only reads and finds at most one.
+    pub(super) async fn row(&self, statement: Statement) -> Result<Option<Row>, Error> {
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// Closes every connection once its present work is done.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows it touched.
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, Error> {
+        bounded(async {
+            match self {
+                Self::Sqlite(tx) => bound!(statement)
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected()),
+                Self::Postgres(tx) => bound!(statement)
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected()),
+            }
+        })
+        .await
+    }
+
+    /// The row of a statement that finds or returns at most one.
+    pub(super) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
+        bounded(async {
+            match self {
+                Self::Sqlite(tx) => bound!(statement)
+                    .fetch_optional(&mut **tx)
+                    .await
+                    .map(|row| row.map(Row::Sqlite)),
+                Self::Postgres(tx) => bound!(statement)
+                    .fetch_optional(&mut **tx)
+                    .await
+                    .map(|row| row.map(Row::Postgres)),
+            }
+        })
+        .await
+    }
+
+    /// The row of a SELECT, which nobody else changes before this transaction ends. SQLite's writer holds the
+    /// whole file anyway.
+    pub(super) async fn lock(&mut self, mut statement: Statement) -> Result<Option<Row>, Error> {
+        if matches!(self, Self::Postgres(_)) {
+            statement.text.push_str(" FOR UPDATE");
+        }
+        self.row(statement).await
+    }
+
+    /// Runs several statements without arguments.
+    pub(super) async fn script(&mut self, text: String) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(text))
+                .execute(&mut **tx)
+                .await
+                .map(drop),
+            Self::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(text))
+                .execute(&mut **tx)
+                .await
+                .map(drop),
+        }
+        .map_err(fault)
+    }
+
+    /// Makes it so.
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        bounded(async {
+            match self {
+                Self::Sqlite(tx) => tx.commit().await,
+                Self::Postgres(tx) => tx.commit().await,
+            }
+        })
+        .await
+    }
+
+    /// Makes it as if nothing had happened.
+    pub(super) async fn rollback(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+        .map_err(fault)
+    }
+}
+
+impl From<Option<String>> for Arg {
+    /// PostgreSQL has no NUL in a text; what Close or a token sends may have one.
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text.map(|text| {
+            if text.contains('\0') {
+                text.replace('\0', "\u{fffd}")
+            } else {
+                text
+            }
+        }))
+    }
+}
+impl From<String> for Arg {
+    fn from(text: String) -> Self {
+        Some(text).into()
+    }
+}
+impl From<&str> for Arg {
+    fn from(text: &str) -> Self {
+        Some(text.to_owned()).into()
+    }
+}
+impl From<Option<&str>> for Arg {
+    fn from(text: Option<&str>) -> Self {
+        text.map(str::to_owned).into()
+    }
+}
+impl From<i64> for Arg {
+    fn from(int: i64) -> Self {
+        Self::Int(Some(int))
+    }
+}
+impl From<bool> for Arg {
+    fn from(flag: bool) -> Self {
+        Self::Int(Some(flag.into()))
+    }
+}
+impl From<Option<bool>> for Arg {
+    fn from(flag: Option<bool>) -> Self {
+        Self::Int(flag.map(i64::from))
+    }
+}
+impl From<Money> for Arg {
+    fn from(money: Money) -> Self {
+        Self::Int(Some(money.cents()))
+    }
+}
+impl From<Timestamp> for Arg {
+    fn from(time: Timestamp) -> Self {
+        Self::Int(Some(time.as_micros()))
+    }
+}
+impl From<Option<Timestamp>> for Arg {
+    fn from(time: Option<Timestamp>) -> Self {
+        Self::Int(time.map(Timestamp::as_micros))
+    }
+}

@@ -1,0 +1,267 @@
+//! What each team holds and reserves: a usage row that the caps are enforced on, and the ledger of every change of
+//! it. The row is at all times the sum of its ledger, because nothing but this file touches either.
+
+use std::time::Duration;
+
+use crate::domain::caller::Team;
+use crate::domain::decision::{Caps, Refusal, Usage};
+use crate::domain::id::{LedgerId, OrderId, PhoneNumberId};
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::db::{Statement, Tx, sql};
+use crate::store::fault::nonsense;
+use crate::store::row::Row;
+
+/// Which cap is in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cap {
+    /// `max_numbers`.
+    Numbers,
+    /// `max_orders_per_day`.
+    OrdersPerDay,
+    /// `monthly_budget`.
+    Budget,
+}
+
+impl Cap {
+    /// The family of rule it belongs to.
+    pub const fn refusal(self) -> Refusal {
+        match self {
+            Self::Numbers | Self::OrdersPerDay => Refusal::Quota,
+            Self::Budget => Refusal::Budget,
+        }
+    }
+}
+
+/// Why a usage row changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An order was accepted.
+    Reserve,
+    /// A reservation became a number.
+    Hold,
+    /// A reservation or a number is no more.
+    GiveBack,
+    /// The price of a number changed.
+    TrueUp,
+    /// A number came from nobody or another team.
+    TransferIn,
+    /// A number went to another team.
+    TransferOut,
+    /// The books were wrong: a number belongs to another team, or is there again.
+    Correction,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Hold => "hold",
+            Self::GiveBack => "give_back",
+            Self::TrueUp => "true_up",
+            Self::TransferIn => "transfer_in",
+            Self::TransferOut => "transfer_out",
+            Self::Correction => "correction",
+        }
+    }
+}
+
+/// A change of one team's usage row.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) at: Timestamp,
+    pub(super) team: Team,
+    pub(super) order_id: Option<OrderId>,
+    pub(super) phone_number_id: Option<PhoneNumberId>,
+    pub(super) kind: Kind,
+    pub(super) numbers_held: i64,
+    pub(super) numbers_reserved: i64,
+    pub(super) monthly_held: i64,
+    pub(super) monthly_reserved: i64,
+}
+
+impl Entry {
+    /// An entry that changes nothing yet.
+    pub(super) fn new(at: Timestamp, team: &Team, kind: Kind) -> Self {
+        Self {
+            at,
+            team: team.clone(),
+            order_id: None,
+            phone_number_id: None,
+            kind,
+            numbers_held: 0,
+            numbers_reserved: 0,
+            monthly_held: 0,
+            monthly_reserved: 0,
+        }
+    }
+    /// Because of this order.
+    pub(super) fn order(mut self, id: &OrderId) -> Self {
+        self.order_id = Some(id.clone());
+        self
+    }
+    /// Because of this number.
+    pub(super) fn number(mut self, id: &PhoneNumberId) -> Self {
+        self.phone_number_id = Some(id.clone());
+        self
+    }
+    /// `count` more numbers held, for `monthly` more.
+    pub(super) fn held(mut self, count: i64, monthly: i64) -> Self {
+        self.numbers_held = count;
+        self.monthly_held = monthly;
+        self
+    }
+    /// `count` more numbers reserved, for `monthly` more.
+    pub(super) fn reserved(mut self, count: i64, monthly: i64) -> Self {
+        self.numbers_reserved = count;
+        self.monthly_reserved = monthly;
+        self
+    }
+}
+
+/// The team's usage row, made if it was missing, which nobody else changes before this transaction ends; and the
+/// orders of the last 24 hours as they stand while it is held, `except` left out.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    team: &Team,
+    now: Timestamp,
+    except: Option<&OrderId>,
+) -> Result<Usage, Error> {
+    make(tx, team).await?;
+    let locked = tx
+        .lock(sql!(
+            "SELECT numbers_held, numbers_reserved, monthly_held, monthly_reserved FROM usage WHERE team = $1",
+            team.as_str()
+        ))
+        .await?
+        .ok_or_else(|| nonsense("a usage row is gone", None))?;
+    // A statement of its own, so that on PostgreSQL it sees what was committed while this one waited for the lock.
+    let counted = tx.row(orders_last_day(team, now, except)).await?;
+    read(Some(&locked), counted.as_ref())
+}
+
+/// Enters a change if the caps leave room for it: one conditional update. Otherwise the cap that is in the way,
+/// going by `used`, the row as it was locked.
+pub(super) async fn enter_within(
+    tx: &mut Tx,
+    entry: Entry,
+    caps: &Caps,
+    used: &Usage,
+) -> Result<Result<(), Cap>, Error> {
+    let room = tx
+        .execute(sql!(
+            "UPDATE usage SET numbers_held = numbers_held + $2, numbers_reserved = numbers_reserved + $3, \
+                monthly_held = monthly_held + $4, monthly_reserved = monthly_reserved + $5 \
+             WHERE team = $1 AND numbers_held + numbers_reserved + $2 + $3 <= $6 \
+                AND monthly_held + monthly_reserved + $4 + $5 <= $7",
+            entry.team.as_str(),
+            entry.numbers_held,
+            entry.numbers_reserved,
+            entry.monthly_held,
+            entry.monthly_reserved,
+            caps.max_numbers.unwrap_or(i64::MAX),
+            caps.monthly_budget.map_or(i64::MAX, Money::cents),
+        ))
+        .await?;
+    if room == 1 {
+        write(tx, entry).await?;
+        return Ok(Ok(()));
+    }
+    let numbers = used.numbers_held + used.numbers_reserved + entry.numbers_held + entry.numbers_reserved;
+    let cap = if caps.max_numbers.is_some_and(|max| numbers > max) {
+        Cap::Numbers
+    } else {
+        Cap::Budget
+    };
+    Ok(Err(cap))
+}
+
+/// Enters changes that no cap can stop, team by team in the order in which all transactions lock.
+pub(super) async fn enter(tx: &mut Tx, mut entries: Vec<Entry>) -> Result<(), Error> {
+    entries.sort_by(|a, b| a.team.cmp(&b.team));
+    for entry in entries {
+        make(tx, &entry.team).await?;
+        tx.execute(sql!(
+            "UPDATE usage SET numbers_held = numbers_held + $2, numbers_reserved = numbers_reserved + $3, \
+                monthly_held = monthly_held + $4, monthly_reserved = monthly_reserved + $5 WHERE team = $1",
+            entry.team.as_str(),
+            entry.numbers_held,
+            entry.numbers_reserved,
+            entry.monthly_held,
+            entry.monthly_reserved,
+        ))
+        .await?;
+        write(tx, entry).await?;
+    }
+    Ok(())
+}
+
+async fn make(tx: &mut Tx, team: &Team) -> Result<(), Error> {
+    tx.execute(sql!(
+        "INSERT INTO usage (team, numbers_held, numbers_reserved, monthly_held, monthly_reserved) \
+         VALUES ($1, 0, 0, 0, 0) ON CONFLICT (team) DO NOTHING",
+        team.as_str()
+    ))
+    .await
+    .map(drop)
+}
+
+async fn write(tx: &mut Tx, entry: Entry) -> Result<(), Error> {
+    tx.execute(sql!(
+        "INSERT INTO ledger (id, at, team, order_id, phone_number_id, kind, numbers_held, numbers_reserved, \
+            monthly_held, monthly_reserved) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        LedgerId::generate(entry.at).as_str(),
+        entry.at,
+        entry.team.as_str(),
+        entry.order_id.as_ref().map(OrderId::as_str),
+        entry.phone_number_id.as_ref().map(PhoneNumberId::as_str),
+        entry.kind.as_str(),
+        entry.numbers_held,
+        entry.numbers_reserved,
+        entry.monthly_held,
+        entry.monthly_reserved,
+    ))
+    .await
+    .map(drop)
+}
+
+fn orders_last_day(team: &Team, now: Timestamp, except: Option<&OrderId>) -> Statement {
+    sql!(
+        "SELECT COUNT(*) AS orders FROM orders WHERE team = $1 AND created_at > $2 \
+            AND state NOT IN ('refused', 'cancelled') AND id <> $3",
+        team.as_str(),
+        now.minus(Duration::from_hours(24)),
+        except.map_or("", OrderId::as_str),
+    )
+}
+
+fn read(row: Option<&Row>, orders: Option<&Row>) -> Result<Usage, Error> {
+    let mut usage = Usage::default();
+    if let Some(row) = row {
+        usage.numbers_held = row.int("numbers_held")?;
+        usage.numbers_reserved = row.int("numbers_reserved")?;
+        usage.monthly_held = row.money("monthly_held")?;
+        usage.monthly_reserved = row.money("monthly_reserved")?;
+    }
+    if let Some(orders) = orders {
+        usage.orders_last_day = orders.int("orders")?;
+    }
+    Ok(usage)
+}
+
+impl Store {
+    /// What the team holds and reserves now; zeros for a team that never had anything.
+    pub async fn usage(&self, team: &Team, now: Timestamp) -> Result<Usage, Error> {
+        let row = self
+            .db
+            .row(sql!(
+                "SELECT numbers_held, numbers_reserved, monthly_held, monthly_reserved FROM usage WHERE team = $1",
+                team.as_str()
+            ))
+            .await?;
+        let orders = self.db.row(orders_last_day(team, now, None)).await?;
+        read(row.as_ref(), orders.as_ref())
+    }
+}

@@ -1,0 +1,268 @@
+//! Numbers of the inventory: read by team, released, and handed from team to team. What Close says of them comes in
+//! by `inventory`.
+
+use crate::domain::audit::AuditRow;
+use crate::domain::caller::{Scope, Team};
+use crate::domain::country::Country;
+use crate::domain::decision::{Caps, Refusal, Usage};
+use crate::domain::id::{PhoneNumberId, UserId};
+use crate::domain::number::Number;
+use crate::domain::page::{Limit, Page};
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::db::sql;
+use crate::store::fault::nonsense;
+use crate::store::inventory;
+use crate::store::ledger::{self, Cap, Entry, Kind};
+use crate::store::row::Row;
+use crate::store::select::{Direction, Select};
+use crate::store::{Store, audit};
+
+/// Which numbers; what is `None` does not matter. The team comes by the scope.
+#[derive(Debug, Clone, Default)]
+pub struct NumberFilter {
+    /// Of this country.
+    pub country: Option<Country>,
+    /// This number, E.164.
+    pub number: Option<String>,
+    /// Of this kind: `internal`, `external`, `virtual`, …
+    pub kind: Option<String>,
+    /// With this text in the label, whatever the case.
+    pub label: Option<String>,
+    /// Whose participant, or whose only user, this is.
+    pub participant: Option<UserId>,
+    /// Only those of no team, or only those of some team.
+    pub orphan: Option<bool>,
+}
+
+/// What became of a transfer.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is matched where it is returned and kept nowhere"
+)]
+pub enum Transferred {
+    /// The number is the team's.
+    Done(Number),
+    /// There is no such number.
+    NotFound,
+    /// A cap of the receiving team is in the way; nothing changed.
+    Capped {
+        /// The family of rule.
+        refusal: Refusal,
+        /// Which cap.
+        cap: Cap,
+        /// What the receiving team has, without this number.
+        usage: Usage,
+    },
+}
+
+/// What became of a mark for release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// There is no such number for this scope.
+    NotFound,
+    /// Marked; it was not before.
+    First,
+    /// Marked anew: how an earlier release ended is not known.
+    Again,
+}
+
+const SELECT: &str = "SELECT id, facts, team, order_id, monthly, as_of, releasing_at FROM numbers";
+
+impl Store {
+    /// The number, if it is there for this scope. Gone ones are not, and orphans are for [`Scope::All`] alone.
+    pub async fn number(&self, scope: &Scope, id: &PhoneNumberId) -> Result<Option<Number>, Error> {
+        let mut select = Select::within(scope, SELECT);
+        select.and_just("gone_at IS NULL");
+        select.and("id = ?", id.as_str());
+        let row = self.db.row(select.statement()).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// A page of numbers, by id.
+    pub async fn numbers(
+        &self,
+        scope: &Scope,
+        filter: &NumberFilter,
+        limit: Limit,
+        after: Option<&str>,
+    ) -> Result<Page<Number>, Error> {
+        let mut select = Select::within(scope, SELECT);
+        select.and_just("gone_at IS NULL");
+        select.and_some("country = ?", filter.country.as_ref().map(Country::as_str));
+        select.and_some("number = ?", filter.number.as_deref());
+        select.and_some("kind = ?", filter.kind.as_deref());
+        select.and_some(
+            "label_folded LIKE ? ESCAPE '!'",
+            filter.label.as_deref().map(contains),
+        );
+        select.and_some(
+            "id IN (SELECT number_id FROM number_participants WHERE user_id = ?)",
+            filter.participant.as_ref().map(UserId::as_str),
+        );
+        match filter.orphan {
+            Some(true) => select.and_just("team IS NULL"),
+            Some(false) => select.and_just("team IS NOT NULL"),
+            None => {}
+        }
+        select
+            .page(&self.db, Direction::Ascending, limit, after, read)
+            .await
+    }
+
+    /// Marks the number before Close is asked to release it.
+    pub async fn releasing(
+        &self,
+        scope: &Scope,
+        id: &PhoneNumberId,
+        audit: &AuditRow,
+    ) -> Result<Marked, Error> {
+        let mut select = Select::within(scope, SELECT);
+        select.and_just("gone_at IS NULL");
+        select.and("id = ?", id.as_str());
+        let mut tx = self.db.begin().await?;
+        let Some(row) = tx.lock(select.statement()).await? else {
+            return Ok(Marked::NotFound);
+        };
+        let known = read(&row)?;
+        tx.execute(sql!(
+            "UPDATE numbers SET releasing_at = $2 WHERE id = $1",
+            id.as_str(),
+            audit.at
+        ))
+        .await?;
+        audit::write(&mut tx, &audit.clone().team(known.team.as_ref())).await?;
+        tx.commit().await?;
+        Ok(if known.releasing {
+            Marked::Again
+        } else {
+            Marked::First
+        })
+    }
+
+    /// Numbers marked for release at or before `marked`, whose outcome nobody knows yet; longest first.
+    pub async fn releasing_ids(&self, marked: Timestamp, limit: u32) -> Result<Vec<PhoneNumberId>, Error> {
+        let rows = self
+            .db
+            .rows(sql!(
+                "SELECT id FROM numbers WHERE releasing_at <= $1 AND gone_at IS NULL ORDER BY releasing_at LIMIT $2",
+                marked,
+                i64::from(limit)
+            ))
+            .await?;
+        rows.iter().map(|row| row.parsed("id")).collect()
+    }
+
+    /// Takes the mark of [`Store::releasing`] back: Close keeps the number.
+    pub async fn kept(&self, id: &PhoneNumberId, audit: &AuditRow) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        tx.execute(sql!(
+            "UPDATE numbers SET releasing_at = NULL WHERE id = $1",
+            id.as_str()
+        ))
+        .await?;
+        audit::write(&mut tx, audit).await?;
+        tx.commit().await
+    }
+
+    /// Close has the number no more: its team holds it no more, and the row stays as a tombstone. `false`: it was
+    /// not there, and nothing changed.
+    pub async fn gone(&self, id: &PhoneNumberId, at: Timestamp, audit: &AuditRow) -> Result<bool, Error> {
+        let mut tx = self.db.begin().await?;
+        let row = tx
+            .row(sql!(
+                "UPDATE numbers SET gone_at = $2, releasing_at = NULL WHERE id = $1 AND gone_at IS NULL AND as_of <= $2 \
+                 RETURNING team, monthly",
+                id.as_str(),
+                at
+            ))
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        let mut audit = audit.clone();
+        if let Some(team) = row.parsed_opt::<Team>("team")? {
+            let entry = Entry::new(at, &team, Kind::GiveBack)
+                .number(id)
+                .held(-1, -row.int("monthly")?);
+            ledger::enter(&mut tx, vec![entry]).await?;
+            // Whoever found it gone may not know whose it was; its team is to read of it all the same.
+            audit.team.get_or_insert(team);
+        }
+        audit::write(&mut tx, &audit).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Gives a number to a team, an orphan or another team's, if the receiving team's caps leave room: what it
+    /// holds may grow by this number. A team that has it already keeps it.
+    pub async fn transfer(
+        &self,
+        id: &PhoneNumberId,
+        to: &Team,
+        caps: &Caps,
+        now: Timestamp,
+        audit: &AuditRow,
+    ) -> Result<Transferred, Error> {
+        let mut tx = self.db.begin().await?;
+        let Some(given) = inventory::give(&mut tx, id, to, None).await? else {
+            return Ok(Transferred::NotFound);
+        };
+        if given.gone {
+            return Ok(Transferred::NotFound);
+        }
+        if given.team.as_ref() != Some(to) {
+            let from = given.team.filter(|team| team != to);
+            // Both rows are locked in the order of all transactions before either changes.
+            if let Some(from) = from.as_ref().filter(|from| *from < to) {
+                ledger::lock(&mut tx, from, now, None).await?;
+            }
+            let usage = ledger::lock(&mut tx, to, now, None).await?;
+            let entry = Entry::new(now, to, Kind::TransferIn)
+                .number(id)
+                .held(1, given.monthly);
+            if let Err(cap) = ledger::enter_within(&mut tx, entry, caps, &usage).await? {
+                tx.rollback().await?;
+                let refusal = cap.refusal();
+                return Ok(Transferred::Capped { refusal, cap, usage });
+            }
+            if let Some(from) = from {
+                let entry = Entry::new(now, &from, Kind::TransferOut)
+                    .number(id)
+                    .held(-1, -given.monthly);
+                ledger::enter(&mut tx, vec![entry]).await?;
+            }
+        }
+        let row = tx
+            .row(sql!(format!("{SELECT} WHERE id = $1"), id.as_str()))
+            .await?
+            .ok_or_else(|| nonsense("a number is gone from the inventory", None))?;
+        let number = read(&row)?;
+        audit::write(&mut tx, audit).await?;
+        tx.commit().await?;
+        Ok(Transferred::Done(number))
+    }
+}
+
+/// A LIKE pattern for labels that have `text` in them, as it stands.
+fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in text.to_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn read(row: &Row) -> Result<Number, Error> {
+    Ok(Number {
+        facts: row.json("facts")?,
+        team: row.parsed_opt("team")?,
+        order_id: row.parsed_opt("order_id")?,
+        monthly: row.money("monthly")?,
+        as_of: row.time("as_of")?,
+        releasing: row.time_opt("releasing_at")?.is_some(),
+    })
+}

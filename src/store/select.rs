@@ -1,0 +1,106 @@
+//! Lists: a SELECT put together from literal conditions, read page by page from where the last page ended.
+
+use crate::domain::caller::Scope;
+use crate::domain::page::{Limit, Page};
+use crate::error::Error;
+use crate::store::db::{Arg, Db, Statement};
+use crate::store::row::Row;
+
+/// A SELECT under construction. Conditions are literals; values are always arguments.
+pub(super) struct Select {
+    text: String,
+    args: Vec<Arg>,
+}
+
+/// The way a list runs by `id`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Smallest id first.
+    Ascending,
+    /// Greatest id, which for the desk's own ids is the newest, first.
+    Descending,
+}
+
+impl Select {
+    /// Begins with the rows of `scope`: there is no list without one.
+    pub(super) fn within(scope: &Scope, from: &'static str) -> Self {
+        let mut select = Self {
+            text: from.to_owned(),
+            args: Vec::new(),
+        };
+        match scope {
+            Scope::All => select.text.push_str(" WHERE 1 = 1"),
+            Scope::Teams(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
+            Scope::Teams(teams) => {
+                let places: Vec<String> = teams.iter().map(|team| select.place(team.as_str())).collect();
+                select.text.push_str(" WHERE team IN (");
+                select.text.push_str(&places.join(", "));
+                select.text.push(')');
+            }
+        }
+        select
+    }
+
+    /// Adds a condition; each `?` in it stands for `value`.
+    pub(super) fn and(&mut self, condition: &'static str, value: impl Into<Arg>) {
+        let place = self.place(value);
+        self.text.push_str(" AND ");
+        self.text.push_str(&condition.replace('?', &place));
+    }
+
+    /// Adds a condition when there is a value for it.
+    pub(super) fn and_some(&mut self, condition: &'static str, value: Option<impl Into<Arg>>) {
+        if let Some(value) = value {
+            self.and(condition, value);
+        }
+    }
+
+    /// Adds a condition without a value.
+    pub(super) fn and_just(&mut self, condition: &'static str) {
+        self.text.push_str(" AND ");
+        self.text.push_str(condition);
+    }
+
+    /// The statement as it stands.
+    pub(super) fn statement(self) -> Statement {
+        Statement {
+            text: self.text,
+            args: self.args,
+        }
+    }
+
+    /// One page by id, after the id `after`. Rows that come meanwhile neither repeat nor hide others.
+    pub(super) async fn page<T>(
+        mut self,
+        db: &Db,
+        direction: Direction,
+        limit: Limit,
+        after: Option<&str>,
+        read: impl Fn(&Row) -> Result<T, Error>,
+    ) -> Result<Page<T>, Error> {
+        let (beyond, order) = match direction {
+            Direction::Ascending => ("id > ?", " ORDER BY id ASC LIMIT "),
+            Direction::Descending => ("id < ?", " ORDER BY id DESC LIMIT "),
+        };
+        self.and_some(beyond, after);
+        // One more than asked for tells whether another page follows.
+        let place = self.place(i64::from(limit.rows()) + 1);
+        self.text.push_str(order);
+        self.text.push_str(&place);
+        let mut found = db.rows(self.statement()).await?;
+        let wanted = limit.rows() as usize;
+        let next = if found.len() > wanted {
+            found.truncate(wanted);
+            found.last().map(|row| row.text("id")).transpose()?
+        } else {
+            None
+        };
+        let rows = found.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page { rows, next })
+    }
+
+    fn place(&mut self, value: impl Into<Arg>) -> String {
+        self.args.push(value.into());
+        format!("${}", self.args.len())
+    }
+}
