@@ -1,1 +1,221 @@
-//! (in the making)
+//! The desk: the use cases, one verb a file. It knows policy, Close and the store; it knows no HTTP,
+//! no SQL and none of Close's JSON.
+
+mod cancel;
+mod label;
+mod list;
+mod me;
+mod order;
+mod ready;
+mod release;
+mod resume;
+mod send;
+mod sync;
+mod transfer;
+mod update;
+mod validate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use crate::desk::list::Placed;
+pub use crate::desk::me::Standing;
+pub use crate::desk::ready::Readiness;
+pub use crate::desk::release::Released;
+pub use crate::desk::update::Precondition;
+pub use crate::desk::validate::Validation;
+pub use crate::store::{AuditFilter, NumberFilter, OrderFilter};
+
+use crate::close::{Close, Trouble};
+use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::caller::Caller;
+use crate::domain::decision::{Caps, Decision, Refusal, Usage};
+use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
+use crate::domain::money::Money;
+use crate::domain::number::{Facts, Number};
+use crate::domain::time::{Clock, Timestamp};
+use crate::error::Error;
+use crate::policy::{Members, Policy};
+use crate::store::{Observation, Store};
+
+/// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
+const SENDS: usize = 8;
+
+/// What the desk is told about time.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long an order is waited for when the caller does not say.
+    pub wait: Duration,
+    /// The deadline of the paid call, as the Close client keeps it.
+    pub deadline: Duration,
+    /// For so long Close may not show everywhere what it has rented.
+    pub settle_after: Duration,
+}
+
+/// Who asks, and with which request: what every audit row starts from.
+#[derive(Clone, Copy)]
+pub struct By<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// The request.
+    pub request_id: &'a RequestId,
+}
+
+impl By<'_> {
+    fn row(&self, now: Timestamp, action: Action, outcome: &str) -> AuditRow {
+        AuditRow::new(now, Actor::from(self.caller), action, outcome).request(Some(self.request_id))
+    }
+}
+
+/// The desk. Clones share everything.
+#[derive(Clone)]
+pub struct Desk(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    close: Close,
+    policy: ArcSwap<Policy>,
+    members: ArcSwap<Members>,
+    clock: Clock,
+    settings: Settings,
+    /// Names this process in leases.
+    holder: String,
+    /// Work that must end before the process does.
+    tracker: TaskTracker,
+    /// From then on no paid call is begun.
+    stop: CancellationToken,
+    /// How many paid calls run side by side.
+    sends: Semaphore,
+    /// Since Close refused the key, orders wait.
+    key_refused: ready::Hold,
+    /// Tells who waits for an order that it changed.
+    changed: broadcast::Sender<OrderId>,
+    close_health: ArcSwap<ready::CloseHealth>,
+}
+
+impl Desk {
+    /// A desk over an open store and a client. `tracker` holds the paid calls: whoever stops the process cancels
+    /// `stop`, after which no other begins, and waits for it.
+    pub fn new(
+        store: Store,
+        close: Close,
+        policy: Policy,
+        clock: Clock,
+        settings: Settings,
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let holder = RequestId::generate(clock.now()).to_string();
+        Self(Arc::new(Inner {
+            store,
+            close,
+            policy: ArcSwap::from_pointee(policy),
+            members: ArcSwap::from_pointee(Members::new()),
+            clock,
+            settings,
+            holder,
+            tracker,
+            stop,
+            sends: Semaphore::new(SENDS),
+            key_refused: ready::Hold::default(),
+            changed: broadcast::channel(1024).0,
+            close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
+        }))
+    }
+
+    /// Puts another policy in force, from the next request on.
+    pub fn adopt_policy(&self, policy: Policy) {
+        self.0.policy.store(Arc::new(policy));
+    }
+
+    /// Now, by the clock the desk was given.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// A number that is in the caller's reach; what is not does not exist.
+    async fn reach(&self, by: By<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
+        self.0
+            .store
+            .number(&by.caller.scope(None)?, id)
+            .await?
+            .ok_or(Error::NotFound)
+    }
+
+    /// What Close said at `as_of`, with the price to reckon with until Close has billed one.
+    fn observation(&self, facts: Facts, as_of: Timestamp) -> Observation {
+        let estimate = if facts.rented() {
+            self.0.policy.load().estimate(facts.country)
+        } else {
+            Some(Money::ZERO)
+        };
+        Observation {
+            facts,
+            as_of,
+            estimate,
+        }
+    }
+
+    /// Does the work on a task of its own: a caller that hangs up loses the answer and nothing else.
+    async fn outlive<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.0
+            .tracker
+            .spawn(work)
+            .await
+            .map_err(|died| Error::Internal(died.into()))?
+    }
+}
+
+/// A refusal by policy as an error; caps are told where they are the reason. When others were quicker than the
+/// decision, the same rule is asked again; should it now say yes, they were quicker back, too.
+fn denied(decision: Decision, caps: Caps, usage: Usage) -> Error {
+    match decision {
+        Decision::Denied(refusal, explanation) => Error::Denied {
+            refusal,
+            explanation: Box::new(explanation),
+            caps: (refusal != Refusal::Policy).then_some((caps, usage)),
+        },
+        Decision::Allowed(_) => {
+            Error::StoreUnavailable("the team's usage changes too quickly to decide".into())
+        }
+    }
+}
+
+/// What Close's trouble with a number means to who asked for it.
+fn troubled(trouble: Trouble) -> Error {
+    match trouble {
+        Trouble::Refused {
+            close_status,
+            reason,
+            close_errors,
+            ..
+        } => Error::CloseRefused {
+            close_status,
+            message: reason,
+            errors: close_errors,
+        },
+        Trouble::NotFound => Error::NotFound,
+        Trouble::RateLimited { .. } => unavailable("Close's rate limit is used up"),
+        Trouble::Unauthorized => unavailable("Close does not accept the API key"),
+        Trouble::Unavailable { reason } => unavailable(reason),
+    }
+}
+
+/// What a refusal is called when Close gives it no word, as field errors have none.
+fn no_word() -> String {
+    "error".to_owned()
+}
+
+fn unavailable(reason: impl Into<String>) -> Error {
+    Error::CloseUnavailable {
+        reason: reason.into(),
+    }
+}

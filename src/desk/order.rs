@@ -1,0 +1,188 @@
+//! Ordering a number: decide, make the intent durable, start the paid call, and wait for its end.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::broadcast;
+
+use super::{By, Desk, Placed, denied};
+use crate::domain::audit::{Action, AuditRow};
+use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::decision::Decision;
+use crate::domain::id::OrderId;
+use crate::domain::order::{IdempotencyKey, Order, Request, State, Terms};
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::policy;
+use crate::store::Accepted;
+
+impl Desk {
+    /// Rents one number for the team, once for each `key`. The answer is the order as it stands when it has
+    /// ended or `wait` is over (the configured wait when `None`); the order goes on either way, also when the
+    /// caller hangs up.
+    pub async fn order(
+        &self,
+        by: By<'_>,
+        team: Option<&Team>,
+        request: Request,
+        key: Option<IdempotencyKey>,
+        wait: Option<Duration>,
+    ) -> Result<Placed, Error> {
+        let team = by.caller.team(team)?;
+        by.caller.need(Permission::NumbersRent)?;
+        let key = key.ok_or(Error::IdempotencyKeyMissing)?;
+        let changes = self.0.changed.subscribe();
+        let order = match self.known(&team, &key, &request).await? {
+            Some(order) => order,
+            None => self.accept(by, &team, request, key).await?,
+        };
+        Ok(self
+            .wait(order, changes, wait.unwrap_or(self.0.settings.wait))
+            .await)
+    }
+
+    /// The order that already has this key, if it was for the same request.
+    async fn known(
+        &self,
+        team: &Team,
+        key: &IdempotencyKey,
+        request: &Request,
+    ) -> Result<Option<Order>, Error> {
+        match self.0.store.order_by_key(team, key).await? {
+            Some((order, known)) => same(order, &known, request).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn accept(
+        &self,
+        by: By<'_>,
+        team: &Team,
+        request: Request,
+        key: IdempotencyKey,
+    ) -> Result<Order, Error> {
+        let now = self.now();
+        let (policy, members) = (self.0.policy.load_full(), self.members_for(team).await);
+        let (caps, usage) = (policy.caps(team), self.0.store.usage(team, now).await?);
+        let ruling = policy::decide_rent(&policy, by.caller, team, &request, &usage, &members);
+        let row = |decision: &Decision, outcome| {
+            by.row(now, Action::OrderCreate, outcome)
+                .team(Some(team))
+                .decision(decision)
+                .detail(json!({ "request": request, "idempotency_key": key, "why": decision.explanation() }))
+        };
+        let Some(terms) = ruling.terms else {
+            self.0.store.record(&row(&ruling.decision, "denied")).await?;
+            metrics::counter!("numberdesk_orders_denied_total").increment(1);
+            return Err(denied(ruling.decision, caps, usage));
+        };
+        let order = Order::queued(by.caller, team, &request, terms, &key, now);
+        let fingerprint = fingerprint(&request);
+        let accepted: AuditRow = row(&ruling.decision, "accepted").order(&order.id);
+        match self
+            .0
+            .store
+            .accept(&order, &fingerprint, &caps, &accepted)
+            .await?
+        {
+            Accepted::New => {
+                self.start(order.id.clone());
+                Ok(order)
+            }
+            Accepted::Existing { order, fingerprint } => same(order, &fingerprint, &request),
+            // Others were quicker between the decision and the reservation: the same rule, asked again, says why.
+            Accepted::Capped { usage, .. } => {
+                let ruling = policy::decide_rent(&policy, by.caller, team, &request, &usage, &members);
+                self.0.store.record(&row(&ruling.decision, "denied")).await?;
+                Err(denied(ruling.decision, caps, usage))
+            }
+        }
+    }
+
+    /// The order when it has ended or `wait` is over. It is accepted: a database that can't be read now only means
+    /// that the caller sees it as it was last known.
+    async fn wait(&self, order: Order, mut changes: broadcast::Receiver<OrderId>, wait: Duration) -> Placed {
+        let (scope, id) = (Scope::Teams(vec![order.team.clone()]), order.id.clone());
+        let mut known = Placed { order, number: None };
+        let over = tokio::time::sleep(wait);
+        tokio::pin!(over);
+        loop {
+            match self.placed(&scope, &id).await {
+                Ok(placed) => known = placed,
+                Err(error) => {
+                    tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "can't look");
+                }
+            }
+            // What waits for a person or for reconciliation takes longer than any request should.
+            if !matches!(known.order.state, State::Queued | State::Renting) {
+                return known;
+            }
+            let elsewhere = tokio::time::sleep(Duration::from_secs(1));
+            tokio::select! {
+                () = &mut over => return known,
+                () = changed(&mut changes, &id) => {}
+                // Another replica may be the one that sends it; it tells nobody here.
+                () = elsewhere => {}
+            }
+        }
+    }
+}
+
+/// The order is this request's only if the key was used for the same one.
+fn same(order: Order, known: &str, request: &Request) -> Result<Order, Error> {
+    if known == fingerprint(request) {
+        Ok(order)
+    } else {
+        Err(Error::IdempotencyKeyReused { order_id: order.id })
+    }
+}
+
+/// What makes two requests the same: the body with its defaults, and nothing of the token.
+fn fingerprint(request: &Request) -> String {
+    let text = serde_json::to_string(request).expect("a request is plain data");
+    hex::encode(Sha256::digest(text))
+}
+
+async fn changed(changes: &mut broadcast::Receiver<OrderId>, id: &OrderId) {
+    loop {
+        match changes.recv().await {
+            Ok(other) if &other != id => {}
+            // It changed, or some changes were missed: look.
+            _ => return,
+        }
+    }
+}
+
+impl Order {
+    fn queued(
+        caller: &crate::domain::caller::Caller,
+        team: &Team,
+        request: &Request,
+        terms: Terms,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: OrderId::generate(now),
+            team: team.clone(),
+            issuer: caller.issuer.clone(),
+            created_by: caller.subject.clone(),
+            idempotency_key: key.clone(),
+            request: request.clone(),
+            terms,
+            state: State::Queued,
+            attempt: 0,
+            sent_at: None,
+            not_before: None,
+            phone_number_id: None,
+            close_status: None,
+            reason: None,
+            close_errors: None,
+            evidence: None,
+            created_at: now,
+            updated_at: now,
+            finished_at: None,
+        }
+    }
+}

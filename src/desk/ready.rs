@@ -1,0 +1,87 @@
+//! Whether the desk can do its work, and what stands in the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Desk;
+use crate::domain::time::Timestamp;
+
+/// What the last comparison with Close said.
+#[derive(Debug, Clone)]
+pub(super) struct CloseHealth {
+    pub(super) said: String,
+    pub(super) inventory_as_of: Option<Timestamp>,
+}
+
+/// Until when something is left alone.
+#[derive(Default)]
+pub(super) struct Hold(AtomicI64);
+
+impl Hold {
+    pub(super) fn until(&self, time: Timestamp) {
+        self.0.store(time.as_micros(), Ordering::Relaxed);
+    }
+    pub(super) fn hold(&self, now: Timestamp) -> bool {
+        now.as_micros() < self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for CloseHealth {
+    fn default() -> Self {
+        Self {
+            said: "not asked yet".to_owned(),
+            inventory_as_of: None,
+        }
+    }
+}
+
+/// Whether requests can be answered. Close being down does not make the desk unready; the database being down does.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    /// Whether requests can be answered.
+    pub ready: bool,
+    /// `ok`, or what is wrong with the database.
+    pub database: String,
+    /// `ok`, or what the last comparison with Close ran into.
+    pub close: String,
+    /// The moment of the last complete comparison with Close.
+    pub inventory_as_of: Option<Timestamp>,
+    /// Short fingerprint of the policy in force.
+    pub policy: String,
+}
+
+impl Desk {
+    /// Remembers what is to be said of Close.
+    pub(super) fn close_is(&self, said: &str) {
+        let known = self.0.close_health.load();
+        if known.said != said {
+            let inventory_as_of = known.inventory_as_of;
+            self.0.close_health.store(Arc::new(CloseHealth {
+                said: said.to_owned(),
+                inventory_as_of,
+            }));
+        }
+    }
+
+    /// Asks the database; tells what is known of the rest.
+    pub async fn readiness(&self) -> Readiness {
+        let asked = tokio::time::timeout(Duration::from_secs(2), self.0.store.migrated());
+        let database = match asked.await {
+            Ok(Ok(true)) => "ok".to_owned(),
+            Ok(Ok(false)) => "the schema is not the one of this version: run `numberdesk migrate`".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the database does not answer".to_owned(),
+        };
+        let health = self.0.close_health.load_full();
+        Readiness {
+            ready: database == "ok",
+            database,
+            close: health.said.clone(),
+            inventory_as_of: health.inventory_as_of,
+            policy: self.0.policy.load().fingerprint(),
+        }
+    }
+}

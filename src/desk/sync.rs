@@ -1,0 +1,135 @@
+//! Making the inventory equal to Close: a complete listing, and a second look at whatever it does not show.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ready::CloseHealth;
+use super::{Desk, troubled, unavailable};
+use crate::close::Trouble;
+use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::caller::Team;
+use crate::domain::id::{GroupId, PhoneNumberId};
+use crate::error::Error;
+use crate::policy::Members;
+
+/// The longest that a request waits for Close to tell who is in a group.
+const GROUP_WAIT: Duration = Duration::from_secs(3);
+
+impl Desk {
+    /// One complete comparison with Close. What the listing lacks is asked for by itself before it is believed
+    /// gone: listings lag, and a number may have been rented since.
+    pub async fn sync(&self) -> Result<(), Error> {
+        let started = self.now();
+        let outcome = self.compare().await;
+        match &outcome {
+            Ok(()) => self.0.close_health.store(Arc::new(CloseHealth {
+                said: "ok".to_owned(),
+                inventory_as_of: Some(started),
+            })),
+            Err(Error::StoreUnavailable(_) | Error::Internal(_)) => {}
+            Err(error) => self.close_is(&error.to_string()),
+        }
+        outcome
+    }
+
+    async fn compare(&self) -> Result<(), Error> {
+        let started = self.now();
+        for group in self.0.policy.load_full().groups() {
+            self.load_group(&group).await;
+        }
+        let ours = self.organization().await?;
+        let mut listing = self.0.close.numbers().await.map_err(troubled)?;
+        listing.retain(|facts| {
+            facts
+                .organization
+                .as_ref()
+                .is_none_or(|organization| *organization == ours)
+        });
+        let listed: HashSet<PhoneNumberId> = listing.iter().map(|facts| facts.id.clone()).collect();
+        let seen: Vec<_> = listing
+            .into_iter()
+            .map(|facts| self.observation(facts, started))
+            .collect();
+        let changed = self.0.store.observe(&seen).await?;
+        tracing::debug!(numbers = seen.len(), changed, "inventory compared with Close");
+
+        let mut absent = Vec::new();
+        for id in self
+            .0
+            .store
+            .known_ids(started.minus(self.0.settings.settle_after))
+            .await?
+        {
+            if !listed.contains(&id) && !self.look_again(&id).await? {
+                absent.push(id);
+            }
+        }
+        // The key may have been replaced meanwhile; only one of this organization can say that a number is gone.
+        if !absent.is_empty() && self.organization().await? == ours {
+            for id in absent {
+                let row = AuditRow::new(started, Actor::desk(), Action::NumberGone, "gone").number(&id);
+                if self.0.store.gone(&id, started, &row).await? {
+                    tracing::warn!(number = %id, "a number is gone from Close");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The organization of the inventory, unless the key is of another one: that one's numbers say nothing of ours.
+    async fn organization(&self) -> Result<String, Error> {
+        let key = self.0.close.me().await.map_err(troubled)?.organization_ids;
+        let Some(first) = key.first() else {
+            return Err(unavailable("the API key belongs to no Close organization"));
+        };
+        let ours = self.0.store.organization(first).await?;
+        if key.contains(&ours) {
+            return Ok(ours);
+        }
+        Err(unavailable(
+            "the API key is of another Close organization than the inventory",
+        ))
+    }
+
+    /// Asks for one number by itself; `false` when Close says that it does not exist.
+    async fn look_again(&self, id: &PhoneNumberId) -> Result<bool, Error> {
+        let asked = self.now();
+        match self.0.close.number(id).await {
+            Ok(Some(facts)) => {
+                self.0.store.observe(&[self.observation(facts, asked)]).await?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            // One number that Close will not show must not keep all others from being looked at.
+            Err(trouble @ Trouble::Refused { .. }) => {
+                tracing::warn!(number = %id, %trouble, "Close does not say how a number stands");
+                Ok(true)
+            }
+            Err(trouble) => Err(troubled(trouble)),
+        }
+    }
+
+    /// Refreshes the members of one group.
+    async fn load_group(&self, group: &GroupId) {
+        let mut members: Members = (*self.0.members.load_full()).clone();
+        match self.0.close.group_members(group).await {
+            Ok(users) => {
+                members.insert(group.clone(), users.unwrap_or_default());
+                self.0.members.store(Arc::new(members));
+            }
+            Err(trouble) => tracing::warn!(%group, %trouble, "the group's members stay as they were known"),
+        }
+    }
+
+    /// The known members; asked of Close now if the team's rule names a group that was never seen.
+    pub(super) async fn members_for(&self, team: &Team) -> Arc<Members> {
+        let policy = self.0.policy.load_full();
+        if let Some(group) = policy.rules(team).and_then(|(_, rules)| rules.group())
+            && !self.0.members.load().contains_key(group)
+        {
+            let _ = tokio::time::timeout(GROUP_WAIT, self.load_group(group)).await;
+        }
+        self.0.members.load_full()
+    }
+}
