@@ -1,0 +1,188 @@
+//! The body of a request as strict JSON, within limits of type, size and time. What it means is read elsewhere.
+
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, HeaderValue};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::domain::fields::{self, Node};
+use crate::domain::json;
+use crate::http::Http;
+use crate::http::kind::Kind;
+use crate::http::problem::Problem;
+
+/// Longest time that a body may take to arrive.
+const TIME: Duration = Duration::from_secs(30);
+/// How much of a body that is too large is read and dropped, and how long each piece of it may take.
+const SPILLED_BYTES: usize = 1 << 20;
+const SPILL_TIME: Duration = Duration::from_secs(2);
+
+/// A body sent as `application/json`.
+pub(in crate::http) struct JsonBody(pub(in crate::http) Value);
+
+/// A JSON merge patch (RFC 7396), sent under its own type or as plain JSON.
+pub(in crate::http) struct PatchBody(pub(in crate::http) Value);
+
+impl JsonBody {
+    /// What the body says, or every fault in it.
+    pub(in crate::http) fn read<T>(&self, read: impl FnOnce(Node<'_>) -> Option<T>) -> Result<T, Problem> {
+        Ok(fields::read(&self.0, read)?)
+    }
+}
+
+impl FromRequest<Http> for JsonBody {
+    type Rejection = Problem;
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
+        value(request, http.limits.body, &["application/json"])
+            .await
+            .map(Self)
+    }
+}
+
+impl FromRequest<Http> for PatchBody {
+    type Rejection = Problem;
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
+        value(
+            request,
+            http.limits.body,
+            &["application/merge-patch+json", "application/json"],
+        )
+        .await
+        .map(Self)
+    }
+}
+
+async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, Problem> {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers, types) {
+        let detail = format!(
+            "The body must be sent as {}, in UTF-8 and not compressed.",
+            types.join(" or ")
+        );
+        return Err(Problem::new(Kind::UnsupportedMediaType).detail(detail));
+    }
+    let fits = body.size_hint().lower() <= limit as u64;
+    if !fits && parts.headers.contains_key(EXPECT) {
+        // Whoever asks before sending is told before sending.
+        return Err(too_large(limit));
+    }
+    let bytes = timeout(TIME, collect(body, limit, fits))
+        .await
+        .unwrap_or_else(|_| {
+            Err(Problem::new(Kind::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
+        })?;
+    json::parse(&bytes).map_err(|fault| Problem::fault("", format!("the body is not JSON: {fault}")))
+}
+
+/// Reads on for a little after the limit, so that a sender who does not listen while it sends gets to read why.
+async fn collect(mut body: Body, limit: usize, mut fits: bool) -> Result<Vec<u8>, Problem> {
+    let (mut read, mut spilled) = (Vec::new(), 0);
+    while spilled <= SPILLED_BYTES {
+        let next = if fits {
+            Ok(body.frame().await)
+        } else {
+            timeout(SPILL_TIME, body.frame()).await
+        };
+        let Ok(Some(frame)) = next else { break };
+        let frame = frame.map_err(|_| Problem::fault("", "the body broke off or is not well formed"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        fits = fits && read.len() + data.len() <= limit;
+        if fits {
+            read.extend_from_slice(&data);
+        } else {
+            spilled += data.len();
+        }
+    }
+    if fits { Ok(read) } else { Err(too_large(limit)) }
+}
+
+fn too_large(limit: usize) -> Problem {
+    let close = HeaderValue::from_static("close");
+    Problem::new(Kind::BodyTooLarge)
+        .detail(format!("The body is larger than {limit} bytes."))
+        .header(CONNECTION, close)
+}
+
+/// One content type, one of these, in UTF-8 if it names a charset at all; not compressed.
+fn is_json(headers: &HeaderMap, types: &[&str]) -> bool {
+    let plain = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None, true) = (
+        values.next().and_then(|value| value.to_str().ok()),
+        values.next(),
+        plain,
+    ) else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    types.iter().any(|known| known.eq_ignore_ascii_case(essence)) && parts.all(is_utf8)
+}
+
+/// Whether a parameter of the content type leaves the body in UTF-8.
+fn is_utf8(parameter: &str) -> bool {
+    match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Bytes;
+    use futures::stream;
+
+    fn typed(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn only_plain_json_in_utf_8_is_json() {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/json; profile=x",
+        ] {
+            assert!(is_json(&typed(good), &["application/json"]), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/json2",
+            "application/json; charset=utf-16",
+            "application/merge-patch+json",
+        ] {
+            assert!(!is_json(&typed(bad), &["application/json"]), "{bad}");
+        }
+        let mut packed = typed("application/json");
+        packed.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert!(!is_json(&packed, &["application/json"]));
+        let mut twice = typed("application/json");
+        twice.append(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        assert!(!is_json(&twice, &["application/json"]));
+        assert!(!is_json(&HeaderMap::new(), &["application/json"]));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_limit_and_an_endless_one_is_given_up() {
+        assert_eq!(
+            collect(Body::from(vec![b'x'; 10]), 10, true).await.unwrap().len(),
+            10
+        );
+        assert!(collect(Body::from(vec![b'x'; 11]), 10, true).await.is_err());
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 1024])));
+        assert!(collect(Body::from_stream(endless), 10, true).await.is_err());
+    }
+}

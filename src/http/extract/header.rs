@@ -1,0 +1,203 @@
+//! Headers that change what a request asks for: `Idempotency-Key`, `Prefer`, `If-Match` and `If-None-Match`.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use utoipa::IntoParams;
+
+use crate::desk::Precondition;
+use crate::domain::order::IdempotencyKey;
+use crate::http::Http;
+use crate::http::conditional::{self, Condition};
+use crate::http::kind::Kind;
+use crate::http::problem::Problem;
+
+/// However long a caller would like to wait, it is answered after this.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// The headers of an order, for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what `Key` and `Wait` read")]
+pub(in crate::http) struct OrderHeaders {
+    /// Makes the order repeatable: one key for each number you want. Required unless `validate_only=true`.
+    #[param(
+        rename = "Idempotency-Key",
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11"
+    )]
+    idempotency_key: Option<String>,
+    /// `wait=N`: seconds to wait for the end, at most 60; 0 to not wait (RFC 7240).
+    #[param(rename = "Prefer", nullable = false, example = "wait=10")]
+    prefer: Option<String>,
+}
+
+/// The header of a conditional change, for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what `IfMatch` reads")]
+pub(in crate::http) struct IfMatchHeader {
+    /// The `ETag` you have read: 412 when the number has changed since.
+    #[param(
+        rename = "If-Match",
+        nullable = false,
+        pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#
+    )]
+    if_match: Option<String>,
+}
+
+/// The header of a conditional read, for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what `IfNoneMatch` reads")]
+pub(in crate::http) struct IfNoneMatchHeader {
+    /// The `ETag`s you have: 304 when the number is still one of them.
+    #[param(
+        rename = "If-None-Match",
+        nullable = false,
+        pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#
+    )]
+    if_none_match: Option<String>,
+}
+
+/// The idempotency key, if one was sent.
+pub(in crate::http) struct Key(pub(in crate::http) Option<IdempotencyKey>);
+
+/// How long the caller wants to wait for an order's end, by `Prefer: wait=…` (RFC 7240).
+pub(in crate::http) struct Wait(pub(in crate::http) Option<Duration>);
+
+/// What must be true of a number for it to be changed.
+pub(in crate::http) struct IfMatch(pub(in crate::http) Option<Precondition>);
+
+/// The versions of a number that the caller has.
+pub(in crate::http) struct IfNoneMatch(pub(in crate::http) Option<Condition>);
+
+impl FromRequestParts<Http> for Key {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else {
+            return Ok(Self(None));
+        };
+        let key = value.to_str().ok().and_then(|text| text.parse().ok());
+        match (key, values.next()) {
+            (Some(key), None) => Ok(Self(Some(key))),
+            _ => Err(Problem::new(Kind::IdempotencyKeyInvalid)),
+        }
+    }
+}
+
+impl FromRequestParts<Http> for Wait {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+        Ok(Self(wait(&parts.headers)))
+    }
+}
+
+impl FromRequestParts<Http> for IfMatch {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+        Ok(Self(
+            condition(&parts.headers, &IF_MATCH)?.map(Condition::precondition),
+        ))
+    }
+}
+
+impl FromRequestParts<Http> for IfNoneMatch {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+        condition(&parts.headers, &IF_NONE_MATCH).map(Self)
+    }
+}
+
+fn condition(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Condition>, Problem> {
+    let values: Option<Vec<&str>> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.to_str().ok())
+        .collect();
+    if values.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(None);
+    }
+    let condition = values.and_then(|values| conditional::parse(&values.join(",")));
+    let wrong = || {
+        Problem::fault(
+            &format!("/headers/{name}"),
+            "must be `*` or a list of ETags in double quotes",
+        )
+    };
+    condition.map(Some).ok_or_else(wrong)
+}
+
+/// The first `wait` counts; a preference that makes no sense is as if it were not there (RFC 7240 section 2).
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let texts = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut preferences = texts.flat_map(|text| text.split(','));
+    let seconds = preferences.find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        let value = value.trim();
+        let value = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .unwrap_or(value);
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.to_owned())
+    })?;
+    let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit a number are a long wait all the same.
+    digits.then(|| {
+        seconds
+            .parse()
+            .map_or(LONGEST_WAIT, Duration::from_secs)
+            .min(LONGEST_WAIT)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn seconds(values: &[&'static str]) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("prefer", HeaderValue::from_static(value));
+        }
+        wait(&headers).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn the_wait_is_found_among_other_preferences() {
+        assert_eq!(seconds(&["wait=10"]), Some(10));
+        assert_eq!(seconds(&["respond-async, WAIT = \"0\" ; x=1"]), Some(0));
+        assert_eq!(seconds(&["handling=lenient", "wait=7, wait=9"]), Some(7));
+        assert_eq!(seconds(&["wait=3600"]), Some(60));
+        assert_eq!(seconds(&["wait=99999999999999999999999"]), Some(60));
+    }
+
+    #[test]
+    fn a_preference_that_makes_no_sense_is_not_there() {
+        for nonsense in [
+            "wait",
+            "wait=",
+            "wait=-1",
+            "wait=1.5",
+            "wait=soon",
+            "waiting=5",
+            "",
+            ",,;=",
+            "wait=+5",
+        ] {
+            assert_eq!(seconds(&[nonsense]), None, "{nonsense}");
+        }
+        assert_eq!(seconds(&[]), None);
+    }
+}

@@ -1,0 +1,263 @@
+//! What every request passes first and every answer last: the request id, the limits of a request's head, the
+//! headers that keep browsers in check, the body of a problem, one line in the log and the metrics.
+//! It does not know what any route does.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::caller::Caller;
+use crate::domain::id::RequestId;
+use crate::http::kind::Kind;
+use crate::http::leftover::Leftover;
+use crate::http::problem::Problem;
+use crate::http::{Http, Limits};
+
+const MAX_URI_BYTES: usize = 8 << 10;
+const MAX_HEADER_BYTES: usize = 32 << 10;
+/// The header that every answer carries its request's id in.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Marks a request that stands for bytes which hyper could not read as one, with the status it found for them.
+#[derive(Clone, Copy)]
+pub(super) struct Unread(pub(super) StatusCode);
+
+/// What is known of a request while it is under way; the extractors fill it in.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    pub(super) request_id: RequestId,
+    pub(super) caller: Arc<OnceLock<Arc<Caller>>>,
+}
+
+/// Serves one request of the API's port: told in the log and counted.
+pub(super) async fn api(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let line = Line::of(&request);
+    let (response, ticket, problem) = serve(&http, request, next).await;
+    line.write(&response, &ticket, problem.as_deref(), started.elapsed());
+    response
+}
+
+/// Serves one request of the operators' port: probes and scrapes are neither told nor counted.
+pub(super) async fn ops(State(http): State<Http>, request: Request, next: Next) -> Response {
+    serve(&http, request, next).await.0
+}
+
+/// A handler that panicked is a fault of ours like any other.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer that calls it hands the panic over"
+)]
+pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Problem::new(Kind::Internal)
+        .cause(format!("a handler panicked: {said}"))
+        .into_response()
+}
+
+/// What no route matches.
+pub(super) async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound)
+}
+
+/// A route that does not take the method; `Allow` is set by who knows the route.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(Kind::MethodNotAllowed)
+}
+
+async fn serve(http: &Http, mut request: Request, next: Next) -> (Response, Ticket, Option<Arc<Problem>>) {
+    let ticket = Ticket {
+        request_id: RequestId::generate(http.desk.now()),
+        caller: Arc::default(),
+    };
+    let instance = instance(request.uri());
+    let (rest, version) = (Leftover::of(&mut request), request.version());
+    let mut response = match fits(&request, &http.limits) {
+        Ok(()) => {
+            request.extensions_mut().insert(ticket.clone());
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if !rest.spill().await && version < Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let problem = response.extensions_mut().remove::<Arc<Problem>>();
+    if let Some(problem) = &problem {
+        let document = problem.document(&instance, ticket.request_id.as_str());
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        *response.body_mut() = Body::from(document.to_string());
+    }
+    dress(response.headers_mut(), &ticket.request_id);
+    (response, ticket, problem)
+}
+
+/// The path as it was sent, shortened: it is repeated to whoever sent it, and must not grow there.
+fn instance(uri: &Uri) -> String {
+    let path = if uri.path().is_empty() { "/" } else { uri.path() };
+    path.chars().take(256).collect()
+}
+
+fn fits(request: &Request, limits: &Limits) -> Result<(), Problem> {
+    if let Some(Unread(status)) = request.extensions().get() {
+        return Err(unread(*status));
+    }
+    let headers = request.headers();
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    let address = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |address| address.as_str().len());
+    if address > MAX_URI_BYTES {
+        return Err(Problem::new(Kind::UriTooLong));
+    }
+    if headers.len() > limits.max_headers || bytes > MAX_HEADER_BYTES {
+        return Err(Problem::new(Kind::HeadersTooLarge));
+    }
+    // RFC 9112 section 3.2: two hosts mean that two readers of the request could see two different ones.
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Problem::fault("/headers/host", "must stand exactly once"));
+    }
+    Ok(())
+}
+
+fn unread(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::URI_TOO_LONG => Problem::new(Kind::UriTooLong),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(Kind::HeadersTooLarge),
+        _ => Problem::new(Kind::InvalidRequest).detail("What was sent is not a well-formed HTTP request."),
+    }
+}
+
+fn dress(headers: &mut HeaderMap, request_id: &RequestId) {
+    let id = HeaderValue::from_str(request_id.as_str()).expect("an id is made of letters, digits and `_`");
+    headers.insert(X_REQUEST_ID, id);
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (RESOURCE_POLICY, "same-origin"),
+        (CACHE_CONTROL, "no-store"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// What a line in the log says of the request. No query, no header but a plain request id of the client's own.
+struct Line {
+    method: &'static str,
+    route: String,
+    client_request_id: Option<String>,
+}
+
+impl Line {
+    fn of(request: &Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>();
+        Self {
+            method: known(request.method()),
+            route: matched.map_or("unmatched", MatchedPath::as_str).to_owned(),
+            client_request_id: request
+                .headers()
+                .get(X_REQUEST_ID)
+                .and_then(|id| id.to_str().ok())
+                .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
+                .map(str::to_owned),
+        }
+    }
+
+    fn write(self, response: &Response, ticket: &Ticket, problem: Option<&Problem>, took: Duration) {
+        let Self {
+            method,
+            route,
+            client_request_id,
+        } = self;
+        let status = response.status().as_u16();
+        let labels = [
+            ("method", method.to_owned()),
+            ("route", route.clone()),
+            ("status", status.to_string()),
+        ];
+        metrics::counter!("numberdesk_http_requests_total", &labels).increment(1);
+        metrics::histogram!("numberdesk_http_request_duration_seconds", &labels[..2]).record(took);
+
+        let caller = ticket.caller.get();
+        let subject = caller.map(|caller| plain(&caller.subject));
+        let team = caller.and_then(|caller| caller.team(None).ok()).map(String::from);
+        let (request_id, duration_ms) = (ticket.request_id.as_str(), took.as_millis());
+        if let Some(cause) = problem.and_then(Problem::chain) {
+            tracing::error!(
+                method,
+                route,
+                status,
+                duration_ms,
+                request_id,
+                subject,
+                team,
+                client_request_id,
+                cause,
+                "request failed"
+            );
+        } else {
+            tracing::info!(
+                method,
+                route,
+                status,
+                duration_ms,
+                request_id,
+                subject,
+                team,
+                client_request_id,
+                "request"
+            );
+        }
+    }
+}
+
+/// One of a few words, so that nobody fills the metrics with methods of their own.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// A name from a token, fit for a line of text.
+fn plain(text: &str) -> String {
+    text.chars()
+        .take(128)
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect()
+}

@@ -1,0 +1,139 @@
+//! The kinds of problem there are: one table, from which the answers, the pages under `/problems/`, the OpenAPI
+//! document and the guide to errors are made. It does not know how a request comes to one of them.
+
+use std::str::FromStr;
+
+use axum::http::StatusCode;
+
+macro_rules! kinds {
+    ($($variant:ident = $name:literal, $status:ident, $title:literal, $meaning:literal, $remedy:literal;)*) => {
+        /// A type of problem (RFC 9457). Its URI is `/problems/` and the name, and never changes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind { $(#[doc = $title] $variant),* }
+
+        impl Kind {
+            /// Every kind there is, by status.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The last part of the URI.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+            /// The HTTP status that it comes with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),* }
+            }
+            /// Its name for people; the same in every answer.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),* }
+            }
+            /// What has happened when it is answered.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+            /// What to do about it.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    InvalidRequest = "invalid-request", BAD_REQUEST, "The request is not valid",
+        "Something in the body, the query or the headers is not as the API describes it. Nothing was done.",
+        "`errors` names every fault: `pointer` is a JSON pointer into the body, or `/query/…` and `/headers/…` for the rest.";
+    TeamRequired = "team-required", BAD_REQUEST, "A team must be named",
+        "The token belongs to several teams, or to none, and the order names none.",
+        "Send the field `team` with one of the `teams` listed in the answer.";
+    IdempotencyKeyMissing = "idempotency-key-missing", BAD_REQUEST, "The idempotency key is missing",
+        "An order rents a number and costs money, so it must be repeatable without renting twice.",
+        "Make up a key for each number you want, such as a UUID, keep it, and send it as the header `Idempotency-Key`. Send the same key when you try again.";
+    IdempotencyKeyInvalid = "idempotency-key-invalid", BAD_REQUEST, "The idempotency key is not valid",
+        "The header `Idempotency-Key` stands more than once, or is not 1 to 255 visible ASCII characters.",
+        "Send one header with a key such as a UUID.";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "A valid token is needed",
+        "The request carries no bearer token, or one that does not hold. `WWW-Authenticate` says what is wrong with it.",
+        "Get a fresh token from your issuer and send it as `Authorization: Bearer <token>`.";
+    PermissionMissing = "permission-missing", FORBIDDEN, "The token lacks a permission",
+        "The token is valid, but does not carry the permission that this request needs.",
+        "Ask whoever administers your issuer for the permission named in `need`.";
+    PolicyDenied = "policy-denied", FORBIDDEN, "The policy does not allow it",
+        "The team's policy says no. Nothing was stored, and an idempotency key that was sent is not used up.",
+        "`decision` names the rule, what you have, what it needs, and a hint. Ask with `validate_only=true` before you order.";
+    QuotaExceeded = "quota-exceeded", FORBIDDEN, "The team's quota is used up",
+        "The team holds, or has ordered in the last 24 hours, as many numbers as its policy allows. Open orders count.",
+        "`limit`, `used` and `reserved` give the figures. Release a number, wait for open orders to end, or have the quota raised.";
+    BudgetExceeded = "budget-exceeded", FORBIDDEN, "The team's budget is used up",
+        "The monthly price of the team's numbers, with this one and those on order, would be above its budget.",
+        "`limit`, `used` and `reserved` give the figures in US dollars. Release a number or have the budget raised.";
+    NotFound = "not-found", NOT_FOUND, "Not found",
+        "It does not exist, or not for this token: what belongs to another team answers just the same.",
+        "Check the address and the id. Addresses end without a slash.";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not allowed here",
+        "The address exists, but does not take this method.",
+        "The header `Allow` lists the methods it takes.";
+    BodyTooSlow = "body-too-slow", REQUEST_TIMEOUT, "The body came too slowly",
+        "The request's body did not arrive in time. Nothing was done.",
+        "Send it again.";
+    OrderCancelled = "order-cancelled", CONFLICT, "The order was cancelled",
+        "The order with this idempotency key was cancelled before anything was sent to Close.",
+        "Order again under a new key.";
+    OrderNotCancellable = "order-not-cancellable", CONFLICT, "The order can't be cancelled any more",
+        "Something was sent to Close already, or the order has ended.",
+        "Look at the order. If it led to a number you do not want, release the number.";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The number has changed",
+        "`If-Match` names another version than the present one: someone changed the number since you read it.",
+        "Read the number again, decide again, and send its new `ETag`.";
+    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
+        "The request's body is larger than this service takes, 64 KiB unless configured otherwise.",
+        "Send less. No request of this API needs that much.";
+    UriTooLong = "uri-too-long", URI_TOO_LONG, "The address is too long",
+        "Path and query together are longer than 8 KiB.",
+        "Send less. No request of this API needs that much.";
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON",
+        "The header `Content-Type` is missing or names something other than JSON in UTF-8, or the body is compressed.",
+        "Send `Content-Type: application/json` and no `Content-Encoding`; `application/merge-patch+json` is taken where a number is changed.";
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request",
+        "The team has an order with this key that asked for something else. It is named in `order_id` and stays as it is.",
+        "Use a new key for a new number. To repeat the earlier request, send exactly its body.";
+    CloseRefused = "close-refused", UNPROCESSABLE_ENTITY, "Close refused",
+        "Close was asked and said no. `close_status` is Close's own word, `detail` its message; the order, if there is one, is named in `order_id` and what it had reserved is given back.",
+        "`has-voice-only`: order with `with_sms: false`. `needs-more-info`: Close's support has to help. `billing-error`: the Close account needs funds. `error`: read `detail` and `errors`.";
+    HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
+        "There are more headers than this service takes, 100 unless configured otherwise, or they are longer than 32 KiB together.",
+        "Send less. No request of this API needs that much.";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed",
+        "A fault of the service itself. The log has the cause under the `request_id`.",
+        "Try again; an order is safe to repeat under its key. If it stays, tell whoever runs the service and name the `request_id`.";
+    CloseUnavailable = "close-unavailable", BAD_GATEWAY, "Close is unavailable",
+        "Close can't be reached, or its answer makes no sense. Nothing is known to have changed.",
+        "Try again later. Reads are answered from the desk's own inventory meanwhile.";
+    StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The database is unavailable",
+        "The service can't reach its database. An order that was not accepted before has not been sent to Close.",
+        "Try again after the time that `Retry-After` names, an order under the same key.";
+    KeysUnavailable = "keys-unavailable", SERVICE_UNAVAILABLE, "The issuer's keys are unavailable",
+        "The token can't be checked, because the keys of its issuer can't be had. The token may well be good.",
+        "Try again after the time that `Retry-After` names.";
+}
+
+impl Kind {
+    /// The URI that identifies it, a path on this service.
+    pub fn uri(self) -> String {
+        format!("/problems/{}", self.name())
+    }
+}
+
+/// A text that is no kind's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAKind;
+
+impl FromStr for Kind {
+    type Err = NotAKind;
+    fn from_str(name: &str) -> Result<Self, NotAKind> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.name() == name)
+            .ok_or(NotAKind)
+    }
+}

@@ -1,0 +1,66 @@
+//! The table of contents: every route there is, on either port.
+
+use axum::extract::Extension;
+use axum::middleware::from_fn_with_state;
+use axum::{Router, routing};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::ops::Metrics;
+use crate::http::{Http, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers};
+
+/// The API's port: API and documents about it.
+pub fn api(http: Http) -> Router {
+    let (routes, _) = documented().split_for_parts();
+    routes
+        .method_not_allowed_fallback(front::method_not_allowed)
+        .fallback(front::not_found)
+        .layer(CatchPanicLayer::custom(front::panicked))
+        .layer(from_fn_with_state(http.clone(), front::api))
+        .with_state(http)
+}
+
+/// The operators' port.
+pub fn ops(http: Http, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/livez", routing::get(operators::livez))
+        .route("/readyz", routing::get(operators::readyz))
+        .route("/startupz", routing::get(operators::readyz))
+        .route("/metrics", routing::get(operators::metrics))
+        .method_not_allowed_fallback(front::method_not_allowed)
+        .fallback(front::not_found)
+        .layer(Extension(metrics))
+        .layer(CatchPanicLayer::custom(front::panicked))
+        .layer(from_fn_with_state(http.clone(), front::ops))
+        .with_state(http)
+}
+
+/// The OpenAPI document that the server serves.
+pub fn document() -> utoipa::openapi::OpenApi {
+    openapi::complete(documented().into_openapi())
+}
+
+fn documented() -> OpenApiRouter<Http> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(orders::create, orders::list))
+        .routes(routes!(orders::get))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(phone_numbers::list))
+        .routes(routes!(
+            phone_numbers::get,
+            phone_numbers::update,
+            phone_numbers::release
+        ))
+        .routes(routes!(phone_numbers::transfer))
+        .routes(routes!(me::get))
+        .routes(routes!(audit::list))
+        .routes(routes!(docs::home))
+        .routes(routes!(docs::json))
+        .routes(routes!(docs::yaml))
+        .routes(routes!(docs::swagger))
+        .routes(routes!(docs::swagger_page))
+        .routes(routes!(docs::swagger_file))
+        .routes(routes!(pages::index))
+        .routes(routes!(pages::page))
+}

@@ -1,0 +1,33 @@
+//! How things look as JSON, and what the OpenAPI document says of it. It knows no request.
+
+mod audit;
+mod number;
+mod order;
+mod team;
+mod word;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub(super) use audit::{AuditView, audit_row};
+pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number};
+pub(super) use order::{OrderBodyDoc, OrderView, order};
+pub(super) use team::{MeView, ValidationView, me, validation};
+pub(super) use word::{ActionWord, CountryCode, StateWord};
+
+/// One page of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(super) struct PageView<T> {
+    /// The rows of this page.
+    data: Vec<T>,
+    /// Send it as `cursor` for the next page; `null` on the last one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+impl<T> PageView<T> {
+    pub(super) fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { data, next_cursor }
+    }
+}
