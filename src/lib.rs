@@ -7,9 +7,11 @@
 //!                       http -> auth -> domain, error          sandbox stands alone
 //! ```
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod close;
+pub mod config;
 pub mod desk;
 pub mod domain;
 pub mod error;
@@ -17,4 +19,5 @@ pub mod http;
 pub mod policy;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
 pub mod workers;

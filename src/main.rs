@@ -1,3 +1,7 @@
 //! The `numberdesk` binary: hands its arguments over and decides nothing.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    numberdesk::cli::run()
+}

@@ -1,1 +1,121 @@
-//! (in the making)
+//! The commands, one a file. Progress goes to stderr, results to stdout.
+
+mod check;
+mod dev;
+mod explain;
+mod health;
+mod migrate;
+mod openapi;
+mod sandbox;
+mod serve;
+mod token;
+mod tour;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::domain::document::FileFault;
+
+/// Rents, changes and releases Close phone numbers for internal apps, under team policy.
+#[derive(Parser)]
+#[command(name = "numberdesk", version, arg_required_else_help = true)]
+#[command(after_help = "Try it with nothing to configure:  numberdesk dev\n\
+    Configuration is a TOML file; every key can be overridden by the environment, such as\n\
+    NUMBERDESK_CLOSE__BASE_URL for base_url in [close]. Exit status: 0 fine, 1 the answer is no or it failed,\n\
+    2 wrong usage, 64 faulty configuration.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on loopback with nothing to configure: a simulated Close, SQLite, a local issuer, and a tour
+    Dev(dev::Arguments),
+    /// The service
+    Serve(serve::Arguments),
+    /// The simulated Close alone: stateful, with webhooks, rate limits and switchable faults
+    Sandbox(sandbox::Arguments),
+    /// Validates configuration and policy without starting; names file, line and key of every fault
+    Check(check::Arguments),
+    /// What the policy says
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// A JWT from the local dev issuer
+    Token(token::Arguments),
+    /// Prints the OpenAPI document that the server serves
+    Openapi(openapi::Arguments),
+    /// Applies database migrations and exits
+    Migrate(migrate::Arguments),
+    /// Asks a running desk whether it is ready; for container health checks
+    #[command(hide = true)]
+    Health(health::Arguments),
+}
+
+#[derive(Subcommand)]
+enum PolicyCommand {
+    /// The decision on an order, the rule that made it, and what would have to change
+    Explain(explain::Arguments),
+}
+
+/// Parses the arguments of the process and runs the command.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Dev(arguments) => end(dev::run(arguments).await),
+            Command::Serve(arguments) => end(serve::run(arguments).await),
+            Command::Sandbox(arguments) => end(sandbox::run(arguments).await),
+            Command::Check(arguments) => end(check::run(&arguments)),
+            Command::Policy(PolicyCommand::Explain(arguments)) => end(explain::run(&arguments)),
+            Command::Token(arguments) => end(token::run(&arguments)),
+            Command::Openapi(arguments) => end(openapi::run(&arguments)),
+            Command::Migrate(arguments) => end(migrate::run(&arguments).await),
+            Command::Health(arguments) => end(health::run(&arguments).await),
+        }
+    })
+}
+
+/// Why a command did not do what it was asked.
+enum Failure {
+    /// The configuration or the policy is faulty: every fault, exit 64.
+    Faulty(Vec<FileFault>),
+    /// The answer is no; it was printed already. Exit 1.
+    No,
+    /// It failed. Exit 1.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn end(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::No) => ExitCode::FAILURE,
+        Err(Failure::Failed(error)) => failed(&error),
+        Err(Failure::Faulty(faults)) => {
+            tell(&faults);
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn tell(faults: &[FileFault]) {
+    for fault in faults {
+        eprintln!("error: {fault}");
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

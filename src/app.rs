@@ -1,0 +1,282 @@
+//! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
+use crate::close::{self, Close};
+use crate::config::{Config, IssuerConfig, Jwks};
+use crate::desk::{self, Desk};
+use crate::domain::document::FileFault;
+use crate::domain::time::Clock;
+use crate::http::{self, Http};
+use crate::policy::Policy;
+use crate::store::Store;
+use crate::workers::Workers;
+
+/// How often files are looked at: keys and policy take effect well within 30 s.
+const WATCH: Duration = Duration::from_secs(5);
+/// After a failed step.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// A desk that is running.
+pub struct App {
+    /// Where the API answers.
+    pub address: SocketAddr,
+    /// Where probes and metrics answer.
+    pub ops_address: SocketAddr,
+    stop: CancellationToken,
+    grace: Duration,
+    /// Connections and loops.
+    work: TaskTracker,
+    /// Calls to Close that are under way. They may take longer than the grace period.
+    paid: TaskTracker,
+    deadline: Duration,
+    store: Store,
+}
+
+impl App {
+    /// Opens the store, brings its schema up to date, binds both ports and starts everything.
+    /// Neither Close nor an issuer needs to be reachable.
+    pub async fn start(
+        config: &Config,
+        policy: Policy,
+        prometheus: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let (work, paid, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let store = Store::open(config.store.secret())
+            .await
+            .context("the database can't be opened")?;
+        for migration in store.migrate().await.context("the database can't be migrated")? {
+            tracing::info!(migration, "database migrated");
+        }
+        let api = bind(config.server.listen, "server.listen").await?;
+        let ops = bind(config.server.ops_listen, "server.ops_listen").await?;
+        let (address, ops_address) = (api.local_addr()?, ops.local_addr()?);
+
+        let auth = Auth::new(
+            config.auth.iter().map(issuer).collect::<Result<_, _>>()?,
+            clock.clone(),
+        )?;
+        let close = Close::new(
+            close::Settings {
+                base_url: config.close.base_url.clone(),
+                timeout: config.close.timeout,
+            },
+            config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?,
+            clock.clone(),
+        )?;
+        let desk = Desk::new(
+            store.clone(),
+            close.clone(),
+            policy,
+            clock,
+            desk::Settings {
+                wait: config.orders.wait,
+                deadline: config.close.timeout,
+                settle_after: config.orders.settle_after,
+            },
+            paid.clone(),
+            stop.clone(),
+        );
+
+        let rendered = prometheus.clone();
+        let front = Http::new(
+            desk.clone(),
+            auth.clone(),
+            store.cursor_key().await?,
+            limits(config),
+        );
+        for (listener, router) in [
+            (api, http::api(front.clone())),
+            (ops, http::ops(front, Arc::new(move || rendered.render()))),
+        ] {
+            let (limits, stop) = (limits(config), stop.clone());
+            work.spawn(async move {
+                let last_word = stop.clone().drop_guard();
+                if let Err(error) = http::serve(listener, router, &limits, stop).await {
+                    tracing::error!(%error, "a listener failed");
+                }
+                drop(last_word);
+            });
+        }
+        let workers = Workers::new(work.clone(), stop.clone());
+        let it = prometheus.clone();
+        workers.every("upkeep", WATCH, WATCH, move || {
+            it.run_upkeep();
+            std::future::ready(Ok::<(), std::convert::Infallible>(()))
+        });
+        spawn_workers(&workers, config, &desk, &close, &auth);
+        tracing::info!(%address, %ops_address, "numberdesk is up");
+        Ok(Self {
+            address,
+            ops_address,
+            stop,
+            grace: config.server.grace,
+            work,
+            paid,
+            deadline: config.close.timeout,
+            store,
+        })
+    }
+
+    /// Completes when something that must run has stopped.
+    pub async fn broken(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Accepts nothing more, lets requests and paid calls end, and closes the store. A paid call that has begun is
+    /// waited for until its own deadline; what is left after that is found again at the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.work.close();
+        self.paid.close();
+        let last = self.grace.max(self.deadline + Duration::from_secs(5));
+        let ended = async {
+            tokio::join!(
+                tokio::time::timeout(self.grace, self.work.wait()),
+                tokio::time::timeout(last, self.paid.wait())
+            )
+        };
+        if let (Err(_), _) | (_, Err(_)) = ended.await {
+            tracing::warn!("the grace period is over with work under way; it is taken up at the next start");
+        }
+        if tokio::time::timeout(Duration::from_secs(2), self.store.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the database did not let go in time");
+        }
+    }
+}
+
+/// The policy as its file has it now; without a file, nothing is allowed.
+pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
+    let Some(path) = file else {
+        return Ok(Policy::nothing());
+    };
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Policy::parse(&name, &text),
+        Err(error) => Err(vec![FileFault {
+            file: name,
+            line: None,
+            key: String::new(),
+            message: format!("can't be read: {error}"),
+        }]),
+    }
+}
+
+fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close, auth: &Auth) {
+    let it = desk.clone();
+    workers.every("sync", config.inventory.full_sync, RETRY, move || {
+        let it = it.clone();
+        async move { it.sync().await }
+    });
+    let it = desk.clone();
+    workers.every("resume", Duration::from_secs(1), RETRY, move || {
+        let it = it.clone();
+        async move { it.resume().await }
+    });
+    let it = desk.clone();
+    workers.every("releases", Duration::from_secs(5), RETRY, move || {
+        let it = it.clone();
+        async move { it.finish_releases().await }
+    });
+    let it = desk.clone();
+    workers.every("labels", Duration::from_secs(5), RETRY, move || {
+        let it = it.clone();
+        async move { it.set_labels().await }
+    });
+    let it = auth.clone();
+    workers.every("keys", WATCH, WATCH, move || {
+        let it = it.clone();
+        async move {
+            it.refresh().await;
+            Ok::<(), std::convert::Infallible>(())
+        }
+    });
+    if let Some(file) = config.policy_file.clone() {
+        let it = desk.clone();
+        workers.every("policy", WATCH, WATCH, move || {
+            let news = watch_policy(&file, &it);
+            async move { news }
+        });
+    }
+    let (it, key) = (close.clone(), config.close.api_key.clone());
+    workers.every("api-key", WATCH, WATCH, move || {
+        let news = key.read_api_key().map(|key| it.replace_key(key));
+        async move { news }
+    });
+}
+
+/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.
+fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
+    let empty = std::fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty());
+    let looked = if empty {
+        Err("it is empty".to_owned())
+    } else {
+        policy(Some(file)).map_err(|faults| listed(&faults))
+    };
+    metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(looked.is_ok())));
+    looked
+        .map(|policy| desk.adopt_policy(policy))
+        .map_err(|said| format!("the policy file is broken, the last good one stays in force: {said}"))
+}
+
+fn listed(faults: &[FileFault]) -> String {
+    faults
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: can't listen on {address}"))
+}
+
+fn limits(config: &Config) -> http::Limits {
+    http::Limits {
+        body: config.server.body_limit,
+        header_timeout: config.server.header_timeout,
+        max_headers: config.server.max_headers,
+        grace: config.server.grace,
+    }
+}
+
+fn issuer(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
+    Ok(IssuerSettings {
+        issuer: config.issuer.clone(),
+        audiences: config.audiences.clone(),
+        keys: match &config.jwks {
+            Jwks::Url(url) => KeySource::Url(url.clone()),
+            Jwks::File(path) => KeySource::File(path.clone()),
+            Jwks::Discovery => KeySource::Discovery,
+        },
+        algorithms: config
+            .algorithms
+            .iter()
+            .map(|name| {
+                name.parse()
+                    .map_err(|_| anyhow::anyhow!("{name} is no algorithm of tokens"))
+            })
+            .collect::<Result<_, _>>()?,
+        claims: ClaimPointers {
+            teams: config.teams.to_string(),
+            permissions: config.permissions.to_string(),
+            close_user: config.close_user.to_string(),
+        },
+    })
+}

@@ -1,0 +1,34 @@
+//! `numberdesk openapi`: prints the document that the server serves.
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::Failure;
+use crate::http;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// How it is written
+    #[arg(long, value_enum, default_value = "json")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let document = http::document();
+    let text = match arguments.format {
+        Format::Json => document
+            .to_pretty_json()
+            .context("the document can't be written as JSON")?,
+        Format::Yaml => document
+            .to_yaml()
+            .context("the document can't be written as YAML")?,
+    };
+    println!("{}", text.trim_end());
+    Ok(())
+}

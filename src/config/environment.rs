@@ -1,0 +1,273 @@
+//! The environment on top of the file: `NUMBERDESK_` and a key's path joined by `__`. It knows which keys there
+//! are and how each is written in one variable; whether a value is right is for the reader.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::config::secret::{unusable_api_key, unusable_webhook_key};
+use crate::domain::document::{Document, FileFault};
+use crate::domain::fields::unknown;
+
+const PREFIX: &str = "NUMBERDESK_";
+/// Variables that are no keys: read by the command line, or by tests.
+const OTHERS: [&str; 2] = ["LOG", "CONFIG"];
+const TEST: &str = "TEST_";
+
+/// Secrets from the environment, by key. They never enter the document.
+pub(super) type Secrets = BTreeMap<&'static str, SecretString>;
+
+/// How a key's value is written in a variable.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Text,
+    Whole,
+    /// Relative to the working directory, as a variable belongs to no file.
+    Path,
+    /// Separated by commas; or one variable an entry, by index.
+    List,
+    Secret(fn(&str) -> Option<&'static str>),
+}
+
+/// Every key; `#` is an index.
+pub(super) const KEYS: &[(&str, Kind)] = &[
+    ("server.listen", Kind::Text),
+    ("server.ops_listen", Kind::Text),
+    ("server.public_url", Kind::Text),
+    ("server.body_limit", Kind::Whole),
+    ("server.header_timeout", Kind::Text),
+    ("server.max_headers", Kind::Whole),
+    ("server.grace", Kind::Text),
+    ("store.url", Kind::Text),
+    ("store.url_file", Kind::Path),
+    ("close.base_url", Kind::Text),
+    ("close.api_key", Kind::Secret(unusable_api_key)),
+    ("close.api_key_file", Kind::Path),
+    ("close.webhook_signature_key", Kind::Secret(unusable_webhook_key)),
+    ("close.webhook_signature_key_file", Kind::Path),
+    ("close.timeout", Kind::Text),
+    ("close.webhook_tolerance", Kind::Text),
+    ("auth.issuers.#.issuer", Kind::Text),
+    ("auth.issuers.#.audiences", Kind::List),
+    ("auth.issuers.#.jwks_url", Kind::Text),
+    ("auth.issuers.#.jwks_file", Kind::Path),
+    ("auth.issuers.#.algorithms", Kind::List),
+    ("auth.issuers.#.claims.teams", Kind::Text),
+    ("auth.issuers.#.claims.permissions", Kind::Text),
+    ("auth.issuers.#.claims.close_user", Kind::Text),
+    ("policy.file", Kind::Path),
+    ("orders.wait", Kind::Text),
+    ("orders.settle_after", Kind::Text),
+    ("inventory.full_sync", Kind::Text),
+    ("log.format", Kind::Text),
+    ("log.level", Kind::Text),
+];
+
+/// Two ways to say one thing: the first, in the environment, takes the place of the second in the file. A secret that
+/// stands in the file is never passed over: it is a fault in any case.
+const RIVALS: [(&str, &str); 6] = [
+    ("url", "url_file"),
+    ("url_file", "url"),
+    ("jwks_url", "jwks_file"),
+    ("jwks_file", "jwks_url"),
+    ("api_key", "api_key_file"),
+    ("webhook_signature_key", "webhook_signature_key_file"),
+];
+
+/// The desk's variables of this process. Bytes that are no UTF-8 are replaced, and so found to be wrong.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+        Some((name, value.to_string_lossy().into_owned()))
+    })
+}
+
+/// A variable that names a key.
+struct Override {
+    variable: String,
+    path: Vec<String>,
+    key: &'static str,
+    kind: Kind,
+    value: String,
+}
+
+/// Puts the variables into the document; secrets apart. Variables that name no key are faults.
+pub(super) fn apply(
+    document: &mut Document,
+    env: impl Iterator<Item = (String, String)>,
+) -> (Secrets, Vec<FileFault>) {
+    let mut secrets = Secrets::new();
+    let mut faults = Vec::new();
+    let mut overrides = Vec::new();
+    for (variable, value) in env {
+        let Some(rest) = variable.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if OTHERS.contains(&rest) || rest.starts_with(TEST) || service_link(rest) {
+            continue;
+        }
+        match find(rest) {
+            Some((path, key, kind)) => overrides.push(Override {
+                variable,
+                path,
+                key,
+                kind,
+                value,
+            }),
+            None => faults.push(fault(&variable, "", nearest(&variable))),
+        }
+    }
+    // In the order of the indexes, so that a list grows entry by entry.
+    overrides.sort_by_cached_key(|over| {
+        over.path
+            .iter()
+            .map(|part| format!("{part:0>9}"))
+            .collect::<Vec<_>>()
+    });
+
+    for over in &overrides {
+        let source = format!("env {}", over.variable);
+        let path: Vec<&str> = over.path.iter().map(String::as_str).collect();
+        if let Some(length) = gap(document.root(), &path) {
+            let message = format!("leaves a gap in the list: its next index is {length}");
+            faults.push(fault(&over.variable, &over.path.join("."), message));
+            continue;
+        }
+        if let Some(rival) = rival(&over.path)
+            && !overrides.iter().any(|other| other.path == rival)
+            && document
+                .root()
+                .pointer(&format!("/{}", rival.join("/")))
+                .is_some()
+        {
+            let rival: Vec<&str> = rival.iter().map(String::as_str).collect();
+            document.set(&rival, Value::Null, &source);
+        }
+        if let Kind::Secret(check) = over.kind {
+            if let Some(message) = check(over.value.trim()) {
+                faults.push(fault(&over.variable, over.key, message.to_owned()));
+            }
+            // A broken one is kept too, so that it is not missed on top.
+            secrets.insert(over.key, over.value.trim().into());
+        } else {
+            document.set(&path, written(over.kind, &over.value), &source);
+        }
+    }
+    (secrets, faults)
+}
+
+fn fault(variable: &str, key: &str, message: String) -> FileFault {
+    FileFault {
+        file: format!("env {variable}"),
+        line: None,
+        key: key.to_owned(),
+        message,
+    }
+}
+
+/// The key that a variable names, without the prefix.
+fn find(rest: &str) -> Option<(Vec<String>, &'static str, Kind)> {
+    if rest.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return None;
+    }
+    let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+    KEYS.iter().find_map(|(key, kind)| {
+        let pattern: Vec<&str> = key.split('.').collect();
+        let fits = |(part, pattern): (&String, &&str)| {
+            if *pattern == "#" {
+                is_index(part)
+            } else {
+                part == pattern
+            }
+        };
+        let matches = path.len() >= pattern.len() && path.iter().zip(&pattern).all(fits);
+        match &path[pattern.len().min(path.len())..] {
+            [] if matches => Some((path.clone(), *key, *kind)),
+            [index] if matches && matches!(kind, Kind::List) && is_index(index) => {
+                Some((path.clone(), *key, Kind::Text))
+            }
+            _ => None,
+        }
+    })
+}
+
+fn is_index(part: &str) -> bool {
+    (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What to say of a variable that names no key.
+fn nearest(variable: &str) -> String {
+    let known: Vec<String> = KEYS
+        .iter()
+        .map(|(key, _)| {
+            format!(
+                "{PREFIX}{}",
+                key.replace('#', "0").replace('.', "__").to_ascii_uppercase()
+            )
+        })
+        .collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    unknown(variable, &known)
+}
+
+/// Kubernetes tells every pod of every service by variables; those of a service named `numberdesk…` look like ours.
+fn service_link(rest: &str) -> bool {
+    if rest.contains("__") {
+        return false;
+    }
+    let parts: Vec<&str> = rest.split('_').collect();
+    let ends_so = |tail: &[&str]| match tail {
+        ["SERVICE", "HOST"] | ["SERVICE", "PORT", ..] | ["PORT"] => true,
+        ["PORT", number, "TCP" | "UDP" | "SCTP", rest @ ..] => {
+            number.bytes().all(|byte| byte.is_ascii_digit())
+                && matches!(rest, [] | ["PROTO" | "PORT" | "ADDR"])
+        }
+        _ => false,
+    };
+    (0..parts.len()).any(|start| ends_so(&parts[start..]))
+}
+
+/// The length of the list that an index in the path would leave a gap in.
+fn gap(root: &Value, path: &[&str]) -> Option<usize> {
+    let mut here = Some(root);
+    for part in path {
+        if let Some(index) = part.parse::<usize>().ok().filter(|_| is_index(part)) {
+            let items = here.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            if index > items.len() {
+                return Some(items.len());
+            }
+            here = items.get(index);
+        } else {
+            here = here.and_then(|value| value.get(part));
+        }
+    }
+    None
+}
+
+fn rival(path: &[String]) -> Option<Vec<String>> {
+    let (last, before) = path.split_last()?;
+    let (_, other) = RIVALS.iter().find(|(one, _)| one == last)?;
+    Some(before.iter().cloned().chain([(*other).to_owned()]).collect())
+}
+
+/// The value as the file would have it; what cannot be read stays a text, and the reader says what is wrong.
+fn written(kind: Kind, value: &str) -> Value {
+    match kind {
+        Kind::Whole => value
+            .trim()
+            .parse::<i64>()
+            .map_or_else(|_| value.into(), Value::from),
+        Kind::List => value
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .collect(),
+        Kind::Path if !value.is_empty() => match std::path::absolute(Path::new(value)) {
+            Ok(path) => path.to_string_lossy().into(),
+            Err(_) => value.into(),
+        },
+        Kind::Path | Kind::Text | Kind::Secret(_) => value.into(),
+    }
+}

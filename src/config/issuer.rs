@@ -1,0 +1,112 @@
+//! The issuers that are trusted, read key by key. Their keys' files must be usable now; the network is not asked.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use crate::config::limits::{callable, web};
+use crate::config::read::{Reader, or};
+use crate::config::{IssuerConfig, Jwks};
+use crate::domain::changes::distinct;
+use crate::domain::fields::Node;
+
+const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
+const USUAL_ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
+
+impl Reader<'_> {
+    pub(super) fn issuers(&self, node: Node<'_>) -> Option<Vec<IssuerConfig>> {
+        let mut fields = node.fields()?;
+        let seen = RefCell::new(BTreeSet::new());
+        let issuers = fields.optional("issuers", |node| {
+            node.list(|item| {
+                let issuer = self.issuer(item.clone())?;
+                if seen.borrow_mut().insert(issuer.issuer.clone()) {
+                    Some(issuer)
+                } else {
+                    item.fault("the same `issuer` has an entry already")
+                }
+            })
+        });
+        let whole = fields.node().clone();
+        fields.finish()?;
+        match issuers? {
+            Some(issuers) if !issuers.is_empty() => Some(issuers),
+            _ => whole.fault("needs an [[auth.issuers]]: without one nobody can call"),
+        }
+    }
+
+    fn issuer(&self, node: Node<'_>) -> Option<IssuerConfig> {
+        let mut fields = node.fields()?;
+        let issuer = fields.required("issuer", |node| some_text(&node));
+        let audiences = fields.required("audiences", |node| {
+            let audiences: Vec<String> = distinct(&node, |item| some_text(&item))?;
+            if audiences.is_empty() {
+                return node.fault("must name at least one audience: a token for anybody is for nobody");
+            }
+            Some(audiences)
+        });
+        let url = fields.nullable("jwks_url", |node| web(&node));
+        let file = fields.nullable("jwks_file", |node| self.readable(&node));
+        let algorithms = or(
+            &mut fields,
+            "algorithms",
+            |node| algorithms(&node),
+            USUAL_ALGORITHMS.map(str::to_owned).to_vec(),
+        );
+        let claims = fields.optional("claims", |node| {
+            let mut claims = node.fields()?;
+            let teams = claims.optional("teams", |node| node.parse());
+            let permissions = claims.optional("permissions", |node| node.parse());
+            let close_user = claims.optional("close_user", |node| node.parse());
+            claims.finish()?;
+            Some((teams?, permissions?, close_user?))
+        });
+        let whole = fields.node().clone();
+        fields.finish()?;
+        let issuer = issuer?;
+        let jwks = match (url?, file?) {
+            (Some(_), Some(_)) => whole.fault("has `jwks_url` and `jwks_file`: give one of the two"),
+            (Some(url), None) => Some(Jwks::Url(url)),
+            (None, Some(file)) => Some(Jwks::File(file)),
+            (None, None) if issuer.parse::<Url>().is_ok_and(|url| callable(&url)) => Some(Jwks::Discovery),
+            (None, None) => whole.fault(
+                "needs `jwks_url` or `jwks_file`: keys are discovered only from an issuer that is an https URL",
+            ),
+        };
+        let (teams, permissions, close_user) = claims?.unwrap_or_default();
+        let pointer = |text: &str| text.parse().expect("the defaults are pointers");
+        Some(IssuerConfig {
+            issuer,
+            audiences: audiences?,
+            jwks: jwks?,
+            algorithms: algorithms?,
+            teams: teams.unwrap_or_else(|| pointer("/teams")),
+            permissions: permissions.unwrap_or_else(|| pointer("/scope")),
+            close_user: close_user.unwrap_or_else(|| pointer("/close_user_id")),
+        })
+    }
+}
+
+pub(super) fn some_text(node: &Node<'_>) -> Option<String> {
+    let text = node.text(2_048)?;
+    if text.trim().is_empty() {
+        return node.fault("must not be empty");
+    }
+    Some(text)
+}
+
+fn algorithms(node: &Node<'_>) -> Option<Vec<String>> {
+    let names: Vec<String> = distinct(node, |item| {
+        let name = item.string()?;
+        if ALGORITHMS.contains(&name) {
+            Some(name.to_owned())
+        } else {
+            item.fault(format!("must be one of {}", ALGORITHMS.join(", ")))
+        }
+    })?;
+    if names.is_empty() {
+        return node.fault(format!("must name at least one of {}", ALGORITHMS.join(", ")));
+    }
+    Some(names)
+}

@@ -1,0 +1,88 @@
+//! Checks of single values that several keys share: lengths of time within bounds, URLs that are safe to call,
+//! levels of the log.
+
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use crate::domain::fields::Node;
+use crate::domain::time::Span;
+
+/// A length of time from `min` to `max`, both written as in the file.
+pub(super) fn span(node: &Node<'_>, min: &'static str, max: &'static str) -> Option<Duration> {
+    let Span(length) = node.parse()?;
+    let bound = |text: &str| {
+        text.parse::<Span>()
+            .expect("the bounds are written in this crate")
+            .0
+    };
+    if (bound(min)..=bound(max)).contains(&length) {
+        Some(length)
+    } else {
+        node.fault(format!("must be from {min} to {max}"))
+    }
+}
+
+/// A whole number of bytes or things.
+pub(super) fn count(node: &Node<'_>, min: i64, max: i64) -> Option<usize> {
+    node.integer(min, max)
+        .map(|count| usize::try_from(count).expect("the bounds are positive"))
+}
+
+/// A URL that may be called: https, or http to a loopback host; without user, password and fragment.
+pub(super) fn web(node: &Node<'_>) -> Option<Url> {
+    const WRONG: &str = "must be an https URL (http only for a loopback host)";
+    let Ok(url) = node.string()?.parse::<Url>() else {
+        return node.fault(WRONG);
+    };
+    if !callable(&url) {
+        return node.fault(WRONG);
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return node.fault("must not contain a user, a password or a fragment");
+    }
+    Some(url)
+}
+
+/// The same, to which paths can be added.
+pub(super) fn base(node: &Node<'_>) -> Option<Url> {
+    let url = web(node)?;
+    if url.query().is_some() {
+        return node.fault("must not contain a query");
+    }
+    Some(url)
+}
+
+pub(super) fn callable(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+}
+
+/// A level, or several by target: `info,numberdesk=debug`.
+pub(super) fn log_level(node: &Node<'_>) -> Option<String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let text = node.text(1_024)?;
+    let target = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-'))
+    };
+    let fits = |part: &str| match part.trim().split_once('=') {
+        Some((name, level)) => target(name) && LEVELS.contains(&level),
+        None => LEVELS.contains(&part.trim()),
+    };
+    if text.split(',').all(fits) {
+        Some(text)
+    } else {
+        node.fault(format!(
+            "must be one of {}, or such as \"info,numberdesk=debug\"",
+            LEVELS.join(", ")
+        ))
+    }
+}

@@ -1,0 +1,208 @@
+//! The settings of the service: read once, from a TOML file and the environment, and checked whole before a port
+//! is bound. Every fault is named with file, line and key. It knows the shape of the settings, not who uses them.
+
+mod environment;
+mod issuer;
+mod limits;
+mod read;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::domain::document::{Document, FileFault};
+use crate::domain::fields;
+use crate::domain::number::words;
+use crate::domain::pointer::Pointer;
+
+pub use environment::environment;
+pub use secret::{SecretSource, StoreUrl};
+
+/// Everything that can be set. The keys of the file are the names of the fields, in tables of the same names,
+/// except where a field says otherwise.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[store]`: `url`, or `url_file` with the URL in a file; `sqlite://numberdesk.db` when nothing is said.
+    pub store: StoreUrl,
+    /// `[close]`
+    pub close: CloseConfig,
+    /// `[[auth.issuers]]`: who may issue tokens; never empty, no issuer twice.
+    pub auth: Vec<IssuerConfig>,
+    /// `[policy] file`; without one everything is denied. It can be read; what it says is not checked here.
+    pub policy_file: Option<PathBuf>,
+    /// `[orders]`
+    pub orders: Orders,
+    /// `[inventory]`
+    pub inventory: Inventory,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// What the service listens on, and the limits of a request.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// API, docs and webhooks; `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// Probes and metrics; `127.0.0.1:9090`.
+    pub ops_listen: SocketAddr,
+    /// How others reach `listen`; `http://127.0.0.1` with its port.
+    pub public_url: Url,
+    /// Bytes of a request body, 1024 to 16777216; 65536.
+    pub body_limit: usize,
+    /// How long a client may take to send the headers, 1s to 120s; 10s.
+    pub header_timeout: Duration,
+    /// Headers of a request, 10 to 1000; 100.
+    pub max_headers: usize,
+    /// How long requests may take to end after SIGTERM, 0s to 10m; 30s.
+    pub grace: Duration,
+}
+
+/// How to reach Close.
+#[derive(Debug, Clone)]
+pub struct CloseConfig {
+    /// `https://api.close.com/api/v1`; https unless the host is loopback.
+    pub base_url: Url,
+    /// `api_key_file`, or `api_key` from the environment.
+    pub api_key: SecretSource,
+    /// `webhook_signature_key_file`, or `webhook_signature_key` from the environment: 64 hexadecimal digits. Without
+    /// one the desk makes a subscription of its own.
+    pub webhook_key: Option<SecretSource>,
+    /// How long Close may take to answer, 1s to 120s; 30s.
+    pub timeout: Duration,
+    /// The age at which a signed event is still taken, 1m to 30d; 72h.
+    pub webhook_tolerance: Duration,
+}
+
+/// One issuer of tokens.
+#[derive(Debug, Clone)]
+pub struct IssuerConfig {
+    /// What `iss` must be, letter by letter.
+    pub issuer: String,
+    /// What `aud` may be; never empty.
+    pub audiences: Vec<String>,
+    /// Where its keys are: `jwks_url`, `jwks_file`, or neither.
+    pub jwks: Jwks,
+    /// Algorithms that its keys may have, of RS256, PS256, ES256, ES384 and `EdDSA`; RS256, ES256 and `EdDSA`.
+    pub algorithms: Vec<String>,
+    /// `claims.teams`: where a token names the teams; `/teams`.
+    pub teams: Pointer,
+    /// `claims.permissions`: where a token names the permissions; `/scope`.
+    pub permissions: Pointer,
+    /// `claims.close_user`: where a token names the caller's user in Close; `/close_user_id`.
+    pub close_user: Pointer,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Jwks {
+    /// At a URL; https unless the host is loopback.
+    Url(Url),
+    /// In a file.
+    File(PathBuf),
+    /// Where the issuer's own discovery document says.
+    Discovery,
+}
+
+/// How orders are treated.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// How long a request waits for the end of its order, 0s to 60s; 25s.
+    pub wait: Duration,
+    /// How long Close must show nothing before "not rented" is believed, 1s to 24h; 5m.
+    pub settle_after: Duration,
+}
+
+/// How the copy of Close's numbers is kept.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The time between two complete listings, 1s to 24h; 15m.
+    pub full_sync: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `auto`.
+    pub format: LogFormat,
+    /// `info`; a level, or several by target such as `info,numberdesk=debug`.
+    pub level: String,
+}
+
+words! {
+    /// The shape of a log line.
+    LogFormat {
+        /// Text on a terminal, JSON elsewhere.
+        Auto = "auto",
+        /// One JSON object a line.
+        Json = "json",
+        /// For people.
+        Text = "text",
+    }
+}
+
+const SECTIONS: [&str; 8] = [
+    "server",
+    "store",
+    "close",
+    "auth",
+    "policy",
+    "orders",
+    "inventory",
+    "log",
+];
+
+/// Reads the file at `path` and what `env` (see [`environment()`]) overrides. All faults are named at once. Key
+/// files, JWKS files and the policy file must be there; Close and the issuers are not asked.
+pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<FileFault>> {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&file, &text, path.parent().unwrap_or(Path::new("")), env),
+        Err(cause) => Err(vec![FileFault {
+            file,
+            line: None,
+            key: String::new(),
+            message: format!("can't be read: {cause}"),
+        }]),
+    }
+}
+
+/// The same for a text that is at hand. `file` is the name that faults carry; relative paths start at `folder`.
+pub fn parse(
+    file: &str,
+    text: &str,
+    folder: &Path,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Vec<FileFault>> {
+    let mut document = Document::parse(file, text)?;
+    // A section that was left out is one that says nothing: what it must say is then missed by name.
+    for section in SECTIONS {
+        if document.root().get(section).is_none() {
+            document.set(&[section], Value::Object(Map::new()), file);
+        }
+    }
+    let (secrets, mut faults) = environment::apply(&mut document, env);
+    let reader = read::Reader {
+        folder,
+        secrets: &secrets,
+    };
+    let config = fields::read(document.root(), |root| reader.config(root));
+    match config {
+        Ok(config) if faults.is_empty() => Ok(config),
+        Ok(_) => Err(faults),
+        Err(more) => {
+            faults.extend(document.locate(more));
+            Err(faults)
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The settings, read key by key with their defaults and bounds. Files that are named must be usable now; what is
+//! on the network is not asked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use crate::config::environment::Secrets;
+use crate::config::issuer::some_text;
+use crate::config::limits::{base, count, log_level, span};
+use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
+use crate::config::{CloseConfig, Config, Inventory, Log, LogFormat, Orders, Server};
+use crate::domain::fields::{Fields, Node};
+
+const CLOSE: &str = "https://api.close.com/api/v1";
+
+/// Reads settings whose relative paths start at `folder`.
+pub(super) struct Reader<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) secrets: &'a Secrets,
+}
+
+impl Reader<'_> {
+    pub(super) fn config(&self, root: Node<'_>) -> Option<Config> {
+        let mut file = root.fields()?;
+        let server = file.required("server", server);
+        let store = file.required("store", |node| self.store(node));
+        let close = file.required("close", |node| self.close(node));
+        let auth = file.required("auth", |node| self.issuers(node));
+        let policy_file = file.required("policy", |node| self.policy(node));
+        let orders = file.required("orders", orders);
+        let inventory = file.required("inventory", inventory);
+        let log = file.required("log", log);
+        file.finish()?;
+        Some(Config {
+            server: server?,
+            store: store?,
+            close: close?,
+            auth: auth?,
+            policy_file: policy_file?,
+            orders: orders?,
+            inventory: inventory?,
+            log: log?,
+        })
+    }
+
+    fn store(&self, node: Node<'_>) -> Option<StoreUrl> {
+        let mut fields = node.fields()?;
+        let url = fields.nullable("url", |node| store_url(&node, node.string()?));
+        let from_file = fields.nullable("url_file", |node| match read_secret(&self.path(&node)?) {
+            Ok(text) => store_url(&node, text.expose_secret()),
+            Err(fault) => node.fault(fault),
+        });
+        let whole = fields.node().clone();
+        fields.finish()?;
+        match (url?, from_file?) {
+            (Some(_), Some(_)) => whole.fault("has `url` and `url_file`: give one of the two"),
+            (Some(url), None) | (None, Some(url)) => Some(url),
+            (None, None) => {
+                Some(StoreUrl::read("sqlite://numberdesk.db").expect("the default is well formed"))
+            }
+        }
+    }
+
+    fn close(&self, node: Node<'_>) -> Option<CloseConfig> {
+        let mut fields = node.fields()?;
+        let base_url = or(
+            &mut fields,
+            "base_url",
+            |node| base(&node),
+            CLOSE.parse().expect("the default is a URL"),
+        );
+        let api_key = self.secret(
+            &mut fields,
+            ("api_key", "api_key_file", "close.api_key"),
+            unusable_api_key,
+        );
+        let webhook_key = self.secret(
+            &mut fields,
+            (
+                "webhook_signature_key",
+                "webhook_signature_key_file",
+                "close.webhook_signature_key",
+            ),
+            unusable_webhook_key,
+        );
+        let timeout = or(
+            &mut fields,
+            "timeout",
+            |node| span(&node, "1s", "120s"),
+            seconds(30),
+        );
+        let webhook_tolerance = or(
+            &mut fields,
+            "webhook_tolerance",
+            |node| span(&node, "1m", "30d"),
+            seconds(72 * 3_600),
+        );
+        let whole = fields.node().clone();
+        fields.finish();
+        let Some(api_key) = api_key? else {
+            return whole
+                .fault("`api_key_file` is required (or NUMBERDESK_CLOSE__API_KEY in the environment)");
+        };
+        Some(CloseConfig {
+            base_url: base_url?,
+            api_key,
+            webhook_key: webhook_key?,
+            timeout: timeout?,
+            webhook_tolerance: webhook_tolerance?,
+        })
+    }
+
+    /// A secret by `names`: its key for a value, its key for a file, and its path. A value is taken from the
+    /// environment only: files are committed, copied and mailed.
+    #[expect(
+        clippy::option_option,
+        reason = "outside: whether it was read without a fault; inside: whether it is there"
+    )]
+    fn secret(
+        &self,
+        fields: &mut Fields<'_>,
+        names: (&'static str, &'static str, &'static str),
+        unusable: fn(&str) -> Option<&'static str>,
+    ) -> Option<Option<SecretSource>> {
+        let (value_key, file_key, path) = names;
+        let variable = format!("NUMBERDESK_{}", path.replace('.', "__").to_ascii_uppercase());
+        let written = fields.nullable(value_key, |node| {
+            node.fault::<()>(format!(
+                "a secret does not belong in this file: use `{file_key}`, or {variable} in the environment"
+            ))
+        });
+        let value = self.secrets.get(path);
+        let file = fields.nullable(file_key, |node| {
+            if value.is_some() {
+                return node.fault(format!("stands beside {variable}: give one of the two"));
+            }
+            let source = SecretSource::File(self.path(&node)?);
+            match source.read().map(|secret| unusable(secret.expose_secret())) {
+                Ok(None) => Some(source),
+                Ok(Some(wrong)) => node.fault(format!("the file's text {wrong}")),
+                Err(fault) => node.fault(fault),
+            }
+        });
+        written?;
+        Some(file?.or_else(|| value.cloned().map(SecretSource::Value)))
+    }
+
+    #[expect(
+        clippy::option_option,
+        reason = "outside: whether it was read without a fault; inside: whether it is there"
+    )]
+    fn policy(&self, node: Node<'_>) -> Option<Option<PathBuf>> {
+        let mut fields = node.fields()?;
+        let file = fields.optional("file", |node| self.readable(&node));
+        fields.finish()?;
+        file
+    }
+
+    /// A path; a relative one starts where the file stands that names it.
+    pub(super) fn path(&self, node: &Node<'_>) -> Option<PathBuf> {
+        some_text(node).map(|text| self.folder.join(text))
+    }
+
+    /// A file that can be opened.
+    pub(super) fn readable(&self, node: &Node<'_>) -> Option<PathBuf> {
+        let path = self.path(node)?;
+        match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+            Ok(about) if about.is_file() => Some(path),
+            Ok(_) => node.fault(format!("{} is not a file", path.display())),
+            Err(cause) => node.fault(format!("can't read {}: {cause}", path.display())),
+        }
+    }
+}
+
+fn store_url(node: &Node<'_>, text: &str) -> Option<StoreUrl> {
+    match StoreUrl::read(text) {
+        Ok(url) => Some(url),
+        Err(wrong) => node.fault(wrong),
+    }
+}
+
+fn server(node: Node<'_>) -> Option<Server> {
+    let mut fields = node.fields()?;
+    let listen = or(
+        &mut fields,
+        "listen",
+        |node| address(&node),
+        ([127, 0, 0, 1], 8080).into(),
+    );
+    let ops_listen = or(
+        &mut fields,
+        "ops_listen",
+        |node| {
+            let ops = address(&node)?;
+            match listen {
+                Some(listen) if collide(listen, ops) => node.fault("must not be the address of `listen`"),
+                _ => Some(ops),
+            }
+        },
+        ([127, 0, 0, 1], 9090).into(),
+    );
+    let public_url = fields.optional("public_url", |node| base(&node));
+    let body_limit = or(
+        &mut fields,
+        "body_limit",
+        |node| count(&node, 1_024, 16_777_216),
+        65_536,
+    );
+    let header_timeout = or(
+        &mut fields,
+        "header_timeout",
+        |node| span(&node, "1s", "120s"),
+        seconds(10),
+    );
+    let max_headers = or(&mut fields, "max_headers", |node| count(&node, 10, 1_000), 100);
+    let grace = or(&mut fields, "grace", |node| span(&node, "0s", "10m"), seconds(30));
+    let whole = fields.node().clone();
+    fields.finish()?;
+    let (listen, ops_listen) = (listen?, ops_listen?);
+    if collide(listen, ops_listen) {
+        return whole.fault("`listen` is the address of `ops_listen`: the two must differ");
+    }
+    let here = || {
+        format!("http://127.0.0.1:{}", listen.port())
+            .parse()
+            .expect("a port makes a URL")
+    };
+    Some(Server {
+        listen,
+        ops_listen,
+        public_url: public_url?.unwrap_or_else(here),
+        body_limit: body_limit?,
+        header_timeout: header_timeout?,
+        max_headers: max_headers?,
+        grace: grace?,
+    })
+}
+
+fn orders(node: Node<'_>) -> Option<Orders> {
+    let mut fields = node.fields()?;
+    let wait = or(&mut fields, "wait", |node| span(&node, "0s", "60s"), seconds(25));
+    let settle_after = or(
+        &mut fields,
+        "settle_after",
+        |node| span(&node, "1s", "24h"),
+        seconds(300),
+    );
+    fields.finish()?;
+    Some(Orders {
+        wait: wait?,
+        settle_after: settle_after?,
+    })
+}
+
+fn inventory(node: Node<'_>) -> Option<Inventory> {
+    let mut fields = node.fields()?;
+    let full_sync = or(
+        &mut fields,
+        "full_sync",
+        |node| span(&node, "1s", "24h"),
+        seconds(900),
+    );
+    fields.finish()?;
+    Some(Inventory {
+        full_sync: full_sync?,
+    })
+}
+
+fn log(node: Node<'_>) -> Option<Log> {
+    let mut fields = node.fields()?;
+    let format = or(&mut fields, "format", |node| node.parse(), LogFormat::Auto);
+    let level = or(&mut fields, "level", |node| log_level(&node), "info".to_owned());
+    fields.finish()?;
+    Some(Log {
+        format: format?,
+        level: level?,
+    })
+}
+
+/// A key with a default.
+pub(super) fn or<'a, T>(
+    fields: &mut Fields<'a>,
+    name: &'static str,
+    read: impl FnOnce(Node<'a>) -> Option<T>,
+    default: T,
+) -> Option<T> {
+    fields.optional(name, read).map(|value| value.unwrap_or(default))
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn address(node: &Node<'_>) -> Option<SocketAddr> {
+    match node.string()?.parse() {
+        Ok(address) => Some(address),
+        Err(_) => node.fault("must be an address and a port, like \"127.0.0.1:8080\" or \"[::1]:8080\""),
+    }
+}
+
+/// Whether the second could not be bound after the first. Port 0 is any free one.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && same
+}

@@ -1,0 +1,495 @@
+//! The settings as an operator meets them: a file, variables, and what is said of them.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+
+use super::*;
+use crate::config::environment::KEYS;
+use crate::domain::document::FileFault;
+
+const ISSUER: &str =
+    "[[auth.issuers]]\nissuer = \"https://idp.example.com/\"\naudiences = [\"numberdesk\"]\n";
+const KEY: &str = "api_canary.hunter2";
+const HEX: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A folder with an API key, a webhook key, a JWKS and a policy.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("key", KEY),
+        ("hook", HEX),
+        ("jwks.json", "{}"),
+        ("policy.toml", ""),
+        ("empty", "\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn minimal() -> String {
+    format!("{ISSUER}[close]\napi_key_file = \"key\"\n")
+}
+
+fn with(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<FileFault>> {
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    parse("numberdesk.toml", text, folder().path(), env)
+}
+
+fn said(outcome: Result<Config, Vec<FileFault>>) -> Vec<String> {
+    outcome.unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_least_that_works_gets_every_default() {
+    let config = with(&minimal(), &[]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.ops_listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.server.public_url.as_str(), "http://127.0.0.1:8080/");
+    assert_eq!(
+        (config.server.body_limit, config.server.max_headers),
+        (65_536, 100)
+    );
+    assert_eq!(config.store.shown(), "sqlite://numberdesk.db");
+    assert_eq!(config.close.base_url.as_str(), "https://api.close.com/api/v1");
+    assert!(config.close.api_key.file().unwrap().ends_with("key"));
+    assert!(config.close.webhook_key.is_none() && config.policy_file.is_none());
+    assert_eq!(config.close.webhook_tolerance, Duration::from_hours(72));
+    assert_eq!(config.orders.wait, Duration::from_secs(25));
+    assert_eq!(config.orders.settle_after, Duration::from_mins(5));
+    assert_eq!(config.inventory.full_sync, Duration::from_mins(15));
+    let issuer = &config.auth[0];
+    assert_eq!(issuer.jwks, Jwks::Discovery);
+    assert_eq!(issuer.algorithms, ["RS256", "ES256", "EdDSA"]);
+    assert_eq!(issuer.permissions.as_str(), "/scope");
+    assert_eq!(
+        (config.log.format, config.log.level.as_str()),
+        (LogFormat::Auto, "info")
+    );
+}
+
+#[test]
+fn a_full_file_is_read_with_paths_relative_to_itself() {
+    let folder = folder();
+    let path = folder.path().join("numberdesk.toml");
+    let text = r#"
+        [server]
+        listen = "[::1]:0"
+        ops_listen = "[::1]:0"
+        public_url = "https://desk.example.com/phones"
+        body_limit = 1024
+        header_timeout = "5s"
+        max_headers = 50
+        grace = "1m"
+        [store]
+        url = "postgres://desk:hunter2@db/desk"
+        [close]
+        base_url = "http://127.0.0.1:8081/api/v1"
+        api_key_file = "key"
+        webhook_signature_key_file = "hook"
+        timeout = "10s"
+        webhook_tolerance = "1h"
+        [[auth.issuers]]
+        issuer = "local"
+        audiences = ["a", "b"]
+        jwks_file = "jwks.json"
+        algorithms = ["ES384", "PS256"]
+        [auth.issuers.claims]
+        teams = "/https:~1~1example.com~1teams"
+        permissions = "/permissions"
+        close_user = "/user"
+        [[auth.issuers]]
+        issuer = "https://idp.example.com/"
+        audiences = ["numberdesk"]
+        jwks_url = "http://localhost:9/jwks?x=1"
+        [policy]
+        file = "policy.toml"
+        [orders]
+        wait = "0s"
+        settle_after = "1s"
+        [inventory]
+        full_sync = "2s"
+        [log]
+        format = "json"
+        level = "info,numberdesk=debug"
+    "#;
+    std::fs::write(&path, text).unwrap();
+    let config = load(&path, std::iter::empty()).unwrap();
+    assert_eq!(config.close.api_key.read().unwrap().expose_secret(), KEY);
+    assert_eq!(
+        config.close.webhook_key.unwrap().file(),
+        Some(folder.path().join("hook").as_path())
+    );
+    assert_eq!(config.auth[0].jwks, Jwks::File(folder.path().join("jwks.json")));
+    assert_eq!(config.auth[0].teams.as_str(), "/https:~1~1example.com~1teams");
+    assert_eq!(config.policy_file, Some(folder.path().join("policy.toml")));
+    assert_eq!(config.store.shown(), "postgres://desk@db/desk");
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+#[test]
+fn several_faults_are_named_at_once_with_file_line_and_key() {
+    let text = r#"[server]
+listen = "localhost"
+grace = "1y"
+body_limit = 0
+lisen = "x"
+
+[store]
+url = "mysql://root:hunter2@db/x"
+
+[close]
+base_url = "http://api.close.com/api/v1"
+api_key_file = "missing"
+webhook_signature_key_file = "key"
+timeout = "121s"
+
+[[auth.issuers]]
+issuer = "https://idp.example.com/"
+audiences = []
+algorithms = ["HS256"]
+jwks_url = "ftp://idp.example.com/"
+claims = { teams = "teams" }
+
+[[auth.issuers]]
+issuer = "not a url"
+audiences = ["a"]
+
+[policy]
+file = "none.toml"
+
+[orders]
+wait = "61s"
+
+[log]
+level = "inof"
+"#;
+    let faults = said(with(text, &[]));
+    let starts = [
+        "numberdesk.toml:2: server.listen: must be an address and a port",
+        "numberdesk.toml:3: server.grace: must be a length of time",
+        "numberdesk.toml:4: server.body_limit: must be a whole number from 1024 to 16777216",
+        "numberdesk.toml:5: server.lisen: unknown key `lisen`; did you mean `listen`?",
+        "numberdesk.toml:8: store.url: must be a URL like",
+        "numberdesk.toml:11: close.base_url: must be an https URL",
+        "numberdesk.toml:12: close.api_key_file: can't read ",
+        "numberdesk.toml:13: close.webhook_signature_key_file: the file's text must be the signature key",
+        "numberdesk.toml:14: close.timeout: must be from 1s to 120s",
+        "numberdesk.toml:18: auth.issuers[0].audiences: must name at least one audience",
+        "numberdesk.toml:19: auth.issuers[0].algorithms[0]: must be one of RS256",
+        "numberdesk.toml:20: auth.issuers[0].jwks_url: must be an https URL",
+        "numberdesk.toml:21: auth.issuers[0].claims.teams: must be a JSON pointer",
+        "numberdesk.toml:23: auth.issuers[1]: needs `jwks_url` or `jwks_file`",
+        "numberdesk.toml:28: policy.file: can't read ",
+        "numberdesk.toml:31: orders.wait: must be from 0s to 60s",
+        "numberdesk.toml:34: log.level: must be one of off",
+    ];
+    for (fault, start) in faults.iter().zip(starts) {
+        assert!(fault.starts_with(start), "{fault}\n{start}");
+    }
+    assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+    assert!(!faults.join("").contains("hunter2"), "{faults:#?}");
+}
+
+#[test]
+fn an_empty_file_is_told_what_it_lacks() {
+    assert_eq!(
+        said(with("", &[])),
+        [
+            "numberdesk.toml: close: `api_key_file` is required (or NUMBERDESK_CLOSE__API_KEY in the environment)",
+            "numberdesk.toml: auth: needs an [[auth.issuers]]: without one nobody can call",
+        ]
+    );
+    let missing = said(load(Path::new("/nowhere/numberdesk.toml"), std::iter::empty()));
+    assert!(
+        missing[0].starts_with("/nowhere/numberdesk.toml: can't be read: "),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn an_issuer_needs_an_audience_and_stands_once() {
+    let without =
+        "[[auth.issuers]]\nissuer = \"https://idp.example.com/\"\n[close]\napi_key_file = \"key\"\n";
+    assert_eq!(
+        said(with(without, &[])),
+        ["numberdesk.toml:1: auth.issuers[0]: `audiences` is required"]
+    );
+    assert_eq!(
+        said(with(&format!("{ISSUER}{}", minimal()), &[])),
+        ["numberdesk.toml:4: auth.issuers[1]: the same `issuer` has an entry already"]
+    );
+    let both = format!(
+        "{ISSUER}jwks_url = \"https://a.example/\"\njwks_file = \"jwks.json\"\n[close]\napi_key_file = \"key\""
+    );
+    assert_eq!(
+        said(with(&both, &[])),
+        ["numberdesk.toml:1: auth.issuers[0]: has `jwks_url` and `jwks_file`: give one of the two"]
+    );
+}
+
+#[test]
+fn the_two_addresses_must_differ() {
+    for (listen, ops) in [
+        ("127.0.0.1:9090", ""),
+        ("0.0.0.0:80", "127.0.0.1:80"),
+        ("[::1]:80", "[::1]:80"),
+    ] {
+        let ops = if ops.is_empty() {
+            String::new()
+        } else {
+            format!("ops_listen = \"{ops}\"")
+        };
+        let text = format!("{}[server]\nlisten = \"{listen}\"\n{ops}", minimal());
+        assert_eq!(said(with(&text, &[])).len(), 1, "{listen}");
+    }
+    let free = format!(
+        "{}[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"",
+        minimal()
+    );
+    assert!(with(&free, &[]).is_ok());
+}
+
+#[test]
+fn every_key_can_come_from_the_environment() {
+    let folder = folder();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (jwks, policy, hook) = (file("jwks.json"), file("policy.toml"), file("hook"));
+    let env = [
+        ("NUMBERDESK_SERVER__LISTEN", "0.0.0.0:80"),
+        ("NUMBERDESK_SERVER__OPS_LISTEN", "0.0.0.0:81"),
+        ("NUMBERDESK_SERVER__PUBLIC_URL", "https://desk.example.com"),
+        ("NUMBERDESK_SERVER__BODY_LIMIT", "2048"),
+        ("NUMBERDESK_SERVER__HEADER_TIMEOUT", "2s"),
+        ("NUMBERDESK_SERVER__MAX_HEADERS", "20"),
+        ("NUMBERDESK_SERVER__GRACE", "3s"),
+        ("NUMBERDESK_STORE__URL", "postgres://desk:hunter2@db/desk"),
+        ("NUMBERDESK_CLOSE__BASE_URL", "https://close.example.com/api/v1"),
+        ("NUMBERDESK_CLOSE__API_KEY", KEY),
+        ("NUMBERDESK_CLOSE__WEBHOOK_SIGNATURE_KEY_FILE", hook.as_str()),
+        ("NUMBERDESK_CLOSE__TIMEOUT", "4s"),
+        ("NUMBERDESK_CLOSE__WEBHOOK_TOLERANCE", "5m"),
+        ("NUMBERDESK_AUTH__ISSUERS__1__ISSUER", "two"),
+        ("NUMBERDESK_AUTH__ISSUERS__1__AUDIENCES", "x"),
+        (
+            "NUMBERDESK_AUTH__ISSUERS__1__JWKS_URL",
+            "https://idp.example.com/jwks",
+        ),
+        ("NUMBERDESK_AUTH__ISSUERS__0__ISSUER", "one"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__AUDIENCES__1", "b"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__AUDIENCES__0", "a"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__JWKS_FILE", jwks.as_str()),
+        ("NUMBERDESK_AUTH__ISSUERS__0__ALGORITHMS", "ES256, EdDSA"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__CLAIMS__TEAMS", "/t"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__CLAIMS__PERMISSIONS", "/p"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__CLAIMS__CLOSE_USER", "/u"),
+        ("NUMBERDESK_POLICY__FILE", policy.as_str()),
+        ("NUMBERDESK_ORDERS__WAIT", "6s"),
+        ("NUMBERDESK_ORDERS__SETTLE_AFTER", "7s"),
+        ("NUMBERDESK_INVENTORY__FULL_SYNC", "8s"),
+        ("NUMBERDESK_LOG__FORMAT", "text"),
+        ("NUMBERDESK_LOG__LEVEL", "debug"),
+    ];
+    let config = with("", &env).unwrap();
+    assert_eq!(config.server.listen.port(), 80);
+    assert_eq!(config.server.max_headers, 20);
+    assert_eq!(config.close.api_key.read().unwrap().expose_secret(), KEY);
+    let issuers: Vec<_> = config.auth.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    assert_eq!(issuers, ["one", "two"]);
+    assert_eq!(config.auth[0].audiences, ["a", "b"]);
+    assert_eq!(config.auth[0].algorithms, ["ES256", "EdDSA"]);
+    assert_eq!(config.inventory.full_sync, Duration::from_secs(8));
+    let debug = format!("{config:?}");
+    assert!(!debug.contains("hunter2"), "{debug}");
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_its_rival_key() {
+    let text = format!(
+        "{}[store]\nurl = \"sqlite://file.db\"\n[log]\nlevel = \"warn\"",
+        minimal()
+    );
+    let config = with(
+        &text,
+        &[
+            ("NUMBERDESK_CLOSE__API_KEY", "api_other"),
+            ("NUMBERDESK_LOG__LEVEL", "error"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.close.api_key.read().unwrap().expose_secret(), "api_other");
+    assert_eq!(config.log.level, "error");
+    let both = [
+        ("NUMBERDESK_CLOSE__API_KEY", "api_other"),
+        ("NUMBERDESK_CLOSE__API_KEY_FILE", "key"),
+    ];
+    assert_eq!(
+        said(with(&text, &both)),
+        [
+            "env NUMBERDESK_CLOSE__API_KEY_FILE: close.api_key_file: stands beside NUMBERDESK_CLOSE__API_KEY: give one of the two"
+        ]
+    );
+}
+
+#[test]
+fn a_secret_in_the_file_or_a_broken_one_is_a_fault_that_never_repeats_it() {
+    let text = format!("{ISSUER}[close]\napi_key = \"{KEY}\"\nwebhook_signature_key = \"{HEX}\"\n");
+    let faults = said(with(&text, &[("NUMBERDESK_CLOSE__API_KEY_FILE", "/nowhere/key")]));
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    assert_eq!(
+        faults[1],
+        "numberdesk.toml:5: close.api_key: a secret does not belong in this file: use `api_key_file`, \
+         or NUMBERDESK_CLOSE__API_KEY in the environment"
+    );
+    let env = [
+        ("NUMBERDESK_CLOSE__API_KEY", "hunter2 with spaces"),
+        ("NUMBERDESK_CLOSE__WEBHOOK_SIGNATURE_KEY", "hunter2"),
+    ];
+    let broken = said(with(&minimal(), &env));
+    assert_eq!(broken.len(), 2, "{broken:#?}");
+    for fault in faults.iter().chain(&broken) {
+        assert!(!fault.contains("hunter2") && !fault.contains("001122"), "{fault}");
+    }
+}
+
+#[test]
+fn faults_of_variables_name_the_variable() {
+    let env = [
+        ("NUMBERDESK_SERVER__MAX_HEADERS", "many"),
+        ("NUMBERDESK_AUTH__ISSUERS__7__ISSUER", "x"),
+        ("NUMBERDESK_AUTH__ISSUERS__0__AUDIENCES", ","),
+        ("NUMBERDESK_CLOSE_BASE_URL", "https://x.example"),
+        ("NUMBERDESK_CLOSE__BASE_URI", "https://x.example"),
+        ("NUMBERDESK_close__base_url", "https://x.example"),
+    ];
+    let faults = said(with(&minimal(), &env));
+    for expected in [
+        "env NUMBERDESK_SERVER__MAX_HEADERS: server.max_headers: must be a whole number from 10 to 1000, not a string",
+        "env NUMBERDESK_AUTH__ISSUERS__7__ISSUER: auth.issuers.7.issuer: leaves a gap in the list: its next index is 1",
+        "env NUMBERDESK_AUTH__ISSUERS__0__AUDIENCES: auth.issuers[0].audiences: must name at least one audience: \
+         a token for anybody is for nobody",
+        "env NUMBERDESK_CLOSE_BASE_URL: unknown key `NUMBERDESK_CLOSE_BASE_URL`; did you mean `NUMBERDESK_CLOSE__BASE_URL`?",
+        "env NUMBERDESK_CLOSE__BASE_URI: unknown key `NUMBERDESK_CLOSE__BASE_URI`; did you mean `NUMBERDESK_CLOSE__BASE_URL`?",
+    ] {
+        assert!(
+            faults.iter().any(|fault| fault == expected),
+            "{expected}\n{faults:#?}"
+        );
+    }
+    assert_eq!(faults.len(), env.len(), "{faults:#?}");
+}
+
+#[test]
+fn variables_of_others_and_those_kubernetes_makes_of_services_are_left_alone() {
+    let env = [
+        ("PATH", "/bin"),
+        ("NUMBERDESK_LOG", "debug"),
+        ("NUMBERDESK_CONFIG", "x.toml"),
+        ("NUMBERDESK_TEST_POSTGRES", "1"),
+        ("NUMBERDESK_SERVICE_HOST", "10.0.0.1"),
+        ("NUMBERDESK_SERVICE_PORT", "80"),
+        ("NUMBERDESK_SERVICE_PORT_HTTP", "80"),
+        ("NUMBERDESK_PORT", "tcp://10.0.0.1:80"),
+        ("NUMBERDESK_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("NUMBERDESK_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("NUMBERDESK_POSTGRES_PORT_5432_TCP_PROTO", "tcp"),
+    ];
+    assert!(with(&minimal(), &env).is_ok());
+    assert!(with(&minimal(), &[("NUMBERDESK_FOO", "x")]).is_err());
+}
+
+#[test]
+fn a_path_from_the_environment_is_relative_to_the_working_directory() {
+    // Tests run in the folder of the crate.
+    let config = with(&minimal(), &[("NUMBERDESK_POLICY__FILE", "Cargo.toml")]).unwrap();
+    assert_eq!(
+        config.policy_file,
+        Some(std::env::current_dir().unwrap().join("Cargo.toml"))
+    );
+}
+
+#[test]
+fn the_url_of_the_store_may_stand_in_a_file() {
+    let folder = folder();
+    let path = folder.path().join("url");
+    std::fs::write(&path, "postgres://desk:hunter2@db/desk\n").unwrap();
+    let text = format!(
+        "{}[store]\nurl_file = {:?}\n",
+        minimal(),
+        path.display().to_string()
+    );
+    assert_eq!(with(&text, &[]).unwrap().store.shown(), "postgres://desk@db/desk");
+    assert_eq!(
+        said(with(&format!("{text}url = \"sqlite://x.db\""), &[])).len(),
+        1
+    );
+    let overridden = with(&text, &[("NUMBERDESK_STORE__URL", "sqlite://x.db")]).unwrap();
+    assert_eq!(overridden.store.shown(), "sqlite://x.db");
+}
+
+#[test]
+fn plain_http_is_for_loopback_alone() {
+    for (url, fine) in [
+        ("https://api.close.com/api/v1", true),
+        ("http://127.0.0.1:1/x", true),
+        ("http://[::1]/x", true),
+        ("http://localhost/x", true),
+        ("http://localhost.example.com/x", false),
+        ("http://10.0.0.1/x", false),
+        ("https://user@api.close.com/", false),
+        ("https://api.close.com/?x=1", false),
+        ("file:///etc/passwd", false),
+    ] {
+        let text = format!("{}base_url = \"{url}\"", minimal());
+        assert_eq!(with(&text, &[]).is_ok(), fine, "{url}");
+    }
+}
+
+#[test]
+fn the_keys_that_variables_name_are_the_keys_of_the_file() {
+    // An unknown key far from every other makes the reader list all it knows; the lists together are `KEYS`.
+    let far = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
+    let mut text = String::new();
+    for section in SECTIONS.iter().filter(|section| **section != "auth") {
+        writeln!(text, "[{section}]\n{far} = 1").unwrap();
+    }
+    writeln!(
+        text,
+        "[[auth.issuers]]\n{far} = 1\n[auth.issuers.claims]\n{far} = 1"
+    )
+    .unwrap();
+    let mut known: Vec<String> = with(&text, &[])
+        .unwrap_err()
+        .iter()
+        .filter_map(|fault| {
+            let (_, list) = fault.message.split_once("; known are ")?;
+            let section = fault.key.rsplit_once('.')?.0.replace("[0]", ".#");
+            Some(
+                list.split(", ")
+                    .map(|key| format!("{section}.{key}"))
+                    .collect::<Vec<_>>(),
+            )
+        })
+        .flatten()
+        .filter(|key| key != "auth.issuers.#.claims")
+        .collect();
+    let mut variables: Vec<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+    known.sort();
+    variables.sort();
+    assert_eq!(known, variables);
+}
+
+proptest! {
+    #[test]
+    fn no_text_and_no_variable_makes_it_panic(
+        text in "((\\[\\[?(auth\\.issuers|close|server|log)\\]?\\]|[a-z_]{1,9}) ?=? ?(\"\\PC{0,9}\"|[0-9]{0,5}|\\PC{0,9})\n){0,9}",
+        name in "NUMBERDESK_(AUTH__ISSUERS|STORE|CLOSE)(__([0-9]{1,5}|URL|AUDIENCES|TIMEOUT|API_KEY|[A-Z]{0,3})){0,4}",
+        value in "\\PC{0,20}",
+    ) {
+        let _ = with(&text, &[(&name, &value)]);
+    }
+}
