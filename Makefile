@@ -1,0 +1,45 @@
+# What there is to do here. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup test fmt lint doc openapi errors k8s deny advisories image image-test
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need and this machine lacks, without a question
+	@scripts/setup.sh
+
+test: ## everything that must hold before a change is merged; sets up what it needs
+	@scripts/test.sh
+
+fmt: ## format the Rust code
+	cargo fmt
+
+lint: ## formatting and clippy, as the tests ask for them
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: ## the documentation of the crate, in target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+openapi: ## write openapi/numberdesk.json and .yaml anew from the code
+	@scripts/openapi.sh
+
+errors: ## write docs/errors.md anew from the code
+	WRITE_DOCS=1 cargo test --quiet --test it the_guide_to_errors
+
+k8s: setup ## render the Kubernetes manifests and check them
+	.venv/bin/python tests/python/manifests_are_valid.py
+
+deny: ## licences, banned crates and sources of the dependencies (installs cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
+
+advisories: ## known vulnerabilities of the dependencies (reaches github.com; installs cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny check advisories
+
+image: ## build the container image with docker, podman or buildah
+	@scripts/image.sh
+
+image-test: ## build the image without a registry and start it once, confined (Debian, root; minutes)
+	@scripts/image-test.sh

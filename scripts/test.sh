@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is merged, cheapest first; stops at the first stage that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+current=''
+finish() {
+    local code=$?
+    if ((code)); then
+        printf '\nFAILED in stage "%s" after %d s\n' "$current" "$SECONDS"
+    else
+        printf '\nall stages passed in %d s\n' "$SECONDS"
+    fi
+}
+trap finish EXIT
+
+stage() {
+    current=$1
+    local began=$SECONDS
+    printf '\n== %s\n' "$current"
+    shift
+    "$@"
+    printf -- '-- %d s\n' $((SECONDS - began))
+}
+
+stage 'setup' scripts/setup.sh
+stage 'formatting' cargo fmt --check
+stage 'manifests' .venv/bin/python tests/python/manifests_are_valid.py
+stage 'clippy' cargo clippy --locked --all-targets -- -D warnings
+stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+stage 'tests' scripts/with-postgres.sh cargo test --locked --no-fail-fast

@@ -1,0 +1,226 @@
+//! An identity provider for the tests: keys that sign, and a server on loopback that counts who asks for them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaPublicKeyComponents,
+};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{Response, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use url::Url;
+
+/// RSA keys take long to make: these two serve all tests.
+pub(super) static RSA: LazyLock<RsaKeyPair> =
+    LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
+static OTHER_RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
+
+/// A private key and the name it goes by.
+pub(super) struct Signer {
+    pub(super) kid: String,
+    pub(super) alg: &'static str,
+    key: PrivateKey,
+}
+
+enum PrivateKey {
+    Rsa(&'static RsaKeyPair, &'static dyn RsaEncoding),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+impl Signer {
+    pub(super) fn new(alg: &'static str, kid: &str) -> Self {
+        let ec = |curve| PrivateKey::Ec(EcdsaKeyPair::generate(curve).unwrap());
+        let key = match alg {
+            "RS256" => PrivateKey::Rsa(&RSA, &RSA_PKCS1_SHA256),
+            "PS256" => PrivateKey::Rsa(&OTHER_RSA, &RSA_PSS_SHA256),
+            "ES256" => ec(&ECDSA_P256_SHA256_FIXED_SIGNING),
+            "ES384" => ec(&ECDSA_P384_SHA384_FIXED_SIGNING),
+            "EdDSA" => PrivateKey::Ed(Ed25519KeyPair::generate().unwrap()),
+            _ => panic!("no such algorithm in the tests"),
+        };
+        Self {
+            kid: kid.to_owned(),
+            alg,
+            key,
+        }
+    }
+
+    /// The public half, without `alg`: the desk has to know by the key.
+    pub(super) fn jwk(&self) -> Value {
+        let mut jwk = match &self.key {
+            PrivateKey::Rsa(key, _) => {
+                let public = RsaPublicKeyComponents::<Vec<u8>>::from(key.public_key());
+                json!({"kty": "RSA", "n": base64(&public.n), "e": base64(&public.e)})
+            }
+            PrivateKey::Ec(key) => {
+                let (x, y) = key.public_key().as_ref()[1..].split_at(key.public_key().as_ref().len() / 2);
+                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                json!({"kty": "EC", "crv": curve, "x": base64(x), "y": base64(y)})
+            }
+            PrivateKey::Ed(key) => json!({"kty": "OKP", "crv": "Ed25519", "x": base64(key.public_key())}),
+        };
+        jwk["kid"] = self.kid.as_str().into();
+        jwk["use"] = "sig".into();
+        jwk
+    }
+
+    pub(super) fn header(&self) -> Value {
+        json!({"alg": self.alg, "kid": self.kid, "typ": "JWT"})
+    }
+
+    pub(super) fn sign(&self, claims: &Value) -> String {
+        self.sign_texts(&self.header().to_string(), &claims.to_string())
+    }
+
+    /// Signs whatever is to be header and claims, well-formed or not.
+    pub(super) fn sign_texts(&self, header: &str, claims: &str) -> String {
+        compact(header, claims, |message| match &self.key {
+            PrivateKey::Rsa(key, encoding) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(*encoding, &SystemRandom::new(), message, &mut signature)
+                    .unwrap();
+                signature
+            }
+            PrivateKey::Ec(key) => key.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
+            PrivateKey::Ed(key) => key.sign(message).as_ref().to_vec(),
+        })
+    }
+}
+
+pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub(super) fn compact(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+    let message = format!("{}.{}", base64(header), base64(claims));
+    let signature = base64(sign(message.as_bytes()));
+    format!("{message}.{signature}")
+}
+
+pub(super) fn jwks(signers: &[&Signer]) -> Value {
+    json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()})
+}
+
+/// What the server says to whoever asks for keys.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Json(Value),
+    Text(String),
+    Status(u16),
+    Redirect(Url),
+    /// A body of so many bytes, without a length in front.
+    Endless(usize),
+    /// The keys, once the gate is opened.
+    Gated(Value, Arc<Notify>),
+}
+
+/// A server of keys. Every path but discovery answers alike.
+pub(super) struct Idp {
+    pub(super) url: Url,
+    shared: Arc<Shared>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    answer: Mutex<Answer>,
+    discovery: Mutex<Value>,
+    hits: AtomicUsize,
+    sent: Arc<AtomicUsize>,
+    asked: Notify,
+}
+
+impl Idp {
+    pub(super) async fn start(answer: Answer) -> Self {
+        let shared = Arc::new(Shared {
+            answer: Mutex::new(answer),
+            discovery: Mutex::new(Value::Null),
+            hits: AtomicUsize::new(0),
+            sent: Arc::default(),
+            asked: Notify::new(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let router = Router::new()
+            .fallback(answer_with)
+            .with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, shared, server }
+    }
+
+    pub(super) async fn with_keys(signers: &[&Signer]) -> Self {
+        Self::start(Answer::Json(jwks(signers))).await
+    }
+
+    pub(super) fn answer(&self, answer: Answer) {
+        *self.shared.answer.lock().unwrap() = answer;
+    }
+
+    pub(super) fn discovery(&self, document: Value) {
+        *self.shared.discovery.lock().unwrap() = document;
+    }
+
+    /// How often it was asked, whatever the path.
+    pub(super) fn hits(&self) -> usize {
+        self.shared.hits.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of an endless answer were taken.
+    pub(super) fn sent(&self) -> usize {
+        self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// Waits until somebody asks.
+    pub(super) async fn asked(&self) {
+        self.shared.asked.notified().await;
+    }
+}
+
+impl Drop for Idp {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer_with(State(shared): State<Arc<Shared>>, uri: Uri) -> Response<Body> {
+    shared.hits.fetch_add(1, Ordering::SeqCst);
+    shared.asked.notify_one();
+    if uri.path().ends_with("/.well-known/openid-configuration") {
+        return Response::new(shared.discovery.lock().unwrap().to_string().into());
+    }
+    let answer = shared.answer.lock().unwrap().clone();
+    match answer {
+        Answer::Json(value) => Response::new(value.to_string().into()),
+        Answer::Text(text) => Response::new(text.into()),
+        Answer::Status(status) => Response::builder().status(status).body(Body::empty()).unwrap(),
+        Answer::Redirect(to) => Response::builder()
+            .status(302)
+            .header("location", to.as_str())
+            .body(Body::empty())
+            .unwrap(),
+        Answer::Endless(bytes) => {
+            const CHUNK: usize = 64 * 1024;
+            let sent = Arc::clone(&shared.sent);
+            let chunks = (0..bytes / CHUNK).map(move |_| {
+                sent.fetch_add(CHUNK, Ordering::SeqCst);
+                Ok::<_, std::io::Error>(Bytes::from(vec![b' '; CHUNK]))
+            });
+            Response::new(Body::from_stream(futures::stream::iter(chunks)))
+        }
+        Answer::Gated(value, gate) => {
+            gate.notified().await;
+            Response::new(value.to_string().into())
+        }
+    }
+}

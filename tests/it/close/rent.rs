@@ -1,0 +1,382 @@
+//! The paid call: one POST whatever happens, and only what is certain is said to be certain.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use numberdesk::close::{Close, ReleaseAnswer, RentAnswer};
+use tokio::net::TcpListener;
+
+use super::vendor::{Act, Vendor, answer, say};
+use super::{close, close_at, close_with, id, number, rent};
+
+#[tokio::test]
+async fn a_number_is_rented_with_one_post_and_its_object_kept_whole() {
+    let vendor = Vendor::start(vec![say(201, number("phon_A").to_string())]).await;
+    let RentAnswer::Rented(facts) = rent(&close(&vendor)).await else {
+        panic!("not rented")
+    };
+    assert_eq!(
+        (facts.id.as_str(), facts.number.as_str()),
+        ("phon_A", "+493012345")
+    );
+    assert_eq!(facts.object["organization_id"], "orga_A");
+    let seen = vendor.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].line(), "POST /api/v1/phone_number/request/internal/");
+    assert_eq!(
+        seen[0].body,
+        r#"{"country":"DE","sharing":"personal","prefix":"30"}"#
+    );
+}
+
+#[tokio::test]
+async fn nothing_but_these_headers_is_sent() {
+    let vendor = Vendor::start(vec![say(201, number("phon_A").to_string())]).await;
+    rent(&close(&vendor)).await;
+    let head = vendor.seen()[0].head.clone();
+    let mut names: Vec<&str> = head
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(':').unwrap().0)
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent"
+        ]
+    );
+}
+
+/// The deadline of calls that are made side by side, and many of which reach it.
+const DOUBT: Duration = Duration::from_secs(3);
+
+/// Every way not to answer, none of which proves anything.
+fn doubts() -> Vec<(&'static str, Act)> {
+    let full = number("phon_A").to_string();
+    let chunked =
+        |body: &str| format!("HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n{body}").into_bytes();
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
+    let duplicate = r#"{"id":"phon_A","id":"phon_B","number":"+1"}"#;
+    let tick = Duration::from_millis(20);
+    vec![
+        ("reset before headers", Act::Reset(Vec::new())),
+        ("closed before headers", Act::Close(Vec::new())),
+        ("reset in the headers", Act::Reset(b"HTTP/1.1 201 Crea".to_vec())),
+        (
+            "reset in the body",
+            Act::Reset(answer(201, "", &full)[..120].to_vec()),
+        ),
+        (
+            "closed in the body",
+            Act::Close(answer(201, "", &full)[..120].to_vec()),
+        ),
+        ("reset in a chunk", Act::Reset(chunked("10\r\n{\"id\""))),
+        ("chunks of nonsense", Act::Close(chunked("zz\r\nxx"))),
+        ("no answer", Act::Hang(Vec::new())),
+        (
+            "no end of the body",
+            Act::Hang(answer(201, "", &full)[..120].to_vec()),
+        ),
+        (
+            "a slow drip of headers",
+            Act::Endless(b"HTTP/1.1 201 Created\r\n".to_vec(), b"x: y\r\n".to_vec(), tick),
+        ),
+        (
+            "a slow drip of body",
+            Act::Endless(chunked(""), b"1\r\n \r\n".to_vec(), tick),
+        ),
+        (
+            "an endless body",
+            Act::Endless(
+                chunked(""),
+                [b"10000\r\n", &[b' '; 65536][..], b"\r\n"].concat(),
+                Duration::ZERO,
+            ),
+        ),
+        ("a huge body", Act::Close(answer(201, "", vec![b' '; 2 << 20]))),
+        (
+            "a huge promise",
+            Act::Hang(b"HTTP/1.1 201 Created\r\ncontent-length: 99999999999\r\n\r\n{".to_vec()),
+        ),
+        ("200 with nothing", say(200, "")),
+        ("201 with nothing", say(201, "")),
+        ("201 with HTML", say(201, "<html>")),
+        ("201 without a number", say(201, r#"{"id":"phon_A"}"#)),
+        (
+            "201 with an id that is none",
+            say(201, r#"{"id":"phon_../me","number":"+1"}"#),
+        ),
+        ("201 with a list", say(201, format!("[{full}]"))),
+        ("201 with half an object", say(201, &full[..40])),
+        ("201 that says two things", say(201, duplicate)),
+        (
+            "201 that is not UTF-8",
+            say(201, b"{\"id\":\"phon_A\",\"number\":\"\xff\"}"),
+        ),
+        ("201 nested too deeply", say(201, "[".repeat(100_000))),
+        (
+            "201 compressed unasked",
+            Act::Say(answer(201, "content-encoding: gzip\r\n", gzip)),
+        ),
+        ("202", say(202, &full)),
+        ("204", Act::Say(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())),
+        (
+            "301",
+            Act::Say(answer(301, "location: /elsewhere/\r\n", "{\"error\":\"moved\"}")),
+        ),
+        ("307", Act::Say(answer(307, "location: /again/\r\n", ""))),
+        ("400 with HTML", say(400, "<html>")),
+        ("400 with nothing", say(400, "")),
+        ("403 of a gateway", say(403, r#"{"message":"Forbidden"}"#)),
+        ("408", say(408, r#"{"error":"timeout"}"#)),
+        ("500", say(500, r#"{"status":"error","error":"x"}"#)),
+        ("502", say(502, "<html>")),
+        ("503", say(503, "")),
+        ("504", say(504, "")),
+        ("not HTTP at all", Act::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())),
+        (
+            "two lengths",
+            Act::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\ncontent-length: 9\r\n\r\n{}".to_vec()),
+        ),
+        (
+            "a thousand headers",
+            Act::Close(format!("HTTP/1.1 201 Created\r\n{}\r\n", "x: y\r\n".repeat(1_000)).into_bytes()),
+        ),
+    ]
+}
+
+/// Vendors and clients are made first: setting up TLS takes time that is not to be part of any deadline.
+async fn prepared(which: impl Fn(&str) -> bool) -> Vec<(&'static str, Vendor, Close)> {
+    let mut prepared = Vec::new();
+    for (name, act) in doubts().into_iter().filter(|(name, _)| which(name)) {
+        let vendor = Vendor::start(vec![act]).await;
+        let close = close_with(&vendor, DOUBT);
+        prepared.push((name, vendor, close));
+    }
+    prepared
+}
+
+#[tokio::test]
+async fn whatever_is_no_answer_leaves_the_outcome_unknown_after_exactly_one_post() {
+    let tried = prepared(|_| true)
+        .await
+        .into_iter()
+        .map(|(name, vendor, close)| async move {
+            let started = Instant::now();
+            let said = rent(&close).await;
+            assert!(matches!(said, RentAnswer::Unknown { .. }), "{name}: {said:?}");
+            assert!(started.elapsed() < DOUBT * 2, "{name}");
+            assert_eq!(vendor.count("POST"), 1, "{name}");
+            assert_eq!(vendor.connections(), 1, "{name}");
+        });
+    join_all(tried).await;
+}
+
+#[tokio::test]
+async fn the_same_doubts_leave_a_release_unknown_after_exactly_one_delete() {
+    // An empty or JSON 2xx is how Close says that it has released.
+    let yes = |name: &str| {
+        let json = ["nothing", "without a number", "is none", "a list"];
+        ["202", "204"].contains(&name) || name.starts_with("20") && json.iter().any(|end| name.ends_with(end))
+    };
+    let tried = prepared(|name| !yes(name))
+        .await
+        .into_iter()
+        .map(|(name, vendor, close)| async move {
+            let said = close.release(&id("phon_A")).await;
+            assert!(matches!(said, ReleaseAnswer::Unknown { .. }), "{name}: {said:?}");
+            assert_eq!(vendor.count("DELETE"), 1, "{name}");
+        });
+    join_all(tried).await;
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_off_long_before_the_deadline() {
+    for name in ["an endless body", "a huge body", "a huge promise"] {
+        let mut tried = prepared(|doubt| doubt == name).await;
+        let (_, _vendor, close) = tried.pop().unwrap();
+        let started = Instant::now();
+        let reason = "the answer was larger than 1048576 bytes (201)".to_owned();
+        assert_eq!(rent(&close).await, RentAnswer::Unknown { reason }, "{name}");
+        assert!(started.elapsed() < DOUBT, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_close_s_words_is_a_refusal() {
+    for (status, body, word, forbidden) in [
+        (
+            400,
+            r#"{"status":"has-voice-only"}"#,
+            Some("has-voice-only"),
+            false,
+        ),
+        (402, r#"{"status":"billing-error"}"#, Some("billing-error"), false),
+        (403, r#"{"error":"not allowed"}"#, None, true),
+        (404, r#"{"error":"no such path"}"#, None, false),
+        (
+            400,
+            r#"{"errors":[],"field-errors":{"country":"Field required"}}"#,
+            None,
+            false,
+        ),
+    ] {
+        let vendor = Vendor::start(vec![say(status, body)]).await;
+        let RentAnswer::Refused {
+            close_status,
+            close_errors,
+            forbidden: is_forbidden,
+            ..
+        } = rent(&close(&vendor)).await
+        else {
+            panic!("{body}")
+        };
+        assert_eq!(
+            (close_status.as_deref(), is_forbidden),
+            (word, forbidden),
+            "{body}"
+        );
+        assert_eq!(close_errors.is_some(), body.contains("field-errors"), "{body}");
+        assert_eq!(vendor.count("POST"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_401_and_a_429_are_certain_even_if_their_body_never_ends() {
+    let head = |status: u16| {
+        format!("HTTP/1.1 {status} No\r\nretry-after: 60\r\ncontent-length: 99\r\n\r\n{{").into_bytes()
+    };
+    for end in [Act::Hang, Act::Reset, Act::Close] {
+        let vendor = Vendor::start(vec![end(head(401))]).await;
+        assert_eq!(rent(&close(&vendor)).await, RentAnswer::Unauthorized);
+        let vendor = Vendor::start(vec![end(head(429))]).await;
+        assert!(matches!(
+            rent(&close(&vendor)).await,
+            RentAnswer::RateLimited { .. }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn only_a_connection_that_was_never_made_counts_as_not_sent() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let timeout = Duration::from_secs(2);
+    let reason = "the connection was refused".to_owned();
+    let refused = close_at(&format!("http://{address}/api/v1"), timeout);
+    assert_eq!(rent(&refused).await, RentAnswer::NotSent { reason });
+    let nameless = close_at("http://no-such-host.invalid/", timeout);
+    for close in [refused, nameless] {
+        assert!(matches!(rent(&close).await, RentAnswer::NotSent { .. }));
+        let said = close.release(&id("phon_A")).await;
+        assert!(matches!(said, ReleaseAnswer::NotSent { .. }));
+    }
+    // A listener that speaks no TLS: the handshake fails before a request exists.
+    let vendor = Vendor::start(vec![say(201, number("phon_A").to_string())]).await;
+    let tls = close_at(
+        &format!("https://{}/", vendor.address),
+        Duration::from_millis(900),
+    );
+    let said = rent(&tls).await;
+    assert!(matches!(said, RentAnswer::NotSent { .. }), "{said:?}");
+    assert_eq!(vendor.count("POST"), 0);
+}
+
+#[tokio::test]
+async fn each_rent_has_a_connection_of_its_own_so_a_stale_one_is_never_used() {
+    let me = r#"{"id":"user_A"}"#;
+    let full = number("phon_A").to_string();
+    let vendor = Vendor::start(vec![say(200, me), say(201, &full), say(201, &full), say(200, me)]).await;
+    let close = close(&vendor);
+    close.me().await.unwrap();
+    rent(&close).await;
+    rent(&close).await;
+    close.me().await.unwrap();
+    let connections: Vec<usize> = vendor.seen().iter().map(|seen| seen.connection).collect();
+    // The harmless calls share the first connection; it was open, and yet no rent used it.
+    assert_eq!(connections, [0, 1, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_vendor_closed_does_not_repeat_a_rent() {
+    let me = r#"{"id":"user_A"}"#;
+    let vendor = Vendor::start(vec![say(200, me), Act::Reset(Vec::new())]).await;
+    let close = close(&vendor);
+    close.me().await.unwrap();
+    vendor.hang_up();
+    assert!(matches!(rent(&close).await, RentAnswer::Unknown { .. }));
+    assert_eq!(vendor.count("POST"), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_is_not_followed_there_or_anywhere() {
+    let other = Vendor::start(vec![say(201, number("phon_A").to_string())]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("location: http://{}/api/v1/phone_number/\r\n", other.address);
+        let vendor = Vendor::start(vec![Act::Say(answer(status, &location, ""))]).await;
+        let close = close(&vendor);
+        assert!(matches!(rent(&close).await, RentAnswer::Unknown { .. }));
+        assert!(close.me().await.is_err());
+        assert!(close.numbers().await.is_err());
+        assert_eq!(vendor.count("POST"), 1);
+    }
+    assert_eq!(other.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_used_up_limit_is_not_tried_by_a_rent_and_says_when_it_resets() {
+    let head = "ratelimit: limit=5, remaining=0, reset=30.5\r\n";
+    let full = number("phon_A").to_string();
+    let vendor = Vendor::start(vec![Act::Say(answer(201, head, &full)), say(200, "{}")]).await;
+    let close = close_with(&vendor, Duration::from_secs(5));
+    assert!(matches!(rent(&close).await, RentAnswer::Rented(_)));
+    let RentAnswer::RateLimited { until } = rent(&close).await else {
+        panic!("sent")
+    };
+    let left = until.since(numberdesk::domain::time::Clock::system().now());
+    assert!(left > Duration::from_secs(25) && left < Duration::from_secs(31));
+    assert_eq!(vendor.count("POST"), 1);
+    // Another group is not concerned.
+    assert_eq!(close.release(&id("phon_A")).await, ReleaseAnswer::Released);
+}
+
+#[tokio::test]
+async fn a_release_is_told_by_what_close_says() {
+    let cases = [
+        (say(200, "{}"), ReleaseAnswer::Released),
+        (say(200, ""), ReleaseAnswer::Released),
+        (
+            Act::Say(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+            ReleaseAnswer::Released,
+        ),
+        (say(404, r#"{"error":"gone"}"#), ReleaseAnswer::AlreadyGone),
+        (say(401, ""), ReleaseAnswer::Unauthorized),
+        (
+            say(403, r#"{"error":"not yours"}"#),
+            ReleaseAnswer::Refused {
+                status: 403,
+                close_status: "error".into(),
+                reason: Some("not yours".into()),
+                close_errors: None,
+            },
+        ),
+    ];
+    for (act, expected) in cases {
+        let vendor = Vendor::start(vec![act]).await;
+        assert_eq!(close(&vendor).release(&id("phon_A")).await, expected);
+        assert_eq!(vendor.seen()[0].line(), "DELETE /api/v1/phone_number/phon_A/");
+        assert_eq!(vendor.seen().len(), 1);
+    }
+    let vendor = Vendor::start(vec![say(404, "<html>")]).await;
+    assert!(matches!(
+        close(&vendor).release(&id("phon_A")).await,
+        ReleaseAnswer::Unknown { .. }
+    ));
+}

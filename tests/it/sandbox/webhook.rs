@@ -1,0 +1,334 @@
+//! Webhook subscriptions and their deliveries.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use numberdesk::sandbox::{DeliverySettings, Settings};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::Close;
+
+#[tokio::test]
+async fn each_change_is_delivered_signed_with_the_decoded_key() {
+    let close = Close::with(quick()).await;
+    let mut subscriber = Subscriber::start(&[]).await;
+    let subscription = subscriber.subscribe(&close).await;
+    let key = hex::decode(subscription["signature_key"].as_str().unwrap()).unwrap();
+    assert_eq!(key.len(), 32);
+
+    let id = close.rented(json!({"country": "US"})).await;
+    let path = format!("/phone_number/{id}/");
+    let (headers, body) = subscriber.next().await;
+    assert!(is_signed(&key, &headers, &body));
+    let delivery: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(delivery["subscription_id"], subscription["id"]);
+    assert_eq!(
+        (&delivery["event"]["action"], &delivery["event"]["object_id"]),
+        (&json!("created"), &json!(id))
+    );
+    close.put(&path, json!({"label": "x"})).await;
+    assert_eq!(subscriber.next_event().await["action"], "updated");
+    close.ask(Method::DELETE, &path, None).await;
+    assert_eq!(subscriber.next_event().await["action"], "deleted");
+
+    close.set(json!({"delivery": {"signature_valid": false}})).await;
+    close.rented(json!({"country": "US"})).await;
+    let (headers, body) = subscriber.next().await;
+    assert!(!is_signed(&key, &headers, &body));
+}
+
+#[tokio::test]
+async fn created_is_delivered_at_once_and_updates_after_the_window_as_one() {
+    let settings = Settings {
+        consolidation_window: Duration::from_millis(1500),
+        ..quick()
+    };
+    let close = Close::with(settings).await;
+    let mut subscriber = Subscriber::start(&[]).await;
+    subscriber.subscribe(&close).await;
+    let started = Instant::now();
+    let id = close.rented(json!({"country": "US"})).await;
+    assert_eq!(subscriber.next_event().await["action"], "created");
+    assert!(started.elapsed() < Duration::from_millis(1500));
+    for label in ["one", "two"] {
+        close
+            .put(&format!("/phone_number/{id}/"), json!({"label": label}))
+            .await;
+    }
+    let event = subscriber.next_event().await;
+    assert!(started.elapsed() >= Duration::from_millis(1500));
+    assert_eq!(
+        (&event["action"], &event["data"]["label"]),
+        (&json!("updated"), &json!("two"))
+    );
+}
+
+#[tokio::test]
+async fn a_failed_delivery_is_tried_again_until_it_is_taken() {
+    let close = Close::with(quick()).await;
+    let mut subscriber = Subscriber::start(&[500, 404]).await;
+    let subscription = subscriber.subscribe(&close).await;
+    close.rented(json!({"country": "US"})).await;
+    let first = subscriber.next_event().await["id"].clone();
+    assert_eq!(subscriber.next_event().await["id"], first);
+    assert_eq!(subscriber.next_event().await["id"], first);
+    let (_, attempts) = close.control(Method::GET, "deliveries?at_least=3", None).await;
+    let statuses: Vec<&Value> = attempts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["status"])
+        .collect();
+    assert_eq!(statuses, [500, 404, 200]);
+    let (_, view) = close
+        .get(&format!("/webhook/{}/", subscription["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(
+        (&view["health_status"], &view["counters"]["delivered"]),
+        (&json!("healthy"), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn a_retry_is_signed_anew_or_repeats_the_first_signature() {
+    for sign_again in [true, false] {
+        let mut settings = quick();
+        settings.delivery.sign_again = sign_again;
+        settings.delivery.backoff = Duration::from_millis(500);
+        let close = Close::with(settings).await;
+        let mut subscriber = Subscriber::start(&[500]).await;
+        let subscription = subscriber.subscribe(&close).await;
+        let key = hex::decode(subscription["signature_key"].as_str().unwrap()).unwrap();
+        close.rented(json!({"country": "US"})).await;
+        let (first, _) = subscriber.next().await;
+        close.set(json!({"clock_shift": "1h"})).await;
+        let (second, body) = subscriber.next().await;
+        assert_eq!(
+            first["close-sig-timestamp"] != second["close-sig-timestamp"],
+            sign_again
+        );
+        assert!(is_signed(&key, &second, &body));
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_only_fails_is_paused_its_queue_cleared_and_resumes_by_hand() {
+    let mut settings = quick();
+    settings.delivery.pause_after = Duration::from_millis(50);
+    let close = Close::with(settings).await;
+    let mut subscriber = Subscriber::start(&[500; 200]).await;
+    let subscription = subscriber.subscribe(&close).await;
+    let path = format!("/webhook/{}/", subscription["id"].as_str().unwrap());
+    close.rented(json!({"country": "US"})).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let paused = loop {
+        let (_, view) = close.get(&path).await;
+        if view["status"] == "paused" {
+            break view;
+        }
+        assert!(Instant::now() < deadline, "never paused: {view}");
+        tokio::task::yield_now().await;
+    };
+    while subscriber.got.try_recv().is_ok() {}
+    assert_eq!(
+        (&paused["pause_reason"], &paused["health_status"]),
+        (&json!("failing"), &json!("unhealthy"))
+    );
+    assert_eq!(paused["latest_error"], "The subscriber answered 500.");
+    close.rented(json!({"country": "US"})).await;
+    let (_, resumed) = close.put(&path, json!({"status": "active"})).await;
+    assert_eq!(
+        (&resumed["status"], &resumed["pause_reason"]),
+        (&json!("active"), &Value::Null)
+    );
+    assert_eq!(resumed["signature_key"], subscription["signature_key"]);
+    let id = close.rented(json!({"country": "US"})).await;
+    assert_eq!(
+        subscriber.next_event().await["object_id"],
+        json!(id),
+        "what happened meanwhile is not replayed"
+    );
+}
+
+#[tokio::test]
+async fn deliveries_come_twice_or_out_of_order_when_told_to() {
+    let mut settings = quick();
+    settings.delivery.duplicates = 1;
+    let close = Close::with(settings).await;
+    let mut subscriber = Subscriber::start(&[]).await;
+    subscriber.subscribe(&close).await;
+    close.rented(json!({"country": "US"})).await;
+    let first = subscriber.next_event().await;
+    assert_eq!(subscriber.next_event().await, first);
+
+    close
+        .set(json!({"delivery": {"duplicates": 0, "reorder": "1s"}}))
+        .await;
+    let mut rented = Vec::new();
+    for _ in 0..4 {
+        rented.push(close.rented(json!({"country": "US"})).await);
+    }
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        heard.push(
+            subscriber.next_event().await["object_id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    assert_ne!(heard, rented);
+    heard.sort();
+    rented.sort();
+    assert_eq!(heard, rented);
+}
+
+#[tokio::test]
+async fn subscriptions_are_checked_kept_to_forty_and_filter_what_they_hear() {
+    let close = Close::with(quick()).await;
+    let mut subscriber = Subscriber::start(&[]).await;
+    let event = json!({"object_type": "phone_number", "action": "updated"});
+    for (body, field) in [
+        (json!({"events": [event]}), "url"),
+        (json!({"url": "ftp://x", "events": [event]}), "url"),
+        (json!({"url": subscriber.url}), "events"),
+        (
+            json!({"url": subscriber.url, "events": [{"object_type": "phone_number"}]}),
+            "events",
+        ),
+        (
+            json!({"url": subscriber.url, "events": [event], "event_filter": {}}),
+            "event_filter",
+        ),
+    ] {
+        let (status, answer) = close.ask(Method::POST, "/webhook/", Some(body.clone())).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(answer["field-errors"][field].is_string(), "{body}: {answer}");
+    }
+    let routing = json!({"type": "field_accessor", "field": "changed_fields",
+        "filter": {"type": "contains", "value": "forward_to"}});
+    let selector = json!({"object_type": "phone_number", "action": "updated", "extra_filter": routing});
+    let body = json!({"url": subscriber.url, "events": [selector]});
+    for expected in std::iter::repeat_n(201, 40).chain([400]) {
+        assert_eq!(
+            close.ask(Method::POST, "/webhook/", Some(body.clone())).await.0,
+            expected
+        );
+    }
+    let (_, list) = close.get("/webhook/").await;
+    let ids: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
+    assert_eq!((ids.len(), &list["has_more"]), (40, &json!(false)));
+    for id in &ids[1..] {
+        assert_eq!(
+            close
+                .ask(Method::DELETE, &format!("/webhook/{id}/"), None)
+                .await
+                .0,
+            200
+        );
+    }
+    let id = close.rented(json!({"country": "US"})).await;
+    let path = format!("/phone_number/{id}/");
+    close.put(&path, json!({"label": "not heard"})).await;
+    close.put(&path, json!({"forward_to": "+14155550123"})).await;
+    let heard = subscriber.next_event().await;
+    assert_eq!(heard["data"]["forward_to"], "+14155550123");
+    close
+        .put(&format!("/webhook/{}/", ids[0]), json!({"status": "paused"}))
+        .await;
+    assert_eq!(
+        close.get(&format!("/webhook/{}/", ids[0])).await.1["pause_reason"],
+        "api"
+    );
+}
+
+/// A subscriber that answers with the statuses it is given, then 200, and shows what it got.
+struct Subscriber {
+    url: String,
+    got: mpsc::UnboundedReceiver<(HeaderMap, Bytes)>,
+}
+
+type Inbox = (
+    mpsc::UnboundedSender<(HeaderMap, Bytes)>,
+    std::sync::Arc<std::sync::Mutex<Vec<u16>>>,
+);
+
+impl Subscriber {
+    async fn start(statuses: &[u16]) -> Self {
+        async fn take(State((inbox, statuses)): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
+            let _ = inbox.send((headers, body));
+            let mut statuses = statuses.lock().unwrap();
+            let status = if statuses.is_empty() {
+                200
+            } else {
+                statuses.remove(0)
+            };
+            StatusCode::from_u16(status).unwrap()
+        }
+        let (inbox, got) = mpsc::unbounded_channel();
+        let state: Inbox = (
+            inbox,
+            std::sync::Arc::new(std::sync::Mutex::new(statuses.to_vec())),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let router = Router::new().route("/hook", post(take)).with_state(state);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, got }
+    }
+
+    async fn next(&mut self) -> (HeaderMap, Bytes) {
+        tokio::time::timeout(Duration::from_secs(10), self.got.recv())
+            .await
+            .expect("a delivery within ten seconds")
+            .unwrap()
+    }
+
+    async fn next_event(&mut self) -> Value {
+        let (_, body) = self.next().await;
+        serde_json::from_slice::<Value>(&body).unwrap()["event"].clone()
+    }
+
+    async fn subscribe(&self, close: &Close) -> Value {
+        let events: Vec<Value> = ["created", "updated", "deleted"]
+            .iter()
+            .map(|action| json!({"object_type": "phone_number", "action": action}))
+            .collect();
+        let body = json!({"url": self.url, "events": events});
+        let (status, subscription) = close.ask(Method::POST, "/webhook/", Some(body)).await;
+        assert_eq!(status, 201, "{subscription}");
+        subscription
+    }
+}
+
+fn quick() -> Settings {
+    let delivery = DeliverySettings {
+        backoff: Duration::from_millis(10),
+        ..DeliverySettings::default()
+    };
+    Settings {
+        consolidation_window: Duration::ZERO,
+        delivery,
+        ..Settings::default()
+    }
+}
+
+fn is_signed(key: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
+    mac.update(headers["close-sig-timestamp"].as_bytes());
+    mac.update(body);
+    mac.verify_slice(&hex::decode(headers["close-sig-hash"].as_bytes()).unwrap())
+        .is_ok()
+}

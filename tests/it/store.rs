@@ -1,0 +1,244 @@
+//! The store by itself, on both databases: what must hold under any interleaving.
+
+mod book;
+mod inventory;
+mod list;
+mod open;
+mod order;
+mod send;
+
+use std::time::Duration;
+
+use numberdesk::domain::audit::{Action, Actor, AuditRow};
+use numberdesk::domain::caller::{Scope, Team};
+use numberdesk::domain::decision::Caps;
+use numberdesk::domain::id::{OrderId, PhoneNumberId};
+use numberdesk::domain::money::Money;
+use numberdesk::domain::number::{Facts, Sharing};
+use numberdesk::domain::order::{Evidence, Order, Request, Settlement, State, Terms};
+use numberdesk::domain::time::Timestamp;
+use numberdesk::store::{Accepted, Claim, Observation, Store};
+use serde_json::Map;
+
+use crate::support::database::{Database, on_both_stores};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+const LEASE: Duration = Duration::from_mins(1);
+const ANY: Caps = Caps {
+    max_numbers: None,
+    max_orders_per_day: None,
+    monthly_budget: None,
+};
+
+fn team(name: &str) -> Team {
+    name.parse().unwrap()
+}
+
+fn scope(name: &str) -> Scope {
+    Scope::Teams(vec![team(name)])
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// An order of 5.00 a month for a number in `country`.
+fn order(team_name: &str, key: &str, country: &str) -> Order {
+    Order {
+        id: OrderId::generate(NOW),
+        team: team(team_name),
+        issuer: "https://idp.example.com/".into(),
+        created_by: "alice@example.com".into(),
+        idempotency_key: key.parse().unwrap(),
+        request: Request {
+            country: country.parse().unwrap(),
+            sharing: Sharing::Personal,
+            prefix: Some("30".into()),
+            carrier_type: None,
+            bundle_id: None,
+            with_sms: None,
+            with_mms: None,
+            assign_to: None,
+            label: None,
+        },
+        terms: Terms {
+            carrier_type: None,
+            assign_to: None,
+            monthly: Money::from_cents(500),
+        },
+        state: State::Queued,
+        attempt: 0,
+        sent_at: None,
+        not_before: None,
+        phone_number_id: None,
+        close_status: None,
+        reason: None,
+        close_errors: None,
+        evidence: None,
+        created_at: NOW,
+        updated_at: NOW,
+        finished_at: None,
+    }
+}
+
+fn note(action: Action) -> AuditRow {
+    AuditRow::new(NOW, Actor::desk(), action, "test")
+}
+
+async fn accept(store: &Store, order: &Order, caps: &Caps) -> Accepted {
+    store
+        .accept(
+            order,
+            "fingerprint",
+            caps,
+            &note(Action::OrderCreate).order(&order.id),
+        )
+        .await
+        .unwrap()
+}
+
+async fn claim(store: &Store, id: &OrderId, now: Timestamp) -> Claim {
+    store
+        .claim(id, "replica-1", now, LEASE, &note(Action::OrderSend).order(id))
+        .await
+        .unwrap()
+}
+
+/// Accepts an order and begins its send.
+async fn renting(store: &Store, order: &Order) -> Order {
+    assert_eq!(accept(store, order, &ANY).await, Accepted::New);
+    match claim(store, &order.id, NOW).await {
+        Claim::Claimed(order) => order,
+        other => panic!("not claimed but {other:?}"),
+    }
+}
+
+async fn settle(store: &Store, order: &Order, settlement: Settlement, found: Option<&Observation>) -> bool {
+    let settled = order.clone().settled(settlement, NOW).unwrap();
+    store
+        .settle(&settled, found, &note(Action::OrderSettle).order(&order.id))
+        .await
+        .unwrap()
+}
+
+fn fulfilled(id: &str) -> Settlement {
+    Settlement::Fulfilled {
+        phone_number_id: number_id(id),
+        evidence: Evidence::Close201,
+    }
+}
+
+fn refused() -> Settlement {
+    Settlement::Refused {
+        close_status: Some("has-voice-only".into()),
+        reason: Some("No numbers with SMS".into()),
+        close_errors: None,
+        evidence: Evidence::CloseRefusal,
+    }
+}
+
+fn unverified() -> Settlement {
+    Settlement::Unverified {
+        reason: "the connection was reset".into(),
+    }
+}
+
+/// Rents a number for a team from order to holding.
+async fn rented(store: &Store, team_name: &str, id: &str) -> Order {
+    let order = renting(store, &order(team_name, id, "DE")).await;
+    assert!(settle(store, &order, fulfilled(id), Some(&seen(id, NOW))).await);
+    store
+        .order(&Scope::All, &order.id)
+        .await
+        .unwrap()
+        .expect("an order that was accepted")
+}
+
+fn number_id(id: &str) -> PhoneNumberId {
+    format!("phon_{id}").parse().unwrap()
+}
+
+/// What Close says of a German number that it has not billed yet, estimated at 6.00 a month.
+fn seen(id: &str, as_of: Timestamp) -> Observation {
+    Observation {
+        facts: Facts {
+            organization: None,
+            id: number_id(id),
+            number: "+4930901820".into(),
+            country: Some("DE".parse().unwrap()),
+            kind: "internal".into(),
+            label: Some("Berlin line".into()),
+            carrier_type: Some("local".into()),
+            participants: vec!["user_anna".parse().unwrap()],
+            participant_groups: Vec::new(),
+            user: None,
+            group: false,
+            sms: Some(false),
+            billed: None,
+            created_at: Some(NOW),
+            object: Map::from_iter([("custom".to_owned(), "kept \u{0}".into())]),
+        },
+        as_of,
+        estimate: Some(Money::from_cents(600)),
+    }
+}
+
+/// Runs `act` for 0 to `count`, all at once, spread over as many stores as a team has replicas: two.
+async fn at_once<T, F>(database: &Database, count: usize, act: impl Fn(Store, usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let stores = [database.store().await, database.store().await];
+    for store in &stores {
+        // Opens every connection, so that nobody is early only because others still connect.
+        futures::future::join_all((0..20).map(|_| store.ping())).await;
+    }
+    let gate = std::sync::Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let work = act(stores[index % 2].clone(), index);
+            let gate = gate.clone();
+            tokio::spawn(async move {
+                gate.wait().await;
+                work.await
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+/// The usage rows are the sums of the ledger, and what they hold is what the numbers and orders say.
+async fn assert_books_balance(database: &Database) {
+    let off = database
+        .ask(
+            "SELECT COUNT(*) FROM usage u WHERE \
+                numbers_held <> (SELECT CAST(SUM(numbers_held) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
+             OR numbers_reserved <> (SELECT CAST(SUM(numbers_reserved) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
+             OR monthly_held <> (SELECT CAST(SUM(monthly_held) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
+             OR monthly_reserved <> (SELECT CAST(SUM(monthly_reserved) AS BIGINT) FROM ledger l WHERE l.team = u.team)",
+        )
+        .await;
+    assert_eq!(off, 0, "usage rows that are not the sum of their ledger");
+    let off = database
+        .ask(
+            "SELECT COUNT(*) FROM usage u WHERE \
+                numbers_held <> (SELECT COUNT(*) FROM numbers n WHERE n.team = u.team AND n.gone_at IS NULL) \
+             OR monthly_held <> (SELECT CAST(COALESCE(SUM(monthly), 0) AS BIGINT) FROM numbers n \
+                    WHERE n.team = u.team AND n.gone_at IS NULL) \
+             OR numbers_reserved <> (SELECT COUNT(*) FROM orders o \
+                    WHERE o.team = u.team AND o.state NOT IN ('fulfilled', 'refused', 'cancelled')) \
+             OR monthly_reserved <> (SELECT CAST(COALESCE(SUM(monthly), 0) AS BIGINT) FROM orders o \
+                    WHERE o.team = u.team AND o.state NOT IN ('fulfilled', 'refused', 'cancelled'))",
+        )
+        .await;
+    assert_eq!(off, 0, "usage rows that do not match numbers and orders");
+    let strays = database
+        .ask("SELECT COUNT(*) FROM ledger WHERE team NOT IN (SELECT team FROM usage)")
+        .await;
+    assert_eq!(strays, 0, "ledger entries without a usage row");
+}

@@ -1,0 +1,323 @@
+//! Lists: who sees what, filters, and pages that neither repeat nor skip.
+
+use numberdesk::domain::page::Limit;
+use numberdesk::store::{AuditFilter, NumberFilter, OrderFilter};
+
+use super::*;
+
+const MANY: i64 = 200;
+
+fn limit(rows: i64) -> Limit {
+    Limit::new(rows).unwrap()
+}
+
+async fn found(store: &Store, scope: &Scope, filter: NumberFilter) -> Vec<String> {
+    let page = store.numbers(scope, &filter, limit(MANY), None).await.unwrap();
+    page.rows
+        .iter()
+        .map(|number| number.facts.id.as_str()["phon_".len()..].to_owned())
+        .collect()
+}
+
+on_both_stores! {
+    pages_show_every_order_once_newest_first_while_others_come_in,
+    orders_are_filtered_by_state_and_key,
+    numbers_are_filtered_and_never_shown_to_others,
+    a_label_is_searched_as_it_is_written_whatever_the_case,
+    numbers_are_paged_by_id_byte_by_byte,
+    the_audit_trail_is_read_back_newest_first_and_by_team,
+}
+
+async fn pages_show_every_order_once_newest_first_while_others_come_in(database: Database) {
+    let store = database.store().await;
+    let mut expected = Vec::new();
+    for index in 0..7_u64 {
+        let mut order = order(
+            if index == 3 { "support" } else { "sales" },
+            &format!("key-{index}"),
+            "DE",
+        );
+        order.id = OrderId::generate(later(index));
+        accept(&store, &order, &ANY).await;
+        if index != 3 {
+            expected.insert(0, order.id);
+        }
+    }
+    let (mut shown, mut after) = (Vec::new(), None);
+    loop {
+        let page = store
+            .orders(
+                &scope("sales"),
+                &OrderFilter::default(),
+                limit(2),
+                after.as_deref(),
+            )
+            .await
+            .unwrap();
+        assert!(page.rows.len() <= 2);
+        shown.extend(page.rows.into_iter().map(|order| order.id));
+        let mut newcomer = order("sales", &format!("newcomer-{}", shown.len()), "DE");
+        newcomer.id = OrderId::generate(later(100));
+        accept(&store, &newcomer, &ANY).await;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(shown, expected);
+    // A last page that is full names no next one.
+    let all = store
+        .orders(&scope("support"), &OrderFilter::default(), limit(1), None)
+        .await
+        .unwrap();
+    assert_eq!((all.rows.len(), all.next), (1, None));
+    assert_eq!(
+        store
+            .orders(&Scope::Teams(Vec::new()), &OrderFilter::default(), limit(9), None)
+            .await
+            .unwrap()
+            .rows,
+        []
+    );
+    let both = Scope::Teams(vec![team("sales"), team("support")]);
+    assert_eq!(
+        store
+            .orders(&both, &OrderFilter::default(), limit(MANY), None)
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        10
+    );
+}
+
+async fn orders_are_filtered_by_state_and_key(database: Database) {
+    let store = database.store().await;
+    accept(&store, &order("sales", "waiting", "DE"), &ANY).await;
+    let rented = rented(&store, "sales", "A").await;
+    let by_state = OrderFilter {
+        state: Some(State::Fulfilled),
+        idempotency_key: None,
+    };
+    assert_eq!(
+        store
+            .orders(&scope("sales"), &by_state, limit(9), None)
+            .await
+            .unwrap()
+            .rows,
+        [rented]
+    );
+    let by_key = OrderFilter {
+        state: None,
+        idempotency_key: Some("waiting".parse().unwrap()),
+    };
+    assert_eq!(
+        store
+            .orders(&scope("sales"), &by_key, limit(9), None)
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        1
+    );
+    assert_eq!(
+        store
+            .orders(&scope("support"), &by_key, limit(9), None)
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        0
+    );
+}
+
+async fn numbers_are_filtered_and_never_shown_to_others(database: Database) {
+    let store = database.store().await;
+    rented(&store, "sales", "A").await;
+    let mut personal = seen("B", NOW);
+    personal.facts.country = None;
+    personal.facts.kind = "external".into();
+    personal.facts.number = "+15550100".into();
+    personal.facts.participants.clear();
+    personal.facts.user = Some("user_bob".parse().unwrap());
+    personal.facts.label = None;
+    store.observe(&[personal, seen("C", NOW)]).await.unwrap();
+    let gone = note(Action::NumberGone);
+    store.gone(&number_id("C"), NOW, &gone).await.unwrap();
+
+    let by = |set: fn(&mut NumberFilter)| {
+        let mut filter = NumberFilter::default();
+        set(&mut filter);
+        filter
+    };
+    let nothing = [""; 0];
+    assert_eq!(found(&store, &Scope::All, by(|_| ())).await, ["A", "B"]);
+    assert_eq!(found(&store, &scope("sales"), by(|_| ())).await, ["A"]);
+    assert_eq!(found(&store, &scope("support"), by(|_| ())).await, nothing);
+    let orphans = by(|f| f.orphan = Some(true));
+    assert_eq!(found(&store, &scope("sales"), orphans).await, nothing);
+    for (filter, expected) in [
+        (by(|f| f.orphan = Some(true)), "B"),
+        (by(|f| f.orphan = Some(false)), "A"),
+        (by(|f| f.country = "DE".parse().ok()), "A"),
+        (by(|f| f.number = Some("+15550100".into())), "B"),
+        (by(|f| f.kind = Some("external".into())), "B"),
+        (by(|f| f.participant = "user_anna".parse().ok()), "A"),
+        (by(|f| f.participant = "user_bob".parse().ok()), "B"),
+    ] {
+        assert_eq!(
+            found(&store, &Scope::All, filter.clone()).await,
+            [expected],
+            "{filter:?}"
+        );
+    }
+    // Participants that Close takes away are forgotten.
+    let mut moved = seen("A", later(1));
+    moved.facts.participants = vec!["user_carl".parse().unwrap()];
+    store.observe(&[moved]).await.unwrap();
+    let anna = by(|f| f.participant = "user_anna".parse().ok());
+    assert_eq!(found(&store, &Scope::All, anna).await, nothing);
+}
+
+async fn a_label_is_searched_as_it_is_written_whatever_the_case(database: Database) {
+    let store = database.store().await;
+    for (id, label) in [
+        ("A", "100% Büro"),
+        ("B", "1000 buero"),
+        ("C", "team_nord!"),
+        ("D", "teamXnord"),
+    ] {
+        let mut seen = seen(id, NOW);
+        seen.facts.label = Some(label.into());
+        store.observe(&[seen]).await.unwrap();
+    }
+    for (text, expected) in [
+        ("0%", vec!["A"]),
+        ("BÜRO", vec!["A"]),
+        ("m_n", vec!["C"]),
+        ("D!", vec!["C"]),
+        ("TEAM", vec!["C", "D"]),
+        ("' OR 1=1 --", vec![]),
+        ("\0", vec![]),
+    ] {
+        let filter = NumberFilter {
+            label: Some(text.into()),
+            ..NumberFilter::default()
+        };
+        assert_eq!(found(&store, &Scope::All, filter).await, expected, "{text}");
+    }
+}
+
+async fn numbers_are_paged_by_id_byte_by_byte(database: Database) {
+    let store = database.store().await;
+    let ids = ["0", "Z", "ZZ", "a", "aB", "ab", "b"];
+    store.observe(&ids.map(|id| seen(id, NOW))).await.unwrap();
+    let (mut shown, mut after) = (Vec::new(), None);
+    loop {
+        let page = store
+            .numbers(&Scope::All, &NumberFilter::default(), limit(3), after.as_deref())
+            .await
+            .unwrap();
+        shown.extend(page.rows.into_iter().map(|number| number.facts.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(shown, ids.map(number_id));
+}
+
+async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Database) {
+    let store = database.store().await;
+    let mut rows = Vec::new();
+    for (index, (actor, team_name)) in [
+        ("alice", Some("sales")),
+        ("bob", Some("support")),
+        ("alice", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = later(index as u64);
+        let actor = Actor {
+            issuer: "https://idp.example.com/".into(),
+            subject: actor.into(),
+        };
+        let mut row = AuditRow::new(at, actor, Action::OrderCreate, "denied")
+            .team(team_name.map(team).as_ref())
+            .order(&OrderId::generate(at))
+            .detail(serde_json::json!({"request": {"country": "DE"}, "odd": "\u{0}"}));
+        row.allowed = Some(index == 1);
+        row.rule = Some("teams.sales.countries".into());
+        store.record(&row).await.unwrap();
+        rows.insert(0, row);
+    }
+    let read = async |scope: Scope, filter: AuditFilter| {
+        store.audit(&scope, &filter, limit(9), None).await.unwrap().rows
+    };
+    let none = AuditFilter::default;
+    assert_eq!(read(Scope::All, none()).await, rows);
+    assert_eq!(read(scope("sales"), none()).await, rows[2..]);
+    assert_eq!(
+        read(
+            Scope::All,
+            AuditFilter {
+                actor: Some("alice".into()),
+                ..none()
+            }
+        )
+        .await
+        .len(),
+        2
+    );
+    assert_eq!(
+        read(
+            Scope::All,
+            AuditFilter {
+                allowed: Some(true),
+                ..none()
+            }
+        )
+        .await,
+        rows[1..2]
+    );
+    assert_eq!(
+        read(
+            Scope::All,
+            AuditFilter {
+                order_id: rows[0].order_id.clone(),
+                ..none()
+            }
+        )
+        .await,
+        rows[..1]
+    );
+    assert_eq!(
+        read(
+            Scope::All,
+            AuditFilter {
+                action: Some(Action::NumberGone),
+                ..none()
+            }
+        )
+        .await,
+        []
+    );
+    assert_eq!(
+        read(
+            Scope::All,
+            AuditFilter {
+                phone_number_id: Some(number_id("A")),
+                ..none()
+            }
+        )
+        .await,
+        []
+    );
+    let span = AuditFilter {
+        since: Some(later(1)),
+        until: Some(later(2)),
+        ..none()
+    };
+    assert_eq!(read(Scope::All, span).await, rows[1..2]);
+}

@@ -1,0 +1,211 @@
+//! Opening, migrating, and a database that is not there.
+
+use std::time::Instant;
+
+use numberdesk::error::Error;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::*;
+
+/// The whole chain of an error, as a log would have it.
+fn chain(error: &Error) -> String {
+    let first: &dyn std::error::Error = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .map(|error| format!("{error} {error:?} "))
+        .collect::<Vec<_>>()
+        .concat()
+}
+
+async fn fault(url: &str) -> String {
+    match Store::open(&SecretString::from(url)).await {
+        Err(error @ Error::StoreUnavailable(_)) => chain(&error),
+        Err(other) => panic!("another error: {other:?}"),
+        Ok(_) => panic!("{url} was opened"),
+    }
+}
+
+on_both_stores! {
+    migrating_twice_changes_nothing_the_second_time,
+    replicas_that_start_at_once_migrate_once,
+    a_closed_store_is_unavailable,
+    a_row_that_makes_no_sense_is_an_internal_error,
+}
+
+async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
+    let store = database.open().await;
+    assert!(!store.migrated().await.unwrap());
+    assert_eq!(store.migrate().await.unwrap(), ["0001_start"]);
+    assert!(store.migrated().await.unwrap());
+    assert_eq!(store.migrate().await.unwrap(), [""; 0]);
+}
+
+async fn replicas_that_start_at_once_migrate_once(database: Database) {
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let database = database.clone();
+            tokio::spawn(async move {
+                let store = database.open().await;
+                let applied = store.migrate().await.unwrap();
+                assert!(store.migrated().await.unwrap());
+                (applied.len(), store.cursor_key().await.unwrap())
+            })
+        })
+        .collect();
+    let (mut applied, mut keys) = (0, Vec::new());
+    for task in tasks {
+        let (count, key) = task.await.unwrap();
+        applied += count;
+        keys.push(key);
+    }
+    assert_eq!(applied, 1);
+    keys.dedup();
+    assert_eq!(keys.len(), 1, "all replicas have the same cursor key");
+    assert_ne!(keys[0], [0; 32]);
+}
+
+async fn a_closed_store_is_unavailable(database: Database) {
+    let store = database.store().await;
+    store.ping().await.unwrap();
+    store.close().await;
+    assert!(matches!(store.ping().await, Err(Error::StoreUnavailable(_))));
+    let order = order("sales", "k", "DE");
+    assert!(matches!(
+        store.accept(&order, "f", &ANY, &note(Action::OrderCreate)).await,
+        Err(Error::StoreUnavailable(_))
+    ));
+}
+
+async fn a_row_that_makes_no_sense_is_an_internal_error(database: Database) {
+    let store = database.store().await;
+    let order = order("sales", "k", "DE");
+    accept(&store, &order, &ANY).await;
+    database
+        .ask("UPDATE orders SET state = 'confused' RETURNING attempt")
+        .await;
+    let error = store.order(&Scope::All, &order.id).await.unwrap_err();
+    assert!(matches!(error, Error::Internal(_)));
+    assert!(chain(&error).contains("column state"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_unavailable_soon_and_the_password_is_kept() {
+    let begun = Instant::now();
+    // Nobody listens on port 1, and nobody ever answers on a socket that is only bound.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let urls = [1, port].map(|port| format!("postgres://desk:s3cr3t@127.0.0.1:{port}/desk"));
+    let (refused, unanswered) = tokio::join!(fault(&urls[0]), fault(&urls[1]));
+    for (port, text) in [(1, refused), (port, unanswered)] {
+        assert!(text.contains(&format!("127.0.0.1:{port} as desk")), "{text}");
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_url_that_can_t_be_opened_says_why() {
+    for (url, why) in [
+        ("sqlite::memory:", "in memory"),
+        ("sqlite://desk.db?mode=memory", "in memory"),
+        ("sqlite:///nowhere/at/all/desk.db", "/nowhere/at/all/desk.db"),
+        ("mysql://desk:s3cr3t@host/desk", "sqlite:// or postgres://"),
+        ("postgres://desk:s3cr3t@host:port/desk", "PostgreSQL URL"),
+    ] {
+        let text = fault(url).await;
+        assert!(text.contains(why), "{text}");
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_sqlite_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("desk.db").display());
+    let store = Store::open(&SecretString::from(url)).await.unwrap();
+    store.migrate().await.unwrap();
+    let mut files = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{file:?}"
+        );
+        files += 1;
+    }
+    assert_eq!(files, 3, "the file, its journal and the journal's index");
+}
+
+#[tokio::test]
+async fn every_text_on_postgres_sorts_byte_by_byte_whatever_the_server_s_locale() {
+    crate::support::database::on_postgres(|database| async move {
+        database.store().await;
+        let texts = "SELECT COUNT(*) FROM information_schema.columns \
+            WHERE table_schema = 'public' AND table_name <> 'migrations' AND data_type = 'text'";
+        assert!(database.ask(texts).await > 30);
+        let others = format!("{texts} AND COALESCE(collation_name, '') <> 'C'");
+        assert_eq!(database.ask(&others).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ended_are_made_anew() {
+    crate::support::database::on_postgres(|database| async move {
+        let store = database.store().await;
+        let name = name_of(&database);
+        database
+            .ask(&format!(
+                "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                 WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+            ))
+            .await;
+        store.ping().await.unwrap();
+        assert_eq!(
+            accept(&store, &order("sales", "k", "DE"), &ANY).await,
+            Accepted::New
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_makes_the_ping_fail_within_its_time() {
+    crate::support::database::on_postgres(|database| async move {
+        let mut url = url::Url::parse(database.url().expose_secret()).unwrap();
+        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        let silence = tokio_util::sync::CancellationToken::new();
+        let told = silence.clone();
+        let wire = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (server, told) = (server.clone(), told.clone());
+                open.push(tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(server).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        // Both ends stay open, and nothing passes any more.
+                        () = told.cancelled() => std::future::pending().await,
+                    }
+                }));
+            }
+        });
+        let store = Store::open(&SecretString::from(url.as_str())).await.unwrap();
+        store.ping().await.unwrap();
+        silence.cancel();
+        let begun = Instant::now();
+        assert!(matches!(store.ping().await, Err(Error::StoreUnavailable(_))));
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        wire.abort();
+    })
+    .await;
+}
+
+fn name_of(database: &Database) -> String {
+    let url = url::Url::parse(database.url().expose_secret()).unwrap();
+    url.path().trim_start_matches('/').to_owned()
+}

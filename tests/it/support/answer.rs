@@ -1,0 +1,94 @@
+//! An answer of the desk, and what must be true of every one of them.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// Status, headers and body, read to the end.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    /// What was asked, for who reads a failure.
+    pub(crate) asked: String,
+}
+
+impl Answer {
+    pub(crate) async fn read(asked: String, response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.expect("an answer arrives whole");
+        let text = String::from_utf8(bytes.to_vec()).expect("an answer is UTF-8");
+        Self {
+            status,
+            headers,
+            text,
+            asked,
+        }
+    }
+
+    /// The JSON of an answer that is what was expected.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self}");
+        self.is_marked();
+        assert_eq!(self.header("content-type"), "application/json", "{self}");
+        self.json()
+    }
+
+    /// The problem document (RFC 9457) of a request that was not done.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, name: &str) -> Value {
+        assert_eq!(self.status, status, "{self}");
+        self.is_marked();
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("/problems/{name}"), "{self}");
+        assert_eq!(problem["status"], status, "{self}");
+        assert_eq!(problem["request_id"], self.header("x-request-id"), "{self}");
+        for member in ["title", "detail", "instance"] {
+            assert!(
+                problem[member].as_str().is_some_and(|text| !text.is_empty()),
+                "no {member}: {self}"
+            );
+        }
+        problem
+    }
+
+    /// An answer without a body.
+    #[track_caller]
+    pub(crate) fn empty(&self, status: u16) {
+        assert_eq!((self.status, self.text.as_str()), (status, ""), "{self}");
+        self.is_marked();
+    }
+
+    /// A header's value, empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("headers are text"))
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self}"))
+    }
+
+    #[track_caller]
+    fn is_marked(&self) {
+        assert!(
+            self.header("x-request-id").starts_with("req_"),
+            "no request id: {self}"
+        );
+        assert_eq!(self.header("x-content-type-options"), "nosniff", "{self}");
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{}\n{} {:?}\n{}",
+            self.asked, self.status, self.headers, self.text
+        )
+    }
+}

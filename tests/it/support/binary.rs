@@ -1,0 +1,121 @@
+//! The real binary, as a shell would run it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use super::eventually;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A command of `numberdesk`, in a folder, with nothing of this process's environment that the desk reads.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_numberdesk"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NUMBERDESK_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs it to its end.
+pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    ended(command(folder, arguments)).await
+}
+
+pub(crate) async fn ended(mut command: Command) -> Ended {
+    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = output
+        .expect("the command ends in time")
+        .expect("the command can be run");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what it says is text");
+    let code = output.status.code().unwrap_or(-1);
+    Ended {
+        code,
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// `numberdesk serve` with its log in a file.
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    pub(crate) api: String,
+    pub(crate) ops: String,
+    log: std::path::PathBuf,
+}
+
+impl Serving {
+    /// From the configuration in the folder, at the most talkative log level.
+    pub(crate) async fn start(folder: &Path) -> Self {
+        let log = folder.join("serve.log");
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("a log can be written");
+        let before = std::fs::read_to_string(&log).expect("the log can be read").len();
+        let mut command = command(folder, &["serve", "--config", "numberdesk.toml"]);
+        command
+            .env("NUMBERDESK_LOG", "trace")
+            .stdout(Stdio::null())
+            .stderr(file);
+        let child = command.spawn().expect("the desk can be started");
+        let up = eventually("the desk is up", || async {
+            let said = std::fs::read_to_string(&log).expect("the log can be read");
+            let line = said[before..]
+                .lines()
+                .find(|line| line.contains("numberdesk is up"))?;
+            serde_json::from_str::<serde_json::Value>(line).ok()
+        })
+        .await;
+        let url = |name: &str| format!("http://{}", up[name].as_str().expect("an address is logged"));
+        Self {
+            child,
+            api: url("address"),
+            ops: url("ops_address"),
+            log,
+        }
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("the log can be read")
+    }
+
+    /// Asks it to end, as an orchestrator does; its exit code.
+    pub(crate) async fn terminate(&mut self) -> i32 {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .expect("kill can be run");
+        assert!(sent.success());
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends in time");
+        status.expect("it has ended").code().unwrap_or(-1)
+    }
+
+    /// Ends it without asking.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+}

@@ -1,0 +1,45 @@
+//! What the black-box tests stand on: a desk with a simulated Close behind it, people with tokens, and a client
+//! that looks at every answer twice. It knows the desk by its configuration and its HTTP surface alone.
+
+pub(crate) mod answer;
+pub(crate) mod binary;
+pub(crate) mod database;
+pub(crate) mod people;
+pub(crate) mod program;
+pub(crate) mod raw;
+pub(crate) mod scripted;
+pub(crate) mod simulated;
+pub(crate) mod stage;
+
+use std::time::Duration;
+
+/// Longest that anything is waited for. Tests share the machine with a compiler now and then.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// What `look` finds, as soon as it finds something; panics with `what` when that takes too long.
+pub(crate) async fn eventually<T, F>(what: &str, look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    eventually_or(|| what.to_owned(), look).await
+}
+
+/// The same, with something to say of the last look.
+pub(crate) async fn eventually_or<T, F>(what: impl Fn() -> String, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "waited in vain: {}",
+            what()
+        );
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}

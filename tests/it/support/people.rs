@@ -1,0 +1,91 @@
+//! The cast: people and apps by what their tokens say.
+
+use numberdesk::auth::LocalIssuer;
+use numberdesk::domain::time::Clock;
+use serde_json::{Value, json};
+
+pub(crate) const ISSUER: &str = "https://idp.example.com/";
+pub(crate) const AUDIENCE: &str = "numberdesk";
+
+/// Someone with a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Person {
+    pub(crate) name: &'static str,
+    pub(crate) teams: &'static [&'static str],
+    pub(crate) permissions: &'static str,
+    /// Which of Close's users it is, by place; the first one owns the API key.
+    pub(crate) close_user: Option<usize>,
+}
+
+/// An app of sales: the one that does most things.
+pub(crate) const ALICE: Person = Person {
+    name: "alice@example.com",
+    teams: &["sales"],
+    permissions: "numbers:read numbers:rent numbers:update numbers:release",
+    close_user: Some(0),
+};
+/// Lead of sales: group numbers and the audit trail too.
+pub(crate) const LENA: Person = Person {
+    name: "lena@example.com",
+    teams: &["sales"],
+    permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read",
+    close_user: Some(0),
+};
+/// The other team.
+pub(crate) const BOB: Person = Person {
+    name: "bob@example.com",
+    teams: &["support"],
+    permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read",
+    close_user: Some(0),
+};
+/// In both teams.
+pub(crate) const DORA: Person = Person {
+    name: "dora@example.com",
+    teams: &["sales", "support"],
+    ..LENA
+};
+/// Sees everything; her own team may rent nothing.
+pub(crate) const OLGA: Person = Person {
+    name: "olga@example.com",
+    teams: &["platform"],
+    permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group numbers:admin audit:read",
+    close_user: Some(0),
+};
+/// A valid token that permits nothing.
+pub(crate) const NEMO: Person = Person {
+    name: "nemo@example.com",
+    teams: &["sales"],
+    permissions: "",
+    close_user: None,
+};
+
+impl Person {
+    pub(crate) const fn with(self, permissions: &'static str) -> Self {
+        Self { permissions, ..self }
+    }
+
+    pub(crate) const fn of(self, teams: &'static [&'static str]) -> Self {
+        Self { teams, ..self }
+    }
+
+    pub(crate) const fn as_user(self, close_user: Option<usize>) -> Self {
+        Self { close_user, ..self }
+    }
+
+    /// What the token says, an hour long.
+    pub(crate) fn claims(&self, users: &[String]) -> Value {
+        let now = Clock::system().now().as_seconds();
+        let mut claims = json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": self.name, "iat": now, "exp": now + 3600,
+            "teams": self.teams, "scope": self.permissions,
+        });
+        if let Some(user) = self.close_user {
+            claims["close_user_id"] = json!(users[user]);
+        }
+        claims
+    }
+
+    pub(crate) fn token(&self, issuer: &LocalIssuer, users: &[String]) -> String {
+        issuer.sign(&self.claims(users)).expect("the local issuer signs")
+    }
+}

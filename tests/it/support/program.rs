@@ -1,0 +1,34 @@
+//! Programs of others that the tests run: bounded in time, and heard in full when they fail.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// A file that `make setup` provides.
+pub(crate) fn provided(path: &str) -> PathBuf {
+    let file = root().join(path);
+    assert!(file.exists(), "{path} is missing: run `make setup`");
+    file
+}
+
+/// The folder of the project.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs it to its end, which must come in time and be a success; what it printed.
+pub(crate) async fn succeeds(command: &mut Command, within: Duration) -> String {
+    let run = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(within, run)
+        .await
+        .unwrap_or_else(|_| panic!("it has not ended within {within:?}: {command:?}"))
+        .unwrap_or_else(|error| panic!("it can't be run ({error}); run `make setup`: {command:?}"));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+    stdout.into_owned()
+}

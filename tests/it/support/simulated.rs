@@ -1,0 +1,163 @@
+//! The simulated Close from the side that tests see: its control routes.
+
+use std::net::SocketAddr;
+
+use numberdesk::sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
+
+/// The path of the one call that costs money.
+pub(crate) const RENT: &str = "/phone_number/request/internal/";
+
+/// A simulated Close that is running.
+pub(crate) struct Simulated {
+    sandbox: Sandbox,
+    client: reqwest::Client,
+    world: Value,
+}
+
+impl Simulated {
+    pub(crate) async fn start(options: Options) -> Self {
+        let sandbox = Sandbox::start(options).await.expect("the simulated Close starts");
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client is built");
+        let mut close = Self {
+            sandbox,
+            client,
+            world: Value::Null,
+        };
+        close.world = close.control("GET", "world", None).await;
+        close
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.sandbox.address()
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        self.sandbox.base_url()
+    }
+
+    pub(crate) fn api_key(&self) -> &str {
+        self.sandbox.api_key()
+    }
+
+    /// Ids of the users, the owner of the API key first; the first four may make calls.
+    pub(crate) fn users(&self) -> Vec<String> {
+        ids(&self.world["users"])
+    }
+
+    /// Ids of the groups: users 1 and 2, users 2 to 4, nobody.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        ids(&self.world["groups"])
+    }
+
+    /// Arms a fault, or several.
+    pub(crate) async fn fault(&self, fault: Value) {
+        self.control("POST", "faults", Some(fault)).await;
+    }
+
+    pub(crate) async fn heal(&self) {
+        self.control("DELETE", "faults", None).await;
+    }
+
+    pub(crate) async fn set(&self, settings: Value) {
+        self.control("POST", "settings", Some(settings)).await;
+    }
+
+    /// Requests that were recorded, by method and path; `{id}` stands for any segment.
+    pub(crate) async fn requests(&self, method: &str, path: &str) -> Vec<Value> {
+        list(
+            self.control("GET", &format!("requests?method={method}&path={path}"), None)
+                .await,
+        )
+    }
+
+    /// Every request that was recorded.
+    pub(crate) async fn all_requests(&self) -> Vec<Value> {
+        list(self.control("GET", "requests", None).await)
+    }
+
+    /// Returns once so many requests have come.
+    pub(crate) async fn arrived(&self, method: &str, path: &str, at_least: usize) -> Vec<Value> {
+        let route = format!("requests?method={method}&path={path}&at_least={at_least}&timeout=30s");
+        let found = list(self.control("GET", &route, None).await);
+        assert!(
+            found.len() >= at_least,
+            "{method} {path} came {} times, not {at_least}",
+            found.len()
+        );
+        found
+    }
+
+    /// The paid calls.
+    pub(crate) async fn rents(&self) -> Vec<Value> {
+        self.requests("POST", RENT).await
+    }
+
+    /// Numbers that Close says are rented at this moment.
+    pub(crate) async fn held(&self) -> Vec<Value> {
+        let all = list(self.control("GET", "numbers", None).await);
+        all.into_iter()
+            .filter(|number| number["_control"]["state"] == "rented")
+            .collect()
+    }
+
+    /// A person rents a number in Close itself.
+    pub(crate) async fn person_rents(&self, fields: Value) -> Value {
+        self.control("POST", "numbers", Some(fields)).await
+    }
+
+    /// A person changes a number in Close itself, to anything.
+    pub(crate) async fn person_changes(&self, id: &str, fields: Value) {
+        self.control("PATCH", &format!("numbers/{id}"), Some(fields))
+            .await;
+    }
+
+    /// A person releases a number in Close itself.
+    pub(crate) async fn person_releases(&self, id: &str) {
+        self.control("DELETE", &format!("numbers/{id}"), None).await;
+    }
+
+    pub(crate) async fn stop(self) {
+        self.sandbox.stop().await;
+    }
+
+    async fn control(&self, method: &str, route: &str, body: Option<Value>) -> Value {
+        let url = format!("http://{}/_control/{route}", self.sandbox.address());
+        let method = method.parse().expect("a method");
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("the simulated Close answers");
+        let (status, text) = (
+            answer.status(),
+            answer.text().await.expect("an answer has a body"),
+        );
+        assert!(status.is_success(), "{route}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(json!(null))
+    }
+}
+
+fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        other => panic!("not a list: {other}"),
+    }
+}
+
+fn ids(items: &Value) -> Vec<String> {
+    items
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| {
+            item["id"]
+                .as_str()
+                .expect("everything there has an id")
+                .to_owned()
+        })
+        .collect()
+}

@@ -1,0 +1,286 @@
+"""Renders the Kubernetes manifests with the real kustomize and checks them without a cluster: against the strict
+schemas of Kubernetes, and for what a reviewer would look for. Needs what `make setup` installs; run by `make k8s`."""
+
+import ipaddress
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+KUBECTL = ROOT / ".venv/bin/kubectl"
+KUBERNETES = ["1.30", "1.37"]  # the oldest and the newest that the manifests are meant for
+NOBODY = 65532  # the user of the image
+
+
+def main() -> int:
+    faults = []
+    folders = sorted(path.parent for path in (ROOT / "k8s").rglob("kustomization.yaml"))
+    for folder in folders:
+        name = folder.relative_to(ROOT)
+        try:
+            documents = render(folder)
+        except subprocess.CalledProcessError as error:
+            faults.append(f"{name}: {error.stderr.strip()}")
+            continue
+        found = [fault for check in CHECKS for fault in check(documents)]
+        faults += [f"{name}: {fault}" for fault in found]
+        print(f"{name}: {len(documents)} documents, {len(CHECKS)} checks, {len(found)} faults")
+    if not folders:
+        faults.append("k8s: no kustomization.yaml")
+    for fault in faults:
+        print(f"fault: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def render(folder: Path) -> list[dict]:
+    rendered = subprocess.run([KUBECTL, "kustomize", folder], check=True, capture_output=True, text=True).stdout
+    return [document for document in yaml.safe_load_all(rendered) if document]
+
+
+def fits_the_schemas(documents):
+    for document in documents:
+        for version in KUBERNETES:
+            try:
+                kubernetes_validate.validate(document, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                path = ".".join(str(part) for part in error.absolute_path)
+                yield f"{label(document)}: Kubernetes {version}: {path or 'document'}: {error.message}"
+            except kubernetes_validate.SchemaNotFoundError as error:
+                yield f"{label(document)}: {error.message}"
+
+
+def names_a_version_of_every_image(documents):
+    for deployment, _, container in containers(documents):
+        registry, _, tag = container["image"].rpartition(":")
+        if not registry or "/" in tag or tag == "latest":
+            yield f"{label(deployment)}: image {container['image']} has no tag that says which"
+
+
+def runs_as_nobody(documents):
+    for deployment, pod in pods(documents):
+        context = pod.get("securityContext", {})
+        for key, want in {"runAsNonRoot": True, "runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY}.items():
+            yield from differs(deployment, f"securityContext.{key}", context.get(key), want)
+        yield from differs(deployment, "seccompProfile", context.get("seccompProfile"), {"type": "RuntimeDefault"})
+        for key in ("hostNetwork", "hostPID", "hostIPC"):
+            yield from differs(deployment, key, pod.get(key, False), False)
+
+
+def confines_every_container(documents):
+    want = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    for deployment, _, container in containers(documents):
+        for key, value in want.items():
+            yield from differs(deployment, key, container.get("securityContext", {}).get(key), value)
+
+
+def mounts_no_token_of_the_cluster(documents):
+    accounts = {name(account): account for account in of_kind(documents, "ServiceAccount")}
+    for deployment, pod in pods(documents):
+        yield from differs(deployment, "automountServiceAccountToken", pod.get("automountServiceAccountToken"), False)
+        account = accounts.get(pod.get("serviceAccountName"))
+        if account is None:
+            yield f"{label(deployment)}: has no ServiceAccount of its own"
+        else:
+            yield from differs(account, "automountServiceAccountToken", account.get("automountServiceAccountToken"), False)
+
+
+def takes_no_settings_from_service_links(documents):
+    """A Service named numberdesk would set NUMBERDESK_PORT, which the desk reads as configuration."""
+    for deployment, pod in pods(documents):
+        yield from differs(deployment, "enableServiceLinks", pod.get("enableServiceLinks"), False)
+
+
+def bounds_cpu_and_memory(documents):
+    for deployment, _, container in containers(documents):
+        for bound in ("requests", "limits"):
+            for resource in ("cpu", "memory"):
+                if resource not in container.get("resources", {}).get(bound, {}):
+                    yield f"{label(deployment)}: resources.{bound}.{resource} is missing"
+
+
+def probes_what_the_desk_serves(documents):
+    for deployment, pod in pods(documents):
+        for container in pod["containers"]:
+            for probe, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
+                got = container.get(probe, {}).get("httpGet", {})
+                yield from differs(deployment, probe, (got.get("path"), got.get("port")), (path, "ops"))
+
+
+def leaves_time_to_end_paid_calls(documents):
+    for deployment, pod in pods(documents):
+        if pod.get("terminationGracePeriodSeconds", 30) <= 30:
+            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above the desk's own 30 s"
+
+
+def never_runs_two_on_one_volume(documents):
+    for deployment, pod in pods(documents):
+        if any("persistentVolumeClaim" in volume for volume in pod["volumes"]):
+            spec = deployment["spec"]
+            yield from differs(deployment, "replicas on a volume", spec.get("replicas"), 1)
+            yield from differs(deployment, "strategy on a volume", spec.get("strategy"), {"type": "Recreate"})
+
+
+def mounts_only_what_exists(documents):
+    """The Secret is missing on purpose: it is made in the cluster."""
+    known = {(document["kind"], name(document)) for document in documents}
+    for deployment, pod in pods(documents):
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        for volume in volumes.values():
+            sources = [volume, *volume.get("projected", {}).get("sources", [])]
+            wanted = [("ConfigMap", source["configMap"]["name"]) for source in sources if "configMap" in source]
+            if "persistentVolumeClaim" in volume:
+                wanted.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
+            for kind, wanted_name in wanted:
+                if (kind, wanted_name) not in known:
+                    yield f"{label(deployment)}: volume {volume['name']} wants {kind} {wanted_name}, which is not rendered"
+        for container in pod["containers"]:
+            for mount in container["volumeMounts"]:
+                if mount["name"] not in volumes:
+                    yield f"{label(deployment)}: mounts {mount['name']}, which is no volume"
+                if "subPath" in mount:
+                    yield f"{label(deployment)}: {mount['name']} is mounted by subPath, so changes never arrive"
+
+
+def commits_no_secret(documents):
+    for secret in of_kind(documents, "Secret"):
+        yield f"{label(secret)}: a secret is made in the cluster, not here"
+
+
+def leads_every_service_to_the_pods(documents):
+    for service in of_kind(documents, "Service"):
+        for deployment in of_kind(documents, "Deployment"):
+            if not selects(service["spec"]["selector"], deployment):
+                yield f"{label(service)}: its selector misses the pods of {label(deployment)}"
+            ports = {port["name"] for _, _, container in containers([deployment]) for port in container["ports"]}
+            for port in service["spec"]["ports"]:
+                if port["targetPort"] not in ports:
+                    yield f"{label(service)}: no container has a port {port['targetPort']}"
+
+
+def keeps_health_off_the_public_service(documents):
+    for service in of_kind(documents, "Service"):
+        want = "ops" if name(service).endswith("-ops") else "api"
+        yield from differs(service, "targetPorts", [port["targetPort"] for port in service["spec"]["ports"]], [want])
+
+
+def lets_the_desk_reach_only_dns_and_public_https(documents):
+    policies = of_kind(documents, "NetworkPolicy")
+    for deployment in of_kind(documents, "Deployment"):
+        chosen = [policy for policy in policies if selects(policy["spec"]["podSelector"].get("matchLabels", {}), deployment)]
+        if not chosen:
+            yield f"{label(deployment)}: no NetworkPolicy selects its pods"
+        for policy in chosen:
+            yield from differs(policy, "policyTypes", sorted(policy["spec"]["policyTypes"]), ["Egress", "Ingress"])
+            for rule in policy["spec"]["ingress"]:
+                if not rule.get("from") or not rule.get("ports"):
+                    yield f"{label(policy)}: a rule lets anyone in, or to any port"
+            for rule in policy["spec"]["egress"]:
+                if not rule.get("to") or not rule.get("ports"):
+                    yield f"{label(policy)}: a rule lets the desk out to anyone, or to any port"
+                for peer in rule.get("to", []):
+                    for inside in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1"):
+                        if "ipBlock" in peer and reaches(peer["ipBlock"], inside):
+                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} lets the desk reach {inside}"
+
+
+def is_refused_by_the_namespace_when_it_asks_for_more(documents):
+    for namespace in of_kind(documents, "Namespace"):
+        labels = namespace["metadata"]["labels"]
+        yield from differs(namespace, "enforce", labels.get("pod-security.kubernetes.io/enforce"), "restricted")
+    spaces = {name(namespace) for namespace in of_kind(documents, "Namespace")}
+    for document in documents:
+        if document["kind"] != "Namespace" and document["metadata"].get("namespace") not in spaces:
+            yield f"{label(document)}: lies outside the namespace that is rendered with it"
+
+
+def agrees_with_its_configuration(documents):
+    """The ports, the database and the secrets that numberdesk.toml names are those that the pod has."""
+    for config in of_kind(documents, "ConfigMap"):
+        texts = {file: tomllib.loads(text) for file, text in config["data"].items()}
+        settings = texts.get("numberdesk.toml")
+        if settings is None:
+            continue
+        for deployment, pod, container in containers(documents):
+            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+            yield from differs(config, "server.listen", settings["server"]["listen"], f"0.0.0.0:{ports['api']}")
+            yield from differs(config, "server.ops_listen", settings["server"]["ops_listen"], f"0.0.0.0:{ports['ops']}")
+            mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+            secret = str(Path(settings["close"]["api_key_file"]).parent)
+            if secret not in mounts:
+                yield f"{label(config)}: close.api_key_file lies in {secret}, where nothing is mounted"
+            url = settings["store"]["url"]
+            if url.startswith("sqlite://") and str(Path(url.removeprefix("sqlite://")).parent) not in mounts:
+                yield f"{label(config)}: store.url {url} lies on no volume"
+
+
+CHECKS = [
+    fits_the_schemas,
+    names_a_version_of_every_image,
+    runs_as_nobody,
+    confines_every_container,
+    mounts_no_token_of_the_cluster,
+    takes_no_settings_from_service_links,
+    bounds_cpu_and_memory,
+    probes_what_the_desk_serves,
+    leaves_time_to_end_paid_calls,
+    never_runs_two_on_one_volume,
+    mounts_only_what_exists,
+    commits_no_secret,
+    leads_every_service_to_the_pods,
+    keeps_health_off_the_public_service,
+    lets_the_desk_reach_only_dns_and_public_https,
+    is_refused_by_the_namespace_when_it_asks_for_more,
+    agrees_with_its_configuration,
+]
+
+
+def of_kind(documents, kind):
+    return [document for document in documents if document["kind"] == kind]
+
+
+def pods(documents):
+    for deployment in of_kind(documents, "Deployment"):
+        yield deployment, deployment["spec"]["template"]["spec"]
+
+
+def containers(documents):
+    for deployment, pod in pods(documents):
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            yield deployment, pod, container
+
+
+def selects(selector, deployment):
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    return bool(selector) and selector.items() <= labels.items()
+
+
+def reaches(block, address):
+    address = ipaddress.ip_address(address)
+    return address in ipaddress.ip_network(block["cidr"]) and not any(
+        address in ipaddress.ip_network(hole) for hole in block.get("except", [])
+    )
+
+
+def differs(document, what, got, want):
+    if got != want:
+        yield f"{label(document)}: {what} is {got!r}, must be {want!r}"
+
+
+def name(document):
+    return document["metadata"]["name"]
+
+
+def label(document):
+    return f"{document['kind']} {name(document)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
