@@ -24,6 +24,8 @@ use crate::workers::Workers;
 
 /// How often files are looked at: keys and policy take effect well within 30 s.
 const WATCH: Duration = Duration::from_secs(5);
+/// How often it is looked whether an order's time has come.
+const TICK: Duration = Duration::from_secs(1);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -84,6 +86,8 @@ impl App {
                 wait: config.orders.wait,
                 deadline: config.close.timeout,
                 settle_after: config.orders.settle_after,
+                reconcile_every: config.orders.reconcile_every,
+                lease_margin: config.orders.lease_margin,
             },
             paid.clone(),
             stop.clone(),
@@ -182,10 +186,15 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
         let it = it.clone();
         async move { it.sync().await }
     });
-    let it = desk.clone();
-    workers.every("resume", Duration::from_secs(1), RETRY, move || {
+    let (it, wakes) = (desk.clone(), desk.wakes());
+    workers.woken("resume", wakes.queue, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.resume().await }
+    });
+    let it = desk.clone();
+    workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
+        let it = it.clone();
+        async move { it.reconcile().await }
     });
     let it = desk.clone();
     workers.every("releases", Duration::from_secs(5), RETRY, move || {

@@ -57,6 +57,18 @@ pub enum Error {
         /// Where the order stands.
         state: State,
     },
+    /// No person has to decide about the order.
+    #[error("the order is {state} and not in review")]
+    OrderNotInReview {
+        /// Where the order stands.
+        state: State,
+    },
+    /// Close, or the desk's own books, say otherwise than the person who settles.
+    #[error("what was said does not agree with what is known: {reason}")]
+    SettleContradicted {
+        /// What is known.
+        reason: String,
+    },
     /// The number changed since the caller read it.
     #[error("the number has changed")]
     PreconditionFailed,

@@ -15,6 +15,7 @@ pub mod config;
 pub mod desk;
 pub mod domain;
 pub mod error;
+pub mod failpoint;
 pub mod http;
 pub mod policy;
 pub mod sandbox;

@@ -3,13 +3,14 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::ensure;
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -19,8 +20,8 @@ use url::Url;
 use crate::close::Settings;
 use crate::close::answer::{self, Outcome};
 use crate::close::endpoint::Endpoint;
-use crate::close::limit::Limits;
-use crate::domain::time::Clock;
+use crate::close::limit::{Limits, date};
+use crate::domain::time::{Clock, Timestamp};
 
 /// What every call shares.
 pub(super) struct Client {
@@ -28,6 +29,8 @@ pub(super) struct Client {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    /// Microseconds that Close's clock is ahead of ours; [`UNSAID`] before an answer said.
+    ahead: AtomicI64,
     key: ArcSwap<SecretString>,
     /// For calls that may be repeated: connections are kept.
     kept: reqwest::Client,
@@ -77,10 +80,15 @@ impl Client {
             fresh: builder().pool_max_idle_per_host(0).build()?,
             key: ArcSwap::from_pointee(key),
             limits: Limits::default(),
+            ahead: AtomicI64::new(UNSAID),
             base: base_url,
             timeout,
             clock,
         })
+    }
+
+    pub(super) fn ahead(&self) -> Option<i64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNSAID)
     }
 
     pub(super) fn replace_key(&self, key: SecretString) {
@@ -153,6 +161,10 @@ impl Client {
         };
         let said = read.as_deref().unwrap_or_default();
         let now = self.clock.now();
+        if let Some(theirs) = answered_at(&headers) {
+            let ahead = theirs.as_micros().saturating_sub(now.as_micros());
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
         if let Some(until) = self.limits.learn(endpoint, status, &headers, said, now) {
             return Ok(Outcome::RateLimited { until });
         }
@@ -163,6 +175,13 @@ impl Client {
         }
         Ok(answer::read(status, &body))
     }
+}
+
+const UNSAID: i64 = i64::MIN;
+
+/// When the answer was written, by the clock of who wrote it.
+fn answered_at(headers: &HeaderMap) -> Option<Timestamp> {
+    date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Why there is no answer.

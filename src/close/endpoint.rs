@@ -7,6 +7,8 @@ use crate::domain::id::{GroupId, PhoneNumberId};
 
 /// Rows asked for on one page of a listing: Close's own default.
 const ROWS: &str = "100";
+/// Events asked for on one page of the log: the most that Close gives.
+const EVENTS: &str = "50";
 
 /// One call that the desk may make.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,8 @@ pub(super) enum Endpoint<'a> {
     Update(&'a PhoneNumberId),
     /// `DELETE phone_number/{id}/`.
     Release(&'a PhoneNumberId),
+    /// `GET event/`, creations of numbers, newest first; from this place of the log on.
+    Creations { cursor: Option<&'a str> },
     /// `GET me/`.
     Me,
     /// `GET group/{id}/`.
@@ -36,6 +40,7 @@ impl Endpoint<'_> {
             Self::Read(_) => "read",
             Self::Update(_) => "update",
             Self::Release(_) => "release",
+            Self::Creations { .. } => "events",
             Self::Me => "me",
             Self::Members(_) => "group",
         }
@@ -44,7 +49,9 @@ impl Endpoint<'_> {
     pub(super) const fn method(self) -> Method {
         match self {
             Self::Rent => Method::POST,
-            Self::List { .. } | Self::Read(_) | Self::Me | Self::Members(_) => Method::GET,
+            Self::List { .. } | Self::Read(_) | Self::Creations { .. } | Self::Me | Self::Members(_) => {
+                Method::GET
+            }
             Self::Update(_) => Method::PUT,
             Self::Release(_) => Method::DELETE,
         }
@@ -57,6 +64,7 @@ impl Endpoint<'_> {
             Self::List { .. } | Self::Read(_) => Group::Read,
             Self::Update(_) => Group::Update,
             Self::Release(_) => Group::Release,
+            Self::Creations { .. } => Group::Events,
             Self::Me => Group::Me,
             Self::Members(_) => Group::Members,
         }
@@ -70,7 +78,7 @@ impl Endpoint<'_> {
     /// The largest answer that is read, in bytes.
     pub(super) const fn cap(self) -> usize {
         match self {
-            Self::List { .. } => 8 << 20,
+            Self::List { .. } | Self::Creations { .. } => 8 << 20,
             _ => 1 << 20,
         }
     }
@@ -89,15 +97,29 @@ impl Endpoint<'_> {
                 Self::Read(id) | Self::Update(id) | Self::Release(id) => {
                     path.extend(["phone_number", id.as_str()])
                 }
+                Self::Creations { .. } => path.push("event"),
                 Self::Me => path.push("me"),
                 Self::Members(id) => path.extend(["group", id.as_str()]),
             };
             path.push("");
         }
-        if let Self::List { skip } = self {
-            url.query_pairs_mut()
-                .append_pair("_limit", ROWS)
-                .append_pair("_skip", &skip.to_string());
+        match self {
+            Self::List { skip } => {
+                url.query_pairs_mut()
+                    .append_pair("_limit", ROWS)
+                    .append_pair("_skip", &skip.to_string());
+            }
+            Self::Creations { cursor } => {
+                let mut query = url.query_pairs_mut();
+                query
+                    .append_pair("object_type", "phone_number")
+                    .append_pair("action", "created")
+                    .append_pair("_limit", EVENTS);
+                if let Some(cursor) = cursor {
+                    query.append_pair("_cursor", cursor);
+                }
+            }
+            _ => {}
         }
         url
     }
@@ -110,6 +132,7 @@ pub(super) enum Group {
     Read,
     Update,
     Release,
+    Events,
     Me,
     Members,
 }
@@ -131,6 +154,13 @@ mod tests {
             (Endpoint::Read(&number), "GET", "phone_number/phon_A1/"),
             (Endpoint::Update(&number), "PUT", "phone_number/phon_A1/"),
             (Endpoint::Release(&number), "DELETE", "phone_number/phon_A1/"),
+            (
+                Endpoint::Creations {
+                    cursor: Some("a=b&c"),
+                },
+                "GET",
+                "event/?object_type=phone_number&action=created&_limit=50&_cursor=a%3Db%26c",
+            ),
             (Endpoint::Me, "GET", "me/"),
             (Endpoint::Members(&group), "GET", "group/group_B2/"),
         ];

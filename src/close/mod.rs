@@ -4,6 +4,7 @@
 mod answer;
 mod client;
 mod endpoint;
+mod events;
 mod limit;
 mod numbers;
 mod people;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use self::events::Creation;
 pub use self::numbers::ReleaseAnswer;
 pub use self::rent::RentAnswer;
 use crate::domain::id::UserId;
@@ -42,6 +44,12 @@ impl Close {
     /// Prepares everything and calls nobody. Fails when the base URL cannot be one, or TLS cannot be set up.
     pub fn new(settings: Settings, key: SecretString, clock: Clock) -> anyhow::Result<Self> {
         Ok(Self(Arc::new(client::Client::new(settings, key, clock)?)))
+    }
+
+    /// How far Close's clock is ahead of ours, in microseconds, to a second or two, by its last answer; negative when it
+    /// is behind, `None` before an answer said.
+    pub fn ahead(&self) -> Option<i64> {
+        self.0.ahead()
     }
 
     /// Uses another key from the next call on; calls under way end with the old one.

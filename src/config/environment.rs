@@ -60,6 +60,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("policy.file", Kind::Path),
     ("orders.wait", Kind::Text),
     ("orders.settle_after", Kind::Text),
+    ("orders.reconcile_every", Kind::Text),
+    ("orders.lease_margin", Kind::Text),
     ("inventory.full_sync", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),

@@ -121,6 +121,11 @@ pub struct Orders {
     pub wait: Duration,
     /// How long Close must show nothing before "not rented" is believed, 1s to 24h; 5m.
     pub settle_after: Duration,
+    /// The longest pause between two looks at Close for an order in doubt, 1s to 1h; 30s.
+    pub reconcile_every: Duration,
+    /// How much longer than `close.timeout` a replica may take to write down how a call ended before others take it for
+    /// dead, 1s to 10m; 30s.
+    pub lease_margin: Duration,
 }
 
 /// How the copy of Close's numbers is kept.

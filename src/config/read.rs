@@ -248,10 +248,24 @@ fn orders(node: Node<'_>) -> Option<Orders> {
         |node| span(&node, "1s", "24h"),
         seconds(300),
     );
+    let reconcile_every = or(
+        &mut fields,
+        "reconcile_every",
+        |node| span(&node, "1s", "1h"),
+        seconds(30),
+    );
+    let lease_margin = or(
+        &mut fields,
+        "lease_margin",
+        |node| span(&node, "1s", "10m"),
+        seconds(30),
+    );
     fields.finish()?;
     Some(Orders {
         wait: wait?,
         settle_after: settle_after?,
+        reconcile_every: reconcile_every?,
+        lease_margin: lease_margin?,
     })
 }
 

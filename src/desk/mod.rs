@@ -2,16 +2,22 @@
 //! no SQL and none of Close's JSON.
 
 mod cancel;
+mod judge;
 mod label;
+mod late;
 mod list;
+mod look;
 mod me;
 mod order;
 mod ready;
+mod reconcile;
 mod release;
 mod resume;
+mod review;
 mod send;
 mod sync;
 mod transfer;
+mod turn;
 mod update;
 mod validate;
 
@@ -19,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +33,7 @@ pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
 pub use crate::desk::release::Released;
+pub use crate::desk::review::Finding;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::store::{AuditFilter, NumberFilter, OrderFilter};
@@ -55,6 +62,19 @@ pub struct Settings {
     pub deadline: Duration,
     /// For so long Close may not show everywhere what it has rented.
     pub settle_after: Duration,
+    /// The longest pause between two looks for an order in doubt.
+    pub reconcile_every: Duration,
+    /// How much longer than the deadline a claim holds: time to write the outcome down.
+    pub lease_margin: Duration,
+}
+
+/// What wakes the steps that would otherwise wait for their time. Clones share it.
+#[derive(Clone, Default)]
+pub struct Wakes {
+    /// An order is in doubt.
+    pub doubt: Arc<Notify>,
+    /// A queued order may have become free to be sent.
+    pub queue: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -93,8 +113,11 @@ struct Inner {
     sends: Semaphore,
     /// Since Close refused the key, orders wait.
     key_refused: ready::Hold,
+    /// Orders that this process is at.
+    turns: turn::Turns,
     /// Tells who waits for an order that it changed.
     changed: broadcast::Sender<OrderId>,
+    wakes: Wakes,
     close_health: ArcSwap<ready::CloseHealth>,
 }
 
@@ -123,7 +146,9 @@ impl Desk {
             stop,
             sends: Semaphore::new(SENDS),
             key_refused: ready::Hold::default(),
+            turns: turn::Turns::default(),
             changed: broadcast::channel(1024).0,
+            wakes: Wakes::default(),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
         }))
     }
@@ -131,6 +156,11 @@ impl Desk {
     /// Puts another policy in force, from the next request on.
     pub fn adopt_policy(&self, policy: Policy) {
         self.0.policy.store(Arc::new(policy));
+    }
+
+    /// What wakes [`Desk::reconcile`] and [`Desk::resume`] before their time.
+    pub fn wakes(&self) -> Wakes {
+        self.0.wakes.clone()
     }
 
     /// Now, by the clock the desk was given.

@@ -174,6 +174,7 @@ impl Order {
             state: State::Queued,
             attempt: 0,
             sent_at: None,
+            absent_since: None,
             not_before: None,
             phone_number_id: None,
             close_status: None,

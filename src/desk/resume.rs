@@ -1,6 +1,7 @@
 //! Resuming what waits or was left behind: queued orders whose time has come, and calls whose process died.
 
 use super::Desk;
+use crate::domain::audit::Actor;
 use crate::domain::order::Settlement;
 use crate::error::Error;
 
@@ -13,7 +14,8 @@ impl Desk {
         let now = self.now();
         for order in self.0.store.lapsed(now, BATCH).await? {
             let reason = "the desk stopped while the call to Close was under way".to_owned();
-            self.settle_once(&order, Settlement::Unverified { reason }, None)
+            let row = self.settlement_row(&order, Actor::desk(), None);
+            self.settle_once(&order, Settlement::Unverified { reason }, None, row)
                 .await?;
         }
         if self.0.key_refused.hold(now) {

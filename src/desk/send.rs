@@ -8,14 +8,12 @@ use super::Desk;
 use crate::close::RentAnswer;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Scope;
-use crate::domain::id::OrderId;
-use crate::domain::order::{Evidence, Order, Settlement};
+use crate::domain::id::{OrderId, RequestId};
+use crate::domain::order::{Evidence, Order, Settlement, State};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::failpoint;
 use crate::store::{Claim, Observation};
-
-/// How much longer than the call's deadline the claim holds: time to write the outcome down.
-const MARGIN: Duration = Duration::from_secs(30);
 
 /// After Close refused the key, no order is sent for so long: it counts refusals, too.
 const KEY_PAUSE: Duration = Duration::from_secs(15);
@@ -27,11 +25,15 @@ impl Desk {
         if self.0.stop.is_cancelled() {
             return;
         }
+        let Some(turn) = self.0.turns.take(&id) else {
+            return;
+        };
         let desk = self.clone();
         self.0.tracker.spawn(async move {
             if let Err(error) = desk.send(&id).await {
                 tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "the order could not be sent yet");
             }
+            drop(turn);
         });
     }
 
@@ -43,18 +45,32 @@ impl Desk {
             return Ok(());
         }
         let now = self.now();
-        let lease = self.0.settings.deadline + MARGIN;
+        let lease = self.0.settings.deadline + self.0.settings.lease_margin;
         let row = AuditRow::new(now, Actor::desk(), Action::OrderSend, "renting").order(id);
-        let order = match self.0.store.claim(id, &self.0.holder, now, lease, &row).await? {
+        // This claim's alone, so that it can be taken back without touching another one.
+        let holder = format!("{}/{}", self.0.holder, row.id);
+        let claimed = match self.0.store.claim(id, &holder, now, lease, &row).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                self.unclaim(id, &holder).await;
+                return Err(error);
+            }
+        };
+        let order = match claimed {
             Claim::Claimed(order) => order,
             Claim::Elsewhere => return Ok(()),
+            Claim::Occupied => {
+                tracing::debug!(order = %id, "the order waits: others of its country are being sent");
+                return Ok(());
+            }
             Claim::Frozen => {
                 tracing::info!(order = %id, "the order waits: another one of its country is unverified");
                 return Ok(());
             }
         };
+        failpoint::reached("claim.done");
         // The claim is on disk. If writing it took so long that the lease could end during the call, nothing is sent.
-        let late = self.now().since(now) > MARGIN / 2;
+        let late = self.now().since(now) > self.0.settings.lease_margin / 2;
         let (settlement, found) = if late {
             let reason = "the database was slow to confirm the claim".to_owned();
             (
@@ -66,17 +82,38 @@ impl Desk {
             )
         } else {
             let answer = self.0.close.rent(&order.request, &order.terms).await;
+            failpoint::reached("send.answered");
             self.understand(&order, answer)
         };
         self.settle(&order, settlement, found).await;
         Ok(())
     }
 
+    /// The claim may or may not have been written; for certain nothing was sent under it.
+    async fn unclaim(&self, id: &OrderId, holder: &str) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let row = AuditRow::new(self.now(), Actor::desk(), Action::OrderSend, "queued").order(id);
+            match self.0.store.unclaim(id, holder, &row).await {
+                Ok(_) | Err(Error::Internal(_)) => return,
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
     /// Writes the outcome down, however long that takes: Close has acted already. Dying meanwhile leaves a lapsed
     /// lease, which is found again.
     async fn settle(&self, order: &Order, settlement: Settlement, found: Option<Observation>) {
         let mut pause = Duration::from_millis(100);
-        while let Err(error) = self.settle_once(order, settlement.clone(), found.as_ref()).await {
+        loop {
+            let error = match self
+                .settle_answer(order, settlement.clone(), found.as_ref())
+                .await
+            {
+                Ok(()) => return,
+                Err(error) => error,
+            };
             // Books that contradict themselves do so again: the lease lapses, the order becomes unverified, and its
             // reservation stays.
             if matches!(error, Error::Internal(_)) {
@@ -89,53 +126,87 @@ impl Desk {
         }
     }
 
-    /// Writes the outcome down once, and tells who waits for it.
-    pub(super) async fn settle_once(
+    async fn settle_answer(
         &self,
         order: &Order,
         settlement: Settlement,
         found: Option<&Observation>,
     ) -> Result<(), Error> {
-        let now = self.now();
-        let order = order
-            .clone()
-            .settled(settlement, now)
-            .map_err(|wrong| Error::Internal(wrong.into()))?;
-        let mut row = AuditRow::new(now, Actor::desk(), Action::OrderSettle, order.state.as_str())
+        let row = self.settlement_row(order, Actor::desk(), None);
+        if self.settle_once(order, settlement.clone(), found, row).await? {
+            return Ok(());
+        }
+        self.compare_notes(order, &settlement, found).await
+    }
+
+    /// The audit row of a settlement, but for what it says of the outcome.
+    pub(super) fn settlement_row(&self, order: &Order, who: Actor, request: Option<&RequestId>) -> AuditRow {
+        AuditRow::new(self.now(), who, Action::OrderSettle, "")
             .team(Some(&order.team))
             .order(&order.id)
-            .detail(json!({ "evidence": order.evidence, "close_status": order.close_status, "reason": order.reason }));
+            .request(request)
+    }
+
+    /// Writes the outcome down once, and tells who waits for it. `false`: it was settled before, or its number is
+    /// another order's.
+    pub(super) async fn settle_once(
+        &self,
+        order: &Order,
+        settlement: Settlement,
+        found: Option<&Observation>,
+        row: AuditRow,
+    ) -> Result<bool, Error> {
+        let order = order
+            .clone()
+            .settled(settlement, row.at)
+            .map_err(|wrong| Error::Internal(wrong.into()))?;
+        let detail =
+            json!({ "evidence": order.evidence, "close_status": order.close_status, "reason": order.reason });
+        let mut row = row.then(row.at, order.state.as_str()).detail(detail);
         if let Some(number) = &order.phone_number_id {
             row = row.number(number);
         }
         if !self.0.store.settle(&order, found, &row).await? {
-            return self.compare_notes(&order).await;
+            return Ok(false);
         }
         metrics::counter!("numberdesk_orders_settled_total", "state" => order.state.as_str()).increment(1);
         tracing::info!(order = %order.id, team = %order.team, state = order.state.as_str(), "order settled");
+        if order.state == State::Unverified {
+            self.0.wakes.doubt.notify_one();
+        } else {
+            // Its country may be free for others now.
+            self.0.wakes.queue.notify_one();
+        }
         if order.phone_number_id.is_some() && order.request.label.is_some() {
             // Close is usually quick, so the first answer can carry the label; if not, it is set later.
             let _ = tokio::time::timeout(Duration::from_secs(3), self.label(&order)).await;
         }
         let _ = self.0.changed.send(order.id);
-        Ok(())
+        Ok(true)
     }
 
-    /// The order was settled before: by this very outcome, whose commit was not confirmed, or by someone else.
-    async fn compare_notes(&self, ours: &Order) -> Result<(), Error> {
-        let written = self
-            .0
-            .store
-            .order(&Scope::Teams(vec![ours.team.clone()]), &ours.id)
-            .await?;
-        let agrees = written.is_some_and(|written| {
-            written.state == ours.state && written.phone_number_id == ours.phone_number_id
-        });
-        if !agrees {
-            let number = ours.phone_number_id.as_ref().map(tracing::field::display);
-            tracing::error!(order = %ours.id, state = ours.state.as_str(), number, "the order was settled otherwise before");
+    /// The answer came to an order that was settled before: by this very outcome, whose commit was not confirmed; by
+    /// whoever took its lapsed lease for a dead sender's; or its number went to an order that is interchangeable.
+    async fn compare_notes(
+        &self,
+        order: &Order,
+        settlement: &Settlement,
+        found: Option<&Observation>,
+    ) -> Result<(), Error> {
+        let scope = Scope::Teams(vec![order.team.clone()]);
+        let written = self.0.store.order(&scope, &order.id).await?;
+        let Settlement::Fulfilled { phone_number_id, .. } = settlement else {
+            tracing::warn!(order = %order.id, ?settlement, "the order was settled otherwise before this answer came");
+            return Ok(());
+        };
+        if written.is_some_and(|written| written.phone_number_id.as_ref() == Some(phone_number_id)) {
+            return Ok(());
         }
-        Ok(())
+        tracing::error!(order = %order.id, number = %phone_number_id, "the order was settled otherwise before its number came");
+        if let Some(found) = found {
+            self.0.store.introduce(std::slice::from_ref(found)).await?;
+        }
+        self.name_late(phone_number_id, order).await.map(drop)
     }
 
     /// What Close's answer means for the order, and the number if there is one.

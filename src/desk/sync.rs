@@ -9,12 +9,27 @@ use super::{Desk, troubled, unavailable};
 use crate::close::Trouble;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Team;
-use crate::domain::id::{GroupId, PhoneNumberId};
+use crate::domain::id::{GroupId, PhoneNumberId, UserId};
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::policy::Members;
 
 /// The longest that a request waits for Close to tell who is in a group.
 const GROUP_WAIT: Duration = Duration::from_secs(3);
+
+/// Whose key the desk holds, once it is known to be of the organization of the inventory.
+pub(super) struct Ours {
+    pub(super) organization: String,
+    pub(super) user: UserId,
+}
+
+/// A complete listing.
+pub(super) struct Listing {
+    /// When it was begun: what came later may be missing.
+    pub(super) started: Timestamp,
+    pub(super) by: Ours,
+    pub(super) ids: HashSet<PhoneNumberId>,
+}
 
 impl Desk {
     /// One complete comparison with Close. What the listing lacks is asked for by itself before it is believed
@@ -34,58 +49,68 @@ impl Desk {
     }
 
     async fn compare(&self) -> Result<(), Error> {
-        let started = self.now();
         for group in self.0.policy.load_full().groups() {
             self.load_group(&group).await;
         }
-        let ours = self.organization().await?;
+        let listing = self.listing().await?;
+        let mut absent = Vec::new();
+        for id in self
+            .0
+            .store
+            .known_ids(listing.started.minus(self.0.settings.settle_after))
+            .await?
+        {
+            if !listing.ids.contains(&id) && !self.look_again(&id).await? {
+                absent.push(id);
+            }
+        }
+        // The key may have been replaced meanwhile; only one of this organization can say that a number is gone.
+        if !absent.is_empty() && self.ours().await?.organization == listing.by.organization {
+            for id in absent {
+                let row =
+                    AuditRow::new(listing.started, Actor::desk(), Action::NumberGone, "gone").number(&id);
+                if self.0.store.gone(&id, listing.started, &row).await? {
+                    tracing::warn!(number = %id, "a number is gone from Close");
+                }
+            }
+        }
+        self.name_late_arrivals(None).await
+    }
+
+    /// A complete, clean listing of Close, taken into the inventory.
+    pub(super) async fn listing(&self) -> Result<Listing, Error> {
+        let started = self.now();
+        let by = self.ours().await?;
         let mut listing = self.0.close.numbers().await.map_err(troubled)?;
         listing.retain(|facts| {
             facts
                 .organization
                 .as_ref()
-                .is_none_or(|organization| *organization == ours)
+                .is_none_or(|organization| *organization == by.organization)
         });
-        let listed: HashSet<PhoneNumberId> = listing.iter().map(|facts| facts.id.clone()).collect();
+        let ids = listing.iter().map(|facts| facts.id.clone()).collect();
         let seen: Vec<_> = listing
             .into_iter()
             .map(|facts| self.observation(facts, started))
             .collect();
         let changed = self.0.store.observe(&seen).await?;
         tracing::debug!(numbers = seen.len(), changed, "inventory compared with Close");
-
-        let mut absent = Vec::new();
-        for id in self
-            .0
-            .store
-            .known_ids(started.minus(self.0.settings.settle_after))
-            .await?
-        {
-            if !listed.contains(&id) && !self.look_again(&id).await? {
-                absent.push(id);
-            }
-        }
-        // The key may have been replaced meanwhile; only one of this organization can say that a number is gone.
-        if !absent.is_empty() && self.organization().await? == ours {
-            for id in absent {
-                let row = AuditRow::new(started, Actor::desk(), Action::NumberGone, "gone").number(&id);
-                if self.0.store.gone(&id, started, &row).await? {
-                    tracing::warn!(number = %id, "a number is gone from Close");
-                }
-            }
-        }
-        Ok(())
+        Ok(Listing { started, by, ids })
     }
 
-    /// The organization of the inventory, unless the key is of another one: that one's numbers say nothing of ours.
-    async fn organization(&self) -> Result<String, Error> {
-        let key = self.0.close.me().await.map_err(troubled)?.organization_ids;
-        let Some(first) = key.first() else {
+    /// The organization of the inventory and the user of the key, unless the key is of another organization: that
+    /// one's numbers say nothing of ours.
+    pub(super) async fn ours(&self) -> Result<Ours, Error> {
+        let me = self.0.close.me().await.map_err(troubled)?;
+        let Some(first) = me.organization_ids.first() else {
             return Err(unavailable("the API key belongs to no Close organization"));
         };
-        let ours = self.0.store.organization(first).await?;
-        if key.contains(&ours) {
-            return Ok(ours);
+        let organization = self.0.store.organization(first).await?;
+        if me.organization_ids.contains(&organization) {
+            return Ok(Ours {
+                organization,
+                user: me.user_id,
+            });
         }
         Err(unavailable(
             "the API key is of another Close organization than the inventory",
@@ -93,7 +118,7 @@ impl Desk {
     }
 
     /// Asks for one number by itself; `false` when Close says that it does not exist.
-    async fn look_again(&self, id: &PhoneNumberId) -> Result<bool, Error> {
+    pub(super) async fn look_again(&self, id: &PhoneNumberId) -> Result<bool, Error> {
         let asked = self.now();
         match self.0.close.number(id).await {
             Ok(Some(facts)) => {

@@ -21,6 +21,8 @@ words! {
         OrderSend = "order.send",
         /// An order changed its state by what Close answered.
         OrderSettle = "order.settle",
+        /// A person decided how an order in review ended.
+        OrderReview = "order.review",
         /// An order was withdrawn.
         OrderCancel = "order.cancel",
         /// A number was changed.
@@ -31,6 +33,8 @@ words! {
         NumberTransfer = "number.transfer",
         /// A number was found gone from Close.
         NumberGone = "number.gone",
+        /// A number turned up after its order was given up.
+        NumberLate = "number.late",
     }
 }
 

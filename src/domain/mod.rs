@@ -7,6 +7,7 @@ pub mod country;
 pub mod decision;
 pub mod document;
 pub mod fields;
+pub mod fit;
 pub mod id;
 pub mod json;
 pub mod money;

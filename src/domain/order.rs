@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
@@ -173,6 +174,8 @@ pub struct Order {
     pub attempt: i64,
     /// When the last send was begun.
     pub sent_at: Option<Timestamp>,
+    /// Since when Close, asked about an unknown outcome, has shown nothing that fits.
+    pub absent_since: Option<Timestamp>,
     /// Queued orders are not sent before this.
     pub not_before: Option<Timestamp>,
     /// The number that was rented.
@@ -193,7 +196,7 @@ pub struct Order {
     pub finished_at: Option<Timestamp>,
 }
 
-/// How a send ended, as far as anyone knows.
+/// How a send ended, as far as anyone knows now.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settlement {
     /// Rented.
@@ -217,6 +220,11 @@ pub enum Settlement {
     /// Nobody knows.
     Unverified {
         /// What happened instead of an answer.
+        reason: String,
+    },
+    /// What Close shows can be read in more than one way: a person has to decide.
+    Review {
+        /// What it shows.
         reason: String,
     },
     /// Nothing was executed: to be sent again, not before a time.
@@ -246,15 +254,37 @@ impl Order {
         Ok(self)
     }
 
-    /// The send ended: `renting` to what is known.
+    /// What makes two orders interchangeable: the team, and everything that Close is told. Numbers rented for such
+    /// orders can't be told apart, and need not be.
+    pub fn shape(&self) -> String {
+        let asked = Request {
+            label: None,
+            ..self.request.clone()
+        };
+        let told = serde_json::json!([self.team, asked, self.terms.carrier_type, self.terms.assign_to]);
+        hex::encode(&Sha256::digest(told.to_string())[..16])
+    }
+
+    /// The send ended, or what came of it was found out: `renting` to what is known, `unverified` to what was found,
+    /// `needs_review` to what a person decided or a late answer says.
     pub fn settled(mut self, settlement: Settlement, now: Timestamp) -> Result<Self, WrongState> {
-        self.expect(State::Renting)?;
+        use Settlement::{Fulfilled, Refused, Requeued, Review, Unverified};
+        let known = match self.state {
+            State::Renting => !matches!(settlement, Review { .. }),
+            State::Unverified => !matches!(settlement, Unverified { .. } | Requeued { .. }),
+            State::NeedsReview => matches!(settlement, Fulfilled { .. } | Refused { .. }),
+            _ => false,
+        };
+        if !known {
+            return Err(WrongState(self.state));
+        }
         match settlement {
             Settlement::Fulfilled {
                 phone_number_id,
                 evidence,
             } => {
                 self.state = State::Fulfilled;
+                self.reason = None;
                 self.phone_number_id = Some(phone_number_id);
                 self.evidence = Some(evidence);
             }
@@ -272,6 +302,10 @@ impl Order {
             }
             Settlement::Unverified { reason } => {
                 self.state = State::Unverified;
+                self.reason = Some(reason);
+            }
+            Settlement::Review { reason } => {
+                self.state = State::NeedsReview;
                 self.reason = Some(reason);
             }
             Settlement::Requeued { not_before, reason } => {

@@ -46,6 +46,12 @@ fn parsed(text: &str) -> Option<PhoneNumber> {
     text.parse::<PhoneNumber>().ok().filter(PhoneNumber::is_valid)
 }
 
+/// The digits after the country's calling code, of any text that reads as a number with a `+`; valid or not.
+pub fn national(text: &str) -> Option<String> {
+    let number = text.parse::<PhoneNumber>().ok()?;
+    Some(number.get_national_significant_number())
+}
+
 impl fmt::Display for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

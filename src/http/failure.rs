@@ -36,6 +36,12 @@ impl From<Error> for Problem {
                     "The order is {state}: only an order of which nothing was sent can be cancelled."
                 ))
                 .member("state", state.as_str()),
+            Error::OrderNotInReview { state } => Self::new(Kind::OrderNotInReview)
+                .detail(format!("The order is {state}."))
+                .member("state", state.as_str()),
+            Error::SettleContradicted { reason } => {
+                Self::new(Kind::SettleContradicted).detail(format!("{reason}."))
+            }
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::CloseRefused {
                 close_status,
@@ -225,6 +231,16 @@ mod tests {
                 },
                 409,
                 "order-not-cancellable",
+            ),
+            (
+                Error::OrderNotInReview { state: State::Queued },
+                409,
+                "order-not-in-review",
+            ),
+            (
+                Error::SettleContradicted { reason: "x".into() },
+                409,
+                "settle-contradicted",
             ),
             (Error::PreconditionFailed, 412, "precondition-failed"),
             (

@@ -81,6 +81,12 @@ kinds! {
     OrderNotCancellable = "order-not-cancellable", CONFLICT, "The order can't be cancelled any more",
         "Something was sent to Close already, or the order has ended.",
         "Look at the order. If it led to a number you do not want, release the number.";
+    OrderNotInReview = "order-not-in-review", CONFLICT, "The order needs no person to settle it",
+        "Only an order in the state `needs_review` is settled by a person; the others end by themselves, or have ended.",
+        "Look at the order: `state` says where it stands.";
+    SettleContradicted = "settle-contradicted", CONFLICT, "What is known says otherwise",
+        "What was said of the order was held against Close and the desk's own books, and does not agree. Nothing was changed.",
+        "`detail` says what is known. Look into Close once more.";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The number has changed",
         "`If-Match` names another version than the present one: someone changed the number since you read it.",
         "Read the number again, decide again, and send its new `ETag`.";

@@ -107,6 +107,11 @@ fn own(operation: &str) -> &'static [Kind] {
             Kind::CloseRefused,
         ],
         "cancel_order" => &[Kind::OrderNotCancellable],
+        "settle_order" => &[
+            Kind::OrderNotInReview,
+            Kind::SettleContradicted,
+            Kind::CloseUnavailable,
+        ],
         "update_phone_number" => &[
             Kind::PolicyDenied,
             Kind::PreconditionFailed,
@@ -237,6 +242,7 @@ fn example(path: &str, kind: Kind) -> Value {
             json!({"order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS"})
         }
         Kind::OrderNotCancellable => json!({"state": "renting"}),
+        Kind::OrderNotInReview => json!({"state": "unverified"}),
         Kind::CloseRefused => {
             json!({"close_status": "has-voice-only", "order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "evidence": "close-refusal"})
         }

@@ -110,6 +110,20 @@ enum Ending {
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
+    let mut response = dispatch(Arc::clone(&state), request).await?;
+    // By Close's own clock, which need not be the machine's.
+    let date = state
+        .world()
+        .now()
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    if let Ok(date) = date.parse() {
+        response.headers_mut().insert(hyper::header::DATE, date);
+    }
+    Ok(response)
+}
+
+async fn dispatch(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, Hangup> {
     let call = match read(&state, request).await {
         Ok(call) => call,
         Err(answer) => return Ok(respond(answer)),

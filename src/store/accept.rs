@@ -92,9 +92,9 @@ impl Store {
 async fn insert(tx: &mut Tx, order: &Order, fingerprint: &str) -> Result<bool, Error> {
     let inserted = tx
         .execute(sql!(
-            "INSERT INTO orders (id, team, issuer, created_by, idempotency_key, fingerprint, country, request, \
-                terms, monthly, state, attempt, not_before, reason, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+            "INSERT INTO orders (id, team, issuer, created_by, idempotency_key, fingerprint, shape, country, \
+                request, terms, monthly, state, attempt, not_before, reason, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
              ON CONFLICT (team, idempotency_key) DO NOTHING",
             order.id.as_str(),
             order.team.as_str(),
@@ -102,6 +102,7 @@ async fn insert(tx: &mut Tx, order: &Order, fingerprint: &str) -> Result<bool, E
             order.created_by.as_str(),
             order.idempotency_key.as_str(),
             fingerprint,
+            order.shape(),
             order.request.country.as_str(),
             json(&order.request)?,
             json(&order.terms)?,

@@ -279,6 +279,14 @@ impl Tx {
         self.row(statement).await
     }
 
+    /// The same, but no row when somebody else has it locked.
+    pub(super) async fn lock_free(&mut self, mut statement: Statement) -> Result<Option<Row>, Error> {
+        if matches!(self, Self::Postgres(_)) {
+            statement.text.push_str(" FOR UPDATE SKIP LOCKED");
+        }
+        self.row(statement).await
+    }
+
     /// Runs several statements without arguments.
     pub(super) async fn script(&mut self, text: String) -> Result<(), Error> {
         match self {

@@ -133,6 +133,14 @@ pub(super) async fn see(tx: &mut Tx, seen: &Observation) -> Result<Sight, Error>
     refresh(tx, seen, &row).await
 }
 
+/// Takes in a number only if it was never seen.
+pub(super) async fn introduce(tx: &mut Tx, seen: &Observation) -> Result<(), Error> {
+    if insert(tx, seen).await? {
+        participants(tx, &seen.facts).await?;
+    }
+    Ok(())
+}
+
 /// Whose the number was, before it was given away.
 pub(super) struct Given {
     /// The team that had it.
@@ -141,6 +149,8 @@ pub(super) struct Given {
     pub(super) monthly: i64,
     /// Whether it is a tombstone.
     pub(super) gone: bool,
+    /// Whether another order was fulfilled with it.
+    pub(super) taken: bool,
 }
 
 /// Gives a number to a team, and to the order it was rented for if there is one. `None`: it is not known.
@@ -153,6 +163,13 @@ pub(super) async fn give(
     let Some(row) = lock(tx, id).await? else {
         return Ok(None);
     };
+    let taken = tx
+        .row(sql!(
+            "SELECT id FROM orders WHERE phone_number_id = $1 AND id <> $2",
+            id.as_str(),
+            order.map_or("", OrderId::as_str)
+        ))
+        .await?;
     tx.execute(sql!(
         "UPDATE numbers SET team = $2, order_id = COALESCE($3, order_id) WHERE id = $1",
         id.as_str(),
@@ -164,6 +181,7 @@ pub(super) async fn give(
         team: row.parsed_opt("team")?,
         monthly: row.int("monthly")?,
         gone: row.int_opt("gone_at")?.is_some(),
+        taken: taken.is_some(),
     }))
 }
 
@@ -235,8 +253,8 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Sight, Er
 async fn insert(tx: &mut Tx, seen: &Observation) -> Result<bool, Error> {
     let inserted = tx
         .execute(sql!(
-            "INSERT INTO numbers (id, number, country, kind, label_folded, facts, monthly, as_of) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO numbers (id, number, country, kind, label_folded, facts, monthly, as_of, seen_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO NOTHING",
             seen.facts.id.as_str(),
             seen.facts.number.as_str(),
             seen.facts.country.as_ref().map(Country::as_str),

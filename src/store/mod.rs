@@ -2,11 +2,12 @@
 //! PostgreSQL by one set of texts. It does not know why anything is stored, nor Close, nor HTTP.
 //!
 //! Every change and its audit row are one transaction. Transactions lock in one order, so that none waits for
-//! another in a circle: orders, then numbers by id, then usage by team.
+//! another in a circle: orders, then lanes, then numbers by id, then usage by team.
 
 mod accept;
 mod audit;
 mod db;
+mod doubt;
 mod fault;
 mod inventory;
 mod ledger;
@@ -27,6 +28,7 @@ use crate::store::db::{Db, sql};
 
 pub use crate::store::accept::Accepted;
 pub use crate::store::audit::AuditFilter;
+pub use crate::store::doubt::Stray;
 pub use crate::store::inventory::Observation;
 pub use crate::store::ledger::Cap;
 pub use crate::store::number::{Marked, NumberFilter, Transferred};

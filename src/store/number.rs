@@ -68,7 +68,20 @@ pub enum Marked {
     Again,
 }
 
-const SELECT: &str = "SELECT id, facts, team, order_id, monthly, as_of, releasing_at FROM numbers";
+/// `SELECT` with all that makes a number, and `$more` columns, to go on with `WHERE`.
+macro_rules! select_number {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, facts, team, order_id, monthly, as_of, releasing_at",
+            $more,
+            " FROM numbers",
+            $rest
+        )
+    };
+}
+pub(super) use select_number;
+
+const SELECT: &str = select_number!("", "");
 
 impl Store {
     /// The number, if it is there for this scope. Gone ones are not, and orphans are for [`Scope::All`] alone.
@@ -256,7 +269,8 @@ fn contains(text: &str) -> String {
     pattern
 }
 
-fn read(row: &Row) -> Result<Number, Error> {
+/// A number from its row.
+pub(super) fn read(row: &Row) -> Result<Number, Error> {
     Ok(Number {
         facts: row.json("facts")?,
         team: row.parsed_opt("team")?,

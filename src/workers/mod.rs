@@ -3,8 +3,10 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +28,21 @@ impl Workers {
     pub fn every<F, E>(
         &self,
         name: &'static str,
+        interval: Duration,
+        retry: Duration,
+        step: impl FnMut() -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), E>> + Send,
+        E: Display + Send,
+    {
+        self.woken(name, Arc::default(), interval, retry, step);
+    }
+
+    /// The same, and also whenever it is woken.
+    pub fn woken<F, E>(
+        &self,
+        name: &'static str,
+        wake: Arc<Notify>,
         interval: Duration,
         retry: Duration,
         mut step: impl FnMut() -> F + Send + 'static,
@@ -58,6 +75,7 @@ impl Workers {
                 tokio::select! {
                     () = told.cancelled() => break,
                     () = tokio::time::sleep(pause) => {}
+                    () = wake.notified() => {}
                 }
             }
             // Only a loop that was told to stop comes here; a panic drops the guard and stops everyone.

@@ -33,13 +33,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("workers", &[]),
     ("http", &["auth", "desk", "domain", "error"]),
     ("auth", &["domain", "error"]),
-    ("desk", &["policy", "close", "store", "domain", "error"]),
+    (
+        "desk",
+        &["policy", "close", "store", "domain", "error", "failpoint"],
+    ),
     ("policy", &["domain", "error"]),
     ("close", &["domain", "error"]),
-    ("store", &["domain", "error"]),
+    ("store", &["domain", "error", "failpoint"]),
     ("sandbox", &[]),
     ("domain", &["error"]),
     ("error", &["domain"]),
+    ("failpoint", &[]),
 ];
 
 /// A word that only some rooms may write, and why.

@@ -662,6 +662,7 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         ("DELETE", "/v1/orders", vec!["GET", "POST"]),
         ("PATCH", "/v1/orders/ord_x", vec!["GET"]),
         ("GET", "/v1/orders/ord_x/cancel", vec!["POST"]),
+        ("PUT", "/v1/orders/ord_x/settle", vec!["POST"]),
         ("POST", "/v1/phone-numbers", vec!["GET"]),
         ("POST", "/v1/phone-numbers/phon_x", vec!["GET", "PATCH", "DELETE"]),
         ("GET", "/v1/phone-numbers/phon_x/team", vec!["PUT"]),

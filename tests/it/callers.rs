@@ -151,6 +151,12 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
             Value::Null,
             "numbers:rent",
         ),
+        (
+            "POST",
+            format!("/v1/orders/{order}/settle"),
+            json!({ "absent": true }),
+            "numbers:admin",
+        ),
         ("GET", "/v1/phone-numbers".to_owned(), Value::Null, "numbers:read"),
         (
             "GET",

@@ -84,6 +84,7 @@ fn body_for(operation: &Operation) -> Option<Value> {
     match (operation.method.as_str(), operation.path.as_str()) {
         ("PATCH", _) => Some(json!({ "label": "mine now" })),
         ("PUT", path) if path.ends_with("/team") => Some(json!({ "team": "sales" })),
+        ("POST", path) if path.ends_with("/settle") => Some(json!({ "absent": true })),
         ("PUT" | "POST", path) if path.ends_with('}') => {
             panic!("teach this test a body for {}", operation.name())
         }

@@ -338,6 +338,9 @@ async fn an_outcome_nobody_knows_is_202_unverified_and_is_never_sent_again(datab
             broken(json!({ "status": 200, "body": { "status": "error" } }), false),
         ),
     ];
+    // As long as Close shows nothing, nobody can know.
+    let blind = json!({ "method": "GET", "path": "/phone_number/", "answer": { "status": 503 } });
+    stage.close.fault(blind).await;
     let count = endings.len();
     let mut orders = Vec::new();
     for (country, fault) in endings {
@@ -380,7 +383,8 @@ async fn an_outcome_nobody_knows_is_202_unverified_and_is_never_sent_again(datab
 async fn while_an_outcome_in_a_country_is_unknown_nothing_more_is_sent_there(database: Database) {
     let stage = Stage::new(database).await;
     let lost = json!({ "path": RENT, "times": 1, "answer": "drop_before_headers", "effect": true });
-    stage.close.fault(lost).await;
+    let blind = json!({ "method": "GET", "path": "/phone_number/", "answer": { "status": 503 } });
+    stage.close.fault(json!([lost, blind])).await;
     let unknown = stage.order(&ALICE, "lost", &berlin()).await.expect(202);
     assert_eq!(unknown["state"], "unverified");
     let waiting = stage
@@ -399,6 +403,13 @@ async fn while_an_outcome_in_a_country_is_unknown_nothing_more_is_sent_there(dat
         .map(|rent| rent["body"]["country"].clone())
         .collect();
     assert_eq!(sent, ["DE", "FR"]);
+
+    // Once Close shows what became of the first, the other one is sent.
+    stage.close.heal().await;
+    let found = stage.reaches(&ALICE, &text(&unknown["id"]), "fulfilled").await;
+    assert_eq!(found["evidence"], "found-by-reconciliation");
+    stage.reaches(&BOB, &text(&waiting["id"]), "fulfilled").await;
+    assert_eq!(stage.close.held().await.len(), 3);
 }
 
 async fn the_same_key_fifty_times_at_once_is_one_order_and_one_rent(database: Database) {

@@ -203,14 +203,15 @@ async fn a_desk_that_was_killed_during_the_paid_call_never_sends_it_again(databa
         "UPDATE orders SET lease_until = 1 WHERE state = 'renting'",
     )
     .await;
-    let order = stage.reaches(&ALICE, &id, "unverified").await;
-    assert!(text(&order["reason"]).contains("stopped"), "{order}");
+    let order = stage.reaches(&ALICE, &id, "fulfilled").await;
+    assert_eq!(order["evidence"], "found-by-reconciliation");
+    assert_eq!(order["phone_number"]["id"], stage.close.held().await[0]["id"]);
     assert_eq!(
-        stage.order(&ALICE, "key", &berlin()).await.expect(202)["id"],
+        stage.order(&ALICE, "key", &berlin()).await.expect(201)["id"],
         id.as_str()
     );
     let usage = crate::orders::usage(&stage).await;
-    assert_eq!(usage, json!({ "held": 0, "reserved": 1, "today": 1 }));
+    assert_eq!(usage, json!({ "held": 1, "reserved": 0, "today": 1 }));
     assert_eq!(stage.close.rents().await.len(), 1, "it was sent again");
     drop(desk);
 }

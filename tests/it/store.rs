@@ -69,6 +69,7 @@ fn order(team_name: &str, key: &str, country: &str) -> Order {
         state: State::Queued,
         attempt: 0,
         sent_at: None,
+        absent_since: None,
         not_before: None,
         phone_number_id: None,
         close_status: None,
@@ -213,7 +214,7 @@ where
 }
 
 /// The usage rows are the sums of the ledger, and what they hold is what the numbers and orders say.
-async fn assert_books_balance(database: &Database) {
+pub(crate) async fn assert_books_balance(database: &Database) {
     let off = database
         .ask(
             "SELECT COUNT(*) FROM usage u WHERE \

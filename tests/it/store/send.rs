@@ -7,6 +7,9 @@ use super::*;
 on_both_stores! {
     of_many_claims_exactly_one_wins,
     an_order_in_doubt_freezes_its_country_and_no_other,
+    what_is_under_way_in_one_country_is_of_one_shape,
+    of_many_claims_at_once_in_one_country_only_alike_ones_win,
+    a_claim_is_taken_back_by_nobody_but_who_made_it,
     a_sender_that_died_freezes_its_country_and_is_found,
     an_order_is_settled_exactly_once,
     a_fulfilled_order_holds_what_it_reserved,
@@ -52,7 +55,7 @@ async fn of_many_claims_exactly_one_wins(database: Database) {
 async fn an_order_in_doubt_freezes_its_country_and_no_other(database: Database) {
     let store = database.store().await;
     let doubtful = renting(&store, &order("sales", "doubtful", "DE")).await;
-    let side_by_side = renting(&store, &order("support", "side-by-side", "DE")).await;
+    let side_by_side = renting(&store, &order("sales", "side-by-side", "DE")).await;
     let (same, other) = (order("support", "same", "DE"), order("support", "other", "FR"));
     accept(&store, &same, &ANY).await;
     accept(&store, &other, &ANY).await;
@@ -71,6 +74,91 @@ async fn an_order_in_doubt_freezes_its_country_and_no_other(database: Database) 
         1
     );
     assert_books_balance(&database).await;
+}
+
+async fn what_is_under_way_in_one_country_is_of_one_shape(database: Database) {
+    let store = database.store().await;
+    let (first, other) = (order("sales", "first", "DE"), order("support", "other", "DE"));
+    let (alike, elsewhere) = (order("sales", "alike", "DE"), order("support", "elsewhere", "FR"));
+    for order in [&first, &other, &alike, &elsewhere] {
+        accept(&store, order, &ANY).await;
+    }
+    // Of those that exclude each other, only one kind is due.
+    let due = store.due(NOW, 10).await.unwrap();
+    assert!(due.contains(&elsewhere.id));
+    let ours = due.contains(&first.id);
+    assert_eq!((due.contains(&alike.id), due.contains(&other.id)), (ours, !ours));
+    let Claim::Claimed(first) = claim(&store, &first.id, NOW).await else {
+        panic!("nothing is in its way")
+    };
+    assert_eq!(claim(&store, &other.id, NOW).await, Claim::Occupied);
+    assert!(matches!(claim(&store, &alike.id, NOW).await, Claim::Claimed(_)));
+    assert!(matches!(
+        claim(&store, &elsewhere.id, NOW).await,
+        Claim::Claimed(_)
+    ));
+    assert_eq!(store.due(NOW, 10).await.unwrap(), []);
+    assert!(settle(&store, &first, refused(), None).await);
+    assert_eq!(
+        claim(&store, &other.id, NOW).await,
+        Claim::Occupied,
+        "one is left"
+    );
+}
+
+async fn of_many_claims_at_once_in_one_country_only_alike_ones_win(database: Database) {
+    let store = database.store().await;
+    let mut ids = Vec::new();
+    for n in 0..24 {
+        let team = if n % 2 == 0 { "sales" } else { "support" };
+        let order = order(team, &format!("k{n}"), "DE");
+        accept(&store, &order, &ANY).await;
+        ids.push((team, order.id));
+    }
+    let claims = ids.into_iter().map(|(team, id)| {
+        let store = store.clone();
+        tokio::spawn(async move { (team, claim(&store, &id, NOW).await) })
+    });
+    let mut winners = std::collections::BTreeSet::new();
+    for claim in futures::future::join_all(claims).await {
+        let (team, claim) = claim.unwrap();
+        if matches!(claim, Claim::Claimed(_)) {
+            winners.insert(team);
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?} are under way side by side");
+}
+
+async fn a_claim_is_taken_back_by_nobody_but_who_made_it(database: Database) {
+    let store = database.store().await;
+    let order = order("sales", "k", "DE");
+    accept(&store, &order, &ANY).await;
+    let row = note(Action::OrderSend);
+    let claimed = store.claim(&order.id, "desk/1", NOW, LEASE, &row).await.unwrap();
+    assert!(matches!(claimed, Claim::Claimed(_)));
+    assert!(
+        !store
+            .unclaim(&order.id, "desk/2", &note(Action::OrderSend))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .unclaim(&order.id, "desk/1", &note(Action::OrderSend))
+            .await
+            .unwrap()
+    );
+    let again = store
+        .claim(&order.id, "desk/3", NOW, LEASE, &note(Action::OrderSend))
+        .await
+        .unwrap();
+    assert!(matches!(again, Claim::Claimed(_)));
+    assert!(
+        !store
+            .unclaim(&order.id, "desk/1", &note(Action::OrderSend))
+            .await
+            .unwrap()
+    );
 }
 
 async fn a_sender_that_died_freezes_its_country_and_is_found(database: Database) {
@@ -212,10 +300,10 @@ async fn no_number_is_ever_two_orders_nor_an_order_fulfilled_without_one(databas
     let settled = order.clone().settled(fulfilled("A"), NOW).unwrap();
     let note = note(Action::OrderSettle);
     assert!(
-        store
+        !store
             .settle(&settled, Some(&seen("A", NOW)), &note)
             .await
-            .is_err()
+            .unwrap()
     );
     let settled = order.clone().settled(fulfilled("B"), NOW).unwrap();
     assert!(store.settle(&settled, None, &note).await.is_err());

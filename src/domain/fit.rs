@@ -1,0 +1,132 @@
+//! Whether a number can be what an order asked for. Only what never changes of a number is compared: people may have
+//! given it another label or other users since.
+
+use crate::domain::number::Facts;
+use crate::domain::order::Order;
+use crate::domain::phone::national;
+
+impl Order {
+    /// Whether the number can have been rented for this order, going by country, prefix, kind of line and SMS. What
+    /// Close leaves open fits.
+    pub fn fits(&self, facts: &Facts) -> bool {
+        let request = &self.request;
+        let country = facts.country.is_none_or(|country| country == request.country);
+        let prefix = request.prefix.as_deref().is_none_or(|prefix| {
+            // Some countries write area codes with a zero in front.
+            national(&facts.number).is_none_or(|digits| {
+                digits.starts_with(prefix) || digits.starts_with(prefix.trim_start_matches('0'))
+            })
+        });
+        let line = match (self.terms.carrier_type, facts.carrier_type.as_deref()) {
+            (Some(asked), Some(got)) => asked.as_str() == got,
+            _ => true,
+        };
+        let sms = request.with_sms != Some(true) || facts.sms != Some(false);
+        facts.rented() && country && prefix && line && sms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::money::Money;
+    use crate::domain::order::{State, Terms};
+    use crate::domain::time::Timestamp;
+
+    fn order(request: Value) -> Order {
+        let mut request = request;
+        request["sharing"] = json!("personal");
+        let request: crate::domain::order::Request = serde_json::from_value(request).unwrap();
+        let now = Timestamp::from_seconds(0);
+        Order {
+            id: "ord_1".parse().unwrap(),
+            team: "sales".parse().unwrap(),
+            issuer: String::new(),
+            created_by: "alice".to_owned(),
+            idempotency_key: "k".parse().unwrap(),
+            terms: Terms {
+                carrier_type: request.carrier_type,
+                assign_to: None,
+                monthly: Money::ZERO,
+            },
+            request,
+            state: State::Unverified,
+            attempt: 1,
+            sent_at: Some(now),
+            absent_since: None,
+            not_before: None,
+            phone_number_id: None,
+            close_status: None,
+            reason: None,
+            close_errors: None,
+            evidence: None,
+            created_at: now,
+            updated_at: now,
+            finished_at: None,
+        }
+    }
+
+    fn facts(number: &str, country: Option<&str>, line: Option<&str>, sms: Option<bool>) -> Facts {
+        Facts {
+            id: "phon_1".parse().unwrap(),
+            organization: None,
+            number: number.to_owned(),
+            country: country.map(|code| code.parse().unwrap()),
+            kind: "internal".to_owned(),
+            label: None,
+            carrier_type: line.map(str::to_owned),
+            participants: Vec::new(),
+            participant_groups: Vec::new(),
+            user: None,
+            group: false,
+            sms,
+            billed: None,
+            created_at: None,
+            object: serde_json::Map::new(),
+        }
+    }
+
+    #[test]
+    fn a_number_fits_when_country_prefix_line_and_sms_do_or_are_left_open() {
+        let berlin =
+            order(json!({"country": "DE", "prefix": "30", "carrier_type": "local", "with_sms": true}));
+        let local = Some("local");
+        assert!(berlin.fits(&facts("+493012345678", Some("DE"), local, Some(true))));
+        assert!(berlin.fits(&facts("+493012345678", None, None, None)));
+        assert!(
+            !berlin.fits(&facts("+498912345678", Some("DE"), local, Some(true))),
+            "of Munich"
+        );
+        assert!(
+            !berlin.fits(&facts("+493012345678", Some("AT"), local, Some(true))),
+            "of Austria"
+        );
+        assert!(!berlin.fits(&facts("+493012345678", Some("DE"), Some("mobile"), Some(true))));
+        assert!(!berlin.fits(&facts("+493012345678", Some("DE"), local, Some(false))));
+        let mut external = facts("+493012345678", Some("DE"), local, Some(true));
+        external.kind = "external".to_owned();
+        assert!(!berlin.fits(&external), "never rented through Close");
+        let any = order(json!({"country": "US"}));
+        assert!(any.fits(&facts("+14155550123", Some("US"), Some("tollfree"), Some(false))));
+        let area = order(json!({"country": "US", "prefix": "415"}));
+        assert!(area.fits(&facts("+14155550123", Some("US"), None, None)));
+        assert!(!area.fits(&facts("+12125550123", Some("US"), None, None)));
+    }
+
+    #[test]
+    fn interchangeable_are_orders_of_one_team_that_tell_close_the_same() {
+        let plain = order(json!({"country": "DE", "carrier_type": "local"}));
+        let labelled = order(json!({"country": "DE", "carrier_type": "local", "label": "Line 2"}));
+        assert_eq!(plain.shape(), labelled.shape(), "Close is not told the label");
+        let other = order(json!({"country": "DE", "carrier_type": "local", "prefix": "30"}));
+        assert_ne!(plain.shape(), other.shape());
+        let mut elsewhere = plain.clone();
+        elsewhere.team = "support".parse().unwrap();
+        assert_ne!(plain.shape(), elsewhere.shape());
+        let mut for_another = plain.clone();
+        for_another.terms.assign_to = Some(vec!["user_2".parse().unwrap()]);
+        assert_ne!(plain.shape(), for_another.shape());
+    }
+}
