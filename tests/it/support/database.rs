@@ -103,6 +103,15 @@ impl Database {
         &self.url
     }
 
+    /// `SQLite` or `PostgreSQL`.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.url.expose_secret().starts_with("sqlite:") {
+            "SQLite"
+        } else {
+            "PostgreSQL"
+        }
+    }
+
     /// Another set of connections to it, as another replica would have.
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url).await.expect("the database can be opened")

@@ -96,10 +96,16 @@ impl Simulated {
         self.requests("POST", RENT).await
     }
 
+    /// Every number there ever was.
+    pub(crate) async fn numbers(&self) -> Vec<Value> {
+        list(self.control("GET", "numbers", None).await)
+    }
+
     /// Numbers that Close says are rented at this moment.
     pub(crate) async fn held(&self) -> Vec<Value> {
-        let all = list(self.control("GET", "numbers", None).await);
-        all.into_iter()
+        self.numbers()
+            .await
+            .into_iter()
             .filter(|number| number["_control"]["state"] == "rented")
             .collect()
     }
