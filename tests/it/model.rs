@@ -155,7 +155,8 @@ impl Model {
     /// A key always asks for the same.
     fn wish(&mut self) -> (usize, String, Request) {
         let (team, nth) = (self.dice.below(2), self.dice.below(8));
-        let mut body = json!({ "country": ["DE", "US"][nth % 2], "carrier_type": "local" });
+        let country = if nth % 2 == 0 { "DE" } else { "US" };
+        let mut body = json!({ "country": country, "carrier_type": "local" });
         if nth % 4 == 3 {
             body["prefix"] = json!("415");
         }
