@@ -2,6 +2,7 @@
 //! no SQL and none of Close's JSON.
 
 mod cancel;
+mod export;
 mod label;
 mod list;
 mod me;
@@ -9,6 +10,7 @@ mod order;
 mod ready;
 mod release;
 mod resume;
+mod seal;
 mod send;
 mod sync;
 mod transfer;
@@ -23,13 +25,14 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::desk::export::Export;
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
 pub use crate::desk::release::Released;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
-pub use crate::store::{AuditFilter, NumberFilter, OrderFilter};
+pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
 
 use crate::close::{Close, Trouble};
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -96,6 +99,7 @@ struct Inner {
     /// Tells who waits for an order that it changed.
     changed: broadcast::Sender<OrderId>,
     close_health: ArcSwap<ready::CloseHealth>,
+    head_told: seal::Told,
 }
 
 impl Desk {
@@ -125,6 +129,7 @@ impl Desk {
             key_refused: ready::Hold::default(),
             changed: broadcast::channel(1024).0,
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
+            head_told: seal::Told::default(),
         }))
     }
 

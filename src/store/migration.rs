@@ -11,10 +11,16 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "0001_start",
-    text: include_str!("migrations/0001_start.sql"),
-}];
+macro_rules! step {
+    ($name:literal) => {
+        Migration {
+            name: $name,
+            text: include_str!(concat!("migrations/", $name, ".sql")),
+        }
+    };
+}
+
+const MIGRATIONS: &[Migration] = &[step!("0001_start"), step!("0003_audit_chain")];
 
 /// Any number that nobody else locks on the same PostgreSQL database.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7126083515430211)";
