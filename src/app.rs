@@ -206,6 +206,11 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
         let it = it.clone();
         async move { it.set_labels().await }
     });
+    let it = desk.clone();
+    workers.every("seal", Duration::from_secs(1), RETRY, move || {
+        let it = it.clone();
+        async move { it.seal().await }
+    });
     let it = auth.clone();
     workers.every("keys", WATCH, WATCH, move || {
         let it = it.clone();

@@ -10,6 +10,7 @@ mod sandbox;
 mod serve;
 mod token;
 mod tour;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,9 @@ enum Command {
     /// What the policy says
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// A JWT from the local dev issuer
     Token(token::Arguments),
     /// Prints the OpenAPI document that the server serves
@@ -59,6 +63,12 @@ enum PolicyCommand {
     Explain(explain::Arguments),
 }
 
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Checks the chain of a database or an export, and names the first row that was tampered with
+    Verify(verify::Arguments),
+}
+
 /// Parses the arguments of the process and runs the command.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -73,6 +83,7 @@ pub fn run() -> ExitCode {
             Command::Sandbox(arguments) => end(sandbox::run(arguments).await),
             Command::Check(arguments) => end(check::run(&arguments)),
             Command::Policy(PolicyCommand::Explain(arguments)) => end(explain::run(&arguments)),
+            Command::Audit(AuditCommand::Verify(arguments)) => end(verify::run(arguments).await),
             Command::Token(arguments) => end(token::run(&arguments)),
             Command::Openapi(arguments) => end(openapi::run(&arguments)),
             Command::Migrate(arguments) => end(migrate::run(&arguments).await),

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::domain::document::{Document, FileFault};
-use crate::domain::fields;
+use crate::domain::fields::{self, Fault};
 use crate::domain::number::words;
 use crate::domain::pointer::Pointer;
 
@@ -170,16 +170,39 @@ const SECTIONS: [&str; 8] = [
 /// Reads the file at `path` and what `env` (see [`environment()`]) overrides. All faults are named at once. Key
 /// files, JWKS files and the policy file must be there; Close and the issuers are not asked.
 pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<FileFault>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse(&path.display().to_string(), &text(path)?, folder, env)
+}
+
+/// What the file at `path` and `env` say of the database; everything else may be faulty or not there, for whoever
+/// looks at the database from elsewhere.
+pub fn store(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<StoreUrl, Vec<FileFault>> {
     let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&file, &text, path.parent().unwrap_or(Path::new("")), env),
-        Err(cause) => Err(vec![FileFault {
-            file,
+    let mut document = Document::parse(&file, &text(path)?)?;
+    if document.root().get("store").is_none() {
+        document.set(&["store"], Value::Object(Map::new()), &file);
+    }
+    let env = env.filter(|(variable, _)| variable.starts_with("NUMBERDESK_STORE_"));
+    let (secrets, faults) = environment::apply(&mut document, env);
+    let reader = read::Reader {
+        folder: path.parent().unwrap_or(Path::new("")),
+        secrets: &secrets,
+    };
+    let store = fields::read(document.root(), |root| {
+        root.fields()?.required("store", |node| reader.store(node))
+    });
+    settled(&document, store, faults)
+}
+
+fn text(path: &Path) -> Result<String, Vec<FileFault>> {
+    std::fs::read_to_string(path).map_err(|cause| {
+        vec![FileFault {
+            file: path.display().to_string(),
             line: None,
             key: String::new(),
             message: format!("can't be read: {cause}"),
-        }]),
-    }
+        }]
+    })
 }
 
 /// The same for a text that is at hand. `file` is the name that faults carry; relative paths start at `folder`.
@@ -196,14 +219,23 @@ pub fn parse(
             document.set(&[section], Value::Object(Map::new()), file);
         }
     }
-    let (secrets, mut faults) = environment::apply(&mut document, env);
+    let (secrets, faults) = environment::apply(&mut document, env);
     let reader = read::Reader {
         folder,
         secrets: &secrets,
     };
     let config = fields::read(document.root(), |root| reader.config(root));
-    match config {
-        Ok(config) if faults.is_empty() => Ok(config),
+    settled(&document, config, faults)
+}
+
+/// What was read, unless there was any fault at all.
+fn settled<T>(
+    document: &Document,
+    read: Result<T, Vec<Fault>>,
+    mut faults: Vec<FileFault>,
+) -> Result<T, Vec<FileFault>> {
+    match read {
+        Ok(value) if faults.is_empty() => Ok(value),
         Ok(_) => Err(faults),
         Err(more) => {
             faults.extend(document.locate(more));

@@ -46,7 +46,7 @@ impl Reader<'_> {
         })
     }
 
-    fn store(&self, node: Node<'_>) -> Option<StoreUrl> {
+    pub(super) fn store(&self, node: Node<'_>) -> Option<StoreUrl> {
         let mut fields = node.fields()?;
         let url = fields.nullable("url", |node| store_url(&node, node.string()?));
         let from_file = fields.nullable("url_file", |node| match read_secret(&self.path(&node)?) {

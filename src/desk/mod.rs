@@ -2,6 +2,7 @@
 //! no SQL and none of Close's JSON.
 
 mod cancel;
+mod export;
 mod judge;
 mod label;
 mod late;
@@ -14,6 +15,7 @@ mod reconcile;
 mod release;
 mod resume;
 mod review;
+mod seal;
 mod send;
 mod sync;
 mod transfer;
@@ -29,6 +31,7 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::desk::export::Export;
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
@@ -36,7 +39,7 @@ pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
-pub use crate::store::{AuditFilter, NumberFilter, OrderFilter};
+pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
 
 use crate::close::{Close, Trouble};
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -119,6 +122,7 @@ struct Inner {
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
     close_health: ArcSwap<ready::CloseHealth>,
+    head_told: seal::Told,
 }
 
 impl Desk {
@@ -150,6 +154,7 @@ impl Desk {
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
+            head_told: seal::Told::default(),
         }))
     }
 

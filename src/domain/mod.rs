@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod caller;
+pub mod chain;
 pub mod changes;
 pub mod country;
 pub mod decision;

@@ -58,6 +58,7 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(phone_numbers::transfer))
         .routes(routes!(me::get))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

@@ -16,13 +16,13 @@ use crate::store::fault::{CannotOpen, fault};
 use crate::store::row::Row;
 
 /// How long a task waits for a connection before the database counts as unavailable.
-const ACQUIRE: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
 /// Writers of a SQLite file stand in line for one connection, each for one flush of the disk.
 const WRITER_TURN: Duration = Duration::from_secs(15);
 const CONNECTIONS: u32 = 10;
 /// What each PostgreSQL session runs under, whatever the server's defaults: no statement hangs for ever, the
 /// guards are written for READ COMMITTED, and a commit is on disk before a paid call follows it.
-const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+pub(super) const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
     SET idle_in_transaction_session_timeout = '15s'; SET default_transaction_isolation = 'read committed'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -253,21 +253,26 @@ impl Tx {
         .await
     }
 
-    /// The row of a statement that finds or returns at most one.
-    pub(super) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
+    /// All rows that a statement finds or returns.
+    pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, Error> {
         bounded(async {
             match self {
                 Self::Sqlite(tx) => bound!(statement)
-                    .fetch_optional(&mut **tx)
+                    .fetch_all(&mut **tx)
                     .await
-                    .map(|row| row.map(Row::Sqlite)),
+                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
                 Self::Postgres(tx) => bound!(statement)
-                    .fetch_optional(&mut **tx)
+                    .fetch_all(&mut **tx)
                     .await
-                    .map(|row| row.map(Row::Postgres)),
+                    .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
             }
         })
         .await
+    }
+
+    /// The row of a statement that finds or returns at most one.
+    pub(super) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
+        Ok(self.rows(statement).await?.into_iter().next())
     }
 
     /// The row of a SELECT, which nobody else changes before this transaction ends. SQLite's writer holds the
@@ -279,8 +284,8 @@ impl Tx {
         self.row(statement).await
     }
 
-    /// The same, but no row when somebody else has it locked.
-    pub(super) async fn lock_free(&mut self, mut statement: Statement) -> Result<Option<Row>, Error> {
+    /// The same, but `None` at once where another transaction holds the row. On SQLite nobody else can.
+    pub(super) async fn lock_if_free(&mut self, mut statement: Statement) -> Result<Option<Row>, Error> {
         if matches!(self, Self::Postgres(_)) {
             statement.text.push_str(" FOR UPDATE SKIP LOCKED");
         }

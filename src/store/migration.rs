@@ -11,15 +11,19 @@ struct Migration {
     text: &'static str,
 }
 
+macro_rules! step {
+    ($name:literal) => {
+        Migration {
+            name: $name,
+            text: include_str!(concat!("migrations/", $name, ".sql")),
+        }
+    };
+}
+
 const MIGRATIONS: &[Migration] = &[
-    Migration {
-        name: "0001_start",
-        text: include_str!("migrations/0001_start.sql"),
-    },
-    Migration {
-        name: "0002_reconciliation",
-        text: include_str!("migrations/0002_reconciliation.sql"),
-    },
+    step!("0001_start"),
+    step!("0002_reconciliation"),
+    step!("0003_audit_chain"),
 ];
 
 /// Any number that nobody else locks on the same PostgreSQL database.

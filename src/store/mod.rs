@@ -6,15 +6,18 @@
 
 mod accept;
 mod audit;
+mod chain;
 mod db;
 mod doubt;
 mod fault;
 mod inventory;
 mod ledger;
+mod look;
 mod migration;
 mod number;
 mod order;
 mod row;
+mod seal;
 mod select;
 mod send;
 mod setting;
@@ -28,6 +31,7 @@ use crate::store::db::{Db, sql};
 
 pub use crate::store::accept::Accepted;
 pub use crate::store::audit::AuditFilter;
+pub use crate::store::chain::Period;
 pub use crate::store::doubt::Stray;
 pub use crate::store::inventory::Observation;
 pub use crate::store::ledger::Cap;

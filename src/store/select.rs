@@ -99,6 +99,16 @@ impl Select {
         Ok(Page { rows, next })
     }
 
+    /// The first rows by another column than the id.
+    pub(super) fn first(mut self, column: &'static str, limit: u32) -> Statement {
+        let place = self.place(i64::from(limit));
+        self.text.push_str(" ORDER BY ");
+        self.text.push_str(column);
+        self.text.push_str(" LIMIT ");
+        self.text.push_str(&place);
+        self.statement()
+    }
+
     fn place(&mut self, value: impl Into<Arg>) -> String {
         self.args.push(value.into());
         format!("${}", self.args.len())

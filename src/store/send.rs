@@ -85,7 +85,7 @@ impl Store {
     ) -> Result<Claim, Error> {
         let mut tx = self.db.begin().await?;
         let row = tx
-            .lock_free(sql!(
+            .lock_if_free(sql!(
                 select_order!(
                     " WHERE id = $1 AND state = 'queued' AND (not_before IS NULL OR not_before <= $2)"
                 ),

@@ -183,6 +183,7 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
             "numbers:admin",
         ),
         ("GET", "/v1/audit".to_owned(), Value::Null, "audit:read"),
+        ("GET", "/v1/audit/export".to_owned(), Value::Null, "audit:read"),
     ] {
         let mut request = stage.by(&NEMO, method, &path).header("Idempotency-Key", "nemo");
         if !body.is_null() {
@@ -244,7 +245,7 @@ async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
 async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
     let stage = Stage::new(database).await;
     stage.rent(&BOB, "key", "DE").await;
-    for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
+    for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit", "/v1/audit/export"] {
         let foreign = stage.get(&LENA, &format!("{path}?team=support")).await;
         let unknown = stage.get(&LENA, &format!("{path}?team=no-such-team")).await;
         crate::isolation::same_but_for_what_was_asked(&foreign, &unknown);

@@ -37,7 +37,7 @@ async fn every_command_explains_itself() {
     let help = run(folder.path(), &["--help"]).await;
     assert_eq!(help.code, 0);
     for name in [
-        "dev", "serve", "sandbox", "check", "policy", "token", "openapi", "migrate",
+        "dev", "serve", "sandbox", "check", "policy", "audit", "token", "openapi", "migrate",
     ] {
         assert!(help.stdout.contains(name), "{name} is not in {}", help.stdout);
         let own = run(folder.path(), &[name, "--help"]).await;

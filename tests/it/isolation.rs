@@ -237,6 +237,7 @@ async fn lists_and_filters_reach_no_further_than_the_caller(database: Database) 
         );
     }
     assert!(stage.list(&LENA, "/v1/audit").await.is_empty());
+    assert_eq!(stage.get(&LENA, "/v1/audit/export").await.text, "");
     let me = stage.get(&ALICE, "/v1/me").await;
     assert!(!me.text.contains("support"), "{me}");
 }

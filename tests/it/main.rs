@@ -3,6 +3,7 @@
 
 mod architecture;
 mod audit;
+mod audit_chain;
 mod auth;
 mod bad_input;
 mod browser;

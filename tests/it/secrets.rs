@@ -110,6 +110,7 @@ async fn everything(stage: &Stage) -> String {
             "/v1/orders",
             "/v1/phone-numbers",
             "/v1/audit",
+            "/v1/audit/export",
             "/v1/nothing",
             "/v1/orders?limit=0",
             "/openapi.json",

@@ -5,6 +5,7 @@ mod inventory;
 mod list;
 mod open;
 mod order;
+mod seal;
 mod send;
 
 use std::time::Duration;

@@ -139,4 +139,20 @@ impl Database {
         }
         .expect("an answer")
     }
+
+    /// Runs statements past the store, as an administrator of the database could.
+    pub(crate) async fn change(&self, statements: &str) {
+        let statements = AssertSqlSafe(statements.to_owned());
+        let url = self.url.expose_secret();
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).expect("a URL");
+            let mut connection = options.connect().await.expect("a connection");
+            sqlx::raw_sql(statements).execute(&mut connection).await.map(drop)
+        } else {
+            let options = PgConnectOptions::from_str(url).expect("a URL");
+            let mut connection = options.connect().await.expect("a connection");
+            sqlx::raw_sql(statements).execute(&mut connection).await.map(drop)
+        }
+        .expect("the statements run");
+    }
 }

@@ -59,6 +59,16 @@ pub(crate) async fn listen(stream: &mut TcpStream) -> Said {
     Said { status, text, closed }
 }
 
+/// Everything that comes before the server hangs up.
+pub(crate) async fn to_the_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A server that breaks off may leave an error instead of an end.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
+        .await
+        .expect("the desk hangs up in time");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Sends an order and leaves the connection open.
 pub(crate) async fn send_order(stage: &Stage, person: &Person, key: &str, body: &Value) -> TcpStream {
     let body = body.to_string();

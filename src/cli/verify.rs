@@ -1,0 +1,187 @@
+//! `numberdesk audit verify`: walks along the chain of the audit trail, in a database or in an export, and names the
+//! first row that does not hold. It changes nothing and asks neither Close nor an issuer.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _, stdin};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+
+use super::Failure;
+use crate::config;
+use crate::domain::chain::{Broken, Head, Link, Walk, Walked, Why};
+use crate::store::Store;
+
+/// Rows read at once.
+const PAGE: u32 = 1_000;
+/// No row is that long; a file without line ends must not fill the memory.
+const MAX_LINE: u64 = 16 << 20;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file; only what it says of the database is read
+    #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
+    config: PathBuf,
+    /// Check an export instead of the database; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// The export holds only some rows: check each by itself, and neighbours against each other
+    #[arg(long, requires = "export")]
+    subset: bool,
+    /// A head that was noted down elsewhere and must be in the chain; may be given several times
+    #[arg(long = "head", value_name = "SEQ:HASH")]
+    heads: Vec<Head>,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let heads = arguments.heads;
+    let walk = if arguments.subset {
+        Walk::subset(heads.clone())
+    } else {
+        Walk::whole(heads.clone())
+    };
+    let walked = match arguments.export {
+        Some(file) => through_export(&file, walk)?,
+        None => through_database(&arguments.config, walk).await?,
+    };
+    match walked.first {
+        Some(first) => println!(
+            "rows      {}, from {first} to {}: all hold",
+            walked.rows, walked.head.seq
+        ),
+        None => println!("rows      none"),
+    }
+    println!("head      {}", walked.head);
+    for head in heads {
+        println!("noted     {head} is in the chain");
+    }
+    Ok(())
+}
+
+/// Ends where the head stood at the beginning: rows that are sealed meanwhile move it on.
+async fn through_database(config: &Path, mut walk: Walk) -> Result<Walked, Failure> {
+    let url = config::store(config, config::environment()).map_err(Failure::Faulty)?;
+    println!("checking  {url}");
+    let store = Store::open_to_read(url.secret())
+        .await
+        .context("the database can't be opened")?;
+    let head = audit_head(&store).await?;
+    let mut last: Option<(i64, String)> = None;
+    loop {
+        let after = last.as_ref().map(|(seq, id)| (*seq, id.as_str()));
+        let links = store.placed(after, head.seq, PAGE).await?;
+        let Some(end) = links.last() else { break };
+        last = Some((end.seq, end.row.id.clone()));
+        for link in &links {
+            walk.pass(link).map_err(told)?;
+        }
+    }
+    let walked = walk.end(Some(&head)).map_err(told)?;
+    if let Some((seq, id)) = store.placed_beyond(head.seq).await? {
+        // Row and head are written together, so that the head is there by now if the row is an honest one.
+        let head = audit_head(&store).await?;
+        if head.seq < seq {
+            let (id, why) = (Some(id), Why::BeyondHead { head });
+            return Err(told(Broken { seq, id, why }));
+        }
+    }
+    println!(
+        "unsealed  {} rows that have no place in the chain yet",
+        store.unsealed().await?
+    );
+    store.close().await;
+    Ok(walked)
+}
+
+async fn audit_head(store: &Store) -> anyhow::Result<Head> {
+    store
+        .audit_head()
+        .await
+        .context("the head of the audit chain can't be read; `numberdesk migrate` makes one in a database of an older version")?
+        .ok_or_else(|| anyhow!("the head of the audit chain was taken away"))
+}
+
+fn through_export(file: &Path, mut walk: Walk) -> Result<Walked, Failure> {
+    let mut lines = Lines::open(file)?;
+    println!("checking  {}", lines.name);
+    while let Some(link) = lines.next()? {
+        if let Err(broken) = walk.pass(&link) {
+            return Err(told(lines.sought(broken)));
+        }
+    }
+    walk.end(None).map_err(told)
+}
+
+/// The answer is no.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is handed over where errors are turned"
+)]
+fn told(broken: Broken) -> Failure {
+    println!("broken    {broken}");
+    Failure::No
+}
+
+/// The lines of an export.
+struct Lines {
+    name: String,
+    file: Box<dyn BufRead>,
+    number: u64,
+}
+
+impl Lines {
+    fn open(file: &Path) -> anyhow::Result<Self> {
+        if file == Path::new("-") {
+            return Ok(Self {
+                name: "standard input".to_owned(),
+                file: Box::new(stdin().lock()),
+                number: 0,
+            });
+        }
+        let name = file.display().to_string();
+        let opened = File::open(file).with_context(|| format!("{name} can't be read"))?;
+        Ok(Self {
+            name,
+            file: Box::new(BufReader::new(opened)),
+            number: 0,
+        })
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<Link>> {
+        let (name, number) = (&self.name, self.number + 1);
+        let mut line = Vec::new();
+        (&mut self.file)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("{name} can't be read"))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if line.pop() != Some(b'\n') {
+            return Err(anyhow!(
+                "{name}:{number}: the line has no end: the export is cut off"
+            ));
+        }
+        self.number = number;
+        let read = Link::from_line(&line);
+        read.map(Some)
+            .with_context(|| format!("{name}:{number}: is no row of an export"))
+    }
+
+    /// A row that is missing in its place may come later; then it is in the wrong order.
+    fn sought(mut self, broken: Broken) -> Broken {
+        let Why::Missing { instead, .. } = broken.why else {
+            return broken;
+        };
+        while let Ok(Some(link)) = self.next() {
+            if link.seq == broken.seq {
+                return Broken {
+                    seq: link.seq,
+                    id: Some(link.row.id),
+                    why: Why::OutOfOrder { after: instead },
+                };
+            }
+        }
+        broken
+    }
+}

@@ -1,0 +1,278 @@
+//! The chain by itself: a known vector, and what must be found whatever the rows are.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+fn row(id: &str) -> Stored {
+    Stored {
+        id: id.into(),
+        at: 1_795_000_000_000_001,
+        issuer: "https://idp.example.com/".into(),
+        subject: "alice \"the\" lead\n\u{1}é\u{7f}".into(),
+        team: Some("sales".into()),
+        action: "order.create".into(),
+        allowed: Some(1),
+        rule: None,
+        order_id: None,
+        phone_number_id: None,
+        outcome: "accepted".into(),
+        detail: r#"{"z":1.10,"a":1e2}"#.into(),
+        request_id: None,
+    }
+}
+
+fn chain(rows: Vec<Stored>) -> Vec<Link> {
+    let mut head = Head::genesis();
+    let mut links = Vec::new();
+    for row in rows {
+        let next = head.then(&row);
+        links.push(Link {
+            seq: next.seq,
+            prev: Some(head.hash),
+            hash: Some(next.hash.clone()),
+            row,
+        });
+        head = next;
+    }
+    links
+}
+
+fn walk(mut walk: Walk, links: &[Link]) -> Result<Walked, Broken> {
+    for link in links {
+        walk.pass(link)?;
+    }
+    walk.end(None)
+}
+
+/// Written down once and for all: a verifier of somebody else's relies on it.
+#[test]
+fn the_canonical_form_never_changes() {
+    let expected = "[1,\"aud_1\",1795000000000001,\"https://idp.example.com/\",\"alice \\\"the\\\" lead\\n\\u0001é\u{7f}\",\
+        \"sales\",\"order.create\",1,null,null,null,\"accepted\",\"{\\\"z\\\":1.10,\\\"a\\\":1e2}\",null]";
+    assert_eq!(canonical(1, &row("aud_1")), expected);
+    let first = Head::genesis().then(&row("aud_1"));
+    let by_hand = hex::encode(Sha256::digest(format!("numberdesk-audit-1\n{expected}")));
+    assert_eq!(
+        first,
+        Head {
+            seq: 1,
+            hash: by_hand
+        }
+    );
+    let second = first.then(&row("aud_2"));
+    assert_eq!(second.seq, 2);
+    assert_eq!(second.hash, hash(&first.hash, 2, &row("aud_2")));
+}
+
+#[test]
+fn a_head_is_read_as_it_is_written_and_nothing_else_is_one() {
+    let head = Head::genesis().then(&row("aud_1"));
+    assert_eq!(head.to_string().parse(), Ok(head.clone()));
+    assert_eq!(head.to_string().to_uppercase().parse(), Ok(head.clone()));
+    for bad in [
+        "",
+        "1",
+        &head.hash,
+        &format!("0:{}", head.hash),
+        &format!("+1:{}", head.hash),
+        &format!("-1:{}", head.hash),
+        &format!("1:{}", &head.hash[1..]),
+        &format!("1:{}", "é".repeat(32)),
+        &format!("99999999999999999999:{}", head.hash),
+        &Head::genesis().to_string(),
+    ] {
+        assert_eq!(bad.parse::<Head>(), Err(NotAHead), "{bad}");
+    }
+}
+
+#[test]
+fn a_row_that_no_line_can_say_is_refused_and_named() {
+    let [link] = chain(vec![row("aud_1")]).try_into().unwrap();
+    for (what, change) in [
+        ("`allowed`", (|row| row.allowed = Some(2)) as fn(&mut Stored)),
+        ("`detail`", |row| row.detail = "{".into()),
+        ("`detail`", |row| row.detail = "{\n}".into()),
+        ("`detail`", |row| row.detail = " {}".into()),
+    ] {
+        let mut link = link.clone();
+        change(&mut link.row);
+        let said = link.to_line().unwrap_err().to_string();
+        assert!(
+            said.contains("row 1 ") && said.contains("aud_1") && said.contains(what),
+            "{said}"
+        );
+    }
+}
+
+fn any_row() -> impl Strategy<Value = Stored> {
+    let text = "\\PC{0,6}|[\\x00-\\x1f\"\\\\]{0,3}";
+    let detail = prop_oneof![
+        Just("null".to_owned()),
+        Just(r#"{"b":1.0,"a":[1e400,0.10]}"#.to_owned()),
+        text.prop_map(|text| serde_json::json!({ text: 1.5 }).to_string()),
+    ];
+    (
+        vec(text, 5),
+        vec(option::of(text), 5),
+        -62_135_596_800_000_000..253_402_207_200_000_000_i64,
+        option::of(0..=1_i64),
+        detail,
+    )
+        .prop_map(|(texts, maybe, at, allowed, detail)| Stored {
+            id: texts[0].clone(),
+            at,
+            issuer: texts[1].clone(),
+            subject: texts[2].clone(),
+            team: maybe[0].clone(),
+            action: texts[3].clone(),
+            allowed,
+            rule: maybe[1].clone(),
+            order_id: maybe[2].clone(),
+            phone_number_id: maybe[3].clone(),
+            outcome: texts[4].clone(),
+            detail,
+            request_id: maybe[4].clone(),
+        })
+}
+
+proptest! {
+    #[test]
+    fn any_chain_survives_being_written_and_read_and_holds(rows in vec(any_row(), 0..6)) {
+        let links = chain(rows);
+        let mut read = Vec::new();
+        for link in &links {
+            let line = link.to_line().unwrap();
+            prop_assert!(!line.contains('\n'));
+            read.push(Link::from_line(line.as_bytes()).unwrap());
+        }
+        prop_assert_eq!(&read, &links);
+        let walked = walk(Walk::whole(Vec::new()), &read).unwrap();
+        prop_assert_eq!(walked.rows, links.len() as u64);
+    }
+
+    #[test]
+    fn another_row_in_the_place_of_one_is_found_at_that_place(
+        rows in vec(any_row(), 1..6), other in any_row(), place in any::<prop::sample::Index>(),
+    ) {
+        let mut links = chain(rows);
+        let place = place.index(links.len());
+        prop_assume!(links[place].row != other);
+        links[place].row = other;
+        let seq = links[place].seq;
+        for way in [Walk::whole(Vec::new()), Walk::subset(Vec::new())] {
+            let broken = walk(way, &links).unwrap_err();
+            prop_assert_eq!((broken.seq, broken.why), (seq, Why::Changed));
+        }
+    }
+
+    #[test]
+    fn any_other_order_or_choice_of_rows_is_no_whole_chain(
+        rows in vec(any_row(), 1..6), chosen in vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let links = chain(rows);
+        let end = Head { seq: links[links.len() - 1].seq, hash: links[links.len() - 1].hash.clone().unwrap() };
+        let chosen: Vec<Link> = chosen.iter().map(|place| place.get(&links).clone()).collect();
+        let mut way = Walk::whole(vec![end]);
+        let passed: Result<Vec<()>, Broken> = chosen.iter().map(|link| way.pass(link)).collect();
+        let whole = passed.is_ok() && way.end(None).is_ok();
+        prop_assert_eq!(whole, chosen == links);
+        // A subset is some of the rows, in order.
+        let rising = chosen.windows(2).all(|pair| pair[0].seq < pair[1].seq);
+        prop_assert_eq!(walk(Walk::subset(Vec::new()), &chosen).is_ok(), rising);
+    }
+}
+
+#[test]
+fn every_break_is_told_apart_and_named() {
+    let links = chain(["a", "b", "c", "d", "e"].map(row).to_vec());
+    let head = |place: usize| Head {
+        seq: links[place].seq,
+        hash: links[place].hash.clone().unwrap(),
+    };
+    let broken = |way: Walk, links: &[Link]| {
+        let broken = walk(way, links).unwrap_err();
+        (broken.seq, broken.id.clone(), broken.to_string())
+    };
+    let whole = || Walk::whole(Vec::new());
+    let take = |places: &[usize]| {
+        places
+            .iter()
+            .map(|place| links[*place].clone())
+            .collect::<Vec<_>>()
+    };
+    for (places, seq, said) in [
+        (&[0, 2][..], 2, "missing: row 1 is followed by row 3"),
+        (&[0, 4], 2, "missing, and all up to row 4"),
+        (&[1], 1, "missing: row 0"),
+        (&[0, 1, 1], 2, "repeated"),
+        (&[0, 1, 2, 1], 2, "out of order: it comes after row 3"),
+    ] {
+        let (at, _, text) = broken(whole(), &take(places));
+        assert_eq!(at, seq, "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+    let changed = |change: fn(&mut Link)| {
+        let mut links = links.clone();
+        change(&mut links[2]);
+        broken(whole(), &links)
+    };
+    let c = Some("c".to_owned());
+    let (at, id, text) = changed(|link| link.hash = None);
+    assert!((at, &id) == (3, &c) && text.contains("taken away"), "{text}");
+    let (at, id, text) = changed(|link| link.prev = Some("x".into()));
+    assert!(
+        (at, &id) == (3, &c) && text.contains("not the hash of row 2"),
+        "{text}"
+    );
+    let (at, id, text) = changed(|link| link.row.detail = "null".into());
+    assert!((at, &id) == (3, &c) && text.contains("changed"), "{text}");
+
+    // A head further on than the rows, one with another hash, and one that is in between.
+    assert!(walk(Walk::whole(vec![head(0), head(3), head(4)]), &links).is_ok());
+    let (at, _, text) = broken(Walk::whole(vec![head(4)]), &links[..3]);
+    assert!(at == 4 && text.contains("cut off after row 3"), "{text}");
+    let forged = Head { seq: 2, ..head(4) };
+    let (at, id, text) = broken(Walk::whole(vec![forged]), &links);
+    assert!(
+        (at, id.as_deref()) == (2, Some("b")) && text.contains("not that of the head"),
+        "{text}"
+    );
+    let (at, _, text) = broken(Walk::subset(vec![head(1)]), &take(&[0, 4]));
+    assert!(at == 2 && text.contains("not among"), "{text}");
+
+    // Some rows only are fine if that was said; then each must tell what it comes after.
+    assert!(walk(Walk::subset(vec![head(4)]), &take(&[1, 2, 4])).is_ok());
+    let mut silent = take(&[1, 4]);
+    silent[1].prev = None;
+    let (at, _, text) = broken(Walk::subset(Vec::new()), &silent);
+    assert!(at == 5 && text.contains("`prev` is missing"), "{text}");
+}
+
+#[test]
+fn the_head_of_a_store_must_be_its_last_row() {
+    let links = chain(["a", "b"].map(row).to_vec());
+    let ended = |links: &[Link], head: &Head| {
+        let mut walk = Walk::whole(Vec::new());
+        for link in links {
+            walk.pass(link)?;
+        }
+        walk.end(Some(head))
+    };
+    let head = Head {
+        seq: 2,
+        hash: links[1].hash.clone().unwrap(),
+    };
+    assert!(ended(&links, &head).is_ok());
+    assert!(ended(&[], &Head::genesis()).is_ok());
+    let cut = ended(&links[..1], &head).unwrap_err();
+    assert_eq!((cut.seq, cut.why), (2, Why::CutOff { head: head.clone() }));
+    let other = Head {
+        seq: 2,
+        hash: "x".into(),
+    };
+    let broken = ended(&links, &other).unwrap_err();
+    assert_eq!((broken.seq, broken.why), (2, Why::OtherHead { head: other }));
+}
