@@ -9,6 +9,7 @@ use super::Desk;
 use super::judge::Origin;
 use super::look::Origins;
 use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
 use crate::error::Error;
@@ -52,21 +53,31 @@ impl Desk {
                 Origin::Other => false,
                 Origin::Unclear | Origin::Unsaid => before_the_end(),
             };
-            if ours && !named.contains(&order.id) && self.name_late(&facts.id, &order).await? {
+            if ours
+                && !named.contains(&order.id)
+                && self
+                    .name_late(&facts.id, &order, Some(order.request.country))
+                    .await?
+            {
                 named.insert(order.id);
             }
         }
         Ok(())
     }
 
-    /// Writes the order's name on the number, if nobody has it.
-    pub(super) async fn name_late(&self, id: &PhoneNumberId, order: &Order) -> Result<bool, Error> {
+    /// Writes the order's name on the number, if nobody has it; with `quiet`, only if it can be no other order's.
+    pub(super) async fn name_late(
+        &self,
+        id: &PhoneNumberId,
+        order: &Order,
+        quiet: Option<Country>,
+    ) -> Result<bool, Error> {
         let row = AuditRow::new(self.now(), Actor::desk(), Action::NumberLate, "orphan")
             .team(Some(&order.team))
             .order(&order.id)
             .number(id)
             .detail(json!({ "evidence": order.evidence, "sent_at": order.sent_at }));
-        let named = self.0.store.name_late(id, &order.id, &row).await?;
+        let named = self.0.store.name_late(id, &order.id, quiet, &row).await?;
         if named {
             metrics::counter!("numberdesk_late_arrivals_total").increment(1);
             tracing::error!(order = %order.id, number = %id, "a number turned up after its order was given up: adopt or release it");

@@ -206,7 +206,7 @@ impl Desk {
         if let Some(found) = found {
             self.0.store.introduce(std::slice::from_ref(found)).await?;
         }
-        self.name_late(phone_number_id, order).await.map(drop)
+        self.name_late(phone_number_id, order, None).await.map(drop)
     }
 
     /// What Close's answer means for the order, and the number if there is one.

@@ -96,14 +96,14 @@ impl Store {
     }
 
     /// Rented numbers of a country, or of none that Close names, that belong to no team and no order, first seen at
-    /// `since` or later.
+    /// `since` or later. Those that are gone again count: they were rented all the same.
     pub async fn strays(&self, country: Country, since: Timestamp) -> Result<Vec<Stray>, Error> {
         let rows = self
             .db
             .rows(sql!(
                 select_number!(
                     ", seen_at",
-                    " WHERE team IS NULL AND order_id IS NULL AND gone_at IS NULL AND kind = 'internal' \
+                    " WHERE team IS NULL AND order_id IS NULL AND kind = 'internal' \
                         AND (country = $1 OR country IS NULL) AND seen_at >= $2 ORDER BY id"
                 ),
                 country.as_str(),
@@ -165,20 +165,25 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Writes on a number of nobody the order that it came too late for. `false`: it is somebody's, or has such a
-    /// name already, and nothing changed.
+    /// Writes on a number of nobody the order that it came too late for. `quiet`: only while no other order of that
+    /// country is under way, in doubt or in review, as the number may be that one's. `false`: it is somebody's, has
+    /// such a name already, or may be another one's, and nothing changed.
     pub async fn name_late(
         &self,
         id: &PhoneNumberId,
         order: &OrderId,
+        quiet: Option<Country>,
         audit: &AuditRow,
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let named = tx
             .execute(sql!(
-                "UPDATE numbers SET order_id = $2 WHERE id = $1 AND team IS NULL AND order_id IS NULL",
+                "UPDATE numbers SET order_id = $2 WHERE id = $1 AND team IS NULL AND order_id IS NULL \
+                    AND NOT EXISTS (SELECT 1 FROM orders WHERE country = $3 \
+                        AND state IN ('renting', 'unverified', 'needs_review'))",
                 id.as_str(),
-                order.as_str()
+                order.as_str(),
+                quiet.as_ref().map(Country::as_str)
             ))
             .await?;
         if named == 0 {

@@ -21,6 +21,8 @@ on_both_stores! {
     what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_close,
     a_person_is_believed_about_nothing_being_rented_only_where_close_agrees,
     a_number_that_comes_after_its_order_was_given_up_names_the_order,
+    a_number_of_an_order_in_doubt_is_not_named_for_one_that_was_given_up_before,
+    a_number_that_is_gone_again_was_rented_all_the_same,
     a_look_that_is_not_whole_proves_nothing,
     an_event_log_that_close_keeps_to_itself_makes_the_listing_count_after_a_while,
     a_clock_of_close_that_is_off_changes_nothing,
@@ -501,6 +503,42 @@ async fn a_number_that_comes_after_its_order_was_given_up_names_the_order(databa
     let again = lab.order(&sales, "late", &berlin()).await.unwrap();
     assert_eq!(again.order.state, State::Refused);
     assert_eq!(lab.close.rents().await.len(), 2);
+    assert_books_balance(&lab.database).await;
+}
+
+async fn a_number_of_an_order_in_doubt_is_not_named_for_one_that_was_given_up_before(database: Database) {
+    let lab = Lab::new(database, POLICY, 10).await;
+    let sales = caller("sales");
+    lab.close.fault(lost(false)).await;
+    let given_up = lab.order(&sales, "given-up", &berlin()).await.unwrap();
+    lab.settle().await;
+    assert_eq!(state(&lab, &given_up).await.state, State::Refused);
+    lab.close.fault(lost(true)).await;
+    let doubtful = lab.order(&sales, "in-doubt", &berlin()).await.unwrap();
+    // A comparison sees the number before anybody has looked for the order.
+    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.settle().await;
+    assert_eq!(state(&lab, &doubtful).await.state, State::Fulfilled);
+    assert_books_balance(&lab.database).await;
+}
+
+async fn a_number_that_is_gone_again_was_rented_all_the_same(database: Database) {
+    let lab = Lab::new(database, POLICY, 11).await;
+    let sales = caller("sales");
+    lab.close.fault(lost(true)).await;
+    let placed = lab.order(&sales, "key", &berlin()).await.unwrap();
+    // A person sees it in Close, and releases it before anybody has looked for the order.
+    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    let (held, _) = lab.rented_by_key().await;
+    lab.close.person_releases(held.first().unwrap()).await;
+    lab.pass(SETTLE_AFTER);
+    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.settle().await;
+    let order = state(&lab, &placed).await;
+    assert_eq!(order.state, State::Fulfilled, "{order:?}");
+    assert_eq!(order.phone_number_id.unwrap().as_str(), held.first().unwrap());
+    let usage = lab.store().usage(&order.team, order.updated_at).await.unwrap();
+    assert_eq!((usage.numbers_held, usage.numbers_reserved), (0, 0));
     assert_books_balance(&lab.database).await;
 }
 
