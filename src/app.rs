@@ -84,6 +84,7 @@ impl App {
                 wait: config.orders.wait,
                 deadline: config.close.timeout,
                 settle_after: config.orders.settle_after,
+                approval_expires: config.orders.approval_expires,
             },
             paid.clone(),
             stop.clone(),
@@ -186,6 +187,11 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
     workers.every("resume", Duration::from_secs(1), RETRY, move || {
         let it = it.clone();
         async move { it.resume().await }
+    });
+    let it = desk.clone();
+    workers.every("approvals", Duration::from_secs(1), RETRY, move || {
+        let it = it.clone();
+        async move { it.expire_approvals().await }
     });
     let it = desk.clone();
     workers.every("releases", Duration::from_secs(5), RETRY, move || {

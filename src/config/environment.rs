@@ -60,6 +60,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("policy.file", Kind::Path),
     ("orders.wait", Kind::Text),
     ("orders.settle_after", Kind::Text),
+    ("orders.approval_expires", Kind::Text),
     ("inventory.full_sync", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),

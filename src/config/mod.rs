@@ -121,6 +121,8 @@ pub struct Orders {
     pub wait: Duration,
     /// How long Close must show nothing before "not rented" is believed, 1s to 24h; 5m.
     pub settle_after: Duration,
+    /// How long an order awaits a second person's approval, 1m to 30d; 72h.
+    pub approval_expires: Duration,
 }
 
 /// How the copy of Close's numbers is kept.

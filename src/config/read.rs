@@ -248,10 +248,17 @@ fn orders(node: Node<'_>) -> Option<Orders> {
         |node| span(&node, "1s", "24h"),
         seconds(300),
     );
+    let approval_expires = or(
+        &mut fields,
+        "approval_expires",
+        |node| span(&node, "1m", "30d"),
+        seconds(72 * 3_600),
+    );
     fields.finish()?;
     Some(Orders {
         wait: wait?,
         settle_after: settle_after?,
+        approval_expires: approval_expires?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The desk: the use cases, one verb a file. It knows policy, Close and the store; it knows no HTTP,
 //! no SQL and none of Close's JSON.
 
+mod approve;
 mod cancel;
 mod label;
 mod list;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// For so long Close may not show everywhere what it has rented.
     pub settle_after: Duration,
+    /// How long an order awaits a second person's approval.
+    pub approval_expires: Duration,
 }
 
 /// Who asks, and with which request: what every audit row starts from.

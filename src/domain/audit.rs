@@ -21,6 +21,12 @@ words! {
         OrderSend = "order.send",
         /// An order changed its state by what Close answered.
         OrderSettle = "order.settle",
+        /// A second person agreed to an order.
+        OrderApprove = "order.approve",
+        /// A second person did not agree to an order.
+        OrderReject = "order.reject",
+        /// Nobody agreed to an order in time.
+        OrderExpire = "order.expire",
         /// An order was withdrawn.
         OrderCancel = "order.cancel",
         /// A number was changed.

@@ -36,6 +36,12 @@ impl From<Error> for Problem {
                     "The order is {state}: only an order of which nothing was sent can be cancelled."
                 ))
                 .member("state", state.as_str()),
+            Error::OwnOrder => Self::new(Kind::OwnOrder),
+            Error::OrderNotAwaitingApproval { state } => Self::new(Kind::OrderNotAwaitingApproval)
+                .detail(format!(
+                    "The order is {state}: there is nothing to decide about it."
+                ))
+                .member("state", state.as_str()),
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::CloseRefused {
                 close_status,
@@ -225,6 +231,14 @@ mod tests {
                 },
                 409,
                 "order-not-cancellable",
+            ),
+            (Error::OwnOrder, 403, "own-order"),
+            (
+                Error::OrderNotAwaitingApproval {
+                    state: State::Cancelled,
+                },
+                409,
+                "order-not-awaiting-approval",
             ),
             (Error::PreconditionFailed, 412, "precondition-failed"),
             (

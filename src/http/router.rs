@@ -8,7 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::ops::Metrics;
-use crate::http::{Http, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers};
+use crate::http::{
+    Http, approvals, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers,
+};
 
 /// The API's port: API and documents about it.
 pub fn api(http: Http) -> Router {
@@ -46,6 +48,8 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(orders::create, orders::list))
         .routes(routes!(orders::get))
         .routes(routes!(orders::cancel))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::reject))
         .routes(routes!(phone_numbers::list))
         .routes(routes!(
             phone_numbers::get,

@@ -11,10 +11,14 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "0001_start",
-    text: include_str!("migrations/0001_start.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    step("0001_start", include_str!("migrations/0001_start.sql")),
+    step("0004_approvals", include_str!("migrations/0004_approvals.sql")),
+];
+
+const fn step(name: &'static str, text: &'static str) -> Migration {
+    Migration { name, text }
+}
 
 /// Any number that nobody else locks on the same PostgreSQL database.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7126083515430211)";

@@ -5,6 +5,7 @@
 //! another in a circle: orders, then numbers by id, then usage by team.
 
 mod accept;
+mod approval;
 mod audit;
 mod db;
 mod fault;

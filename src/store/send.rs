@@ -19,10 +19,6 @@ use crate::store::{Store, audit};
 
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is matched where it is returned and kept nowhere"
-)]
 pub enum Claim {
     /// The order is the caller's to send until its lease lapses.
     Claimed(Order),
@@ -30,6 +26,8 @@ pub enum Claim {
     Elsewhere,
     /// Another order of its country is in doubt; it stays queued.
     Frozen,
+    /// It is not what a second person approved; it stays queued.
+    Altered(Order),
 }
 
 impl Store {
@@ -78,6 +76,9 @@ impl Store {
             return Ok(Claim::Elsewhere);
         };
         let order = read(&row)?;
+        if !order.is_as_approved() {
+            return Ok(Claim::Altered(order));
+        }
         if frozen(&mut tx, order.request.country, now).await? {
             return Ok(Claim::Frozen);
         }
