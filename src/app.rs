@@ -88,6 +88,7 @@ impl App {
                 settle_after: config.orders.settle_after,
                 reconcile_every: config.orders.reconcile_every,
                 lease_margin: config.orders.lease_margin,
+                approval_expires: config.orders.approval_expires,
             },
             paid.clone(),
             stop.clone(),
@@ -195,6 +196,11 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
     workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.reconcile().await }
+    });
+    let it = desk.clone();
+    workers.every("approvals", Duration::from_secs(1), RETRY, move || {
+        let it = it.clone();
+        async move { it.expire_approvals().await }
     });
     let it = desk.clone();
     workers.every("releases", Duration::from_secs(5), RETRY, move || {

@@ -69,6 +69,15 @@ pub enum Error {
         /// What is known.
         reason: String,
     },
+    /// The caller ordered it, and asks to be the second person too.
+    #[error("the order is the caller's own")]
+    OwnOrder,
+    /// The order waits for nobody's approval, or it was decided otherwise.
+    #[error("the order is {state} and awaits no approval")]
+    OrderNotAwaitingApproval {
+        /// Where the order stands.
+        state: State,
+    },
     /// The number changed since the caller read it.
     #[error("the number has changed")]
     PreconditionFailed,

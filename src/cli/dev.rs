@@ -178,7 +178,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
         ),
         (
             "lena",
-            "lead of sales-emea: group numbers too, and the audit trail",
+            "lead of sales-emea: group numbers too, approvals, and the audit trail",
             &["sales-emea"],
             &[
                 Permission::NumbersRead,
@@ -186,15 +186,17 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
                 Permission::NumbersGroup,
                 Permission::NumbersUpdate,
                 Permission::NumbersRelease,
+                Permission::OrdersApprove,
                 Permission::AuditRead,
             ],
         ),
         (
             "olaf",
-            "administrator: sees every team, adopts and moves numbers",
+            "administrator: sees every team, approves, adopts and moves numbers",
             &["platform"],
             &[
                 Permission::NumbersRead,
+                Permission::OrdersApprove,
                 Permission::NumbersAdmin,
                 Permission::AuditRead,
             ],
@@ -205,7 +207,9 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
         .map(|(name, does, teams, permissions)| {
             let teams: Vec<Team> = teams.iter().map(|team| team.parse()).collect::<Result<_, _>>()?;
             let subject = format!("{name}@example.com");
-            let token = sign(issuer, &subject, &teams, permissions, Some(&world.owner), day)?;
+            // Who approves an order is another user in Close than who ordered, so only the app has the owner's.
+            let user = (name == "alice").then_some(&world.owner);
+            let token = sign(issuer, &subject, &teams, permissions, user, day)?;
             Ok(Persona { name, does, token })
         })
         .collect()

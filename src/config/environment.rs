@@ -62,6 +62,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("orders.settle_after", Kind::Text),
     ("orders.reconcile_every", Kind::Text),
     ("orders.lease_margin", Kind::Text),
+    ("orders.approval_expires", Kind::Text),
     ("inventory.full_sync", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),

@@ -126,6 +126,8 @@ pub struct Orders {
     /// How much longer than `close.timeout` a replica may take to write down how a call ended before others take it for
     /// dead, 1s to 10m; 30s.
     pub lease_margin: Duration,
+    /// How long an order awaits a second person's approval, 1m to 30d; 72h.
+    pub approval_expires: Duration,
 }
 
 /// How the copy of Close's numbers is kept.

@@ -260,12 +260,19 @@ fn orders(node: Node<'_>) -> Option<Orders> {
         |node| span(&node, "1s", "10m"),
         seconds(30),
     );
+    let approval_expires = or(
+        &mut fields,
+        "approval_expires",
+        |node| span(&node, "1m", "30d"),
+        seconds(72 * 3_600),
+    );
     fields.finish()?;
     Some(Orders {
         wait: wait?,
         settle_after: settle_after?,
         reconcile_every: reconcile_every?,
         lease_margin: lease_margin?,
+        approval_expires: approval_expires?,
     })
 }
 

@@ -61,6 +61,7 @@ fn the_least_that_works_gets_every_default() {
     assert_eq!(config.close.webhook_tolerance, Duration::from_hours(72));
     assert_eq!(config.orders.wait, Duration::from_secs(25));
     assert_eq!(config.orders.settle_after, Duration::from_mins(5));
+    assert_eq!(config.orders.approval_expires, Duration::from_hours(72));
     assert_eq!(config.inventory.full_sync, Duration::from_mins(15));
     let issuer = &config.auth[0];
     assert_eq!(issuer.jwks, Jwks::Discovery);
@@ -111,6 +112,7 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
         [orders]
         wait = "0s"
         settle_after = "1s"
+        approval_expires = "30d"
         [inventory]
         full_sync = "2s"
         [log]
@@ -164,6 +166,7 @@ file = "none.toml"
 
 [orders]
 wait = "61s"
+approval_expires = "59s"
 
 [log]
 level = "inof"
@@ -186,7 +189,8 @@ level = "inof"
         "numberdesk.toml:23: auth.issuers[1]: needs `jwks_url` or `jwks_file`",
         "numberdesk.toml:28: policy.file: can't read ",
         "numberdesk.toml:31: orders.wait: must be from 0s to 60s",
-        "numberdesk.toml:34: log.level: must be one of off",
+        "numberdesk.toml:32: orders.approval_expires: must be from 1m to 30d",
+        "numberdesk.toml:35: log.level: must be one of off",
     ];
     for (fault, start) in faults.iter().zip(starts) {
         assert!(fault.starts_with(start), "{fault}\n{start}");
@@ -290,6 +294,7 @@ fn every_key_can_come_from_the_environment() {
         ("NUMBERDESK_POLICY__FILE", policy.as_str()),
         ("NUMBERDESK_ORDERS__WAIT", "6s"),
         ("NUMBERDESK_ORDERS__SETTLE_AFTER", "7s"),
+        ("NUMBERDESK_ORDERS__APPROVAL_EXPIRES", "2d"),
         ("NUMBERDESK_INVENTORY__FULL_SYNC", "8s"),
         ("NUMBERDESK_LOG__FORMAT", "text"),
         ("NUMBERDESK_LOG__LEVEL", "debug"),
@@ -302,6 +307,7 @@ fn every_key_can_come_from_the_environment() {
     assert_eq!(issuers, ["one", "two"]);
     assert_eq!(config.auth[0].audiences, ["a", "b"]);
     assert_eq!(config.auth[0].algorithms, ["ES256", "EdDSA"]);
+    assert_eq!(config.orders.approval_expires, Duration::from_hours(48));
     assert_eq!(config.inventory.full_sync, Duration::from_secs(8));
     let debug = format!("{config:?}");
     assert!(!debug.contains("hunter2"), "{debug}");

@@ -8,7 +8,7 @@ use crate::domain::order::WrongState;
 use crate::error::Error;
 
 impl Desk {
-    /// Cancels a queued order and gives its reservation back.
+    /// Cancels an order that is queued or awaits approval, and gives its reservation back.
     pub async fn cancel(&self, by: By<'_>, id: &OrderId) -> Result<Placed, Error> {
         let scope = by.caller.scope(None)?;
         let order = self.0.store.order(&scope, id).await?.ok_or(Error::NotFound)?;

@@ -1,6 +1,7 @@
 //! The desk: the use cases, one verb a file. It knows policy, Close and the store; it knows no HTTP,
 //! no SQL and none of Close's JSON.
 
+mod approve;
 mod cancel;
 mod export;
 mod judge;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// For so long Close may not show everywhere what it has rented.
     pub settle_after: Duration,
+    /// How long an order awaits a second person's approval.
+    pub approval_expires: Duration,
     /// The longest pause between two looks for an order in doubt.
     pub reconcile_every: Duration,
     /// How much longer than the deadline a claim holds: time to write the outcome down.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
 use super::{By, Desk, Placed, denied};
+use crate::domain::approval::Approval;
 use crate::domain::audit::{Action, AuditRow};
-use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::caller::{Caller, Permission, Scope, Team};
 use crate::domain::decision::Decision;
 use crate::domain::id::OrderId;
 use crate::domain::order::{IdempotencyKey, Order, Request, State, Terms};
@@ -70,16 +70,27 @@ impl Desk {
             by.row(now, Action::OrderCreate, outcome)
                 .team(Some(team))
                 .decision(decision)
-                .detail(json!({ "request": request, "idempotency_key": key, "why": decision.explanation() }))
+                .detail(
+                    json!({ "request": request, "idempotency_key": key, "why": decision.explanation(),
+                    "approval": ruling.approval }),
+                )
         };
-        let Some(terms) = ruling.terms else {
+        let Some(terms) = ruling.terms.clone() else {
             self.0.store.record(&row(&ruling.decision, "denied")).await?;
             metrics::counter!("numberdesk_orders_denied_total").increment(1);
             return Err(denied(ruling.decision, caps, usage));
         };
-        let order = Order::queued(by.caller, team, &request, terms, &key, now);
-        let fingerprint = fingerprint(&request);
-        let accepted: AuditRow = row(&ruling.decision, "accepted").order(&order.id);
+        let approval = ruling
+            .approval
+            .clone()
+            .map(|why| self.question(by, why, &request, &terms, now));
+        let order = Order::accepted(by.caller, team, &request, terms, &key, approval, now);
+        let fingerprint = request.fingerprint();
+        let outcome = match order.state {
+            State::AwaitingApproval => order.state.as_str(),
+            _ => "accepted",
+        };
+        let accepted: AuditRow = row(&ruling.decision, outcome).order(&order.id);
         match self
             .0
             .store
@@ -87,7 +98,9 @@ impl Desk {
             .await?
         {
             Accepted::New => {
-                self.start(order.id.clone());
+                if order.state == State::Queued {
+                    self.start(order.id.clone());
+                }
                 Ok(order)
             }
             Accepted::Existing { order, fingerprint } => same(order, &fingerprint, &request),
@@ -131,17 +144,11 @@ impl Desk {
 
 /// The order is this request's only if the key was used for the same one.
 fn same(order: Order, known: &str, request: &Request) -> Result<Order, Error> {
-    if known == fingerprint(request) {
+    if known == request.fingerprint() {
         Ok(order)
     } else {
         Err(Error::IdempotencyKeyReused { order_id: order.id })
     }
-}
-
-/// What makes two requests the same: the body with its defaults, and nothing of the token.
-fn fingerprint(request: &Request) -> String {
-    let text = serde_json::to_string(request).expect("a request is plain data");
-    hex::encode(Sha256::digest(text))
 }
 
 async fn changed(changes: &mut broadcast::Receiver<OrderId>, id: &OrderId) {
@@ -155,14 +162,19 @@ async fn changed(changes: &mut broadcast::Receiver<OrderId>, id: &OrderId) {
 }
 
 impl Order {
-    fn queued(
-        caller: &crate::domain::caller::Caller,
+    fn accepted(
+        caller: &Caller,
         team: &Team,
         request: &Request,
         terms: Terms,
         key: &IdempotencyKey,
+        approval: Option<Approval>,
         now: Timestamp,
     ) -> Self {
+        let (state, reason) = match &approval {
+            Some(approval) => (State::AwaitingApproval, Some(approval.why.clone())),
+            None => (State::Queued, None),
+        };
         Self {
             id: OrderId::generate(now),
             team: team.clone(),
@@ -171,14 +183,15 @@ impl Order {
             idempotency_key: key.clone(),
             request: request.clone(),
             terms,
-            state: State::Queued,
+            approval,
+            state,
             attempt: 0,
             sent_at: None,
             absent_since: None,
             not_before: None,
             phone_number_id: None,
             close_status: None,
-            reason: None,
+            reason,
             close_errors: None,
             evidence: None,
             created_at: now,

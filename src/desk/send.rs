@@ -67,6 +67,7 @@ impl Desk {
                 tracing::info!(order = %id, "the order waits: another one of its country is unverified");
                 return Ok(());
             }
+            Claim::Altered(order) => return self.call_off(order).await,
         };
         failpoint::reached("claim.done");
         // The claim is on disk. If writing it took so long that the lease could end during the call, nothing is sent.

@@ -2,7 +2,7 @@
 
 use super::{By, Desk};
 use crate::domain::caller::{Permission, Team};
-use crate::domain::decision::{Caps, Decision, Usage};
+use crate::domain::decision::{Caps, Decision, Explanation, Usage};
 use crate::domain::money::Money;
 use crate::domain::order::Request;
 use crate::error::Error;
@@ -15,6 +15,8 @@ pub struct Validation {
     pub team: Team,
     /// What it would say, and why.
     pub decision: Decision,
+    /// Why a second person would have to agree first, if one would have to.
+    pub approval: Option<Explanation>,
     /// The team's caps.
     pub caps: Caps,
     /// What is used of them.
@@ -39,6 +41,7 @@ impl Desk {
         let ruling = policy::decide_rent(&policy, by.caller, &team, request, &usage, &members);
         Ok(Validation {
             decision: ruling.decision,
+            approval: ruling.approval,
             caps: policy.caps(&team),
             usage,
             estimated_monthly_price: policy.estimate(Some(request.country)),

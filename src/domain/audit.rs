@@ -23,6 +23,12 @@ words! {
         OrderSettle = "order.settle",
         /// A person decided how an order in review ended.
         OrderReview = "order.review",
+        /// A second person agreed to an order.
+        OrderApprove = "order.approve",
+        /// A second person did not agree to an order.
+        OrderReject = "order.reject",
+        /// Nobody agreed to an order in time.
+        OrderExpire = "order.expire",
         /// An order was withdrawn.
         OrderCancel = "order.cancel",
         /// A number was changed.

@@ -52,6 +52,7 @@ mod tests {
                 monthly: Money::ZERO,
             },
             request,
+            approval: None,
             state: State::Unverified,
             attempt: 1,
             sent_at: Some(now),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::domain::approval::{Approval, Verdict};
+use crate::domain::audit::Actor;
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::id::{OrderId, PhoneNumberId, UserId};
@@ -138,6 +140,12 @@ impl Request {
     pub fn group(&self) -> bool {
         self.sharing == Sharing::Group || self.assign_to.as_ref().is_some_and(|users| users.len() > 1)
     }
+
+    /// What makes two requests the same: the body with its defaults, and nothing of the token.
+    pub fn fingerprint(&self) -> String {
+        let text = serde_json::to_string(self).expect("a request is plain data");
+        hex::encode(Sha256::digest(text))
+    }
 }
 
 /// What policy made of the request: the gaps it filled and the price it reckons with. Sent to Close as is.
@@ -168,6 +176,8 @@ pub struct Order {
     pub request: Request,
     /// What policy made of it.
     pub terms: Terms,
+    /// A second person's word on it, if it needs one.
+    pub approval: Option<Approval>,
     /// Where it stands.
     pub state: State,
     /// How often a send was begun.
@@ -317,11 +327,41 @@ impl Order {
         Ok(self.stamped(now))
     }
 
-    /// The caller withdraws: `queued` to `cancelled`.
+    /// The caller withdraws: `queued` or `awaiting_approval` to `cancelled`.
     pub fn cancelled(mut self, now: Timestamp) -> Result<Self, WrongState> {
-        self.expect(State::Queued)?;
+        if self.state != State::AwaitingApproval {
+            self.expect(State::Queued)?;
+        }
         self.state = State::Cancelled;
+        self.reason = None;
         Ok(self.stamped(now))
+    }
+
+    /// A second person agrees: `awaiting_approval` to `queued`.
+    pub fn approved(self, by: Actor, comment: Option<String>, now: Timestamp) -> Result<Self, WrongState> {
+        let mut order = self.decided(Verdict::Approved, Some(by), comment, now)?;
+        order.state = State::Queued;
+        order.reason = None;
+        Ok(order.stamped(now))
+    }
+
+    /// A second person does not agree: `awaiting_approval` to `refused`.
+    pub fn rejected(self, by: Actor, comment: Option<String>, now: Timestamp) -> Result<Self, WrongState> {
+        let why = comment.as_ref().map(|comment| format!(": {comment}"));
+        let reason = format!("rejected by {}{}", by.subject, why.unwrap_or_default());
+        let mut order = self.decided(Verdict::Rejected, Some(by), comment, now)?;
+        order.state = State::Refused;
+        order.reason = Some(reason);
+        order.evidence = Some(Evidence::SettledByPerson);
+        Ok(order.stamped(now))
+    }
+
+    /// The time for a second person is over: `awaiting_approval` to `cancelled`.
+    pub fn expired(self, now: Timestamp) -> Result<Self, WrongState> {
+        let mut order = self.decided(Verdict::Expired, None, None, now)?;
+        order.state = State::Cancelled;
+        order.reason = Some("nobody approved it in time".to_owned());
+        Ok(order.stamped(now))
     }
 
     fn stamped(mut self, now: Timestamp) -> Self {

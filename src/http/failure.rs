@@ -42,6 +42,12 @@ impl From<Error> for Problem {
             Error::SettleContradicted { reason } => {
                 Self::new(Kind::SettleContradicted).detail(format!("{reason}."))
             }
+            Error::OwnOrder => Self::new(Kind::OwnOrder),
+            Error::OrderNotAwaitingApproval { state } => Self::new(Kind::OrderNotAwaitingApproval)
+                .detail(format!(
+                    "The order is {state}: there is nothing to decide about it."
+                ))
+                .member("state", state.as_str()),
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::CloseRefused {
                 close_status,
@@ -241,6 +247,14 @@ mod tests {
                 Error::SettleContradicted { reason: "x".into() },
                 409,
                 "settle-contradicted",
+            ),
+            (Error::OwnOrder, 403, "own-order"),
+            (
+                Error::OrderNotAwaitingApproval {
+                    state: State::Cancelled,
+                },
+                409,
+                "order-not-awaiting-approval",
             ),
             (Error::PreconditionFailed, 412, "precondition-failed"),
             (

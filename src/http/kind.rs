@@ -66,6 +66,12 @@ kinds! {
     BudgetExceeded = "budget-exceeded", FORBIDDEN, "The team's budget is used up",
         "The monthly price of the team's numbers, with this one and those on order, would be above its budget.",
         "`limit`, `used` and `reserved` give the figures in US dollars. Release a number or have the budget raised.";
+    ApprovalRejected = "approval-rejected", FORBIDDEN, "The order was not approved",
+        "The order with this idempotency key needed a second person's approval, and that person said no. What it had reserved is given back.",
+        "`detail` has the person's comment; the order is named in `order_id`. Talk to whoever decided before you order again under a new key.";
+    OwnOrder = "own-order", FORBIDDEN, "The order is your own",
+        "An order is approved or rejected by someone else than who ordered: another subject and, where both are known, another user in Close.",
+        "Have someone else decide, whose token carries `orders:approve`. You can still cancel the order.";
     NotFound = "not-found", NOT_FOUND, "Not found",
         "It does not exist, or not for this token: what belongs to another team answers just the same.",
         "Check the address and the id. Addresses end without a slash.";
@@ -87,6 +93,9 @@ kinds! {
     SettleContradicted = "settle-contradicted", CONFLICT, "What is known says otherwise",
         "What was said of the order was held against Close and the desk's own books, and does not agree. Nothing was changed.",
         "`detail` says what is known. Look into Close once more.";
+    OrderNotAwaitingApproval = "order-not-awaiting-approval", CONFLICT, "The order awaits no approval",
+        "It needed none, or it was decided otherwise before, was cancelled, or was not decided in time.",
+        "Look at the order: `state` says where it stands, and its `approval` who decided what.";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The number has changed",
         "`If-Match` names another version than the present one: someone changed the number since you read it.",
         "Read the number again, decide again, and send its new `ETag`.";

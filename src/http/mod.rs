@@ -1,6 +1,7 @@
 //! Requests in, problems out. Decides nothing: each handler extracts, calls the desk once and answers.
 //! Deleting this folder would lose no rule.
 
+mod approvals;
 mod audit;
 mod conditional;
 mod cursor;

@@ -102,6 +102,7 @@ fn own(operation: &str) -> &'static [Kind] {
             Kind::PolicyDenied,
             Kind::QuotaExceeded,
             Kind::BudgetExceeded,
+            Kind::ApprovalRejected,
             Kind::OrderCancelled,
             Kind::IdempotencyKeyReused,
             Kind::CloseRefused,
@@ -112,6 +113,7 @@ fn own(operation: &str) -> &'static [Kind] {
             Kind::SettleContradicted,
             Kind::CloseUnavailable,
         ],
+        "approve_order" | "reject_order" => &[Kind::OwnOrder, Kind::OrderNotAwaitingApproval],
         "update_phone_number" => &[
             Kind::PolicyDenied,
             Kind::PreconditionFailed,
@@ -238,11 +240,12 @@ fn example(path: &str, kind: Kind) -> Value {
             "decision": decision("teams.sales-emea.max_numbers", json!({"held": 49, "reserved": 1}), json!(50), "release a number")}),
         Kind::BudgetExceeded => json!({"limit": "120.00", "used": "118.45", "reserved": "1.15",
             "decision": decision("teams.sales-emea.monthly_budget", json!({"held": "118.45", "reserved": "1.15", "price": "1.15"}), json!("120.00"), "release a number")}),
-        Kind::OrderCancelled | Kind::IdempotencyKeyReused => {
+        Kind::OrderCancelled | Kind::ApprovalRejected | Kind::IdempotencyKeyReused => {
             json!({"order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS"})
         }
         Kind::OrderNotCancellable => json!({"state": "renting"}),
         Kind::OrderNotInReview => json!({"state": "unverified"}),
+        Kind::OrderNotAwaitingApproval => json!({"state": "cancelled"}),
         Kind::CloseRefused => {
             json!({"close_status": "has-voice-only", "order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "evidence": "close-refusal"})
         }

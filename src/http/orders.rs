@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
 use crate::desk::{OrderFilter, Placed};
+use crate::domain::approval::Verdict;
 use crate::domain::fields::Fields;
 use crate::domain::id::OrderId;
 use crate::domain::order;
@@ -48,7 +49,7 @@ use crate::http::view::{self, OrderBodyDoc, OrderView, PageView, StateWord, Vali
         (status = 201, description = "Rented", body = OrderView, headers(
             ("Location" = String, description = "The order"),
             ("Preference-Applied" = Option<String>, description = "`wait=N`, if you asked for it"))),
-        (status = 202, description = "Not decided yet: look again, or send the same key again", body = OrderView, headers(
+        (status = 202, description = "Not decided yet, or awaiting a second person's approval: look again, or send the same key again", body = OrderView, headers(
             ("Location" = String, description = "The order"),
             ("Retry-After" = u32, description = "Seconds after which to look again"),
             ("Preference-Applied" = Option<String>, description = "`wait=N`, if you asked for it"))),
@@ -114,7 +115,7 @@ pub(super) async fn get(
 
 /// Cancel an order
 ///
-/// Possible while nothing has been sent to Close. What was reserved is given back.
+/// Possible while nothing has been sent to Close, also while it awaits approval. What was reserved is given back.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
     params(("id" = String, Path, description = "The order's id", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -194,8 +195,9 @@ fn answer(placed: Placed, wait: Option<Duration>, now: Timestamp) -> Result<Resp
         ),
         Unverified => Some(30),
         NeedsReview | AwaitingApproval => Some(60),
+        Refused if rejected(order) => return Err(ended(Kind::ApprovalRejected, order)),
         Refused => return Err(refused(order)),
-        Cancelled => return Err(Problem::new(Kind::OrderCancelled).member("order_id", order.id.as_str())),
+        Cancelled => return Err(ended(Kind::OrderCancelled, order)),
     };
     let location = HeaderValue::from_str(&format!("/v1/orders/{}", order.id)).expect("an id is plain ASCII");
     let status = if again.is_some() {
@@ -212,6 +214,25 @@ fn answer(placed: Placed, wait: Option<Duration>, now: Timestamp) -> Result<Resp
         headers.insert("preference-applied", applied);
     }
     Ok(response)
+}
+
+fn rejected(order: &order::Order) -> bool {
+    order
+        .approval
+        .as_ref()
+        .is_some_and(|approval| approval.decision == Verdict::Rejected)
+}
+
+/// Nothing was sent, and nothing will be; the order says why if somebody said so.
+fn ended(kind: Kind, order: &order::Order) -> Problem {
+    let problem = Problem::new(kind).member("order_id", order.id.as_str());
+    match &order.reason {
+        Some(reason) => {
+            let reason = reason.trim_end_matches('.');
+            problem.detail(format!("The order is {}: {reason}.", order.state))
+        }
+        None => problem,
+    }
 }
 
 fn refused(order: &order::Order) -> Problem {

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use crate::http::ops::Metrics;
 use crate::http::{
-    Http, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers, settle,
+    Http, approvals, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers, settle,
 };
 
 /// The API's port: API and documents about it.
@@ -49,6 +49,8 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(orders::get))
         .routes(routes!(orders::cancel))
         .routes(routes!(settle::settle))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::reject))
         .routes(routes!(phone_numbers::list))
         .routes(routes!(
             phone_numbers::get,

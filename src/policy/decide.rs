@@ -14,7 +14,9 @@ use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::order::{Request, Terms};
 use crate::policy::denial::{Asked, Denial, value};
-use crate::policy::{Members, Policy, Ruling, assignees, caps, carriers, countries, forwarding, groups};
+use crate::policy::{
+    Members, Policy, Ruling, approval, assignees, caps, carriers, countries, forwarding, groups,
+};
 
 /// Whether the caller may order this number for the team, and on what terms. The store checks the caps once more
 /// when it reserves: `usage` may be old by then.
@@ -27,13 +29,15 @@ pub fn decide_rent(
     members: &Members,
 ) -> Ruling {
     match rent(policy, caller, team, request, usage, members) {
-        Ok((terms, explanation)) => Ruling {
+        Ok((terms, explanation, approval)) => Ruling {
             decision: Decision::Allowed(explanation),
             terms: Some(terms),
+            approval,
         },
         Err(denial) => Ruling {
             decision: denial.into(),
             terms: None,
+            approval: None,
         },
     }
 }
@@ -66,7 +70,7 @@ fn rent(
     request: &Request,
     usage: &Usage,
     members: &Members,
-) -> Result<(Terms, Explanation), Denial> {
+) -> Result<(Terms, Explanation, Option<Explanation>), Denial> {
     let asked = Asked::of(policy, team)?;
     let countries = countries::check(&asked, caller, request.country)?;
     let carrier_type = carriers::choose(&asked, request.carrier_type)?;
@@ -76,7 +80,9 @@ fn rent(
     let assign_to = assignees::choose(&asked, caller, members, request.assign_to.as_deref())?;
     caps::one_more_number(&asked, usage)?;
     caps::one_more_order(&asked, usage)?;
-    let monthly = caps::money_for(&asked, usage, policy.estimate(Some(request.country)))?;
+    let price = policy.estimate(Some(request.country));
+    let monthly = caps::money_for(&asked, usage, price)?;
+    let approval = approval::asks(&asked, request, price);
     let explanation = Explanation {
         have: json!({"country": request.country, "sharing": request.sharing, "estimated_monthly_price": monthly}),
         need: json!({"countries": countries}),
@@ -88,7 +94,7 @@ fn rent(
         assign_to,
         monthly,
     };
-    Ok((terms, explanation))
+    Ok((terms, explanation, approval))
 }
 
 fn update(
@@ -102,6 +108,7 @@ fn update(
     let asked = Asked::of(policy, team)?;
     if makes_or_widens_a_group(number, changes) {
         groups::check(&asked, caller)?;
+        approval::no_way_round(&asked, number)?;
     }
     let newcomer = |user: &&UserId| !number.facts.involves(user);
     for user in changes.participants.iter().flatten().filter(newcomer) {

@@ -13,7 +13,11 @@ use crate::policy::{Members, Policy, Ruling, decide_rent};
 /// What the policy says to this order: the decision, the rule that made it, what would have to change, and the
 /// rules of the team. Several lines, each ended by a line feed. Who is in a Close group is not known here.
 pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request, usage: &Usage) -> String {
-    let Ruling { decision, terms } = decide_rent(policy, caller, team, request, usage, &Members::new());
+    let Ruling {
+        decision,
+        terms,
+        approval,
+    } = decide_rent(policy, caller, team, request, usage, &Members::new());
     let why = decision.explanation();
     let verdict = match &decision {
         Decision::Allowed(_) => "allowed",
@@ -39,6 +43,9 @@ pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request,
                 terms.monthly
             ),
         ));
+    }
+    if let Some(why) = approval {
+        lines.push(("approval", format!("by {}: {}", why.rule, why.hint)));
     }
     let mut text = String::new();
     for (word, rest) in lines {

@@ -1,6 +1,7 @@
 //! What each team may do: the reviewed policy file, and the decisions it makes. Pure: no I/O, no clock. What is
 //! used up, who is in which group and who asks is handed in; nothing is allowed that is not written.
 
+mod approval;
 mod assignees;
 mod caps;
 mod carriers;
@@ -21,13 +22,14 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
-use crate::domain::decision::{Caps, Decision};
+use crate::domain::decision::{Caps, Decision, Explanation};
 use crate::domain::document::{Document, FileFault, bare_or_quoted};
 use crate::domain::fields;
 use crate::domain::id::{GroupId, UserId};
 use crate::domain::money::Money;
 use crate::domain::order::Terms;
 
+pub use approval::ApprovalRule;
 pub use decide::{decide_receive, decide_rent, decide_update};
 pub use explain::explain;
 pub use rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
@@ -45,6 +47,8 @@ pub struct Ruling {
     pub decision: Decision,
     /// What will be sent and reserved; there exactly when the decision is a yes.
     pub terms: Option<Terms>,
+    /// Why a second person has to agree first, if one has to; never there when the decision is a no.
+    pub approval: Option<Explanation>,
 }
 
 /// A whole policy file.

@@ -7,6 +7,7 @@ use crate::domain::caller::{NotATeam, Team};
 use crate::domain::country::{Country, NotACountry};
 use crate::domain::fields::Node;
 use crate::domain::money::{Money, NotMoney};
+use crate::policy::approval::ApprovalRule;
 use crate::policy::rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
 use crate::policy::{ANY_TEAM, Policy};
 
@@ -72,6 +73,12 @@ fn team(
     });
     let forward_to_countries = fields.optional("forward_to_countries", |node| country_list(&node));
     let assign_to = fields.optional("assign_to", |node| assignees(&node));
+    let approval = fields.optional("approval", |node| {
+        let allowed = countries
+            .as_ref()
+            .map(|countries| countries.as_ref().map_or(&[][..], AllowedCountries::most));
+        ApprovalRule::read(node, allowed)
+    });
     fields.finish()?;
     named?;
     let rules = TeamRules {
@@ -83,6 +90,7 @@ fn team(
         monthly_budget: monthly_budget?,
         forward_to_countries: forward_to_countries?.unwrap_or_default(),
         assign_to: assign_to?.unwrap_or_default(),
+        approval: approval?,
     };
     Some((name.to_owned(), rules))
 }
@@ -174,7 +182,7 @@ fn assignees(node: &Node<'_>) -> Option<Assignees> {
     }
 }
 
-fn money(node: &Node<'_>) -> Option<Money> {
+pub(super) fn money(node: &Node<'_>) -> Option<Money> {
     if node.value().is_number() {
         return node.fault(format!("{NotMoney}, in quotes"));
     }

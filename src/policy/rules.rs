@@ -9,6 +9,7 @@ use crate::domain::id::{GroupId, UserId};
 use crate::domain::money::Money;
 use crate::domain::number::CarrierType;
 use crate::domain::pointer::Pointer;
+use crate::policy::approval::ApprovalRule;
 
 /// The rules of one team. The default allows nothing. It is written as in the policy file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -33,6 +34,9 @@ pub struct TeamRules {
     pub forward_to_countries: Vec<Country>,
     /// Who may be given a number.
     pub assign_to: Assignees,
+    /// Which orders a second person has to approve; `None` is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRule>,
 }
 
 impl TeamRules {

@@ -9,7 +9,7 @@ use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Cap, Entry, Kind};
 use crate::store::order::{by_key, read};
 use crate::store::row::json;
-use crate::store::{Store, audit};
+use crate::store::{Store, approval, audit};
 
 /// What became of an order that came in.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,8 +93,9 @@ async fn insert(tx: &mut Tx, order: &Order, fingerprint: &str) -> Result<bool, E
     let inserted = tx
         .execute(sql!(
             "INSERT INTO orders (id, team, issuer, created_by, idempotency_key, fingerprint, shape, country, \
-                request, terms, monthly, state, attempt, not_before, reason, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+                request, terms, monthly, approval, approve_by, state, attempt, not_before, reason, created_at, \
+                updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
              ON CONFLICT (team, idempotency_key) DO NOTHING",
             order.id.as_str(),
             order.team.as_str(),
@@ -107,6 +108,8 @@ async fn insert(tx: &mut Tx, order: &Order, fingerprint: &str) -> Result<bool, E
             json(&order.request)?,
             json(&order.terms)?,
             order.terms.monthly,
+            approval::written(order)?,
+            order.approval.as_ref().map(|approval| approval.expires_at),
             order.state.as_str(),
             order.attempt,
             order.not_before,

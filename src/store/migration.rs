@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0001_start"),
     step!("0002_reconciliation"),
     step!("0003_audit_chain"),
+    step!("0004_approvals"),
 ];
 
 /// Any number that nobody else locks on the same PostgreSQL database.

@@ -5,6 +5,7 @@
 //! another in a circle: orders, then lanes, then numbers by id, then usage by team.
 
 mod accept;
+mod approval;
 mod audit;
 mod chain;
 mod db;

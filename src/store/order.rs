@@ -13,7 +13,7 @@ use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::row::Row;
 use crate::store::select::{Direction, Select};
-use crate::store::{Store, audit};
+use crate::store::{Store, approval, audit};
 
 /// Which orders; what is `None` does not matter. The team comes by the scope.
 #[derive(Debug, Clone, Default)]
@@ -28,9 +28,9 @@ pub struct OrderFilter {
 macro_rules! select_order {
     ($rest:literal) => {
         concat!(
-            "SELECT id, team, issuer, created_by, idempotency_key, fingerprint, request, terms, state, attempt, \
-                sent_at, absent_since, not_before, phone_number_id, close_status, reason, close_errors, evidence, created_at, \
-                updated_at, finished_at FROM orders",
+            "SELECT id, team, issuer, created_by, idempotency_key, fingerprint, request, terms, approval, \
+                approve_by, state, attempt, sent_at, absent_since, not_before, phone_number_id, close_status, \
+                reason, close_errors, evidence, created_at, updated_at, finished_at FROM orders",
             $rest
         )
     };
@@ -76,18 +76,19 @@ impl Store {
             .await
     }
 
-    /// Writes an order after [`Order::cancelled`] and gives its reservation back. `false`: it is no longer queued,
-    /// and nothing changed.
+    /// Writes an order after [`Order::cancelled`] and gives its reservation back. `false`: it is being sent, or has
+    /// ended, and nothing changed.
     pub async fn cancel(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        // Whatever its attempt: it may have been sent in vain and queued again since it was read.
+        // Whatever its attempt, and approved or not: it may have been sent in vain and queued again since it was read.
         let row = tx
             .row(sql!(
-                "UPDATE orders SET state = 'cancelled', updated_at = $2, finished_at = $3 \
-                 WHERE id = $1 AND state = 'queued' RETURNING team, monthly",
+                "UPDATE orders SET state = 'cancelled', reason = $4, updated_at = $2, finished_at = $3 \
+                 WHERE id = $1 AND state IN ('queued', 'awaiting_approval') RETURNING team, monthly",
                 order.id.as_str(),
                 order.updated_at,
                 order.finished_at,
+                order.reason.as_deref(),
             ))
             .await?;
         let Some(row) = row else { return Ok(false) };
@@ -171,6 +172,7 @@ pub(super) fn read(row: &Row) -> Result<Order, Error> {
         idempotency_key: row.parsed("idempotency_key")?,
         request: row.json("request")?,
         terms: row.json("terms")?,
+        approval: approval::read(row)?,
         state: row.parsed("state")?,
         attempt: row.int("attempt")?,
         sent_at: row.time_opt("sent_at")?,

@@ -21,10 +21,6 @@ use crate::store::{Store, audit};
 
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is matched where it is returned and kept nowhere"
-)]
 pub enum Claim {
     /// The order is the caller's to send until its lease lapses.
     Claimed(Order),
@@ -34,6 +30,8 @@ pub enum Claim {
     Frozen,
     /// An order of another shape is being sent in its country; it stays queued.
     Occupied,
+    /// It is not what a second person approved; it stays queued.
+    Altered(Order),
 }
 
 impl Store {
@@ -97,6 +95,9 @@ impl Store {
             return Ok(Claim::Elsewhere);
         };
         let order = read(&row)?;
+        if !order.is_as_approved() {
+            return Ok(Claim::Altered(order));
+        }
         let country = order.request.country;
         lock_lane(&mut tx, country).await?;
         match in_the_way(&mut tx, id, country, now).await? {

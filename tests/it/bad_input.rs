@@ -504,6 +504,8 @@ async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: D
             ("PUT", format!("/v1/phone-numbers/{id}/team")),
             ("GET", format!("/v1/orders/{id}")),
             ("POST", format!("/v1/orders/{id}/cancel")),
+            ("POST", format!("/v1/orders/{id}/approve")),
+            ("POST", format!("/v1/orders/{id}/reject")),
         ] {
             let mut request = stage.by(&OLGA, method, &path);
             if ["PATCH", "PUT"].contains(&method) {
@@ -663,6 +665,8 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         ("PATCH", "/v1/orders/ord_x", vec!["GET"]),
         ("GET", "/v1/orders/ord_x/cancel", vec!["POST"]),
         ("PUT", "/v1/orders/ord_x/settle", vec!["POST"]),
+        ("GET", "/v1/orders/ord_x/approve", vec!["POST"]),
+        ("PUT", "/v1/orders/ord_x/reject", vec!["POST"]),
         ("POST", "/v1/phone-numbers", vec!["GET"]),
         ("POST", "/v1/phone-numbers/phon_x", vec!["GET", "PATCH", "DELETE"]),
         ("GET", "/v1/phone-numbers/phon_x/team", vec!["PUT"]),

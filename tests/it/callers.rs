@@ -157,6 +157,18 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
             json!({ "absent": true }),
             "numbers:admin",
         ),
+        (
+            "POST",
+            format!("/v1/orders/{order}/approve"),
+            Value::Null,
+            "orders:approve",
+        ),
+        (
+            "POST",
+            format!("/v1/orders/{order}/reject"),
+            json!({ "comment": "x" }),
+            "orders:approve",
+        ),
         ("GET", "/v1/phone-numbers".to_owned(), Value::Null, "numbers:read"),
         (
             "GET",

@@ -1,6 +1,7 @@
 //! Black-box tests: a spawned desk, a simulated Close, a real SQLite file and a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod approvals;
 mod architecture;
 mod audit;
 mod audit_chain;

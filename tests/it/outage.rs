@@ -69,7 +69,7 @@ async fn server(statement: &str) {
 }
 
 /// Does this to the desk's own tables, as time would have done.
-async fn change(database: &Database, statement: &str) {
+pub(crate) async fn change(database: &Database, statement: &str) {
     let url = database.url().expose_secret();
     let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
     if url.starts_with("sqlite:") {

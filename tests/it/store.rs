@@ -1,5 +1,6 @@
 //! The store by itself, on both databases: what must hold under any interleaving.
 
+mod approval;
 mod book;
 mod inventory;
 mod list;
@@ -67,6 +68,7 @@ fn order(team_name: &str, key: &str, country: &str) -> Order {
             assign_to: None,
             monthly: Money::from_cents(500),
         },
+        approval: None,
         state: State::Queued,
         attempt: 0,
         sent_at: None,

@@ -25,6 +25,9 @@ const SPILL_TIME: Duration = Duration::from_secs(2);
 /// A body sent as `application/json`.
 pub(in crate::http) struct JsonBody(pub(in crate::http) Value);
 
+/// A body sent as `application/json`, or none at all, which then needs no type.
+pub(in crate::http) struct OptionalBody(Option<JsonBody>);
+
 /// A JSON merge patch (RFC 7396), sent under its own type or as plain JSON.
 pub(in crate::http) struct PatchBody(pub(in crate::http) Value);
 
@@ -32,6 +35,26 @@ impl JsonBody {
     /// What the body says, or every fault in it.
     pub(in crate::http) fn read<T>(&self, read: impl FnOnce(Node<'_>) -> Option<T>) -> Result<T, Problem> {
         Ok(fields::read(&self.0, read)?)
+    }
+}
+
+impl OptionalBody {
+    /// What the body says, if there is one, or every fault in it.
+    pub(in crate::http) fn read<T>(
+        &self,
+        read: impl FnOnce(Node<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        self.0.as_ref().map(|body| body.read(read)).transpose()
+    }
+}
+
+impl FromRequest<Http> for OptionalBody {
+    type Rejection = Problem;
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(Self(None));
+        }
+        JsonBody::from_request(request, http).await.map(Some).map(Self)
     }
 }
 

@@ -7,7 +7,7 @@ mod header;
 mod path;
 mod query;
 
-pub(super) use body::{JsonBody, PatchBody};
+pub(super) use body::{JsonBody, OptionalBody, PatchBody};
 pub(super) use caller::Caller;
 pub(super) use header::{IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, Key, OrderHeaders, Wait};
 pub(super) use path::Id;

@@ -5,8 +5,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::number::{NumberView, number};
-use super::word::{CarrierTypeWord, CountryCode, EvidenceWord, SharingWord, StateWord, UserIdText};
+use super::word::{
+    CarrierTypeWord, CountryCode, EvidenceWord, SharingWord, StateWord, UserIdText, VerdictWord,
+};
 use crate::desk::Placed;
+use crate::domain::approval::{Approval, Verdict};
 use crate::domain::caller::Team;
 use crate::domain::id::OrderId;
 use crate::domain::money::Money;
@@ -24,6 +27,7 @@ pub(in crate::http) fn order(placed: Placed) -> OrderView {
         request: order.request,
         phone_number: held.as_ref().map(number),
         estimated_monthly_price: order.terms.monthly,
+        approval: order.approval.map(approval),
         close_status: order.close_status,
         reason: order.reason,
         evidence: order.evidence,
@@ -44,7 +48,7 @@ pub(in crate::http) fn order(placed: Placed) -> OrderView {
         "label": "Berlin line", "desk": {"team": "sales-emea", "order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS",
             "as_of": "2026-11-23T10:00:01Z", "orphan": false, "releasing": false},
     },
-    "estimated_monthly_price": "1.15", "close_status": null, "reason": null, "evidence": "close-201",
+    "estimated_monthly_price": "1.15", "approval": null, "close_status": null, "reason": null, "evidence": "close-201",
     "idempotency_key": "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11", "created_at": "2026-11-23T10:00:00Z",
     "updated_at": "2026-11-23T10:00:01Z", "finished_at": "2026-11-23T10:00:01Z",
 }))]
@@ -70,6 +74,9 @@ pub(in crate::http) struct OrderView {
     /// What the policy reckons the number costs a month, in US dollars.
     #[schema(value_type = String, example = "1.15")]
     estimated_monthly_price: Money,
+    /// A second person's word on it; `null` when the policy asked for none.
+    #[schema(required)]
+    approval: Option<ApprovalView>,
     /// Close's own word for a refusal: `has-voice-only`, `needs-more-info`, `billing-error`, `error`, or a new one.
     #[schema(required)]
     close_status: Option<String>,
@@ -91,6 +98,59 @@ pub(in crate::http) struct OrderView {
     /// When it reached its final state.
     #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-11-23T10:00:01Z")]
     finished_at: Option<Timestamp>,
+}
+
+fn approval(approval: Approval) -> ApprovalView {
+    ApprovalView {
+        rule: approval.rule,
+        why: approval.why,
+        decision: approval.decision,
+        by: approval.by.map(|actor| actor.subject),
+        at: approval.at,
+        comment: approval.comment,
+        expires_at: approval.expires_at,
+    }
+}
+
+/// A second person's word on an order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Approval, example = json!({
+    "rule": "teams.sales-emea.approval.group_numbers",
+    "why": "someone else with the permission orders:approve has to approve a number that several people share",
+    "decision": "approved", "by": "lena@example.com", "at": "2026-11-23T10:20:00Z", "comment": "For the fair in Berlin",
+    "expires_at": "2026-11-26T10:00:00Z",
+}))]
+struct ApprovalView {
+    /// The rule of the policy that asks for it.
+    rule: String,
+    /// Why.
+    why: String,
+    /// What became of it.
+    #[schema(value_type = VerdictWord)]
+    decision: Verdict,
+    /// The subject of who decided.
+    #[schema(required)]
+    by: Option<String>,
+    /// When it was decided.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+    /// What was said about it.
+    #[schema(required)]
+    comment: Option<String>,
+    /// Until when it can be given.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// What is said about an order that is approved or rejected.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Comment)]
+#[expect(dead_code, reason = "describes what the handler reads")]
+pub(in crate::http) struct CommentBody {
+    /// For who ordered, and for the audit trail; without control characters.
+    #[schema(max_length = 500, example = "For the fair in Berlin")]
+    comment: Option<String>,
 }
 
 /// What an order asks for.

@@ -32,6 +32,7 @@ pub(in crate::http) fn validation(validation: Validation) -> ValidationView {
         team: validation.team,
         refusal,
         decision: validation.decision.explanation().clone(),
+        approval: validation.approval,
         estimated_monthly_price: validation.estimated_monthly_price,
         limits: limits(&validation.caps),
         usage: validation.usage,
@@ -130,6 +131,9 @@ pub(in crate::http) struct ValidationView {
     /// Why.
     #[schema(value_type = DecisionDoc)]
     decision: Explanation,
+    /// Why a second person would have to approve it first; `null` when nobody would have to.
+    #[schema(required, value_type = Option<DecisionDoc>)]
+    approval: Option<Explanation>,
     /// What the number would cost a month, in US dollars, if the policy knows a price.
     #[schema(required, value_type = Option<String>, example = "1.15")]
     estimated_monthly_price: Option<Money>,

@@ -4,6 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::approval::Verdict;
 use crate::domain::audit::Action;
 use crate::domain::country::Country;
 use crate::domain::number::{CarrierType, Sharing};
@@ -31,6 +32,8 @@ macro_rules! words {
 words! {
     StateWord = "OrderState", "Where an order stands. `fulfilled`, `refused` and `cancelled` are final; `unverified` means that nobody knows yet whether Close rented.",
         State::ALL.iter().map(|word| word.as_str());
+    VerdictWord = "ApprovalDecision", "What a second person said of an order.",
+        Verdict::ALL.iter().map(|word| word.as_str());
     EvidenceWord = "Evidence", "What a final state rests on.",
         Evidence::ALL.iter().map(|word| word.as_str());
     SharingWord = "Sharing", "Whether a number is one person's or a group's.",

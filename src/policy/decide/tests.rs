@@ -44,7 +44,7 @@ fn an_allowed_order_comes_with_terms_and_what_is_left() {
         orders_last_day: 1,
         ..Usage::default()
     };
-    let Ruling { decision, terms } = ruling(rules, &alice(), &json!({"country": "US"}), &usage);
+    let Ruling { decision, terms, .. } = ruling(rules, &alice(), &json!({"country": "US"}), &usage);
     assert_eq!(rule(&decision), (true, "teams.sales"));
     assert_eq!(
         decision.explanation().hint,
@@ -133,7 +133,7 @@ fn the_first_question_that_says_no_decides() {
         } else {
             format!("{rules}{caps}")
         };
-        let Ruling { decision, terms } = ruling(&rules, &alice(), &bad, &full);
+        let Ruling { decision, terms, .. } = ruling(&rules, &alice(), &bad, &full);
         assert_eq!(rule(&decision), (false, format!("teams.sales.{key}").as_str()));
         assert_eq!(terms, None);
     }
@@ -386,7 +386,7 @@ proptest! {
             monthly_held: Money::from_cents(monthly_held),
             monthly_reserved: Money::from_cents(monthly_reserved),
         };
-        let Ruling { decision, terms } = ruling(&rules, &alice(), &json!({"country": country}), &usage);
+        let Ruling { decision, terms, .. } = ruling(&rules, &alice(), &json!({"country": country}), &usage);
         prop_assert_eq!(decision.allowed(), terms.is_some());
         let price = if country == "US" { 115 } else { 500 };
         let fits = country != "FR"

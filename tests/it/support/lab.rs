@@ -157,6 +157,7 @@ impl Lab {
                     settle_after: SETTLE_AFTER,
                     reconcile_every: Duration::from_secs(30),
                     lease_margin: Duration::from_secs(30),
+                    approval_expires: Duration::from_hours(72),
                 },
                 paid.clone(),
                 CancellationToken::new(),
