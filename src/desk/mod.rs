@@ -12,6 +12,7 @@ mod release;
 mod resume;
 mod seal;
 mod send;
+mod spend;
 mod sync;
 mod transfer;
 mod update;

@@ -19,6 +19,7 @@ mod phone_numbers;
 mod problem;
 mod router;
 mod serve;
+mod spend;
 mod view;
 mod wire;
 

@@ -8,7 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::ops::Metrics;
-use crate::http::{Http, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers};
+use crate::http::{
+    Http, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers, spend,
+};
 
 /// The API's port: API and documents about it.
 pub fn api(http: Http) -> Router {
@@ -56,6 +58,7 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(me::get))
         .routes(routes!(audit::list))
         .routes(routes!(audit::export))
+        .routes(routes!(spend::get))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

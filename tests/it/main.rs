@@ -21,5 +21,6 @@ mod outage;
 mod problems;
 mod sandbox;
 mod secrets;
+mod spend;
 mod store;
 mod support;
