@@ -18,6 +18,7 @@ mod resume;
 mod review;
 mod seal;
 mod send;
+mod spend;
 mod sync;
 mod transfer;
 mod turn;

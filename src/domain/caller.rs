@@ -183,6 +183,16 @@ pub enum Scope {
     All,
 }
 
+impl Scope {
+    /// Whether what belongs to the team is in it.
+    pub fn covers(&self, team: &Team) -> bool {
+        match self {
+            Self::Teams(teams) => teams.contains(team),
+            Self::All => true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ mod problem;
 mod router;
 mod serve;
 mod settle;
+mod spend;
 mod view;
 mod wire;
 

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use crate::http::ops::Metrics;
 use crate::http::{
     Http, approvals, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers, settle,
+    spend,
 };
 
 /// The API's port: API and documents about it.
@@ -61,6 +62,7 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(me::get))
         .routes(routes!(audit::list))
         .routes(routes!(audit::export))
+        .routes(routes!(spend::get))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

@@ -4,6 +4,7 @@ use crate::domain::audit::AuditRow;
 use crate::domain::decision::{Caps, Refusal, Usage};
 use crate::domain::order::Order;
 use crate::error::Error;
+use crate::failpoint;
 use crate::store::db::{Tx, sql};
 use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Cap, Entry, Kind};
@@ -84,7 +85,9 @@ impl Store {
             return Ok(Accepted::Capped { refusal, cap, usage });
         }
         audit::write(&mut tx, audit).await?;
+        failpoint::reached("accept.commit");
         tx.commit().await?;
+        failpoint::reached("accept.done");
         Ok(Accepted::New)
     }
 }

@@ -41,7 +41,6 @@ async fn file(url: &str) -> Result<Db, CannotOpen> {
     let place = format!("can't open the SQLite file {}", options.get_filename().display());
     let options = options
         .read_only(true)
-        .create_if_missing(false)
         .busy_timeout(Duration::from_secs(10))
         .pragma("query_only", "ON");
     let pool = PoolOptions::new()

@@ -22,6 +22,7 @@ mod seal;
 mod select;
 mod send;
 mod setting;
+mod spend;
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub use crate::store::ledger::Cap;
 pub use crate::store::number::{Marked, NumberFilter, Transferred};
 pub use crate::store::order::OrderFilter;
 pub use crate::store::send::Claim;
+pub use crate::store::spend::Booked;
 
 const PING: Duration = Duration::from_secs(2);
 

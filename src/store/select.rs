@@ -24,6 +24,11 @@ pub(super) enum Direction {
 impl Select {
     /// Begins with the rows of `scope`: there is no list without one.
     pub(super) fn within(scope: &Scope, from: &'static str) -> Self {
+        Self::within_by(scope, from, "team IN (?)")
+    }
+
+    /// The same where a row belongs to a team by another condition; `?` in it stands for the teams.
+    pub(super) fn within_by(scope: &Scope, from: &'static str, condition: &'static str) -> Self {
         let mut select = Self {
             text: from.to_owned(),
             args: Vec::new(),
@@ -33,9 +38,8 @@ impl Select {
             Scope::Teams(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
             Scope::Teams(teams) => {
                 let places: Vec<String> = teams.iter().map(|team| select.place(team.as_str())).collect();
-                select.text.push_str(" WHERE team IN (");
-                select.text.push_str(&places.join(", "));
-                select.text.push(')');
+                select.text.push_str(" WHERE ");
+                select.text.push_str(&condition.replace('?', &places.join(", ")));
             }
         }
         select
@@ -46,6 +50,14 @@ impl Select {
         let place = self.place(value);
         self.text.push_str(" AND ");
         self.text.push_str(&condition.replace('?', &place));
+    }
+
+    /// Adds a condition with two values; the first `?` in it stands for `one`, the second for `other`.
+    pub(super) fn and_both(&mut self, condition: &'static str, one: impl Into<Arg>, other: impl Into<Arg>) {
+        let places = [self.place(one), self.place(other)];
+        let condition = condition.replacen('?', &places[0], 1);
+        self.text.push_str(" AND ");
+        self.text.push_str(&condition.replacen('?', &places[1], 1));
     }
 
     /// Adds a condition when there is a value for it.
@@ -99,11 +111,11 @@ impl Select {
         Ok(Page { rows, next })
     }
 
-    /// The first rows by another column than the id.
-    pub(super) fn first(mut self, column: &'static str, limit: u32) -> Statement {
+    /// The first rows by other columns than the id alone.
+    pub(super) fn first(mut self, columns: &'static str, limit: u32) -> Statement {
         let place = self.place(i64::from(limit));
         self.text.push_str(" ORDER BY ");
-        self.text.push_str(column);
+        self.text.push_str(columns);
         self.text.push_str(" LIMIT ");
         self.text.push_str(&place);
         self.statement()

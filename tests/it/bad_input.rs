@@ -673,6 +673,7 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         ("POST", "/v1/me", vec!["GET"]),
         ("DELETE", "/v1/audit", vec!["GET"]),
         ("POST", "/v1/audit/export", vec!["GET"]),
+        ("POST", "/v1/spend", vec!["GET"]),
         ("TRACE", "/v1/me", vec!["GET"]),
         ("PROPFIND", "/v1/orders", vec!["GET", "POST"]),
         ("POST", "/openapi.json", vec!["GET"]),

@@ -196,6 +196,12 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
         ),
         ("GET", "/v1/audit".to_owned(), Value::Null, "audit:read"),
         ("GET", "/v1/audit/export".to_owned(), Value::Null, "audit:read"),
+        (
+            "GET",
+            "/v1/spend?month=2026-11".to_owned(),
+            Value::Null,
+            "spend:read",
+        ),
     ] {
         let mut request = stage.by(&NEMO, method, &path).header("Idempotency-Key", "nemo");
         if !body.is_null() {

@@ -13,6 +13,8 @@ mod caps;
 mod cli;
 mod close;
 mod closeio;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod faults;
 mod hostile_close;
 mod isolation;
@@ -22,7 +24,9 @@ mod openapi;
 mod orders;
 mod outage;
 mod problems;
+mod replicas;
 mod sandbox;
 mod secrets;
+mod spend;
 mod store;
 mod support;

@@ -24,13 +24,13 @@ on_both_stores! {
 }
 
 /// A database that nobody can write to while this exists.
-enum Outage {
+pub(crate) enum Outage {
     Sqlite(SqliteConnection),
     Postgres(String),
 }
 
 impl Outage {
-    async fn begin(database: &Database) -> Self {
+    pub(crate) async fn begin(database: &Database) -> Self {
         let url = database.url().expose_secret().to_owned();
         if url.starts_with("sqlite:") {
             let mut connection = SqliteConnection::connect(&url).await.expect("a connection");
@@ -48,7 +48,7 @@ impl Outage {
         Self::Postgres(name)
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         match self {
             Self::Sqlite(connection) => connection.close().await.expect("the lock can be let go"),
             Self::Postgres(name) => {
@@ -303,8 +303,13 @@ async fn an_api_key_that_was_replaced_takes_effect_and_an_empty_one_never_does(d
 
 impl Stage {
     /// The desk as a process of its own.
-    async fn serve(&mut self) -> Serving {
-        let desk = Serving::start(self.folder.path()).await;
+    pub(crate) async fn serve(&mut self) -> Serving {
+        self.serve_with(&[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) async fn serve_with(&mut self, environment: &[(&str, &str)]) -> Serving {
+        let desk = Serving::start_with(self.folder.path(), environment).await;
         (self.api, self.ops) = (desk.api.clone(), desk.ops.clone());
         desk
     }

@@ -111,6 +111,7 @@ async fn everything(stage: &Stage) -> String {
             "/v1/phone-numbers",
             "/v1/audit",
             "/v1/audit/export",
+            "/v1/spend?month=2026-11",
             "/v1/nothing",
             "/v1/orders?limit=0",
             "/openapi.json",

@@ -1,9 +1,9 @@
-//! Headers that change what a request asks for: `Idempotency-Key`, `Prefer`, `If-Match` and `If-None-Match`.
+//! Headers that change what a request asks for: `Idempotency-Key`, `Prefer`, `If-Match`, `If-None-Match` and `Accept`.
 
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use utoipa::IntoParams;
@@ -78,6 +78,9 @@ pub(in crate::http) struct IfMatch(pub(in crate::http) Option<Precondition>);
 /// The versions of a number that the caller has.
 pub(in crate::http) struct IfNoneMatch(pub(in crate::http) Option<Condition>);
 
+/// Whether the caller takes a table rather than JSON, by `Accept`.
+pub(in crate::http) struct WantsCsv(pub(in crate::http) bool);
+
 impl FromRequestParts<Http> for Key {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
@@ -97,6 +100,13 @@ impl FromRequestParts<Http> for Wait {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
         Ok(Self(wait(&parts.headers)))
+    }
+}
+
+impl FromRequestParts<Http> for WantsCsv {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+        Ok(Self(wants_csv(&parts.headers)))
     }
 }
 
@@ -161,10 +171,59 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
+/// JSON is the answer to whoever says nothing, takes anything, or likes both as much.
+fn wants_csv(headers: &HeaderMap) -> bool {
+    let quality = |media: &str| {
+        let texts = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let named = texts.flat_map(|text| text.split(',')).filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next()?.eq_ignore_ascii_case(media);
+            let weight = parts.find_map(|part| part.strip_prefix("q="));
+            named.then(|| weight.map_or(Some(1.0), |weight| weight.parse::<f32>().ok()))?
+        });
+        named.fold(0.0, f32::max)
+    };
+    quality("text/csv") > quality("application/json")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+
+    #[test]
+    fn a_table_is_wanted_only_where_it_is_named_and_liked_best() {
+        let wants = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append(ACCEPT, HeaderValue::from_static(value));
+            wants_csv(&headers)
+        };
+        for table in [
+            "text/csv",
+            "Text/CSV; header=present",
+            "application/json;q=0.5, text/csv;q=0.9",
+            "text/csv, */*",
+        ] {
+            assert!(wants(table), "{table}");
+        }
+        for json in [
+            "",
+            "*/*",
+            "text/*",
+            "application/json",
+            "application/json, text/csv",
+            "text/csv;q=0",
+            "text/csv;q=x",
+            "text/csvx",
+            ",;q=,",
+        ] {
+            assert!(!wants(json), "{json}");
+        }
+        assert!(!wants_csv(&HeaderMap::new()));
+    }
 
     fn seconds(values: &[&'static str]) -> Option<u64> {
         let mut headers = HeaderMap::new();

@@ -9,6 +9,8 @@ mod query;
 
 pub(super) use body::{JsonBody, OptionalBody, PatchBody};
 pub(super) use caller::Caller;
-pub(super) use header::{IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, Key, OrderHeaders, Wait};
+pub(super) use header::{
+    IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, Key, OrderHeaders, Wait, WantsCsv,
+};
 pub(super) use path::Id;
 pub(super) use query::{Filter, List, NoQuery, Query, QueryFields, flag};

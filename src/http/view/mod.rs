@@ -1,8 +1,10 @@
 //! How things look as JSON, and what the OpenAPI document says of it. It knows no request.
 
 mod audit;
+mod csv;
 mod number;
 mod order;
+mod spend;
 mod team;
 mod word;
 
@@ -12,8 +14,9 @@ use utoipa::ToSchema;
 pub(super) use audit::{AuditView, audit_row};
 pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number};
 pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};
+pub(super) use spend::{SpendView, spend, spend_csv};
 pub(super) use team::{MeView, ValidationView, me, validation};
-pub(super) use word::{ActionWord, CountryCode, StateWord};
+pub(super) use word::{ActionWord, CountryCode, FormatWord, GroupByWord, StateWord};
 
 /// One page of a list.
 #[derive(Serialize, ToSchema)]

@@ -9,6 +9,7 @@ use crate::domain::audit::Action;
 use crate::domain::country::Country;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::{Evidence, State};
+use crate::domain::spend::GroupBy;
 
 macro_rules! words {
     ($($doc:ident = $name:literal, $description:literal, $words:expr;)*) => {$(
@@ -42,6 +43,10 @@ words! {
         CarrierType::ALL.iter().map(|word| word.as_str());
     ActionWord = "AuditAction", "What was done or tried.",
         Action::ALL.iter().map(|word| word.as_str());
+    GroupByWord = "GroupBy", "What a month's cost is told by.",
+        GroupBy::ALL.iter().map(|word| word.as_str());
+    FormatWord = "Format", "How the answer is written.",
+        ["json", "csv"].into_iter();
     CountryCode = "Country", "A country by its ISO 3166-1 alpha-2 code.", countries();
 }
 

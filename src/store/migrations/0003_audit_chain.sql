@@ -13,3 +13,6 @@ CREATE TABLE audit_head (
     hash TEXT NOT NULL
 );
 INSERT INTO audit_head (one, seq, hash) VALUES (1, 0, 'numberdesk-audit-1');
+
+-- What became of each number, for who adds up months.
+CREATE INDEX ledger_of_a_number ON ledger (phone_number_id, id) WHERE phone_number_id IS NOT NULL;

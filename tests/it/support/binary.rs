@@ -64,6 +64,11 @@ pub(crate) struct Serving {
 impl Serving {
     /// From the configuration in the folder, at the most talkative log level.
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) async fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let log = folder.join("serve.log");
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -74,6 +79,7 @@ impl Serving {
         let mut command = command(folder, &["serve", "--config", "numberdesk.toml"]);
         command
             .env("NUMBERDESK_LOG", "trace")
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(file);
         let child = command.spawn().expect("the desk can be started");
@@ -112,6 +118,26 @@ impl Serving {
             .await
             .expect("it ends in time");
         status.expect("it has ended").code().unwrap_or(-1)
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status()
+            .await
+            .expect("kill can be run");
+        assert!(sent.success());
+    }
+
+    /// Waits until it has died by a signal; which one.
+    pub(crate) async fn died_of(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt as _;
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it dies in time");
+        status.expect("it has ended").signal()
     }
 
     /// Ends it without asking.

@@ -56,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) full_sync: &'static str,
     /// How long Close must show nothing before that is believed.
     pub(crate) settle_after: &'static str,
+    /// How much longer than the deadline a claim holds.
+    pub(crate) lease_margin: &'static str,
 }
 
 impl Default for Setup {
@@ -68,6 +70,7 @@ impl Default for Setup {
             server: "",
             full_sync: "1h",
             settle_after: "5m",
+            lease_margin: "30s",
         }
     }
 }
@@ -318,6 +321,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         timeout,
         full_sync,
         settle_after,
+        lease_margin,
         ..
     } = setup;
     let config = format!(
@@ -350,6 +354,7 @@ full_sync = "{full_sync}"
 
 [orders]
 settle_after = "{settle_after}"
+lease_margin = "{lease_margin}"
 "#
     );
     std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");

@@ -1,0 +1,113 @@
+//! A month of the calendar, in UTC: what money is added up by.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::time::Timestamp;
+
+/// A month, written `2026-11`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Month {
+    start: Timestamp,
+    end: Timestamp,
+    /// Year and month.
+    named: (u16, u8),
+}
+
+impl Month {
+    /// Its first moment.
+    pub const fn start(self) -> Timestamp {
+        self.start
+    }
+    /// The first moment after it.
+    pub const fn end(self) -> Timestamp {
+        self.end
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.named.0, self.named.1)
+    }
+}
+
+/// A text that is not a month.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a month like 2026-11")]
+pub struct NotAMonth;
+
+impl FromStr for Month {
+    type Err = NotAMonth;
+    fn from_str(text: &str) -> Result<Self, NotAMonth> {
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let (year, month) = text
+            .split_once('-')
+            .filter(|(year, month)| year.len() == 4 && month.len() == 2 && digits(year) && digits(month))
+            .ok_or(NotAMonth)?;
+        let year: u16 = year.parse().map_err(|_| NotAMonth)?;
+        let month: u8 = month.parse().map_err(|_| NotAMonth)?;
+        if year < 1970 {
+            return Err(NotAMonth);
+        }
+        let next = if month == 12 {
+            (year + 1, 1)
+        } else {
+            (year, month + 1)
+        };
+        Ok(Self {
+            start: first_moment(year, month)?,
+            end: first_moment(next.0, next.1)?,
+            named: (year, month),
+        })
+    }
+}
+
+fn first_moment(year: u16, month: u8) -> Result<Timestamp, NotAMonth> {
+    format!("{year:04}-{month:02}-01T00:00:00Z")
+        .parse()
+        .map_err(|_| NotAMonth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_lasts_from_its_first_moment_to_the_first_of_the_next() {
+        for (text, start, end) in [
+            ("2026-11", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-12", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("2028-02", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
+        ] {
+            let month: Month = text.parse().unwrap();
+            assert_eq!(month.to_string(), text);
+            assert_eq!(
+                (month.start().to_string(), month.end().to_string()),
+                (start.to_owned(), end.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn nonsense_is_no_month() {
+        for bad in [
+            "",
+            "2026",
+            "2026-",
+            "2026-1",
+            "2026-00",
+            "2026-13",
+            "26-11",
+            "2026-11-01",
+            "+026-11",
+            "2026-+1",
+            "1969-12",
+            "9999-12",
+            "2026/11",
+            " 2026-11",
+            "٢٠٢٦-11",
+        ] {
+            assert_eq!(bad.parse::<Month>(), Err(NotAMonth), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a month cost, as JSON and as rows of a table.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::csv;
+use super::word::GroupByWord;
+use crate::domain::money::Money;
+use crate::domain::spend::{GroupBy, Spend, Sum};
+
+const CURRENCY: &str = "USD";
+
+/// The month as JSON.
+pub(in crate::http) fn spend(spend: &Spend) -> SpendView {
+    let group = |(key, sum): (&Option<String>, &Sum)| {
+        Map::from_iter([
+            (spend.by.to_string(), json!(key)),
+            ("numbers".to_owned(), json!(sum.numbers)),
+            ("amount".to_owned(), json!(sum.amount)),
+        ])
+    };
+    let total = spend.total();
+    SpendView {
+        month: spend.month.to_string(),
+        group_by: spend.by,
+        currency: CURRENCY,
+        data: spend.groups.iter().map(group).collect(),
+        total: TotalView {
+            numbers: total.numbers,
+            amount: total.amount,
+        },
+    }
+}
+
+/// The month as a table with a header.
+pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Fault> {
+    let month = spend.month.to_string();
+    let header = ["month", spend.by.as_str(), "numbers", "amount", "currency"].map(str::to_owned);
+    let rows = spend.groups.iter().map(|(key, sum)| {
+        [
+            month.clone(),
+            key.clone().unwrap_or_default(),
+            sum.numbers.to_string(),
+            sum.amount.to_string(),
+            CURRENCY.to_owned(),
+        ]
+    });
+    csv::table(std::iter::once(header).chain(rows))
+}
+
+/// What a month cost.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Spend, example = json!({
+    "month": "2026-11", "group_by": "team", "currency": "USD",
+    "data": [{"team": "sales-emea", "numbers": 4, "amount": "12.30"}, {"team": "support", "numbers": 1, "amount": "1.15"}],
+    "total": {"numbers": 5, "amount": "13.45"},
+}))]
+pub(in crate::http) struct SpendView {
+    /// The month, in UTC.
+    month: String,
+    /// By what it is told.
+    #[schema(value_type = GroupByWord)]
+    group_by: GroupBy,
+    /// The currency of every amount.
+    currency: &'static str,
+    /// What each cost, sorted.
+    #[schema(value_type = Vec<GroupDoc>)]
+    data: Vec<Map<String, Value>>,
+    /// All of it.
+    total: TotalView,
+}
+
+/// All of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SpendTotal)]
+struct TotalView {
+    /// How many numbers.
+    numbers: u64,
+    /// What they cost together, in US dollars.
+    #[schema(value_type = String, example = "13.45")]
+    amount: Money,
+}
+
+/// What one team, one country or one user cost: the member has the name that was asked by.
+#[derive(ToSchema)]
+#[schema(as = SpendGroup)]
+#[expect(dead_code, reason = "describes how a group is written")]
+struct GroupDoc {
+    /// The team that held the numbers first in the month.
+    team: Option<String>,
+    /// The numbers' country; `null` where Close names none.
+    country: Option<String>,
+    /// Who ordered the numbers; `null` for numbers that were adopted, or that came from another team.
+    user: Option<String>,
+    /// How many numbers.
+    numbers: u64,
+    /// What they cost together, in US dollars.
+    #[schema(example = "12.30")]
+    amount: String,
+}
