@@ -2,6 +2,7 @@
 //! no SQL and none of Close's JSON.
 
 mod cancel;
+mod keep;
 mod label;
 mod list;
 mod me;

@@ -78,7 +78,7 @@ impl Desk {
     }
 
     /// The organization of the inventory, unless the key is of another one: that one's numbers say nothing of ours.
-    async fn organization(&self) -> Result<String, Error> {
+    pub(super) async fn organization(&self) -> Result<String, Error> {
         let key = self.0.close.me().await.map_err(troubled)?.organization_ids;
         let Some(first) = key.first() else {
             return Err(unavailable("the API key belongs to no Close organization"));

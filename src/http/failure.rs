@@ -36,6 +36,7 @@ impl From<Error> for Problem {
                     "The order is {state}: only an order of which nothing was sent can be cancelled."
                 ))
                 .member("state", state.as_str()),
+            Error::ReleaseUnderWay => Self::new(Kind::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::CloseRefused {
                 close_status,

@@ -81,6 +81,9 @@ kinds! {
     OrderNotCancellable = "order-not-cancellable", CONFLICT, "The order can't be cancelled any more",
         "Something was sent to Close already, or the order has ended.",
         "Look at the order. If it led to a number you do not want, release the number.";
+    ReleaseUnderWay = "release-under-way", CONFLICT, "The release is under way",
+        "Close was asked to release the number already, so that it can't be kept any more. What was scheduled can be called off only before its time has come.",
+        "Look at the number: it is gone once Close has released it. Should Close refuse, it stays yours and nothing is scheduled any more.";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The number has changed",
         "`If-Match` names another version than the present one: someone changed the number since you read it.",
         "Read the number again, decide again, and send its new `ETag`.";

@@ -11,10 +11,16 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "0001_start",
-    text: include_str!("migrations/0001_start.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "0001_start",
+        text: include_str!("migrations/0001_start.sql"),
+    },
+    Migration {
+        name: "0005_release_window",
+        text: include_str!("migrations/0005_release_window.sql"),
+    },
+];
 
 /// Any number that nobody else locks on the same PostgreSQL database.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7126083515430211)";

@@ -13,6 +13,7 @@ mod ledger;
 mod migration;
 mod number;
 mod order;
+mod release;
 mod row;
 mod select;
 mod send;
@@ -29,7 +30,7 @@ pub use crate::store::accept::Accepted;
 pub use crate::store::audit::AuditFilter;
 pub use crate::store::inventory::Observation;
 pub use crate::store::ledger::Cap;
-pub use crate::store::number::{Marked, NumberFilter, Transferred};
+pub use crate::store::number::{NumberFilter, Transferred};
 pub use crate::store::order::OrderFilter;
 pub use crate::store::send::Claim;
 

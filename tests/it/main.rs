@@ -18,6 +18,7 @@ mod openapi;
 mod orders;
 mod outage;
 mod problems;
+mod releases;
 mod sandbox;
 mod secrets;
 mod store;

@@ -5,6 +5,7 @@ mod inventory;
 mod list;
 mod open;
 mod order;
+mod release;
 mod send;
 
 use std::time::Duration;
@@ -213,7 +214,7 @@ where
 }
 
 /// The usage rows are the sums of the ledger, and what they hold is what the numbers and orders say.
-async fn assert_books_balance(database: &Database) {
+pub(crate) async fn assert_books_balance(database: &Database) {
     let off = database
         .ask(
             "SELECT COUNT(*) FROM usage u WHERE \

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
-pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number};
+pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number, release};
 pub(super) use order::{OrderBodyDoc, OrderView, order};
 pub(super) use team::{MeView, ValidationView, me, validation};
 pub(super) use word::{ActionWord, CountryCode, StateWord};

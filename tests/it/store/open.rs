@@ -34,7 +34,9 @@ on_both_stores! {
 async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
     let store = database.open().await;
     assert!(!store.migrated().await.unwrap());
-    assert_eq!(store.migrate().await.unwrap(), ["0001_start"]);
+    let applied = store.migrate().await.unwrap();
+    assert_eq!(applied[0], "0001_start");
+    assert!(applied.is_sorted(), "{applied:?}");
     assert!(store.migrated().await.unwrap());
     assert_eq!(store.migrate().await.unwrap(), [""; 0]);
 }
@@ -54,7 +56,7 @@ async fn replicas_that_start_at_once_migrate_once(database: Database) {
     let (mut applied, mut keys) = (0, Vec::new());
     for task in tasks {
         let (count, key) = task.await.unwrap();
-        applied += count;
+        applied += u32::from(count > 0);
         keys.push(key);
     }
     assert_eq!(applied, 1);
