@@ -208,6 +208,11 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
         async move { it.finish_releases().await }
     });
     let it = desk.clone();
+    workers.every("due-releases", Duration::from_secs(5), RETRY, move || {
+        let it = it.clone();
+        async move { it.release_due().await }
+    });
+    let it = desk.clone();
     workers.every("labels", Duration::from_secs(5), RETRY, move || {
         let it = it.clone();
         async move { it.set_labels().await }

@@ -78,6 +78,9 @@ pub enum Error {
         /// Where the order stands.
         state: State,
     },
+    /// Close was asked to release the number already.
+    #[error("a release of the number is under way")]
+    ReleaseUnderWay,
     /// The number changed since the caller read it.
     #[error("the number has changed")]
     PreconditionFailed,

@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -91,8 +92,15 @@ impl Client {
         Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNSAID)
     }
 
+    /// The same key again is no other key.
     pub(super) fn replace_key(&self, key: SecretString) {
-        self.key.store(key.into());
+        if self.key.load().expose_secret() != key.expose_secret() {
+            self.key.store(key.into());
+        }
+    }
+
+    pub(super) fn key(&self) -> Arc<SecretString> {
+        self.key.load_full()
     }
 
     /// Sends one request, once, and reads its answer; both within `limit`.

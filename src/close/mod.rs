@@ -56,7 +56,20 @@ impl Close {
     pub fn replace_key(&self, key: SecretString) {
         self.0.replace_key(key);
     }
+
+    /// The key in use, to be recognized later.
+    pub fn key(&self) -> KeyInUse {
+        KeyInUse(self.0.key())
+    }
+
+    /// Whether every call since then was made with that key.
+    pub fn still_uses(&self, key: &KeyInUse) -> bool {
+        Arc::ptr_eq(&key.0, &self.0.key())
+    }
 }
+
+/// A key that is or was in use. Tells nothing of it.
+pub struct KeyInUse(Arc<SecretString>);
 
 impl fmt::Debug for Close {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@ mod approve;
 mod cancel;
 mod export;
 mod judge;
+mod keep;
 mod label;
 mod late;
 mod list;

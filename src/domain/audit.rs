@@ -1,7 +1,7 @@
 //! One row of the audit trail: who did what to what, what policy said, and how it ended.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::caller::{Caller, Team};
 use crate::domain::decision::Decision;
@@ -33,8 +33,10 @@ words! {
         OrderCancel = "order.cancel",
         /// A number was changed.
         NumberUpdate = "number.update",
-        /// A number was released.
+        /// A number was released, or is to be.
         NumberRelease = "number.release",
+        /// A release that was scheduled was called off.
+        NumberKeep = "number.keep",
         /// A number was given to a team.
         NumberTransfer = "number.transfer",
         /// A number was found gone from Close.
@@ -126,6 +128,17 @@ impl AuditRow {
             at: now,
             outcome: outcome.into(),
             ..self.clone()
+        }
+    }
+    /// The same find as the end of a release that was under way: it was theirs who asked for that.
+    #[must_use]
+    pub fn ends_release(self, asked: Actor) -> Self {
+        Self {
+            actor: asked,
+            action: Action::NumberRelease,
+            outcome: "released".to_owned(),
+            detail: json!({ "evidence": "found-gone" }),
+            ..self
         }
     }
     /// For this team.

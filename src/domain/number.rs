@@ -130,12 +130,20 @@ pub struct Number {
     pub as_of: Timestamp,
     /// A release was sent to Close and its outcome is not known yet.
     pub releasing: bool,
+    /// When it is to be released; `None` when nobody scheduled that.
+    pub release_at: Option<Timestamp>,
 }
 
 impl Number {
     /// A word that changes whenever what a reader sees of the number changes (but not with `as_of`): the ETag.
     pub fn version(&self) -> String {
-        let seen = serde_json::json!([self.facts.object, self.team, self.order_id, self.releasing]);
+        let seen = serde_json::json!([
+            self.facts.object,
+            self.team,
+            self.order_id,
+            self.releasing,
+            self.release_at
+        ]);
         hex::encode(&Sha256::digest(seen.to_string())[..16])
     }
 }

@@ -48,6 +48,7 @@ impl From<Error> for Problem {
                     "The order is {state}: there is nothing to decide about it."
                 ))
                 .member("state", state.as_str()),
+            Error::ReleaseUnderWay => Self::new(Kind::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::CloseRefused {
                 close_status,

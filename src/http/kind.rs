@@ -96,6 +96,9 @@ kinds! {
     OrderNotAwaitingApproval = "order-not-awaiting-approval", CONFLICT, "The order awaits no approval",
         "It needed none, or it was decided otherwise before, was cancelled, or was not decided in time.",
         "Look at the order: `state` says where it stands, and its `approval` who decided what.";
+    ReleaseUnderWay = "release-under-way", CONFLICT, "The release is under way",
+        "Close was asked to release the number already, so that it can't be kept any more. What was scheduled can be called off only before its time has come.",
+        "Look at the number: it is gone once Close has released it. Should Close refuse, it stays yours and nothing is scheduled any more.";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The number has changed",
         "`If-Match` names another version than the present one: someone changed the number since you read it.",
         "Read the number again, decide again, and send its new `ETag`.";

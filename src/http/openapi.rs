@@ -121,6 +121,7 @@ fn own(operation: &str) -> &'static [Kind] {
             Kind::CloseRefused,
             Kind::CloseUnavailable,
         ],
+        "keep_phone_number" => &[Kind::ReleaseUnderWay],
         "release_phone_number" => &[Kind::CloseRefused, Kind::CloseUnavailable],
         "transfer_phone_number" => &[Kind::PolicyDenied, Kind::QuotaExceeded, Kind::BudgetExceeded],
         "docs_file" | "problem" => &[Kind::NotFound],

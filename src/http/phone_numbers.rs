@@ -106,13 +106,15 @@ pub(super) async fn update(
 
 /// Release a phone number
 ///
-/// Gives the number back. It can't be undone: the number is lost for good.
+/// Gives the number back. Once Close has released it, that can't be undone: the number is lost for good. Where the
+/// team's policy has a `release_delay`, Close is asked only when that is over; until then the number is yours, counts
+/// as yours, and can be kept.
 #[utoipa::path(
     delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
     params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
     responses(
         (status = 204, description = "Released"),
-        (status = 202, description = "Nobody knows yet whether Close has released it; the desk is finding out", body = ReleaseView),
+        (status = 202, description = "`release_scheduled`: Close is asked at `release_at`, which no repetition moves. `releasing`: nobody knows yet whether Close has released it; the desk is finding out", body = ReleaseView),
     ),
 )]
 pub(super) async fn release(
@@ -121,14 +123,29 @@ pub(super) async fn release(
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let body = ReleaseView {
-        id: id.to_string(),
-        state: "releasing",
-    };
     Ok(match http.desk.release(caller.by(), &id).await? {
         Released::Done => StatusCode::NO_CONTENT.into_response(),
-        Released::Pending => (StatusCode::ACCEPTED, Json(body)).into_response(),
+        Released::Pending => (StatusCode::ACCEPTED, Json(view::release(&id, None))).into_response(),
+        Released::Scheduled(at) => (StatusCode::ACCEPTED, Json(view::release(&id, Some(at)))).into_response(),
     })
+}
+
+/// Keep a phone number
+///
+/// Calls off a release that is scheduled. A number of which nothing is scheduled stays as it is; once Close was asked
+/// to release it, it is too late.
+#[utoipa::path(
+    post, path = "/v1/phone-numbers/{id}/keep", tag = "phone numbers", operation_id = "keep_phone_number",
+    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    responses((status = 200, description = "The number, with nothing scheduled", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+)]
+pub(super) async fn keep(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<PhoneNumberId>,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    Ok(shown(&http.desk.keep(caller.by(), &id).await?))
 }
 
 /// Give a phone number to a team

@@ -58,6 +58,7 @@ fn documented() -> OpenApiRouter<Http> {
             phone_numbers::update,
             phone_numbers::release
         ))
+        .routes(routes!(phone_numbers::keep))
         .routes(routes!(phone_numbers::transfer))
         .routes(routes!(me::get))
         .routes(routes!(audit::list))

@@ -17,6 +17,7 @@ mod rules;
 mod sample;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -32,7 +33,7 @@ use crate::domain::order::Terms;
 pub use approval::ApprovalRule;
 pub use decide::{decide_receive, decide_rent, decide_update};
 pub use explain::explain;
-pub use rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
+pub use rules::{AllowedCountries, Assignees, GroupRule, ReleaseDelay, TeamRules};
 
 /// The entry for any team without one of its own.
 const ANY_TEAM: &str = "*";
@@ -99,6 +100,12 @@ impl Policy {
             },
             |(_, rules)| rules.caps(),
         )
+    }
+
+    /// How long after it was asked for the release of a team's number is sent to Close; `None`: at once.
+    pub fn release_delay(&self, team: &Team) -> Option<Duration> {
+        let (_, rules) = self.rules(team)?;
+        rules.release_delay.as_ref().map(ReleaseDelay::length)
     }
 
     /// What a number of this country is reckoned at a month until Close has billed one.

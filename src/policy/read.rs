@@ -79,6 +79,7 @@ fn team(
             .map(|countries| countries.as_ref().map_or(&[][..], AllowedCountries::most));
         ApprovalRule::read(node, allowed)
     });
+    let release_delay = fields.optional("release_delay", |node| node.parse());
     fields.finish()?;
     named?;
     let rules = TeamRules {
@@ -91,6 +92,7 @@ fn team(
         forward_to_countries: forward_to_countries?.unwrap_or_default(),
         assign_to: assign_to?.unwrap_or_default(),
         approval: approval?,
+        release_delay: release_delay?,
     };
     Some((name.to_owned(), rules))
 }
@@ -287,6 +289,7 @@ policy.toml:30: price: unknown key `price`; did you mean `prices`?"#;
             monthly_budget = "120.00"
             forward_to_countries = ["DE"]
             assign_to = { group = "group_A" }
+            release_delay = "24h"
             [teams.short]
             [teams.other]
             countries = ["DE"]
@@ -303,13 +306,49 @@ policy.toml:30: price: unknown key `price`; did you mean `prices`?"#;
             json!({"countries": {"claim": "/phone/countries", "within": ["DE", "FR"]},
                 "group_numbers": {"permission": "numbers:group"}, "carrier_types": ["local", "mobile"],
                 "max_numbers": 50, "max_orders_per_day": 10, "monthly_budget": "120.00",
-                "forward_to_countries": ["DE"], "assign_to": {"group": "group_A"}})
+                "forward_to_countries": ["DE"], "assign_to": {"group": "group_A"}, "release_delay": "24h"})
         );
         assert_eq!(
             shown("short"),
             json!({"countries": [], "group_numbers": false, "forward_to_countries": [], "assign_to": "self"})
         );
         assert_eq!(shown("other")["assign_to"], json!(["user_A"]));
+    }
+
+    #[test]
+    fn a_release_waits_a_minute_at_least_and_90_days_at_most() {
+        let policy = |delay: &str| format!("[teams.s]\nrelease_delay = {delay}\n");
+        for good in ["1m", "60s", "24h", "90d"] {
+            let policy = Policy::parse("p", &policy(&format!("\"{good}\""))).unwrap();
+            let team = "s".parse().unwrap();
+            assert_eq!(
+                policy.release_delay(&team),
+                Some(good.parse::<crate::domain::time::Span>().unwrap().0)
+            );
+            assert_eq!(policy.release_delay(&"other".parse().unwrap()), None);
+        }
+        for bad in [
+            "\"59s\"",
+            "\"0s\"",
+            "\"2161h\"",
+            "\"91d\"",
+            "\"a day\"",
+            "\"\"",
+            "\"-1h\"",
+        ] {
+            assert_eq!(
+                faults(&policy(bad)),
+                [
+                    "policy.toml:2: teams.s.release_delay: must be a length of time from \"1m\" to \"90d\", \
+                     like \"24h\""
+                ],
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            faults(&policy("24")),
+            ["policy.toml:2: teams.s.release_delay: must be a string, not a number"]
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What one team may do, as types. How it is written in the file is known to `read`; how it is shown again
 //! (`/v1/me`) is the same shape.
 
+use std::str::FromStr;
+use std::time::Duration;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::country::Country;
@@ -9,6 +12,7 @@ use crate::domain::id::{GroupId, UserId};
 use crate::domain::money::Money;
 use crate::domain::number::CarrierType;
 use crate::domain::pointer::Pointer;
+use crate::domain::time::Span;
 use crate::policy::approval::ApprovalRule;
 
 /// The rules of one team. The default allows nothing. It is written as in the policy file.
@@ -37,6 +41,9 @@ pub struct TeamRules {
     /// Which orders a second person has to approve; `None` is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
+    /// How long after it was asked for a release is sent to Close; `None` is at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_delay: Option<ReleaseDelay>,
 }
 
 impl TeamRules {
@@ -54,6 +61,40 @@ impl TeamRules {
             max_numbers: self.max_numbers,
             max_orders_per_day: self.max_orders_per_day,
             monthly_budget: self.monthly_budget,
+        }
+    }
+}
+
+/// How long a release can be called off: a minute to 90 days, kept as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct ReleaseDelay {
+    text: String,
+    #[serde(skip)]
+    length: Duration,
+}
+
+impl ReleaseDelay {
+    /// How long.
+    pub const fn length(&self) -> Duration {
+        self.length
+    }
+}
+
+/// A text that is no such delay.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a length of time from \"1m\" to \"90d\", like \"24h\"")]
+pub struct NotADelay;
+
+impl FromStr for ReleaseDelay {
+    type Err = NotADelay;
+    fn from_str(text: &str) -> Result<Self, NotADelay> {
+        let Span(length) = text.parse().map_err(|_| NotADelay)?;
+        if (Duration::from_mins(1)..=Duration::from_hours(90 * 24)).contains(&length) {
+            let text = text.to_owned();
+            Ok(Self { text, length })
+        } else {
+            Err(NotADelay)
         }
     }
 }

@@ -80,5 +80,6 @@ pub(super) fn number() -> Number {
         monthly: crate::domain::money::Money::from_cents(500),
         as_of: Timestamp::from_micros(0),
         releasing: false,
+        release_at: None,
     }
 }

@@ -15,7 +15,7 @@ use crate::store::db::{Tx, sql};
 use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::row::{Row, json};
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, release};
 
 /// What Close said of one number, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +151,8 @@ pub(super) struct Given {
     pub(super) gone: bool,
     /// Whether another order was fulfilled with it.
     pub(super) taken: bool,
+    /// When it would have been released: what one team schedules does not follow a number to another.
+    pub(super) called_off: Option<Timestamp>,
 }
 
 /// Gives a number to a team, and to the order it was rented for if there is one. `None`: it is not known.
@@ -177,17 +179,25 @@ pub(super) async fn give(
         order.map(OrderId::as_str)
     ))
     .await?;
+    let before: Option<Team> = row.parsed_opt("team")?;
+    let mut called_off = row.time_opt("release_at")?;
+    if before.as_ref() == Some(team) {
+        called_off = None;
+    } else if called_off.is_some() {
+        release::call_off(tx, id).await?;
+    }
     Ok(Some(Given {
-        team: row.parsed_opt("team")?,
+        team: before,
         monthly: row.int("monthly")?,
         gone: row.int_opt("gone_at")?.is_some(),
         taken: taken.is_some(),
+        called_off,
     }))
 }
 
 async fn lock(tx: &mut Tx, id: &PhoneNumberId) -> Result<Option<Row>, Error> {
     tx.lock(sql!(
-        "SELECT facts, team, monthly, as_of, gone_at FROM numbers WHERE id = $1",
+        "SELECT facts, team, monthly, as_of, gone_at, release_at FROM numbers WHERE id = $1",
         id.as_str()
     ))
     .await

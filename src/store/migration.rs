@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0002_reconciliation"),
     step!("0003_audit_chain"),
     step!("0004_approvals"),
+    step!("0005_release_window"),
 ];
 
 /// Any number that nobody else locks on the same PostgreSQL database.

@@ -1,5 +1,5 @@
-//! Numbers of the inventory: read by team, released, and handed from team to team. What Close says of them comes in
-//! by `inventory`.
+//! Numbers of the inventory: read by team, and handed from team to team. What Close says of them comes in by
+//! `inventory`, how they are given back is `release`.
 
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::{Scope, Team};
@@ -57,22 +57,12 @@ pub enum Transferred {
     },
 }
 
-/// What became of a mark for release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marked {
-    /// There is no such number for this scope.
-    NotFound,
-    /// Marked; it was not before.
-    First,
-    /// Marked anew: how an earlier release ended is not known.
-    Again,
-}
-
-/// `SELECT` with all that makes a number, and `$more` columns, to go on with `WHERE`.
+/// `SELECT` with all that makes a number and who asked for its release, and `$more` columns, to go on with `WHERE`.
 macro_rules! select_number {
     ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT id, facts, team, order_id, monthly, as_of, releasing_at",
+            "SELECT id, facts, team, order_id, monthly, as_of, releasing_at, release_at, release_issuer, \
+                release_subject",
             $more,
             " FROM numbers",
             $rest
@@ -81,7 +71,7 @@ macro_rules! select_number {
 }
 pub(super) use select_number;
 
-const SELECT: &str = select_number!("", "");
+pub(super) const SELECT: &str = select_number!("", "");
 
 impl Store {
     /// The number, if it is there for this scope. Gone ones are not, and orphans are for [`Scope::All`] alone.
@@ -124,90 +114,9 @@ impl Store {
             .await
     }
 
-    /// Marks the number before Close is asked to release it.
-    pub async fn releasing(
-        &self,
-        scope: &Scope,
-        id: &PhoneNumberId,
-        audit: &AuditRow,
-    ) -> Result<Marked, Error> {
-        let mut select = Select::within(scope, SELECT);
-        select.and_just("gone_at IS NULL");
-        select.and("id = ?", id.as_str());
-        let mut tx = self.db.begin().await?;
-        let Some(row) = tx.lock(select.statement()).await? else {
-            return Ok(Marked::NotFound);
-        };
-        let known = read(&row)?;
-        tx.execute(sql!(
-            "UPDATE numbers SET releasing_at = $2 WHERE id = $1",
-            id.as_str(),
-            audit.at
-        ))
-        .await?;
-        audit::write(&mut tx, &audit.clone().team(known.team.as_ref())).await?;
-        tx.commit().await?;
-        Ok(if known.releasing {
-            Marked::Again
-        } else {
-            Marked::First
-        })
-    }
-
-    /// Numbers marked for release at or before `marked`, whose outcome nobody knows yet; longest first.
-    pub async fn releasing_ids(&self, marked: Timestamp, limit: u32) -> Result<Vec<PhoneNumberId>, Error> {
-        let rows = self
-            .db
-            .rows(sql!(
-                "SELECT id FROM numbers WHERE releasing_at <= $1 AND gone_at IS NULL ORDER BY releasing_at LIMIT $2",
-                marked,
-                i64::from(limit)
-            ))
-            .await?;
-        rows.iter().map(|row| row.parsed("id")).collect()
-    }
-
-    /// Takes the mark of [`Store::releasing`] back: Close keeps the number.
-    pub async fn kept(&self, id: &PhoneNumberId, audit: &AuditRow) -> Result<(), Error> {
-        let mut tx = self.db.begin().await?;
-        tx.execute(sql!(
-            "UPDATE numbers SET releasing_at = NULL WHERE id = $1",
-            id.as_str()
-        ))
-        .await?;
-        audit::write(&mut tx, audit).await?;
-        tx.commit().await
-    }
-
-    /// Close has the number no more: its team holds it no more, and the row stays as a tombstone. `false`: it was
-    /// not there, and nothing changed.
-    pub async fn gone(&self, id: &PhoneNumberId, at: Timestamp, audit: &AuditRow) -> Result<bool, Error> {
-        let mut tx = self.db.begin().await?;
-        let row = tx
-            .row(sql!(
-                "UPDATE numbers SET gone_at = $2, releasing_at = NULL WHERE id = $1 AND gone_at IS NULL AND as_of <= $2 \
-                 RETURNING team, monthly",
-                id.as_str(),
-                at
-            ))
-            .await?;
-        let Some(row) = row else { return Ok(false) };
-        let mut audit = audit.clone();
-        if let Some(team) = row.parsed_opt::<Team>("team")? {
-            let entry = Entry::new(at, &team, Kind::GiveBack)
-                .number(id)
-                .held(-1, -row.int("monthly")?);
-            ledger::enter(&mut tx, vec![entry]).await?;
-            // Whoever found it gone may not know whose it was; its team is to read of it all the same.
-            audit.team.get_or_insert(team);
-        }
-        audit::write(&mut tx, &audit).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
     /// Gives a number to a team, an orphan or another team's, if the receiving team's caps leave room: what it
-    /// holds may grow by this number. A team that has it already keeps it.
+    /// holds may grow by this number. A team that has it already keeps it. What the team before had scheduled for it
+    /// is called off, and the audit row says so.
     pub async fn transfer(
         &self,
         id: &PhoneNumberId,
@@ -250,7 +159,11 @@ impl Store {
             .await?
             .ok_or_else(|| nonsense("a number is gone from the inventory", None))?;
         let number = read(&row)?;
-        audit::write(&mut tx, audit).await?;
+        let mut audit = audit.clone();
+        if let (Some(release_at), Some(detail)) = (given.called_off, audit.detail.as_object_mut()) {
+            detail.insert("release_called_off".to_owned(), release_at.to_string().into());
+        }
+        audit::write(&mut tx, &audit).await?;
         tx.commit().await?;
         Ok(Transferred::Done(number))
     }
@@ -278,5 +191,6 @@ pub(super) fn read(row: &Row) -> Result<Number, Error> {
         monthly: row.money("monthly")?,
         as_of: row.time("as_of")?,
         releasing: row.time_opt("releasing_at")?.is_some(),
+        release_at: row.time_opt("release_at")?,
     })
 }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::isolation::same_but_for_what_was_asked;
 use crate::orders::usage;
-use crate::outage::change;
 use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
@@ -401,11 +400,9 @@ async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
     let stage = Stage::with(database.clone(), policy(RULES)).await;
     let id = stage.waiting("key").await;
     let in_time = stage.waiting("in-time").await;
-    change(
-        &database,
-        &format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"),
-    )
-    .await;
+    database
+        .change(&format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"))
+        .await;
     let order = stage.reaches(&ALICE, &id, "cancelled").await;
     assert_eq!(order["approval"]["decision"], "expired", "{order}");
     assert_eq!(
@@ -440,11 +437,9 @@ async fn an_approval_that_comes_too_late_is_none_also_before_the_desk_has_notice
     let stage = Stage::with(database.clone(), policy(RULES)).await;
     for word in ["approve", "reject"] {
         let id = stage.waiting(word).await;
-        change(
-            &database,
-            "UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'",
-        )
-        .await;
+        database
+            .change("UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'")
+            .await;
         let late = stage
             .says(&PETRA, word, &id)
             .await
@@ -615,7 +610,7 @@ async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Dat
     stage.close.set(json!({ "key_valid": true })).await;
     // Put into the queue past the desk, one that nobody has approved is not sent either.
     let queue = format!("UPDATE orders SET state = 'queued' WHERE id = '{unasked}'");
-    change(&database, &queue).await;
+    database.change(&queue).await;
     // The answer may tell already that the desk has noticed.
     let answer = stage.says(&PETRA, "approve", &early).await;
     assert!([200, 409].contains(&answer.status), "{answer}");
@@ -649,7 +644,7 @@ async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Dat
 async fn alter(database: &Database, order: &str, column: &str) -> bool {
     let of = format!("WHERE id = '{order}' AND state <> 'renting'");
     let statement = format!("UPDATE orders SET {column} = REPLACE({column}, 'local', 'mobile') {of}");
-    change(database, &statement).await;
+    database.change(&statement).await;
     let question = format!("SELECT COUNT(*) FROM orders {of} AND {column} LIKE '%mobile%'");
     database.ask(&question).await == 1
 }

@@ -189,6 +189,12 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
             "numbers:release",
         ),
         (
+            "POST",
+            format!("/v1/phone-numbers/{number}/keep"),
+            Value::Null,
+            "numbers:release",
+        ),
+        (
             "PUT",
             format!("/v1/phone-numbers/{number}/team"),
             json!({ "team": "support" }),

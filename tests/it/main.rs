@@ -24,6 +24,7 @@ mod openapi;
 mod orders;
 mod outage;
 mod problems;
+mod releases;
 mod replicas;
 mod sandbox;
 mod secrets;

@@ -68,19 +68,6 @@ async fn server(statement: &str) {
         .expect("it does that");
 }
 
-/// Does this to the desk's own tables, as time would have done.
-pub(crate) async fn change(database: &Database, statement: &str) {
-    let url = database.url().expose_secret();
-    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
-    if url.starts_with("sqlite:") {
-        let mut connection = SqliteConnection::connect(url).await.expect("a connection");
-        statement.execute(&mut connection).await.expect("it does that");
-    } else {
-        let mut connection = PgConnection::connect(url).await.expect("a connection");
-        statement.execute(&mut connection).await.expect("it does that");
-    }
-}
-
 fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
@@ -198,11 +185,9 @@ async fn a_desk_that_was_killed_during_the_paid_call_never_sends_it_again(databa
     // As long as the lease holds, the one who has it might still be alive.
     let order = stage.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
     assert_eq!(order["state"], "renting");
-    change(
-        &database,
-        "UPDATE orders SET lease_until = 1 WHERE state = 'renting'",
-    )
-    .await;
+    database
+        .change("UPDATE orders SET lease_until = 1 WHERE state = 'renting'")
+        .await;
     let order = stage.reaches(&ALICE, &id, "fulfilled").await;
     assert_eq!(order["evidence"], "found-by-reconciliation");
     assert_eq!(order["phone_number"]["id"], stage.close.held().await[0]["id"]);

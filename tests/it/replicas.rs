@@ -2,7 +2,6 @@
 //! or does too late, never makes a second number.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -284,7 +283,11 @@ async fn a_database_that_goes_away_under_load_loses_no_order(database: Database)
             let before = stage.close.rents().await.len();
             stage.close.arrived("POST", RENT, before + 5).await;
             let outage = Outage::begin(&database).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            eventually("the replicas notice", || async {
+                let ready = reqwest::get(format!("{}/readyz", replicas[0].ops)).await.ok()?;
+                (ready.status() == 503).then_some(())
+            })
+            .await;
             outage.end().await;
         }
         stop.store(true, Ordering::SeqCst);

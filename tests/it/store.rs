@@ -6,6 +6,7 @@ mod inventory;
 mod list;
 mod open;
 mod order;
+mod release;
 mod seal;
 mod send;
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
-pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number};
+pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number, release};
 pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};
 pub(super) use spend::{SpendView, spend, spend_csv};
 pub(super) use team::{MeView, ValidationView, me, validation};

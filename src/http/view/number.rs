@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::word::{E164Text, GroupIdText, UserIdText};
+use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::time::Timestamp;
 
 /// What Close says of the number, with the desk's own word beside it.
 pub(in crate::http) fn number(number: &Number) -> Value {
@@ -16,9 +18,23 @@ pub(in crate::http) fn number(number: &Number) -> Value {
         "as_of": number.as_of,
         "orphan": number.team.is_none(),
         "releasing": number.releasing,
+        "release_at": number.release_at,
     });
     object.insert("desk".to_owned(), desk);
     Value::Object(object)
+}
+
+/// A release that is scheduled for `at`, or under way.
+pub(in crate::http) fn release(id: &PhoneNumberId, at: Option<Timestamp>) -> ReleaseView {
+    ReleaseView {
+        id: id.to_string(),
+        state: if at.is_some() {
+            "release_scheduled"
+        } else {
+            "releasing"
+        },
+        release_at: at,
+    }
 }
 
 /// A number, as Close shows it, and what the desk knows about it. Fields that Close adds are passed on: expect
@@ -87,6 +103,9 @@ struct DeskView {
     orphan: bool,
     /// A release was sent to Close, and the desk is finding out how it ended.
     releasing: bool,
+    /// When it is to be released, unless somebody keeps it; `null` when nobody scheduled that.
+    #[schema(required, format = DateTime, example = "2026-11-24T10:00:00Z")]
+    release_at: Option<String>,
 }
 
 /// A JSON merge patch (RFC 7396): what is left out stays as it is, lists replace the whole list.
@@ -135,14 +154,17 @@ pub(in crate::http) struct TransferBody {
     team: String,
 }
 
-/// A release whose outcome is not known yet. The desk goes on until it is.
+/// A release that waits for its time, or whose outcome is not known yet. The desk goes on until it is.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Release)]
 pub(in crate::http) struct ReleaseView {
     /// The number.
     #[schema(example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")]
-    pub(in crate::http) id: String,
-    /// Always `releasing`.
-    #[schema(example = "releasing")]
-    pub(in crate::http) state: &'static str,
+    id: String,
+    /// `release_scheduled` or `releasing`.
+    #[schema(example = "release_scheduled")]
+    state: &'static str,
+    /// When Close is asked; `null` once it was.
+    #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-11-24T10:00:00Z")]
+    release_at: Option<Timestamp>,
 }

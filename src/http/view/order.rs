@@ -46,7 +46,8 @@ pub(in crate::http) fn order(placed: Placed) -> OrderView {
     "phone_number": {
         "id": "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe", "number": "+493012345678", "country": "DE", "type": "internal",
         "label": "Berlin line", "desk": {"team": "sales-emea", "order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS",
-            "as_of": "2026-11-23T10:00:01Z", "orphan": false, "releasing": false},
+            "as_of": "2026-11-23T10:00:01Z", "orphan": false, "releasing": false,
+            "release_at": null},
     },
     "estimated_monthly_price": "1.15", "approval": null, "close_status": null, "reason": null, "evidence": "close-201",
     "idempotency_key": "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11", "created_at": "2026-11-23T10:00:00Z",

@@ -42,7 +42,7 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
         .await
         .unwrap()
         .rows;
-    match dice.throw(9) {
+    match dice.throw(12) {
         0 | 1 => {
             let country = *dice.pick(&["DE", "FR", "GB", "US", "ES"]);
             let mut order = order(name, &format!("key-{}", dice.throw(40)), country);
@@ -96,6 +96,21 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
                 )
                 .await;
             assert!(!matches!(done, Ok(Transferred::Done(number)) if number.team != Some(team(name))));
+        }
+        8..=10 => {
+            let Some(known) = store.number(&Scope::All, &number_id(&number)).await.unwrap() else {
+                return;
+            };
+            let note = AuditRow::new(now, Actor::desk(), Action::NumberRelease, "test");
+            let id = &known.facts.id;
+            match dice.throw(6) {
+                0 => drop(store.schedule(&known, now, &note).await.unwrap()),
+                1 => drop(store.keep(&known, &note).await.unwrap()),
+                2 => drop(store.releasing(&known, &note).await.unwrap()),
+                3 => store.kept(id, now, &note).await.unwrap(),
+                4 => store.put_off(id, now, now, &note).await.unwrap(),
+                _ => drop(store.released(id, now, &note).await.unwrap()),
+            }
         }
         _ => drop(
             store

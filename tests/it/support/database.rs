@@ -124,6 +124,22 @@ impl Database {
         store
     }
 
+    /// Does this to the desk's own tables, as time would have done.
+    pub(crate) async fn change(&self, statement: &str) {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        let url = self.url.expose_secret();
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).expect("a URL");
+            let mut connection = options.connect().await.expect("a connection");
+            statement.execute(&mut connection).await.map(drop)
+        } else {
+            let options = PgConnectOptions::from_str(url).expect("a URL");
+            let mut connection = options.connect().await.expect("a connection");
+            statement.execute(&mut connection).await.map(drop)
+        }
+        .expect("it does that");
+    }
+
     /// The whole number that a question in SQL answers, past the store.
     pub(crate) async fn ask(&self, question: &str) -> i64 {
         let question = AssertSqlSafe(question.to_owned());
@@ -138,21 +154,5 @@ impl Database {
             sqlx::query_scalar(question).fetch_one(&mut connection).await
         }
         .expect("an answer")
-    }
-
-    /// Runs statements past the store, as an administrator of the database could.
-    pub(crate) async fn change(&self, statements: &str) {
-        let statements = AssertSqlSafe(statements.to_owned());
-        let url = self.url.expose_secret();
-        if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url).expect("a URL");
-            let mut connection = options.connect().await.expect("a connection");
-            sqlx::raw_sql(statements).execute(&mut connection).await.map(drop)
-        } else {
-            let options = PgConnectOptions::from_str(url).expect("a URL");
-            let mut connection = options.connect().await.expect("a connection");
-            sqlx::raw_sql(statements).execute(&mut connection).await.map(drop)
-        }
-        .expect("the statements run");
     }
 }
