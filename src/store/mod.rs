@@ -8,6 +8,7 @@ mod accept;
 mod audit;
 mod db;
 mod fault;
+mod hold;
 mod inventory;
 mod ledger;
 mod migration;
@@ -28,6 +29,7 @@ use crate::store::db::{Db, sql};
 
 pub use crate::store::accept::Accepted;
 pub use crate::store::audit::AuditFilter;
+pub use crate::store::hold::{Hold, NotAlone};
 pub use crate::store::inventory::Observation;
 pub use crate::store::ledger::Cap;
 pub use crate::store::number::{NumberFilter, Transferred};

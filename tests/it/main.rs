@@ -14,6 +14,7 @@ mod closeio;
 mod hostile_close;
 mod isolation;
 mod numbers;
+mod one_process;
 mod openapi;
 mod orders;
 mod outage;
