@@ -19,7 +19,7 @@ use crate::domain::document::FileFault;
 use crate::domain::time::Clock;
 use crate::http::{self, Http};
 use crate::policy::Policy;
-use crate::store::Store;
+use crate::store::{Hold, Store};
 use crate::workers::Workers;
 
 /// How often files are looked at: keys and policy take effect well within 30 s.
@@ -43,12 +43,25 @@ pub struct App {
     paid: TaskTracker,
     deadline: Duration,
     store: Store,
+    /// Given back last of all.
+    hold: Hold,
 }
 
 impl App {
     /// Opens the store, brings its schema up to date, binds both ports and starts everything.
-    /// Neither Close nor an issuer needs to be reachable.
+    /// Neither Close nor an issuer needs to be reachable. A SQLite file that another process serves is left alone.
     pub async fn start(
+        config: &Config,
+        policy: Policy,
+        prometheus: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let hold = Hold::take(config.store.secret())?;
+        Self::start_with(hold, config, policy, prometheus).await
+    }
+
+    /// The same for who holds the database of the configuration already.
+    pub async fn start_with(
+        hold: Hold,
         config: &Config,
         policy: Policy,
         prometheus: PrometheusHandle,
@@ -131,6 +144,7 @@ impl App {
             paid,
             deadline: config.close.timeout,
             store,
+            hold,
         })
     }
 
@@ -161,6 +175,7 @@ impl App {
         {
             tracing::warn!("the database did not let go in time");
         }
+        drop(self.hold);
     }
 }
 

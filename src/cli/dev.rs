@@ -15,6 +15,7 @@ use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
 use crate::sandbox::{Options, Sandbox};
+use crate::store::Hold;
 use crate::telemetry;
 
 /// Where everything of `dev` is kept, unless it is told otherwise.
@@ -95,13 +96,18 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
     let metrics = telemetry::metrics()?;
     let mut tries = 3;
     loop {
+        // Held until the desk has it: what is removed and written here must not be a running desk's.
+        let hold = Hold::take(&database(&arguments.dir)?.into()).with_context(|| {
+            let folder = arguments.dir.display();
+            format!("a desk runs in {folder} already; `--dir` gives this one a folder of its own")
+        })?;
         let api = free_port(arguments.port)?;
         let ops = free_port(arguments.port.saturating_add(1010))?;
         write_files(&arguments.dir, close, api, ops)?;
         let (config, policy) = serve::load(&arguments.dir.join("numberdesk.toml"))?;
         telemetry::log(config.log.format, &config.log.level)?;
         tries -= 1;
-        match App::start(&config, policy, metrics.clone()).await {
+        match App::start_with(hold, &config, policy, metrics.clone()).await {
             Err(error) if tries > 0 && is_taken(&error) => {}
             outcome => return Ok(outcome?),
         }
@@ -120,19 +126,17 @@ fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr)
     for name in ["numberdesk.db", "numberdesk.db-wal", "numberdesk.db-shm"] {
         match std::fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error)
-                    .with_context(|| format!("the old {name} can't be removed; is another `dev` running?"));
+                return Err(error).with_context(|| format!("the old {name} can't be removed"));
             }
             _ => {}
         }
     }
-    let database = std::path::absolute(folder)?.join("numberdesk.db");
     let mut config = String::from("# Written by `numberdesk dev` at every start.\n");
     writeln!(
         config,
         "[server]\nlisten = \"{api}\"\nops_listen = \"{ops}\"\npublic_url = \"http://{api}\"\n"
     )?;
-    writeln!(config, "[store]\nurl = \"sqlite://{}\"\n", database.display())?;
+    writeln!(config, "[store]\nurl = \"{}\"\n", database(folder)?)?;
     writeln!(
         config,
         "[close]\nbase_url = \"{}\"\napi_key_file = \"close-api-key\"\n",
@@ -154,6 +158,12 @@ fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr)
         std::fs::write(policy, include_str!("dev_policy.toml"))?;
     }
     Ok(())
+}
+
+/// Where its database is, as a URL.
+fn database(folder: &Path) -> anyhow::Result<String> {
+    let file = std::path::absolute(folder)?.join("numberdesk.db");
+    Ok(format!("sqlite://{}", file.display()))
 }
 
 async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<Persona>> {

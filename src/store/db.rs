@@ -1,6 +1,8 @@
 //! Two databases behind one face: pools, transactions, and statements that both understand. Every text uses `$1`
 //! placeholders and binds only texts and 64-bit integers. It does not know what is stored.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -104,19 +106,39 @@ macro_rules! bound {
 }
 
 /// Makes the file, when it is missing, readable by its owner alone; SQLite gives its side files the same mode.
-async fn keep_private(file: &Path) -> std::io::Result<()> {
-    let mut options = tokio::fs::OpenOptions::new();
-    options.append(true).create(true);
+pub(super) fn keep_private(file: &Path) -> io::Result<()> {
+    private().append(true).open(file).map(drop)
+}
+
+/// Makes a file that is missing readable by its owner alone.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
     #[cfg(unix)]
-    options.mode(0o600);
-    options.open(file).await.map(drop)
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// The SQLite file that the URL names; `None` when it names no SQLite database.
+pub(super) fn sqlite_file(url: &str) -> Result<Option<SqliteConnectOptions>, CannotOpen> {
+    if !url.starts_with("sqlite:") {
+        return Ok(None);
+    }
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(CannotOpen::new(
+            "store.url names a SQLite database in memory, which would forget paid numbers; name a file",
+        ));
+    }
+    url.parse()
+        .map(Some)
+        .map_err(|cause| CannotOpen::because("store.url is not a SQLite URL", cause))
 }
 
 impl Db {
     /// Opens a SQLite file, which is made when it is missing, or connects to a PostgreSQL server.
     pub(super) async fn open(url: &str) -> Result<Self, CannotOpen> {
-        if url.starts_with("sqlite:") {
-            Self::open_file(url).await
+        if let Some(options) = sqlite_file(url)? {
+            Self::open_file(options).await
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             Self::connect(url).await
         } else {
@@ -126,20 +148,10 @@ impl Db {
         }
     }
 
-    async fn open_file(url: &str) -> Result<Self, CannotOpen> {
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(CannotOpen::new(
-                "store.url names a SQLite database in memory, which would forget paid numbers; name a file",
-            ));
-        }
-        let options: SqliteConnectOptions = url
-            .parse()
-            .map_err(|cause| CannotOpen::because("store.url is not a SQLite URL", cause))?;
+    async fn open_file(options: SqliteConnectOptions) -> Result<Self, CannotOpen> {
         let file = options.get_filename().display().to_string();
         let cannot = |cause| CannotOpen::because(format!("can't open the SQLite file {file}"), cause);
-        keep_private(options.get_filename())
-            .await
-            .map_err(|cause| cannot(cause.into()))?;
+        keep_private(options.get_filename()).map_err(|cause| cannot(cause.into()))?;
         let options = options
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true)

@@ -20,6 +20,7 @@ mod hostile_close;
 mod isolation;
 mod model;
 mod numbers;
+mod one_process;
 mod openapi;
 mod orders;
 mod outage;

@@ -4,7 +4,6 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
-use crate::support::binary::Serving;
 use crate::support::database::{Database, on_both_stores, postgres};
 use crate::support::eventually;
 use crate::support::people::ALICE;
@@ -284,18 +283,4 @@ async fn an_api_key_that_was_replaced_takes_effect_and_an_empty_one_never_does(d
         (seen.last()?["headers"]["authorization"] == "Basic (invalid)").then_some(())
     })
     .await;
-}
-
-impl Stage {
-    /// The desk as a process of its own.
-    pub(crate) async fn serve(&mut self) -> Serving {
-        self.serve_with(&[]).await
-    }
-
-    /// The same, with more in its environment.
-    pub(crate) async fn serve_with(&mut self, environment: &[(&str, &str)]) -> Serving {
-        let desk = Serving::start_with(self.folder.path(), environment).await;
-        (self.api, self.ops) = (desk.api.clone(), desk.ops.clone());
-        desk
-    }
 }

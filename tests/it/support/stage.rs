@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::answer::Answer;
+use super::binary::Serving;
 use super::database::Database;
 use super::people::{AUDIENCE, ISSUER, Person};
 use super::simulated::Simulated;
@@ -155,6 +156,18 @@ impl Stage {
     /// Stops the desk in good order.
     pub(crate) async fn stop(&mut self) {
         self.app.take().expect("the desk runs").stop().await;
+    }
+
+    /// Starts the desk as a process of its own, which the stage speaks with from now on.
+    pub(crate) async fn serve(&mut self) -> Serving {
+        self.serve_with(&[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) async fn serve_with(&mut self, environment: &[(&str, &str)]) -> Serving {
+        let desk = Serving::start_with(self.folder.path(), environment).await;
+        (self.api, self.ops) = (desk.api.clone(), desk.ops.clone());
+        desk
     }
 
     /// Returns once the desk has compared its inventory with Close.
