@@ -34,12 +34,11 @@ impl Desk {
             return Ok(());
         };
         let asked;
-        let origins = match seen {
-            Some(origins) => origins,
-            None => {
-                asked = self.origins(since, self.ours().await?.user).await?;
-                &asked
-            }
+        let origins = if let Some(origins) = seen {
+            origins
+        } else {
+            asked = self.origins(since, self.ours().await?.user).await?;
+            &asked
         };
         let mut named = BTreeSet::new();
         for (order, facts) in late {

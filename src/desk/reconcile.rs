@@ -9,6 +9,7 @@ use super::judge::{Verdict, judge};
 use super::look::Look;
 use crate::domain::audit::Actor;
 use crate::domain::country::Country;
+use crate::domain::id::PhoneNumberId;
 use crate::domain::order::{Evidence, Order, Settlement};
 use crate::error::Error;
 use crate::failpoint;
@@ -92,7 +93,7 @@ impl Desk {
                 evidence: Evidence::FoundByReconciliation,
             },
             Verdict::Review(candidates) => {
-                let named: Vec<&str> = candidates.iter().map(|id| id.as_str()).collect();
+                let named: Vec<&str> = candidates.iter().map(PhoneNumberId::as_str).collect();
                 let reason = format!(
                     "Close shows numbers that may be this order's, and more than can be told apart: {}",
                     named.join(", ")

@@ -41,9 +41,12 @@ pub(super) async fn settle(
 fn finding(node: Node<'_>) -> Option<Finding> {
     let mut fields = node.fields()?;
     let number = fields.nullable("phone_number_id", |node| node.parse());
-    let absent = fields.nullable("absent", |node| match node.boolean()? {
-        true => Some(true),
-        false => node.fault("must be true, or left out"),
+    let absent = fields.nullable("absent", |node| {
+        if node.boolean()? {
+            Some(true)
+        } else {
+            node.fault("must be true, or left out")
+        }
     });
     let whole = fields.node().clone();
     fields.finish()?;

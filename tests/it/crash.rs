@@ -137,7 +137,7 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
             assert_eq!(order["phone_number"]["id"], held[0]["id"], "{what}");
         }
         "refused" => assert!(held.is_empty(), "{what}"),
-        state => panic!("it ended {state}: {what}"),
+        other => panic!("it ended {other}: {what}"),
     }
     let rents = stage.close.rents().await;
     let effects = rents.iter().filter(|rent| rent["effect"] == true).count();

@@ -168,7 +168,7 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
     let store = database.kind();
     let lab = Lab::new(database, POLICY, 1).await;
     let sales = caller("sales");
-    let berlin = request(json!({ "country": "DE", "carrier_type": "local" }));
+    let berlin = request(&json!({ "country": "DE", "carrier_type": "local" }));
     let (other, _power) = lab.replica().await;
     let (mut tried, mut longest) = (0, Duration::ZERO);
     for (shows, listing, events) in LAGS {
@@ -290,7 +290,7 @@ fn lost(effect: bool) -> Value {
 }
 
 fn berlin() -> numberdesk::domain::order::Request {
-    request(json!({ "country": "DE", "carrier_type": "local" }))
+    request(&json!({ "country": "DE", "carrier_type": "local" }))
 }
 
 async fn state(lab: &Lab, placed: &Placed) -> Order {

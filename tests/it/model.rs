@@ -160,7 +160,7 @@ impl Model {
         if nth % 4 == 3 {
             body["prefix"] = json!("415");
         }
-        (team, format!("key-{nth}"), request(body))
+        (team, format!("key-{nth}"), request(&body))
     }
 
     async fn arms(&mut self, lab: &Lab, path: &str) {

@@ -185,8 +185,8 @@ async fn what_a_dead_replica_left_is_settled_by_another(database: Database) {
         stage.close.arrived("POST", RENT, before + 1).await;
         replicas[0].kill().await;
         stage.api.clone_from(&replicas[1].api);
-        let state = if effect { "fulfilled" } else { "refused" };
-        stage.reaches(&ALICE, &text(&placed["id"]), state).await;
+        let end = if effect { "fulfilled" } else { "refused" };
+        stage.reaches(&ALICE, &text(&placed["id"]), end).await;
         replicas[0] = stage.serve().await;
     }
     assert_eq!(
@@ -251,10 +251,10 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
     let folder = stage.folder.path().to_owned();
     stage.api.clear();
     let restart = async {
-        for nth in 0..3 {
-            assert_eq!(replicas[nth].terminate().await, 0, "it ends in good order");
-            replicas[nth] = Serving::start(&folder).await;
-            apis.lock().expect("nobody panics with it")[nth].clone_from(&replicas[nth].api);
+        for (nth, replica) in replicas.iter_mut().enumerate() {
+            assert_eq!(replica.terminate().await, 0, "it ends in good order");
+            *replica = Serving::start(&folder).await;
+            apis.lock().expect("nobody panics with it")[nth].clone_from(&replica.api);
         }
         stop.store(true, Ordering::SeqCst);
     };
@@ -284,8 +284,7 @@ async fn a_database_that_goes_away_under_load_loses_no_order(database: Database)
             stage.close.arrived("POST", RENT, before + 5).await;
             let outage = Outage::begin(&database).await;
             eventually("the replicas notice", || async {
-                let ready = reqwest::get(format!("{}/readyz", replicas[0].ops)).await.ok()?;
-                (ready.status() == 503).then_some(())
+                (stage.at_ops("/readyz").await.status == 503).then_some(())
             })
             .await;
             outage.end().await;

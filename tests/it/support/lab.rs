@@ -382,9 +382,9 @@ pub(crate) fn caller(team: &str) -> Caller {
 }
 
 /// A request as its JSON would be read.
-pub(crate) fn request(body: Value) -> Request {
+pub(crate) fn request(body: &Value) -> Request {
     let read = numberdesk::domain::request::OrderBody::read;
-    numberdesk::domain::fields::read(&body, read)
+    numberdesk::domain::fields::read(body, read)
         .expect("a request")
         .request
 }
