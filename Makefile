@@ -16,7 +16,7 @@ fmt: ## format the Rust code
 
 lint: ## formatting and clippy, as the tests ask for them
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 
 doc: ## the documentation of the crate, in target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -1,8 +1,9 @@
 //! The tour that `numberdesk dev` gives: real requests to the desk that is running, and what came back.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
@@ -74,7 +75,36 @@ pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
         );
     }
 
-    say("6  Who did what, for the lead", "");
+    say(
+        "6  Close rents, and its answer is lost on the way: nobody knows what became of the order",
+        "",
+    );
+    guide.loses_the_next_answer().await?;
+    let paris = json!({ "country": "FR", "carrier_type": "local", "label": "Paris line" });
+    let unknown = guide
+        .order("alice", "tour-lost", &paris, StatusCode::ACCEPTED)
+        .await?;
+    let field = |order: &Value, name: &str| order[name].as_str().unwrap_or("-").to_owned();
+    result(
+        "202",
+        &format!("{}: {}", field(&unknown, "state"), field(&unknown, "reason")),
+    );
+    let found = guide.ends("alice", &unknown).await?;
+    ensure!(
+        found["state"] == "fulfilled",
+        "the lost number was not found: {found}"
+    );
+    result(
+        "200",
+        &format!(
+            "{} {}, {}: looked up in Close, never sent again",
+            field(&found, "state"),
+            number(&found),
+            field(&found, "evidence")
+        ),
+    );
+
+    say("7  Who did what, for the lead", "");
     let audit = guide.get("lena", "/v1/audit?limit=5").await?;
     for row in audit["data"].as_array().into_iter().flatten() {
         let field = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
@@ -117,6 +147,34 @@ impl Guide<'_> {
             .get(format!("{}{path}", self.stage.api))
             .bearer_auth(self.token(who));
         self.answer(request, StatusCode::OK).await
+    }
+
+    /// Close does what the next rent asks for, and the connection breaks before it can say so.
+    async fn loses_the_next_answer(&self) -> anyhow::Result<()> {
+        let lost = json!({ "method": "POST", "country": "FR", "times": 1,
+            "effect": true, "answer": "drop_before_headers" });
+        request(&format!("POST {}/_control/faults  {lost}", self.stage.close));
+        let armed = self
+            .client
+            .post(format!("{}/_control/faults", self.stage.close))
+            .json(&lost);
+        self.answer(armed, StatusCode::CREATED).await.map(drop)
+    }
+
+    /// The order once it has ended.
+    async fn ends(&self, who: &str, order: &Value) -> anyhow::Result<Value> {
+        let path = format!("/v1/orders/{}", order["id"].as_str().unwrap_or_default());
+        for _ in 0..60 {
+            let url = format!("{}{path}", self.stage.api);
+            let looked = self.client.get(url).bearer_auth(self.token(who));
+            let order = self.answer(looked, StatusCode::OK).await?;
+            if order["finished_at"].is_string() {
+                request(&format!("GET {path}"));
+                return Ok(order);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        bail!("the order did not end within 30 seconds")
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder, expected: StatusCode) -> anyhow::Result<Value> {

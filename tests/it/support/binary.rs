@@ -132,6 +132,7 @@ impl Serving {
     }
 
     /// Waits until it has died by a signal; which one.
+    #[cfg(feature = "failpoints")]
     pub(crate) async fn died_of(&mut self) -> Option<i32> {
         use std::os::unix::process::ExitStatusExt as _;
         let status = tokio::time::timeout(PATIENCE, self.child.wait())
