@@ -22,5 +22,6 @@ mod problems;
 mod releases;
 mod sandbox;
 mod secrets;
+mod shutdown;
 mod store;
 mod support;
