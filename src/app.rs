@@ -28,6 +28,8 @@ const WATCH: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
+/// When all work has ended, for those who still hold something.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A desk that is running.
 pub struct App {
@@ -36,9 +38,13 @@ pub struct App {
     /// Where probes and metrics answer.
     pub ops_address: SocketAddr,
     stop: CancellationToken,
+    /// Probes and metrics are answered until the rest has ended.
+    ops_stop: CancellationToken,
     grace: Duration,
     /// Connections and loops.
     work: TaskTracker,
+    /// Connections of probes and metrics.
+    ops: TaskTracker,
     /// Calls to Close that are under way. They may take longer than the grace period.
     paid: TaskTracker,
     deadline: Duration,
@@ -68,6 +74,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let (work, paid, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let (ops_work, ops_stop) = (TaskTracker::new(), CancellationToken::new());
         let store = Store::open(config.store.secret())
             .await
             .context("the database can't be opened")?;
@@ -114,14 +121,14 @@ impl App {
             store.cursor_key().await?,
             limits(config),
         );
-        for (listener, router) in [
-            (api, http::api(front.clone())),
-            (ops, http::ops(front, Arc::new(move || rendered.render()))),
+        let operators = http::ops(front.clone(), Arc::new(move || rendered.render()));
+        for (listener, router, until, tracker) in [
+            (api, http::api(front), stop.clone(), &work),
+            (ops, operators, ops_stop.clone(), &ops_work),
         ] {
-            let (limits, stop) = (limits(config), stop.clone());
-            work.spawn(async move {
-                let last_word = stop.clone().drop_guard();
-                if let Err(error) = http::serve(listener, router, &limits, stop).await {
+            let (limits, last_word) = (limits(config), stop.clone().drop_guard());
+            tracker.spawn(async move {
+                if let Err(error) = http::serve(listener, router, &limits, until).await {
                     tracing::error!(%error, "a listener failed");
                 }
                 drop(last_word);
@@ -139,8 +146,10 @@ impl App {
             address,
             ops_address,
             stop,
+            ops_stop,
             grace: config.server.grace,
             work,
+            ops: ops_work,
             paid,
             deadline: config.close.timeout,
             store,
@@ -153,8 +162,9 @@ impl App {
         self.stop.cancelled().await;
     }
 
-    /// Accepts nothing more, lets requests and paid calls end, and closes the store. A paid call that has begun is
-    /// waited for until its own deadline; what is left after that is found again at the next start.
+    /// Accepts nothing more, lets requests and paid calls end, and closes the store. Probes are told so until then. A
+    /// paid call that has begun is waited for until its own deadline; what is left after that, or when this is
+    /// dropped, is found again at the next start.
     pub async fn stop(self) {
         self.stop.cancel();
         self.work.close();
@@ -169,10 +179,14 @@ impl App {
         if let (Err(_), _) | (_, Err(_)) = ended.await {
             tracing::warn!("the grace period is over with work under way; it is taken up at the next start");
         }
-        if tokio::time::timeout(Duration::from_secs(2), self.store.close())
-            .await
-            .is_err()
-        {
+        self.ops_stop.cancel();
+        self.ops.close();
+        let told = tokio::time::timeout(LAST_WORDS, self.ops.wait());
+        if told.await.is_err() {
+            tracing::warn!("a probe did not let go in time");
+        }
+        let closed = tokio::time::timeout(LAST_WORDS, self.store.close());
+        if closed.await.is_err() {
             tracing::warn!("the database did not let go in time");
         }
         drop(self.hold);

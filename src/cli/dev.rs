@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Deserialize;
 
+use super::serve::Signals;
 use super::token::{AUDIENCE, ISSUER, sign};
 use super::{Failure, serve, tour};
 use crate::app::App;
@@ -70,6 +71,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     .await?;
     let issuer = LocalIssuer::load_or_create(folder, ISSUER)?;
     let app = start(&arguments, &close).await?;
+    let mut signals = Signals::listen()?;
     let stage = Stage {
         api: format!("http://{}", app.address),
         ops: format!("http://{}", app.ops_address),
@@ -77,17 +79,30 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         folder: folder.clone(),
         personas: personas(&issuer, &close).await?,
     };
-    let toured = tour::walk(&stage).await;
-    if toured.is_ok() && !arguments.exit_after_tour {
-        tour::print_lines_to_copy(&stage);
-        tokio::select! {
-            () = serve::signalled() => eprintln!("\nstopping"),
-            () = app.broken() => eprintln!("a part of the desk stopped; see the log"),
+    let toured = tokio::select! {
+        toured = stay(&stage, &app, arguments.exit_after_tour) => toured,
+        () = signals.next() => {
+            eprintln!("\nstopping");
+            Ok(())
         }
-    }
-    app.stop().await;
-    close.stop().await;
+    };
+    let end = async {
+        app.stop().await;
+        close.stop().await;
+    };
+    signals.unless_another(end).await?;
     Ok(toured?)
+}
+
+/// Gives the tour and stays up, until something that must run has stopped.
+async fn stay(stage: &Stage, app: &App, leave: bool) -> anyhow::Result<()> {
+    tour::walk(stage).await?;
+    if !leave {
+        tour::print_lines_to_copy(stage);
+        app.broken().await;
+        eprintln!("a part of the desk stopped; see the log");
+    }
+    Ok(())
 }
 
 /// Starts the desk on ports that are free. Another `dev` may take one between the look and the start; then others

@@ -76,7 +76,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         match arguments.command {
             Command::Dev(arguments) => end(dev::run(arguments).await),
             Command::Serve(arguments) => end(serve::run(arguments).await),
@@ -89,7 +89,10 @@ pub fn run() -> ExitCode {
             Command::Migrate(arguments) => end(migrate::run(&arguments).await),
             Command::Health(arguments) => end(health::run(&arguments).await),
         }
-    })
+    });
+    // A command has ended when it says so, whatever a thread still waits for.
+    runtime.shutdown_background();
+    code
 }
 
 /// Why a command did not do what it was asked.

@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         sandbox.address()
     );
     eprintln!("press Ctrl-C to stop");
-    super::serve::signalled().await;
+    super::serve::Signals::listen()?.next().await;
     sandbox.stop().await;
     Ok(())
 }

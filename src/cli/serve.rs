@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use crate::app::{self, App};
@@ -20,16 +21,18 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, policy) = load(&arguments.config)?;
     telemetry::log(config.log.format, &config.log.level)?;
-    let app = App::start(&config, policy, telemetry::metrics()?).await?;
+    let mut signals = Signals::listen()?;
+    let app = tokio::select! {
+        app = App::start(&config, policy, telemetry::metrics()?) => app?,
+        // Nothing has begun yet.
+        () = signals.next() => return Ok(()),
+    };
     let broken = tokio::select! {
-        () = signalled() => false,
+        () = signals.next() => false,
         () = app.broken() => true,
     };
     tracing::info!("stopping: requests and paid calls under way are ended first");
-    tokio::select! {
-        () = app.stop() => {}
-        () = signalled() => return Err(Failure::Failed(anyhow::anyhow!("stopped at once by a second signal"))),
-    }
+    signals.unless_another(app.stop()).await?;
     if broken {
         Err(Failure::Failed(anyhow::anyhow!(
             "a part of the desk stopped; see the log"
@@ -55,19 +58,37 @@ pub(super) fn load(path: &Path) -> Result<(Config, Policy), Failure> {
     }
 }
 
-/// Completes at SIGTERM or Ctrl-C.
-pub(super) async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = match signal(SignalKind::terminate()).context("no signal handler") {
-        Ok(terminate) => terminate,
-        Err(error) => {
-            tracing::warn!(%error, "only Ctrl-C stops this process");
-            let _ = tokio::signal::ctrl_c().await;
-            return;
+/// SIGTERM and Ctrl-C, none of which is missed once they are listened to.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they end nothing by themselves.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let hear = |kind| signal(kind).context("signals can't be listened to");
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Completes at the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    }
+
+    /// Lets the desk end in good order, unless another one says not to wait for that.
+    pub(super) async fn unless_another(&mut self, end: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::select! {
+            () = end => Ok(()),
+            () = self.next() => Err(Failure::Failed(anyhow::anyhow!(
+                "stopped at once by a second signal; what was under way is taken up at the next start"
+            ))),
+        }
     }
 }

@@ -113,8 +113,8 @@ impl Desk {
         }
     }
 
-    /// The order when it has ended or `wait` is over. It is accepted: a database that can't be read now only means
-    /// that the caller sees it as it was last known.
+    /// The order when it has ended or `wait` is over; one that this process won't send any more is not waited for. It
+    /// is accepted: a database that can't be read now only means that the caller sees it as it was last known.
     async fn wait(&self, order: Order, mut changes: broadcast::Receiver<OrderId>, wait: Duration) -> Placed {
         let (scope, id) = (Scope::Teams(vec![order.team.clone()]), order.id.clone());
         let mut known = Placed { order, number: None };
@@ -131,12 +131,17 @@ impl Desk {
             if !matches!(known.order.state, State::Queued | State::Renting) {
                 return known;
             }
+            let stopping = self.0.stop.is_cancelled();
+            if stopping && known.order.state == State::Queued {
+                return known;
+            }
             let elsewhere = tokio::time::sleep(Duration::from_secs(1));
             tokio::select! {
                 () = &mut over => return known,
                 () = changed(&mut changes, &id) => {}
                 // Another replica may be the one that sends it; it tells nobody here.
                 () = elsewhere => {}
+                () = self.0.stop.cancelled(), if !stopping => {}
             }
         }
     }

@@ -43,6 +43,8 @@ impl Default for CloseHealth {
 pub struct Readiness {
     /// Whether requests can be answered.
     pub ready: bool,
+    /// The process was asked to end: it takes nothing new and ends what is under way.
+    pub stopping: bool,
     /// `ok`, or what is wrong with the database.
     pub database: String,
     /// `ok`, or what the last comparison with Close ran into.
@@ -76,8 +78,10 @@ impl Desk {
             Err(_) => "the database does not answer".to_owned(),
         };
         let health = self.0.close_health.load_full();
+        let stopping = self.0.stop.is_cancelled();
         Readiness {
-            ready: database == "ok",
+            ready: database == "ok" && !stopping,
+            stopping,
             database,
             close: health.said.clone(),
             inventory_as_of: health.inventory_as_of,

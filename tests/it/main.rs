@@ -29,6 +29,7 @@ mod releases;
 mod replicas;
 mod sandbox;
 mod secrets;
+mod shutdown;
 mod spend;
 mod store;
 mod support;

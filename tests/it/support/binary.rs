@@ -53,6 +53,21 @@ pub(crate) async fn ended(mut command: Command) -> Ended {
     }
 }
 
+/// Sends it SIGTERM.
+pub(crate) async fn ask_to_end(child: &Child) {
+    let id = child.id().expect("it runs").to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().await;
+    assert!(sent.expect("kill can be run").success());
+}
+
+/// The exit code of a process that ends by itself; -1 when a signal ended it.
+pub(crate) async fn end(child: &mut Child) -> i32 {
+    let status = tokio::time::timeout(PATIENCE, child.wait())
+        .await
+        .expect("it ends in time");
+    status.expect("it has ended").code().unwrap_or(-1)
+}
+
 /// `numberdesk serve` with its log in a file.
 pub(crate) struct Serving {
     pub(crate) child: Child,
@@ -107,17 +122,8 @@ impl Serving {
 
     /// Asks it to end, as an orchestrator does; its exit code.
     pub(crate) async fn terminate(&mut self) -> i32 {
-        let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .await
-            .expect("kill can be run");
-        assert!(sent.success());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("it ends in time");
-        status.expect("it has ended").code().unwrap_or(-1)
+        ask_to_end(&self.child).await;
+        end(&mut self.child).await
     }
 
     /// Sends it a signal, such as `STOP`.
