@@ -13,6 +13,7 @@ use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::failpoint;
 
 /// How a release stands when the caller is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +107,12 @@ impl Desk {
         if !self.0.store.releasing(number, &mark).await? {
             return Ok(None);
         }
+        failpoint::reached("release.marked");
         let id = &number.facts.id;
         let key = self.0.close.key();
-        let failed = match self.0.close.release(id).await {
+        let answer = self.0.close.release(id).await;
+        failpoint::reached("release.answered");
+        let failed = match answer {
             ReleaseAnswer::Released => return Ok(Some(self.released(id, &mark, "close-200").await)),
             ReleaseAnswer::AlreadyGone => return Ok(Some(self.gone(id, &mark, &key).await)),
             ReleaseAnswer::Unknown { reason } => {

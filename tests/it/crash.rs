@@ -19,6 +19,9 @@ const AT_ONCE: usize = 6;
 /// What Close does with the paid call.
 const VENDOR: [&str; 4] = ["rents", "rents unheard", "fails unheard", "refuses"];
 
+/// What Close does with a release.
+const RELEASE: [&str; 3] = ["releases", "releases unheard", "keeps unheard"];
+
 fn fault(vendor: &str) -> Option<Value> {
     let lost =
         |effect: bool| json!({ "path": RENT, "times": 1, "effect": effect, "answer": "drop_before_headers" });
@@ -31,7 +34,7 @@ fn fault(vendor: &str) -> Option<Value> {
 }
 
 /// Where the process dies, and with which vendors it comes there.
-const POINTS: [(&str, &[&str]); 9] = [
+const POINTS: [(&str, &[&str]); 11] = [
     ("accept.commit", &VENDOR),
     ("accept.done", &VENDOR),
     ("claim.commit", &VENDOR),
@@ -41,6 +44,8 @@ const POINTS: [(&str, &[&str]); 9] = [
     ("settle.done", &VENDOR),
     ("reconcile.looked", &["rents unheard", "fails unheard"]),
     ("reconcile.noted", &["fails unheard"]),
+    ("release.marked", &RELEASE),
+    ("release.answered", &RELEASE),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -87,6 +92,9 @@ async fn matrix(
 }
 
 async fn dies(database: Database, point: &'static str, vendor: &'static str) {
+    if point.starts_with("release.") {
+        return dies_releasing(database, point, vendor).await;
+    }
     let setup = Setup {
         timeout: "2s",
         settle_after: "1s",
@@ -157,4 +165,45 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
     tokio::time::timeout(Duration::from_secs(30), stage.close.stop())
         .await
         .expect("the simulated Close ends");
+}
+
+async fn dies_releasing(database: Database, point: &'static str, vendor: &'static str) {
+    let setup = Setup {
+        timeout: "1s",
+        settle_after: "1s",
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database.clone(), setup).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    stage.stop().await;
+    if vendor != "releases" {
+        let effect = vendor == "releases unheard";
+        let lost =
+            json!({ "method": "DELETE", "times": 1, "effect": effect, "answer": "drop_before_headers" });
+        stage.close.fault(lost).await;
+    }
+    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    let path = format!("/v1/phone-numbers/{number}");
+    // Its answer dies with the process.
+    let _ = stage.by(&ALICE, "DELETE", &path).send().await;
+    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+
+    // What was asked for is done by whoever comes next, whether or not anybody asks again.
+    let desk = stage.serve().await;
+    eventually_or(
+        || format!("killed at {point} while Close {vendor}, the number is released"),
+        || async {
+            let gone = stage.get(&ALICE, &path).await.status == 404;
+            (gone && stage.close.held().await.is_empty()).then_some(())
+        },
+    )
+    .await;
+    let told = "SELECT COUNT(*) FROM audit WHERE action = 'number.release' AND outcome = 'released'";
+    assert_eq!(
+        database.ask(told).await,
+        1,
+        "killed at {point} while Close {vendor}"
+    );
+    assert_books_balance(&database).await;
+    drop(desk);
 }
