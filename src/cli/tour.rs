@@ -79,30 +79,7 @@ pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
         "6  Close rents, and its answer is lost on the way: nobody knows what became of the order",
         "",
     );
-    guide.loses_the_next_answer().await?;
-    let paris = json!({ "country": "FR", "carrier_type": "local", "label": "Paris line" });
-    let unknown = guide
-        .order("alice", "tour-lost", &paris, StatusCode::ACCEPTED)
-        .await?;
-    let field = |order: &Value, name: &str| order[name].as_str().unwrap_or("-").to_owned();
-    result(
-        "202",
-        &format!("{}: {}", field(&unknown, "state"), field(&unknown, "reason")),
-    );
-    let found = guide.ends("alice", &unknown).await?;
-    ensure!(
-        found["state"] == "fulfilled",
-        "the lost number was not found: {found}"
-    );
-    result(
-        "200",
-        &format!(
-            "{} {}, {}: looked up in Close, never sent again",
-            field(&found, "state"),
-            number(&found),
-            field(&found, "evidence")
-        ),
-    );
+    guide.lost_and_found().await?;
 
     say("7  Who did what, for the lead", "");
     let audit = guide.get("lena", "/v1/audit?limit=5").await?;
@@ -147,6 +124,35 @@ impl Guide<'_> {
             .get(format!("{}{path}", self.stage.api))
             .bearer_auth(self.token(who));
         self.answer(request, StatusCode::OK).await
+    }
+
+    /// A rent whose answer is lost, and what becomes of its order.
+    async fn lost_and_found(&self) -> anyhow::Result<()> {
+        self.loses_the_next_answer().await?;
+        let paris = json!({ "country": "FR", "carrier_type": "local", "label": "Paris line" });
+        let unknown = self
+            .order("alice", "tour-lost", &paris, StatusCode::ACCEPTED)
+            .await?;
+        let field = |order: &Value, name: &str| order[name].as_str().unwrap_or("-").to_owned();
+        result(
+            "202",
+            &format!("{}: {}", field(&unknown, "state"), field(&unknown, "reason")),
+        );
+        let found = self.ends("alice", &unknown).await?;
+        ensure!(
+            found["state"] == "fulfilled",
+            "the lost number was not found: {found}"
+        );
+        result(
+            "200",
+            &format!(
+                "{} {}, {}: looked up in Close, never sent again",
+                field(&found, "state"),
+                number(&found),
+                field(&found, "evidence")
+            ),
+        );
+        Ok(())
     }
 
     /// Close does what the next rent asks for, and the connection breaks before it can say so.

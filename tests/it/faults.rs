@@ -157,10 +157,11 @@ fn cases() -> Vec<Case> {
 }
 
 /// What Close shows, and when.
-const LAGS: [(&str, &str, &str); 4] = [
+const LAGS: [(&str, &str, &str); 5] = [
     ("all at once", "0s", "0s"),
     ("the listing lags a little", "20s", "0s"),
     ("the event log lags a little", "0s", "20s"),
+    ("both lag a little", "20s", "20s"),
     ("the listing lags longer than is waited for", "20m", "0s"),
 ];
 
