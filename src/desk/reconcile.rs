@@ -38,10 +38,12 @@ impl Desk {
         };
         let look = self.look(since).await?;
         failpoint::reached("reconcile.looked");
+        // What can't be settled in one country must not keep the others from it.
+        let mut outcome = Ok(());
         for (country, known) in doubts {
-            self.settle_doubts(country, &known, &look).await?;
+            outcome = outcome.and(self.settle_doubts(country, &known, &look).await);
         }
-        self.name_late_arrivals(Some(&look.origins)).await
+        outcome.and(self.name_late_arrivals(Some(&look.origins)).await)
     }
 
     /// How long after this look the next one is: a little at first, longer the longer the doubt lasts.

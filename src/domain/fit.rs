@@ -26,8 +26,9 @@ impl Order {
     }
 }
 
+/// An order in doubt, for tests.
 #[cfg(test)]
-mod tests {
+pub(crate) mod sample {
     use serde_json::{Value, json};
 
     use super::*;
@@ -35,7 +36,7 @@ mod tests {
     use crate::domain::order::{State, Terms};
     use crate::domain::time::Timestamp;
 
-    fn order(request: Value) -> Order {
+    pub(crate) fn order(request: Value) -> Order {
         let mut request = request;
         request["sharing"] = json!("personal");
         let request: crate::domain::order::Request = serde_json::from_value(request).unwrap();
@@ -68,6 +69,14 @@ mod tests {
             finished_at: None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::sample::order;
+    use super::*;
 
     fn facts(number: &str, country: Option<&str>, line: Option<&str>, sms: Option<bool>) -> Facts {
         Facts {

@@ -17,6 +17,7 @@ use crate::support::simulated::RENT;
 on_both_stores! {
     whatever_close_answers_an_order_ends_in_a_state_that_is_true,
     two_that_are_alike_and_in_doubt_get_what_there_is,
+    a_number_of_a_call_under_way_is_left_to_its_sender,
     a_number_that_a_person_rents_meanwhile_is_not_taken_for_the_order_s,
     what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_close,
     a_person_is_believed_about_nothing_being_rented_only_where_close_agrees,
@@ -332,6 +333,50 @@ async fn two_that_are_alike_and_in_doubt_get_what_there_is(database: Database) {
         lab.pass(Duration::from_mins(30));
     }
     assert_eq!(lab.close.rents().await.len(), 8);
+    assert_books_balance(&lab.database).await;
+}
+
+async fn a_number_of_a_call_under_way_is_left_to_its_sender(database: Database) {
+    let lab = Lab::new(database, POLICY, 12).await;
+    let sales = caller("sales");
+    let slow = json!({ "path": RENT, "times": 1, "delay": "1s" });
+    lab.close.fault(json!([lost(false), slow])).await;
+    // Both are sent before either is in doubt.
+    lab.close.set(json!({ "rent_latency": "300ms" })).await;
+    for key in ["one", "two"] {
+        lab.begin(order(&sales, key, &berlin()));
+    }
+    crate::support::eventually("one is in doubt, and Close has rented for the other", || async {
+        let doubtful = lab
+            .orders()
+            .await
+            .iter()
+            .any(|order| order.state == State::Unverified);
+        (doubtful && lab.rented_by_key().await.0.len() == 1).then_some(())
+    })
+    .await;
+    lab.step(|desk| async move { desk.reconcile().await })
+        .await
+        .unwrap();
+    let states = |orders: &[Order]| {
+        let mut states: Vec<State> = orders.iter().map(|order| order.state).collect();
+        states.sort();
+        states
+    };
+    assert_eq!(states(&lab.orders().await), [State::Renting, State::Unverified]);
+    lab.ended().await;
+    let answered: Vec<Order> = lab
+        .orders()
+        .await
+        .into_iter()
+        .filter(|order| order.state == State::Fulfilled)
+        .collect();
+    let [answered] = answered.as_slice() else {
+        panic!("{answered:?}")
+    };
+    assert_eq!(answered.evidence, Some(Evidence::Close201));
+    lab.settle().await;
+    assert_eq!(states(&lab.orders().await), [State::Fulfilled, State::Refused]);
     assert_books_balance(&lab.database).await;
 }
 

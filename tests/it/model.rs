@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use numberdesk::desk::Finding;
-use numberdesk::domain::caller::Caller;
+use numberdesk::desk::{Finding, Period};
+use numberdesk::domain::caller::{Caller, Scope};
+use numberdesk::domain::chain::Walk;
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
 use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::time::Clock;
@@ -260,6 +261,7 @@ impl Model {
             let _ = desk.resume().await;
             let _ = desk.reconcile().await;
             let _ = desk.finish_releases().await;
+            let _ = desk.seal().await;
         });
         // Anywhere between the first statement and the end.
         let polls = self.dice.below(400);
@@ -399,6 +401,10 @@ impl Model {
             )
             .await;
         assert_eq!(untold, 0, "orders whose end has no audit row");
+        lab.step(|desk| async move { desk.seal().await })
+            .await
+            .expect("the trail can be sealed");
+        chain_holds(lab).await;
         assert_books_balance(&lab.database).await;
     }
 
@@ -427,4 +433,30 @@ impl Model {
                 .unwrap_or_else(|error| panic!("{finding:?} of {order:?}: {error:?}"));
         }
     }
+}
+
+/// The audit trail is one chain from its first row to its head, and nothing is left out.
+async fn chain_holds(lab: &Lab) {
+    let head = lab
+        .store()
+        .audit_head()
+        .await
+        .expect("a head can be read")
+        .expect("a head");
+    let mut walk = Walk::whole(Vec::new());
+    loop {
+        let links = lab
+            .store()
+            .sealed(&Scope::All, &Period::default(), walk.at(), head.seq, 500)
+            .await
+            .expect("the chain can be read");
+        if links.is_empty() {
+            break;
+        }
+        for link in &links {
+            walk.pass(link).expect("every row holds");
+        }
+    }
+    walk.end(Some(&head)).expect("the chain ends at its head");
+    assert_eq!(lab.store().unsealed().await.expect("rows can be counted"), 0);
 }

@@ -291,80 +291,58 @@ impl Lab {
     }
 }
 
-/// An order as a task of its own.
-pub(crate) fn order(
-    who: &Caller,
-    key: &str,
-    request: &Request,
-) -> impl FnOnce(Desk) -> futures::future::BoxFuture<'static, Result<Placed, Error>> + use<> {
-    let (who, request) = (who.clone(), request.clone());
-    let key = key.parse().expect("a key");
-    move |desk| {
-        Box::pin(async move {
-            let request_id = RequestId::generate(desk.now());
-            let by = By {
-                caller: &who,
-                request_id: &request_id,
-            };
-            desk.order(by, None, request, Some(key), Some(Duration::ZERO))
-                .await
-        })
-    }
+/// What a task of the process does to its end.
+type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
+
+/// One use case, done by someone, as a task of its own.
+macro_rules! done_by {
+    ($who:expr, |$desk:ident, $by:ident| $work:expr) => {{
+        let who = $who.clone();
+        move |$desk: Desk| -> Work<_> {
+            Box::pin(async move {
+                let request_id = RequestId::generate($desk.now());
+                let $by = By {
+                    caller: &who,
+                    request_id: &request_id,
+                };
+                $work.await
+            })
+        }
+    }};
 }
 
-/// A release as a task of its own.
-pub(crate) fn release(
-    who: &Caller,
-    number: &PhoneNumberId,
-) -> impl FnOnce(Desk) -> futures::future::BoxFuture<'static, Result<Released, Error>> + use<> {
-    let (who, number) = (who.clone(), number.clone());
-    move |desk| {
-        Box::pin(async move {
-            let request_id = RequestId::generate(desk.now());
-            let by = By {
-                caller: &who,
-                request_id: &request_id,
-            };
-            desk.release(by, &number).await
-        })
-    }
+/// Orders, and does not wait.
+pub(crate) fn order(who: &Caller, key: &str, request: &Request) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
+    let (request, key) = (request.clone(), key.parse().expect("a key"));
+    done_by!(who, |desk, by| desk.order(
+        by,
+        None,
+        request,
+        Some(key),
+        Some(Duration::ZERO)
+    ))
 }
 
-/// A cancellation as a task of its own.
-pub(crate) fn cancel(
-    who: &Caller,
-    id: &OrderId,
-) -> impl FnOnce(Desk) -> futures::future::BoxFuture<'static, Result<Placed, Error>> + use<> {
-    let (who, id) = (who.clone(), id.clone());
-    move |desk| {
-        Box::pin(async move {
-            let request_id = RequestId::generate(desk.now());
-            let by = By {
-                caller: &who,
-                request_id: &request_id,
-            };
-            desk.cancel(by, &id).await
-        })
-    }
+/// Releases.
+pub(crate) fn release(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Released> + use<> {
+    let number = number.clone();
+    done_by!(who, |desk, by| desk.release(by, &number))
 }
 
-/// What a person says of an order in review, as a task of its own.
+/// Cancels.
+pub(crate) fn cancel(who: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
+    let id = id.clone();
+    done_by!(who, |desk, by| desk.cancel(by, &id))
+}
+
+/// Says what became of an order in review.
 pub(crate) fn settle_review(
     who: &Caller,
     id: &OrderId,
     finding: Finding,
-) -> impl FnOnce(Desk) -> futures::future::BoxFuture<'static, Result<Placed, Error>> + use<> {
-    let (who, id) = (who.clone(), id.clone());
-    move |desk| {
-        Box::pin(async move {
-            let request_id = RequestId::generate(desk.now());
-            let by = By {
-                caller: &who,
-                request_id: &request_id,
-            };
-            desk.settle_review(by, &id, &finding).await
-        })
-    }
+) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
+    let id = id.clone();
+    done_by!(who, |desk, by| desk.settle_review(by, &id, &finding))
 }
 
 /// Someone of this team who may do everything.
