@@ -57,12 +57,15 @@ async fn an_order_in_doubt_freezes_its_country_and_no_other(database: Database) 
     let doubtful = renting(&store, &order("sales", "doubtful", "DE")).await;
     let side_by_side = renting(&store, &order("sales", "side-by-side", "DE")).await;
     let (same, other) = (order("support", "same", "DE"), order("support", "other", "FR"));
+    let alike = order("sales", "alike", "DE");
     accept(&store, &same, &ANY).await;
+    accept(&store, &alike, &ANY).await;
     accept(&store, &other, &ANY).await;
     assert!(settle(&store, &doubtful, unverified(), None).await);
 
     assert_eq!(store.due(NOW, 10).await.unwrap(), from_ref(&other.id));
     assert_eq!(claim(&store, &same.id, NOW).await, Claim::Frozen);
+    assert_eq!(claim(&store, &alike.id, NOW).await, Claim::Frozen);
     assert!(matches!(claim(&store, &other.id, NOW).await, Claim::Claimed(_)));
     assert!(settle(&store, &side_by_side, fulfilled("A"), Some(&seen("A", NOW))).await);
     assert_eq!(
@@ -71,7 +74,8 @@ async fn an_order_in_doubt_freezes_its_country_and_no_other(database: Database) 
     );
     assert_eq!(
         store.usage(&team("sales"), NOW).await.unwrap().numbers_reserved,
-        1
+        2,
+        "of the one in doubt, and of the one that waits for it"
     );
     assert_books_balance(&database).await;
 }
