@@ -227,7 +227,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
         async move { it.reconcile().await }
     });
     let it = desk.clone();
-    workers.every("approvals", Duration::from_secs(1), RETRY, move || {
+    workers.every("approvals", TICK, RETRY, move || {
         let it = it.clone();
         async move { it.expire_approvals().await }
     });
@@ -247,7 +247,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
         async move { it.set_labels().await }
     });
     let it = desk.clone();
-    workers.every("seal", Duration::from_secs(1), RETRY, move || {
+    workers.every("seal", TICK, RETRY, move || {
         let it = it.clone();
         async move { it.seal().await }
     });

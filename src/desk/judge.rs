@@ -39,7 +39,7 @@ impl Origin {
     }
 }
 
-/// A number that nobody accounts for and that fits the orders.
+/// A number that no order accounts for and that fits the orders.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) id: PhoneNumberId,

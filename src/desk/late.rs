@@ -26,6 +26,7 @@ impl Desk {
             late.extend(
                 strays
                     .into_iter()
+                    .filter(|stray| stray.number.team.is_none())
                     .filter(|stray| self.answers(&order, sent, &stray.number.facts))
                     .map(|stray| (order.clone(), stray.number.facts)),
             );

@@ -89,7 +89,7 @@ impl Desk {
         })
     }
 
-    /// Numbers that nobody accounts for and that fit these orders of one shape.
+    /// Numbers that no order accounts for and that fit these orders of one shape.
     pub(super) async fn candidates(&self, orders: &[Order], look: &Look) -> Result<Vec<Candidate>, Error> {
         let sent = orders.iter().filter_map(|order| order.sent_at).min();
         let (Some(first), Some(sent)) = (orders.first(), sent) else {
@@ -100,12 +100,16 @@ impl Desk {
         Ok(strays
             .into_iter()
             .filter(|stray| self.answers(first, sent, &stray.number.facts))
-            .map(|stray| Candidate {
-                origin: look.origins.of(&stray.number.facts.id),
-                id: stray.number.facts.id,
-                seen_at: stray.seen_at,
+            .filter_map(|stray| {
+                let origin = look.origins.of(&stray.number.facts.id);
+                // A team that adopted it has it for good, unless it is certain that it was rented for an order.
+                let open = stray.number.team.is_none() && origin != Origin::Other;
+                (open || origin == Origin::Desk).then(|| Candidate {
+                    origin,
+                    id: stray.number.facts.id,
+                    seen_at: stray.seen_at,
+                })
             })
-            .filter(|candidate| candidate.origin != Origin::Other)
             .collect())
     }
 

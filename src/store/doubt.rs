@@ -21,7 +21,7 @@ const BATCH: i64 = 64;
 /// So long after its send, a number that turns up may still be an order's: as long as Close keeps its event log.
 const MEMORY: Duration = Duration::from_hours(30 * 24);
 
-/// A number that no team and no order accounts for.
+/// A number that no order accounts for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stray {
     /// What is known of it.
@@ -95,15 +95,15 @@ impl Store {
         tx.commit().await
     }
 
-    /// Rented numbers of a country, or of none that Close names, that belong to no team and no order, first seen at
-    /// `since` or later. Those that are gone again count: they were rented all the same.
+    /// Rented numbers of a country, or of none that Close names, that belong to no order, first seen at `since` or
+    /// later. Those that are gone again count, and those that a team adopted: they were rented all the same.
     pub async fn strays(&self, country: Country, since: Timestamp) -> Result<Vec<Stray>, Error> {
         let rows = self
             .db
             .rows(sql!(
                 select_number!(
                     ", seen_at",
-                    " WHERE team IS NULL AND order_id IS NULL AND kind = 'internal' \
+                    " WHERE order_id IS NULL AND kind = 'internal' \
                         AND (country = $1 OR country IS NULL) AND seen_at >= $2 ORDER BY id"
                 ),
                 country.as_str(),

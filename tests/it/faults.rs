@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::store::assert_books_balance;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::lab::{Lab, SETTLE_AFTER, caller, order, request, settle_review};
+use crate::support::lab::{Lab, SETTLE_AFTER, adopt, caller, order, request, settle_review};
 use crate::support::simulated::RENT;
 
 on_both_stores! {
@@ -24,6 +24,7 @@ on_both_stores! {
     a_number_that_comes_after_its_order_was_given_up_names_the_order,
     a_number_of_an_order_in_doubt_is_not_named_for_one_that_was_given_up_before,
     a_number_that_is_gone_again_was_rented_all_the_same,
+    a_number_that_was_adopted_while_its_order_was_in_doubt_comes_to_its_order,
     a_look_that_is_not_whole_proves_nothing,
     an_event_log_that_close_keeps_to_itself_makes_the_listing_count_after_a_while,
     a_clock_of_close_that_is_off_changes_nothing,
@@ -585,6 +586,35 @@ async fn a_number_that_is_gone_again_was_rented_all_the_same(database: Database)
     assert_eq!(order.phone_number_id.unwrap().as_str(), held.first().unwrap());
     let usage = lab.store().usage(&order.team, order.updated_at).await.unwrap();
     assert_eq!((usage.numbers_held, usage.numbers_reserved), (0, 0));
+    assert_books_balance(&lab.database).await;
+}
+
+async fn a_number_that_was_adopted_while_its_order_was_in_doubt_comes_to_its_order(database: Database) {
+    let lab = Lab::new(database, POLICY, 13).await;
+    let sales = caller("sales");
+    lab.close.fault(lost(true)).await;
+    let placed = lab.order(&sales, "key", &berlin()).await.unwrap();
+    // An administrator takes it for an orphan, and gives it away before anybody has looked for the order.
+    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    let (held, _) = lab.rented_by_key().await;
+    let number = held.first().unwrap().parse().unwrap();
+    lab.step(adopt(&sales, &number, "support")).await.unwrap();
+    lab.settle().await;
+    let order = state(&lab, &placed).await;
+    assert_eq!(
+        (order.state, order.phone_number_id.as_ref()),
+        (State::Fulfilled, Some(&number)),
+        "{order:?}"
+    );
+    let usage = async |team: &str| {
+        let usage = lab
+            .store()
+            .usage(&team.parse().unwrap(), order.updated_at)
+            .await
+            .unwrap();
+        (usage.numbers_held, usage.numbers_reserved)
+    };
+    assert_eq!((usage("sales").await, usage("support").await), ((1, 0), (0, 0)));
     assert_books_balance(&lab.database).await;
 }
 

@@ -12,7 +12,7 @@ CREATE INDEX orders_to_look_at ON orders (look_at) WHERE look_at IS NOT NULL;
 
 -- When the desk first saw the number.
 ALTER TABLE numbers ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX numbers_of_nobody ON numbers (seen_at) WHERE team IS NULL;
+CREATE INDEX numbers_of_no_order ON numbers (seen_at) WHERE order_id IS NULL;
 CREATE INDEX numbers_of_an_order ON numbers (order_id) WHERE order_id IS NOT NULL;
 
 -- Locked by whoever begins a send in the country, so that two begun at the same moment see each other.

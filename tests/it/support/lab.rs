@@ -9,6 +9,7 @@ use numberdesk::close::{self, Close};
 use numberdesk::desk::{self, By, Desk, Finding, Placed, Released};
 use numberdesk::domain::caller::{Caller, Scope, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
+use numberdesk::domain::number::Number;
 use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::page::Limit;
 use numberdesk::domain::time::Clock;
@@ -333,6 +334,16 @@ pub(crate) fn release(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk)
 pub(crate) fn cancel(who: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
     let id = id.clone();
     done_by!(who, |desk, by| desk.cancel(by, &id))
+}
+
+/// Adopts a number for a team.
+pub(crate) fn adopt(
+    who: &Caller,
+    number: &PhoneNumberId,
+    team: &str,
+) -> impl FnOnce(Desk) -> Work<Number> + use<> {
+    let (number, team) = (number.clone(), team.parse().expect("a team"));
+    done_by!(who, |desk, by| desk.transfer(by, &number, &team))
 }
 
 /// Says what became of an order in review.
