@@ -122,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     const LOOK: Timestamp = Timestamp::from_seconds(1_000);
-    const SETTLE: Duration = Duration::from_secs(300);
+    const SETTLE: Duration = Duration::from_mins(5);
 
     fn origin(user: Option<&str>, key: Option<&str>, renting: Option<bool>, keys: &[&str]) -> Origin {
         let creation = Creation {

@@ -104,7 +104,7 @@ impl Desk {
                 let origin = look.origins.of(&stray.number.facts.id);
                 // A team that adopted it has it for good, unless it is certain that it was rented for an order.
                 let open = stray.number.team.is_none() && origin != Origin::Other;
-                (open || origin == Origin::Desk).then(|| Candidate {
+                (open || origin == Origin::Desk).then_some(Candidate {
                     origin,
                     id: stray.number.facts.id,
                     seen_at: stray.seen_at,
