@@ -11,9 +11,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Transaction};
 
-use crate::domain::money::Money;
-use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::arg::Arg;
 use crate::store::fault::{CannotOpen, fault};
 use crate::store::row::Row;
 
@@ -22,6 +21,9 @@ pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
 /// Writers of a SQLite file stand in line for one connection, each for one flush of the disk.
 const WRITER_TURN: Duration = Duration::from_secs(15);
 const CONNECTIONS: u32 = 10;
+/// How often, and after what pause, a file that somebody else is just opening is tried again.
+const LOCKED_TURNS: u32 = 200;
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 /// What each PostgreSQL session runs under, whatever the server's defaults: no statement hangs for ever, the
 /// guards are written for READ COMMITTED, and a commit is on disk before a paid call follows it.
 pub(super) const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
@@ -62,15 +64,6 @@ pub(super) enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// One argument of a statement.
-#[derive(Debug, Clone)]
-pub(super) enum Arg {
-    /// A text.
-    Text(Option<String>),
-    /// An integer.
-    Int(Option<i64>),
-}
-
 /// A statement with its arguments. Made by `sql!` or [`crate::store::select::Select`].
 #[derive(Debug)]
 pub(super) struct Statement {
@@ -85,7 +78,7 @@ macro_rules! sql {
     ($text:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::db::Statement {
             text: ($text).to_owned(),
-            args: vec![$($crate::store::db::Arg::from($arg)),*],
+            args: vec![$($crate::store::arg::Arg::from($arg)),*],
         }
     };
 }
@@ -117,6 +110,16 @@ pub(super) fn private() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// Whether SQLite says that somebody else has the file for itself.
+fn locked(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and its extended codes: the low byte is 5.
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 /// The SQLite file that the URL names; `None` when it names no SQLite database.
@@ -161,15 +164,22 @@ impl Db {
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
-        let write = PoolOptions::new()
+        let one = PoolOptions::new()
             .max_connections(1)
             .acquire_timeout(WRITER_TURN)
             .test_before_acquire(false)
             .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(writer)
-            .await
-            .map_err(cannot)?;
+            .max_lifetime(None);
+        // Turning a new file to its write-ahead log needs it for oneself, and SQLite then says "locked" at once
+        // instead of waiting its turn: <https://sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode>
+        let mut turns = LOCKED_TURNS;
+        let write = loop {
+            match one.clone().connect_with(writer.clone()).await {
+                Err(cause) if turns > 0 && locked(&cause) => turns -= 1,
+                done => break done.map_err(cannot)?,
+            }
+            tokio::time::sleep(LOCKED_PAUSE).await;
+        };
         let read = PoolOptions::new()
             .max_connections(4)
             .acquire_timeout(ACQUIRE)
@@ -337,63 +347,5 @@ impl Tx {
             Self::Postgres(tx) => tx.rollback().await,
         }
         .map_err(fault)
-    }
-}
-
-impl From<Option<String>> for Arg {
-    /// PostgreSQL has no NUL in a text; what Close or a token sends may have one.
-    fn from(text: Option<String>) -> Self {
-        Self::Text(text.map(|text| {
-            if text.contains('\0') {
-                text.replace('\0', "\u{fffd}")
-            } else {
-                text
-            }
-        }))
-    }
-}
-impl From<String> for Arg {
-    fn from(text: String) -> Self {
-        Some(text).into()
-    }
-}
-impl From<&str> for Arg {
-    fn from(text: &str) -> Self {
-        Some(text.to_owned()).into()
-    }
-}
-impl From<Option<&str>> for Arg {
-    fn from(text: Option<&str>) -> Self {
-        text.map(str::to_owned).into()
-    }
-}
-impl From<i64> for Arg {
-    fn from(int: i64) -> Self {
-        Self::Int(Some(int))
-    }
-}
-impl From<bool> for Arg {
-    fn from(flag: bool) -> Self {
-        Self::Int(Some(flag.into()))
-    }
-}
-impl From<Option<bool>> for Arg {
-    fn from(flag: Option<bool>) -> Self {
-        Self::Int(flag.map(i64::from))
-    }
-}
-impl From<Money> for Arg {
-    fn from(money: Money) -> Self {
-        Self::Int(Some(money.cents()))
-    }
-}
-impl From<Timestamp> for Arg {
-    fn from(time: Timestamp) -> Self {
-        Self::Int(Some(time.as_micros()))
-    }
-}
-impl From<Option<Timestamp>> for Arg {
-    fn from(time: Option<Timestamp>) -> Self {
-        Self::Int(time.map(Timestamp::as_micros))
     }
 }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod approval;
+mod arg;
 mod audit;
 mod chain;
 mod db;

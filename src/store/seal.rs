@@ -5,8 +5,9 @@ use crate::domain::chain::Head;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
+use crate::store::arg::Arg;
 use crate::store::chain::{HEAD, columns, head, stored};
-use crate::store::db::{Arg, Statement, Tx, sql};
+use crate::store::db::{Statement, Tx, sql};
 use crate::store::fault::nonsense;
 use crate::store::row::Row;
 

@@ -3,7 +3,8 @@
 use crate::domain::caller::Scope;
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
-use crate::store::db::{Arg, Db, Statement};
+use crate::store::arg::Arg;
+use crate::store::db::{Db, Statement};
 use crate::store::row::Row;
 
 /// A SELECT under construction. Conditions are literals; values are always arguments.
