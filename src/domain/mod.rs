@@ -8,6 +8,7 @@ pub mod changes;
 pub mod country;
 pub mod decision;
 pub mod document;
+pub mod event;
 pub mod fields;
 pub mod fit;
 pub mod id;

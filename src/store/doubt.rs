@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::domain::audit::AuditRow;
 use crate::domain::country::Country;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::Number;
 use crate::domain::order::Order;
@@ -14,7 +17,7 @@ use crate::store::db::sql;
 use crate::store::inventory::{self, Observation};
 use crate::store::number::{self, select_number};
 use crate::store::order::{read, select_order};
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, feed};
 
 /// Orders in doubt that are looked at in one step.
 const BATCH: i64 = 64;
@@ -177,19 +180,21 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let named = tx
-            .execute(sql!(
+            .row(sql!(
                 "UPDATE numbers SET order_id = $2 WHERE id = $1 AND team IS NULL AND order_id IS NULL \
                     AND NOT EXISTS (SELECT 1 FROM orders WHERE country = $3 \
-                        AND state IN ('renting', 'unverified', 'needs_review'))",
+                        AND state IN ('renting', 'unverified', 'needs_review')) RETURNING facts",
                 id.as_str(),
                 order.as_str(),
                 quiet.as_ref().map(Country::as_str)
             ))
             .await?;
-        if named == 0 {
+        let Some(row) = named else {
             return Ok(false);
-        }
+        };
         audit::write(&mut tx, audit).await?;
+        let event = Event::of_number(audit.at, EventKind::NumberUpdated, None, &row.json("facts")?);
+        feed::write(&mut tx, &event.said("order_id", json!(order))).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -126,7 +126,7 @@ impl Store {
         audit: &AuditRow,
     ) -> Result<Transferred, Error> {
         let mut tx = self.db.begin().await?;
-        let Some(given) = inventory::give(&mut tx, id, to, None).await? else {
+        let Some(given) = inventory::give(&mut tx, now, id, to, None).await? else {
             return Ok(Transferred::NotFound);
         };
         if given.gone {
