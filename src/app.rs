@@ -140,7 +140,7 @@ impl App {
             it.run_upkeep();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
-        spawn_workers(&workers, config, &desk, &close, &auth);
+        spawn_workers(&workers, config, &desk, &store, &close, &auth);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
             address,
@@ -210,7 +210,7 @@ pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
     }
 }
 
-fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close, auth: &Auth) {
+fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store, close: &Close, auth: &Auth) {
     let it = desk.clone();
     workers.every("sync", config.inventory.full_sync, RETRY, move || {
         let it = it.clone();
@@ -225,6 +225,16 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
     workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.reconcile().await }
+    });
+    let it = desk.clone();
+    workers.woken("feed", store.news(), TICK, TICK, move || {
+        let it = it.clone();
+        async move { it.feed().await }
+    });
+    let it = store.clone();
+    workers.every("listen", RETRY, RETRY, move || {
+        let it = it.clone();
+        async move { it.listen().await }
     });
     let it = desk.clone();
     workers.every("approvals", TICK, RETRY, move || {

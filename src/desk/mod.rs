@@ -4,6 +4,8 @@
 mod approve;
 mod cancel;
 mod export;
+mod feed;
+mod follow;
 mod judge;
 mod keep;
 mod label;
@@ -35,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::desk::export::Export;
+pub use crate::desk::follow::{EventFilter, Following};
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
@@ -58,6 +61,8 @@ use crate::store::{Observation, Store};
 
 /// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
 const SENDS: usize = 8;
+/// Streams of events that one process serves at once.
+const STREAMS: usize = 1_000;
 
 /// What the desk is told about time.
 #[derive(Debug, Clone)]
@@ -126,6 +131,9 @@ struct Inner {
     /// Tells who waits for an order that it changed.
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
+    feed: feed::Feed,
+    /// How many streams of events are open.
+    streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
 }
@@ -158,6 +166,8 @@ impl Desk {
             turns: turn::Turns::default(),
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
+            feed: feed::Feed::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
         }))

@@ -140,7 +140,7 @@ impl Desk {
     }
 
     /// Refreshes the members of one group.
-    async fn load_group(&self, group: &GroupId) {
+    pub(super) async fn load_group(&self, group: &GroupId) {
         let mut members: Members = (*self.0.members.load_full()).clone();
         match self.0.close.group_members(group).await {
             Ok(users) => {

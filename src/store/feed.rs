@@ -20,7 +20,7 @@ use crate::store::select::Select;
 /// What replicas listen to.
 pub(super) const CHANNEL: &str = "numberdesk_feed";
 /// Events that get their places in one transaction.
-const BATCH: i64 = 500;
+const BATCH: usize = 500;
 
 macro_rules! select_event {
     ($rest:literal) => {
@@ -60,7 +60,7 @@ impl Store {
         let rows = tx
             .rows(sql!(
                 select_event!(" WHERE seq IS NULL ORDER BY at, nth, id LIMIT $1"),
-                BATCH
+                i64::try_from(BATCH).expect("a batch is small")
             ))
             .await?;
         if rows.is_empty() {
@@ -220,7 +220,7 @@ fn read(row: &Row) -> Result<Event, Error> {
         id: row.parsed("id")?,
         at: row.time("at")?,
         team: row.parsed_opt("team")?,
-        kind: row.parsed("kind")?,
+        kind: row.text("kind")?,
         order_id: row.parsed_opt("order_id")?,
         phone_number_id: row.parsed_opt("phone_number_id")?,
         data: row.json("data")?,

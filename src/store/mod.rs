@@ -17,6 +17,7 @@ mod feed;
 mod hold;
 mod inventory;
 mod ledger;
+mod listen;
 mod look;
 mod migration;
 mod number;
