@@ -26,6 +26,8 @@ use crate::workers::Workers;
 const WATCH: Duration = Duration::from_secs(5);
 /// How often it is looked whether an order's time has come.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the next complete listing is due.
+const SYNC_TURN: Duration = Duration::from_secs(15);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
 /// When all work has ended, for those who still hold something.
@@ -109,6 +111,7 @@ impl App {
                 reconcile_every: config.orders.reconcile_every,
                 lease_margin: config.orders.lease_margin,
                 approval_expires: config.orders.approval_expires,
+                full_sync: config.inventory.full_sync,
             },
             paid.clone(),
             stop.clone(),
@@ -211,12 +214,18 @@ pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
 }
 
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store, close: &Close, auth: &Auth) {
-    let it = desk.clone();
-    workers.every("sync", config.inventory.full_sync, RETRY, move || {
-        let it = it.clone();
-        async move { it.sync().await }
-    });
     let (it, wakes) = (desk.clone(), desk.wakes());
+    let every = config.inventory.full_sync.min(SYNC_TURN);
+    workers.every("sync", every, RETRY, move || {
+        let it = it.clone();
+        async move { it.sync_in_turn().await }
+    });
+    let it = desk.clone();
+    workers.woken("read-back", wakes.told, TICK, RETRY, move || {
+        let it = it.clone();
+        async move { it.read_back().await }
+    });
+    let it = desk.clone();
     workers.woken("resume", wakes.queue, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.resume().await }

@@ -68,6 +68,9 @@ impl Desk {
         if let Some(order) = &event.order_id {
             let _ = self.0.changed.send(order.clone());
         }
+        if event.kind == EventKind::InventoryCompared.as_str() {
+            self.compared(event.at);
+        }
         if event.kind == EventKind::GroupChanged.as_str()
             && let Some(group) = event
                 .data

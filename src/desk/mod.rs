@@ -14,6 +14,7 @@ mod list;
 mod look;
 mod me;
 mod order;
+mod read_back;
 mod ready;
 mod reconcile;
 mod release;
@@ -29,6 +30,7 @@ mod update;
 mod validate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -79,6 +81,8 @@ pub struct Settings {
     pub reconcile_every: Duration,
     /// How much longer than the deadline a claim holds: time to write the outcome down.
     pub lease_margin: Duration,
+    /// The time between two complete listings.
+    pub full_sync: Duration,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -88,6 +92,8 @@ pub struct Wakes {
     pub doubt: Arc<Notify>,
     /// A queued order may have become free to be sent.
     pub queue: Arc<Notify>,
+    /// Close has told of something.
+    pub told: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -136,6 +142,8 @@ struct Inner {
     streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
+    /// Whether this process has compared the inventory itself.
+    synced: AtomicBool,
 }
 
 impl Desk {
@@ -170,6 +178,7 @@ impl Desk {
             streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
+            synced: AtomicBool::new(false),
         }))
     }
 

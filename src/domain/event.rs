@@ -52,6 +52,8 @@ words! {
         NumberVanished = "phone_number.vanished",
         /// A group of users in Close has changed.
         GroupChanged = "group.changed",
+        /// The whole inventory was compared with Close.
+        InventoryCompared = "inventory.compared",
     }
 }
 

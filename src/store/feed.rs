@@ -81,6 +81,13 @@ impl Store {
         Ok(events.len())
     }
 
+    /// Tells something that has no other effect.
+    pub async fn tell(&self, event: &Event) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        write(&mut tx, event).await?;
+        tx.commit().await
+    }
+
     /// Events of all teams after a place, in the order of the feed.
     pub async fn events_after(&self, seq: i64, limit: u32) -> Result<Vec<Placed>, Error> {
         let rows = self

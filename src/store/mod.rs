@@ -12,9 +12,11 @@ mod chain;
 mod changes;
 mod db;
 mod doubt;
+mod errand;
 mod fault;
 mod feed;
 mod hold;
+mod inbox;
 mod inventory;
 mod ledger;
 mod listen;
@@ -30,6 +32,7 @@ mod select;
 mod send;
 mod setting;
 mod spend;
+mod turn;
 
 use std::time::Duration;
 
@@ -43,6 +46,7 @@ pub use crate::store::accept::Accepted;
 pub use crate::store::audit::AuditFilter;
 pub use crate::store::chain::Period;
 pub use crate::store::doubt::Stray;
+pub use crate::store::errand::Errand;
 pub use crate::store::feed::Placed;
 pub use crate::store::hold::{Hold, NotAlone};
 pub use crate::store::inventory::Observation;
