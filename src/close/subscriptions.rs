@@ -61,7 +61,11 @@ impl Close {
         let mut found: Vec<Subscription> = Vec::new();
         let mut skip = 0;
         for _ in 0..PAGES {
-            let page = match self.0.ask(Endpoint::Subscriptions { skip }, None, page).await {
+            let page = match self
+                .0
+                .ask(Endpoint::Subscriptions { skip }, None, |reply| page(&reply))
+                .await
+            {
                 Err(Trouble::NotFound) => {
                     return unavailable("close does not know the list of webhooks (404)");
                 }
@@ -154,7 +158,7 @@ struct Page {
 
 /// A page is whole or it is none: 200, and every row a subscription. That more follows is said or it is not so: the
 /// documentation does not show this list.
-fn page(reply: Reply) -> Option<Page> {
+fn page(reply: &Reply) -> Option<Page> {
     if reply.status != 200 {
         return None;
     }
@@ -342,8 +346,8 @@ mod tests {
 
     #[test]
     fn a_page_of_subscriptions_is_whole_or_none() {
-        assert_eq!(page(reply(json!({"data": []}))).unwrap().rows.len(), 0);
-        let one = page(reply(json!({"data": [subscription()], "has_more": true}))).unwrap();
+        assert_eq!(page(&reply(json!({"data": []}))).unwrap().rows.len(), 0);
+        let one = page(&reply(json!({"data": [subscription()], "has_more": true}))).unwrap();
         assert!(one.has_more && one.rows.len() == 1);
         for bad in [
             json!([]),
@@ -354,7 +358,7 @@ mod tests {
             json!({"data": [{"id": "../x"}]}),
             json!({"data": [], "has_more": "no"}),
         ] {
-            assert!(page(reply(bad.clone())).is_none(), "{bad}");
+            assert!(page(&reply(bad.clone())).is_none(), "{bad}");
         }
     }
 }
