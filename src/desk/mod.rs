@@ -20,6 +20,8 @@ mod review;
 mod seal;
 mod send;
 mod spend;
+mod subscribe;
+pub mod subscriber;
 mod sync;
 mod transfer;
 mod turn;
@@ -40,6 +42,7 @@ pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
+pub use crate::desk::subscribe::Webhooks;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
@@ -74,6 +77,8 @@ pub struct Settings {
     pub reconcile_every: Duration,
     /// How much longer than the deadline a claim holds: time to write the outcome down.
     pub lease_margin: Duration,
+    /// Where the keys come from that Close's deliveries are checked with.
+    pub webhooks: Webhooks,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -83,6 +88,10 @@ pub struct Wakes {
     pub doubt: Arc<Notify>,
     /// A queued order may have become free to be sent.
     pub queue: Arc<Notify>,
+    /// The webhook subscription or its key may have changed.
+    pub subscription: Arc<Notify>,
+    /// Close may have told of things that did not arrive.
+    pub missed: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -128,6 +137,7 @@ struct Inner {
     wakes: Wakes,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
+    webhooks: subscribe::Watch,
 }
 
 impl Desk {
@@ -142,6 +152,7 @@ impl Desk {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let webhooks = subscribe::Watch::new(&settings.webhooks);
         let holder = RequestId::generate(clock.now()).to_string();
         Self(Arc::new(Inner {
             store,
@@ -160,6 +171,7 @@ impl Desk {
             wakes: Wakes::default(),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
+            webhooks,
         }))
     }
 
@@ -168,7 +180,7 @@ impl Desk {
         self.0.policy.store(Arc::new(policy));
     }
 
-    /// What wakes [`Desk::reconcile`] and [`Desk::resume`] before their time.
+    /// What wakes [`Desk::reconcile`], [`Desk::resume`] and [`Desk::keep_subscription`] before their time.
     pub fn wakes(&self) -> Wakes {
         self.0.wakes.clone()
     }

@@ -54,6 +54,8 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
+    /// Whether the desk has Close deliver to it.
+    pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
     /// How long Close must show nothing before that is believed.
     pub(crate) settle_after: &'static str,
@@ -69,6 +71,7 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
+            subscribe: false,
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
@@ -331,6 +334,7 @@ fn metrics() -> PrometheusHandle {
 pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
     let Setup {
         server,
+        subscribe,
         timeout,
         full_sync,
         settle_after,
@@ -342,7 +346,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
-public_url = "http://127.0.0.1:8080"
+public_url = "http://127.0.0.1:0"
 {server}
 
 [store]
@@ -352,6 +356,7 @@ url = "{database}"
 base_url = "{close_url}"
 api_key_file = "close-api-key"
 timeout = "{timeout}"
+subscribe = {subscribe}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"
