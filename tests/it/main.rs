@@ -34,3 +34,4 @@ mod shutdown;
 mod spend;
 mod store;
 mod support;
+mod webhooks;
