@@ -33,4 +33,6 @@ mod secrets;
 mod shutdown;
 mod spend;
 mod store;
+mod subscription;
 mod support;
+mod webhooks_cli;
