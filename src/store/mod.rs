@@ -9,6 +9,7 @@ mod approval;
 mod arg;
 mod audit;
 mod chain;
+mod copy;
 mod db;
 mod doubt;
 mod fault;

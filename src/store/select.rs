@@ -61,6 +61,17 @@ impl Select {
         self.text.push_str(&condition.replacen('?', &places[1], 1));
     }
 
+    /// Adds a condition with a list of values, never empty; `?` in it stands for the list.
+    pub(super) fn and_one_of(
+        &mut self,
+        condition: &'static str,
+        values: impl Iterator<Item = impl Into<Arg>>,
+    ) {
+        let places: Vec<String> = values.map(|value| self.place(value)).collect();
+        self.text.push_str(" AND ");
+        self.text.push_str(&condition.replace('?', &places.join(", ")));
+    }
+
     /// Adds a condition when there is a value for it.
     pub(super) fn and_some(&mut self, condition: &'static str, value: Option<impl Into<Arg>>) {
         if let Some(value) = value {

@@ -2,6 +2,7 @@
 
 mod approval;
 mod book;
+mod copy;
 mod inventory;
 mod list;
 mod open;
