@@ -84,6 +84,12 @@ pub enum Error {
     /// The number changed since the caller read it.
     #[error("the number has changed")]
     PreconditionFailed,
+    /// The replica has as much of this under way as it takes.
+    #[error("too busy: {reason}")]
+    Busy {
+        /// What there is too much of.
+        reason: &'static str,
+    },
     /// Close said no.
     #[error("close refused")]
     CloseRefused {

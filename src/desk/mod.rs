@@ -4,6 +4,8 @@
 mod approve;
 mod cancel;
 mod export;
+mod feed;
+mod follow;
 mod judge;
 mod keep;
 mod label;
@@ -12,6 +14,7 @@ mod list;
 mod look;
 mod me;
 mod order;
+mod read_back;
 mod ready;
 mod reconcile;
 mod release;
@@ -27,6 +30,7 @@ mod update;
 mod validate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -35,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::desk::export::Export;
+pub use crate::desk::follow::{EventFilter, Following};
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
@@ -58,6 +63,8 @@ use crate::store::{Observation, Store};
 
 /// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
 const SENDS: usize = 8;
+/// Streams of events that one process serves at once.
+const STREAMS: usize = 1_000;
 
 /// What the desk is told about time.
 #[derive(Debug, Clone)]
@@ -74,6 +81,8 @@ pub struct Settings {
     pub reconcile_every: Duration,
     /// How much longer than the deadline a claim holds: time to write the outcome down.
     pub lease_margin: Duration,
+    /// The time between two complete listings.
+    pub full_sync: Duration,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -83,6 +92,8 @@ pub struct Wakes {
     pub doubt: Arc<Notify>,
     /// A queued order may have become free to be sent.
     pub queue: Arc<Notify>,
+    /// Close has told of something.
+    pub told: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -126,8 +137,13 @@ struct Inner {
     /// Tells who waits for an order that it changed.
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
+    feed: feed::Feed,
+    /// How many streams of events are open.
+    streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
+    /// Whether this process has compared the inventory itself.
+    synced: AtomicBool,
 }
 
 impl Desk {
@@ -158,8 +174,11 @@ impl Desk {
             turns: turn::Turns::default(),
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
+            feed: feed::Feed::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
+            synced: AtomicBool::new(false),
         }))
     }
 

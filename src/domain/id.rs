@@ -74,6 +74,7 @@ own_id!(/** An order, `ord_…`. */ OrderId, "ord_");
 own_id!(/** A row of the audit trail, `aud_…`. */ AuditId, "aud_");
 own_id!(/** One request to the desk, `req_…`; every answer and log line carries it. */ RequestId, "req_");
 own_id!(/** An entry of the ledger, `led_…`. */ LedgerId, "led_");
+own_id!(/** An event of the feed, `evt_…`. */ EventId, "evt_");
 
 fn well_formed(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| {

@@ -1,5 +1,6 @@
 //! A phone number: what Close says of it, and what the desk knows about it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -100,6 +101,9 @@ pub struct Facts {
     pub billed: Option<Money>,
     /// When Close made it.
     pub created_at: Option<Timestamp>,
+    /// When Close last changed it.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
     /// Close's object, field for field.
     pub object: Map<String, Value>,
 }
@@ -108,6 +112,15 @@ impl Facts {
     /// Whether it is rented and so has a monthly price.
     pub fn rented(&self) -> bool {
         self.kind == "internal"
+    }
+    /// The fields of Close's object that read otherwise in `later`, in the order of their names.
+    pub fn changed(&self, later: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.object.keys().chain(later.object.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| self.object.get(*name) != later.object.get(*name))
+            .cloned()
+            .collect()
     }
     /// Whether the user is a participant, or the one of a personal number.
     pub fn involves(&self, user: &UserId) -> bool {

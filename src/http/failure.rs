@@ -55,6 +55,9 @@ impl From<Error> for Problem {
                 message,
                 errors,
             } => refused(Some(&close_status), message.as_deref(), errors.as_ref()),
+            Error::Busy { reason } => Self::new(Kind::Busy)
+                .detail(format!("{}{}.", reason[..1].to_uppercase(), &reason[1..]))
+                .retry_after(5),
             Error::CloseUnavailable { reason } => Self::new(Kind::CloseUnavailable).cause(reason),
             Error::StoreUnavailable(cause) => Self::new(Kind::StoreUnavailable).retry_after(5).cause(cause),
             Error::Internal(cause) => Self::new(Kind::Internal).cause(cause),

@@ -126,6 +126,9 @@ kinds! {
     CloseUnavailable = "close-unavailable", BAD_GATEWAY, "Close is unavailable",
         "Close can't be reached, or its answer makes no sense. Nothing is known to have changed.",
         "Try again later. Reads are answered from the desk's own inventory meanwhile.";
+    Busy = "busy", SERVICE_UNAVAILABLE, "Too much is under way",
+        "This replica has as much of this under way as it takes at once. Nothing was done.",
+        "Try again after the time that `Retry-After` names; another replica may have room.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The database is unavailable",
         "The service can't reach its database. An order that was not accepted before has not been sent to Close.",
         "Try again after the time that `Retry-After` names, an order under the same key.";

@@ -6,6 +6,7 @@ mod audit;
 mod conditional;
 mod cursor;
 mod docs;
+mod events;
 mod extract;
 mod failure;
 mod front;

@@ -26,6 +26,7 @@ use crate::http::kind::Kind;
         (name = "phone numbers", description = "The numbers your teams hold, and what may be done to them."),
         (name = "me", description = "You, your teams, and what is left of quota and budget."),
         (name = "audit", description = "Who did what, and which rule allowed or denied it."),
+        (name = "events", description = "What changed, as it changes."),
         (name = "spend", description = "What a month cost, by team, country or user."),
         (name = "documents", description = "This document and its companions. No token needed."),
     ),
@@ -124,6 +125,7 @@ fn own(operation: &str) -> &'static [Kind] {
         "keep_phone_number" => &[Kind::ReleaseUnderWay],
         "release_phone_number" => &[Kind::CloseRefused, Kind::CloseUnavailable],
         "transfer_phone_number" => &[Kind::PolicyDenied, Kind::QuotaExceeded, Kind::BudgetExceeded],
+        "follow_events" => &[Kind::Busy],
         "docs_file" | "problem" => &[Kind::NotFound],
         _ => &[],
     }

@@ -54,6 +54,7 @@ fn number(id: PhoneNumberId) -> impl Strategy<Value = Number> {
                     sms: None,
                     billed: None,
                     created_at: None,
+                    updated_at: None,
                     object: Map::new(),
                 },
                 team,

@@ -10,7 +10,7 @@ use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Cap, Entry, Kind};
 use crate::store::order::{by_key, read};
 use crate::store::row::json;
-use crate::store::{Store, approval, audit};
+use crate::store::{Store, approval, audit, feed};
 
 /// What became of an order that came in.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,7 @@ impl Store {
             return Ok(Accepted::Capped { refusal, cap, usage });
         }
         audit::write(&mut tx, audit).await?;
+        feed::order(&mut tx, order).await?;
         failpoint::reached("accept.commit");
         tx.commit().await?;
         failpoint::reached("accept.done");

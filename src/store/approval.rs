@@ -10,7 +10,7 @@ use crate::store::db::sql;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::order::{read as order, select_order};
 use crate::store::row::{Row, json};
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, feed};
 
 impl Store {
     /// Writes an order after [`Order::approved`], [`Order::rejected`] or [`Order::expired`]: of many at once, one.
@@ -40,6 +40,7 @@ impl Store {
             ledger::enter(&mut tx, vec![entry]).await?;
         }
         audit::write(&mut tx, audit).await?;
+        feed::order(&mut tx, order).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::domain::audit::AuditRow;
 use crate::domain::country::Country;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::Number;
 use crate::domain::order::Order;
@@ -14,7 +17,7 @@ use crate::store::db::sql;
 use crate::store::inventory::{self, Observation};
 use crate::store::number::{self, select_number};
 use crate::store::order::{read, select_order};
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, feed};
 
 /// Orders in doubt that are looked at in one step.
 const BATCH: i64 = 64;
@@ -67,6 +70,22 @@ impl Store {
             }
         }
         Ok(taken)
+    }
+
+    /// Makes it the turn of all orders in doubt of a country, or of any: Close has told of something new; how many.
+    pub async fn look_now(&self, country: Option<Country>, now: Timestamp) -> Result<u64, Error> {
+        let mut tx = self.db.begin().await?;
+        let country = country.as_ref().map(Country::as_str);
+        let turned = tx
+            .execute(sql!(
+                "UPDATE orders SET look_at = $2 WHERE state = 'unverified' AND look_at > $2 \
+                    AND country = COALESCE($1, country)",
+                country,
+                now
+            ))
+            .await?;
+        tx.commit().await?;
+        Ok(turned)
     }
 
     /// All orders of a country that are in doubt, oldest first.
@@ -177,19 +196,21 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let named = tx
-            .execute(sql!(
+            .row(sql!(
                 "UPDATE numbers SET order_id = $2 WHERE id = $1 AND team IS NULL AND order_id IS NULL \
                     AND NOT EXISTS (SELECT 1 FROM orders WHERE country = $3 \
-                        AND state IN ('renting', 'unverified', 'needs_review'))",
+                        AND state IN ('renting', 'unverified', 'needs_review')) RETURNING facts",
                 id.as_str(),
                 order.as_str(),
                 quiet.as_ref().map(Country::as_str)
             ))
             .await?;
-        if named == 0 {
+        let Some(row) = named else {
             return Ok(false);
-        }
+        };
         audit::write(&mut tx, audit).await?;
+        let event = Event::of_number(audit.at, EventKind::NumberUpdated, None, &row.json("facts")?);
+        feed::write(&mut tx, &event.said("order_id", json!(order))).await?;
         tx.commit().await?;
         Ok(true)
     }

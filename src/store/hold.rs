@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::store::db::{keep_private, private, sqlite_file};
+use crate::store::pool::{keep_private, private, sqlite_file};
 
 /// The right to serve a database, given back when it is dropped or the process dies.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
@@ -15,7 +16,7 @@ use crate::store::db::{Tx, sql};
 use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::row::{Row, json};
-use crate::store::{Store, audit, release};
+use crate::store::{Store, audit, feed, release};
 
 /// What Close said of one number, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +81,8 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let sight = see(&mut tx, seen).await?;
         ledger::enter(&mut tx, sight.entry.into_iter().collect()).await?;
+        // Also when it reads as before: it is known to be so as of now.
+        tx.made().numbers.insert(seen.facts.id.clone());
         let mut audit = audit.clone();
         if audit.team.is_none() {
             let row = lock(&mut tx, &seen.facts.id).await?;
@@ -118,7 +121,6 @@ pub(super) struct Sight {
 pub(super) async fn see(tx: &mut Tx, seen: &Observation) -> Result<Sight, Error> {
     let Some(row) = lock(tx, &seen.facts.id).await? else {
         if insert(tx, seen).await? {
-            participants(tx, &seen.facts).await?;
             return Ok(Sight {
                 changed: true,
                 entry: None,
@@ -135,10 +137,7 @@ pub(super) async fn see(tx: &mut Tx, seen: &Observation) -> Result<Sight, Error>
 
 /// Takes in a number only if it was never seen.
 pub(super) async fn introduce(tx: &mut Tx, seen: &Observation) -> Result<(), Error> {
-    if insert(tx, seen).await? {
-        participants(tx, &seen.facts).await?;
-    }
-    Ok(())
+    insert(tx, seen).await.map(drop)
 }
 
 /// Whose the number was, before it was given away.
@@ -158,6 +157,7 @@ pub(super) struct Given {
 /// Gives a number to a team, and to the order it was rented for if there is one. `None`: it is not known.
 pub(super) async fn give(
     tx: &mut Tx,
+    at: Timestamp,
     id: &PhoneNumberId,
     team: &Team,
     order: Option<&OrderId>,
@@ -180,6 +180,15 @@ pub(super) async fn give(
     ))
     .await?;
     let before: Option<Team> = row.parsed_opt("team")?;
+    let gone = row.int_opt("gone_at")?.is_some();
+    tx.made().numbers.insert(id.clone());
+    if before.as_ref() != Some(team) && !gone {
+        let facts: Facts = row.json("facts")?;
+        if let Some(before) = &before {
+            feed::number(tx, at, EventKind::NumberUnassigned, Some(before), &facts).await?;
+        }
+        feed::number(tx, at, EventKind::NumberAssigned, Some(team), &facts).await?;
+    }
     let mut called_off = row.time_opt("release_at")?;
     if before.as_ref() == Some(team) {
         called_off = None;
@@ -189,7 +198,7 @@ pub(super) async fn give(
     Ok(Some(Given {
         team: before,
         monthly: row.int("monthly")?,
-        gone: row.int_opt("gone_at")?.is_some(),
+        gone,
         taken: taken.is_some(),
         called_off,
     }))
@@ -247,6 +256,13 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Sight, Er
         participants(tx, &seen.facts).await?;
     }
     let team: Option<Team> = row.parsed_opt("team")?;
+    let kind = match gone_at {
+        Some(_) => EventKind::NumberAdded,
+        None => EventKind::NumberUpdated,
+    };
+    let event = Event::of_number(seen.as_of, kind, team.as_ref(), &seen.facts);
+    let event = event.said("changed", known.changed(&seen.facts).into());
+    feed::write(tx, &event).await?;
     let entry = team.and_then(|team| {
         let entry = |kind| Entry::new(seen.as_of, &team, kind).number(&seen.facts.id);
         if gone_at.is_some() {
@@ -275,7 +291,12 @@ async fn insert(tx: &mut Tx, seen: &Observation) -> Result<bool, Error> {
             seen.as_of,
         ))
         .await?;
-    Ok(inserted == 1)
+    if inserted == 0 {
+        return Ok(false);
+    }
+    participants(tx, &seen.facts).await?;
+    feed::number(tx, seen.as_of, EventKind::NumberAdded, None, &seen.facts).await?;
+    Ok(true)
 }
 
 async fn participants(tx: &mut Tx, facts: &Facts) -> Result<(), Error> {

@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::error::Error;
 use crate::store::Store;
-use crate::store::db::{ACQUIRE, Db, SESSION};
 use crate::store::fault::CannotOpen;
+use crate::store::pool::{ACQUIRE, Pools, SESSION};
 
 /// Two: whoever only looks asks one question at a time.
 const CONNECTIONS: u32 = 2;
@@ -28,13 +28,13 @@ impl Store {
             server(url).await
         };
         match opened {
-            Ok(db) => Ok(Self { db }),
+            Ok(pools) => Ok(Self { db: pools.into() }),
             Err(cannot) => Err(Error::StoreUnavailable(Box::new(cannot))),
         }
     }
 }
 
-async fn file(url: &str) -> Result<Db, CannotOpen> {
+async fn file(url: &str) -> Result<Pools, CannotOpen> {
     let options: SqliteConnectOptions = url
         .parse()
         .map_err(|cause| CannotOpen::because("store.url is not a SQLite URL", cause))?;
@@ -49,13 +49,13 @@ async fn file(url: &str) -> Result<Db, CannotOpen> {
         .connect_with(options)
         .await
         .map_err(|cause| CannotOpen::because(place, cause))?;
-    Ok(Db::Sqlite {
+    Ok(Pools::Sqlite {
         write: pool.clone(),
         read: pool,
     })
 }
 
-async fn server(url: &str) -> Result<Db, CannotOpen> {
+async fn server(url: &str) -> Result<Pools, CannotOpen> {
     let options: PgConnectOptions = url
         .parse()
         .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
@@ -76,6 +76,6 @@ async fn server(url: &str) -> Result<Db, CannotOpen> {
         })
         .connect_with(options.application_name("numberdesk"))
         .await
-        .map(Db::Postgres)
+        .map(Pools::Postgres)
         .map_err(|cause| CannotOpen::because(place, cause))
 }

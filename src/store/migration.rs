@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::store::db::{Db, Tx, sql};
+use crate::store::db::{Db, sql};
 use crate::store::fault::{no_such_table, nonsense};
 
 struct Migration {
@@ -26,6 +26,8 @@ const MIGRATIONS: &[Migration] = &[
     step!("0003_audit_chain"),
     step!("0004_approvals"),
     step!("0005_release_window"),
+    step!("0006_feed"),
+    step!("0007_inbox"),
 ];
 
 /// Any number that nobody else locks on the same PostgreSQL database.
@@ -41,7 +43,7 @@ impl Migration {
 pub(super) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
     // On SQLite the transaction itself is the lock.
     let mut tx = db.begin().await?;
-    let postgres = matches!(tx, Tx::Postgres(_));
+    let postgres = tx.on_postgres();
     if postgres {
         tx.script("SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '10min'".to_owned())
             .await?;

@@ -9,17 +9,23 @@ mod approval;
 mod arg;
 mod audit;
 mod chain;
+mod changes;
 mod copy;
 mod db;
 mod doubt;
+mod errand;
 mod fault;
+mod feed;
 mod hold;
+mod inbox;
 mod inventory;
 mod ledger;
+mod listen;
 mod look;
 mod migration;
 mod number;
 mod order;
+mod pool;
 mod release;
 mod row;
 mod seal;
@@ -27,6 +33,7 @@ mod select;
 mod send;
 mod setting;
 mod spend;
+mod turn;
 
 use std::time::Duration;
 
@@ -34,11 +41,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
 use crate::store::db::{Db, sql};
+use crate::store::pool::Pools;
 
 pub use crate::store::accept::Accepted;
 pub use crate::store::audit::AuditFilter;
 pub use crate::store::chain::Period;
 pub use crate::store::doubt::Stray;
+pub use crate::store::errand::Errand;
+pub use crate::store::feed::Placed;
 pub use crate::store::hold::{Hold, NotAlone};
 pub use crate::store::inventory::Observation;
 pub use crate::store::ledger::Cap;
@@ -81,10 +91,10 @@ impl Store {
 
     /// Asks the database for a sign of life, for two seconds at most.
     pub async fn ping(&self) -> Result<(), Error> {
-        let question = match self.db {
+        let question = match self.db.pools {
             // Reads the file, which a bare SELECT would not.
-            Db::Sqlite { .. } => sql!("SELECT COUNT(*) AS n FROM sqlite_master"),
-            Db::Postgres(_) => sql!("SELECT 1 AS n"),
+            Pools::Sqlite { .. } => sql!("SELECT COUNT(*) AS n FROM sqlite_master"),
+            Pools::Postgres(_) => sql!("SELECT 1 AS n"),
         };
         match tokio::time::timeout(PING, self.db.rows(question)).await {
             Ok(answer) => answer.map(drop),

@@ -35,6 +35,9 @@ pub struct NumberFilter {
     pub orphan: Option<bool>,
 }
 
+/// Ids in one statement.
+const TOGETHER: usize = 500;
+
 /// What became of a transfer.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
@@ -83,6 +86,19 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// Those of the numbers that are there, whoever has them.
+    pub async fn numbers_of(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
+        let mut found = Vec::new();
+        for some in ids.chunks(TOGETHER) {
+            let mut select = Select::within(&Scope::All, SELECT);
+            select.and_just("gone_at IS NULL");
+            select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
+            let rows = self.db.rows(select.statement()).await?;
+            found.extend(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+
     /// A page of numbers, by id.
     pub async fn numbers(
         &self,
@@ -126,7 +142,7 @@ impl Store {
         audit: &AuditRow,
     ) -> Result<Transferred, Error> {
         let mut tx = self.db.begin().await?;
-        let Some(given) = inventory::give(&mut tx, id, to, None).await? else {
+        let Some(given) = inventory::give(&mut tx, now, id, to, None).await? else {
             return Ok(Transferred::NotFound);
         };
         if given.gone {

@@ -13,7 +13,7 @@ use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::row::Row;
 use crate::store::select::{Direction, Select};
-use crate::store::{Store, approval, audit};
+use crate::store::{Store, approval, audit, feed};
 
 /// Which orders; what is `None` does not matter. The team comes by the scope.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +97,7 @@ impl Store {
             .reserved(-1, -row.int("monthly")?);
         ledger::enter(&mut tx, vec![entry]).await?;
         audit::write(&mut tx, audit).await?;
+        feed::order(&mut tx, order).await?;
         tx.commit().await?;
         Ok(true)
     }

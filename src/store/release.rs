@@ -5,6 +5,7 @@
 
 use crate::domain::audit::{Actor, AuditRow};
 use crate::domain::caller::Team;
+use crate::domain::event::EventKind;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
@@ -13,7 +14,7 @@ use crate::store::db::{Statement, Tx, sql};
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::number::{SELECT, read};
 use crate::store::row::Row;
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, feed};
 
 /// No trace of a release, whether it was scheduled or sent.
 macro_rules! cleared {
@@ -35,7 +36,8 @@ impl Store {
             audit.actor.issuer.as_str(),
             audit.actor.subject.as_str(),
         );
-        self.change_as_known(known, change, audit).await
+        self.change_as_known(known, change, EventKind::NumberReleaseScheduled, audit)
+            .await
     }
 
     /// Calls off what was scheduled. `false`: the number is not as `known` any more, and nothing changed.
@@ -44,7 +46,8 @@ impl Store {
             concat!("UPDATE numbers SET ", cleared!(), " WHERE id = $1"),
             known.facts.id.as_str()
         );
-        self.change_as_known(known, change, audit).await
+        self.change_as_known(known, change, EventKind::NumberReleaseCalledOff, audit)
+            .await
     }
 
     /// Marks the number before Close is asked to release it, with the time of the audit row and for its actor: of
@@ -57,7 +60,8 @@ impl Store {
             audit.actor.issuer.as_str(),
             audit.actor.subject.as_str(),
         );
-        self.change_as_known(known, change, audit).await
+        self.change_as_known(known, change, EventKind::NumberReleasing, audit)
+            .await
     }
 
     /// Numbers whose scheduled release is due, and who asked for it; longest due first.
@@ -87,7 +91,7 @@ impl Store {
             concat!(
                 "UPDATE numbers SET ",
                 cleared!(),
-                " WHERE id = $1 AND releasing_at = $2"
+                " WHERE id = $1 AND releasing_at = $2 RETURNING team, facts, release_at"
             ),
             id.as_str(),
             marked
@@ -107,7 +111,7 @@ impl Store {
         let change = sql!(
             "UPDATE numbers SET releasing_at = NULL, \
                 release_try_at = CASE WHEN release_at IS NULL THEN NULL ELSE $3 END \
-             WHERE id = $1 AND releasing_at = $2",
+             WHERE id = $1 AND releasing_at = $2 RETURNING team, facts, release_at",
             id.as_str(),
             marked,
             again
@@ -124,7 +128,7 @@ impl Store {
         };
         // A listing that was asked for later and lags may have shown it still.
         let gone_at = at.max(row.time("as_of")?);
-        bury(tx, id, gone_at, &row, audit.clone()).await
+        bury(tx, id, gone_at, &row, EventKind::NumberReleased, audit.clone()).await
     }
 
     /// Close was asked at `at` and has the number no more: its team holds it no more, and the row stays as a
@@ -138,11 +142,12 @@ impl Store {
         if row.time("as_of")? > at {
             return Ok(false);
         }
-        let mut audit = audit.clone();
+        let (mut audit, mut kind) = (audit.clone(), EventKind::NumberVanished);
         if row.time_opt("releasing_at")?.is_some() {
             audit = audit.ends_release(asked(&row)?);
+            kind = EventKind::NumberReleased;
         }
-        bury(tx, id, at, &row, audit).await
+        bury(tx, id, at, &row, kind, audit).await
     }
 
     async fn asked_for(&self, statement: Statement) -> Result<Vec<(Number, Actor)>, Error> {
@@ -155,6 +160,7 @@ impl Store {
         &self,
         known: &Number,
         change: Statement,
+        kind: EventKind,
         audit: &AuditRow,
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
@@ -166,6 +172,7 @@ impl Store {
             return Ok(false);
         }
         tx.execute(change).await?;
+        feed::number(&mut tx, audit.at, kind, now.team.as_ref(), &now.facts).await?;
         audit::write(&mut tx, audit).await?;
         tx.commit().await?;
         Ok(true)
@@ -173,7 +180,14 @@ impl Store {
 
     async fn unmark(&self, change: Statement, audit: &AuditRow) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        tx.execute(change).await?;
+        if let Some(row) = tx.row(change).await? {
+            let kind = match row.time_opt("release_at")? {
+                Some(_) => EventKind::NumberReleaseScheduled,
+                None => EventKind::NumberReleaseCalledOff,
+            };
+            let team: Option<Team> = row.parsed_opt("team")?;
+            feed::number(&mut tx, audit.at, kind, team.as_ref(), &row.json("facts")?).await?;
+        }
         audit::write(&mut tx, audit).await?;
         tx.commit().await
     }
@@ -212,6 +226,7 @@ async fn bury(
     id: &PhoneNumberId,
     at: Timestamp,
     row: &Row,
+    kind: EventKind,
     mut audit: AuditRow,
 ) -> Result<bool, Error> {
     tx.execute(sql!(
@@ -220,7 +235,9 @@ async fn bury(
         at
     ))
     .await?;
-    if let Some(team) = row.parsed_opt::<Team>("team")? {
+    let team: Option<Team> = row.parsed_opt("team")?;
+    feed::number(&mut tx, audit.at, kind, team.as_ref(), &row.json("facts")?).await?;
+    if let Some(team) = team {
         let entry = Entry::new(at, &team, Kind::GiveBack)
             .number(id)
             .held(-1, -row.int("monthly")?);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
+use crate::domain::event::Event;
 use crate::domain::id::OrderId;
 use crate::domain::order::{Evidence, Order, State};
 use crate::domain::time::Timestamp;
@@ -17,7 +18,7 @@ use crate::store::inventory::{self, Observation};
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::order::{read, select_order};
 use crate::store::row::{Row, json};
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, feed};
 
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +125,7 @@ impl Store {
             return Ok(Claim::Elsewhere);
         }
         audit::write(&mut tx, &audit.clone().team(Some(&order.team))).await?;
+        feed::order(&mut tx, &order).await?;
         failpoint::reached("claim.commit");
         tx.commit().await?;
         Ok(Claim::Claimed(order))
@@ -145,6 +147,11 @@ impl Store {
         let Some(row) = row else { return Ok(false) };
         let team: Team = row.parsed("team")?;
         audit::write(&mut tx, &audit.clone().team(Some(&team))).await?;
+        feed::write(
+            &mut tx,
+            &Event::of_order(audit.at, &team, id, State::Queued, None),
+        )
+        .await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -199,6 +206,7 @@ impl Store {
         };
         ledger::enter(&mut tx, entries).await?;
         audit::write(&mut tx, audit).await?;
+        feed::order(&mut tx, order).await?;
         failpoint::reached("settle.commit");
         tx.commit().await?;
         failpoint::reached("settle.done");
@@ -292,7 +300,7 @@ async fn fulfil(
         }
         entries.extend(inventory::see(tx, seen).await?.entry);
     }
-    let held = inventory::give(tx, id, team, Some(&order.id))
+    let held = inventory::give(tx, order.updated_at, id, team, Some(&order.id))
         .await?
         .ok_or_else(|| nonsense("the number of a fulfilled order is not known", None))?;
     if held.taken {

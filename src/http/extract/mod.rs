@@ -13,4 +13,4 @@ pub(super) use header::{
     IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, Key, OrderHeaders, Wait, WantsCsv,
 };
 pub(super) use path::Id;
-pub(super) use query::{Filter, List, NoQuery, Query, QueryFields, flag};
+pub(super) use query::{Filter, List, NoQuery, Query, QueryFields, flag, limit};

@@ -2,6 +2,7 @@
 
 mod audit;
 mod csv;
+mod event;
 mod number;
 mod order;
 mod spend;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
+pub(super) use event::{EventView, event};
 pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number, release};
 pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};
 pub(super) use spend::{SpendView, spend, spend_csv};

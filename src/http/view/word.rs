@@ -7,6 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::approval::Verdict;
 use crate::domain::audit::Action;
 use crate::domain::country::Country;
+use crate::domain::event::EventKind;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::{Evidence, State};
 use crate::domain::spend::GroupBy;
@@ -47,6 +48,8 @@ words! {
         GroupBy::ALL.iter().map(|word| word.as_str());
     FormatWord = "Format", "How the answer is written.",
         ["json", "csv"].into_iter();
+    EventTypeWord = "EventType", "What happened.",
+        EventKind::ALL.iter().map(|word| word.as_str());
     CountryCode = "Country", "A country by its ISO 3166-1 alpha-2 code.", countries();
 }
 
