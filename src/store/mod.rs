@@ -52,7 +52,7 @@ pub use crate::store::feed::Placed;
 pub use crate::store::hold::{Hold, NotAlone};
 pub use crate::store::inventory::Observation;
 pub use crate::store::ledger::Cap;
-pub use crate::store::number::{NumberFilter, Transferred};
+pub use crate::store::number::Transferred;
 pub use crate::store::order::OrderFilter;
 pub use crate::store::send::Claim;
 pub use crate::store::spend::Booked;

@@ -12,7 +12,7 @@ use crate::support::listing::Listing;
 
 on_both_stores! {
     a_copy_shows_whatever_is_asked_for_as_sql_would,
-    numbers_are_named_read_and_sighted_unless_they_are_gone,
+    numbers_are_read_by_name_and_sighted_unless_they_are_gone,
 }
 
 const TEAMS: [&str; 3] = ["Sales", "sales", "support"];
@@ -26,7 +26,7 @@ const LABELS: [&str; 6] = [
 ];
 
 /// Reads the whole inventory, a few numbers at a time.
-async fn copy(store: &Store) -> Snapshot {
+pub(crate) async fn copy(store: &Store) -> Snapshot {
     let (mut snapshot, mut last) = (Snapshot::default(), None);
     loop {
         let numbers = store.numbers_after(last.as_ref(), 7).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_copy_shows_whatever_is_asked_for_as_sql_would(database: Database) {
     }
 }
 
-async fn numbers_are_named_read_and_sighted_unless_they_are_gone(database: Database) {
+async fn numbers_are_read_by_name_and_sighted_unless_they_are_gone(database: Database) {
     let store = database.store().await;
     store
         .observe(&[seen("A", NOW), seen("B", later(5)), seen("C", later(9))])
@@ -172,25 +172,16 @@ async fn numbers_are_named_read_and_sighted_unless_they_are_gone(database: Datab
     let gone = note(Action::NumberGone);
     assert!(store.gone(&number_id("C"), later(9), &gone).await.unwrap());
     let named = ["A", "B", "C", "D"].map(number_id);
-    let numbers = store.numbers_named(&named).await.unwrap();
-    let mut ids: Vec<_> = numbers.iter().map(|number| number.facts.id.clone()).collect();
+    let numbers = store.numbers_of(&named).await.unwrap();
+    let mut ids: Vec<_> = numbers.into_iter().map(|number| number.facts.id).collect();
     ids.sort();
     assert_eq!(ids, ["A", "B"].map(number_id));
-    assert_eq!(store.numbers_named([]).await.unwrap(), []);
+    assert_eq!(store.numbers_of(&[]).await.unwrap(), []);
     // More than one statement takes.
     let many: Vec<_> = (0..1234).map(|nth| number_id(&format!("X{nth}"))).collect();
-    assert_eq!(
-        store
-            .numbers_named(many.iter().chain(&named))
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        store.sighted(later(5)).await.unwrap(),
-        [(number_id("B"), later(5))]
-    );
+    let many = [many, named.to_vec()].concat();
+    assert_eq!(store.numbers_of(&many).await.unwrap().len(), 2);
+    assert_eq!(store.sighted(later(5)).await.unwrap(), [number_id("B")]);
     assert_eq!(store.sighted(later(6)).await.unwrap(), []);
     assert_eq!(store.sighted(NOW).await.unwrap().len(), 2);
 }
