@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
-use crate::close::{self, Close};
-use crate::config::{Config, IssuerConfig, Jwks};
-use crate::desk::{self, Desk};
+use crate::close::{self, Close, SignatureKey};
+use crate::config::{Config, IssuerConfig, Jwks, SecretSource};
+use crate::desk::subscriber::delivery_url;
+use crate::desk::{self, Desk, Webhooks};
 use crate::domain::document::FileFault;
 use crate::domain::time::Clock;
 use crate::http::{self, Http};
@@ -30,6 +32,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SYNC_TURN: Duration = Duration::from_secs(15);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
+/// How often it is looked whether Close still tells of changes, and whether keys are others.
+const SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// When all work has ended, for those who still hold something.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -112,10 +116,15 @@ impl App {
                 lease_margin: config.orders.lease_margin,
                 approval_expires: config.orders.approval_expires,
                 full_sync: config.inventory.full_sync,
+                webhooks: webhooks(config, address),
             },
             paid.clone(),
             stop.clone(),
         );
+
+        if let Some(keys) = &config.close.webhook_key {
+            desk.adopt_webhook_keys(signature_keys(keys).map_err(anyhow::Error::msg)?);
+        }
 
         let rendered = prometheus.clone();
         let front = Http::new(
@@ -285,11 +294,54 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
             async move { news }
         });
     }
+    let (it, wakes) = (desk.clone(), desk.wakes());
+    workers.woken(
+        "subscription",
+        wakes.subscription,
+        SUBSCRIPTION,
+        RETRY,
+        move || {
+            let it = it.clone();
+            async move { it.keep_subscription().await }
+        },
+    );
+    if let Some(keys) = config.close.webhook_key.clone() {
+        let it = desk.clone();
+        workers.every("webhook-key", WATCH, WATCH, move || {
+            let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
+            async move { news }
+        });
+    }
     let (it, key) = (close.clone(), config.close.api_key.clone());
     workers.every("api-key", WATCH, WATCH, move || {
         let news = key.read_api_key().map(|key| it.replace_key(key));
         async move { news }
     });
+}
+
+/// Where signatures of Close's deliveries are told by; `address` is where the API answers.
+fn webhooks(config: &Config, address: SocketAddr) -> Webhooks {
+    if config.close.webhook_key.is_some() {
+        return Webhooks::Configured;
+    }
+    let mut public_url = config.server.public_url.clone();
+    if public_url.port() == Some(0) && public_url.set_port(Some(address.port())).is_err() {
+        return Webhooks::Nowhere;
+    }
+    match delivery_url(&public_url, &config.close.base_url) {
+        Some(url) if config.close.subscribe => Webhooks::Own(url),
+        _ => Webhooks::Nowhere,
+    }
+}
+
+/// Signature keys as the configuration has them now.
+fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
+    let keys = source.read_webhook_keys()?;
+    let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
+    keys.iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|wrong| wrong.to_string())
 }
 
 /// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.

@@ -24,6 +24,7 @@ pub(super) type Secrets = BTreeMap<&'static str, SecretString>;
 pub(super) enum Kind {
     Text,
     Whole,
+    Flag,
     /// Relative to the working directory, as a variable belongs to no file.
     Path,
     /// Separated by commas; or one variable an entry, by index.
@@ -47,6 +48,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("close.api_key_file", Kind::Path),
     ("close.webhook_signature_key", Kind::Secret(unusable_webhook_key)),
     ("close.webhook_signature_key_file", Kind::Path),
+    ("close.subscribe", Kind::Flag),
     ("close.timeout", Kind::Text),
     ("close.webhook_tolerance", Kind::Text),
     ("auth.issuers.#.issuer", Kind::Text),
@@ -261,6 +263,10 @@ fn written(kind: Kind, value: &str) -> Value {
         Kind::Whole => value
             .trim()
             .parse::<i64>()
+            .map_or_else(|_| value.into(), Value::from),
+        Kind::Flag => value
+            .trim()
+            .parse::<bool>()
             .map_or_else(|_| value.into(), Value::from),
         Kind::List => value
             .split(',')

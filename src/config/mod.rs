@@ -56,7 +56,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Probes and metrics; `127.0.0.1:9090`.
     pub ops_listen: SocketAddr,
-    /// How others reach `listen`; `http://127.0.0.1` with its port.
+    /// How others reach `listen`; `http://127.0.0.1` with its port. Port 0 stands for the one that was bound.
     pub public_url: Url,
     /// Bytes of a request body, 1024 to 16777216; 65536.
     pub body_limit: usize,
@@ -75,8 +75,10 @@ pub struct CloseConfig {
     pub base_url: Url,
     /// `api_key_file`, or `api_key` from the environment.
     pub api_key: SecretSource,
-    /// `webhook_signature_key_file`, or `webhook_signature_key` from the environment: 64 hexadecimal digits. Without
-    /// one the desk makes a subscription of its own.
+    /// Whether the desk makes a webhook subscription of its own where no signature key is given; yes.
+    pub subscribe: bool,
+    /// `webhook_signature_key_file`, or `webhook_signature_key` from the environment: 64 hexadecimal digits, or several
+    /// such lines while a key is rotated. Without one the desk makes a subscription of its own.
     pub webhook_key: Option<SecretSource>,
     /// How long Close may take to answer, 1s to 120s; 30s.
     pub timeout: Duration,

@@ -86,6 +86,7 @@ impl Reader<'_> {
             ),
             unusable_webhook_key,
         );
+        let subscribe = or(&mut fields, "subscribe", |node| node.boolean(), true);
         let timeout = or(
             &mut fields,
             "timeout",
@@ -107,6 +108,7 @@ impl Reader<'_> {
         Some(CloseConfig {
             base_url: base_url?,
             api_key,
+            subscribe: subscribe?,
             webhook_key: webhook_key?,
             timeout: timeout?,
             webhook_tolerance: webhook_tolerance?,

@@ -24,6 +24,8 @@ mod review;
 mod seal;
 mod send;
 mod spend;
+mod subscribe;
+pub mod subscriber;
 mod sync;
 mod transfer;
 mod turn;
@@ -46,6 +48,7 @@ pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
+pub use crate::desk::subscribe::Webhooks;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::inventory::NumberFilter;
@@ -85,6 +88,8 @@ pub struct Settings {
     pub lease_margin: Duration,
     /// The time between two complete listings.
     pub full_sync: Duration,
+    /// Where the keys come from that Close's deliveries are checked with.
+    pub webhooks: Webhooks,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -96,6 +101,10 @@ pub struct Wakes {
     pub queue: Arc<Notify>,
     /// Close has told of something.
     pub told: Arc<Notify>,
+    /// The webhook subscription or its key may have changed.
+    pub subscription: Arc<Notify>,
+    /// Close may have told of things that did not arrive.
+    pub missed: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -147,6 +156,7 @@ struct Inner {
     head_told: seal::Told,
     /// Whether this process has compared the inventory itself.
     synced: AtomicBool,
+    webhooks: subscribe::Watch,
 }
 
 impl Desk {
@@ -161,6 +171,7 @@ impl Desk {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let webhooks = subscribe::Watch::new(&settings.webhooks);
         let holder = RequestId::generate(clock.now()).to_string();
         Self(Arc::new(Inner {
             store,
@@ -183,6 +194,7 @@ impl Desk {
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
             synced: AtomicBool::new(false),
+            webhooks,
         }))
     }
 
@@ -191,7 +203,7 @@ impl Desk {
         self.0.policy.store(Arc::new(policy));
     }
 
-    /// What wakes [`Desk::reconcile`] and [`Desk::resume`] before their time.
+    /// What wakes [`Desk::reconcile`], [`Desk::resume`] and [`Desk::keep_subscription`] before their time.
     pub fn wakes(&self) -> Wakes {
         self.0.wakes.clone()
     }

@@ -52,6 +52,8 @@ pub struct Readiness {
     pub inventory: &'static str,
     /// `ok`, or what the last comparison with Close ran into.
     pub close: String,
+    /// How it is with the subscription by which Close tells of changes: `ok`, or what else.
+    pub webhooks: &'static str,
     /// The moment of the last complete comparison with Close.
     pub inventory_as_of: Option<Timestamp>,
     /// Short fingerprint of the policy in force.
@@ -89,6 +91,7 @@ impl Desk {
             database,
             inventory: if loaded { "ok" } else { "being loaded" },
             close: health.said.clone(),
+            webhooks: self.0.webhooks.health(),
             inventory_as_of: health.inventory_as_of,
             policy: self.0.policy.load().fingerprint(),
         }

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod fit;
 pub mod id;
 pub mod json;
+pub mod loopback;
 pub mod money;
 pub mod month;
 pub mod notice;

@@ -3,6 +3,7 @@
 mod approval;
 mod book;
 mod copy;
+mod feed;
 mod inventory;
 mod list;
 mod open;

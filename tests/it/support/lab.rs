@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use numberdesk::close::{self, Close};
-use numberdesk::desk::{self, By, Desk, Finding, Placed, Released};
+use numberdesk::desk::{self, By, Desk, Finding, Placed, Released, Webhooks};
 use numberdesk::domain::caller::{Caller, Scope, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::number::Number;
@@ -37,6 +37,8 @@ pub(crate) struct Lab {
     pub(crate) database: Database,
     clock: Clock,
     policy: String,
+    /// Where a desk that is started from now on has its signature keys from.
+    pub(crate) webhooks: Webhooks,
     alive: Option<Alive>,
 }
 
@@ -114,6 +116,7 @@ impl Lab {
             database,
             clock,
             policy: policy.to_owned(),
+            webhooks: Webhooks::Nowhere,
             alive: None,
         };
         lab.start().await;
@@ -139,6 +142,7 @@ impl Lab {
         let (database, clock) = (self.database.clone(), self.clock.clone());
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
+        let webhooks = self.webhooks.clone();
         let made = power.spawn(async move {
             let store = database.store().await;
             let settings = close::Settings {
@@ -160,6 +164,7 @@ impl Lab {
                     lease_margin: Duration::from_secs(30),
                     full_sync: Duration::from_mins(15),
                     approval_expires: Duration::from_hours(72),
+                    webhooks,
                 },
                 paid.clone(),
                 CancellationToken::new(),

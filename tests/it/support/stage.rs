@@ -54,12 +54,17 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
+    /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
+    pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
     /// How long Close must show nothing before that is believed.
     pub(crate) settle_after: &'static str,
     /// How much longer than the deadline a claim holds.
     pub(crate) lease_margin: &'static str,
 }
+
+/// The signature key of a desk that does not subscribe by itself.
+pub(crate) const WEBHOOK_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 impl Default for Setup {
     fn default() -> Self {
@@ -69,6 +74,7 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
+            subscribe: false,
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
@@ -331,18 +337,24 @@ fn metrics() -> PrometheusHandle {
 pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
     let Setup {
         server,
+        subscribe,
         timeout,
         full_sync,
         settle_after,
         lease_margin,
         ..
     } = setup;
+    let webhook_key = if *subscribe {
+        ""
+    } else {
+        "webhook_signature_key_file = \"close-webhook-key\""
+    };
     let config = format!(
         r#"
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
-public_url = "http://127.0.0.1:8080"
+public_url = "http://127.0.0.1:0"
 {server}
 
 [store]
@@ -351,7 +363,9 @@ url = "{database}"
 [close]
 base_url = "{close_url}"
 api_key_file = "close-api-key"
+{webhook_key}
 timeout = "{timeout}"
+subscribe = {subscribe}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"
@@ -373,4 +387,5 @@ lease_margin = "{lease_margin}"
     std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
     std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
+    std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
 }
