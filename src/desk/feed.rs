@@ -84,7 +84,10 @@ impl Desk {
 
     /// What an event means to this process itself.
     async fn heed(&self, event: &Event) -> Result<(), Error> {
-        if let Some(order) = &event.order_id {
+        // A task that is at the order tells when all is done, the label too.
+        if let Some(order) = &event.order_id
+            && !self.0.turns.taken(order)
+        {
             let _ = self.0.changed.send(order.clone());
         }
         if event.kind == EventKind::InventoryCompared.as_str() {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
 use super::Desk;
+use crate::domain::caller::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
@@ -103,7 +104,9 @@ impl Desk {
                 return Ok(());
             };
             let later = some.iter().filter_map(|id| {
-                let number = known.any(id).filter(|number| number.as_of < as_of)?;
+                let number = known
+                    .number(&Scope::All, id)
+                    .filter(|number| number.as_of < as_of)?;
                 let number = Number {
                     as_of,
                     ..Number::clone(number)

@@ -54,11 +54,6 @@ impl Snapshot {
         self.all.get(id).filter(|number| within(scope, number))
     }
 
-    /// The number, whoever has it.
-    pub fn any(&self, id: &PhoneNumberId) -> Option<&Arc<Number>> {
-        self.all.get(id)
-    }
-
     /// A page of numbers, by id, after the id `after`.
     pub fn numbers(
         &self,
