@@ -1,23 +1,24 @@
 //! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
 
+mod watch;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::watch::policy;
+use self::watch::{signature_keys, watch_policy};
 use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
-use crate::close::{self, Close, SignatureKey};
-use crate::config::{Config, IssuerConfig, Jwks, SecretSource};
+use crate::close::{self, Close};
+use crate::config::{Config, IssuerConfig, Jwks};
 use crate::desk::subscriber::delivery_url;
 use crate::desk::{self, Desk, Webhooks};
-use crate::domain::document::FileFault;
 use crate::domain::time::Clock;
 use crate::http::{self, Http};
 use crate::policy::Policy;
@@ -30,6 +31,10 @@ const WATCH: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked whether the next complete listing is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
+/// How often it is asked where numbers come from that no order accounts for.
+const ORPHANS: Duration = Duration::from_secs(5);
+/// How often what is old is forgotten.
+const FORGET: Duration = Duration::from_hours(1);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether Close still tells of changes, and whether keys are others.
@@ -116,6 +121,8 @@ impl App {
                 lease_margin: config.orders.lease_margin,
                 approval_expires: config.orders.approval_expires,
                 full_sync: config.inventory.full_sync,
+                webhook_tolerance: config.close.webhook_tolerance,
+                keep_events: config.events.keep,
                 webhooks: webhooks(config, address),
             },
             paid.clone(),
@@ -205,23 +212,6 @@ impl App {
     }
 }
 
-/// The policy as its file has it now; without a file, nothing is allowed.
-pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
-    let Some(path) = file else {
-        return Ok(Policy::nothing());
-    };
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Policy::parse(&name, &text),
-        Err(error) => Err(vec![FileFault {
-            file: name,
-            line: None,
-            key: String::new(),
-            message: format!("can't be read: {error}"),
-        }]),
-    }
-}
-
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store, close: &Close, auth: &Auth) {
     let (it, wakes) = (desk.clone(), desk.wakes());
     let every = config.inventory.full_sync.min(SYNC_TURN);
@@ -243,6 +233,27 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
     workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.reconcile().await }
+    });
+    let it = desk.clone();
+    workers.woken(
+        "catch-up",
+        wakes.missed,
+        config.inventory.catch_up,
+        RETRY,
+        move || {
+            let it = it.clone();
+            async move { it.catch_up().await }
+        },
+    );
+    let it = desk.clone();
+    workers.every("orphans", ORPHANS, RETRY, move || {
+        let it = it.clone();
+        async move { it.explain_orphans().await }
+    });
+    let it = desk.clone();
+    workers.every("forget", FORGET, RETRY, move || {
+        let it = it.clone();
+        async move { it.forget().await }
     });
     let it = desk.clone();
     workers.woken("feed", store.news(), TICK, TICK, move || {
@@ -332,38 +343,6 @@ fn webhooks(config: &Config, address: SocketAddr) -> Webhooks {
         Some(url) if config.close.subscribe => Webhooks::Own(url),
         _ => Webhooks::Nowhere,
     }
-}
-
-/// Signature keys as the configuration has them now.
-fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
-    let keys = source.read_webhook_keys()?;
-    let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
-    keys.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(|wrong| wrong.to_string())
-}
-
-/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.
-fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
-    let empty = std::fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty());
-    let looked = if empty {
-        Err("it is empty".to_owned())
-    } else {
-        policy(Some(file)).map_err(|faults| listed(&faults))
-    };
-    metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(looked.is_ok())));
-    looked
-        .map(|policy| desk.adopt_policy(policy))
-        .map_err(|said| format!("the policy file is broken, the last good one stays in force: {said}"))
-}
-
-fn listed(faults: &[FileFault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

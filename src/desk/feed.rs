@@ -44,7 +44,7 @@ impl Desk {
             Some(seq) => seq,
             None => *at.insert(self.feed_begun().await?),
         };
-        self.catch_up([]).await?;
+        self.reload([]).await?;
         while store.place_events().await? > 0 {}
         loop {
             let page = store.events_after(seq, PAGE).await?;
@@ -73,7 +73,7 @@ impl Desk {
         let numbers = page
             .iter()
             .filter_map(|placed| placed.event.phone_number_id.clone());
-        self.catch_up(numbers).await?;
+        self.reload(numbers).await?;
         for placed in page {
             self.heed(&placed.event).await?;
             // Nobody may be listening.

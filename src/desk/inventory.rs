@@ -47,7 +47,7 @@ impl Desk {
     pub(super) async fn inventory(&self) -> Result<Arc<Snapshot>, Error> {
         let inventory = &self.0.inventory;
         let Some(known) = inventory.snapshot.load_full() else {
-            return self.catch_up([]).await;
+            return self.reload([]).await;
         };
         let touches = self.0.store.touches();
         if [&inventory.caught_up, &inventory.gave_up]
@@ -56,7 +56,7 @@ impl Desk {
         {
             return Ok(known);
         }
-        let error = match tokio::time::timeout(PATIENCE, self.catch_up([])).await {
+        let error = match tokio::time::timeout(PATIENCE, self.reload([])).await {
             Ok(Ok(snapshot)) => return Ok(snapshot),
             Ok(Err(error)) => error,
             Err(late) => Error::StoreUnavailable(late.into()),
@@ -71,7 +71,7 @@ impl Desk {
 
     /// Reads these numbers again, and those that this process has changed; all of them the first time. What could not
     /// be read stays due.
-    pub(super) async fn catch_up(
+    pub(super) async fn reload(
         &self,
         ids: impl IntoIterator<Item = PhoneNumberId>,
     ) -> Result<Arc<Snapshot>, Error> {

@@ -113,7 +113,7 @@ impl Desk {
         if missing.is_empty() {
             return Ok(inventory);
         }
-        self.catch_up(missing).await
+        self.reload(missing).await
     }
 }
 

@@ -3,9 +3,11 @@
 
 mod approve;
 mod cancel;
+mod catch_up;
 mod export;
 mod feed;
 mod follow;
+mod forget;
 mod inventory;
 mod judge;
 mod keep;
@@ -15,8 +17,10 @@ mod list;
 mod look;
 mod me;
 mod order;
+mod provenance;
 mod read_back;
 mod ready;
+mod receive;
 mod reconcile;
 mod release;
 mod resume;
@@ -46,6 +50,7 @@ pub use crate::desk::follow::{EventFilter, Following};
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
+pub use crate::desk::receive::Received;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
 pub use crate::desk::subscribe::Webhooks;
@@ -88,6 +93,10 @@ pub struct Settings {
     pub lease_margin: Duration,
     /// The time between two complete listings.
     pub full_sync: Duration,
+    /// The age at which what Close has signed is still taken.
+    pub webhook_tolerance: Duration,
+    /// How long events are kept.
+    pub keep_events: Duration,
     /// Where the keys come from that Close's deliveries are checked with.
     pub webhooks: Webhooks,
 }
@@ -156,6 +165,9 @@ struct Inner {
     head_told: seal::Told,
     /// Whether this process has compared the inventory itself.
     synced: AtomicBool,
+    inbox: receive::Inbox,
+    /// Since Close refused its event log, it is left alone.
+    log_refused: ready::Hold,
     webhooks: subscribe::Watch,
 }
 
@@ -194,6 +206,8 @@ impl Desk {
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
             synced: AtomicBool::new(false),
+            inbox: receive::Inbox::default(),
+            log_refused: ready::Hold::default(),
             webhooks,
         }))
     }

@@ -63,6 +63,7 @@ fn number(id: PhoneNumberId) -> impl Strategy<Value = Number> {
                 as_of: Timestamp::from_micros(0),
                 releasing: false,
                 release_at: None,
+                provenance: None,
             },
         )
 }

@@ -34,4 +34,7 @@ mod secrets;
 mod shutdown;
 mod spend;
 mod store;
+mod subscription;
 mod support;
+mod webhooks;
+mod webhooks_cli;

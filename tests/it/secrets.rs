@@ -156,7 +156,7 @@ async fn everything(stage: &Stage) -> String {
 }
 
 /// Everything that the database has written down.
-async fn written(stage: &Stage) -> String {
+pub(crate) async fn written(stage: &Stage) -> String {
     let url = stage.database.url().expose_secret().to_owned();
     if let Some(file) = url.strip_prefix("sqlite://") {
         let mut bytes = Vec::new();
