@@ -27,6 +27,7 @@ mod openapi;
 mod orders;
 mod outage;
 mod problems;
+mod reads;
 mod releases;
 mod replicas;
 mod sandbox;
