@@ -31,6 +31,10 @@ const WATCH: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked whether the next complete listing is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
+/// How often it is asked where numbers come from that no order accounts for.
+const ORPHANS: Duration = Duration::from_secs(5);
+/// How often what is old is forgotten.
+const FORGET: Duration = Duration::from_hours(1);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether Close still tells of changes, and whether keys are others.
@@ -116,8 +120,10 @@ impl App {
                 reconcile_every: config.orders.reconcile_every,
                 lease_margin: config.orders.lease_margin,
                 approval_expires: config.orders.approval_expires,
-                webhooks: webhooks(config, address),
                 full_sync: config.inventory.full_sync,
+                webhook_tolerance: config.close.webhook_tolerance,
+                keep_events: config.events.keep,
+                webhooks: webhooks(config, address),
             },
             paid.clone(),
             stop.clone(),
@@ -227,6 +233,27 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
     workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.reconcile().await }
+    });
+    let it = desk.clone();
+    workers.woken(
+        "catch-up",
+        wakes.missed,
+        config.inventory.catch_up,
+        RETRY,
+        move || {
+            let it = it.clone();
+            async move { it.catch_up().await }
+        },
+    );
+    let it = desk.clone();
+    workers.every("orphans", ORPHANS, RETRY, move || {
+        let it = it.clone();
+        async move { it.explain_orphans().await }
+    });
+    let it = desk.clone();
+    workers.every("forget", FORGET, RETRY, move || {
+        let it = it.clone();
+        async move { it.forget().await }
     });
     let it = desk.clone();
     workers.woken("feed", store.news(), TICK, TICK, move || {

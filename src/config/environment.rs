@@ -66,6 +66,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("orders.lease_margin", Kind::Text),
     ("orders.approval_expires", Kind::Text),
     ("inventory.full_sync", Kind::Text),
+    ("inventory.catch_up", Kind::Text),
+    ("events.keep", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
 ];

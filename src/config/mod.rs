@@ -45,6 +45,8 @@ pub struct Config {
     pub orders: Orders,
     /// `[inventory]`
     pub inventory: Inventory,
+    /// `[events]`
+    pub events: Events,
     /// `[log]`
     pub log: Log,
 }
@@ -137,6 +139,15 @@ pub struct Orders {
 pub struct Inventory {
     /// The time between two complete listings, 1s to 24h; 15m.
     pub full_sync: Duration,
+    /// The time between two looks into Close's event log, 1s to 24h; 5m.
+    pub catch_up: Duration,
+}
+
+/// What is told to who follows.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// How long events are kept, 1h to 365d; 30d.
+    pub keep: Duration,
 }
 
 /// What is logged, and how.
@@ -160,7 +171,7 @@ words! {
     }
 }
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "server",
     "store",
     "close",
@@ -168,6 +179,7 @@ const SECTIONS: [&str; 8] = [
     "policy",
     "orders",
     "inventory",
+    "events",
     "log",
 ];
 

@@ -64,6 +64,8 @@ fn the_least_that_works_gets_every_default() {
     assert_eq!(config.orders.settle_after, Duration::from_mins(5));
     assert_eq!(config.orders.approval_expires, Duration::from_hours(72));
     assert_eq!(config.inventory.full_sync, Duration::from_mins(15));
+    assert_eq!(config.inventory.catch_up, Duration::from_mins(5));
+    assert_eq!(config.events.keep, Duration::from_hours(720));
     let issuer = &config.auth[0];
     assert_eq!(issuer.jwks, Jwks::Discovery);
     assert_eq!(issuer.algorithms, ["RS256", "ES256", "EdDSA"]);
@@ -309,6 +311,8 @@ fn every_key_can_come_from_the_environment() {
         ("NUMBERDESK_ORDERS__SETTLE_AFTER", "7s"),
         ("NUMBERDESK_ORDERS__APPROVAL_EXPIRES", "2d"),
         ("NUMBERDESK_INVENTORY__FULL_SYNC", "8s"),
+        ("NUMBERDESK_INVENTORY__CATCH_UP", "9s"),
+        ("NUMBERDESK_EVENTS__KEEP", "2d"),
         ("NUMBERDESK_LOG__FORMAT", "text"),
         ("NUMBERDESK_LOG__LEVEL", "debug"),
     ];
@@ -322,6 +326,8 @@ fn every_key_can_come_from_the_environment() {
     assert_eq!(config.auth[0].algorithms, ["ES256", "EdDSA"]);
     assert_eq!(config.orders.approval_expires, Duration::from_hours(48));
     assert_eq!(config.inventory.full_sync, Duration::from_secs(8));
+    assert_eq!(config.inventory.catch_up, Duration::from_secs(9));
+    assert_eq!(config.events.keep, Duration::from_hours(48));
     let debug = format!("{config:?}");
     assert!(!debug.contains("hunter2"), "{debug}");
 }

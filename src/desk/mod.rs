@@ -3,9 +3,11 @@
 
 mod approve;
 mod cancel;
+mod catch_up;
 mod export;
 mod feed;
 mod follow;
+mod forget;
 mod judge;
 mod keep;
 mod label;
@@ -14,8 +16,10 @@ mod list;
 mod look;
 mod me;
 mod order;
+mod provenance;
 mod read_back;
 mod ready;
+mod receive;
 mod reconcile;
 mod release;
 mod resume;
@@ -45,6 +49,7 @@ pub use crate::desk::follow::{EventFilter, Following};
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
+pub use crate::desk::receive::Received;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
 pub use crate::desk::subscribe::Webhooks;
@@ -84,10 +89,14 @@ pub struct Settings {
     pub reconcile_every: Duration,
     /// How much longer than the deadline a claim holds: time to write the outcome down.
     pub lease_margin: Duration,
-    /// Where the keys come from that Close's deliveries are checked with.
-    pub webhooks: Webhooks,
     /// The time between two complete listings.
     pub full_sync: Duration,
+    /// The age at which what Close has signed is still taken.
+    pub webhook_tolerance: Duration,
+    /// How long events are kept.
+    pub keep_events: Duration,
+    /// Where the keys come from that Close's deliveries are checked with.
+    pub webhooks: Webhooks,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -97,12 +106,12 @@ pub struct Wakes {
     pub doubt: Arc<Notify>,
     /// A queued order may have become free to be sent.
     pub queue: Arc<Notify>,
+    /// Close has told of something.
+    pub told: Arc<Notify>,
     /// The webhook subscription or its key may have changed.
     pub subscription: Arc<Notify>,
     /// Close may have told of things that did not arrive.
     pub missed: Arc<Notify>,
-    /// Close has told of something.
-    pub told: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -151,9 +160,12 @@ struct Inner {
     streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
-    webhooks: subscribe::Watch,
     /// Whether this process has compared the inventory itself.
     synced: AtomicBool,
+    inbox: receive::Inbox,
+    /// Since Close refused its event log, it is left alone.
+    log_refused: ready::Hold,
+    webhooks: subscribe::Watch,
 }
 
 impl Desk {
@@ -189,8 +201,10 @@ impl Desk {
             streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
-            webhooks,
             synced: AtomicBool::new(false),
+            inbox: receive::Inbox::default(),
+            log_refused: ready::Hold::default(),
+            webhooks,
         }))
     }
 

@@ -24,6 +24,7 @@ mod serve;
 mod settle;
 mod spend;
 mod view;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;

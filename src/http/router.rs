@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::http::ops::Metrics;
 use crate::http::{
     Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages, phone_numbers,
-    settle, spend,
+    settle, spend, webhooks,
 };
 
 /// The API's port: API and documents about it.
@@ -66,6 +66,7 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(spend::get))
         .routes(routes!(events::list))
         .routes(routes!(events::follow))
+        .routes(routes!(webhooks::receive))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

@@ -384,7 +384,7 @@ on_both_stores! {a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows
 
 async fn a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key_nowhere(database: Database) {
     let setup = Setup {
-        subscribes: true,
+        subscribe: true,
         ..Setup::default()
     };
     let mut stage = Stage::unseen(database, setup).await;

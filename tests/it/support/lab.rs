@@ -163,6 +163,8 @@ impl Lab {
                     reconcile_every: Duration::from_secs(30),
                     lease_margin: Duration::from_secs(30),
                     full_sync: Duration::from_mins(15),
+                    webhook_tolerance: Duration::from_hours(72),
+                    keep_events: Duration::from_hours(720),
                     approval_expires: Duration::from_hours(72),
                     webhooks,
                 },

@@ -54,14 +54,13 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
+    /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
+    pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
     /// How long Close must show nothing before that is believed.
     pub(crate) settle_after: &'static str,
     /// How much longer than the deadline a claim holds.
     pub(crate) lease_margin: &'static str,
-    /// Whether the desk subscribes to Close's webhooks by itself; otherwise it has [`WEBHOOK_KEY`], and hears what a
-    /// test tells it.
-    pub(crate) subscribes: bool,
 }
 
 /// The signature key of a desk that does not subscribe by itself.
@@ -75,10 +74,10 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
+            subscribe: false,
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
-            subscribes: false,
         }
     }
 }
@@ -338,13 +337,14 @@ fn metrics() -> PrometheusHandle {
 pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
     let Setup {
         server,
+        subscribe,
         timeout,
         full_sync,
         settle_after,
         lease_margin,
         ..
     } = setup;
-    let webhook_key = if setup.subscribes {
+    let webhook_key = if *subscribe {
         ""
     } else {
         "webhook_signature_key_file = \"close-webhook-key\""
@@ -354,6 +354,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
+public_url = "http://127.0.0.1:0"
 {server}
 
 [store]
@@ -364,6 +365,7 @@ base_url = "{close_url}"
 api_key_file = "close-api-key"
 {webhook_key}
 timeout = "{timeout}"
+subscribe = {subscribe}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"
