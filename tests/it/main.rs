@@ -35,4 +35,5 @@ mod spend;
 mod store;
 mod subscription;
 mod support;
+mod webhooks;
 mod webhooks_cli;
