@@ -368,6 +368,7 @@ base_url = "{close_url}"
 api_key_file = "close-api-key"
 {webhook_key}
 timeout = "{timeout}"
+subscribe = {subscribe}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"
