@@ -3,6 +3,7 @@
 //! runtime of its own, which can be cut off in the middle of anything, as a machine loses its power.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use numberdesk::close::{self, Close};
@@ -336,6 +337,12 @@ pub(crate) fn order(who: &Caller, key: &str, request: &Request) -> impl FnOnce(D
 pub(crate) fn release(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Released> + use<> {
     let number = number.clone();
     done_by!(who, |desk, by| desk.release(by, &number))
+}
+
+/// Reads a number.
+pub(crate) fn find(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Arc<Number>> + use<> {
+    let number = number.clone();
+    done_by!(who, |desk, by| desk.find_number(by, &number))
 }
 
 /// Cancels.
