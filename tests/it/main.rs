@@ -13,6 +13,7 @@ mod caps;
 mod cli;
 mod close;
 mod closeio;
+mod convergence;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod events;
