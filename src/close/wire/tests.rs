@@ -275,7 +275,8 @@ proptest! {
             number[which.get(&names)] = value;
         }
         if let Some(read) = facts(number.clone()) {
-            prop_assert_eq!(&Value::Object(read.object.members()), &number);
+            // By its text: a float may read back as its neighbour.
+            prop_assert_eq!(serde_json::to_string(&read.object).unwrap(), number.to_string());
         }
         let _ = facts(any.clone());
         let _ = me(&any);
