@@ -253,6 +253,38 @@ async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
 }
 
 #[tokio::test]
+async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_who_comes_later() {
+    on_sqlite(|database| async move {
+        let mut lab = lab(database).await;
+        kept(&lab).await;
+        let keys = lab.process().desk.webhook_keys();
+        let mut bare = only(&lab.close).await;
+        bare["signature_key"] = json!(null);
+        bare["health_status"] = json!("unhealthy");
+        let body = json!({"data": [bare], "has_more": false}).to_string();
+        let answer = json!({"status": 200, "body": body});
+        lab.close
+            .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
+            .await;
+        kept(&lab).await;
+        assert_eq!(lab.process().desk.webhook_keys(), keys);
+        assert_eq!(health(lab.process()).await, "failing");
+
+        lab.crash();
+        lab.start().await;
+        let hidden = keep(lab.process()).await.unwrap_err();
+        assert!(matches!(hidden, Unsubscribed::KeyHidden { .. }), "{hidden:?}");
+        assert!(
+            hidden.to_string().contains("numberdesk webhooks rotate"),
+            "{hidden}"
+        );
+        assert_eq!(health(lab.process()).await, "key unknown");
+        assert_eq!(made(&lab.close).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn while_close_can_t_be_asked_the_known_keys_serve_and_the_desk_is_ready() {
     on_sqlite(|database| async move {
         let lab = lab(database).await;
