@@ -8,6 +8,7 @@ mod export;
 mod feed;
 mod follow;
 mod forget;
+mod inventory;
 mod judge;
 mod keep;
 mod label;
@@ -55,7 +56,8 @@ pub use crate::desk::review::Finding;
 pub use crate::desk::subscribe::Webhooks;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
-pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
+pub use crate::inventory::NumberFilter;
+pub use crate::store::{AuditFilter, OrderFilter, Period};
 
 use crate::close::{Close, Trouble};
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -156,6 +158,7 @@ struct Inner {
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
     feed: feed::Feed,
+    inventory: inventory::Inventory,
     /// How many streams of events are open.
     streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
@@ -198,6 +201,7 @@ impl Desk {
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
             feed: feed::Feed::default(),
+            inventory: inventory::Inventory::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),

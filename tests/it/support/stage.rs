@@ -358,7 +358,6 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
-public_url = "http://127.0.0.1:0"
 {server}
 
 [store]
