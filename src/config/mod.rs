@@ -8,6 +8,7 @@ mod read;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use url::Url;
 
 use crate::domain::document::{Document, FileFault};
 use crate::domain::fields::{self, Fault};
+use crate::domain::network::{HostPattern, Network};
 use crate::domain::number::words;
 use crate::domain::pointer::Pointer;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub orders: Orders,
     /// `[inventory]`
     pub inventory: Inventory,
+    /// `[webhooks]`
+    pub webhooks: Webhooks,
     /// `[log]`
     pub log: Log,
 }
@@ -137,6 +141,28 @@ pub struct Inventory {
     pub full_sync: Duration,
 }
 
+/// Webhooks to apps: where they may go, and how they are sent. Without a secret, or with neither hosts nor networks,
+/// there are none.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Hosts that may be called: by name, or `*.` and a name for all below it; none.
+    pub hosts: Vec<HostPattern>,
+    /// Networks that may be reached although they are not public; none.
+    pub networks: Vec<Network>,
+    /// Ports that may be used; 443.
+    pub ports: Vec<u16>,
+    /// Whether http is taken to addresses in `networks`; false.
+    pub allow_http: bool,
+    /// `secret_file`, or `secret` from the environment: at least 32 bytes, from which every endpoint's secret is derived.
+    pub secret: Option<SecretSource>,
+    /// How long a receiver may take to answer, 1s to 60s; 10s.
+    pub timeout: Duration,
+    /// How long one delivery is tried, 1m to 30d; 72h.
+    pub retry_for: Duration,
+    /// How long the secret before a rotation still signs, 0s to 30d; 24h.
+    pub overlap: Duration,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -158,7 +184,7 @@ words! {
     }
 }
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "server",
     "store",
     "close",
@@ -166,6 +192,7 @@ const SECTIONS: [&str; 8] = [
     "policy",
     "orders",
     "inventory",
+    "webhooks",
     "log",
 ];
 

@@ -32,6 +32,7 @@ impl Reader<'_> {
         let policy_file = file.required("policy", |node| self.policy(node));
         let orders = file.required("orders", orders);
         let inventory = file.required("inventory", inventory);
+        let webhooks = file.required("webhooks", |node| self.webhooks(node));
         let log = file.required("log", log);
         file.finish()?;
         Some(Config {
@@ -42,6 +43,7 @@ impl Reader<'_> {
             policy_file: policy_file?,
             orders: orders?,
             inventory: inventory?,
+            webhooks: webhooks?,
             log: log?,
         })
     }
@@ -119,7 +121,7 @@ impl Reader<'_> {
         clippy::option_option,
         reason = "outside: whether it was read without a fault; inside: whether it is there"
     )]
-    fn secret(
+    pub(super) fn secret(
         &self,
         fields: &mut Fields<'_>,
         names: (&'static str, &'static str, &'static str),
@@ -311,7 +313,7 @@ pub(super) fn or<'a, T>(
     fields.optional(name, read).map(|value| value.unwrap_or(default))
 }
 
-const fn seconds(seconds: u64) -> Duration {
+pub(super) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 

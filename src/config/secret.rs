@@ -36,6 +36,14 @@ impl SecretSource {
             None => Ok(key),
         }
     }
+    /// The same, if it can be the master secret of webhooks.
+    pub fn read_master(&self) -> Result<SecretString, String> {
+        let master = self.read()?;
+        match unusable_master(master.expose_secret()) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(master),
+        }
+    }
     /// The file to watch, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -75,6 +83,11 @@ pub(super) fn unusable_api_key(text: &str) -> Option<&'static str> {
 pub(super) fn unusable_webhook_key(text: &str) -> Option<&'static str> {
     let usable = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     (!usable).then_some("must be the signature key of a webhook subscription: 64 hexadecimal digits")
+}
+
+/// Why secrets can't be derived from it.
+pub(super) fn unusable_master(text: &str) -> Option<&'static str> {
+    (text.len() < 32).then_some("must have at least 32 bytes, like the output of `openssl rand -base64 32`")
 }
 
 /// The URL of the database: `sqlite://…` or `postgres://…`.

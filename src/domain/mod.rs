@@ -15,6 +15,7 @@ pub mod id;
 pub mod json;
 pub mod money;
 pub mod month;
+pub mod network;
 pub mod number;
 pub mod order;
 pub mod page;

@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "auth", "close", "config", "desk", "domain", "http", "policy", "store", "workers",
+            "auth", "close", "config", "desk", "domain", "http", "outgoing", "policy", "store", "workers",
         ],
     ),
     ("config", &["domain"]),
@@ -35,10 +35,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("auth", &["domain", "error"]),
     (
         "desk",
-        &["policy", "close", "store", "domain", "error", "failpoint"],
+        &[
+            "policy",
+            "close",
+            "outgoing",
+            "store",
+            "domain",
+            "error",
+            "failpoint",
+        ],
     ),
     ("policy", &["domain", "error"]),
     ("close", &["domain", "error"]),
+    ("outgoing", &["domain"]),
     ("store", &["domain", "error", "failpoint"]),
     ("sandbox", &[]),
     ("domain", &["error"]),
