@@ -1,5 +1,7 @@
 //! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
 
+mod webhooks;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::workers::Workers;
 const WATCH: Duration = Duration::from_secs(5);
 /// How often it is looked whether an order's time has come.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the next complete listing is due.
+const SYNC_TURN: Duration = Duration::from_secs(15);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
 /// When all work has ended, for those who still hold something.
@@ -97,6 +101,7 @@ impl App {
             config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?,
             clock.clone(),
         )?;
+        let webhooks = webhooks::outgoing(config)?;
         let desk = Desk::new(
             store.clone(),
             close.clone(),
@@ -109,6 +114,8 @@ impl App {
                 reconcile_every: config.orders.reconcile_every,
                 lease_margin: config.orders.lease_margin,
                 approval_expires: config.orders.approval_expires,
+                full_sync: config.inventory.full_sync,
+                webhooks: webhooks.clone(),
             },
             paid.clone(),
             stop.clone(),
@@ -140,7 +147,8 @@ impl App {
             it.run_upkeep();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
-        spawn_workers(&workers, config, &desk, &close, &auth);
+        spawn_workers(&workers, config, &desk, &store, &close, &auth);
+        webhooks::spawn(&workers, config, &desk, &store, webhooks);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
             address,
@@ -210,13 +218,19 @@ pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
     }
 }
 
-fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close, auth: &Auth) {
-    let it = desk.clone();
-    workers.every("sync", config.inventory.full_sync, RETRY, move || {
-        let it = it.clone();
-        async move { it.sync().await }
-    });
+fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store, close: &Close, auth: &Auth) {
     let (it, wakes) = (desk.clone(), desk.wakes());
+    let every = config.inventory.full_sync.min(SYNC_TURN);
+    workers.every("sync", every, RETRY, move || {
+        let it = it.clone();
+        async move { it.sync_in_turn().await }
+    });
+    let it = desk.clone();
+    workers.woken("read-back", wakes.told, TICK, RETRY, move || {
+        let it = it.clone();
+        async move { it.read_back().await }
+    });
+    let it = desk.clone();
     workers.woken("resume", wakes.queue, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.resume().await }
@@ -225,6 +239,16 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, close: &Close,
     workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
         let it = it.clone();
         async move { it.reconcile().await }
+    });
+    let it = desk.clone();
+    workers.woken("feed", store.news(), TICK, TICK, move || {
+        let it = it.clone();
+        async move { it.feed().await }
+    });
+    let it = store.clone();
+    workers.every("listen", RETRY, RETRY, move || {
+        let it = it.clone();
+        async move { it.listen().await }
     });
     let it = desk.clone();
     workers.every("approvals", TICK, RETRY, move || {

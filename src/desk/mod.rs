@@ -3,20 +3,29 @@
 
 mod approve;
 mod cancel;
+mod change_endpoint;
+mod deliver;
 mod export;
+mod feed;
+mod follow;
 mod judge;
 mod keep;
 mod label;
 mod late;
 mod list;
+mod list_endpoints;
 mod look;
 mod me;
 mod order;
+mod read_back;
 mod ready;
 mod reconcile;
+mod register;
 mod release;
+mod replay;
 mod resume;
 mod review;
+mod rotate;
 mod seal;
 mod send;
 mod spend;
@@ -27,6 +36,7 @@ mod update;
 mod validate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -35,11 +45,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::desk::export::Export;
+pub use crate::desk::follow::{EventFilter, Following};
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
+pub use crate::desk::rotate::Secret;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
@@ -53,13 +65,18 @@ use crate::domain::money::Money;
 use crate::domain::number::{Facts, Number};
 use crate::domain::time::{Clock, Timestamp};
 use crate::error::Error;
+use crate::outgoing::Outgoing;
 use crate::policy::{Members, Policy};
 use crate::store::{Observation, Store};
 
 /// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
 const SENDS: usize = 8;
+/// Webhooks that one process has under way at once.
+const DELIVERIES: usize = 32;
+/// Streams of events that one process serves at once.
+const STREAMS: usize = 1_000;
 
-/// What the desk is told about time.
+/// What the desk is told about time, and about who may be told of events.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How long an order is waited for when the caller does not say.
@@ -74,6 +91,10 @@ pub struct Settings {
     pub reconcile_every: Duration,
     /// How much longer than the deadline a claim holds: time to write the outcome down.
     pub lease_margin: Duration,
+    /// The time between two complete listings.
+    pub full_sync: Duration,
+    /// The way out to apps, with what is configured of it.
+    pub webhooks: Outgoing,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -83,6 +104,8 @@ pub struct Wakes {
     pub doubt: Arc<Notify>,
     /// A queued order may have become free to be sent.
     pub queue: Arc<Notify>,
+    /// Close has told of something.
+    pub told: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -126,8 +149,15 @@ struct Inner {
     /// Tells who waits for an order that it changed.
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
+    feed: feed::Feed,
+    /// How many webhooks are under way.
+    deliveries: Arc<Semaphore>,
+    /// How many streams of events are open.
+    streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
+    /// Whether this process has compared the inventory itself.
+    synced: AtomicBool,
 }
 
 impl Desk {
@@ -158,8 +188,12 @@ impl Desk {
             turns: turn::Turns::default(),
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
+            feed: feed::Feed::default(),
+            deliveries: Arc::new(Semaphore::new(DELIVERIES)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
+            synced: AtomicBool::new(false),
         }))
     }
 

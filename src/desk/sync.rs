@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::ready::CloseHealth;
@@ -9,6 +10,7 @@ use super::{Desk, troubled, unavailable};
 use crate::close::Trouble;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Team;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{GroupId, PhoneNumberId, UserId};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -38,17 +40,39 @@ impl Desk {
         let started = self.now();
         let outcome = self.compare().await;
         match &outcome {
-            Ok(()) => self.0.close_health.store(Arc::new(CloseHealth {
-                said: "ok".to_owned(),
-                inventory_as_of: Some(started),
-            })),
+            Ok(()) => {
+                self.compared(started);
+                // The other replicas hear of it by the feed.
+                let event = Event::new(started, EventKind::InventoryCompared, None);
+                self.0.store.tell(&event).await?;
+            }
             Err(Error::StoreUnavailable(_) | Error::Internal(_)) => {}
             Err(error) => self.close_is(&error.to_string()),
         }
         outcome
     }
 
-    async fn compare(&self) -> Result<(), Error> {
+    /// The same, once at the start of this process and from then on when it is its turn: of all replicas, one compares.
+    pub async fn sync_in_turn(&self) -> Result<(), Error> {
+        let every = self.0.settings.full_sync;
+        let turn = self.0.store.take_turn("sync", self.now(), every).await?;
+        if turn || !self.0.synced.load(Ordering::Relaxed) {
+            self.sync().await?;
+            self.0.synced.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The inventory is as Close was at `as_of`.
+    pub(super) fn compared(&self, as_of: Timestamp) {
+        let known = self.0.close_health.load().inventory_as_of;
+        self.0.close_health.store(Arc::new(CloseHealth {
+            said: "ok".to_owned(),
+            inventory_as_of: known.max(Some(as_of)),
+        }));
+    }
+
+    pub(super) async fn compare(&self) -> Result<(), Error> {
         for group in self.0.policy.load_full().groups() {
             self.load_group(&group).await;
         }
@@ -140,7 +164,7 @@ impl Desk {
     }
 
     /// Refreshes the members of one group.
-    async fn load_group(&self, group: &GroupId) {
+    pub(super) async fn load_group(&self, group: &GroupId) {
         let mut members: Members = (*self.0.members.load_full()).clone();
         match self.0.close.group_members(group).await {
             Ok(users) => {

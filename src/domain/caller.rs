@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 
 /// The unit that policy, quota, budget and ownership belong to: 1 to 64 of letters, digits, `-`, `_` and `.`.
@@ -144,6 +145,12 @@ impl Caller {
         } else {
             Err(Error::PermissionMissing { need: permission })
         }
+    }
+
+    /// When the token ends.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let seconds = self.claims.get("exp")?.as_i64()?;
+        Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?))
     }
 
     /// The one team a request is for: the one it names, or the only one the caller has. A team that is not the

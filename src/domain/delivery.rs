@@ -47,6 +47,8 @@ pub struct Delivery {
     pub attempts: i64,
     /// When it was queued, or queued again.
     pub queued_at: Timestamp,
+    /// When the first attempt since then was begun.
+    pub began_at: Option<Timestamp>,
     /// When it is next tried.
     pub due_at: Timestamp,
     /// When it was last tried.
@@ -59,29 +61,39 @@ pub struct Delivery {
 
 impl Delivery {
     /// The event, to be sent to the endpoint at once.
-    pub fn new(event: &Event, endpoint: &EndpointId, team: &Team, now: Timestamp) -> Self {
-        Self::of(&event.id, event.kind.as_str(), document(event).to_string(), endpoint, team, now)
+    pub fn new(event: &Event, endpoint: &Endpoint, now: Timestamp) -> Self {
+        let Event {
+            id,
+            kind,
+            team,
+            at,
+            data,
+            ..
+        } = event;
+        let body = written(id, kind, team.as_ref(), *at, &Value::Object(data.clone()));
+        Self::of(id, kind, body, endpoint, now)
     }
 
     /// A trial that is no event of the feed.
     pub fn test(endpoint: &Endpoint, now: Timestamp) -> Self {
         let id = EventId::generate(now);
         let data = json!({ "webhook_endpoint_id": endpoint.id });
-        let body = written(&id, TEST, Some(&endpoint.team), now, data);
-        Self::of(&id, TEST, body.to_string(), &endpoint.id, &endpoint.team, now)
+        let body = written(&id, TEST, Some(&endpoint.team), now, &data);
+        Self::of(&id, TEST, body, endpoint, now)
     }
 
-    fn of(event: &EventId, kind: &str, body: String, endpoint: &EndpointId, team: &Team, now: Timestamp) -> Self {
+    fn of(event: &EventId, kind: &str, body: String, endpoint: &Endpoint, now: Timestamp) -> Self {
         Self {
             id: DeliveryId::generate(now),
-            endpoint_id: endpoint.clone(),
-            team: team.clone(),
+            endpoint_id: endpoint.id.clone(),
+            team: endpoint.team.clone(),
             event_id: event.clone(),
             kind: kind.to_owned(),
             body,
             state: DeliveryState::Pending,
             attempts: 0,
             queued_at: now,
+            began_at: None,
             due_at: now,
             attempted_at: None,
             outcome: None,
@@ -94,15 +106,8 @@ impl Delivery {
 const TEST: &str = "webhook_endpoint.test";
 
 /// An event as everyone is shown it.
-pub fn document(event: &Event) -> Value {
-    let Event {
-        id, kind, team, at, data, ..
-    } = event;
-    written(id, kind.as_str(), team.as_ref(), *at, Value::Object(data.clone()))
-}
-
-fn written(id: &EventId, kind: &str, team: Option<&Team>, at: Timestamp, data: Value) -> Value {
-    json!({ "id": id, "type": kind, "team": team, "occurred_at": at, "data": data })
+fn written(id: &EventId, kind: &str, team: Option<&Team>, at: Timestamp, data: &Value) -> String {
+    json!({ "id": id, "type": kind, "team": team, "occurred_at": at, "data": data }).to_string()
 }
 
 /// Pauses before the second attempt, the third, and so on; the last one again and again.
@@ -119,8 +124,8 @@ const PAUSES: [Duration; 7] = [
 const LONGEST_WISH: Duration = Duration::from_hours(24);
 
 impl Delivery {
-    /// When to try again after an attempt that failed at `now`; `None` when its time is up, which is `retry_for` after it
-    /// was queued, with a last attempt just then. `wish` is when the receiver wants to be asked again, and `share`,
+    /// When to try again after an attempt that failed at `now`; `None` when its time is up, which is `retry_for` after
+    /// the first attempt, with a last one just then. `wish` is when the receiver wants to be asked again, and `share`,
     /// from 0 to 1, how much of the pause is taken: at random, so that many don't come back together.
     pub fn again(
         &self,
@@ -129,7 +134,7 @@ impl Delivery {
         wish: Option<Timestamp>,
         share: f64,
     ) -> Option<Timestamp> {
-        let end = self.queued_at.plus(retry_for);
+        let end = self.began_at.unwrap_or(now).plus(retry_for);
         if now >= end {
             return None;
         }
@@ -144,13 +149,28 @@ impl Delivery {
 mod tests {
     use super::*;
     use crate::domain::event::EventKind;
+    use crate::domain::webhook::Types;
 
     fn delivery(attempts: i64) -> Delivery {
-        let (at, team) = (Timestamp::from_seconds(0), "sales".parse().unwrap());
-        let event = Event::new(at, EventKind::OrderFulfilled, Some(&team));
+        let at = Timestamp::from_seconds(0);
+        let endpoint = Endpoint {
+            id: "we_1".parse().unwrap(),
+            team: "sales".parse().unwrap(),
+            url: "https://hooks.example.com/".parse().unwrap(),
+            description: None,
+            types: Types::ALL,
+            disabled: None,
+            generation: 1,
+            rotated_at: None,
+            created_by: "alice".into(),
+            created_at: at,
+            updated_at: at,
+        };
+        let event = Event::new(at, EventKind::OrderFulfilled, Some(&endpoint.team));
         Delivery {
             attempts,
-            ..Delivery::new(&event, &"we_1".parse().unwrap(), &team, at)
+            began_at: Some(at),
+            ..Delivery::new(&event, &endpoint, at)
         }
     }
 
@@ -159,13 +179,25 @@ mod tests {
         let (week, day) = (Duration::from_hours(168), Duration::from_hours(24));
         let pause = |attempts, now: u64, share| {
             let now = Timestamp::from_seconds(0).plus(Duration::from_secs(now));
-            delivery(attempts).again(now, week, None, share).map(|at| at.since(now).as_secs())
+            delivery(attempts)
+                .again(now, week, None, share)
+                .map(|at| at.since(now).as_secs())
         };
         let whole: Vec<_> = (1..=9).map(|attempts| pause(attempts, 1, 1.0).unwrap()).collect();
         let (hour, minute) = (3_600, 60);
         assert_eq!(
             whole,
-            [5, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 14 * hour, 14 * hour]
+            [
+                5,
+                5 * minute,
+                30 * minute,
+                2 * hour,
+                5 * hour,
+                10 * hour,
+                14 * hour,
+                14 * hour,
+                14 * hour
+            ]
         );
         assert_eq!((pause(4, 1, 0.25), pause(1, 1, 0.0)), (Some(1_800), Some(0)));
         let nearly = week.as_secs() - 10;
@@ -174,7 +206,10 @@ mod tests {
         // What the receiver wishes for counts when it is later, and is bounded.
         let wish = |after| {
             let now = Timestamp::from_seconds(1);
-            delivery(2).again(now, week, Some(now.plus(after)), 0.5).unwrap().since(now)
+            delivery(2)
+                .again(now, week, Some(now.plus(after)), 0.5)
+                .unwrap()
+                .since(now)
         };
         assert_eq!(wish(Duration::from_secs(10)), Duration::from_secs(150));
         assert_eq!(wish(Duration::from_hours(1)), Duration::from_hours(1));

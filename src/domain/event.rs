@@ -54,6 +54,8 @@ words! {
         GroupChanged = "group.changed",
         /// The desk has stopped telling an endpoint of events.
         EndpointDisabled = "webhook_endpoint.disabled",
+        /// The whole inventory was compared with Close.
+        InventoryCompared = "inventory.compared",
     }
 }
 
@@ -66,8 +68,8 @@ pub struct Event {
     pub at: Timestamp,
     /// Whose affair it is; `None` is nobody's but an administrator's.
     pub team: Option<Team>,
-    /// What happened.
-    pub kind: EventKind,
+    /// What happened: a word of [`EventKind`], or of a newer version of the desk.
+    pub kind: String,
     /// The order concerned.
     pub order_id: Option<OrderId>,
     /// The number concerned.
@@ -83,7 +85,7 @@ impl Event {
             id: EventId::generate(at),
             at,
             team: team.cloned(),
-            kind,
+            kind: kind.to_string(),
             order_id: None,
             phone_number_id: None,
             data: Map::new(),

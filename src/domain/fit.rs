@@ -94,6 +94,7 @@ mod tests {
             sms,
             billed: None,
             created_at: None,
+            updated_at: None,
             object: serde_json::Map::new(),
         }
     }

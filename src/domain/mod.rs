@@ -17,6 +17,7 @@ pub mod json;
 pub mod money;
 pub mod month;
 pub mod network;
+pub mod notice;
 pub mod number;
 pub mod order;
 pub mod page;

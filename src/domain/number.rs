@@ -101,6 +101,9 @@ pub struct Facts {
     pub billed: Option<Money>,
     /// When Close made it.
     pub created_at: Option<Timestamp>,
+    /// When Close last changed it.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
     /// Close's object, field for field.
     pub object: Map<String, Value>,
 }

@@ -50,11 +50,23 @@ impl From<Error> for Problem {
                 .member("state", state.as_str()),
             Error::ReleaseUnderWay => Self::new(Kind::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
+            Error::WebhooksOff { missing } => Self::new(Kind::WebhooksOff)
+                .detail(format!("Whoever runs the service has not set {missing}."))
+                .member("missing", missing),
+            Error::TooManyEndpoints { limit } => Self::new(Kind::TooManyEndpoints)
+                .detail(format!(
+                    "The team has {limit} endpoints, which is as many as it may have."
+                ))
+                .member("limit", limit),
+            Error::EndpointDisabled => Self::new(Kind::EndpointDisabled),
             Error::CloseRefused {
                 close_status,
                 message,
                 errors,
             } => refused(Some(&close_status), message.as_deref(), errors.as_ref()),
+            Error::Busy { reason } => Self::new(Kind::Busy)
+                .detail(format!("{}{}.", reason[..1].to_uppercase(), &reason[1..]))
+                .retry_after(5),
             Error::CloseUnavailable { reason } => Self::new(Kind::CloseUnavailable).cause(reason),
             Error::StoreUnavailable(cause) => Self::new(Kind::StoreUnavailable).retry_after(5).cause(cause),
             Error::Internal(cause) => Self::new(Kind::Internal).cause(cause),
@@ -257,6 +269,19 @@ mod tests {
                 409,
                 "order-not-awaiting-approval",
             ),
+            (
+                Error::WebhooksOff {
+                    missing: "webhooks.hosts",
+                },
+                409,
+                "webhooks-off",
+            ),
+            (
+                Error::TooManyEndpoints { limit: 20 },
+                409,
+                "too-many-webhook-endpoints",
+            ),
+            (Error::EndpointDisabled, 409, "webhook-endpoint-disabled"),
             (Error::PreconditionFailed, 412, "precondition-failed"),
             (
                 Error::CloseRefused {

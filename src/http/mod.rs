@@ -6,6 +6,7 @@ mod audit;
 mod conditional;
 mod cursor;
 mod docs;
+mod events;
 mod extract;
 mod failure;
 mod front;
@@ -23,6 +24,8 @@ mod serve;
 mod settle;
 mod spend;
 mod view;
+mod webhook_deliveries;
+mod webhook_endpoints;
 mod wire;
 
 use std::sync::Arc;

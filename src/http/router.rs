@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 
 use crate::http::ops::Metrics;
 use crate::http::{
-    Http, approvals, audit, docs, front, me, openapi, ops as operators, orders, pages, phone_numbers, settle,
-    spend,
+    Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages, phone_numbers,
+    settle, spend, webhook_deliveries, webhook_endpoints,
 };
 
 /// The API's port: API and documents about it.
@@ -64,6 +64,20 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(audit::list))
         .routes(routes!(audit::export))
         .routes(routes!(spend::get))
+        .routes(routes!(events::list))
+        .routes(routes!(events::follow))
+        .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
+        .routes(routes!(
+            webhook_endpoints::get,
+            webhook_endpoints::update,
+            webhook_endpoints::remove
+        ))
+        .routes(routes!(webhook_endpoints::secret))
+        .routes(routes!(webhook_endpoints::rotate))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::replay))
+        .routes(routes!(webhook_deliveries::replay_events))
+        .routes(routes!(webhook_deliveries::test))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

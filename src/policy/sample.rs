@@ -73,6 +73,7 @@ pub(super) fn number() -> Number {
             sms: None,
             billed: None,
             created_at: None,
+            updated_at: None,
             object: serde_json::Map::new(),
         },
         team: Some(sales()),

@@ -72,6 +72,22 @@ impl Store {
         Ok(taken)
     }
 
+    /// Makes it the turn of all orders in doubt of a country, or of any: Close has told of something new; how many.
+    pub async fn look_now(&self, country: Option<Country>, now: Timestamp) -> Result<u64, Error> {
+        let mut tx = self.db.begin().await?;
+        let country = country.as_ref().map(Country::as_str);
+        let turned = tx
+            .execute(sql!(
+                "UPDATE orders SET look_at = $2 WHERE state = 'unverified' AND look_at > $2 \
+                    AND country = COALESCE($1, country)",
+                country,
+                now
+            ))
+            .await?;
+        tx.commit().await?;
+        Ok(turned)
+    }
+
     /// All orders of a country that are in doubt, oldest first.
     pub async fn doubtful(&self, country: Country) -> Result<Vec<Order>, Error> {
         let rows = self

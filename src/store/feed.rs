@@ -10,17 +10,17 @@ use crate::domain::number::Facts;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::arg::Arg;
 use crate::store::db::{Statement, Tx, sql};
 use crate::store::fault::nonsense;
 use crate::store::row::{Row, json};
 use crate::store::select::Select;
+use crate::store::{Store, delivery};
 
 /// What replicas listen to.
 pub(super) const CHANNEL: &str = "numberdesk_feed";
 /// Events that get their places in one transaction.
-const BATCH: i64 = 500;
+const BATCH: usize = 500;
 
 macro_rules! select_event {
     ($rest:literal) => {
@@ -30,6 +30,7 @@ macro_rules! select_event {
         )
     };
 }
+pub(super) use select_event;
 
 /// An event and its place in the feed. Places rise by one from event to event, without a gap.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +61,7 @@ impl Store {
         let rows = tx
             .rows(sql!(
                 select_event!(" WHERE seq IS NULL ORDER BY at, nth, id LIMIT $1"),
-                BATCH
+                i64::try_from(BATCH).expect("a batch is small")
             ))
             .await?;
         if rows.is_empty() {
@@ -74,11 +75,19 @@ impl Store {
         if placed != events.len() as u64 {
             return Err(nonsense("an event got a place while the feed was held", None));
         }
+        delivery::fan_out(&mut tx, &events).await?;
         if tx.on_postgres() {
             tx.row(sql!("SELECT pg_notify($1, '')", CHANNEL)).await?;
         }
         tx.commit().await?;
         Ok(events.len())
+    }
+
+    /// Tells something that has no other effect.
+    pub async fn tell(&self, event: &Event) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        write(&mut tx, event).await?;
+        tx.commit().await
     }
 
     /// Events of all teams after a place, in the order of the feed.
@@ -215,12 +224,13 @@ fn placed(row: &Row) -> Result<Placed, Error> {
     })
 }
 
-fn read(row: &Row) -> Result<Event, Error> {
+/// An event in its row.
+pub(super) fn read(row: &Row) -> Result<Event, Error> {
     Ok(Event {
         id: row.parsed("id")?,
         at: row.time("at")?,
         team: row.parsed_opt("team")?,
-        kind: row.parsed("kind")?,
+        kind: row.text("kind")?,
         order_id: row.parsed_opt("order_id")?,
         phone_number_id: row.parsed_opt("phone_number_id")?,
         data: row.json("data")?,

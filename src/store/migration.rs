@@ -27,6 +27,8 @@ const MIGRATIONS: &[Migration] = &[
     step!("0004_approvals"),
     step!("0005_release_window"),
     step!("0006_feed"),
+    step!("0007_inbox"),
+    step!("0008_outgoing"),
 ];
 
 /// Any number that nobody else locks on the same PostgreSQL database.

@@ -35,6 +35,9 @@ pub struct NumberFilter {
     pub orphan: Option<bool>,
 }
 
+/// Ids in one statement.
+const TOGETHER: usize = 500;
+
 /// What became of a transfer.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
@@ -81,6 +84,19 @@ impl Store {
         select.and("id = ?", id.as_str());
         let row = self.db.row(select.statement()).await?;
         row.as_ref().map(read).transpose()
+    }
+
+    /// Those of the numbers that are there, whoever has them.
+    pub async fn numbers_of(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
+        let mut found = Vec::new();
+        for some in ids.chunks(TOGETHER) {
+            let mut select = Select::within(&Scope::All, SELECT);
+            select.and_just("gone_at IS NULL");
+            select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
+            let rows = self.db.rows(select.statement()).await?;
+            found.extend(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
     }
 
     /// A page of numbers, by id.

@@ -2,10 +2,13 @@
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::db::sql;
 use crate::store::fault::nonsense;
+
+const LOG_READ: &str = "log_read";
 
 impl Store {
     /// The key that authenticates cursors: random, made by whoever asks first, the same on all replicas.
@@ -23,6 +26,28 @@ impl Store {
     /// The Close organization whose numbers this inventory holds: the first that it was ever compared with.
     pub async fn organization(&self, seen: &str) -> Result<String, Error> {
         self.first_word("organization", seen).await
+    }
+
+    /// Up to when, by Close's clock, its event log was read; `None` when it never was.
+    pub async fn log_read(&self) -> Result<Option<Timestamp>, Error> {
+        let row = self
+            .db
+            .row(sql!("SELECT value FROM settings WHERE name = $1", LOG_READ))
+            .await?;
+        row.map(|row| row.parsed("value")).transpose()
+    }
+
+    /// The event log was read up to `at`.
+    pub async fn read_log_to(&self, at: Timestamp) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        tx.execute(sql!(
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE \
+                SET value = CASE WHEN settings.value > excluded.value THEN settings.value ELSE excluded.value END",
+            LOG_READ,
+            at.to_string()
+        ))
+        .await?;
+        tx.commit().await
     }
 
     async fn first_word(&self, name: &'static str, word: &str) -> Result<String, Error> {

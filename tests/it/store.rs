@@ -181,6 +181,7 @@ fn seen(id: &str, as_of: Timestamp) -> Observation {
             sms: Some(false),
             billed: None,
             created_at: Some(NOW),
+            updated_at: Some(NOW),
             object: Map::from_iter([("custom".to_owned(), "kept \u{0}".into())]),
         },
         as_of,

@@ -171,7 +171,8 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     if faults.is_empty() { Ok(pairs) } else { Err(faults) }
 }
 
-fn limit(node: &Node<'_>) -> Option<Limit> {
+/// Rows of a page.
+pub(in crate::http) fn limit(node: &Node<'_>) -> Option<Limit> {
     let text = node.string()?;
     let digits = !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
     let limit = if digits {

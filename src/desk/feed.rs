@@ -1,0 +1,84 @@
+//! Moving the feed on: what was committed gets its place, and whoever follows in this process hears of it, wherever it
+//! was committed.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, broadcast};
+
+use super::Desk;
+use crate::domain::event::{Event, EventKind};
+use crate::error::Error;
+use crate::store::Placed;
+
+/// Events read at once.
+const PAGE: u32 = 500;
+/// Events that are kept for followers who are behind; beyond that they read them from the store.
+const LIVE: usize = 4_096;
+
+/// Where this process is in the feed, and who hears of what comes.
+pub(super) struct Feed {
+    /// The place up to which followers were told; `None` before the first look.
+    at: Mutex<Option<i64>>,
+    /// Tells followers.
+    pub(super) live: broadcast::Sender<Arc<Placed>>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            at: Mutex::default(),
+            live: broadcast::channel(LIVE).0,
+        }
+    }
+}
+
+impl Desk {
+    /// One step: may be run at any time, by any replica, any number of times.
+    pub async fn feed(&self) -> Result<(), Error> {
+        let store = &self.0.store;
+        let mut at = self.0.feed.at.lock().await;
+        let mut seq = match *at {
+            Some(seq) => seq,
+            None => *at.insert(store.feed_head().await?),
+        };
+        while store.place_events().await? > 0 {}
+        loop {
+            let page = store.events_after(seq, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            seq = last.seq;
+            self.tell(&page).await?;
+            *at = Some(seq);
+        }
+        metrics::gauge!("numberdesk_feed_place").set(seq as f64);
+        Ok(())
+    }
+
+    /// Tells this process what happened. Told twice, it does no harm.
+    async fn tell(&self, page: &[Placed]) -> Result<(), Error> {
+        for placed in page {
+            self.heed(&placed.event).await;
+            // Nobody may be listening.
+            let _ = self.0.feed.live.send(Arc::new(placed.clone()));
+        }
+        Ok(())
+    }
+
+    /// What an event means to this process itself.
+    async fn heed(&self, event: &Event) {
+        if let Some(order) = &event.order_id {
+            let _ = self.0.changed.send(order.clone());
+        }
+        if event.kind == EventKind::InventoryCompared.as_str() {
+            self.compared(event.at);
+        }
+        if event.kind == EventKind::GroupChanged.as_str()
+            && let Some(group) = event
+                .data
+                .get("group_id")
+                .and_then(|id| id.as_str()?.parse().ok())
+            && self.0.members.load().contains_key(&group)
+        {
+            self.load_group(&group).await;
+        }
+    }
+}

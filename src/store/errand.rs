@@ -1,0 +1,148 @@
+//! Errands: objects of Close that are to be read back, shared by all replicas. Whoever takes one has it for a while; a
+//! notice that comes meanwhile makes it due again.
+
+use std::time::Duration;
+
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::GroupId;
+use crate::domain::notice::Object;
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::db::sql;
+use crate::store::row::Row;
+use crate::store::{Store, feed};
+
+/// Something to ask Close about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// What.
+    pub object: Object,
+    /// How many notices there were when it was taken.
+    notices: i64,
+    /// When Close last told of it.
+    pub told_at: Timestamp,
+    /// How often Close has shown less than it had told.
+    pub tries: i64,
+    /// Whether Close told that it is gone.
+    pub gone: bool,
+    /// How new it must be for the notice to be answered, by Close's clock.
+    pub version_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Takes errands that are due, longest due first; for `lease` nobody else takes them.
+    pub async fn take_errands(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Errand>, Error> {
+        let mut tx = self.db.begin().await?;
+        let locked = if tx.on_postgres() {
+            " FOR UPDATE SKIP LOCKED"
+        } else {
+            ""
+        };
+        let rows = tx
+            .rows(sql!(
+                format!(
+                    "UPDATE errands SET lease_until = $2 WHERE object_id IN (SELECT object_id FROM errands \
+                        WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
+                        ORDER BY due_at, object_id LIMIT $3{locked}) \
+                     RETURNING object_id, notices, told_at, tries, gone, version_at"
+                ),
+                now,
+                now.plus(lease),
+                i64::from(limit)
+            ))
+            .await?;
+        tx.commit().await?;
+        let mut errands = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        errands.sort_by(|one, other| one.object.cmp(&other.object));
+        Ok(errands)
+    }
+
+    /// How many errands are due, and since when the longest.
+    pub async fn errands_due(&self, now: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
+        let row = self
+            .db
+            .row(sql!(
+                "SELECT COUNT(*) AS n, MIN(due_at) AS since FROM errands WHERE due_at <= $1",
+                now
+            ))
+            .await?;
+        row.map_or(Ok((0, None)), |row| Ok((row.int("n")?, row.time_opt("since")?)))
+    }
+
+    /// Ends errands that were done; one that Close told of again meanwhile is due at once.
+    pub async fn end_errands(&self, errands: &[Errand]) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        for errand in errands {
+            end(&mut tx, errand).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Ends the errand of a group that has changed, and tells all replicas.
+    pub async fn tell_group(&self, errand: &Errand, group: &GroupId, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        end(&mut tx, errand).await?;
+        let event = Event::new(now, EventKind::GroupChanged, None);
+        feed::write(&mut tx, &event.said("group_id", group.as_str().into())).await?;
+        tx.commit().await
+    }
+
+    /// Gives errands back to be done at `due`, or at once where Close told of them again meanwhile. `tried`: Close was
+    /// asked and showed less than it had told.
+    pub async fn put_errands_off(
+        &self,
+        errands: &[Errand],
+        due: Timestamp,
+        tried: bool,
+    ) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        for errand in errands {
+            tx.execute(sql!(
+                "UPDATE errands SET lease_until = NULL, \
+                    due_at = CASE WHEN notices = $2 THEN $3 ELSE due_at END, \
+                    tries = CASE WHEN notices = $2 THEN tries + $4 ELSE tries END \
+                 WHERE object_id = $1",
+                errand.object.as_str(),
+                errand.notices,
+                due,
+                i64::from(tried)
+            ))
+            .await?;
+        }
+        tx.commit().await
+    }
+}
+
+async fn end(tx: &mut crate::store::db::Tx, errand: &Errand) -> Result<(), Error> {
+    let ended = tx
+        .execute(sql!(
+            "DELETE FROM errands WHERE object_id = $1 AND notices = $2",
+            errand.object.as_str(),
+            errand.notices
+        ))
+        .await?;
+    if ended == 0 {
+        tx.execute(sql!(
+            "UPDATE errands SET lease_until = NULL WHERE object_id = $1",
+            errand.object.as_str()
+        ))
+        .await?;
+    }
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<Errand, Error> {
+    Ok(Errand {
+        object: row.parsed("object_id")?,
+        notices: row.int("notices")?,
+        told_at: row.time("told_at")?,
+        tries: row.int("tries")?,
+        gone: row.int("gone")? != 0,
+        version_at: row.time_opt("version_at")?,
+    })
+}
