@@ -3,7 +3,9 @@
 use reqwest::Method;
 use url::Url;
 
-use crate::domain::id::{GroupId, PhoneNumberId};
+use crate::close::Change;
+use crate::domain::id::{GroupId, PhoneNumberId, SubscriptionId};
+use crate::domain::time::Timestamp;
 
 /// Rows asked for on one page of a listing: Close's own default.
 const ROWS: &str = "100";
@@ -23,12 +25,34 @@ pub(super) enum Endpoint<'a> {
     Update(&'a PhoneNumberId),
     /// `DELETE phone_number/{id}/`.
     Release(&'a PhoneNumberId),
-    /// `GET event/`, creations of numbers, newest first; from this place of the log on.
-    Creations { cursor: Option<&'a str> },
+    /// `GET event/`, newest first; from this place of the log on.
+    Events { of: Events<'a>, cursor: Option<&'a str> },
     /// `GET me/`.
     Me,
     /// `GET group/{id}/`.
     Members(&'a GroupId),
+    /// `GET webhook/`, from this row on.
+    Subscriptions { skip: usize },
+    /// `GET webhook/{id}/`.
+    Subscription(&'a SubscriptionId),
+    /// `POST webhook/`.
+    Subscribe,
+    /// `PUT webhook/{id}/`.
+    ChangeSubscription(&'a SubscriptionId),
+    /// `DELETE webhook/{id}/`.
+    Unsubscribe(&'a SubscriptionId),
+}
+
+/// What is asked of the event log: combinations of filters that Close takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Events<'a> {
+    /// One kind of change to any number, since a moment by Close's clock or as far back as it is read.
+    Changes {
+        change: Change,
+        since: Option<Timestamp>,
+    },
+    /// How one number came.
+    CreationOf(&'a PhoneNumberId),
 }
 
 impl Endpoint<'_> {
@@ -40,20 +64,28 @@ impl Endpoint<'_> {
             Self::Read(_) => "read",
             Self::Update(_) => "update",
             Self::Release(_) => "release",
-            Self::Creations { .. } => "events",
+            Self::Events { .. } => "events",
             Self::Me => "me",
             Self::Members(_) => "group",
+            Self::Subscriptions { .. } | Self::Subscription(_) => "subscriptions",
+            Self::Subscribe => "subscribe",
+            Self::ChangeSubscription(_) => "change_subscription",
+            Self::Unsubscribe(_) => "unsubscribe",
         }
     }
 
     pub(super) const fn method(self) -> Method {
         match self {
-            Self::Rent => Method::POST,
-            Self::List { .. } | Self::Read(_) | Self::Creations { .. } | Self::Me | Self::Members(_) => {
-                Method::GET
-            }
-            Self::Update(_) => Method::PUT,
-            Self::Release(_) => Method::DELETE,
+            Self::Rent | Self::Subscribe => Method::POST,
+            Self::List { .. }
+            | Self::Read(_)
+            | Self::Events { .. }
+            | Self::Me
+            | Self::Members(_)
+            | Self::Subscriptions { .. }
+            | Self::Subscription(_) => Method::GET,
+            Self::Update(_) | Self::ChangeSubscription(_) => Method::PUT,
+            Self::Release(_) | Self::Unsubscribe(_) => Method::DELETE,
         }
     }
 
@@ -64,21 +96,25 @@ impl Endpoint<'_> {
             Self::List { .. } | Self::Read(_) => Group::Read,
             Self::Update(_) => Group::Update,
             Self::Release(_) => Group::Release,
-            Self::Creations { .. } => Group::Events,
+            Self::Events { .. } => Group::Events,
             Self::Me => Group::Me,
             Self::Members(_) => Group::Members,
+            Self::Subscriptions { .. } | Self::Subscription(_) => Group::ReadSubscriptions,
+            Self::Subscribe => Group::Subscribe,
+            Self::ChangeSubscription(_) => Group::ChangeSubscription,
+            Self::Unsubscribe(_) => Group::Unsubscribe,
         }
     }
 
     /// Whether a second copy on the wire would do harm or hide what the first one did.
     pub(super) const fn once(self) -> bool {
-        matches!(self, Self::Rent | Self::Release(_))
+        matches!(self, Self::Rent | Self::Release(_) | Self::Subscribe)
     }
 
     /// The largest answer that is read, in bytes.
     pub(super) const fn cap(self) -> usize {
         match self {
-            Self::List { .. } | Self::Creations { .. } => 8 << 20,
+            Self::List { .. } | Self::Events { .. } | Self::Subscriptions { .. } => 8 << 20,
             _ => 1 << 20,
         }
     }
@@ -97,9 +133,13 @@ impl Endpoint<'_> {
                 Self::Read(id) | Self::Update(id) | Self::Release(id) => {
                     path.extend(["phone_number", id.as_str()])
                 }
-                Self::Creations { .. } => path.push("event"),
+                Self::Events { .. } => path.push("event"),
                 Self::Me => path.push("me"),
                 Self::Members(id) => path.extend(["group", id.as_str()]),
+                Self::Subscriptions { .. } | Self::Subscribe => path.push("webhook"),
+                Self::Subscription(id) | Self::ChangeSubscription(id) | Self::Unsubscribe(id) => {
+                    path.extend(["webhook", id.as_str()])
+                }
             };
             path.push("");
         }
@@ -109,12 +149,29 @@ impl Endpoint<'_> {
                     .append_pair("_limit", ROWS)
                     .append_pair("_skip", &skip.to_string());
             }
-            Self::Creations { cursor } => {
+            // How many rows a page has is Close's to say: what it takes here is not documented.
+            Self::Subscriptions { skip } if skip > 0 => {
+                url.query_pairs_mut().append_pair("_skip", &skip.to_string());
+            }
+            Self::Events { of, cursor } => {
                 let mut query = url.query_pairs_mut();
-                query
-                    .append_pair("object_type", "phone_number")
-                    .append_pair("action", "created")
-                    .append_pair("_limit", EVENTS);
+                match of {
+                    Events::Changes { change, since } => {
+                        query
+                            .append_pair("object_type", "phone_number")
+                            .append_pair("action", change.as_str());
+                        // A cursor goes with the other filters, and without bounds of time.
+                        if let (Some(since), None) = (since, cursor) {
+                            query.append_pair("date_updated__gte", &since.to_string());
+                        }
+                    }
+                    Events::CreationOf(id) => {
+                        query
+                            .append_pair("object_id", id.as_str())
+                            .append_pair("action", Change::Created.as_str());
+                    }
+                }
+                query.append_pair("_limit", EVENTS);
                 if let Some(cursor) = cursor {
                     query.append_pair("_cursor", cursor);
                 }
@@ -135,6 +192,10 @@ pub(super) enum Group {
     Events,
     Me,
     Members,
+    ReadSubscriptions,
+    Subscribe,
+    ChangeSubscription,
+    Unsubscribe,
 }
 
 #[cfg(test)]
@@ -144,6 +205,8 @@ mod tests {
     #[test]
     fn every_url_lies_under_the_base_and_ends_with_a_slash() {
         let (number, group) = ("phon_A1".parse().unwrap(), "group_B2".parse().unwrap());
+        let subscription = "whsub_C3".parse().unwrap();
+        let since = Some("2026-11-23T10:00:00Z".parse().unwrap());
         let expected = [
             (Endpoint::Rent, "POST", "phone_number/request/internal/"),
             (
@@ -155,11 +218,59 @@ mod tests {
             (Endpoint::Update(&number), "PUT", "phone_number/phon_A1/"),
             (Endpoint::Release(&number), "DELETE", "phone_number/phon_A1/"),
             (
-                Endpoint::Creations {
+                Endpoint::Events {
+                    of: Events::Changes {
+                        change: Change::Created,
+                        since: None,
+                    },
                     cursor: Some("a=b&c"),
                 },
                 "GET",
                 "event/?object_type=phone_number&action=created&_limit=50&_cursor=a%3Db%26c",
+            ),
+            (
+                Endpoint::Events {
+                    of: Events::Changes {
+                        change: Change::Deleted,
+                        since,
+                    },
+                    cursor: None,
+                },
+                "GET",
+                "event/?object_type=phone_number&action=deleted&date_updated__gte=2026-11-23T10%3A00%3A00Z&_limit=50",
+            ),
+            (
+                Endpoint::Events {
+                    of: Events::Changes {
+                        change: Change::Updated,
+                        since,
+                    },
+                    cursor: Some("x"),
+                },
+                "GET",
+                "event/?object_type=phone_number&action=updated&_limit=50&_cursor=x",
+            ),
+            (
+                Endpoint::Events {
+                    of: Events::CreationOf(&number),
+                    cursor: None,
+                },
+                "GET",
+                "event/?object_id=phon_A1&action=created&_limit=50",
+            ),
+            (Endpoint::Subscriptions { skip: 0 }, "GET", "webhook/"),
+            (Endpoint::Subscriptions { skip: 7 }, "GET", "webhook/?_skip=7"),
+            (Endpoint::Subscription(&subscription), "GET", "webhook/whsub_C3/"),
+            (Endpoint::Subscribe, "POST", "webhook/"),
+            (
+                Endpoint::ChangeSubscription(&subscription),
+                "PUT",
+                "webhook/whsub_C3/",
+            ),
+            (
+                Endpoint::Unsubscribe(&subscription),
+                "DELETE",
+                "webhook/whsub_C3/",
             ),
             (Endpoint::Me, "GET", "me/"),
             (Endpoint::Members(&group), "GET", "group/group_B2/"),

@@ -1,18 +1,34 @@
-//! Close's event log, as far as it tells where numbers come from. It says what Close says, and believes nothing.
+//! Close's event log, as far as it tells where numbers come from and what became of them. It says what Close says, and
+//! believes nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::close::answer::Reply;
-use crate::close::endpoint::Endpoint;
-use crate::close::{Close, Trouble, wire};
+use crate::close::endpoint::{Endpoint, Events};
+use crate::close::{Close, Notice, Trouble, wire};
 use crate::domain::id::{PhoneNumberId, UserId};
-use crate::domain::number::Facts;
+use crate::domain::number::{Facts, words};
 use crate::domain::time::Timestamp;
 
 /// The most pages of the log that are read at once: more numbers than anybody rents between two looks.
 const PAGES: usize = 100;
+
+words! {
+    /// What can happen to a number.
+    Change {
+        /// It came.
+        Created = "created",
+        /// It was changed.
+        Updated = "updated",
+        /// It went.
+        Deleted = "deleted",
+    }
+}
 
 /// How a number came into the organization, by the event log.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,24 +46,59 @@ pub struct Creation {
 }
 
 impl Close {
-    /// Creations of numbers, by number: the newest fifty in any case, and all since `since`. Every page that was needed,
-    /// each of them whole, or an error.
+    /// Creations of numbers, by number: the newest fifty in any case, and all since `since`, by Close's clock. Every
+    /// page that was needed, each of them whole, or an error.
     pub async fn creations(&self, since: Timestamp) -> Result<BTreeMap<PhoneNumberId, Creation>, Trouble> {
+        let (change, bound) = (Change::Created, None);
+        let of = Events::Changes { change, since: bound };
+        let found = self.log(of, since, creation).await?;
+        Ok(found.into_iter().map(|(_, creation)| creation).collect())
+    }
+
+    /// One kind of change to numbers since `since`, by Close's clock, newest first: every page of it, each of them whole,
+    /// or an error. What happens meanwhile may be missing: who looks again looks some minutes further back.
+    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<Notice>, Trouble> {
+        let bound = Some(since);
+        let of = Events::Changes { change, since: bound };
+        let found = self.log(of, since, |event| notice(change, &event)).await?;
+        let recent = found.into_iter().filter(|(at, _)| *at >= since);
+        Ok(recent.map(|(_, notice)| notice).collect())
+    }
+
+    /// How a number came; `None` when the log does not say (any more).
+    pub async fn creation_of(&self, id: &PhoneNumberId) -> Result<Option<Creation>, Trouble> {
+        let of = Events::CreationOf(id);
+        let found = self
+            .log(of, Timestamp::from_micros(i64::MIN), |event| {
+                creation(event).filter(|(_, (of, _))| of == id)
+            })
+            .await?;
+        Ok(found.into_iter().next().map(|(_, (_, creation))| creation))
+    }
+
+    /// Reads the log back to `since`, each event with its time.
+    async fn log<T>(
+        &self,
+        of: Events<'_>,
+        since: Timestamp,
+        read: impl Fn(Map<String, Value>) -> Option<(Timestamp, T)>,
+    ) -> Result<Vec<(Timestamp, T)>, Trouble> {
         let unavailable = |reason: &str| {
             Err(Trouble::Unavailable {
                 reason: reason.to_owned(),
             })
         };
-        let (mut found, mut cursor) = (BTreeMap::new(), None::<String>);
+        let (mut found, mut cursor) = (Vec::new(), None::<String>);
         for _ in 0..PAGES {
-            let endpoint = Endpoint::Creations {
+            let endpoint = Endpoint::Events {
+                of,
                 cursor: cursor.as_deref(),
             };
-            let page = match self.0.ask(endpoint, None, page).await {
+            let page = match self.0.ask(endpoint, None, |reply| page(reply, &read)).await {
                 Err(Trouble::NotFound) => return unavailable("close does not know the event log (404)"),
                 other => other?,
             };
-            let oldest = page.events.last().map(|event| event.1.at);
+            let oldest = page.events.last().map(|(at, _)| *at);
             found.extend(page.events);
             match page.next {
                 Some(next)
@@ -62,13 +113,13 @@ impl Close {
     }
 }
 
-struct Page {
-    events: Vec<(PhoneNumberId, Creation)>,
+struct Page<T> {
+    events: Vec<(Timestamp, T)>,
     next: Option<String>,
 }
 
-/// A page is whole or it is none: 200, a list, and in every row what says which number and when.
-fn page(reply: Reply) -> Option<Page> {
+/// A page is whole or it is none: 200, a list, and every row such an event as was asked for.
+fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp, T)>) -> Option<Page<T>> {
     if reply.status != 200 {
         return None;
     }
@@ -83,14 +134,24 @@ fn page(reply: Reply) -> Option<Page> {
     let Value::Array(rows) = body.remove("data")? else {
         return None;
     };
-    let events = rows.into_iter().map(creation).collect::<Option<Vec<_>>>()?;
+    let events = rows.into_iter().map(|row| match row {
+        Value::Object(event) => read(event),
+        _ => None,
+    });
+    let events = events.collect::<Option<Vec<_>>>()?;
     Some(Page { events, next })
 }
 
-fn creation(row: Value) -> Option<(PhoneNumberId, Creation)> {
-    let Value::Object(mut event) = row else {
-        return None;
-    };
+/// A change of this kind to a number, by the time of the event's last change.
+fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, Notice)> {
+    let notice = Notice::read(event)?;
+    let number = notice.object_id.as_ref()?.parse::<PhoneNumberId>().is_ok();
+    let asked = notice.object_type == "phone_number" && notice.action == change.as_str();
+    (number && asked).then_some((notice.updated?, notice))
+}
+
+/// Which number came, and how, by the time of the event.
+fn creation(mut event: Map<String, Value>) -> Option<(Timestamp, (PhoneNumberId, Creation))> {
     let facts = event.remove("data").and_then(wire::facts);
     let text = |name: &str| event.get(name).and_then(Value::as_str);
     let id: PhoneNumberId = text("object_id")?.parse().ok()?;
@@ -108,7 +169,7 @@ fn creation(row: Value) -> Option<(PhoneNumberId, Creation)> {
         }),
         facts: facts.filter(|facts| facts.id == id),
     };
-    Some((id, creation))
+    Some((creation.at, (id, creation)))
 }
 
 #[cfg(test)]
@@ -116,12 +177,16 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(body: Value) -> Option<Page> {
-        page(Reply {
+    fn reply(body: Value) -> Reply {
+        Reply {
             status: 200,
             body,
             size: 0,
-        })
+        }
+    }
+
+    fn read(body: Value) -> Option<Page<(PhoneNumberId, Creation)>> {
+        page(reply(body), creation)
     }
 
     #[test]
@@ -134,7 +199,7 @@ mod tests {
         });
         let page = read(json!({"data": [event], "cursor_next": "x", "cursor_previous": null})).unwrap();
         assert_eq!(page.next.as_deref(), Some("x"));
-        let (id, creation) = &page.events[0];
+        let (_, (id, creation)) = &page.events[0];
         assert_eq!(id.as_str(), "phon_1");
         assert_eq!(creation.at, "2026-11-23T10:05:00.123Z".parse().unwrap());
         assert_eq!(creation.user.as_ref().unwrap().as_str(), "user_1");
@@ -147,7 +212,7 @@ mod tests {
     fn what_close_leaves_out_is_not_known_and_what_it_garbles_is_no_page() {
         let bare = json!({"object_id": "phon_1", "date_created": "2026-11-23T10:05:00"});
         let page = read(json!({"data": [bare]})).unwrap();
-        let creation = &page.events[0].1;
+        let creation = &page.events[0].1.1;
         assert_eq!(
             (
                 &creation.user,
@@ -161,7 +226,7 @@ mod tests {
             "data": {"id": "phon_2", "number": "+1"}, "meta": {"request_path": "/api/v1/phone_number/"}});
         let page = read(json!({"data": [other]})).unwrap();
         assert_eq!(
-            (&page.events[0].1.facts, page.events[0].1.by_renting),
+            (&page.events[0].1.1.facts, page.events[0].1.1.by_renting),
             (&None, Some(false))
         );
         for bad in [
@@ -174,6 +239,35 @@ mod tests {
             json!({"data": [], "cursor_next": 5}),
         ] {
             assert!(read(bad.clone()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_changes_holds_such_changes_of_numbers_and_nothing_else() {
+        let event = |change: Value| {
+            let mut event = json!({"id": "ev_1", "object_type": "phone_number", "object_id": "phon_1",
+                "action": "updated", "date_updated": "2026-11-23T10:05:00.123000"});
+            for (name, value) in change.as_object().unwrap() {
+                event[name] = value.clone();
+            }
+            page(reply(json!({"data": [event]})), |event| {
+                notice(Change::Updated, &event)
+            })
+        };
+        let good = event(json!({})).unwrap();
+        let (at, notice) = &good.events[0];
+        assert_eq!(Some(*at), notice.updated);
+        assert_eq!(notice.object_id.as_deref(), Some("phon_1"));
+        for odd in [
+            json!({"object_type": "group"}),
+            json!({"object_type": null}),
+            json!({"object_id": "group_1"}),
+            json!({"object_id": null}),
+            json!({"action": "created"}),
+            json!({"date_updated": null}),
+            json!({"date_updated": "soon"}),
+        ] {
+            assert!(event(odd.clone()).is_none(), "{odd}");
         }
     }
 }

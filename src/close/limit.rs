@@ -11,7 +11,7 @@ use crate::close::endpoint::{Endpoint, Group};
 use crate::domain::json;
 use crate::domain::time::{Timestamp, http_date};
 
-const GROUPS: usize = Group::Members as usize + 1;
+const GROUPS: usize = Group::Unsubscribe as usize + 1;
 /// The longest wait that is believed.
 const LONGEST: Duration = Duration::from_hours(1);
 /// The wait after a 429 that does not say how long.

@@ -1,4 +1,5 @@
-//! Close, as far as the desk needs it: rent, list, read, change and release numbers, and who the key belongs to.
+//! Close, as far as the desk needs it: rent, list, read, change and release numbers, who the key belongs to, and what
+//! Close tells of by itself: webhook subscriptions, their deliveries and the event log.
 //! The only code that holds the API key or names Close's JSON. It does not know orders, teams or policy.
 
 mod answer;
@@ -6,10 +7,13 @@ mod client;
 mod endpoint;
 mod events;
 mod limit;
+mod notice;
 mod numbers;
 mod people;
 mod rent;
 mod retry;
+mod subscriptions;
+pub mod webhook;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -21,9 +25,12 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-pub use self::events::Creation;
+pub use self::events::{Change, Creation};
+pub use self::notice::Notice;
 pub use self::numbers::ReleaseAnswer;
 pub use self::rent::RentAnswer;
+pub use self::subscriptions::Subscription;
+pub use self::webhook::{Forged, SignatureKey};
 use crate::domain::id::UserId;
 use crate::domain::time::{Clock, Timestamp};
 

@@ -70,6 +70,7 @@ macro_rules! own_id {
 id!(/** A Close phone number, `phon_…`. */ PhoneNumberId, "phon_");
 id!(/** A user in Close, `user_…`. */ UserId, "user_");
 id!(/** A group of users in Close, `group_…`. */ GroupId, "group_");
+id!(/** A webhook subscription in Close, `whsub_…`. */ SubscriptionId, "whsub_");
 own_id!(/** An order, `ord_…`. */ OrderId, "ord_");
 own_id!(/** A row of the audit trail, `aud_…`. */ AuditId, "aud_");
 own_id!(/** One request to the desk, `req_…`; every answer and log line carries it. */ RequestId, "req_");

@@ -1,5 +1,6 @@
 //! Close's client against a vendor that does everything a vendor can do wrong.
 
+mod log;
 mod paging;
 mod rent;
 mod retry;

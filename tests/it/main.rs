@@ -15,6 +15,7 @@ mod close;
 mod closeio;
 #[cfg(feature = "failpoints")]
 mod crash;
+mod events;
 mod faults;
 mod hostile_close;
 mod isolation;

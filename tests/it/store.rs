@@ -2,6 +2,7 @@
 
 mod approval;
 mod book;
+mod feed;
 mod inventory;
 mod list;
 mod open;

@@ -5,11 +5,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use numberdesk::close::Settings;
+use numberdesk::close::{Change, Close, Settings};
+use numberdesk::domain::time::Timestamp;
 use serde_json::{Map, json};
 
 use super::vendor::{Act, Vendor, answer, say};
 use super::{BASIC, KEY, close, close_at, id, number, rent};
+
+/// Of a webhook subscription.
+const SIGNATURE_KEY: &str = "5ca1ab1e00112233445566778899aabbccddeeff00112233445566778899aabb";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -22,6 +26,19 @@ impl io::Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Everything that is asked about subscriptions, and what came of it.
+async fn subscriptions(close: &Close) -> impl Debug {
+    let id = "whsub_A".parse().unwrap();
+    (
+        close.subscriptions().await,
+        close.subscription(&id).await,
+        close.subscribe("https://desk.example/").await,
+        close.resume(&id).await,
+        close.complete(&id).await,
+        close.unsubscribe(&id).await,
+    )
 }
 
 #[tokio::test]
@@ -41,6 +58,11 @@ async fn no_answer_error_or_log_line_shows_the_key_or_a_url() {
     // An echo server and a hostile one: both say the key back in every place there is.
     let echo = json!({"status": format!("s {KEY}"), "error": format!("bad key {KEY} / Basic {BASIC}"),
         "errors": [KEY], "field-errors": {KEY: BASIC}})
+    .to_string();
+    let signing = json!({"id": "whsub_A", "url": "https://desk.example/", "status": SIGNATURE_KEY,
+        "signature_key": SIGNATURE_KEY, "latest_error": SIGNATURE_KEY, "data": [{"id": "whsub_A",
+        "signature_key": SIGNATURE_KEY, "pause_reason": format!("was {SIGNATURE_KEY}")}],
+        "error": format!("no: {SIGNATURE_KEY}"), "field-errors": {"x": SIGNATURE_KEY}})
     .to_string();
     let mut echoing = number("phon_A");
     echoing["label"] = json!(KEY);
@@ -74,6 +96,8 @@ async fn no_answer_error_or_log_line_shows_the_key_or_a_url() {
             note(&trouble.to_string());
         }
         note(&close.group_members(&"group_A".parse().unwrap()).await);
+        note(&subscriptions(&close).await);
+        note(&close.changes(Change::Deleted, Timestamp::from_seconds(0)).await);
         assert!(
             vendor
                 .seen()
@@ -82,6 +106,10 @@ async fn no_answer_error_or_log_line_shows_the_key_or_a_url() {
                     && !seen.line().contains(KEY)
                     && !seen.body.contains(KEY))
         );
+    }
+    for status in [200, 201, 400, 404, 500] {
+        let vendor = Vendor::start(vec![say(status, &signing)]).await;
+        note(&subscriptions(&close(&vendor)).await);
     }
     let nowhere = close_at(
         "http://secret-host.invalid/secret-path",
@@ -98,6 +126,7 @@ async fn no_answer_error_or_log_line_shows_the_key_or_a_url() {
     for (canary, places) in [
         (KEY, 2),
         (BASIC, 2),
+        (&SIGNATURE_KEY[..24], 1),
         ("secret-host", 1),
         ("http://", 1),
         ("127.0.0.1", 1),

@@ -158,6 +158,7 @@ impl Lab {
                     settle_after: SETTLE_AFTER,
                     reconcile_every: Duration::from_secs(30),
                     lease_margin: Duration::from_secs(30),
+                    full_sync: Duration::from_mins(15),
                     approval_expires: Duration::from_hours(72),
                 },
                 paid.clone(),

@@ -11,6 +11,7 @@ pub(crate) mod raw;
 pub(crate) mod scripted;
 pub(crate) mod simulated;
 pub(crate) mod stage;
+pub(crate) mod stream;
 
 use std::time::Duration;
 

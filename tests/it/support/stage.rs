@@ -59,7 +59,13 @@ pub(crate) struct Setup {
     pub(crate) settle_after: &'static str,
     /// How much longer than the deadline a claim holds.
     pub(crate) lease_margin: &'static str,
+    /// Whether the desk subscribes to Close's webhooks by itself; otherwise it has [`WEBHOOK_KEY`], and hears what a
+    /// test tells it.
+    pub(crate) subscribes: bool,
 }
+
+/// The signature key of a desk that does not subscribe by itself.
+pub(crate) const WEBHOOK_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 impl Default for Setup {
     fn default() -> Self {
@@ -72,6 +78,7 @@ impl Default for Setup {
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
+            subscribes: false,
         }
     }
 }
@@ -337,12 +344,16 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         lease_margin,
         ..
     } = setup;
+    let webhook_key = if setup.subscribes {
+        ""
+    } else {
+        "webhook_signature_key_file = \"close-webhook-key\""
+    };
     let config = format!(
         r#"
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
-public_url = "http://127.0.0.1:8080"
 {server}
 
 [store]
@@ -351,6 +362,7 @@ url = "{database}"
 [close]
 base_url = "{close_url}"
 api_key_file = "close-api-key"
+{webhook_key}
 timeout = "{timeout}"
 
 [[auth.issuers]]
@@ -373,4 +385,5 @@ lease_margin = "{lease_margin}"
     std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
     std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
+    std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
 }

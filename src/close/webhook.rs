@@ -1,0 +1,173 @@
+//! What Close delivers: whether it is Close's, and what it says. Pure; knows no HTTP and believes nothing.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretSlice};
+use serde_json::Value;
+use sha2::Sha256;
+
+use crate::close::Notice;
+use crate::domain::json;
+use crate::domain::time::Timestamp;
+
+/// How far a delivery's time may lie ahead of ours.
+const AHEAD: Duration = Duration::from_mins(5);
+/// The largest delivery that is read, in bytes: far more than any number or group needs.
+const LARGEST: usize = 1 << 20;
+
+/// The key with which Close signs what it delivers for one subscription. Tells nothing of itself.
+#[derive(Clone)]
+pub struct SignatureKey(SecretSlice<u8>);
+
+/// A text that is no signature key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be the signature key of a webhook subscription: 64 hexadecimal digits")]
+pub struct NotASignatureKey;
+
+impl FromStr for SignatureKey {
+    type Err = NotASignatureKey;
+
+    /// From 64 hexadecimal digits. What signs are the 32 bytes they stand for, not the digits.
+    fn from_str(text: &str) -> Result<Self, NotASignatureKey> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| NotASignatureKey)?;
+        Ok(Self(bytes.to_vec().into()))
+    }
+}
+
+impl fmt::Debug for SignatureKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignatureKey")
+    }
+}
+
+impl PartialEq for SignatureKey {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.0.expose_secret(), other.0.expose_secret()).is_ok()
+    }
+}
+impl Eq for SignatureKey {}
+
+impl SignatureKey {
+    /// Whether this key signed the body at this time; in constant time.
+    fn signed(&self, timestamp: &str, body: &[u8], signature: &[u8]) -> bool {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes a key of any length");
+        mac.update(timestamp.as_bytes());
+        mac.update(body);
+        mac.verify_slice(signature).is_ok()
+    }
+}
+
+/// Why a delivery is not taken for Close's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Forged {
+    /// No key is known, so that nothing can be told apart.
+    #[error("no signature key is known")]
+    NoKey,
+    /// `close-sig-hash` is missing.
+    #[error("the signature is missing")]
+    NoSignature,
+    /// `close-sig-timestamp` is missing.
+    #[error("the time of the signature is missing")]
+    NoTimestamp,
+    /// It is not 64 lower-case hexadecimal digits.
+    #[error("the signature has not the form of one")]
+    MalformedSignature,
+    /// It is not whole seconds since 1970, in digits alone.
+    #[error("the time of the signature has not the form of one")]
+    MalformedTimestamp,
+    /// It was signed too long ago.
+    #[error("it was signed too long ago")]
+    Stale,
+    /// It was signed more than five minutes from now.
+    #[error("it was signed in the future")]
+    Future,
+    /// None of the keys signed these bytes at this time.
+    #[error("the signature is by no key that is known")]
+    WrongSignature,
+}
+
+impl Forged {
+    /// One word for metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::NoSignature => "no_signature",
+            Self::NoTimestamp => "no_timestamp",
+            Self::MalformedSignature => "malformed_signature",
+            Self::MalformedTimestamp => "malformed_timestamp",
+            Self::Stale => "stale",
+            Self::Future => "future",
+            Self::WrongSignature => "wrong_signature",
+        }
+    }
+}
+
+/// Whether one of `keys` signed the raw `body`: `signature` and `timestamp` are the headers `close-sig-hash` and
+/// `close-sig-timestamp`. A signature older than `tolerance` is refused, and one more than five minutes ahead of `now`.
+pub fn verify(
+    keys: &[SignatureKey],
+    signature: Option<&str>,
+    timestamp: Option<&str>,
+    body: &[u8],
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<(), Forged> {
+    let signature = digest(signature.ok_or(Forged::NoSignature)?).ok_or(Forged::MalformedSignature)?;
+    let timestamp = timestamp.ok_or(Forged::NoTimestamp)?;
+    let signed_at = seconds(timestamp).ok_or(Forged::MalformedTimestamp)?;
+    if keys.is_empty() {
+        return Err(Forged::NoKey);
+    }
+    if now.since(signed_at) > tolerance {
+        return Err(Forged::Stale);
+    }
+    if signed_at.since(now) > AHEAD {
+        return Err(Forged::Future);
+    }
+    // All keys are tried, so that the time taken tells nothing of which one it was.
+    let by = keys
+        .iter()
+        .filter(|key| key.signed(timestamp, body, &signature))
+        .count();
+    if by > 0 {
+        Ok(())
+    } else {
+        Err(Forged::WrongSignature)
+    }
+}
+
+/// What an authentic body says; `None` when it is not the JSON of an event. Members that stand twice, nesting beyond
+/// measure and more than a megabyte are not.
+pub fn delivery(body: &[u8]) -> Option<Notice> {
+    if body.len() > LARGEST {
+        return None;
+    }
+    let body = json::parse(body).ok()?;
+    Notice::read(body.get("event").and_then(Value::as_object)?)
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if !text.bytes().all(lower) {
+        return None;
+    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn seconds(text: &str) -> Option<Timestamp> {
+    let digits = (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits
+        .then(|| text.parse().map(Timestamp::from_seconds).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests;

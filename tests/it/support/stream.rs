@@ -1,0 +1,79 @@
+//! A reader of server-sent events, as a browser's `EventSource` is one: it keeps the last id it had.
+
+use reqwest::RequestBuilder;
+use serde_json::Value;
+
+use super::stage::text;
+
+/// Longest that one message is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// One connection.
+pub(crate) struct Stream {
+    response: reqwest::Response,
+    unread: String,
+}
+
+/// One event as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) event: Value,
+}
+
+impl Stream {
+    /// Opens it; what comes from now on, or after `last`, is read.
+    pub(crate) async fn open(request: RequestBuilder, last: Option<&str>) -> Self {
+        let request = match last {
+            Some(last) => request.header("Last-Event-ID", last),
+            None => request,
+        };
+        let response = request.send().await.expect("the desk answers");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            response,
+            unread: String::new(),
+        }
+    }
+
+    /// The next event; `None` when the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<Told> {
+        tokio::time::timeout(PATIENCE, self.read())
+            .await
+            .expect("something comes in time")
+    }
+
+    async fn read(&mut self) -> Option<Told> {
+        loop {
+            while let Some((message, rest)) = self.unread.split_once("\n\n") {
+                let told = parse(message);
+                self.unread = rest.to_owned();
+                if told.is_some() {
+                    return told;
+                }
+            }
+            // A connection that breaks off has ended, too.
+            let chunk = self.response.chunk().await.ok()??;
+            self.unread += std::str::from_utf8(&chunk).expect("events are UTF-8");
+        }
+    }
+}
+
+/// A message with its three lines; a comment is none.
+fn parse(message: &str) -> Option<Told> {
+    let field = |name: &str| {
+        let mut lines = message.lines().filter_map(|line| line.strip_prefix(name));
+        lines.next().map(|value| value.trim_start().to_owned())
+    };
+    let event: Value = serde_json::from_str(&field("data:")?).expect("an event is JSON");
+    let told = Told {
+        id: field("id:").expect("an event has an id"),
+        kind: field("event:").expect("an event has a type"),
+        event,
+    };
+    assert_eq!(told.id, text(&told.event["id"]));
+    assert_eq!(told.kind, text(&told.event["type"]));
+    Some(told)
+}
