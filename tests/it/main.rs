@@ -34,3 +34,5 @@ mod shutdown;
 mod spend;
 mod store;
 mod support;
+mod webhook_deliveries;
+mod webhook_endpoints;

@@ -2,7 +2,9 @@
 //! settling pass in a moment. Close is the simulated one over real HTTP, the database a real one. The desk lives in a
 //! runtime of its own, which can be cut off in the middle of anything, as a machine loses its power.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use numberdesk::close::{self, Close};
@@ -14,6 +16,7 @@ use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::page::Limit;
 use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
+use numberdesk::outgoing::{self, Outgoing};
 use numberdesk::policy::Policy;
 use numberdesk::sandbox;
 use numberdesk::store::{OrderFilter, Store};
@@ -37,7 +40,40 @@ pub(crate) struct Lab {
     pub(crate) database: Database,
     clock: Clock,
     policy: String,
+    /// What the names of hosts stand for.
+    pub(crate) names: Names,
     alive: Option<Alive>,
+}
+
+/// A name service that a test writes.
+pub(crate) type Names = Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>;
+
+/// For how long a webhook is tried, and how long a secret overlaps the next.
+pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
+pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
+
+/// A way out to this machine alone, by any port, and to `*.test`.
+fn webhooks(names: &Names) -> Outgoing {
+    let names = names.clone();
+    let settings = outgoing::Settings {
+        rules: outgoing::Rules {
+            hosts: vec!["*.test".parse().expect("a pattern")],
+            networks: vec!["127.0.0.1/32".parse().expect("a network")],
+            ports: (1..=u16::MAX).collect(),
+            allow_http: true,
+        },
+        secret: Some("a master secret of the tests alone".into()),
+        timeout: TIMEOUT,
+        retry_for: RETRY_FOR,
+        overlap: OVERLAP,
+    };
+    let lookup: outgoing::Lookup = Arc::new(move |host| {
+        let found = names.lock().expect("nobody panics with it").get(&host).cloned();
+        Box::pin(std::future::ready(
+            found.ok_or_else(|| std::io::Error::other("no such host")),
+        ))
+    });
+    Outgoing::new(settings, lookup).expect("a way out")
 }
 
 /// A desk with everything that dies with its process.
@@ -114,6 +150,7 @@ impl Lab {
             database,
             clock,
             policy: policy.to_owned(),
+            names: Names::default(),
             alive: None,
         };
         lab.start().await;
@@ -139,6 +176,7 @@ impl Lab {
         let (database, clock) = (self.database.clone(), self.clock.clone());
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
+        let webhooks = webhooks(&self.names);
         let made = power.spawn(async move {
             let store = database.store().await;
             let settings = close::Settings {
@@ -160,6 +198,7 @@ impl Lab {
                     lease_margin: Duration::from_secs(30),
                     full_sync: Duration::from_mins(15),
                     approval_expires: Duration::from_hours(72),
+                    webhooks,
                 },
                 paid.clone(),
                 CancellationToken::new(),

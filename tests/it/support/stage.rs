@@ -62,6 +62,19 @@ pub(crate) struct Setup {
     /// Whether the desk subscribes to Close's webhooks by itself; otherwise it has [`WEBHOOK_KEY`], and hears what a
     /// test tells it.
     pub(crate) subscribes: bool,
+    /// The lines of `[webhooks]`.
+    pub(crate) webhooks: String,
+}
+
+/// From which the secrets of endpoints are derived.
+pub(crate) const MASTER: &str = "canary-master-secret-0123456789abcdef";
+
+/// Webhooks to this machine, by these ports.
+pub(crate) fn webhooks_to(ports: &[u16]) -> String {
+    format!(
+        "secret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.1/32\"]\n\
+         allow_http = true\nports = {ports:?}\ntimeout = \"2s\""
+    )
 }
 
 /// The signature key of a desk that does not subscribe by itself.
@@ -79,6 +92,7 @@ impl Default for Setup {
             settle_after: "5m",
             lease_margin: "30s",
             subscribes: false,
+            webhooks: webhooks_to(&[443]),
         }
     }
 }
@@ -342,6 +356,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         full_sync,
         settle_after,
         lease_margin,
+        webhooks,
         ..
     } = setup;
     let webhook_key = if setup.subscribes {
@@ -380,10 +395,14 @@ full_sync = "{full_sync}"
 [orders]
 settle_after = "{settle_after}"
 lease_margin = "{lease_margin}"
+
+[webhooks]
+{webhooks}
 "#
     );
     std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
     std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
+    std::fs::write(folder.join("webhook-secret"), MASTER).expect("the secret is written");
     std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
 }
