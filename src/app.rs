@@ -1,6 +1,6 @@
 //! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
 
-mod webhooks;
+mod outgoing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
-use crate::close::{self, Close};
-use crate::config::{Config, IssuerConfig, Jwks};
-use crate::desk::{self, Desk};
+use crate::close::{self, Close, SignatureKey};
+use crate::config::{Config, IssuerConfig, Jwks, SecretSource};
+use crate::desk::subscriber::delivery_url;
+use crate::desk::{self, Desk, Webhooks};
 use crate::domain::document::FileFault;
 use crate::domain::time::Clock;
 use crate::http::{self, Http};
@@ -30,8 +32,14 @@ const WATCH: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked whether the next complete listing is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
+/// How often it is asked where numbers come from that no order accounts for.
+const ORPHANS: Duration = Duration::from_secs(5);
+/// How often what is old is forgotten.
+const FORGET: Duration = Duration::from_hours(1);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
+/// How often it is looked whether Close still tells of changes, and whether keys are others.
+const SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// When all work has ended, for those who still hold something.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -101,7 +109,7 @@ impl App {
             config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?,
             clock.clone(),
         )?;
-        let webhooks = webhooks::outgoing(config)?;
+        let outgoing = outgoing::way_out(config)?;
         let desk = Desk::new(
             store.clone(),
             close.clone(),
@@ -115,11 +123,18 @@ impl App {
                 lease_margin: config.orders.lease_margin,
                 approval_expires: config.orders.approval_expires,
                 full_sync: config.inventory.full_sync,
-                webhooks: webhooks.clone(),
+                webhook_tolerance: config.close.webhook_tolerance,
+                keep_events: config.events.keep,
+                webhooks: webhooks(config, address),
+                outgoing: outgoing.clone(),
             },
             paid.clone(),
             stop.clone(),
         );
+
+        if let Some(keys) = &config.close.webhook_key {
+            desk.adopt_webhook_keys(signature_keys(keys).map_err(anyhow::Error::msg)?);
+        }
 
         let rendered = prometheus.clone();
         let front = Http::new(
@@ -148,7 +163,7 @@ impl App {
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
         spawn_workers(&workers, config, &desk, &store, &close, &auth);
-        webhooks::spawn(&workers, config, &desk, &store, webhooks);
+        outgoing::spawn(&workers, config, &desk, &store, outgoing);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
             address,
@@ -241,6 +256,27 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
         async move { it.reconcile().await }
     });
     let it = desk.clone();
+    workers.woken(
+        "catch-up",
+        wakes.missed,
+        config.inventory.catch_up,
+        RETRY,
+        move || {
+            let it = it.clone();
+            async move { it.catch_up().await }
+        },
+    );
+    let it = desk.clone();
+    workers.every("orphans", ORPHANS, RETRY, move || {
+        let it = it.clone();
+        async move { it.explain_orphans().await }
+    });
+    let it = desk.clone();
+    workers.every("forget", FORGET, RETRY, move || {
+        let it = it.clone();
+        async move { it.forget().await }
+    });
+    let it = desk.clone();
     workers.woken("feed", store.news(), TICK, TICK, move || {
         let it = it.clone();
         async move { it.feed().await }
@@ -290,11 +326,54 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
             async move { news }
         });
     }
+    let (it, wakes) = (desk.clone(), desk.wakes());
+    workers.woken(
+        "subscription",
+        wakes.subscription,
+        SUBSCRIPTION,
+        RETRY,
+        move || {
+            let it = it.clone();
+            async move { it.keep_subscription().await }
+        },
+    );
+    if let Some(keys) = config.close.webhook_key.clone() {
+        let it = desk.clone();
+        workers.every("webhook-key", WATCH, WATCH, move || {
+            let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
+            async move { news }
+        });
+    }
     let (it, key) = (close.clone(), config.close.api_key.clone());
     workers.every("api-key", WATCH, WATCH, move || {
         let news = key.read_api_key().map(|key| it.replace_key(key));
         async move { news }
     });
+}
+
+/// Where signatures of Close's deliveries are told by; `address` is where the API answers.
+fn webhooks(config: &Config, address: SocketAddr) -> Webhooks {
+    if config.close.webhook_key.is_some() {
+        return Webhooks::Configured;
+    }
+    let mut public_url = config.server.public_url.clone();
+    if public_url.port() == Some(0) && public_url.set_port(Some(address.port())).is_err() {
+        return Webhooks::Nowhere;
+    }
+    match delivery_url(&public_url, &config.close.base_url) {
+        Some(url) if config.close.subscribe => Webhooks::Own(url),
+        _ => Webhooks::Nowhere,
+    }
+}
+
+/// Signature keys as the configuration has them now.
+fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
+    let keys = source.read_webhook_keys()?;
+    let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
+    keys.iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|wrong| wrong.to_string())
 }
 
 /// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.

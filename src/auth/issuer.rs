@@ -7,10 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use url::{Host, Url};
+use url::Url;
 
 use crate::auth::keys::Keys;
 use crate::auth::source::Source;
+use crate::domain::loopback::is_loopback;
 use crate::domain::time::Clock;
 
 /// One trusted issuer.
@@ -184,16 +185,6 @@ pub(super) fn check_address(url: &Url) -> anyhow::Result<()> {
         "https" => Ok(()),
         "http" if is_loopback(url) => Ok(()),
         _ => bail!("its address must be https (http is for loopback only)"),
-    }
-}
-
-/// Whether the host is this machine by its very name.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

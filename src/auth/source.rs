@@ -10,8 +10,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 use url::Url;
 
-use crate::auth::issuer::{check_address, is_loopback};
+use crate::auth::issuer::check_address;
 use crate::domain::json;
+use crate::domain::loopback::is_loopback;
 
 /// For everything that one load asks, discovery included.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -10,8 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::close::answer::Reply;
 use crate::close::endpoint::{Endpoint, Events};
-use crate::close::{Close, Notice, Trouble, wire};
+use crate::close::notice;
+use crate::close::{Close, Trouble, wire};
 use crate::domain::id::{PhoneNumberId, UserId};
+use crate::domain::notice::Notice;
 use crate::domain::number::{Facts, words};
 use crate::domain::time::Timestamp;
 
@@ -144,7 +146,7 @@ fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp,
 
 /// A change of this kind to a number, by the time of the event's last change.
 fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, Notice)> {
-    let notice = Notice::read(event)?;
+    let notice = notice::notice(event)?;
     let number = notice.object_id.as_ref()?.parse::<PhoneNumberId>().is_ok();
     let asked = notice.object_type == "phone_number" && notice.action == change.as_str();
     (number && asked).then_some((notice.updated?, notice))

@@ -26,7 +26,6 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use self::events::{Change, Creation};
-pub use self::notice::Notice;
 pub use self::numbers::ReleaseAnswer;
 pub use self::rent::RentAnswer;
 pub use self::subscriptions::Subscription;

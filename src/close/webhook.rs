@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::close::Notice;
+use crate::close::notice::notice;
 use crate::domain::json;
+use crate::domain::notice::Notice;
 use crate::domain::time::Timestamp;
 
 /// How far a delivery's time may lie ahead of ours.
@@ -149,7 +150,7 @@ pub fn delivery(body: &[u8]) -> Option<Notice> {
         return None;
     }
     let body = json::parse(body).ok()?;
-    Notice::read(body.get("event").and_then(Value::as_object)?)
+    notice(body.get("event").and_then(Value::as_object)?)
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

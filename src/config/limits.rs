@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::domain::fields::Node;
+use crate::domain::loopback::is_loopback;
 use crate::domain::time::Span;
 
 /// A length of time from `min` to `max`, both written as in the file.
@@ -54,13 +55,7 @@ pub(super) fn base(node: &Node<'_>) -> Option<Url> {
 }
 
 pub(super) fn callable(url: &Url) -> bool {
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }
 
 /// A level, or several by target: `info,numberdesk=debug`.

@@ -47,6 +47,8 @@ pub struct Config {
     pub orders: Orders,
     /// `[inventory]`
     pub inventory: Inventory,
+    /// `[events]`
+    pub events: Events,
     /// `[webhooks]`
     pub webhooks: Webhooks,
     /// `[log]`
@@ -60,7 +62,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Probes and metrics; `127.0.0.1:9090`.
     pub ops_listen: SocketAddr,
-    /// How others reach `listen`; `http://127.0.0.1` with its port.
+    /// How others reach `listen`; `http://127.0.0.1` with its port. Port 0 stands for the one that was bound.
     pub public_url: Url,
     /// Bytes of a request body, 1024 to 16777216; 65536.
     pub body_limit: usize,
@@ -79,8 +81,10 @@ pub struct CloseConfig {
     pub base_url: Url,
     /// `api_key_file`, or `api_key` from the environment.
     pub api_key: SecretSource,
-    /// `webhook_signature_key_file`, or `webhook_signature_key` from the environment: 64 hexadecimal digits. Without
-    /// one the desk makes a subscription of its own.
+    /// Whether the desk makes a webhook subscription of its own where no signature key is given; yes.
+    pub subscribe: bool,
+    /// `webhook_signature_key_file`, or `webhook_signature_key` from the environment: 64 hexadecimal digits, or several
+    /// such lines while a key is rotated. Without one the desk makes a subscription of its own.
     pub webhook_key: Option<SecretSource>,
     /// How long Close may take to answer, 1s to 120s; 30s.
     pub timeout: Duration,
@@ -139,6 +143,15 @@ pub struct Orders {
 pub struct Inventory {
     /// The time between two complete listings, 1s to 24h; 15m.
     pub full_sync: Duration,
+    /// The time between two looks into Close's event log, 1s to 24h; 5m.
+    pub catch_up: Duration,
+}
+
+/// What is told to who follows.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// How long events are kept, 1h to 365d; 30d.
+    pub keep: Duration,
 }
 
 /// Webhooks to apps: where they may go, and how they are sent. Without a secret, or with neither hosts nor networks,
@@ -184,7 +197,7 @@ words! {
     }
 }
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "server",
     "store",
     "close",
@@ -192,6 +205,7 @@ const SECTIONS: [&str; 9] = [
     "policy",
     "orders",
     "inventory",
+    "events",
     "webhooks",
     "log",
 ];

@@ -11,7 +11,7 @@ use crate::config::environment::Secrets;
 use crate::config::issuer::some_text;
 use crate::config::limits::{base, count, log_level, span};
 use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
-use crate::config::{CloseConfig, Config, Inventory, Log, LogFormat, Orders, Server};
+use crate::config::{CloseConfig, Config, Events, Inventory, Log, LogFormat, Orders, Server};
 use crate::domain::fields::{Fields, Node};
 
 const CLOSE: &str = "https://api.close.com/api/v1";
@@ -32,6 +32,7 @@ impl Reader<'_> {
         let policy_file = file.required("policy", |node| self.policy(node));
         let orders = file.required("orders", orders);
         let inventory = file.required("inventory", inventory);
+        let events = file.required("events", events);
         let webhooks = file.required("webhooks", |node| self.webhooks(node));
         let log = file.required("log", log);
         file.finish()?;
@@ -43,6 +44,7 @@ impl Reader<'_> {
             policy_file: policy_file?,
             orders: orders?,
             inventory: inventory?,
+            events: events?,
             webhooks: webhooks?,
             log: log?,
         })
@@ -88,6 +90,7 @@ impl Reader<'_> {
             ),
             unusable_webhook_key,
         );
+        let subscribe = or(&mut fields, "subscribe", |node| node.boolean(), true);
         let timeout = or(
             &mut fields,
             "timeout",
@@ -109,6 +112,7 @@ impl Reader<'_> {
         Some(CloseConfig {
             base_url: base_url?,
             api_key,
+            subscribe: subscribe?,
             webhook_key: webhook_key?,
             timeout: timeout?,
             webhook_tolerance: webhook_tolerance?,
@@ -286,10 +290,29 @@ fn inventory(node: Node<'_>) -> Option<Inventory> {
         |node| span(&node, "1s", "24h"),
         seconds(900),
     );
+    let catch_up = or(
+        &mut fields,
+        "catch_up",
+        |node| span(&node, "1s", "24h"),
+        seconds(300),
+    );
     fields.finish()?;
     Some(Inventory {
         full_sync: full_sync?,
+        catch_up: catch_up?,
     })
+}
+
+fn events(node: Node<'_>) -> Option<Events> {
+    let mut fields = node.fields()?;
+    let keep = or(
+        &mut fields,
+        "keep",
+        |node| span(&node, "1h", "365d"),
+        seconds(30 * 24 * 3600),
+    );
+    fields.finish()?;
+    Some(Events { keep: keep? })
 }
 
 fn log(node: Node<'_>) -> Option<Log> {

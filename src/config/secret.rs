@@ -11,6 +11,9 @@ use url::Url;
 /// No key of any kind is longer.
 const MAX_BYTES: u64 = 65_536;
 
+/// More keys than any rotation needs; each delivery is tried with all of them.
+const MAX_KEYS: usize = 8;
+
 /// Where a secret comes from.
 #[derive(Debug, Clone)]
 pub enum SecretSource {
@@ -34,6 +37,18 @@ impl SecretSource {
         match unusable_api_key(key.expose_secret()) {
             Some(why) => Err(why.to_owned()),
             None => Ok(key),
+        }
+    }
+    /// The same, if it holds signature keys of webhook subscriptions; each is 64 hexadecimal digits.
+    pub fn read_webhook_keys(&self) -> Result<Vec<SecretString>, String> {
+        let keys = self.read()?;
+        match unusable_webhook_key(keys.expose_secret()) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(keys
+                .expose_secret()
+                .split_whitespace()
+                .map(SecretString::from)
+                .collect()),
         }
     }
     /// The same, if it can be the master secret of webhooks.
@@ -79,10 +94,14 @@ pub(super) fn unusable_api_key(text: &str) -> Option<&'static str> {
     (!usable).then_some("must be an API key of Close: visible ASCII characters without spaces or colons")
 }
 
-/// Why it can't be a webhook signature key.
+/// Why it can't be the signature keys of webhooks: one, or several while they are rotated.
 pub(super) fn unusable_webhook_key(text: &str) -> Option<&'static str> {
-    let usable = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (!usable).then_some("must be the signature key of a webhook subscription: 64 hexadecimal digits")
+    let fits = |key: &str| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let keys = text.split_whitespace();
+    let usable = (1..=MAX_KEYS).contains(&keys.clone().count()) && keys.clone().all(fits);
+    (!usable).then_some(
+        "must be the signature key of a webhook subscription: 64 hexadecimal digits; while it is rotated several, one a line",
+    )
 }
 
 /// Why secrets can't be derived from it.

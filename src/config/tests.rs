@@ -41,7 +41,7 @@ fn with(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<FileFault>> {
     parse("numberdesk.toml", text, folder().path(), env)
 }
 
-fn said(outcome: Result<Config, Vec<FileFault>>) -> Vec<String> {
+fn said<T: std::fmt::Debug>(outcome: Result<T, Vec<FileFault>>) -> Vec<String> {
     outcome.unwrap_err().iter().map(ToString::to_string).collect()
 }
 
@@ -59,11 +59,14 @@ fn the_least_that_works_gets_every_default() {
     assert_eq!(config.close.base_url.as_str(), "https://api.close.com/api/v1");
     assert!(config.close.api_key.file().unwrap().ends_with("key"));
     assert!(config.close.webhook_key.is_none() && config.policy_file.is_none());
+    assert!(config.close.subscribe);
     assert_eq!(config.close.webhook_tolerance, Duration::from_hours(72));
     assert_eq!(config.orders.wait, Duration::from_secs(25));
     assert_eq!(config.orders.settle_after, Duration::from_mins(5));
     assert_eq!(config.orders.approval_expires, Duration::from_hours(72));
     assert_eq!(config.inventory.full_sync, Duration::from_mins(15));
+    assert_eq!(config.inventory.catch_up, Duration::from_mins(5));
+    assert_eq!(config.events.keep, Duration::from_hours(720));
     let webhooks = &config.webhooks;
     assert!(webhooks.hosts.is_empty() && webhooks.networks.is_empty() && webhooks.secret.is_none());
     assert_eq!(
@@ -107,6 +110,7 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
         base_url = "http://127.0.0.1:8081/api/v1"
         api_key_file = "key"
         webhook_signature_key_file = "hook"
+        subscribe = false
         timeout = "10s"
         webhook_tolerance = "1h"
         [[auth.issuers]]
@@ -147,9 +151,20 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
     let config = load(&path, std::iter::empty()).unwrap();
     assert_eq!(config.close.api_key.read().unwrap().expose_secret(), KEY);
     assert_eq!(
-        config.close.webhook_key.unwrap().file(),
+        config.close.webhook_key.as_ref().unwrap().file(),
         Some(folder.path().join("hook").as_path())
     );
+    assert_eq!(
+        config
+            .close
+            .webhook_key
+            .unwrap()
+            .read_webhook_keys()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert!(!config.close.subscribe);
     assert_eq!(config.auth[0].jwks, Jwks::File(folder.path().join("jwks.json")));
     assert_eq!(config.auth[0].teams.as_str(), "/https:~1~1example.com~1teams");
     assert_eq!(config.policy_file, Some(folder.path().join("policy.toml")));
@@ -352,6 +367,8 @@ fn every_key_can_come_from_the_environment() {
         ("NUMBERDESK_ORDERS__SETTLE_AFTER", "7s"),
         ("NUMBERDESK_ORDERS__APPROVAL_EXPIRES", "2d"),
         ("NUMBERDESK_INVENTORY__FULL_SYNC", "8s"),
+        ("NUMBERDESK_INVENTORY__CATCH_UP", "9s"),
+        ("NUMBERDESK_EVENTS__KEEP", "2d"),
         (
             "NUMBERDESK_WEBHOOKS__HOSTS",
             "hooks.example.com, *.apps.example.com",
@@ -377,6 +394,8 @@ fn every_key_can_come_from_the_environment() {
     assert_eq!(config.auth[0].algorithms, ["ES256", "EdDSA"]);
     assert_eq!(config.orders.approval_expires, Duration::from_hours(48));
     assert_eq!(config.inventory.full_sync, Duration::from_secs(8));
+    assert_eq!(config.inventory.catch_up, Duration::from_secs(9));
+    assert_eq!(config.events.keep, Duration::from_hours(48));
     let webhooks = &config.webhooks;
     assert_eq!((webhooks.hosts.len(), webhooks.networks.len()), (2, 1));
     assert_eq!(
@@ -435,6 +454,61 @@ fn a_secret_in_the_file_or_a_broken_one_is_a_fault_that_never_repeats_it() {
     for fault in faults.iter().chain(&broken) {
         assert!(!fault.contains("hunter2") && !fault.contains("001122"), "{fault}");
     }
+}
+
+#[test]
+fn several_signature_keys_stand_one_a_line_and_each_must_be_one() {
+    let read = |text: &str| {
+        let config = with(&minimal(), &[("NUMBERDESK_CLOSE__WEBHOOK_SIGNATURE_KEY", text)]);
+        config.map(|config| {
+            config
+                .close
+                .webhook_key
+                .unwrap()
+                .read_webhook_keys()
+                .unwrap()
+                .len()
+        })
+    };
+    assert_eq!(read(HEX).unwrap(), 1);
+    assert_eq!(read(&format!("{HEX}\r\n\n  {HEX}\n")).unwrap(), 2);
+    for bad in [
+        String::new(),
+        format!("{HEX}{HEX}"),
+        format!("{HEX},{HEX}"),
+        format!("{HEX}\n{}", &HEX[..63]),
+        format!("{HEX}\n").repeat(9),
+    ] {
+        let faults = said(read(&bad));
+        assert!(
+            faults[0].contains("while it is rotated several, one a line"),
+            "{faults:?}"
+        );
+        assert!(!faults[0].contains("001122"), "{faults:?}");
+    }
+    // A file may be cut off or emptied while it is watched: that is a fault to tell, and no set of keys.
+    let folder = folder();
+    let hook = SecretSource::File(folder.path().join("hook"));
+    std::fs::write(folder.path().join("hook"), &HEX[..40]).unwrap();
+    assert!(
+        hook.read_webhook_keys()
+            .unwrap_err()
+            .contains("64 hexadecimal digits")
+    );
+    std::fs::write(folder.path().join("hook"), "").unwrap();
+    assert!(hook.read_webhook_keys().unwrap_err().contains("is empty"));
+}
+
+#[test]
+fn a_flag_is_true_or_false_in_the_environment_too() {
+    let read = |value| {
+        with(&minimal(), &[("NUMBERDESK_CLOSE__SUBSCRIBE", value)]).map(|config| config.close.subscribe)
+    };
+    assert!(!read("false").unwrap() && read("true").unwrap());
+    assert_eq!(
+        said(read("no")),
+        ["env NUMBERDESK_CLOSE__SUBSCRIBE: close.subscribe: must be true or false, not a string"]
+    );
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Desk {
     /// One step: may be run at any time, by any replica, any number of times. It begins what there is room for; whatever
     /// ends makes room and has the next step run.
     pub async fn deliver(&self) -> Result<(), Error> {
-        if self.webhooks().is_err() {
+        if self.outgoing().is_err() {
             return Ok(());
         }
         for endpoint in self.0.store.due_endpoints(self.now(), BATCH).await? {
@@ -49,7 +49,7 @@ impl Desk {
         while self.0.store.forget_deliveries(before, FORGOTTEN).await? == u64::from(FORGOTTEN) {}
         let (pending, oldest) = self.0.store.deliveries_pending().await?;
         let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
-        metrics::gauge!("numberdesk_webhook_deliveries_pending").set(pending as f64);
+        metrics::gauge!("numberdesk_webhook_deliveries_pending").set(f64::from(pending));
         metrics::gauge!("numberdesk_webhook_oldest_pending_age_seconds").set(age);
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Desk {
             return Ok(false);
         }
         let now = self.now();
-        let lease = self.0.settings.webhooks.timeout() + MARGIN;
+        let lease = self.0.settings.outgoing.timeout() + MARGIN;
         let holder = format!("{}/{}", self.0.holder, RequestId::generate(now));
         let claimed = store.claim_deliveries(id, &holder, now, lease, free).await?;
         let Some((endpoint, deliveries)) = claimed else {
@@ -89,12 +89,12 @@ impl Desk {
         holder: &str,
         slot: OwnedSemaphorePermit,
     ) {
-        let (webhooks, now) = (&self.0.settings.webhooks, self.now());
-        let answer = webhooks
+        let (outgoing, now) = (&self.0.settings.outgoing, self.now());
+        let answer = outgoing
             .send(&Message {
                 url: &endpoint.url,
                 endpoint: &endpoint.id,
-                generations: &endpoint.generations(now, webhooks.overlap()),
+                generations: &endpoint.generations(now, outgoing.overlap()),
                 event: &delivery.event_id,
                 at: now,
                 body: &delivery.body,
@@ -160,7 +160,7 @@ impl Desk {
             }),
             Answer::Status { .. } | Answer::Lost(_) | Answer::Forbidden(_) => None,
         };
-        let retry_for = self.0.settings.webhooks.retry_for();
+        let retry_for = self.0.settings.outgoing.retry_for();
         if let Some(at) = delivery.again(now, retry_for, wish, share()) {
             return Ok((Settled::Again(at), None));
         }
@@ -174,11 +174,10 @@ impl Desk {
 fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Timestamp) -> Disabling {
     let event = Event::new(now, EventKind::EndpointDisabled, Some(&endpoint.team))
         .said("webhook_endpoint_id", json!(endpoint.id))
-        .said("url", json!(endpoint.url))
         .said("reason", json!(reason));
     let audit = AuditRow::new(now, Actor::desk(), Action::EndpointDisable, "disabled")
         .team(Some(&endpoint.team))
-        .detail(json!({ "webhook_endpoint_id": endpoint.id, "reason": reason, "outcome": outcome }));
+        .detail(json!({ "endpoint": endpoint.told(), "reason": reason, "outcome": outcome }));
     Disabling {
         url: endpoint.url.clone(),
         reason,

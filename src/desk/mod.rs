@@ -3,11 +3,13 @@
 
 mod approve;
 mod cancel;
+mod catch_up;
 mod change_endpoint;
 mod deliver;
 mod export;
 mod feed;
 mod follow;
+mod forget;
 mod judge;
 mod keep;
 mod label;
@@ -17,8 +19,10 @@ mod list_endpoints;
 mod look;
 mod me;
 mod order;
+mod provenance;
 mod read_back;
 mod ready;
+mod receive;
 mod reconcile;
 mod register;
 mod release;
@@ -29,6 +33,8 @@ mod rotate;
 mod seal;
 mod send;
 mod spend;
+mod subscribe;
+pub mod subscriber;
 mod sync;
 mod transfer;
 mod turn;
@@ -49,9 +55,11 @@ pub use crate::desk::follow::{EventFilter, Following};
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
 pub use crate::desk::ready::Readiness;
+pub use crate::desk::receive::Received;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
 pub use crate::desk::rotate::Secret;
+pub use crate::desk::subscribe::Webhooks;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
@@ -93,8 +101,14 @@ pub struct Settings {
     pub lease_margin: Duration,
     /// The time between two complete listings.
     pub full_sync: Duration,
+    /// The age at which what Close has signed is still taken.
+    pub webhook_tolerance: Duration,
+    /// How long events are kept.
+    pub keep_events: Duration,
+    /// Where the keys come from that Close's deliveries are checked with.
+    pub webhooks: Webhooks,
     /// The way out to apps, with what is configured of it.
-    pub webhooks: Outgoing,
+    pub outgoing: Outgoing,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -106,6 +120,10 @@ pub struct Wakes {
     pub queue: Arc<Notify>,
     /// Close has told of something.
     pub told: Arc<Notify>,
+    /// The webhook subscription or its key may have changed.
+    pub subscription: Arc<Notify>,
+    /// Close may have told of things that did not arrive.
+    pub missed: Arc<Notify>,
 }
 
 /// Who asks, and with which request: what every audit row starts from.
@@ -158,6 +176,10 @@ struct Inner {
     head_told: seal::Told,
     /// Whether this process has compared the inventory itself.
     synced: AtomicBool,
+    inbox: receive::Inbox,
+    /// Since Close refused its event log, it is left alone.
+    log_refused: ready::Hold,
+    webhooks: subscribe::Watch,
 }
 
 impl Desk {
@@ -172,6 +194,7 @@ impl Desk {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let webhooks = subscribe::Watch::new(&settings.webhooks);
         let holder = RequestId::generate(clock.now()).to_string();
         Self(Arc::new(Inner {
             store,
@@ -194,6 +217,9 @@ impl Desk {
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
             synced: AtomicBool::new(false),
+            inbox: receive::Inbox::default(),
+            log_refused: ready::Hold::default(),
+            webhooks,
         }))
     }
 
@@ -202,7 +228,7 @@ impl Desk {
         self.0.policy.store(Arc::new(policy));
     }
 
-    /// What wakes [`Desk::reconcile`] and [`Desk::resume`] before their time.
+    /// What wakes [`Desk::reconcile`], [`Desk::resume`] and [`Desk::keep_subscription`] before their time.
     pub fn wakes(&self) -> Wakes {
         self.0.wakes.clone()
     }

@@ -49,6 +49,8 @@ pub struct Readiness {
     pub database: String,
     /// `ok`, or what the last comparison with Close ran into.
     pub close: String,
+    /// How it is with the subscription by which Close tells of changes: `ok`, or what else.
+    pub webhooks: &'static str,
     /// The moment of the last complete comparison with Close.
     pub inventory_as_of: Option<Timestamp>,
     /// Short fingerprint of the policy in force.
@@ -84,6 +86,7 @@ impl Desk {
             stopping,
             database,
             close: health.said.clone(),
+            webhooks: self.0.webhooks.health(),
             inventory_as_of: health.inventory_as_of,
             policy: self.0.policy.load().fingerprint(),
         }

@@ -50,7 +50,7 @@ impl Desk {
 
     /// An error that says what is wrong with the URL, unless it may be called as things stand.
     pub(super) async fn judge(&self, url: &Url) -> Result<(), Error> {
-        self.webhooks()?.judge(url).await.map_err(|forbidden| {
+        self.outgoing()?.judge(url).await.map_err(|forbidden| {
             Error::Invalid(vec![Fault {
                 pointer: "/url".to_owned(),
                 message: forbidden.to_string(),
@@ -59,16 +59,16 @@ impl Desk {
     }
 
     /// The way out, if there is one.
-    pub(super) fn webhooks(&self) -> Result<&Outgoing, Error> {
-        match self.0.settings.webhooks.missing() {
-            None => Ok(&self.0.settings.webhooks),
+    pub(super) fn outgoing(&self) -> Result<&Outgoing, Error> {
+        match self.0.settings.outgoing.missing() {
+            None => Ok(&self.0.settings.outgoing),
             Some(missing) => Err(Error::WebhooksOff { missing }),
         }
     }
 
     /// The endpoint's secret as it is now.
     pub(super) fn secret_of(&self, endpoint: &Endpoint) -> Result<SecretString, Error> {
-        let secret = self.webhooks()?.secret(&endpoint.id, endpoint.generation);
+        let secret = self.outgoing()?.secret(&endpoint.id, endpoint.generation);
         secret.ok_or(Error::WebhooksOff {
             missing: "webhooks.secret_file",
         })

@@ -107,7 +107,7 @@ impl Desk {
 
     /// An error, unless something can be sent to the endpoint.
     fn awake(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        self.webhooks()?;
+        self.outgoing()?;
         match endpoint.disabled {
             None => Ok(()),
             Some(_) => Err(Error::EndpointDisabled),

@@ -25,7 +25,7 @@ impl Desk {
     pub async fn rotate_secret(&self, by: By<'_>, id: &EndpointId) -> Result<Secret, Error> {
         loop {
             let before = self.reach_endpoint(by, id).await?;
-            self.webhooks()?;
+            self.outgoing()?;
             let now = self.now();
             let after = Endpoint {
                 generation: before.generation + 1,
@@ -56,7 +56,7 @@ impl Desk {
     }
 
     fn said(&self, endpoint: &Endpoint) -> Result<Secret, Error> {
-        let overlap = self.webhooks()?.overlap();
+        let overlap = self.outgoing()?.overlap();
         let ends = endpoint.rotated_at.map(|at| at.plus(overlap));
         Ok(Secret {
             secret: self.secret_of(endpoint)?,

@@ -14,6 +14,7 @@ pub mod fields;
 pub mod fit;
 pub mod id;
 pub mod json;
+pub mod loopback;
 pub mod money;
 pub mod month;
 pub mod network;

@@ -128,6 +128,19 @@ impl Facts {
     }
 }
 
+/// How a number came into the organization, as Close tells: for who decides about one that no order accounts for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// When, by Close's clock; `None` when Close does not say (any more).
+    pub at: Option<Timestamp>,
+    /// Whose doing it was.
+    pub user_id: Option<UserId>,
+    /// The API key that did it, by Close's id of it; `None` when it was none, or Close does not say.
+    pub api_key_id: Option<String>,
+    /// Whether it came by the call that rents; `None` when Close does not say.
+    pub by_renting: Option<bool>,
+}
+
 /// A number of the inventory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Number {
@@ -145,6 +158,8 @@ pub struct Number {
     pub releasing: bool,
     /// When it is to be released; `None` when nobody scheduled that.
     pub release_at: Option<Timestamp>,
+    /// Where it comes from, if it is an orphan and Close was asked.
+    pub provenance: Option<Provenance>,
 }
 
 impl Number {
@@ -155,7 +170,9 @@ impl Number {
             self.team,
             self.order_id,
             self.releasing,
-            self.release_at
+            self.release_at,
+            self.monthly,
+            self.provenance
         ]);
         hex::encode(&Sha256::digest(seen.to_string())[..16])
     }

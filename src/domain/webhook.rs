@@ -171,9 +171,13 @@ impl Endpoint {
         let before = overlaps.then(|| self.generation - 1);
         std::iter::once(self.generation).chain(before).collect()
     }
-    /// As an event and the audit trail tell of it.
+    /// As the audit trail tells of it. Of the URL only where it leads: the rest of it may be what lets one in there.
     pub fn told(&self) -> Value {
-        json!({ "webhook_endpoint_id": self.id, "url": self.url, "types": self.types })
+        json!({
+            "webhook_endpoint_id": self.id,
+            "origin": self.url.origin().ascii_serialization(),
+            "types": self.types,
+        })
     }
 }
 

@@ -269,19 +269,6 @@ mod tests {
                 409,
                 "order-not-awaiting-approval",
             ),
-            (
-                Error::WebhooksOff {
-                    missing: "webhooks.hosts",
-                },
-                409,
-                "webhooks-off",
-            ),
-            (
-                Error::TooManyEndpoints { limit: 20 },
-                409,
-                "too-many-webhook-endpoints",
-            ),
-            (Error::EndpointDisabled, 409, "webhook-endpoint-disabled"),
             (Error::PreconditionFailed, 412, "precondition-failed"),
             (
                 Error::CloseRefused {
@@ -302,6 +289,25 @@ mod tests {
             (Error::StoreUnavailable("gone".into()), 503, "store-unavailable"),
             (Error::Internal("oops".into()), 500, "internal"),
         ];
+        are_said(cases);
+    }
+
+    #[test]
+    fn what_is_wrong_with_webhooks_has_its_status_and_type() {
+        let missing = "webhooks.hosts";
+        are_said([
+            (Error::WebhooksOff { missing }, 409, "webhooks-off"),
+            (
+                Error::TooManyEndpoints { limit: 20 },
+                409,
+                "too-many-webhook-endpoints",
+            ),
+            (Error::EndpointDisabled, 409, "webhook-endpoint-disabled"),
+        ]);
+    }
+
+    #[track_caller]
+    fn are_said(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
         for (error, status, name) in cases {
             let document = said(error);
             assert_eq!(document["status"], status, "{name}");

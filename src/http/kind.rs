@@ -54,6 +54,9 @@ kinds! {
     Unauthorized = "unauthorized", UNAUTHORIZED, "A valid token is needed",
         "The request carries no bearer token, or one that does not hold. `WWW-Authenticate` says what is wrong with it.",
         "Get a fresh token from your issuer and send it as `Authorization: Bearer <token>`.";
+    NotFromClose = "not-from-close", UNAUTHORIZED, "The signature does not hold",
+        "What was delivered is not signed by Close with a key that is in use, or was signed too long ago. Nothing was done.",
+        "`detail` says what is wrong. Deliveries are signed as Close's documentation of webhooks says, over the time and the raw bytes of the body, with the key's bytes.";
     PermissionMissing = "permission-missing", FORBIDDEN, "The token lacks a permission",
         "The token is valid, but does not carry the permission that this request needs.",
         "Ask whoever administers your issuer for the permission named in `need`.";

@@ -26,6 +26,7 @@ mod spend;
 mod view;
 mod webhook_deliveries;
 mod webhook_endpoints;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::http::ops::Metrics;
 use crate::http::{
     Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages, phone_numbers,
-    settle, spend, webhook_deliveries, webhook_endpoints,
+    settle, spend, webhook_deliveries, webhook_endpoints, webhooks,
 };
 
 /// The API's port: API and documents about it.
@@ -78,6 +78,7 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(webhook_deliveries::replay))
         .routes(routes!(webhook_deliveries::replay_events))
         .routes(routes!(webhook_deliveries::test))
+        .routes(routes!(webhooks::receive))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

@@ -62,6 +62,8 @@ pub(super) async fn list(
 }
 
 /// Get an endpoint
+///
+/// `disabled_reason` says why it is told of nothing, if so.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "get_webhook_endpoint",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),

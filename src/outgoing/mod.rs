@@ -75,7 +75,7 @@ impl Outgoing {
         } = settings;
         Ok(Self(Arc::new(Inner {
             reaches: !rules.hosts.is_empty() || !rules.networks.is_empty(),
-            sender: send::Sender::new(Arc::new(rules), lookup, timeout)?,
+            sender: send::Sender::new(rules, lookup, timeout)?,
             master: ArcSwapOption::from_pointee(secret),
             timeout,
             retry_for,

@@ -64,7 +64,8 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(rules: Arc<Rules>, lookup: Lookup, timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(rules: Rules, lookup: Lookup, timeout: Duration) -> Result<Self, reqwest::Error> {
+        let rules = Arc::new(rules);
         let client = |encrypted: bool| {
             let judged = Judged {
                 rules: rules.clone(),
@@ -96,8 +97,8 @@ impl Sender {
         Ok(Self {
             https: client(true)?,
             http: rules.allow_http.then(|| client(false)).transpose()?,
-            rules: rules.clone(),
-            lookup: lookup.clone(),
+            rules,
+            lookup,
             timeout,
         })
     }

@@ -82,5 +82,6 @@ pub(super) fn number() -> Number {
         as_of: Timestamp::from_micros(0),
         releasing: false,
         release_at: None,
+        provenance: None,
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::audit::AuditRow;
 use crate::domain::country::Country;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{OrderId, PhoneNumberId};
-use crate::domain::number::Number;
+use crate::domain::number::{Number, Provenance};
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -17,7 +17,7 @@ use crate::store::db::sql;
 use crate::store::inventory::{self, Observation};
 use crate::store::number::{self, select_number};
 use crate::store::order::{read, select_order};
-use crate::store::{Store, audit, feed};
+use crate::store::{Store, audit, feed, row};
 
 /// Orders in doubt that are looked at in one step.
 const BATCH: i64 = 64;
@@ -137,6 +137,45 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// Numbers of nobody of which nobody has asked where they come from, newest id last.
+    pub async fn unexplained(&self, limit: u32) -> Result<Vec<Number>, Error> {
+        let rows = self
+            .db
+            .rows(sql!(
+                select_number!(
+                    "",
+                    " WHERE origin IS NULL AND team IS NULL AND order_id IS NULL AND gone_at IS NULL \
+                      ORDER BY id LIMIT $1"
+                ),
+                i64::from(limit)
+            ))
+            .await?;
+        rows.iter().map(number::read).collect()
+    }
+
+    /// Writes down where a number of nobody comes from, once.
+    pub async fn explain(
+        &self,
+        id: &PhoneNumberId,
+        provenance: &Provenance,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        let row = tx
+            .row(sql!(
+                "UPDATE numbers SET origin = $2 WHERE id = $1 AND origin IS NULL AND team IS NULL \
+                    AND gone_at IS NULL RETURNING facts",
+                id.as_str(),
+                row::json(provenance)?
+            ))
+            .await?;
+        if let Some(row) = row {
+            let event = Event::of_number(now, EventKind::NumberUpdated, None, &row.json("facts")?);
+            feed::write(&mut tx, &event.said("provenance", json!(provenance))).await?;
+        }
+        tx.commit().await
     }
 
     /// Takes in numbers that are told of by other means than a listing, as far as they are not known yet: what is

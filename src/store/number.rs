@@ -65,7 +65,7 @@ macro_rules! select_number {
     ($more:literal, $rest:literal) => {
         concat!(
             "SELECT id, facts, team, order_id, monthly, as_of, releasing_at, release_at, release_issuer, \
-                release_subject",
+                release_subject, origin",
             $more,
             " FROM numbers",
             $rest
@@ -208,5 +208,6 @@ pub(super) fn read(row: &Row) -> Result<Number, Error> {
         as_of: row.time("as_of")?,
         releasing: row.time_opt("releasing_at")?.is_some(),
         release_at: row.time_opt("release_at")?,
+        provenance: row.json_opt("origin")?,
     })
 }

@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// How many deliveries active endpoints wait for, and since when the one that waits longest.
-    pub async fn deliveries_pending(&self) -> Result<(i64, Option<Timestamp>), Error> {
+    pub async fn deliveries_pending(&self) -> Result<(u32, Option<Timestamp>), Error> {
         let row = self
             .db
             .row(sql!(
@@ -128,7 +128,10 @@ impl Store {
             ))
             .await?;
         match row {
-            Some(row) => Ok((row.int("n")?, row.time_opt("oldest")?)),
+            Some(row) => {
+                let pending = u32::try_from(row.int("n")?).unwrap_or(u32::MAX);
+                Ok((pending, row.time_opt("oldest")?))
+            }
             None => Ok((0, None)),
         }
     }

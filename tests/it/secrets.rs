@@ -10,7 +10,7 @@ use crate::support::binary::Serving;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::people::{ALICE, LENA, NEMO, OLGA, Person};
-use crate::support::stage::{Setup, Stage, send};
+use crate::support::stage::{MASTER, Setup, Stage, send};
 
 on_both_stores! {no_key_and_no_token_is_in_any_answer_log_metric_or_database}
 
@@ -45,6 +45,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
         "a part of the API key",
         key.split('.').nth(1).expect("a key has two parts").to_owned(),
     ));
+    secrets.push(("the master secret of webhooks", MASTER.to_owned()));
     for person in EVERYONE {
         // What is signed differs from second to second; the claims begin with what does not.
         let token = stage.token(person);
@@ -112,6 +113,7 @@ async fn everything(stage: &Stage) -> String {
             "/v1/audit",
             "/v1/audit/export",
             "/v1/spend?month=2026-11",
+            "/v1/webhook-endpoints",
             "/v1/nothing",
             "/v1/orders?limit=0",
             "/openapi.json",
@@ -156,7 +158,7 @@ async fn everything(stage: &Stage) -> String {
 }
 
 /// Everything that the database has written down.
-async fn written(stage: &Stage) -> String {
+pub(crate) async fn written(stage: &Stage) -> String {
     let url = stage.database.url().expose_secret().to_owned();
     if let Some(file) = url.strip_prefix("sqlite://") {
         let mut bytes = Vec::new();

@@ -19,6 +19,8 @@ pub(in crate::http) fn number(number: &Number) -> Value {
         "orphan": number.team.is_none(),
         "releasing": number.releasing,
         "release_at": number.release_at,
+        "monthly_price": number.monthly,
+        "provenance": number.provenance.as_ref().filter(|_| number.team.is_none()),
     });
     object.insert("desk".to_owned(), desk);
     Value::Object(object)
@@ -106,6 +108,31 @@ struct DeskView {
     /// When it is to be released, unless somebody keeps it; `null` when nobody scheduled that.
     #[schema(required, format = DateTime, example = "2026-11-24T10:00:00Z")]
     release_at: Option<String>,
+    /// What it costs a month, in US dollars: billed, or estimated until then.
+    #[schema(example = "5.00")]
+    monthly_price: String,
+    /// Where an orphan comes from, once Close was asked; `null` for a number that a team has.
+    #[schema(required)]
+    provenance: Option<ProvenanceView>,
+}
+
+/// How a number came into the organization, as far as Close tells.
+#[derive(ToSchema)]
+#[schema(as = Provenance)]
+#[expect(dead_code, reason = "describes what `number` writes")]
+struct ProvenanceView {
+    /// When; `null` where Close does not say (any more).
+    #[schema(required, format = DateTime, example = "2026-11-23T10:00:00Z")]
+    at: Option<String>,
+    /// Whose doing it was.
+    #[schema(required, example = "user_8hTbLmcDO8XyP4fXbqrPEnGf2tSDnHRSzWkWzlqQM6k")]
+    user_id: Option<String>,
+    /// The API key that did it, by Close's id of it; `null` for a person, or where Close does not say.
+    #[schema(required, example = "api_4eRtYuIoPaSdFgHjKlZxCv")]
+    api_key_id: Option<String>,
+    /// Whether it came by the call that rents.
+    #[schema(required)]
+    by_renting: Option<bool>,
 }
 
 /// A JSON merge patch (RFC 7396): what is left out stays as it is, lists replace the whole list.

@@ -106,7 +106,12 @@ pub(in crate::http) struct EndpointView {
 
 /// An endpoint with the secret that its signatures are checked with.
 #[derive(Serialize, ToSchema)]
-#[schema(as = NewWebhookEndpoint)]
+#[schema(as = NewWebhookEndpoint, example = json!({
+    "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
+    "description": "CRM sync", "types": ["order.*", "phone_number.released"], "state": "active", "disabled_reason": null,
+    "created_by": "alice@example.com", "created_at": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:00Z",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+}))]
 pub(in crate::http) struct NewEndpointView {
     #[serde(flatten)]
     endpoint: EndpointView,
@@ -117,7 +122,9 @@ pub(in crate::http) struct NewEndpointView {
 
 /// The secret that an endpoint's signatures are checked with.
 #[derive(Serialize, ToSchema)]
-#[schema(as = WebhookSecret)]
+#[schema(as = WebhookSecret, example = json!({
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=", "previous_until": null,
+}))]
 pub(in crate::http) struct SecretView {
     /// `whsec_…`, as libraries for Standard Webhooks take it.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
@@ -168,7 +175,7 @@ pub(in crate::http) struct DeliveryView {
 
 /// What a replay has queued.
 #[derive(Serialize, ToSchema)]
-#[schema(as = WebhookReplayed)]
+#[schema(as = WebhookReplayed, example = json!({"queued": 12}))]
 pub(in crate::http) struct QueuedView {
     /// Events that are sent again, without those that were on their way anyway.
     #[schema(example = 12)]

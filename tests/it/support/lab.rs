@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use numberdesk::close::{self, Close};
-use numberdesk::desk::{self, By, Desk, Finding, Placed, Released};
+use numberdesk::desk::{self, By, Desk, Finding, Placed, Released, Webhooks};
 use numberdesk::domain::caller::{Caller, Scope, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::number::Number;
@@ -40,6 +40,8 @@ pub(crate) struct Lab {
     pub(crate) database: Database,
     clock: Clock,
     policy: String,
+    /// Where a desk that is started from now on has its signature keys from.
+    pub(crate) webhooks: Webhooks,
     /// What the names of hosts stand for.
     pub(crate) names: Names,
     alive: Option<Alive>,
@@ -53,7 +55,7 @@ pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
 pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
 
 /// A way out to this machine alone, by any port, and to `*.test`.
-fn webhooks(names: &Names) -> Outgoing {
+fn way_out(names: &Names) -> Outgoing {
     let names = names.clone();
     let settings = outgoing::Settings {
         rules: outgoing::Rules {
@@ -150,6 +152,7 @@ impl Lab {
             database,
             clock,
             policy: policy.to_owned(),
+            webhooks: Webhooks::Nowhere,
             names: Names::default(),
             alive: None,
         };
@@ -176,7 +179,8 @@ impl Lab {
         let (database, clock) = (self.database.clone(), self.clock.clone());
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
-        let webhooks = webhooks(&self.names);
+        let webhooks = self.webhooks.clone();
+        let outgoing = way_out(&self.names);
         let made = power.spawn(async move {
             let store = database.store().await;
             let settings = close::Settings {
@@ -197,8 +201,11 @@ impl Lab {
                     reconcile_every: Duration::from_secs(30),
                     lease_margin: Duration::from_secs(30),
                     full_sync: Duration::from_mins(15),
+                    webhook_tolerance: Duration::from_hours(72),
+                    keep_events: Duration::from_hours(720),
                     approval_expires: Duration::from_hours(72),
                     webhooks,
+                    outgoing,
                 },
                 paid.clone(),
                 CancellationToken::new(),

@@ -54,14 +54,13 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
+    /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
+    pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
     /// How long Close must show nothing before that is believed.
     pub(crate) settle_after: &'static str,
     /// How much longer than the deadline a claim holds.
     pub(crate) lease_margin: &'static str,
-    /// Whether the desk subscribes to Close's webhooks by itself; otherwise it has [`WEBHOOK_KEY`], and hears what a
-    /// test tells it.
-    pub(crate) subscribes: bool,
     /// The lines of `[webhooks]`.
     pub(crate) webhooks: String,
 }
@@ -88,10 +87,10 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
+            subscribe: false,
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
-            subscribes: false,
             webhooks: webhooks_to(&[443]),
         }
     }
@@ -352,6 +351,7 @@ fn metrics() -> PrometheusHandle {
 pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
     let Setup {
         server,
+        subscribe,
         timeout,
         full_sync,
         settle_after,
@@ -359,7 +359,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         webhooks,
         ..
     } = setup;
-    let webhook_key = if setup.subscribes {
+    let webhook_key = if *subscribe {
         ""
     } else {
         "webhook_signature_key_file = \"close-webhook-key\""
@@ -369,6 +369,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
+public_url = "http://127.0.0.1:0"
 {server}
 
 [store]
@@ -379,6 +380,7 @@ base_url = "{close_url}"
 api_key_file = "close-api-key"
 {webhook_key}
 timeout = "{timeout}"
+subscribe = {subscribe}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"

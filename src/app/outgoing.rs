@@ -13,7 +13,7 @@ use crate::workers::Workers;
 const TEND: Duration = Duration::from_secs(15);
 
 /// Starts what delivers.
-pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Store, webhooks: Outgoing) {
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Store, outgoing: Outgoing) {
     let it = desk.clone();
     workers.woken("webhooks", store.deliveries_due(), TICK, RETRY, move || {
         let it = it.clone();
@@ -26,14 +26,14 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Sto
     });
     if let Some(secret) = config.webhooks.secret.clone() {
         workers.every("webhook-secret", WATCH, WATCH, move || {
-            let news = secret.read_master().map(|master| webhooks.replace_master(master));
+            let news = secret.read_master().map(|master| outgoing.replace_master(master));
             async move { news }
         });
     }
 }
 
 /// The way out to apps, as far as it is configured.
-pub(super) fn outgoing(config: &Config) -> anyhow::Result<Outgoing> {
+pub(super) fn way_out(config: &Config) -> anyhow::Result<Outgoing> {
     let it = &config.webhooks;
     let secret = it.secret.as_ref().map(SecretSource::read_master).transpose();
     Outgoing::new(
