@@ -1,25 +1,25 @@
 //! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
 
 mod outgoing;
+mod watch;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::watch::policy;
+use self::watch::{signature_keys, watch_policy};
 use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
-use crate::close::{self, Close, SignatureKey};
-use crate::config::{Config, IssuerConfig, Jwks, SecretSource};
+use crate::close::{self, Close};
+use crate::config::{Config, IssuerConfig, Jwks};
 use crate::desk::subscriber::delivery_url;
 use crate::desk::{self, Desk, Webhooks};
-use crate::domain::document::FileFault;
 use crate::domain::time::Clock;
 use crate::http::{self, Http};
 use crate::policy::Policy;
@@ -216,23 +216,6 @@ impl App {
     }
 }
 
-/// The policy as its file has it now; without a file, nothing is allowed.
-pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
-    let Some(path) = file else {
-        return Ok(Policy::nothing());
-    };
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Policy::parse(&name, &text),
-        Err(error) => Err(vec![FileFault {
-            file: name,
-            line: None,
-            key: String::new(),
-            message: format!("can't be read: {error}"),
-        }]),
-    }
-}
-
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store, close: &Close, auth: &Auth) {
     let (it, wakes) = (desk.clone(), desk.wakes());
     let every = config.inventory.full_sync.min(SYNC_TURN);
@@ -364,38 +347,6 @@ fn webhooks(config: &Config, address: SocketAddr) -> Webhooks {
         Some(url) if config.close.subscribe => Webhooks::Own(url),
         _ => Webhooks::Nowhere,
     }
-}
-
-/// Signature keys as the configuration has them now.
-fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
-    let keys = source.read_webhook_keys()?;
-    let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
-    keys.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(|wrong| wrong.to_string())
-}
-
-/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.
-fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
-    let empty = std::fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty());
-    let looked = if empty {
-        Err("it is empty".to_owned())
-    } else {
-        policy(Some(file)).map_err(|faults| listed(&faults))
-    };
-    metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(looked.is_ok())));
-    looked
-        .map(|policy| desk.adopt_policy(policy))
-        .map_err(|said| format!("the policy file is broken, the last good one stays in force: {said}"))
-}
-
-fn listed(faults: &[FileFault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

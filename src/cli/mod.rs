@@ -11,6 +11,7 @@ mod serve;
 mod token;
 mod tour;
 mod verify;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,9 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The desk's own webhook subscription in Close
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// A JWT from the local dev issuer
     Token(token::Arguments),
     /// Prints the OpenAPI document that the server serves
@@ -84,6 +88,7 @@ pub fn run() -> ExitCode {
             Command::Check(arguments) => end(check::run(&arguments)),
             Command::Policy(PolicyCommand::Explain(arguments)) => end(explain::run(&arguments)),
             Command::Audit(AuditCommand::Verify(arguments)) => end(verify::run(arguments).await),
+            Command::Webhooks(command) => end(webhooks::run(command).await),
             Command::Token(arguments) => end(token::run(&arguments)),
             Command::Openapi(arguments) => end(openapi::run(&arguments)),
             Command::Migrate(arguments) => end(migrate::run(&arguments).await),

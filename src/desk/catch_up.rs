@@ -19,10 +19,11 @@ impl Desk {
     /// is compared as a whole instead.
     pub async fn catch_up(&self) -> Result<(), Error> {
         let (now, slack) = self.at_close(self.now());
-        let known = self.0.store.log_read().await?;
-        let oldest = now.minus(MEMORY);
-        // Nothing is missed before the first complete comparison.
-        let since = known.unwrap_or(now).minus(AGAIN + slack).max(oldest);
+        let Some(known) = self.0.store.log_read().await? else {
+            // There is nothing to miss before the first complete comparison.
+            return self.0.store.read_log_to(now).await;
+        };
+        let since = known.minus(AGAIN + slack).max(now.minus(MEMORY));
         for change in [Change::Created, Change::Updated, Change::Deleted] {
             match self.0.close.changes(change, since).await {
                 Ok(notices) => {

@@ -133,6 +133,7 @@ impl Desk {
             tracing::info!(id = %made.id, %url, "made a webhook subscription in Close");
             watch.made.store(Some(Arc::new(made.clone())));
             watch.learn(std::slice::from_ref(&made));
+            watch.counted(used + 1);
             self.0.wakes.missed.notify_one();
             return self.kept(&made);
         };

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "auth",
             "close",
             "config",
+            "desk",
             "domain",
             "http",
             "policy",

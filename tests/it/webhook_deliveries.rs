@@ -14,7 +14,7 @@ use numberdesk::domain::id::{EventId, RequestId};
 use numberdesk::domain::page::Limit;
 use numberdesk::domain::webhook::{DisabledReason, Endpoint, EndpointBody};
 use numberdesk::error::Error;
-use numberdesk::store::AuditFilter;
+use numberdesk::store::{AuditFilter, Settled};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ on_both_stores! {
     a_name_that_leads_elsewhere_since_it_was_registered_is_not_called,
     a_process_that_dies_at_any_moment_loses_nothing,
     replicas_share_the_work_and_none_does_it_twice,
+    a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now,
     an_endpoint_that_hangs_holds_up_no_other,
     a_rotated_secret_signs_beside_the_new_one_for_a_while,
     what_was_delivered_or_missed_is_sent_again_when_asked,
@@ -579,6 +580,36 @@ async fn replicas_share_the_work_and_none_does_it_twice(database: Database) {
     );
 }
 
+async fn a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now(database: Database) {
+    let scene = Scene::new(database).await;
+    let (endpoint, _) = scene.endpoint().await;
+    scene.happens("sales", EventKind::OrderFulfilled).await;
+    let (store, lease) = (scene.lab.store(), Duration::from_secs(10));
+    let claim = async |holder: &str| {
+        let now = scene.lab.process().desk.now();
+        let claimed = store.claim_deliveries(&endpoint.id, holder, now, lease, 9).await;
+        claimed
+            .expect("it is asked")
+            .map(|(_, deliveries)| deliveries[0].clone())
+    };
+    let settle = async |delivery: &Delivery, holder: &str, settled: Settled| {
+        let now = scene.lab.process().desk.now();
+        let settled = store
+            .settle_delivery(delivery, holder, &settled, "x", now, None)
+            .await;
+        settled.expect("it is asked")
+    };
+    let slow = claim("slow").await.expect("it is due");
+    assert_eq!(claim("early").await, None);
+    scene.lab.pass(lease);
+    let quick = claim("quick").await.expect("it is due again");
+    assert_eq!((slow.id.clone(), quick.attempts), (quick.id.clone(), 2));
+    assert!(!settle(&slow, "slow", Settled::Dead).await);
+    assert!(settle(&quick, "quick", Settled::Delivered).await);
+    assert!(!settle(&quick, "quick", Settled::Dead).await);
+    assert_eq!(scene.delivery(&endpoint).await.state, DeliveryState::Delivered);
+}
+
 async fn an_endpoint_that_hangs_holds_up_no_other(database: Database) {
     let scene = Scene::new(database).await;
     let (slow, _) = scene.endpoint().await;
@@ -713,7 +744,7 @@ async fn what_is_old_is_forgotten(database: Database) {
             .desk
             .tend_deliveries()
             .await
-            .expect("it is tended")
+            .expect("it is tended");
     };
     scene.lab.pass(Duration::from_hours(30 * 24));
     tend().await;

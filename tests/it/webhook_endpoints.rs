@@ -13,12 +13,14 @@ use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
 use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
 use crate::support::program::root;
-use crate::support::receiver::{Receiver, Reply};
+use crate::support::receiver::{Got, Receiver, Reply};
 use crate::support::scripted::unused_address;
 use crate::support::stage::{MASTER, Setup, Stage, send, text, webhooks_to};
 
 on_both_stores! {
-    an_app_registers_is_told_what_its_team_does_and_leaves,
+    an_app_registers_and_is_told_what_its_team_does,
+    an_endpoint_is_changed_and_removed_and_its_secret_is_nowhere_but_in_answers,
+    who_may_not_manage_webhooks_is_told_so_by_every_operation,
     a_url_that_may_not_be_called_is_refused_at_registration_and_at_every_change,
     what_is_wrong_with_a_body_is_named,
     a_team_has_at_most_twenty_endpoints_however_many_ask_at_once,
@@ -38,7 +40,7 @@ async fn post(stage: &Stage, path: &str) -> Answer {
     send(stage.by(&APP, "POST", path)).await
 }
 
-async fn an_app_registers_is_told_what_its_team_does_and_leaves(database: Database) {
+async fn an_app_registers_and_is_told_what_its_team_does(database: Database) {
     let app = Receiver::start().await;
     let setup = Setup {
         webhooks: webhooks_to(&[app.port()]),
@@ -71,7 +73,7 @@ async fn an_app_registers_is_told_what_its_team_does_and_leaves(database: Databa
             .map(|event| text(&event["id"]))
             .collect::<BTreeSet<_>>()
     };
-    let sent: Vec<Value> = got.iter().map(|got| got.json()).collect();
+    let sent: Vec<Value> = got.iter().map(Got::json).collect();
     assert_eq!(ids(&sent), ids(&told));
     for event in &sent {
         assert!(told.contains(event), "{event}");
@@ -104,8 +106,21 @@ async fn an_app_registers_is_told_what_its_team_does_and_leaves(database: Databa
     assert_eq!(again["event_id"], trial["event_id"]);
     let got = app.gets(6).await;
     assert_eq!(got[4].id(), got[5].id());
+    let since = json!({ "since": endpoint["created_at"] });
+    let replayed = send(stage.by(&APP, "POST", &format!("{path}/replay")).json(&since)).await;
+    assert_eq!(replayed.expect(202), json!({ "queued": 4 }));
+    app.gets(10).await;
+    let metrics = stage.at_ops("/metrics").await.text;
+    let counted = "numberdesk_webhook_deliveries_total{outcome=\"delivered\"}";
+    assert!(metrics.contains(counted), "{metrics}");
+}
 
-    // The secret is said again, rotated, and in no database.
+async fn an_endpoint_is_changed_and_removed_and_its_secret_is_nowhere_but_in_answers(database: Database) {
+    let stage = Stage::new(database).await;
+    let url = "https://127.0.0.1/hook";
+    let endpoint = register(&stage, &APP, &json!({ "url": url })).await.expect(201);
+    let path = format!("{ENDPOINTS}/{}", text(&endpoint["id"]));
+    let secret = text(&endpoint["secret"]);
     let said = stage.get(&APP, &format!("{path}/secret")).await.expect(200);
     assert_eq!(said, json!({ "secret": secret, "previous_until": null }));
     let rotated = post(&stage, &format!("{path}/rotate-secret")).await.expect(200);
@@ -114,25 +129,20 @@ async fn an_app_registers_is_told_what_its_team_does_and_leaves(database: Databa
         "{rotated}"
     );
     let stored = written(&stage).await;
-    assert!(stored.contains(&app.url()));
+    assert!(stored.contains(url));
     for secret in [secret.trim_start_matches("whsec_"), MASTER] {
         assert!(!stored.contains(secret), "a secret is in the database");
     }
-
+    post(&stage, &format!("{path}/test")).await.expect(202);
     let since = json!({ "since": endpoint["created_at"] });
     let replayed = send(stage.by(&APP, "POST", &format!("{path}/replay")).json(&since)).await;
-    assert_eq!(replayed.expect(202), json!({ "queued": 4 }));
-    app.gets(10).await;
-    let patch = json!({ "description": null, "types": ["order.*"], "state": "disabled" });
-    let changed = send(stage.by(&APP, "PATCH", &path).json(&patch))
+    assert_eq!(replayed.expect(202), json!({ "queued": 0 }));
+    let changes = json!({ "description": null, "types": ["order.*"], "state": "disabled" });
+    let shown = send(stage.by(&APP, "PATCH", &path).json(&changes))
         .await
         .expect(200);
     assert_eq!(
-        (
-            &changed["description"],
-            &changed["types"],
-            &changed["disabled_reason"]
-        ),
+        (&shown["description"], &shown["types"], &shown["disabled_reason"]),
         (&Value::Null, &json!(["order.*"]), &json!("asked"))
     );
     post(&stage, &format!("{path}/test"))
@@ -140,12 +150,6 @@ async fn an_app_registers_is_told_what_its_team_does_and_leaves(database: Databa
         .problem(409, "webhook-endpoint-disabled");
     send(stage.by(&APP, "DELETE", &path)).await.empty(204);
     stage.get(&APP, &path).await.problem(404, "not-found");
-    let metrics = stage.at_ops("/metrics").await.text;
-    assert!(
-        metrics.contains("numberdesk_webhook_deliveries_total{outcome=\"delivered\"}"),
-        "{metrics}"
-    );
-
     let rows = stage.list(&APP, "/v1/audit?limit=200").await;
     let actions: BTreeSet<String> = rows.iter().map(|row| text(&row["action"])).collect();
     for action in [
@@ -157,11 +161,45 @@ async fn an_app_registers_is_told_what_its_team_does_and_leaves(database: Databa
         "replay",
         "test",
     ] {
-        assert!(
-            actions.contains(&format!("webhook_endpoint.{action}")),
-            "{action}: {actions:?}"
-        );
+        let action = format!("webhook_endpoint.{action}");
+        assert!(actions.contains(&action), "{action}: {actions:?}");
     }
+    // Of a URL the trail says where it leads, and not what may let one in there.
+    assert!(!json!(rows).to_string().contains("/hook"), "{rows:?}");
+}
+
+async fn who_may_not_manage_webhooks_is_told_so_by_every_operation(database: Database) {
+    let stage = Stage::new(database).await;
+    let hooks = ENDPOINTS;
+    let hook = register(&stage, &APP, &json!({ "url": "https://127.0.0.1/hook" }))
+        .await
+        .expect(201);
+    let hook = format!("{hooks}/{}", text(&hook["id"]));
+    for (method, path, body) in [
+        ("POST", hooks.to_owned(), json!({ "url": "https://127.0.0.1/" })),
+        ("GET", hooks.to_owned(), Value::Null),
+        ("GET", hook.clone(), Value::Null),
+        ("PATCH", hook.clone(), json!({ "types": null })),
+        ("DELETE", hook.clone(), Value::Null),
+        ("GET", format!("{hook}/secret"), Value::Null),
+        ("POST", format!("{hook}/rotate-secret"), Value::Null),
+        ("GET", format!("{hook}/deliveries"), Value::Null),
+        ("POST", format!("{hook}/deliveries/dlv_x/replay"), Value::Null),
+        (
+            "POST",
+            format!("{hook}/replay"),
+            json!({ "since": "2026-11-23T00:00:00Z" }),
+        ),
+        ("POST", format!("{hook}/test"), Value::Null),
+    ] {
+        let mut request = stage.by(&LENA, method, &path);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let problem = send(request).await.problem(403, "permission-missing");
+        assert_eq!(problem["need"], "webhooks:manage", "{method} {path}");
+    }
+    assert_eq!(stage.get(&APP, &hook).await.expect(200)["state"], "active");
 }
 
 async fn a_url_that_may_not_be_called_is_refused_at_registration_and_at_every_change(database: Database) {
@@ -250,16 +288,16 @@ async fn what_is_wrong_with_a_body_is_named(database: Database) {
             .problem(400, "invalid-request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
     }
-    for (patch, pointer) in [
+    for (changes, pointer) in [
         (json!({}), ""),
         (json!({ "url": null }), "/url"),
         (json!({ "state": "paused" }), "/state"),
         (json!({ "team": "support" }), "/team"),
     ] {
-        let problem = send(stage.by(&APP, "PATCH", &path).json(&patch))
+        let problem = send(stage.by(&APP, "PATCH", &path).json(&changes))
             .await
             .problem(400, "invalid-request");
-        assert_eq!(problem["errors"][0]["pointer"], pointer, "{patch}: {problem}");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{changes}: {problem}");
     }
     for (body, pointer) in [
         (json!({}), ""),

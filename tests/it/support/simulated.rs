@@ -130,6 +130,24 @@ impl Simulated {
         self.sandbox.stop().await;
     }
 
+    /// What the API answers to who has the key.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let mut request = self.client.request(method, format!("{}{path}", self.base_url()));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.basic_auth(self.api_key(), Some("")).send().await;
+        let answer = answer.expect("the simulated Close answers");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Webhook subscriptions, as their owner sees them.
+    pub(crate) async fn subscriptions(&self) -> Vec<Value> {
+        list(self.ask("GET", "/webhook/", None).await.1["data"].take())
+    }
+
     async fn control(&self, method: &str, route: &str, body: Option<Value>) -> Value {
         let url = format!("http://{}/_control/{route}", self.sandbox.address());
         let method = method.parse().expect("a method");

@@ -1,0 +1,60 @@
+//! What stands in files beside the configuration, as it is now: policy and signature keys take effect when they change.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::close::SignatureKey;
+use crate::config::SecretSource;
+use crate::desk::Desk;
+use crate::domain::document::FileFault;
+use crate::policy::Policy;
+
+/// The policy as its file has it now; without a file, nothing is allowed.
+pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
+    let Some(path) = file else {
+        return Ok(Policy::nothing());
+    };
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Policy::parse(&name, &text),
+        Err(error) => Err(vec![FileFault {
+            file: name,
+            line: None,
+            key: String::new(),
+            message: format!("can't be read: {error}"),
+        }]),
+    }
+}
+
+/// Signature keys as the configuration has them now.
+pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
+    let keys = source.read_webhook_keys()?;
+    let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
+    keys.iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|wrong| wrong.to_string())
+}
+
+/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.
+pub(super) fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
+    let empty = std::fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty());
+    let looked = if empty {
+        Err("it is empty".to_owned())
+    } else {
+        policy(Some(file)).map_err(|faults| listed(&faults))
+    };
+    metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(looked.is_ok())));
+    looked
+        .map(|policy| desk.adopt_policy(policy))
+        .map_err(|said| format!("the policy file is broken, the last good one stays in force: {said}"))
+}
+
+fn listed(faults: &[FileFault]) -> String {
+    faults
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

@@ -1,0 +1,67 @@
+//! Close's hand: deliveries signed as Close signs them.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use numberdesk::domain::time::Clock;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::answer::Answer;
+use super::stage::{Stage, WEBHOOK_KEY, send};
+
+/// The signature of a body at a time, by the bytes that the key stands for.
+pub(crate) fn signature(key: &[u8], timestamp: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
+    mac.update(timestamp.as_bytes());
+    mac.update(body.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The bytes of [`WEBHOOK_KEY`].
+pub(crate) fn key() -> Vec<u8> {
+    hex::decode(WEBHOOK_KEY).expect("it is hexadecimal")
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    Clock::system().now().as_seconds()
+}
+
+/// A delivery of an event, as Close writes it.
+pub(crate) fn delivery(event: &Value) -> String {
+    json!({ "subscription_id": "whsub_0000000000000000000000", "event": event }).to_string()
+}
+
+/// An event of a number, by an id of its own.
+pub(crate) fn event(id: &str, action: &str, number: &str) -> Value {
+    json!({
+        "id": format!("ev_{id}"), "object_type": "phone_number", "object_id": number, "action": action,
+        "date_created": "2026-11-23T10:05:00.123000", "date_updated": "2026-11-23T10:05:02.456000",
+        "data": null, "changed_fields": [], "previous_data": {}, "meta": {},
+    })
+}
+
+/// Delivers a body as Close would now.
+pub(crate) async fn deliver(stage: &Stage, body: &str) -> Answer {
+    deliver_at(stage, now(), body).await
+}
+
+/// The same, signed at another time.
+pub(crate) async fn deliver_at(stage: &Stage, seconds: i64, body: &str) -> Answer {
+    let timestamp = seconds.to_string();
+    let hash = signature(&key(), &timestamp, body);
+    deliver_with(
+        stage,
+        &[("close-sig-hash", &hash), ("close-sig-timestamp", &timestamp)],
+        body,
+    )
+    .await
+}
+
+/// The same under headers of the test's own.
+pub(crate) async fn deliver_with(stage: &Stage, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut request = stage.request("POST", "/webhooks/close").body(body.to_owned());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(request).await
+}
