@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Mutex, OnceCell, broadcast};
 
 use super::Desk;
 use crate::domain::event::{Event, EventKind};
@@ -17,6 +17,8 @@ const LIVE: usize = 4_096;
 
 /// Where this process is in the feed, and who hears of what comes.
 pub(super) struct Feed {
+    /// The place from which on this process follows.
+    begun: OnceCell<i64>,
     /// The place up to which followers were told; `None` before the first look.
     at: Mutex<Option<i64>>,
     /// Tells followers.
@@ -26,6 +28,7 @@ pub(super) struct Feed {
 impl Default for Feed {
     fn default() -> Self {
         Self {
+            begun: OnceCell::new(),
             at: Mutex::default(),
             live: broadcast::channel(LIVE).0,
         }
@@ -39,8 +42,9 @@ impl Desk {
         let mut at = self.0.feed.at.lock().await;
         let mut seq = match *at {
             Some(seq) => seq,
-            None => *at.insert(store.feed_head().await?),
+            None => *at.insert(self.feed_begun().await?),
         };
+        self.reload([]).await?;
         while store.place_events().await? > 0 {}
         loop {
             let page = store.events_after(seq, PAGE).await?;
@@ -50,13 +54,28 @@ impl Desk {
             *at = Some(seq);
         }
         metrics::gauge!("numberdesk_feed_place").set(seq as f64);
+        if let Some(as_of) = self.0.close_health.load().inventory_as_of {
+            let age = self.now().since(as_of).as_secs_f64();
+            metrics::gauge!("numberdesk_inventory_age_seconds").set(age);
+        }
         Ok(())
+    }
+
+    /// The place from which on this process is told what happens.
+    pub(super) async fn feed_begun(&self) -> Result<i64, Error> {
+        let head = || self.0.store.feed_head();
+        self.0.feed.begun.get_or_try_init(head).await.copied()
     }
 
     /// Tells this process what happened. Told twice, it does no harm.
     async fn tell(&self, page: &[Placed]) -> Result<(), Error> {
+        // Whoever hears of a number reads it as it is since.
+        let numbers = page
+            .iter()
+            .filter_map(|placed| placed.event.phone_number_id.clone());
+        self.reload(numbers).await?;
         for placed in page {
-            self.heed(&placed.event).await;
+            self.heed(&placed.event).await?;
             // Nobody may be listening.
             let _ = self.0.feed.live.send(Arc::new(placed.clone()));
         }
@@ -64,12 +83,16 @@ impl Desk {
     }
 
     /// What an event means to this process itself.
-    async fn heed(&self, event: &Event) {
-        if let Some(order) = &event.order_id {
+    async fn heed(&self, event: &Event) -> Result<(), Error> {
+        // A task that is at the order tells when all is done, the label too.
+        if let Some(order) = &event.order_id
+            && !self.0.turns.taken(order)
+        {
             let _ = self.0.changed.send(order.clone());
         }
         if event.kind == EventKind::InventoryCompared.as_str() {
             self.compared(event.at);
+            self.sighted(event.at).await?;
         }
         if event.kind == EventKind::GroupChanged.as_str()
             && let Some(group) = event
@@ -80,5 +103,6 @@ impl Desk {
         {
             self.load_group(&group).await;
         }
+        Ok(())
     }
 }

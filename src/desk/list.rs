@@ -1,13 +1,17 @@
-//! Looking things up: orders, numbers and the audit trail, each only as far as the caller reaches.
+//! Looking things up: orders, numbers and the audit trail, each only as far as the caller reaches. Numbers are read from
+//! memory.
+
+use std::sync::Arc;
 
 use super::{AuditFilter, By, Desk, NumberFilter, OrderFilter};
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::{Permission, Scope, Team};
-use crate::domain::id::{OrderId, PhoneNumberId};
+use crate::domain::id::{NotAnId, OrderId, PhoneNumberId};
 use crate::domain::number::Number;
 use crate::domain::order::Order;
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
+use crate::inventory::Snapshot;
 
 /// An order with the number it led to.
 #[derive(Debug, Clone)]
@@ -15,7 +19,7 @@ pub struct Placed {
     /// The order.
     pub order: Order,
     /// Its number, unless it has none or the team has it no more.
-    pub number: Option<Number>,
+    pub number: Option<Arc<Number>>,
 }
 
 impl Desk {
@@ -38,21 +42,22 @@ impl Desk {
         let scope = by.caller.scope(team)?;
         by.caller.need(Permission::NumbersRead)?;
         let page = self.0.store.orders(&scope, filter, limit, after).await?;
-        let mut rows = Vec::with_capacity(page.rows.len());
-        for order in page.rows {
-            rows.push(self.with_number(order).await?);
-        }
+        let inventory = self.inventory_with(&page.rows).await?;
+        let rows = page.rows.into_iter();
         Ok(Page {
-            rows,
+            rows: rows.map(|order| with_number(order, &inventory)).collect(),
             next: page.next,
         })
     }
 
     /// One number.
-    pub async fn find_number(&self, by: By<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
-        let number = self.reach(by, id).await?;
+    pub async fn find_number(&self, by: By<'_>, id: &PhoneNumberId) -> Result<Arc<Number>, Error> {
+        let inventory = self.inventory().await?;
+        let number = inventory
+            .number(&by.caller.scope(None)?, id)
+            .ok_or(Error::NotFound)?;
         by.caller.need(Permission::NumbersRead)?;
-        Ok(number)
+        Ok(number.clone())
     }
 
     /// Numbers, by id.
@@ -63,10 +68,17 @@ impl Desk {
         filter: &NumberFilter,
         limit: Limit,
         after: Option<&str>,
-    ) -> Result<Page<Number>, Error> {
+    ) -> Result<Page<Arc<Number>>, Error> {
         let scope = by.caller.scope(team)?;
         by.caller.need(Permission::NumbersRead)?;
-        self.0.store.numbers(&scope, filter, limit, after).await
+        let after = after
+            .map(str::parse)
+            .transpose()
+            .map_err(|unread: NotAnId| Error::Internal(unread.into()))?;
+        Ok(self
+            .inventory()
+            .await?
+            .numbers(&scope, filter, limit, after.as_ref()))
     }
 
     /// Rows of the audit trail, newest first.
@@ -85,20 +97,35 @@ impl Desk {
 
     pub(super) async fn placed(&self, scope: &Scope, id: &OrderId) -> Result<Placed, Error> {
         let order = self.0.store.order(scope, id).await?.ok_or(Error::NotFound)?;
-        self.with_number(order).await
+        let inventory = self.inventory_with(std::slice::from_ref(&order)).await?;
+        Ok(with_number(order, &inventory))
     }
 
-    async fn with_number(&self, order: Order) -> Result<Placed, Error> {
-        // The number may have moved to another team since; then it is not this order's to show.
-        let number = match &order.phone_number_id {
-            Some(id) => {
-                self.0
-                    .store
-                    .number(&Scope::Teams(vec![order.team.clone()]), id)
-                    .await?
-            }
-            None => None,
-        };
-        Ok(Placed { order, number })
+    /// All numbers, those of the orders among them: another replica may have brought one a moment ago, so that the order
+    /// is here before the feed tells of it.
+    async fn inventory_with(&self, orders: &[Order]) -> Result<Arc<Snapshot>, Error> {
+        let inventory = self.inventory().await?;
+        let missing: Vec<_> = orders
+            .iter()
+            .filter(|order| number_of(order, &inventory).is_none())
+            .filter_map(|order| order.phone_number_id.clone())
+            .collect();
+        if missing.is_empty() {
+            return Ok(inventory);
+        }
+        self.reload(missing).await
     }
+}
+
+fn with_number(order: Order, inventory: &Snapshot) -> Placed {
+    Placed {
+        number: number_of(&order, inventory),
+        order,
+    }
+}
+
+/// The number may have moved to another team since; then it is not this order's to show.
+fn number_of(order: &Order, inventory: &Snapshot) -> Option<Arc<Number>> {
+    let scope = Scope::Teams(vec![order.team.clone()]);
+    inventory.number(&scope, order.phone_number_id.as_ref()?).cloned()
 }

@@ -10,6 +10,7 @@ mod export;
 mod feed;
 mod follow;
 mod forget;
+mod inventory;
 mod judge;
 mod keep;
 mod label;
@@ -62,7 +63,8 @@ pub use crate::desk::rotate::Secret;
 pub use crate::desk::subscribe::Webhooks;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
-pub use crate::store::{AuditFilter, NumberFilter, OrderFilter, Period};
+pub use crate::inventory::NumberFilter;
+pub use crate::store::{AuditFilter, OrderFilter, Period};
 
 use crate::close::{Close, Trouble};
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -170,6 +172,7 @@ struct Inner {
     feed: feed::Feed,
     /// How many webhooks are under way.
     deliveries: Arc<Semaphore>,
+    inventory: inventory::Inventory,
     /// How many streams of events are open.
     streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
@@ -213,6 +216,7 @@ impl Desk {
             wakes: Wakes::default(),
             feed: feed::Feed::default(),
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
+            inventory: inventory::Inventory::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),

@@ -149,8 +149,11 @@ impl Desk {
             Ok(None) => {
                 if errand.gone {
                     self.bury(id, asked).await?;
+                    return Ok(Shown::All);
                 }
-                Ok(answered(errand, None))
+                // What is told late of a number that is gone has nothing more to say.
+                let buried = self.0.store.was_buried(id).await?;
+                Ok(if buried { Shown::All } else { Shown::Less })
             }
             Err(trouble @ Trouble::Refused { .. }) => {
                 tracing::warn!(number = %id, %trouble, "Close does not say how a number stands");

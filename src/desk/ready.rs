@@ -38,7 +38,8 @@ impl Default for CloseHealth {
     }
 }
 
-/// Whether requests can be answered. Close being down does not make the desk unready; the database being down does.
+/// Whether requests can be answered. Close being down does not make the desk unready; the database being down does, and
+/// so does an inventory that is still being loaded.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
     /// Whether requests can be answered.
@@ -47,6 +48,8 @@ pub struct Readiness {
     pub stopping: bool,
     /// `ok`, or what is wrong with the database.
     pub database: String,
+    /// `ok`, or that the inventory is not in memory yet.
+    pub inventory: &'static str,
     /// `ok`, or what the last comparison with Close ran into.
     pub close: String,
     /// How it is with the subscription by which Close tells of changes: `ok`, or what else.
@@ -81,10 +84,12 @@ impl Desk {
         };
         let health = self.0.close_health.load_full();
         let stopping = self.0.stop.is_cancelled();
+        let loaded = self.0.inventory.loaded();
         Readiness {
-            ready: database == "ok" && !stopping,
+            ready: database == "ok" && loaded && !stopping,
             stopping,
             database,
+            inventory: if loaded { "ok" } else { "being loaded" },
             close: health.said.clone(),
             webhooks: self.0.webhooks.health(),
             inventory_as_of: health.inventory_as_of,

@@ -25,6 +25,11 @@ impl Turns {
         })
     }
 
+    /// Whether a task is at the order.
+    pub(super) fn taken(&self, id: &OrderId) -> bool {
+        self.lock().contains(id)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<OrderId>> {
         // A set is whole whenever the lock is let go.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::store::db::{Tx, sql};
 use crate::store::row::{Row, json};
-use crate::store::select::{Direction, Select};
+use crate::store::select::Select;
 
 /// Which rows of the audit trail; what is `None` does not matter. The team comes by the scope.
 #[derive(Debug, Clone, Default)]
@@ -61,9 +61,7 @@ impl Store {
         select.and_some("at >= ?", filter.since);
         select.and_some("at < ?", filter.until);
         select.and_some("allowed = ?", filter.allowed);
-        select
-            .page(&self.db, Direction::Descending, limit, after, read)
-            .await
+        select.page(&self.db, limit, after, read).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::db::{Statement, Tx, sql};
 use crate::store::delivery::Disabling;
 use crate::store::fault::nonsense;
 use crate::store::row::{Row, json};
-use crate::store::select::{Direction, Select};
+use crate::store::select::Select;
 use crate::store::{Store, audit, feed};
 
 macro_rules! select_endpoint {
@@ -84,7 +84,7 @@ impl Store {
         after: Option<&str>,
     ) -> Result<Page<Endpoint>, Error> {
         Select::within(scope, select_endpoint!(""))
-            .page(&self.db, Direction::Descending, limit, after, read)
+            .page(&self.db, limit, after, read)
             .await
     }
 

@@ -67,12 +67,13 @@ async fn note(tx: &mut Tx, notice: &Notice, now: Timestamp) -> Result<bool, Erro
     Ok(inserted == 1)
 }
 
+/// What is gone does not come back, whatever is told of it late.
 async fn ask(tx: &mut Tx, object: &Object, notice: &Notice, now: Timestamp) -> Result<(), Error> {
     tx.execute(sql!(
         "INSERT INTO errands (object_id, notices, told_at, due_at, tries, gone, version_at) \
          VALUES ($1, 1, $2, $2, 0, $3, $4) ON CONFLICT (object_id) DO UPDATE SET \
             notices = errands.notices + 1, told_at = excluded.told_at, due_at = excluded.due_at, tries = 0, \
-            gone = excluded.gone, version_at = CASE WHEN errands.version_at > COALESCE(excluded.version_at, 0) \
+            gone = CASE WHEN errands.gone > excluded.gone THEN errands.gone ELSE excluded.gone END, version_at = CASE WHEN errands.version_at > COALESCE(excluded.version_at, 0) \
                 THEN errands.version_at ELSE excluded.version_at END",
         object.as_str(),
         now,

@@ -1,13 +1,11 @@
-//! Numbers of the inventory: read by team, and handed from team to team. What Close says of them comes in by
+//! Numbers of the inventory: read one by one, and handed from team to team. What Close says of them comes in by
 //! `inventory`, how they are given back is `release`.
 
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::{Scope, Team};
-use crate::domain::country::Country;
 use crate::domain::decision::{Caps, Refusal, Usage};
-use crate::domain::id::{PhoneNumberId, UserId};
+use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
-use crate::domain::page::{Limit, Page};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::db::sql;
@@ -15,25 +13,8 @@ use crate::store::fault::nonsense;
 use crate::store::inventory;
 use crate::store::ledger::{self, Cap, Entry, Kind};
 use crate::store::row::Row;
-use crate::store::select::{Direction, Select};
+use crate::store::select::Select;
 use crate::store::{Store, audit};
-
-/// Which numbers; what is `None` does not matter. The team comes by the scope.
-#[derive(Debug, Clone, Default)]
-pub struct NumberFilter {
-    /// Of this country.
-    pub country: Option<Country>,
-    /// This number, E.164.
-    pub number: Option<String>,
-    /// Of this kind: `internal`, `external`, `virtual`, …
-    pub kind: Option<String>,
-    /// With this text in the label, whatever the case.
-    pub label: Option<String>,
-    /// Whose participant, or whose only user, this is.
-    pub participant: Option<UserId>,
-    /// Only those of no team, or only those of some team.
-    pub orphan: Option<bool>,
-}
 
 /// Ids in one statement.
 const TOGETHER: usize = 500;
@@ -99,37 +80,6 @@ impl Store {
         Ok(found)
     }
 
-    /// A page of numbers, by id.
-    pub async fn numbers(
-        &self,
-        scope: &Scope,
-        filter: &NumberFilter,
-        limit: Limit,
-        after: Option<&str>,
-    ) -> Result<Page<Number>, Error> {
-        let mut select = Select::within(scope, SELECT);
-        select.and_just("gone_at IS NULL");
-        select.and_some("country = ?", filter.country.as_ref().map(Country::as_str));
-        select.and_some("number = ?", filter.number.as_deref());
-        select.and_some("kind = ?", filter.kind.as_deref());
-        select.and_some(
-            "label_folded LIKE ? ESCAPE '!'",
-            filter.label.as_deref().map(contains),
-        );
-        select.and_some(
-            "id IN (SELECT number_id FROM number_participants WHERE user_id = ?)",
-            filter.participant.as_ref().map(UserId::as_str),
-        );
-        match filter.orphan {
-            Some(true) => select.and_just("team IS NULL"),
-            Some(false) => select.and_just("team IS NOT NULL"),
-            None => {}
-        }
-        select
-            .page(&self.db, Direction::Ascending, limit, after, read)
-            .await
-    }
-
     /// Gives a number to a team, an orphan or another team's, if the receiving team's caps leave room: what it
     /// holds may grow by this number. A team that has it already keeps it. What the team before had scheduled for it
     /// is called off, and the audit row says so.
@@ -183,19 +133,6 @@ impl Store {
         tx.commit().await?;
         Ok(Transferred::Done(number))
     }
-}
-
-/// A LIKE pattern for labels that have `text` in them, as it stands.
-fn contains(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for letter in text.to_lowercase().chars() {
-        if matches!(letter, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
 }
 
 /// A number from its row.

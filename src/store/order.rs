@@ -12,7 +12,7 @@ use crate::store::db::{Statement, sql};
 use crate::store::fault::nonsense;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::row::Row;
-use crate::store::select::{Direction, Select};
+use crate::store::select::Select;
 use crate::store::{Store, approval, audit, feed};
 
 /// Which orders; what is `None` does not matter. The team comes by the scope.
@@ -71,9 +71,7 @@ impl Store {
             "idempotency_key = ?",
             filter.idempotency_key.as_ref().map(IdempotencyKey::as_str),
         );
-        select
-            .page(&self.db, Direction::Descending, limit, after, read)
-            .await
+        select.page(&self.db, limit, after, read).await
     }
 
     /// Writes an order after [`Order::cancelled`] and gives its reservation back. `false`: it is being sent, or has

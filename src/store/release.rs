@@ -150,6 +150,18 @@ impl Store {
         bury(tx, id, at, &row, kind, audit).await
     }
 
+    /// Whether the number was there once and is no more.
+    pub async fn was_buried(&self, id: &PhoneNumberId) -> Result<bool, Error> {
+        let row = self
+            .db
+            .row(sql!(
+                "SELECT id FROM numbers WHERE id = $1 AND gone_at IS NOT NULL",
+                id.as_str()
+            ))
+            .await?;
+        Ok(row.is_some())
+    }
+
     async fn asked_for(&self, statement: Statement) -> Result<Vec<(Number, Actor)>, Error> {
         let rows = self.db.rows(statement).await?;
         rows.iter().map(|row| Ok((read(row)?, asked(row)?))).collect()

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::store::db::{Tx, sql};
 use crate::store::delivery::{delivery_columns, queue, read};
 use crate::store::feed::{self, select_event};
-use crate::store::select::{Direction, Select};
+use crate::store::select::Select;
 use crate::store::{Store, audit};
 
 macro_rules! select_delivery {
@@ -33,9 +33,7 @@ impl Store {
         let mut select = Select::within(scope, select_delivery!(""));
         select.and("endpoint_id = ?", endpoint.as_str());
         select.and_some("state = ?", state.map(DeliveryState::as_str));
-        select
-            .page(&self.db, Direction::Descending, limit, after, read)
-            .await
+        select.page(&self.db, limit, after, read).await
     }
 
     /// One delivery of an endpoint.

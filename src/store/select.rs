@@ -13,15 +13,6 @@ pub(super) struct Select {
     args: Vec<Arg>,
 }
 
-/// The way a list runs by `id`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// Smallest id first.
-    Ascending,
-    /// Greatest id, which for the desk's own ids is the newest, first.
-    Descending,
-}
-
 impl Select {
     /// Begins with the rows of `scope`: there is no list without one.
     pub(super) fn within(scope: &Scope, from: &'static str) -> Self {
@@ -93,23 +84,19 @@ impl Select {
         }
     }
 
-    /// One page by id, after the id `after`. Rows that come meanwhile neither repeat nor hide others.
+    /// One page by id, which sorts by time, newest first, after the id `after`. Rows that come meanwhile neither repeat
+    /// nor hide others.
     pub(super) async fn page<T>(
         mut self,
         db: &Db,
-        direction: Direction,
         limit: Limit,
         after: Option<&str>,
         read: impl Fn(&Row) -> Result<T, Error>,
     ) -> Result<Page<T>, Error> {
-        let (beyond, order) = match direction {
-            Direction::Ascending => ("id > ?", " ORDER BY id ASC LIMIT "),
-            Direction::Descending => ("id < ?", " ORDER BY id DESC LIMIT "),
-        };
-        self.and_some(beyond, after);
+        self.and_some("id < ?", after);
         // One more than asked for tells whether another page follows.
         let place = self.place(i64::from(limit.rows()) + 1);
-        self.text.push_str(order);
+        self.text.push_str(" ORDER BY id DESC LIMIT ");
         self.text.push_str(&place);
         let mut found = db.rows(self.statement()).await?;
         let wanted = limit.rows() as usize;

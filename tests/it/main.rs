@@ -13,6 +13,7 @@ mod caps;
 mod cli;
 mod close;
 mod closeio;
+mod convergence;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod events;
@@ -26,6 +27,7 @@ mod openapi;
 mod orders;
 mod outage;
 mod problems;
+mod reads;
 mod releases;
 mod replicas;
 mod sandbox;

@@ -12,7 +12,7 @@ use crate::support::database::{Database, on_postgres};
 use crate::support::eventually;
 use crate::support::people::ALICE;
 use crate::support::simulated::RENT;
-use crate::support::stage::{Setup, Stage, text};
+use crate::support::stage::{Setup, Stage, send, text};
 
 macro_rules! on_postgres_alone {
     ($($name:ident),* $(,)?) => {
@@ -30,6 +30,8 @@ on_postgres_alone! {
     a_cap_of_three_holds_over_three_replicas_on_the_team_s_first_use,
     a_replica_that_is_stopped_past_its_lease_makes_no_second_number,
     what_a_dead_replica_left_is_settled_by_another,
+    what_one_replica_changes_the_others_show,
+    an_order_that_one_replica_ended_has_its_number_on_the_others_at_once,
     a_rolling_restart_under_load_loses_no_order,
     a_database_that_goes_away_under_load_loses_no_order,
 }
@@ -194,6 +196,75 @@ async fn what_a_dead_replica_left_is_settled_by_another(database: Database) {
         (2, 1)
     );
     assert_books_balance(&database).await;
+}
+
+async fn what_one_replica_changes_the_others_show(database: Database) {
+    let setup = Setup {
+        full_sync: "1s",
+        ..Setup::default()
+    };
+    let (mut stage, replicas) = replicas(database, setup, 3).await;
+    let id = stage.rent(&ALICE, "key", "DE").await;
+    let path = format!("/v1/phone-numbers/{id}");
+    stage
+        .patch(&ALICE, &id, &json!({ "label": "new" }))
+        .await
+        .expect(200);
+    for replica in &replicas {
+        stage.api.clone_from(&replica.api);
+        let shown = std::sync::Mutex::new(std::collections::BTreeSet::new());
+        eventually("it shows the change, and complete listings", || async {
+            let number = stage.get(&ALICE, &path).await;
+            if number.status != 200 || number.json()["label"] != "new" {
+                return None;
+            }
+            let mut shown = shown.lock().expect("nobody panics with it");
+            shown.insert(text(&number.json()["desk"]["as_of"]));
+            (shown.len() == 3).then_some(())
+        })
+        .await;
+    }
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    // What Close goes on to say of it comes to all of them.
+    eventually("it has one ETag on all of them", || async {
+        let mut etags = std::collections::BTreeSet::new();
+        for replica in &replicas {
+            let request = client.get(format!("{}{path}", replica.api));
+            let answer = send(request.bearer_auth(stage.token(&ALICE))).await;
+            etags.insert(answer.header("etag").to_owned());
+        }
+        (etags.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(stage.release(&ALICE, &id).await.status, 204);
+    for replica in &replicas {
+        stage.api.clone_from(&replica.api);
+        eventually("it is gone there, too", || async {
+            (stage.get(&ALICE, &path).await.status == 404).then_some(())
+        })
+        .await;
+        assert!(stage.list(&ALICE, "/v1/phone-numbers").await.is_empty());
+    }
+}
+
+async fn an_order_that_one_replica_ended_has_its_number_on_the_others_at_once(database: Database) {
+    let (mut stage, replicas) = replicas(database, Setup::default(), 2).await;
+    for nth in 0..10 {
+        let key = format!("key-{nth}");
+        let (status, order) = ask(&stage, &replicas[nth % 2].api, &key)
+            .await
+            .expect("it answers");
+        assert_eq!(status, 201);
+        stage.api.clone_from(&replicas[1 - nth % 2].api);
+        let path = format!("/v1/orders/{}", text(&order["id"]));
+        let there = stage.get(&ALICE, &path).await.expect(200);
+        assert_eq!(
+            there["phone_number"]["id"], order["phone_number"]["id"],
+            "{there}"
+        );
+        let listed = stage.list(&ALICE, "/v1/orders").await;
+        assert!(listed.iter().all(|order| order["phone_number"]["id"].is_string()));
+    }
 }
 
 /// Orders without end, through whichever replica answers, until `stop`; how many.

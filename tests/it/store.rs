@@ -2,6 +2,7 @@
 
 mod approval;
 mod book;
+mod copy;
 mod feed;
 mod inventory;
 mod list;

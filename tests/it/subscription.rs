@@ -9,13 +9,14 @@ use numberdesk::desk::Webhooks;
 use numberdesk::desk::subscriber::{OVERLAP, Unsubscribed};
 use serde_json::{Value, json};
 
-use crate::support::binary::Serving;
+use crate::support::binary::{Serving, command, ended};
 use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
 use crate::support::eventually;
 use crate::support::lab::{Lab, Process};
 use crate::support::people::ALICE;
 use crate::support::simulated::Simulated;
-use crate::support::stage::{POLICY, Setup, Stage};
+use crate::support::stage::{POLICY, Setup, Stage, WEBHOOK_KEY};
+use crate::support::webhook;
 
 /// Where nobody listens.
 const URL: &str = "http://127.0.0.1:9/webhooks/close";
@@ -307,9 +308,9 @@ async fn two_replicas(database: Database) {
     let lab = lab(database).await;
     let (other, _power) = lab.replica().await;
     // Both have looked before either has made one.
-    lab.close
-        .fault(json!({"method": "POST", "path": "/webhook/", "delay": "700ms"}))
-        .await;
+    let none = json!({"status": 200, "body": r#"{"data":[],"has_more":false}"#});
+    let fault = json!({"method": "GET", "path": "/webhook/", "times": 2, "answer": none});
+    lab.close.fault(fault).await;
     let (one, two) = tokio::join!(keep(lab.process()), keep(&other));
     one.unwrap();
     two.unwrap();
@@ -376,6 +377,106 @@ async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_fo
             .iter()
             .filter(|it| it["path"].as_str().unwrap().contains("webhook"));
         assert_eq!(asked.count(), 0);
+    })
+    .await;
+}
+
+/// What the desk answers to a delivery that this key has signed.
+async fn delivered(stage: &Stage, key: &str) -> u16 {
+    let body = webhook::delivery(&webhook::event("1", "updated", "phon_1"));
+    let time = webhook::now().to_string();
+    let signature = webhook::signature(&hex::decode(key).unwrap(), &time, &body);
+    let headers = [
+        ("close-sig-hash", signature.as_str()),
+        ("close-sig-timestamp", &time),
+    ];
+    webhook::deliver_with(stage, &headers, &body).await.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_file_changes_nothing() {
+    on_sqlite(|database| async move {
+        let stage = Stage::new(database).await;
+        let (old, new) = (WEBHOOK_KEY, "5ca1ab1e".repeat(8));
+        let write = |text: &str| std::fs::write(stage.folder.path().join("close-webhook-key"), text).unwrap();
+        assert_eq!(
+            (delivered(&stage, old).await, delivered(&stage, &new).await),
+            (204, 401)
+        );
+        write(&format!("{old}\n{new}\n"));
+        eventually("the second key holds", || async {
+            (delivered(&stage, &new).await == 204).then_some(())
+        })
+        .await;
+        assert_eq!(delivered(&stage, old).await, 204);
+        write(&new);
+        eventually("the first key holds no more", || async {
+            (delivered(&stage, old).await == 401).then_some(())
+        })
+        .await;
+        for broken in ["", &new[..40], "not a key"] {
+            let failures = r#"numberdesk_worker_failures_total{worker="webhook-key"}"#;
+            let told = || async {
+                let metrics = stage.at_ops("/metrics").await.text;
+                let line = metrics
+                    .lines()
+                    .find(|line| line.starts_with(failures))?
+                    .to_owned();
+                Some(line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            };
+            let before = told().await.unwrap_or(0);
+            write(broken);
+            eventually("the broken file is told of", || async {
+                told().await.filter(|now| *now > before)
+            })
+            .await;
+            assert_eq!(delivered(&stage, &new).await, 204);
+        }
+        assert!(stage.close.requests("GET", "/webhook/").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_signs() {
+    on_sqlite(|database| async move {
+        let setup = Setup {
+            subscribe: true,
+            ..Setup::default()
+        };
+        let stage = Stage::with(database, setup).await;
+        let settings =
+            json!({"consolidation_window": "50ms", "delivery": {"backoff": "200ms", "backoff_cap": "200ms"}});
+        stage.close.set(settings).await;
+        let old = eventually("the desk subscribes", || async {
+            stage.close.subscriptions().await.into_iter().next()
+        })
+        .await;
+        let mut rotate = command(stage.folder.path(), &["webhooks", "rotate", "--overlap", "0s"]);
+        rotate.env("NUMBERDESK_SERVER__PUBLIC_URL", &stage.api);
+        let rotated = ended(rotate).await;
+        assert_eq!(rotated.code, 0, "{rotated:?}");
+        let new = only(&stage.close).await;
+        assert_ne!(new["id"], old["id"]);
+
+        let number = stage.rent(&ALICE, "k", "DE").await;
+        stage
+            .close
+            .person_changes(&number, json!({"label": "theirs"}))
+            .await;
+        eventually("the desk has heard of the change", || async {
+            let shown = stage.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
+            (shown.json()["label"] == "theirs").then_some(())
+        })
+        .await;
+        let by = |it: &Value| it["signature_key"].as_str().unwrap().to_owned();
+        assert_eq!(
+            (
+                delivered(&stage, &by(&new)).await,
+                delivered(&stage, &by(&old)).await
+            ),
+            (204, 401)
+        );
     })
     .await;
 }

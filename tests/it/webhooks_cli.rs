@@ -26,7 +26,6 @@ impl Shell {
         let folder = tempfile::tempdir().unwrap();
         numberdesk::auth::LocalIssuer::load_or_create(folder.path(), ISSUER).unwrap();
         let setup = Setup {
-            server: "public_url = \"https://desk.example/phones\"",
             subscribe: true,
             ..Setup::default()
         };
@@ -37,6 +36,11 @@ impl Shell {
             &close.base_url(),
             close.api_key(),
             database,
+        );
+        rewrite(
+            folder.path(),
+            "public_url = \"http://127.0.0.1:0\"",
+            "public_url = \"https://desk.example/phones\"",
         );
         Self { close, folder }
     }
@@ -61,10 +65,11 @@ impl Shell {
     }
 }
 
-fn append(folder: &Path, text: &str) {
+fn rewrite(folder: &Path, from: &str, to: &str) {
     let path = folder.join("numberdesk.toml");
-    let before = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(path, before.replace("[close]", &format!("[close]\n{text}"))).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(path, text.replace(from, to)).unwrap();
 }
 
 fn id(subscription: &Value) -> &str {
@@ -189,9 +194,10 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
         "{full:?}"
     );
 
-    append(
+    rewrite(
         shell.folder.path(),
-        "webhook_signature_key_file = \"close-webhook-key\"",
+        "[close]",
+        "[close]\nwebhook_signature_key_file = \"close-webhook-key\"",
     );
     for (arguments, said) in [
         (vec!["create"], "take close.webhook_signature_key_file out"),

@@ -25,7 +25,7 @@ pub(in crate::http) fn order(placed: Placed) -> OrderView {
         team: order.team,
         created_by: order.created_by,
         request: order.request,
-        phone_number: held.as_ref().map(number),
+        phone_number: held.as_deref().map(number),
         estimated_monthly_price: order.terms.monthly,
         approval: order.approval.map(approval),
         close_status: order.close_status,

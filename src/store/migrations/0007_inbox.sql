@@ -20,7 +20,7 @@ CREATE TABLE errands (
     due_at BIGINT NOT NULL,
     -- How often Close has shown less than it had told.
     tries BIGINT NOT NULL,
-    -- What the last notice says: that it is gone, or how new it is by Close's own clock.
+    -- What the notices say: that it is gone, or how new it is by Close's own clock.
     gone BIGINT NOT NULL,
     version_at BIGINT,
     lease_until BIGINT

@@ -9,7 +9,7 @@ use numberdesk::store::Store;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _};
 use tempfile::TempDir;
 
 /// A database that nobody else uses.
@@ -154,5 +154,28 @@ impl Database {
             sqlx::query_scalar(question).fetch_one(&mut connection).await
         }
         .expect("an answer")
+    }
+
+    /// The texts in the first column of what a question in SQL finds, past the store.
+    pub(crate) async fn texts(&self, question: &str, args: &[String]) -> Vec<String> {
+        let question = AssertSqlSafe(question.to_owned());
+        let url = self.url.expose_secret();
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).expect("a URL");
+            let mut connection = options.connect().await.expect("a connection");
+            let bound = args
+                .iter()
+                .fold(sqlx::query(question), |query, arg| query.bind(arg));
+            let rows = bound.fetch_all(&mut connection).await.expect("an answer");
+            rows.iter().map(|row| row.get(0)).collect()
+        } else {
+            let options = PgConnectOptions::from_str(url).expect("a URL");
+            let mut connection = options.connect().await.expect("a connection");
+            let bound = args
+                .iter()
+                .fold(sqlx::query(question), |query, arg| query.bind(arg));
+            let rows = bound.fetch_all(&mut connection).await.expect("an answer");
+            rows.iter().map(|row| row.get(0)).collect()
+        }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod binary;
 pub(crate) mod database;
 pub(crate) mod lab;
+pub(crate) mod listing;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod raw;

@@ -110,6 +110,29 @@ impl Simulated {
             .collect()
     }
 
+    /// The event log of numbers, as the API shows it, in no order.
+    pub(crate) async fn log(&self) -> Vec<Value> {
+        let mut found = Vec::new();
+        for action in ["created", "updated", "deleted"] {
+            let mut cursor = String::new();
+            loop {
+                let url = format!(
+                    "{}/event/?object_type=phone_number&action={action}&_limit=50{cursor}",
+                    self.base_url()
+                );
+                let request = self.client.get(url).basic_auth(self.api_key(), Some(""));
+                let answer = request.send().await.expect("the simulated Close answers");
+                let page: Value = answer.json().await.expect("a page");
+                found.extend(page["data"].as_array().expect("a page has data").iter().cloned());
+                match page["cursor_next"].as_str() {
+                    Some(next) => cursor = format!("&_cursor={next}"),
+                    None => break,
+                }
+            }
+        }
+        found
+    }
+
     /// A person rents a number in Close itself.
     pub(crate) async fn person_rents(&self, fields: Value) -> Value {
         self.control("POST", "numbers", Some(fields)).await

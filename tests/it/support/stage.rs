@@ -373,7 +373,6 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 [server]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
-public_url = "http://127.0.0.1:0"
 {server}
 
 [store]
@@ -384,6 +383,7 @@ base_url = "{close_url}"
 api_key_file = "close-api-key"
 {webhook_key}
 timeout = "{timeout}"
+subscribe = {subscribe}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"
