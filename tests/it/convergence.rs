@@ -8,15 +8,12 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use numberdesk::close::{self, Close};
 use numberdesk::desk::Webhooks;
-use numberdesk::domain::caller::Scope;
 use numberdesk::domain::number::Facts;
-use numberdesk::domain::page::Limit;
 use numberdesk::domain::time::Clock;
-use numberdesk::store::NumberFilter;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_postgres, on_sqlite};
-use crate::support::lab::{Dice, Lab, caller, order, release, request};
+use crate::support::lab::{Dice, Lab, caller, list, order, release, request};
 use crate::support::stage::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, key, signature};
 
@@ -253,17 +250,16 @@ async fn equal(lab: &Lab, seed: u64) {
         facts.into_iter().map(|facts| (facts.id.clone(), facts)).collect()
     };
     let theirs = by_id(close.numbers().await.unwrap());
-    let limit = Limit::new(200).unwrap();
-    let page = lab
-        .store()
-        .numbers(&Scope::All, &NumberFilter::default(), limit, None)
-        .await
-        .unwrap();
+    let page = lab.step(list(&caller("sales"))).await.unwrap();
     assert!(page.next.is_none());
-    let ours = by_id(page.rows.into_iter().map(|number| number.facts).collect());
+    let listed = by_id(page.rows.iter().map(|number| number.facts.clone()).collect());
+    let stored = lab.store().numbers_after(None, 1_000).await.unwrap();
+    let ours = by_id(stored.into_iter().map(|number| number.facts).collect());
     let ids = |map: &BTreeMap<_, Facts>| map.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ids(&listed), ids(&theirs), "history {seed}");
     assert_eq!(ids(&ours), ids(&theirs), "history {seed}");
     for (id, facts) in &theirs {
+        assert_eq!(listed[id], ours[id], "history {seed}: {id}");
         assert_eq!(
             Value::from(ours[id].object.clone()),
             Value::from(facts.object.clone()),

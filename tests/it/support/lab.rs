@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use numberdesk::close::{self, Close};
-use numberdesk::desk::{self, By, Desk, Finding, Placed, Released, Webhooks};
+use numberdesk::desk::{self, By, Desk, Finding, NumberFilter, Placed, Released, Webhooks};
 use numberdesk::domain::caller::{Caller, Scope, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::number::Number;
 use numberdesk::domain::order::{Order, Request, State};
-use numberdesk::domain::page::Limit;
+use numberdesk::domain::page::{Limit, Page};
 use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
 use numberdesk::outgoing::{self, Outgoing};
@@ -391,6 +391,12 @@ pub(crate) fn adopt(
 ) -> impl FnOnce(Desk) -> Work<Number> + use<> {
     let (number, team) = (number.clone(), team.parse().expect("a team"));
     done_by!(who, |desk, by| desk.transfer(by, &number, &team))
+}
+
+/// Lists the first two hundred numbers.
+pub(crate) fn list(who: &Caller) -> impl FnOnce(Desk) -> Work<Page<Arc<Number>>> + use<> {
+    let (filter, limit) = (NumberFilter::default(), Limit::new(200).expect("a limit"));
+    done_by!(who, |desk, by| desk.list_numbers(by, None, &filter, limit, None))
 }
 
 /// Says what became of an order in review.
