@@ -439,3 +439,57 @@ async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
     })
     .await;
 }
+
+/// Where a process is killed, as by the machine's power, while it delivers.
+#[cfg(feature = "failpoints")]
+const POINTS: [&str; 3] = ["deliver.claimed", "deliver.sent", "delivery.commit"];
+
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_is_killed_an_event_arrives_at_least_once() {
+    use crate::support::database::on_postgres;
+
+    let on_file = POINTS.map(|point| tokio::spawn(on_sqlite(move |database| is_killed(database, point))));
+    let on_server = POINTS.map(|point| tokio::spawn(on_postgres(move |database| is_killed(database, point))));
+    for case in on_file.into_iter().chain(on_server) {
+        case.await.expect("it holds");
+    }
+}
+
+#[cfg(feature = "failpoints")]
+async fn is_killed(database: Database, point: &'static str) {
+    let app = Receiver::start().await;
+    let setup = Setup {
+        webhooks: webhooks_to(&[app.port()]),
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database, setup).await;
+    let endpoint = register(&stage, &APP, &json!({ "url": app.url() }))
+        .await
+        .expect(201);
+    let path = format!("{ENDPOINTS}/{}", text(&endpoint["id"]));
+    stage.stop().await;
+    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    // Its answer may die with the process.
+    let _ = stage.by(&APP, "POST", &format!("{path}/test")).send().await;
+    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+    let desk = stage.serve().await;
+    let delivered = eventually("the trial is delivered after all", || async {
+        let all = stage
+            .list(&APP, &format!("{path}/deliveries?state=delivered"))
+            .await;
+        all.first().cloned()
+    })
+    .await;
+    let got = app.got();
+    assert_eq!(
+        got.len(),
+        if point == "deliver.claimed" { 1 } else { 2 },
+        "{point}"
+    );
+    assert!(
+        got.iter().all(|got| got.id() == text(&delivered["event_id"])),
+        "{point}"
+    );
+    drop(desk);
+}

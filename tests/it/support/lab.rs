@@ -65,7 +65,8 @@ fn way_out(names: &Names) -> Outgoing {
             allow_http: true,
         },
         secret: Some("a master secret of the tests alone".into()),
-        timeout: TIMEOUT,
+        // A receiver that hangs does so for longer than a test looks on.
+        timeout: Duration::from_secs(30),
         retry_for: RETRY_FOR,
         overlap: OVERLAP,
     };
