@@ -1,5 +1,6 @@
 //! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
 
+mod outgoing;
 mod watch;
 
 use std::net::SocketAddr;
@@ -106,6 +107,7 @@ impl App {
             config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?,
             clock.clone(),
         )?;
+        let outgoing = outgoing::way_out(config)?;
         let desk = Desk::new(
             store.clone(),
             close.clone(),
@@ -122,6 +124,7 @@ impl App {
                 webhook_tolerance: config.close.webhook_tolerance,
                 keep_events: config.events.keep,
                 webhooks: webhooks(config, address),
+                outgoing: outgoing.clone(),
             },
             paid.clone(),
             stop.clone(),
@@ -159,6 +162,7 @@ impl App {
         });
         spawn_workers(&workers, config, &desk, &store);
         watch::spawn(&workers, config, &desk, &close, &auth);
+        outgoing::spawn(&workers, config, &desk, &store, outgoing);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
             address,

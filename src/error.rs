@@ -90,6 +90,21 @@ pub enum Error {
         /// What there is too much of.
         reason: &'static str,
     },
+    /// There are no webhooks, because something is not configured.
+    #[error("there are no webhooks without {missing}")]
+    WebhooksOff {
+        /// The settings that are missing.
+        missing: &'static str,
+    },
+    /// The team has as many endpoints as it may.
+    #[error("the team has {limit} endpoints")]
+    TooManyEndpoints {
+        /// How many it may have.
+        limit: u32,
+    },
+    /// Nothing is sent to an endpoint that is disabled.
+    #[error("the endpoint is disabled")]
+    EndpointDisabled,
     /// Close said no.
     #[error("close refused")]
     CloseRefused {

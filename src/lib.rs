@@ -3,7 +3,7 @@
 //! The map of the house; arrows point down only, and siblings never see each other:
 //!
 //! ```text
-//! main -> cli -> app -> { http | workers } -> desk -> { policy | close | store | inventory } -> domain, error
+//! main -> cli -> app -> { http | workers } -> desk -> { policy | close | outgoing | store | inventory } -> domain, error
 //!                       http -> auth -> domain, error          sandbox stands alone
 //! ```
 
@@ -18,6 +18,7 @@ pub mod error;
 pub mod failpoint;
 pub mod http;
 pub mod inventory;
+pub mod outgoing;
 pub mod policy;
 pub mod sandbox;
 pub mod store;

@@ -23,6 +23,8 @@ use crate::telemetry;
 pub(super) const FOLDER: &str = ".dev";
 /// The same organization at every start, so that ids in notes and policies stay true.
 const SEED: u64 = 1;
+/// Where programs under development like to listen.
+const HOOK_PORTS: [u16; 10] = [80, 443, 3000, 4000, 5000, 8000, 8081, 8082, 8888, 9000];
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -164,7 +166,20 @@ fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr)
     writeln!(config, "jwks_file = \"jwks.json\"\nalgorithms = [\"EdDSA\"]\n")?;
     writeln!(
         config,
-        "[policy]\nfile = \"policy.toml\"\n\n[log]\nlevel = \"warn\""
+        "[policy]\nfile = \"policy.toml\"\n\n[log]\nlevel = \"warn\"\n"
+    )?;
+    writeln!(
+        config,
+        "# Webhooks to whatever you try them with on this machine."
+    )?;
+    writeln!(
+        config,
+        "[webhooks]\nsecret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]"
+    )?;
+    writeln!(config, "allow_http = true\nports = {HOOK_PORTS:?}")?;
+    std::fs::write(
+        folder.join("webhook-secret"),
+        "for development, and never anywhere else",
     )?;
     std::fs::write(folder.join("close-api-key"), close.api_key())?;
     std::fs::write(folder.join("numberdesk.toml"), config)?;
@@ -203,7 +218,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
         ),
         (
             "lena",
-            "lead of sales-emea: group numbers too, approvals, and the audit trail",
+            "lead of sales-emea: group numbers too, approvals, webhooks, and the audit trail",
             &["sales-emea"],
             &[
                 Permission::NumbersRead,
@@ -213,6 +228,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
                 Permission::NumbersRelease,
                 Permission::OrdersApprove,
                 Permission::AuditRead,
+                Permission::WebhooksManage,
             ],
         ),
         (

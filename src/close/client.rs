@@ -21,8 +21,8 @@ use url::Url;
 use crate::close::Settings;
 use crate::close::answer::{self, Outcome};
 use crate::close::endpoint::Endpoint;
-use crate::close::limit::{Limits, date};
-use crate::domain::time::{Clock, Timestamp};
+use crate::close::limit::Limits;
+use crate::domain::time::{Clock, Timestamp, http_date};
 
 /// What every call shares.
 pub(super) struct Client {
@@ -189,7 +189,7 @@ const UNSAID: i64 = i64::MIN;
 
 /// When the answer was written, by the clock of who wrote it.
 fn answered_at(headers: &HeaderMap) -> Option<Timestamp> {
-    date(headers.get(DATE)?.to_str().ok()?)
+    http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Why there is no answer.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::close::endpoint::{Endpoint, Group};
 use crate::domain::json;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, http_date};
 
 const GROUPS: usize = Group::Unsubscribe as usize + 1;
 /// The longest wait that is believed.
@@ -72,7 +72,7 @@ fn named_by_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
             let after = text(RETRY_AFTER)?;
             seconds(after)
                 .and_then(length)
-                .or_else(|| Some(date(after)?.since(now)))
+                .or_else(|| Some(http_date(after)?.since(now)))
         })
         .or_else(|| length(seconds(text(OLD_RESET)?)?))
 }
@@ -110,19 +110,6 @@ fn seconds(text: &str) -> Option<f64> {
 
 fn length(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64())))
-}
-
-/// An HTTP date as senders must write it: `Sun, 06 Nov 1994 08:49:37 GMT`.
-pub(super) fn date(text: &str) -> Option<Timestamp> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let parts: Vec<&str> = text.split_ascii_whitespace().collect();
-    let [_, day, month, year, time, "GMT"] = parts[..] else {
-        return None;
-    };
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    format!("{year}-{month:02}-{day}T{time}Z").parse().ok()
 }
 
 #[cfg(test)]
@@ -164,7 +151,7 @@ mod tests {
     #[test]
     fn a_date_is_a_way_to_say_it_too() {
         assert_eq!(
-            date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
             Some("1994-11-06T08:49:37Z".parse().unwrap())
         );
         assert_eq!(
@@ -178,7 +165,7 @@ mod tests {
             "Sun, 06 Foo 1994 08:49:37 GMT",
             "x",
         ] {
-            assert_eq!(date(bad), None, "{bad}");
+            assert_eq!(http_date(bad), None, "{bad}");
         }
     }
 

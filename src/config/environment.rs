@@ -7,7 +7,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::config::secret::{unusable_api_key, unusable_webhook_key};
+use crate::config::secret::{unusable_api_key, unusable_master, unusable_webhook_key};
 use crate::domain::document::{Document, FileFault};
 use crate::domain::fields::unknown;
 
@@ -24,11 +24,14 @@ pub(super) type Secrets = BTreeMap<&'static str, SecretString>;
 pub(super) enum Kind {
     Text,
     Whole,
+    /// `true` or `false`.
     Flag,
     /// Relative to the working directory, as a variable belongs to no file.
     Path,
     /// Separated by commas; or one variable an entry, by index.
     List,
+    /// The same of whole numbers.
+    Numbers,
     Secret(fn(&str) -> Option<&'static str>),
 }
 
@@ -68,19 +71,29 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("inventory.full_sync", Kind::Text),
     ("inventory.catch_up", Kind::Text),
     ("events.keep", Kind::Text),
+    ("webhooks.hosts", Kind::List),
+    ("webhooks.networks", Kind::List),
+    ("webhooks.ports", Kind::Numbers),
+    ("webhooks.allow_http", Kind::Flag),
+    ("webhooks.secret", Kind::Secret(unusable_master)),
+    ("webhooks.secret_file", Kind::Path),
+    ("webhooks.timeout", Kind::Text),
+    ("webhooks.retry_for", Kind::Text),
+    ("webhooks.overlap", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
 ];
 
 /// Two ways to say one thing: the first, in the environment, takes the place of the second in the file. A secret that
 /// stands in the file is never passed over: it is a fault in any case.
-const RIVALS: [(&str, &str); 6] = [
+const RIVALS: [(&str, &str); 7] = [
     ("url", "url_file"),
     ("url_file", "url"),
     ("jwks_url", "jwks_file"),
     ("jwks_file", "jwks_url"),
     ("api_key", "api_key_file"),
     ("webhook_signature_key", "webhook_signature_key_file"),
+    ("secret", "secret_file"),
 ];
 
 /// The desk's variables of this process. Bytes that are no UTF-8 are replaced, and so found to be wrong.
@@ -195,6 +208,9 @@ fn find(rest: &str) -> Option<(Vec<String>, &'static str, Kind)> {
             [index] if matches && matches!(kind, Kind::List) && is_index(index) => {
                 Some((path.clone(), *key, Kind::Text))
             }
+            [index] if matches && matches!(kind, Kind::Numbers) && is_index(index) => {
+                Some((path.clone(), *key, Kind::Whole))
+            }
             _ => None,
         }
     })
@@ -261,20 +277,20 @@ fn rival(path: &[String]) -> Option<Vec<String>> {
 
 /// The value as the file would have it; what cannot be read stays a text, and the reader says what is wrong.
 fn written(kind: Kind, value: &str) -> Value {
+    let whole = |text: &str| {
+        let text = text.trim();
+        text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
+    };
+    let items = || value.split(',').map(str::trim).filter(|item| !item.is_empty());
     match kind {
-        Kind::Whole => value
-            .trim()
-            .parse::<i64>()
-            .map_or_else(|_| value.into(), Value::from),
-        Kind::Flag => value
-            .trim()
-            .parse::<bool>()
-            .map_or_else(|_| value.into(), Value::from),
-        Kind::List => value
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .collect(),
+        Kind::Whole => whole(value),
+        Kind::Flag => match value.trim() {
+            "true" => true.into(),
+            "false" => false.into(),
+            _ => value.into(),
+        },
+        Kind::List => items().collect(),
+        Kind::Numbers => items().map(whole).collect(),
         Kind::Path if !value.is_empty() => match std::path::absolute(Path::new(value)) {
             Ok(path) => path.to_string_lossy().into(),
             Err(_) => value.into(),

@@ -8,6 +8,7 @@ mod read;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use url::Url;
 
 use crate::domain::document::{Document, FileFault};
 use crate::domain::fields::{self, Fault};
+use crate::domain::network::{HostPattern, Network};
 use crate::domain::number::words;
 use crate::domain::pointer::Pointer;
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub inventory: Inventory,
     /// `[events]`
     pub events: Events,
+    /// `[webhooks]`
+    pub webhooks: Webhooks,
     /// `[log]`
     pub log: Log,
 }
@@ -150,6 +154,28 @@ pub struct Events {
     pub keep: Duration,
 }
 
+/// Webhooks to apps: where they may go, and how they are sent. Without a secret, or with neither hosts nor networks,
+/// there are none.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Hosts that may be called: by name, or `*.` and a name for all below it; none.
+    pub hosts: Vec<HostPattern>,
+    /// Networks that may be reached although they are not public; none.
+    pub networks: Vec<Network>,
+    /// Ports that may be used; 443.
+    pub ports: Vec<u16>,
+    /// Whether http is taken to addresses in `networks`; false.
+    pub allow_http: bool,
+    /// `secret_file`, or `secret` from the environment: at least 32 bytes, from which every endpoint's secret is derived.
+    pub secret: Option<SecretSource>,
+    /// How long a receiver may take to answer, 1s to 60s; 10s.
+    pub timeout: Duration,
+    /// How long one delivery is tried, 1m to 30d; 72h.
+    pub retry_for: Duration,
+    /// How long the secret before a rotation still signs, 0s to 30d; 24h.
+    pub overlap: Duration,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -171,7 +197,7 @@ words! {
     }
 }
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "server",
     "store",
     "close",
@@ -180,6 +206,7 @@ const SECTIONS: [&str; 9] = [
     "orders",
     "inventory",
     "events",
+    "webhooks",
     "log",
 ];
 

@@ -33,6 +33,7 @@ impl Reader<'_> {
         let orders = file.required("orders", orders);
         let inventory = file.required("inventory", inventory);
         let events = file.required("events", events);
+        let webhooks = file.required("webhooks", |node| self.webhooks(node));
         let log = file.required("log", log);
         file.finish()?;
         Some(Config {
@@ -44,6 +45,7 @@ impl Reader<'_> {
             orders: orders?,
             inventory: inventory?,
             events: events?,
+            webhooks: webhooks?,
             log: log?,
         })
     }
@@ -123,7 +125,7 @@ impl Reader<'_> {
         clippy::option_option,
         reason = "outside: whether it was read without a fault; inside: whether it is there"
     )]
-    fn secret(
+    pub(super) fn secret(
         &self,
         fields: &mut Fields<'_>,
         names: (&'static str, &'static str, &'static str),
@@ -334,7 +336,7 @@ pub(super) fn or<'a, T>(
     fields.optional(name, read).map(|value| value.unwrap_or(default))
 }
 
-const fn seconds(seconds: u64) -> Duration {
+pub(super) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 

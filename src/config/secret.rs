@@ -51,6 +51,14 @@ impl SecretSource {
                 .collect()),
         }
     }
+    /// The same, if it can be the master secret of webhooks.
+    pub fn read_master(&self) -> Result<SecretString, String> {
+        let master = self.read()?;
+        match unusable_master(master.expose_secret()) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(master),
+        }
+    }
     /// The file to watch, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -94,6 +102,11 @@ pub(super) fn unusable_webhook_key(text: &str) -> Option<&'static str> {
     (!usable).then_some(
         "must be the signature key of a webhook subscription: 64 hexadecimal digits; while it is rotated several, one a line",
     )
+}
+
+/// Why secrets can't be derived from it.
+pub(super) fn unusable_master(text: &str) -> Option<&'static str> {
+    (text.len() < 32).then_some("must have at least 32 bytes, like the output of `openssl rand -base64 32`")
 }
 
 /// The URL of the database: `sqlite://…` or `postgres://…`.

@@ -23,6 +23,7 @@ fn folder() -> tempfile::TempDir {
         ("jwks.json", "{}"),
         ("policy.toml", ""),
         ("empty", "\n"),
+        ("master", "0123456789abcdef0123456789abcdef"),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
@@ -66,6 +67,20 @@ fn the_least_that_works_gets_every_default() {
     assert_eq!(config.inventory.full_sync, Duration::from_mins(15));
     assert_eq!(config.inventory.catch_up, Duration::from_mins(5));
     assert_eq!(config.events.keep, Duration::from_hours(720));
+    let webhooks = &config.webhooks;
+    assert!(webhooks.hosts.is_empty() && webhooks.networks.is_empty() && webhooks.secret.is_none());
+    assert_eq!(
+        (webhooks.ports.as_slice(), webhooks.allow_http),
+        (&[443][..], false)
+    );
+    assert_eq!(
+        (webhooks.timeout, webhooks.retry_for, webhooks.overlap),
+        (
+            Duration::from_secs(10),
+            Duration::from_hours(72),
+            Duration::from_hours(24)
+        )
+    );
     let issuer = &config.auth[0];
     assert_eq!(issuer.jwks, Jwks::Discovery);
     assert_eq!(issuer.algorithms, ["RS256", "ES256", "EdDSA"]);
@@ -119,6 +134,15 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
         approval_expires = "30d"
         [inventory]
         full_sync = "2s"
+        [webhooks]
+        hosts = ["hooks.example.com", "*.apps.example.com"]
+        networks = ["10.20.0.0/16", "fd00::/8"]
+        ports = [443, 8443]
+        allow_http = true
+        secret_file = "master"
+        timeout = "5s"
+        retry_for = "1h"
+        overlap = "0s"
         [log]
         format = "json"
         level = "info,numberdesk=debug"
@@ -146,6 +170,20 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
     assert_eq!(config.policy_file, Some(folder.path().join("policy.toml")));
     assert_eq!(config.store.shown(), "postgres://desk@db/desk");
     assert_eq!(config.log.format, LogFormat::Json);
+    let webhooks = config.webhooks;
+    assert!(webhooks.hosts[1].matches("a.apps.example.com") && webhooks.networks.len() == 2);
+    assert_eq!((webhooks.ports, webhooks.allow_http), (vec![443, 8443], true));
+    assert_eq!(
+        webhooks
+            .secret
+            .unwrap()
+            .read_master()
+            .unwrap()
+            .expose_secret()
+            .len(),
+        32
+    );
+    assert_eq!(webhooks.retry_for, Duration::from_hours(1));
 }
 
 #[test]
@@ -183,6 +221,15 @@ file = "none.toml"
 wait = "61s"
 approval_expires = "59s"
 
+[webhooks]
+hosts = ["10.0.0.1", "https://x.example"]
+networks = ["10.0.0.0", "10.1.2.3/16"]
+ports = [0]
+allow_http = "yes"
+secret_file = "key"
+secret = "hunter2"
+retry_for = "59s"
+
 [log]
 level = "inof"
 "#;
@@ -205,7 +252,16 @@ level = "inof"
         "numberdesk.toml:28: policy.file: can't read ",
         "numberdesk.toml:31: orders.wait: must be from 0s to 60s",
         "numberdesk.toml:32: orders.approval_expires: must be from 1m to 30d",
-        "numberdesk.toml:35: log.level: must be one of off",
+        "numberdesk.toml:35: webhooks.hosts[0]: must be the name of a host",
+        "numberdesk.toml:35: webhooks.hosts[1]: must be the name of a host",
+        "numberdesk.toml:36: webhooks.networks[0]: must be a range of addresses like",
+        "numberdesk.toml:36: webhooks.networks[1]: has bits behind its prefix: did you mean \"10.1.0.0/16\"?",
+        "numberdesk.toml:37: webhooks.ports[0]: must be a whole number from 1 to 65535",
+        "numberdesk.toml:38: webhooks.allow_http: must be true or false",
+        "numberdesk.toml:39: webhooks.secret_file: the file's text must have at least 32 bytes",
+        "numberdesk.toml:40: webhooks.secret: a secret does not belong in this file: use `secret_file`",
+        "numberdesk.toml:41: webhooks.retry_for: must be from 1m to 30d",
+        "numberdesk.toml:44: log.level: must be one of off",
     ];
     for (fault, start) in faults.iter().zip(starts) {
         assert!(fault.starts_with(start), "{fault}\n{start}");
@@ -313,6 +369,18 @@ fn every_key_can_come_from_the_environment() {
         ("NUMBERDESK_INVENTORY__FULL_SYNC", "8s"),
         ("NUMBERDESK_INVENTORY__CATCH_UP", "9s"),
         ("NUMBERDESK_EVENTS__KEEP", "2d"),
+        (
+            "NUMBERDESK_WEBHOOKS__HOSTS",
+            "hooks.example.com, *.apps.example.com",
+        ),
+        ("NUMBERDESK_WEBHOOKS__NETWORKS__0", "10.0.0.0/8"),
+        ("NUMBERDESK_WEBHOOKS__PORTS", "443,8443"),
+        ("NUMBERDESK_WEBHOOKS__ALLOW_HTTP", "true"),
+        (
+            "NUMBERDESK_WEBHOOKS__SECRET",
+            "hunter2hunter2hunter2hunter2hunter2",
+        ),
+        ("NUMBERDESK_WEBHOOKS__TIMEOUT", "9s"),
         ("NUMBERDESK_LOG__FORMAT", "text"),
         ("NUMBERDESK_LOG__LEVEL", "debug"),
     ];
@@ -328,6 +396,13 @@ fn every_key_can_come_from_the_environment() {
     assert_eq!(config.inventory.full_sync, Duration::from_secs(8));
     assert_eq!(config.inventory.catch_up, Duration::from_secs(9));
     assert_eq!(config.events.keep, Duration::from_hours(48));
+    let webhooks = &config.webhooks;
+    assert_eq!((webhooks.hosts.len(), webhooks.networks.len()), (2, 1));
+    assert_eq!(
+        (webhooks.ports.as_slice(), webhooks.allow_http),
+        (&[443, 8443][..], true)
+    );
+    assert!(webhooks.secret.as_ref().unwrap().read_master().is_ok());
     let debug = format!("{config:?}");
     assert!(!debug.contains("hunter2"), "{debug}");
 }

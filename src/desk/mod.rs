@@ -4,6 +4,8 @@
 mod approve;
 mod cancel;
 mod catch_up;
+mod change_endpoint;
+mod deliver;
 mod export;
 mod feed;
 mod follow;
@@ -14,6 +16,7 @@ mod keep;
 mod label;
 mod late;
 mod list;
+mod list_endpoints;
 mod look;
 mod me;
 mod order;
@@ -22,9 +25,12 @@ mod read_back;
 mod ready;
 mod receive;
 mod reconcile;
+mod register;
 mod release;
+mod replay;
 mod resume;
 mod review;
+mod rotate;
 mod seal;
 mod send;
 mod spend;
@@ -53,6 +59,7 @@ pub use crate::desk::ready::Readiness;
 pub use crate::desk::receive::Received;
 pub use crate::desk::release::Released;
 pub use crate::desk::review::Finding;
+pub use crate::desk::rotate::Secret;
 pub use crate::desk::subscribe::Webhooks;
 pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
@@ -68,15 +75,18 @@ use crate::domain::money::Money;
 use crate::domain::number::{Facts, Number};
 use crate::domain::time::{Clock, Timestamp};
 use crate::error::Error;
+use crate::outgoing::Outgoing;
 use crate::policy::{Members, Policy};
 use crate::store::{Observation, Store};
 
 /// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
 const SENDS: usize = 8;
+/// Webhooks that one process has under way at once.
+const DELIVERIES: usize = 32;
 /// Streams of events that one process serves at once.
 const STREAMS: usize = 1_000;
 
-/// What the desk is told about time.
+/// What the desk is told about time, and about who may be told of events.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How long an order is waited for when the caller does not say.
@@ -99,6 +109,8 @@ pub struct Settings {
     pub keep_events: Duration,
     /// Where the keys come from that Close's deliveries are checked with.
     pub webhooks: Webhooks,
+    /// The way out to apps, with what is configured of it.
+    pub outgoing: Outgoing,
 }
 
 /// What wakes the steps that would otherwise wait for their time. Clones share it.
@@ -158,6 +170,8 @@ struct Inner {
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
     feed: feed::Feed,
+    /// How many webhooks are under way.
+    deliveries: Arc<Semaphore>,
     inventory: inventory::Inventory,
     /// How many streams of events are open.
     streams: Arc<Semaphore>,
@@ -201,6 +215,7 @@ impl Desk {
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
             feed: feed::Feed::default(),
+            deliveries: Arc::new(Semaphore::new(DELIVERIES)),
             inventory: inventory::Inventory::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),

@@ -43,6 +43,22 @@ words! {
         NumberGone = "number.gone",
         /// A number turned up after its order was given up.
         NumberLate = "number.late",
+        /// An endpoint of webhooks was registered.
+        EndpointCreate = "webhook_endpoint.create",
+        /// An endpoint was changed, or made active or disabled by a person.
+        EndpointUpdate = "webhook_endpoint.update",
+        /// The desk disabled an endpoint.
+        EndpointDisable = "webhook_endpoint.disable",
+        /// An endpoint was removed.
+        EndpointDelete = "webhook_endpoint.delete",
+        /// An endpoint got another secret.
+        EndpointRotate = "webhook_endpoint.rotate_secret",
+        /// An endpoint's secret was read.
+        EndpointReveal = "webhook_endpoint.read_secret",
+        /// Events were sent to an endpoint again.
+        EndpointReplay = "webhook_endpoint.replay",
+        /// A trial was sent to an endpoint.
+        EndpointTest = "webhook_endpoint.test",
     }
 }
 

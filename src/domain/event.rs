@@ -52,6 +52,8 @@ words! {
         NumberVanished = "phone_number.vanished",
         /// A group of users in Close has changed.
         GroupChanged = "group.changed",
+        /// The desk has stopped telling an endpoint of events.
+        EndpointDisabled = "webhook_endpoint.disabled",
         /// The whole inventory was compared with Close.
         InventoryCompared = "inventory.compared",
     }

@@ -76,6 +76,8 @@ own_id!(/** A row of the audit trail, `aud_…`. */ AuditId, "aud_");
 own_id!(/** One request to the desk, `req_…`; every answer and log line carries it. */ RequestId, "req_");
 own_id!(/** An entry of the ledger, `led_…`. */ LedgerId, "led_");
 own_id!(/** An event of the feed, `evt_…`. */ EventId, "evt_");
+own_id!(/** An endpoint of outgoing webhooks, `we_…`. */ EndpointId, "we_");
+own_id!(/** An event on its way to an endpoint, `dlv_…`. */ DeliveryId, "dlv_");
 
 fn well_formed(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| {

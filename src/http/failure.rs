@@ -50,6 +50,15 @@ impl From<Error> for Problem {
                 .member("state", state.as_str()),
             Error::ReleaseUnderWay => Self::new(Kind::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
+            Error::WebhooksOff { missing } => Self::new(Kind::WebhooksOff)
+                .detail(format!("Whoever runs the service has not set {missing}."))
+                .member("missing", missing),
+            Error::TooManyEndpoints { limit } => Self::new(Kind::TooManyEndpoints)
+                .detail(format!(
+                    "The team has {limit} endpoints, which is as many as it may have."
+                ))
+                .member("limit", limit),
+            Error::EndpointDisabled => Self::new(Kind::EndpointDisabled),
             Error::CloseRefused {
                 close_status,
                 message,
@@ -280,6 +289,25 @@ mod tests {
             (Error::StoreUnavailable("gone".into()), 503, "store-unavailable"),
             (Error::Internal("oops".into()), 500, "internal"),
         ];
+        are_said(cases);
+    }
+
+    #[test]
+    fn what_is_wrong_with_webhooks_has_its_status_and_type() {
+        let missing = "webhooks.hosts";
+        are_said([
+            (Error::WebhooksOff { missing }, 409, "webhooks-off"),
+            (
+                Error::TooManyEndpoints { limit: 20 },
+                409,
+                "too-many-webhook-endpoints",
+            ),
+            (Error::EndpointDisabled, 409, "webhook-endpoint-disabled"),
+        ]);
+    }
+
+    #[track_caller]
+    fn are_said(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
         for (error, status, name) in cases {
             let document = said(error);
             assert_eq!(document["status"], status, "{name}");

@@ -102,6 +102,15 @@ kinds! {
     ReleaseUnderWay = "release-under-way", CONFLICT, "The release is under way",
         "Close was asked to release the number already, so that it can't be kept any more. What was scheduled can be called off only before its time has come.",
         "Look at the number: it is gone once Close has released it. Should Close refuse, it stays yours and nothing is scheduled any more.";
+    WebhooksOff = "webhooks-off", CONFLICT, "There are no webhooks here",
+        "The service is not configured to send webhooks: it has no master secret, or no host and no network that it may call.",
+        "`missing` names the settings. Ask whoever runs the service, or follow `GET /v1/events` instead.";
+    TooManyEndpoints = "too-many-webhook-endpoints", CONFLICT, "The team has too many endpoints",
+        "A team has at most 20 endpoints of webhooks, disabled ones included.",
+        "Remove one that is no longer used, or let one endpoint take several types of events.";
+    EndpointDisabled = "webhook-endpoint-disabled", CONFLICT, "The endpoint is disabled",
+        "Nothing is sent to an endpoint that is disabled, not even again or as a trial.",
+        "Make it active with `PATCH` and `{\"state\": \"active\"}`, then try again.";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The number has changed",
         "`If-Match` names another version than the present one: someone changed the number since you read it.",
         "Read the number again, decide again, and send its new `ETag`.";

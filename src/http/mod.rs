@@ -24,6 +24,8 @@ mod serve;
 mod settle;
 mod spend;
 mod view;
+mod webhook_deliveries;
+mod webhook_endpoints;
 mod webhooks;
 mod wire;
 

@@ -29,6 +29,7 @@ use crate::http::kind::Kind;
         (name = "events", description = "What changed, as it changes."),
         (name = "spend", description = "What a month cost, by team, country or user."),
         (name = "webhooks of Close", description = "Where Close tells what happened. Nothing for apps."),
+        (name = "webhooks", description = "Where your apps are told of events, by signed requests (Standard Webhooks)."),
         (name = "documents", description = "This document and its companions. No token needed."),
     ),
     security(("bearer" = [])),
@@ -128,6 +129,11 @@ fn own(operation: &str) -> &'static [Kind] {
         "transfer_phone_number" => &[Kind::PolicyDenied, Kind::QuotaExceeded, Kind::BudgetExceeded],
         "receive_webhook" => &[Kind::NotFromClose, Kind::StoreUnavailable],
         "follow_events" => &[Kind::Busy],
+        "create_webhook_endpoint" => &[Kind::TeamRequired, Kind::WebhooksOff, Kind::TooManyEndpoints],
+        "update_webhook_endpoint" | "get_webhook_secret" | "rotate_webhook_secret" => &[Kind::WebhooksOff],
+        "replay_webhook_delivery" | "replay_webhooks" | "test_webhook_endpoint" => {
+            &[Kind::WebhooksOff, Kind::EndpointDisabled]
+        }
         "docs_file" | "problem" => &[Kind::NotFound],
         _ => &[],
     }
@@ -249,6 +255,8 @@ fn example(path: &str, kind: Kind) -> Value {
         Kind::OrderCancelled | Kind::ApprovalRejected | Kind::IdempotencyKeyReused => {
             json!({"order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS"})
         }
+        Kind::WebhooksOff => json!({"missing": "webhooks.secret_file"}),
+        Kind::TooManyEndpoints => json!({"limit": 20}),
         Kind::OrderNotCancellable => json!({"state": "renting"}),
         Kind::OrderNotInReview => json!({"state": "unverified"}),
         Kind::OrderNotAwaitingApproval => json!({"state": "cancelled"}),

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::http::ops::Metrics;
 use crate::http::{
     Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages, phone_numbers,
-    settle, spend, webhooks,
+    settle, spend, webhook_deliveries, webhook_endpoints, webhooks,
 };
 
 /// The API's port: API and documents about it.
@@ -66,6 +66,18 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(spend::get))
         .routes(routes!(events::list))
         .routes(routes!(events::follow))
+        .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
+        .routes(routes!(
+            webhook_endpoints::get,
+            webhook_endpoints::update,
+            webhook_endpoints::remove
+        ))
+        .routes(routes!(webhook_endpoints::secret))
+        .routes(routes!(webhook_endpoints::rotate))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::replay))
+        .routes(routes!(webhook_deliveries::replay_events))
+        .routes(routes!(webhook_deliveries::test))
         .routes(routes!(webhooks::receive))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))

@@ -14,6 +14,8 @@ use crate::store::Store;
 pub(super) struct Made {
     /// It wrote events.
     pub(super) events: bool,
+    /// It queued deliveries, or made room for others.
+    pub(super) deliveries: bool,
     /// Numbers that it changed, or may have.
     pub(super) numbers: BTreeSet<PhoneNumberId>,
 }
@@ -25,6 +27,7 @@ pub(super) struct Changes(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     news: Arc<Notify>,
+    deliveries: Arc<Notify>,
     touched: Mutex<Touched>,
 }
 
@@ -39,6 +42,9 @@ impl Changes {
         self.touch(made.numbers);
         if made.events {
             self.0.news.notify_one();
+        }
+        if made.deliveries {
+            self.0.deliveries.notify_one();
         }
     }
 
@@ -61,6 +67,11 @@ impl Store {
     /// Notified when there is, or may be, something new in the feed.
     pub fn news(&self) -> Arc<Notify> {
         self.db.changes.0.news.clone()
+    }
+
+    /// Notified when webhooks may have become due.
+    pub fn deliveries_due(&self) -> Arc<Notify> {
+        self.db.changes.0.deliveries.clone()
     }
 
     /// How often this process has changed numbers. Whoever keeps a copy of them has read all that [`Store::touched`]

@@ -11,12 +11,12 @@ use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
-use crate::store::Store;
 use crate::store::arg::Arg;
 use crate::store::db::{Statement, Tx, sql};
 use crate::store::fault::nonsense;
 use crate::store::row::{Row, json};
 use crate::store::select::Select;
+use crate::store::{Store, delivery};
 
 /// What replicas listen to.
 pub(super) const CHANNEL: &str = "numberdesk_feed";
@@ -31,6 +31,7 @@ macro_rules! select_event {
         )
     };
 }
+pub(super) use select_event;
 
 /// An event and its place in the feed. Places rise by one from event to event, without a gap.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +76,7 @@ impl Store {
         if placed != events.len() as u64 {
             return Err(nonsense("an event got a place while the feed was held", None));
         }
+        delivery::fan_out(&mut tx, &events).await?;
         if tx.on_postgres() {
             tx.row(sql!("SELECT pg_notify($1, '')", CHANNEL)).await?;
         }
@@ -224,7 +226,8 @@ fn placed(row: &Row) -> Result<Placed, Error> {
     })
 }
 
-fn read(row: &Row) -> Result<Event, Error> {
+/// An event in its row.
+pub(super) fn read(row: &Row) -> Result<Event, Error> {
     Ok(Event {
         id: row.parsed("id")?,
         at: row.time("at")?,

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0005_release_window"),
     step!("0006_feed"),
     step!("0007_inbox"),
+    step!("0008_outgoing"),
 ];
 
 /// Any number that nobody else locks on the same PostgreSQL database.

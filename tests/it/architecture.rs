@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "auth", "close", "config", "desk", "domain", "http", "policy", "store", "workers",
+            "auth", "close", "config", "desk", "domain", "http", "outgoing", "policy", "store", "workers",
         ],
     ),
     ("config", &["domain"]),
@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "policy",
             "close",
+            "outgoing",
             "store",
             "inventory",
             "domain",
@@ -49,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["domain", "error"]),
     ("inventory", &["domain"]),
     ("close", &["domain", "error"]),
+    ("outgoing", &["domain"]),
     ("store", &["domain", "error", "failpoint"]),
     ("sandbox", &[]),
     ("domain", &["error"]),

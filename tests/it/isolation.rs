@@ -42,11 +42,22 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Its path with an id in it.
-    fn at(&self, id: &str) -> String {
-        let (start, rest) = self.path.split_once('{').expect("it has a place for an id");
-        let (_, end) = rest.split_once('}').expect("what opens closes");
-        format!("{start}{id}{end}")
+    /// Its path with ids in it: one, or as many as it takes.
+    fn at(&self, ids: &str) -> String {
+        let mut path = self.path.clone();
+        for id in ids.split(' ') {
+            let Some((start, rest)) = path.split_once('{') else {
+                break;
+            };
+            let (_, end) = rest.split_once('}').expect("what opens closes");
+            path = format!("{start}{id}{end}");
+        }
+        assert!(
+            !path.contains('{'),
+            "teach this test more ids for {}",
+            self.name()
+        );
+        path
     }
 }
 
@@ -84,6 +95,8 @@ async fn operations(stage: &Stage) -> Vec<Operation> {
 /// A body that the operation would take, so that it is not refused for its body.
 fn body_for(operation: &Operation) -> Option<Value> {
     match (operation.method.as_str(), operation.path.as_str()) {
+        ("PATCH", path) if path.starts_with("/v1/webhook") => Some(json!({ "description": "mine now" })),
+        ("POST", path) if path.ends_with("/replay") => Some(json!({ "since": "2026-11-23T00:00:00Z" })),
         ("PATCH", _) => Some(json!({ "label": "mine now" })),
         ("PUT", path) if path.ends_with("/team") => Some(json!({ "team": "sales" })),
         ("POST", path) if path.ends_with("/settle") => Some(json!({ "absent": true })),
@@ -124,7 +137,7 @@ async fn every_operation_asks_for_a_token_but_those_that_are_open_to_all(databas
             continue;
         }
         let path = if operation.path.contains('{') {
-            operation.at(&number)
+            operation.at(&format!("{number} {number}"))
         } else {
             operation.path.clone()
         };
@@ -147,6 +160,18 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
     let stage = Stage::new(database).await;
     let number = stage.rent(&BOB, "key", "DE").await;
     let order = text(&stage.list(&BOB, "/v1/orders").await[0]["id"]);
+    let manager = BOB.with("webhooks:manage");
+    let endpoint = stage.by(&manager, "POST", "/v1/webhook-endpoints");
+    let endpoint = send(endpoint.json(&json!({ "url": "https://127.0.0.1/hook" })))
+        .await
+        .expect(201);
+    let endpoint = text(&endpoint["id"]);
+    let trial = stage.by(
+        &manager,
+        "POST",
+        &format!("/v1/webhook-endpoints/{endpoint}/test"),
+    );
+    let trial = text(&send(trial).await.expect(202)["id"]);
     let everything = ALICE.with("numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read spend:read webhooks:manage orders:approve");
     let mut tried = 0;
     for operation in operations(&stage).await {
@@ -163,6 +188,11 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
                 number.clone(),
                 format!("phon_{}", "x".repeat(43)),
                 number.to_lowercase(),
+            ),
+            Some("webhook-endpoints") => (
+                format!("{endpoint} {trial}"),
+                format!("{endpoint}x dlv_01K00000000000000000000000"),
+                format!("{endpoint} {trial}").to_lowercase(),
             ),
             _ => panic!("teach this test a foreign id for {}", operation.name()),
         };
@@ -196,6 +226,10 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
     }
     assert!(tried >= 18, "only {tried} combinations were tried");
     // All of it is still there, as it was.
+    let found = stage
+        .get(&manager, &format!("/v1/webhook-endpoints/{endpoint}"))
+        .await;
+    assert_eq!(found.expect(200)["description"], Value::Null);
     assert_eq!(
         stage
             .get(&BOB, &format!("/v1/phone-numbers/{number}"))

@@ -38,5 +38,7 @@ mod spend;
 mod store;
 mod subscription;
 mod support;
+mod webhook_deliveries;
+mod webhook_endpoints;
 mod webhooks;
 mod webhooks_cli;

@@ -100,7 +100,7 @@ async fn a_cap_of_three_holds_over_three_replicas_on_the_team_s_first_use(databa
         if problem == "budget-exceeded" {
             return on_postgres(move |database| cap(database, setup, problem)).await;
         }
-        cap(database.clone(), setup, problem).await;
+        Box::pin(cap(database.clone(), setup, problem)).await;
     }
 }
 
@@ -140,7 +140,7 @@ async fn a_replica_that_is_stopped_past_its_lease_makes_no_second_number(databas
         if nth == 1 {
             return on_postgres(run).await;
         }
-        run(database).await;
+        Box::pin(run(database)).await;
     }
 }
 

@@ -12,5 +12,5 @@ pub(super) use caller::Caller;
 pub(super) use header::{
     IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, Key, OrderHeaders, Wait, WantsCsv,
 };
-pub(super) use path::Id;
+pub(super) use path::{Id, TwoIds};
 pub(super) use query::{Filter, List, NoQuery, Query, QueryFields, flag, limit};

@@ -21,3 +21,18 @@ impl<T: FromStr> FromRequestParts<Http> for Id<T> {
         id.map(Self).ok_or_else(|| Problem::new(Kind::NotFound))
     }
 }
+
+/// The two ids in the path.
+pub(in crate::http) struct TwoIds<A, B>(pub(in crate::http) A, pub(in crate::http) B);
+
+impl<A: FromStr, B: FromStr> FromRequestParts<Http> for TwoIds<A, B> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, http)
+            .await
+            .ok();
+        let ids = texts.and_then(|Path((one, other))| Some(Self(one.parse().ok()?, other.parse().ok()?)));
+        ids.ok_or_else(|| Problem::new(Kind::NotFound))
+    }
+}

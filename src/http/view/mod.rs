@@ -7,6 +7,7 @@ mod number;
 mod order;
 mod spend;
 mod team;
+mod webhook;
 mod word;
 
 use serde::Serialize;
@@ -18,7 +19,11 @@ pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, numb
 pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};
 pub(super) use spend::{SpendView, spend, spend_csv};
 pub(super) use team::{MeView, ValidationView, me, validation};
-pub(super) use word::{ActionWord, CountryCode, FormatWord, GroupByWord, StateWord};
+pub(super) use webhook::{
+    DeliveryView, EndpointBodyDoc, EndpointPatchDoc, EndpointView, NewEndpointView, QueuedView,
+    ReplayBodyDoc, SecretView, delivery, endpoint, new_endpoint, queued, secret,
+};
+pub(super) use word::{ActionWord, CountryCode, DeliveryStateWord, FormatWord, GroupByWord, StateWord};
 
 /// One page of a list.
 #[derive(Serialize, ToSchema)]

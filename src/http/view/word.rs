@@ -7,10 +7,12 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::approval::Verdict;
 use crate::domain::audit::Action;
 use crate::domain::country::Country;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::event::EventKind;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::{Evidence, State};
 use crate::domain::spend::GroupBy;
+use crate::domain::webhook::{DisabledReason, EndpointState};
 
 macro_rules! words {
     ($($doc:ident = $name:literal, $description:literal, $words:expr;)*) => {$(
@@ -46,6 +48,12 @@ words! {
         Action::ALL.iter().map(|word| word.as_str());
     GroupByWord = "GroupBy", "What a month's cost is told by.",
         GroupBy::ALL.iter().map(|word| word.as_str());
+    EndpointStateWord = "WebhookEndpointState", "Whether an endpoint is told of events.",
+        EndpointState::ALL.iter().map(|word| word.as_str());
+    DisabledReasonWord = "WebhookDisabledReason", "Why an endpoint is disabled: somebody asked for it, it answered 410 Gone, or nothing got through for as long as one delivery is tried.",
+        DisabledReason::ALL.iter().map(|word| word.as_str());
+    DeliveryStateWord = "WebhookDeliveryState", "Where a delivery stands: it is tried, or tried again; the receiver has it; it was given up.",
+        DeliveryState::ALL.iter().map(|word| word.as_str());
     FormatWord = "Format", "How the answer is written.",
         ["json", "csv"].into_iter();
     EventTypeWord = "EventType", "What happened.",

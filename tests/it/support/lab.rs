@@ -2,8 +2,9 @@
 //! settling pass in a moment. Close is the simulated one over real HTTP, the database a real one. The desk lives in a
 //! runtime of its own, which can be cut off in the middle of anything, as a machine loses its power.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use numberdesk::close::{self, Close};
@@ -15,6 +16,7 @@ use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::page::{Limit, Page};
 use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
+use numberdesk::outgoing::{self, Outgoing};
 use numberdesk::policy::Policy;
 use numberdesk::sandbox;
 use numberdesk::store::{OrderFilter, Store};
@@ -40,7 +42,41 @@ pub(crate) struct Lab {
     policy: String,
     /// Where a desk that is started from now on has its signature keys from.
     pub(crate) webhooks: Webhooks,
+    /// What the names of hosts stand for.
+    pub(crate) names: Names,
     alive: Option<Alive>,
+}
+
+/// A name service that a test writes.
+pub(crate) type Names = Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>;
+
+/// For how long a webhook is tried, and how long a secret overlaps the next.
+pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
+pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
+
+/// A way out to this machine alone, by any port, and to `*.test`.
+fn way_out(names: &Names) -> Outgoing {
+    let names = names.clone();
+    let settings = outgoing::Settings {
+        rules: outgoing::Rules {
+            hosts: vec!["*.test".parse().expect("a pattern")],
+            networks: vec!["127.0.0.1/32".parse().expect("a network")],
+            ports: (1..=u16::MAX).collect(),
+            allow_http: true,
+        },
+        secret: Some("a master secret of the tests alone".into()),
+        // A receiver that hangs does so for longer than a test looks on.
+        timeout: Duration::from_secs(30),
+        retry_for: RETRY_FOR,
+        overlap: OVERLAP,
+    };
+    let lookup: outgoing::Lookup = Arc::new(move |host| {
+        let found = names.lock().expect("nobody panics with it").get(&host).cloned();
+        Box::pin(std::future::ready(
+            found.ok_or_else(|| std::io::Error::other("no such host")),
+        ))
+    });
+    Outgoing::new(settings, lookup).expect("a way out")
 }
 
 /// A desk with everything that dies with its process.
@@ -118,6 +154,7 @@ impl Lab {
             clock,
             policy: policy.to_owned(),
             webhooks: Webhooks::Nowhere,
+            names: Names::default(),
             alive: None,
         };
         lab.start().await;
@@ -144,6 +181,7 @@ impl Lab {
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
         let webhooks = self.webhooks.clone();
+        let outgoing = way_out(&self.names);
         let made = power.spawn(async move {
             let store = database.store().await;
             let settings = close::Settings {
@@ -168,6 +206,7 @@ impl Lab {
                     keep_events: Duration::from_hours(720),
                     approval_expires: Duration::from_hours(72),
                     webhooks,
+                    outgoing,
                 },
                 paid.clone(),
                 CancellationToken::new(),

@@ -9,6 +9,7 @@ pub(crate) mod listing;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod scripted;
 pub(crate) mod simulated;
 pub(crate) mod stage;

@@ -63,6 +63,19 @@ pub(crate) struct Setup {
     pub(crate) settle_after: &'static str,
     /// How much longer than the deadline a claim holds.
     pub(crate) lease_margin: &'static str,
+    /// The lines of `[webhooks]`.
+    pub(crate) webhooks: String,
+}
+
+/// From which the secrets of endpoints are derived.
+pub(crate) const MASTER: &str = "canary-master-secret-0123456789abcdef";
+
+/// Webhooks to this machine, by these ports.
+pub(crate) fn webhooks_to(ports: &[u16]) -> String {
+    format!(
+        "secret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.1/32\"]\n\
+         allow_http = true\nports = {ports:?}\ntimeout = \"2s\""
+    )
 }
 
 /// The signature key of a desk that does not subscribe by itself.
@@ -81,6 +94,7 @@ impl Default for Setup {
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
+            webhooks: webhooks_to(&[443]),
         }
     }
 }
@@ -346,6 +360,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         full_sync,
         settle_after,
         lease_margin,
+        webhooks,
         ..
     } = setup;
     let webhook_key = if *subscribe {
@@ -386,10 +401,14 @@ full_sync = "{full_sync}"
 settle_after = "{settle_after}"
 lease_margin = "{lease_margin}"
 {orders}
+
+[webhooks]
+{webhooks}
 "#
     );
     std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
     std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
+    std::fs::write(folder.join("webhook-secret"), MASTER).expect("the secret is written");
     std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
 }

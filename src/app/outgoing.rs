@@ -1,0 +1,54 @@
+//! Webhooks put together: the way out as it is configured, and the loops that deliver.
+
+use std::time::Duration;
+
+use crate::app::{RETRY, TICK, WATCH};
+use crate::config::{Config, SecretSource};
+use crate::desk::Desk;
+use crate::outgoing::{self, Outgoing};
+use crate::store::Store;
+use crate::workers::Workers;
+
+/// How often it is looked how many webhooks wait, and which ones are old.
+const TEND: Duration = Duration::from_secs(15);
+
+/// Starts what delivers.
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Store, outgoing: Outgoing) {
+    let it = desk.clone();
+    workers.woken("webhooks", store.deliveries_due(), TICK, RETRY, move || {
+        let it = it.clone();
+        async move { it.deliver().await }
+    });
+    let it = desk.clone();
+    workers.every("old-webhooks", TEND, RETRY, move || {
+        let it = it.clone();
+        async move { it.tend_deliveries().await }
+    });
+    if let Some(secret) = config.webhooks.secret.clone() {
+        workers.every("webhook-secret", WATCH, WATCH, move || {
+            let news = secret.read_master().map(|master| outgoing.replace_master(master));
+            async move { news }
+        });
+    }
+}
+
+/// The way out to apps, as far as it is configured.
+pub(super) fn way_out(config: &Config) -> anyhow::Result<Outgoing> {
+    let it = &config.webhooks;
+    let secret = it.secret.as_ref().map(SecretSource::read_master).transpose();
+    Outgoing::new(
+        outgoing::Settings {
+            rules: outgoing::Rules {
+                hosts: it.hosts.clone(),
+                networks: it.networks.clone(),
+                ports: it.ports.clone(),
+                allow_http: it.allow_http,
+            },
+            secret: secret.map_err(anyhow::Error::msg)?,
+            timeout: it.timeout,
+            retry_for: it.retry_for,
+            overlap: it.overlap,
+        },
+        outgoing::system_lookup(),
+    )
+}

@@ -1,0 +1,228 @@
+//! An event on its way to an endpoint: what is sent, where it stands, and when it is tried again.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::domain::caller::Team;
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::number::words;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::Endpoint;
+
+words! {
+    /// Where a delivery stands.
+    DeliveryState {
+        /// It will be tried, or tried again.
+        Pending = "pending",
+        /// The receiver has it.
+        Delivered = "delivered",
+        /// It was given up.
+        Dead = "dead",
+    }
+}
+
+/// An event on its way to an endpoint. There is one for each event and endpoint: a replay sends it again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Where to.
+    pub endpoint_id: EndpointId,
+    /// The endpoint's team.
+    pub team: Team,
+    /// Which event.
+    pub event_id: EventId,
+    /// Its type.
+    pub kind: String,
+    /// The event as it is sent, the same bytes at every attempt.
+    pub body: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts begun since it was queued.
+    pub attempts: i64,
+    /// When it was queued, or queued again.
+    pub queued_at: Timestamp,
+    /// When the first attempt since then was begun.
+    pub began_at: Option<Timestamp>,
+    /// When it is next tried.
+    pub due_at: Timestamp,
+    /// When it was last tried.
+    pub attempted_at: Option<Timestamp>,
+    /// How that ended: a status, or some words.
+    pub outcome: Option<String>,
+    /// When it was delivered or given up.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Delivery {
+    /// The event, to be sent to the endpoint at once.
+    pub fn new(event: &Event, endpoint: &Endpoint, now: Timestamp) -> Self {
+        let Event {
+            id,
+            kind,
+            team,
+            at,
+            data,
+            ..
+        } = event;
+        let body = written(id, kind, team.as_ref(), *at, &Value::Object(data.clone()));
+        Self::of(id, kind, body, endpoint, now)
+    }
+
+    /// A trial that is no event of the feed.
+    pub fn test(endpoint: &Endpoint, now: Timestamp) -> Self {
+        let id = EventId::generate(now);
+        let data = json!({ "webhook_endpoint_id": endpoint.id });
+        let body = written(&id, TEST, Some(&endpoint.team), now, &data);
+        Self::of(&id, TEST, body, endpoint, now)
+    }
+
+    fn of(event: &EventId, kind: &str, body: String, endpoint: &Endpoint, now: Timestamp) -> Self {
+        Self {
+            id: DeliveryId::generate(now),
+            endpoint_id: endpoint.id.clone(),
+            team: endpoint.team.clone(),
+            event_id: event.clone(),
+            kind: kind.to_owned(),
+            body,
+            state: DeliveryState::Pending,
+            attempts: 0,
+            queued_at: now,
+            began_at: None,
+            due_at: now,
+            attempted_at: None,
+            outcome: None,
+            finished_at: None,
+        }
+    }
+}
+
+/// The type of a trial.
+const TEST: &str = "webhook_endpoint.test";
+
+/// An event as everyone is shown it.
+fn written(id: &EventId, kind: &str, team: Option<&Team>, at: Timestamp, data: &Value) -> String {
+    json!({ "id": id, "type": kind, "team": team, "occurred_at": at, "data": data }).to_string()
+}
+
+/// Pauses before the second attempt, the third, and so on; the last one again and again.
+const PAUSES: [Duration; 7] = [
+    Duration::from_secs(5),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(14),
+];
+/// A receiver that asks for more patience gets so much.
+const LONGEST_WISH: Duration = Duration::from_hours(24);
+
+impl Delivery {
+    /// When to try again after an attempt that failed at `now`; `None` when its time is up, which is `retry_for` after
+    /// the first attempt, with a last one just then. `wish` is when the receiver wants to be asked again, and `share`,
+    /// from 0 to 1, how much of the pause is taken: at random, so that many don't come back together.
+    pub fn again(
+        &self,
+        now: Timestamp,
+        retry_for: Duration,
+        wish: Option<Timestamp>,
+        share: f64,
+    ) -> Option<Timestamp> {
+        let end = self.began_at.unwrap_or(now).plus(retry_for);
+        if now >= end {
+            return None;
+        }
+        let place = usize::try_from(self.attempts - 1).unwrap_or_default();
+        let pause = PAUSES[place.min(PAUSES.len() - 1)].mul_f64(share.clamp(0.0, 1.0));
+        let wish = wish.unwrap_or(now).min(now.plus(LONGEST_WISH));
+        Some(now.plus(pause).max(wish).min(end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventKind;
+    use crate::domain::webhook::Types;
+
+    fn delivery(attempts: i64) -> Delivery {
+        let at = Timestamp::from_seconds(0);
+        let endpoint = Endpoint {
+            id: "we_1".parse().unwrap(),
+            team: "sales".parse().unwrap(),
+            url: "https://hooks.example.com/".parse().unwrap(),
+            description: None,
+            types: Types::ALL,
+            disabled: None,
+            generation: 1,
+            rotated_at: None,
+            created_by: "alice".into(),
+            created_at: at,
+            updated_at: at,
+        };
+        let event = Event::new(at, EventKind::OrderFulfilled, Some(&endpoint.team));
+        Delivery {
+            attempts,
+            began_at: Some(at),
+            ..Delivery::new(&event, &endpoint, at)
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_the_last_attempt_is_when_the_time_is_up() {
+        let (week, day) = (Duration::from_hours(168), Duration::from_hours(24));
+        let pause = |attempts, now: u64, share| {
+            let now = Timestamp::from_seconds(0).plus(Duration::from_secs(now));
+            delivery(attempts)
+                .again(now, week, None, share)
+                .map(|at| at.since(now).as_secs())
+        };
+        let whole: Vec<_> = (1..=9).map(|attempts| pause(attempts, 1, 1.0).unwrap()).collect();
+        let (hour, minute) = (3_600, 60);
+        assert_eq!(
+            whole,
+            [
+                5,
+                5 * minute,
+                30 * minute,
+                2 * hour,
+                5 * hour,
+                10 * hour,
+                14 * hour,
+                14 * hour,
+                14 * hour
+            ]
+        );
+        assert_eq!((pause(4, 1, 0.25), pause(1, 1, 0.0)), (Some(1_800), Some(0)));
+        let nearly = week.as_secs() - 10;
+        assert_eq!(pause(9, nearly, 1.0), Some(10));
+        assert_eq!(pause(9, week.as_secs(), 1.0), None);
+        // What the receiver wishes for counts when it is later, and is bounded.
+        let wish = |after| {
+            let now = Timestamp::from_seconds(1);
+            delivery(2)
+                .again(now, week, Some(now.plus(after)), 0.5)
+                .unwrap()
+                .since(now)
+        };
+        assert_eq!(wish(Duration::from_secs(10)), Duration::from_secs(150));
+        assert_eq!(wish(Duration::from_hours(1)), Duration::from_hours(1));
+        assert_eq!(wish(week * 2), day);
+    }
+
+    #[test]
+    fn a_delivery_carries_the_event_as_everyone_is_shown_it() {
+        let it = delivery(0);
+        let body: Value = serde_json::from_str(&it.body).unwrap();
+        assert_eq!(
+            body,
+            json!({ "id": it.event_id, "type": "order.fulfilled", "team": "sales", "occurred_at": "1970-01-01T00:00:00Z", "data": {} })
+        );
+    }
+}

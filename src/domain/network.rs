@@ -1,0 +1,154 @@
+//! Names of hosts and ranges of addresses as people write them in the configuration. What may be done with them is
+//! decided elsewhere.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use url::Host;
+
+/// A host by name, or every host below a name: `hooks.example.com`, `*.apps.example.com`. Compared as DNS does, so
+/// that a name in another script equals its punycode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern {
+    /// Lower case, punycode, without a dot at its end.
+    name: String,
+    below: bool,
+}
+
+impl HostPattern {
+    /// Whether it means the host of this name, which is written as the `url` crate writes it.
+    pub fn matches(&self, host: &str) -> bool {
+        if self.below {
+            host.strip_suffix(&self.name)
+                .and_then(|rest| rest.strip_suffix('.'))
+                .is_some_and(|rest| !rest.is_empty())
+        } else {
+            host == self.name
+        }
+    }
+}
+
+/// A text that names no host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be the name of a host, like \"hooks.example.com\", or \"*.example.com\" for every host below a name{hint}"
+)]
+pub struct NotAHost {
+    hint: &'static str,
+}
+
+impl FromStr for HostPattern {
+    type Err = NotAHost;
+    fn from_str(text: &str) -> Result<Self, NotAHost> {
+        let wrong = |hint| NotAHost { hint };
+        let (below, name) = text.strip_prefix("*.").map_or((false, text), |name| (true, name));
+        match Host::parse(name).map_err(|_| wrong(""))? {
+            Host::Domain(name) if !name.contains('*') && !name.ends_with('.') => Ok(Self { name, below }),
+            Host::Domain(_) => Err(wrong("")),
+            Host::Ipv4(_) | Host::Ipv6(_) => Err(wrong("; addresses belong in `networks`")),
+        }
+    }
+}
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.below { "*." } else { "" }, self.name)
+    }
+}
+
+/// A range of addresses: `10.20.0.0/16`, `fd00::/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether the address is one of it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+/// A text that is no range of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotANetwork {
+    /// Not at all.
+    #[error(
+        "must be a range of addresses like \"10.20.0.0/16\", \"fd00::/8\", or \"10.20.0.7/32\" for a single one"
+    )]
+    Malformed,
+    /// There are bits behind the prefix.
+    #[error("has bits behind its prefix: did you mean \"{0}\"?")]
+    Untidy(IpNet),
+    /// Written as IPv6.
+    #[error("must be written as the IPv4 range that it is")]
+    Mapped,
+}
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let network: IpNet = text.parse().map_err(|_| NotANetwork::Malformed)?;
+        if network.trunc() != network {
+            return Err(NotANetwork::Untidy(network.trunc()));
+        }
+        match network.network() {
+            IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => Err(NotANetwork::Mapped),
+            _ => Ok(Self(network)),
+        }
+    }
+}
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_meant_by_its_own_name_or_by_one_above_it() {
+        let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
+        assert!(pattern("Hooks.Example.com").matches("hooks.example.com"));
+        assert!(!pattern("hooks.example.com").matches("a.hooks.example.com"));
+        let below = pattern("*.apps.example.com");
+        assert!(below.matches("a.apps.example.com") && below.matches("a.b.apps.example.com"));
+        for host in [
+            "apps.example.com",
+            ".apps.example.com",
+            "evilapps.example.com",
+            "apps.example.com.evil.com",
+        ] {
+            assert!(!below.matches(host), "{host}");
+        }
+        assert!(pattern("*.bücher.example").matches("a.xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn what_is_no_host_or_no_network_is_refused_with_what_would_be_right() {
+        for bad in [
+            "",
+            "*",
+            "*.",
+            "a.*.com",
+            "https://a.com",
+            "a.com:443",
+            "a.com.",
+            "a b",
+            "**.a.com",
+        ] {
+            assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
+        }
+        for address in ["10.0.0.1", "0x7f.1", "[::1]"] {
+            let fault = address.parse::<HostPattern>().unwrap_err().to_string();
+            assert!(fault.ends_with("addresses belong in `networks`"), "{fault}");
+        }
+        for bad in ["", "10.0.0.1", "10.0.0.0/33", "example.com/8", "10.0.0.0/-1"] {
+            assert_eq!(bad.parse::<Network>(), Err(NotANetwork::Malformed), "{bad}");
+        }
+        let untidy = "10.20.3.0/16".parse::<Network>().unwrap_err().to_string();
+        assert!(untidy.contains("10.20.0.0/16"), "{untidy}");
+        assert_eq!("::ffff:10.0.0.0/104".parse::<Network>(), Err(NotANetwork::Mapped));
+    }
+}
