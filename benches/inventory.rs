@@ -212,7 +212,7 @@ impl Connection {
                 let bound = listing
                     .args
                     .iter()
-                    .fold(sqlx::query(text), |query, arg| query.bind(arg));
+                    .fold(sqlx::query(text), sqlx::query::Query::bind);
                 let rows = bound.fetch_all(connection).await.expect("an answer");
                 rows.iter().map(|row| row.get("facts")).collect()
             }
@@ -220,7 +220,7 @@ impl Connection {
                 let bound = listing
                     .args
                     .iter()
-                    .fold(sqlx::query(text), |query, arg| query.bind(arg));
+                    .fold(sqlx::query(text), sqlx::query::Query::bind);
                 let rows = bound.fetch_all(connection).await.expect("an answer");
                 rows.iter().map(|row| row.get("facts")).collect()
             }

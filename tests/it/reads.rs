@@ -109,7 +109,8 @@ async fn no_read_of_a_number_asks_the_database(database: Database) {
         .change("ALTER TABLE numbers RENAME TO numbers_away")
         .await;
     assert_eq!(stage.get(&ALICE, &path(&id)).await.expect(200), before);
-    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await, [before.clone()]);
+    let listed = stage.list(&ALICE, "/v1/phone-numbers").await;
+    assert_eq!(listed, std::slice::from_ref(&before));
     for filter in [
         "country=DE",
         "label=",

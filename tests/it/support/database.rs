@@ -163,17 +163,13 @@ impl Database {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).expect("a URL");
             let mut connection = options.connect().await.expect("a connection");
-            let bound = args
-                .iter()
-                .fold(sqlx::query(question), |query, arg| query.bind(arg));
+            let bound = args.iter().fold(sqlx::query(question), sqlx::query::Query::bind);
             let rows = bound.fetch_all(&mut connection).await.expect("an answer");
             rows.iter().map(|row| row.get(0)).collect()
         } else {
             let options = PgConnectOptions::from_str(url).expect("a URL");
             let mut connection = options.connect().await.expect("a connection");
-            let bound = args
-                .iter()
-                .fold(sqlx::query(question), |query, arg| query.bind(arg));
+            let bound = args.iter().fold(sqlx::query(question), sqlx::query::Query::bind);
             let rows = bound.fetch_all(&mut connection).await.expect("an answer");
             rows.iter().map(|row| row.get(0)).collect()
         }

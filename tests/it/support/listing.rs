@@ -1,6 +1,7 @@
 //! A list of numbers as SQL would answer it: what the inventory in memory is held against, and measured against.
 
 use numberdesk::domain::caller::Scope;
+use numberdesk::domain::country::Country;
 use numberdesk::domain::id::UserId;
 use numberdesk::domain::page::Limit;
 use numberdesk::inventory::NumberFilter;
@@ -15,60 +16,46 @@ impl Listing {
     /// One page by id, after the id `after`, with one row more when another page follows. The first columns are `id`
     /// and `facts`.
     pub(crate) fn new(scope: &Scope, filter: &NumberFilter, limit: Limit, after: Option<&str>) -> Self {
-        let mut listing = Self {
-            text: "SELECT id, facts, team, order_id, monthly, as_of, releasing_at, release_at FROM numbers \
-                WHERE gone_at IS NULL"
-                .to_owned(),
-            args: Vec::new(),
+        let mut args = Vec::new();
+        let mut place = |value: &str| {
+            args.push(value.to_owned());
+            format!("${}", args.len())
         };
+        let mut conditions = vec!["gone_at IS NULL".to_owned()];
         match scope {
             Scope::All => {}
-            Scope::Teams(teams) if teams.is_empty() => listing.text.push_str(" AND 1 = 0"),
+            Scope::Teams(teams) if teams.is_empty() => conditions.push("1 = 0".to_owned()),
             Scope::Teams(teams) => {
-                let places: Vec<_> = teams.iter().map(|team| listing.place(team.as_str())).collect();
-                listing
-                    .text
-                    .push_str(&format!(" AND team IN ({})", places.join(", ")));
+                let places: Vec<_> = teams.iter().map(|team| place(team.as_str())).collect();
+                conditions.push(format!("team IN ({})", places.join(", ")));
             }
         }
         let label = filter.label.as_deref().map(pattern);
         for (condition, value) in [
+            ("country = ?", filter.country.as_ref().map(Country::as_str)),
+            ("number = ?", filter.number.as_deref()),
+            ("kind = ?", filter.kind.as_deref()),
+            ("label_folded LIKE ? ESCAPE '!'", label.as_deref()),
             (
-                "country = ",
-                filter.country.as_ref().map(|country| country.as_str()),
+                "id IN (SELECT number_id FROM number_participants WHERE user_id = ?)",
+                filter.participant.as_ref().map(UserId::as_str),
             ),
-            ("number = ", filter.number.as_deref()),
-            ("kind = ", filter.kind.as_deref()),
-            ("label_folded LIKE ", label.as_deref()),
-            ("id > ", after),
+            ("id > ?", after),
         ] {
-            if let Some(value) = value {
-                let place = listing.place(value);
-                listing.text.push_str(&format!(" AND {condition}{place}"));
-                if condition.ends_with("LIKE ") {
-                    listing.text.push_str(" ESCAPE '!'");
-                }
-            }
-        }
-        if let Some(user) = filter.participant.as_ref().map(UserId::as_str) {
-            let place = listing.place(user);
-            listing.text.push_str(&format!(
-                " AND id IN (SELECT number_id FROM number_participants WHERE user_id = {place})"
-            ));
+            conditions.extend(value.map(|value| condition.replace('?', &place(value))));
         }
         match filter.orphan {
-            Some(true) => listing.text.push_str(" AND team IS NULL"),
-            Some(false) => listing.text.push_str(" AND team IS NOT NULL"),
+            Some(true) => conditions.push("team IS NULL".to_owned()),
+            Some(false) => conditions.push("team IS NOT NULL".to_owned()),
             None => {}
         }
-        let rows = limit.rows() + 1;
-        listing.text.push_str(&format!(" ORDER BY id LIMIT {rows}"));
-        listing
-    }
-
-    fn place(&mut self, value: &str) -> String {
-        self.args.push(value.to_owned());
-        format!("${}", self.args.len())
+        let text = format!(
+            "SELECT id, facts, team, order_id, monthly, as_of, releasing_at, release_at FROM numbers \
+             WHERE {} ORDER BY id LIMIT {}",
+            conditions.join(" AND "),
+            limit.rows() + 1
+        );
+        Self { text, args }
     }
 }
 
