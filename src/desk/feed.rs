@@ -48,12 +48,20 @@ impl Desk {
         while store.place_events().await? > 0 {}
         loop {
             let page = store.events_after(seq, PAGE).await?;
-            let Some(last) = page.last() else { break };
+            let (Some(first), Some(last)) = (page.first(), page.last()) else {
+                break;
+            };
+            if first.seq > seq + 1 {
+                tracing::warn!(
+                    "events were forgotten before this process was told of them: all numbers are read again"
+                );
+                self.0.inventory.load_anew();
+            }
             seq = last.seq;
             self.tell(&page).await?;
             *at = Some(seq);
         }
-        metrics::gauge!("numberdesk_feed_place").set(seq as f64);
+        metrics::counter!("numberdesk_feed_place").absolute(u64::try_from(seq).unwrap_or_default());
         if let Some(as_of) = self.0.close_health.load().inventory_as_of {
             let age = self.now().since(as_of).as_secs_f64();
             metrics::gauge!("numberdesk_inventory_age_seconds").set(age);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -31,6 +31,8 @@ pub(super) struct Inventory {
     due: Mutex<BTreeSet<PhoneNumberId>>,
     /// The count of [`crate::store::Store::touches`] of which the snapshot has everything.
     caught_up: AtomicU64,
+    /// Whether what was told of numbers may have been missed.
+    missed: AtomicBool,
     /// The count at which a read gave up waiting: until there is news, no other waits for the same.
     gave_up: AtomicU64,
 }
@@ -39,6 +41,11 @@ impl Inventory {
     /// Whether reads can be answered.
     pub(super) fn loaded(&self) -> bool {
         self.snapshot.load().is_some()
+    }
+
+    /// Has all numbers read again. Until then reads are answered from what is known.
+    pub(super) fn load_anew(&self) {
+        self.missed.store(true, Ordering::Release);
     }
 }
 
@@ -82,12 +89,14 @@ impl Desk {
         let (touches, changed) = self.0.store.touched();
         due.extend(changed);
         due.extend(ids);
-        let snapshot = match inventory.snapshot.load_full() {
+        let missed = inventory.missed.load(Ordering::Acquire);
+        let snapshot = match inventory.snapshot.load_full().filter(|_| !missed) {
             None => Arc::new(self.load().await?),
             Some(known) if due.is_empty() => known,
             Some(known) => Arc::new(self.read_again(&known, &due).await?),
         };
         due.clear();
+        inventory.missed.store(false, Ordering::Release);
         inventory.snapshot.store(Some(snapshot.clone()));
         inventory.caught_up.store(touches, Ordering::Release);
         let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);

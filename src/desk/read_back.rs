@@ -12,6 +12,7 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::notice::Object;
+use crate::domain::number::Facts;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
@@ -54,7 +55,8 @@ impl Desk {
             let now = self.now();
             let (due, since) = self.0.store.errands_due(now).await?;
             let age = since.map_or(0.0, |since| now.since(since).as_secs_f64());
-            metrics::gauge!("numberdesk_readbacks_due").set(due as f64);
+            metrics::gauge!("numberdesk_readbacks_due")
+                .set(f64::from(u32::try_from(due).unwrap_or(u32::MAX)));
             metrics::gauge!("numberdesk_readback_age_seconds").set(age);
             let few = due <= i64::from(FEW);
             let (limit, lease) = if few {
@@ -129,7 +131,7 @@ impl Desk {
             .into_iter()
             .map(|errand| {
                 let known = number(&errand).and_then(|id| known.get(id));
-                let shown = answered(&errand, known.map(|number| number.facts.updated_at));
+                let shown = answered(&errand, known.map(|number| &number.facts));
                 (errand, shown)
             })
             .collect();
@@ -147,7 +149,7 @@ impl Desk {
         let asked = self.now();
         match self.0.close.number(id).await {
             Ok(Some(facts)) => {
-                let shown = answered(errand, Some(facts.updated_at));
+                let shown = answered(errand, Some(&facts));
                 self.0.store.observe(&[self.observation(facts, asked)]).await?;
                 self.0.store.touch([id.clone()]);
                 failpoint::reached("errand.observed");
@@ -221,12 +223,12 @@ fn number(errand: &Errand) -> Option<&PhoneNumberId> {
     }
 }
 
-/// What Close showed: nothing, or a number that it last changed at some time.
-fn answered(errand: &Errand, shown: Option<Option<Timestamp>>) -> Shown {
+/// Whether the number as Close shows it, or that it shows none, is all that it had told of.
+fn answered(errand: &Errand, shown: Option<&Facts>) -> Shown {
     let whole = match shown {
         None => errand.gone,
-        Some(updated) => {
-            let older = |told| updated.is_some_and(|updated| updated < told);
+        Some(facts) => {
+            let older = |told| facts.updated_at.is_some_and(|updated| updated < told);
             !errand.gone && !errand.version_at.is_some_and(older)
         }
     };

@@ -203,8 +203,8 @@ async fn dies_following(database: Database, point: &'static str) {
     let last = text(&all[all.len() - 1]["id"]);
     stage.stop().await;
     // Nothing but the delivery tells of the change: the log can't be had, and later on listings neither.
-    let lost = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
-    stage.close.fault(lost("/event/")).await;
+    let away = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
+    stage.close.fault(away("/event/")).await;
     let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
     // The feed moves as soon as a desk has compared its inventory: there it dies before it hears of anything.
     if point != "feed.commit" {
@@ -230,7 +230,7 @@ async fn dies_following(database: Database, point: &'static str) {
         .await
         .is_ok_and(|answer| answer.status() == 204);
     assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
-    stage.close.fault(lost("/phone_number/")).await;
+    stage.close.fault(away("/phone_number/")).await;
     let desk = stage.serve().await;
     if !answered {
         assert_eq!(send(ask(&stage)).await.status, 204, "Close tries again");

@@ -235,7 +235,7 @@ async fn what_is_strange_is_acknowledged(database: Database) {
         format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000)),
         "{\"event\":{\"id\":\"ev_1\",\"id\":\"ev_2\"}}".to_owned(),
     ] {
-        assert_eq!(deliver(&stage, &body).await.status, 204, "{:.80}", body);
+        assert_eq!(deliver(&stage, &body).await.status, 204, "{body:.80}");
     }
     assert_eq!(errands(&database).await, 0);
     // An event without an id can't be told from another: it is looked at each time.

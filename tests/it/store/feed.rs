@@ -81,7 +81,10 @@ async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss
         task.await.unwrap();
     }
     assert_eq!(store.place_events().await.unwrap(), 0);
-    assert_eq!(store.feed_head().await.unwrap(), (WRITERS * EACH) as i64);
+    assert_eq!(
+        store.feed_head().await.unwrap(),
+        i64::try_from(WRITERS * EACH).unwrap()
+    );
 }
 
 async fn a_change_is_told_to_this_process_before_it_is_read_elsewhere(database: Database) {

@@ -47,9 +47,9 @@ impl Stream {
 
     async fn read(&mut self) -> Option<Told> {
         loop {
-            while let Some((message, rest)) = self.unread.split_once("\n\n") {
-                let told = parse(message);
-                self.unread = rest.to_owned();
+            while let Some(end) = self.unread.find("\n\n") {
+                let message: String = self.unread.drain(..end + 2).collect();
+                let told = parse(&message);
                 if told.is_some() {
                     return told;
                 }
