@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::watch::policy;
-use self::watch::{signature_keys, watch_policy};
+use self::watch::{WATCH, signature_keys};
 use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
 use crate::close::{self, Close};
 use crate::config::{Config, IssuerConfig, Jwks};
@@ -26,8 +26,6 @@ use crate::policy::Policy;
 use crate::store::{Hold, Store};
 use crate::workers::Workers;
 
-/// How often files are looked at: keys and policy take effect well within 30 s.
-const WATCH: Duration = Duration::from_secs(5);
 /// How often it is looked whether an order's time has come.
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked whether the next complete listing is due.
@@ -162,7 +160,8 @@ impl App {
             it.run_upkeep();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
-        spawn_workers(&workers, config, &desk, &store, &close, &auth);
+        spawn_workers(&workers, config, &desk, &store);
+        watch::spawn(&workers, config, &desk, &close, &auth);
         outgoing::spawn(&workers, config, &desk, &store, outgoing);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
@@ -216,7 +215,7 @@ impl App {
     }
 }
 
-fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store, close: &Close, auth: &Auth) {
+fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store) {
     let (it, wakes) = (desk.clone(), desk.wakes());
     let every = config.inventory.full_sync.min(SYNC_TURN);
     workers.every("sync", every, RETRY, move || {
@@ -294,22 +293,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
         let it = it.clone();
         async move { it.seal().await }
     });
-    let it = auth.clone();
-    workers.every("keys", WATCH, WATCH, move || {
-        let it = it.clone();
-        async move {
-            it.refresh().await;
-            Ok::<(), std::convert::Infallible>(())
-        }
-    });
-    if let Some(file) = config.policy_file.clone() {
-        let it = desk.clone();
-        workers.every("policy", WATCH, WATCH, move || {
-            let news = watch_policy(&file, &it);
-            async move { news }
-        });
-    }
-    let (it, wakes) = (desk.clone(), desk.wakes());
+    let it = desk.clone();
     workers.woken(
         "subscription",
         wakes.subscription,
@@ -320,18 +304,6 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store,
             async move { it.keep_subscription().await }
         },
     );
-    if let Some(keys) = config.close.webhook_key.clone() {
-        let it = desk.clone();
-        workers.every("webhook-key", WATCH, WATCH, move || {
-            let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
-            async move { news }
-        });
-    }
-    let (it, key) = (close.clone(), config.close.api_key.clone());
-    workers.every("api-key", WATCH, WATCH, move || {
-        let news = key.read_api_key().map(|key| it.replace_key(key));
-        async move { news }
-    });
 }
 
 /// Where signatures of Close's deliveries are told by; `address` is where the API answers.

@@ -1,14 +1,52 @@
 //! What stands in files beside the configuration, as it is now: policy and signature keys take effect when they change.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::close::SignatureKey;
-use crate::config::SecretSource;
+use crate::auth::Auth;
+use crate::close::{Close, SignatureKey};
+use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
 use crate::domain::document::FileFault;
 use crate::policy::Policy;
+use crate::workers::Workers;
+
+/// How often files are looked at: keys and policy take effect well within 30 s.
+pub(super) const WATCH: Duration = Duration::from_secs(5);
+
+/// Looks at every file again and again.
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, close: &Close, auth: &Auth) {
+    let it = auth.clone();
+    workers.every("keys", WATCH, WATCH, move || {
+        let it = it.clone();
+        async move {
+            it.refresh().await;
+            Ok::<(), Infallible>(())
+        }
+    });
+    if let Some(file) = config.policy_file.clone() {
+        let it = desk.clone();
+        workers.every("policy", WATCH, WATCH, move || {
+            let news = watch_policy(&file, &it);
+            async move { news }
+        });
+    }
+    if let Some(keys) = config.close.webhook_key.clone() {
+        let it = desk.clone();
+        workers.every("webhook-key", WATCH, WATCH, move || {
+            let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
+            async move { news }
+        });
+    }
+    let (it, key) = (close.clone(), config.close.api_key.clone());
+    workers.every("api-key", WATCH, WATCH, move || {
+        let news = key.read_api_key().map(|key| it.replace_key(key));
+        async move { news }
+    });
+}
 
 /// The policy as its file has it now; without a file, nothing is allowed.
 pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
@@ -38,7 +76,7 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
 }
 
 /// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.
-pub(super) fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
+fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
     let empty = std::fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty());
     let looked = if empty {
         Err("it is empty".to_owned())

@@ -63,7 +63,7 @@ pub(super) fn facts(body: Value) -> Option<Facts> {
         billed: object.get("last_billed_price").and_then(price),
         created_at: text("date_created").and_then(|time| time.parse().ok()),
         updated_at: text("date_updated").and_then(|time| time.parse().ok()),
-        object,
+        object: object.into(),
     })
 }
 

@@ -79,8 +79,8 @@ impl Desk {
         // What others change while it is loaded is told by the feed afterwards.
         self.feed_begun().await?;
         let mut due = inventory.due.lock().await;
-        let (touches, touched) = self.0.store.touched();
-        due.extend(touched);
+        let (touches, changed) = self.0.store.touched();
+        due.extend(changed);
         due.extend(ids);
         let snapshot = match inventory.snapshot.load_full() {
             None => Arc::new(self.load().await?),
@@ -90,7 +90,8 @@ impl Desk {
         due.clear();
         inventory.snapshot.store(Some(snapshot.clone()));
         inventory.caught_up.store(touches, Ordering::Release);
-        metrics::gauge!("numberdesk_inventory_numbers").set(snapshot.len() as f64);
+        let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("numberdesk_inventory_numbers").set(count);
         Ok(snapshot)
     }
 

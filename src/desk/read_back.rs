@@ -14,6 +14,7 @@ use crate::domain::id::PhoneNumberId;
 use crate::domain::notice::Object;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::failpoint;
 use crate::store::Errand;
 
 /// Errands up to which each is asked for by itself. A page of a listing brings a hundred.
@@ -21,9 +22,9 @@ const FEW: u32 = 25;
 /// Errands that are taken at once where a listing answers them all.
 const MANY: u32 = 10_000;
 /// Calls that are under way at once: the rate limit is shared with everything else.
-const AT_ONCE: usize = 4;
-/// How long others leave an errand to whoever took it: longer than a listing takes.
-const LEASE: Duration = Duration::from_mins(5);
+const AT_ONCE: u32 = 4;
+/// How long others leave errands to whoever took them for a listing. Done twice, they do no harm.
+const LISTING: Duration = Duration::from_mins(5);
 /// How long Close is left alone after it did not answer.
 const AWAY: Duration = Duration::from_secs(5);
 /// How long Close is left to show everywhere what it has told of, from look to look; after the last one the next
@@ -56,8 +57,13 @@ impl Desk {
             metrics::gauge!("numberdesk_readbacks_due").set(due as f64);
             metrics::gauge!("numberdesk_readback_age_seconds").set(age);
             let few = due <= i64::from(FEW);
-            let limit = if few { FEW } else { MANY };
-            let taken = self.0.store.take_errands(now, LEASE, limit).await?;
+            let (limit, lease) = if few {
+                (AT_ONCE, self.0.settings.deadline + AWAY)
+            } else {
+                (MANY, LISTING)
+            };
+            let taken = self.0.store.take_errands(now, lease, limit).await?;
+            failpoint::reached("errands.taken");
             if taken.is_empty() {
                 return Ok(());
             }
@@ -75,7 +81,7 @@ impl Desk {
                 let shown = self.ask_for(&errand).await;
                 (errand, shown)
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(AT_ONCE as usize)
             .collect()
             .await;
         let (mut shown, mut unasked, mut trouble) = (Vec::new(), Vec::new(), None);
@@ -144,6 +150,7 @@ impl Desk {
                 let shown = answered(errand, Some(facts.updated_at));
                 self.0.store.observe(&[self.observation(facts, asked)]).await?;
                 self.0.store.touch([id.clone()]);
+                failpoint::reached("errand.observed");
                 Ok(shown)
             }
             Ok(None) => {
@@ -198,6 +205,7 @@ impl Desk {
             }
         }
         self.0.store.end_errands(&done).await?;
+        failpoint::reached("errands.ended");
         for (errand, pause) in again {
             let due = self.now().plus(pause);
             self.0.store.put_errands_off(&[errand], due, true).await?;

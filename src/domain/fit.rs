@@ -95,7 +95,7 @@ mod tests {
             billed: None,
             created_at: None,
             updated_at: None,
-            object: serde_json::Map::new(),
+            object: crate::domain::raw_object::RawObject::default(),
         }
     }
 

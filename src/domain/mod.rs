@@ -24,6 +24,7 @@ pub mod order;
 pub mod page;
 pub mod phone;
 pub mod pointer;
+pub mod raw_object;
 pub mod request;
 pub mod spend;
 pub mod time;

@@ -5,13 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::id::{GroupId, OrderId, PhoneNumberId, UserId};
 use crate::domain::money::Money;
+use crate::domain::raw_object::RawObject;
 use crate::domain::time::Timestamp;
 
 macro_rules! words {
@@ -105,7 +105,7 @@ pub struct Facts {
     #[serde(default)]
     pub updated_at: Option<Timestamp>,
     /// Close's object, field for field.
-    pub object: Map<String, Value>,
+    pub object: RawObject,
 }
 
 impl Facts {
@@ -115,10 +115,11 @@ impl Facts {
     }
     /// The fields of Close's object that read otherwise in `later`, in the order of their names.
     pub fn changed(&self, later: &Self) -> Vec<String> {
-        let names: BTreeSet<&String> = self.object.keys().chain(later.object.keys()).collect();
+        let (known, later) = (self.object.members(), later.object.members());
+        let names: BTreeSet<&String> = known.keys().chain(later.keys()).collect();
         names
             .into_iter()
-            .filter(|name| self.object.get(*name) != later.object.get(*name))
+            .filter(|name| known.get(*name) != later.get(*name))
             .cloned()
             .collect()
     }

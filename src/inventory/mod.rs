@@ -143,21 +143,21 @@ impl Snapshot {
             .collect()
     }
 
-    fn put_on(&mut self, shelf: Shelf, number: &Arc<Number>) {
+    fn put_on(&mut self, place: Shelf, number: &Arc<Number>) {
         let (id, number) = (number.facts.id.clone(), number.clone());
-        if let Some(rows) = self.shelves.get_mut(&shelf) {
+        if let Some(rows) = self.shelves.get_mut(&place) {
             rows.insert_mut(id, number);
         } else {
             self.shelves
-                .insert_mut(shelf, Rows::new_sync().insert(id, number));
+                .insert_mut(place, Rows::new_sync().insert(id, number));
         }
     }
 
-    fn take_off(&mut self, shelf: &Shelf, id: &PhoneNumberId) {
-        if let Some(rows) = self.shelves.get_mut(shelf) {
+    fn take_off(&mut self, place: &Shelf, id: &PhoneNumberId) {
+        if let Some(rows) = self.shelves.get_mut(place) {
             rows.remove_mut(id);
             if rows.is_empty() {
-                self.shelves.remove_mut(shelf);
+                self.shelves.remove_mut(place);
             }
         }
     }

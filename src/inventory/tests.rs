@@ -5,11 +5,11 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use proptest::prelude::*;
-use serde_json::Map;
 
 use super::*;
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
+use crate::domain::raw_object::RawObject;
 use crate::domain::time::Timestamp;
 
 /// What numbers and filters are made from: few enough words that they meet.
@@ -55,7 +55,7 @@ fn number(id: PhoneNumberId) -> impl Strategy<Value = Number> {
                     billed: None,
                     created_at: None,
                     updated_at: None,
-                    object: Map::new(),
+                    object: RawObject::default(),
                 },
                 team,
                 order_id: None,

@@ -24,7 +24,7 @@ pub(super) fn check(asked: &Asked<'_>, number: &Number, changes: &Changes) -> Re
             .facts
             .object
             .get("forward_to")
-            .and_then(|target| target.as_str());
+            .and_then(|target| target.as_str().map(str::to_owned));
         if let Some(text) = present.filter(|text| !text.is_empty()) {
             let Ok(target) = text.parse() else {
                 let hint =
@@ -80,7 +80,8 @@ mod tests {
         let (policy, team) = (policy(rules), sales());
         let asked = Asked::of(&policy, &team).unwrap();
         let mut number = number();
-        number.facts.object.insert("forward_to".into(), present.clone());
+        let forwarded = [("forward_to".to_owned(), present.clone())];
+        number.facts.object = serde_json::Map::from_iter(forwarded).into();
         let changes = read(changes, Changes::read).unwrap();
         let denial = check(&asked, &number, &changes).err()?;
         Some(Decision::from(denial).explanation().hint.clone())

@@ -7,6 +7,7 @@ use crate::domain::fields;
 use crate::domain::id::UserId;
 use crate::domain::number::{Facts, Number};
 use crate::domain::order::Request;
+use crate::domain::raw_object::RawObject;
 use crate::domain::request::OrderBody;
 use crate::domain::time::Timestamp;
 use crate::policy::{Members, Policy};
@@ -74,7 +75,7 @@ pub(super) fn number() -> Number {
             billed: None,
             created_at: None,
             updated_at: None,
-            object: serde_json::Map::new(),
+            object: RawObject::default(),
         },
         team: Some(sales()),
         order_id: None,

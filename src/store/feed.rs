@@ -10,6 +10,7 @@ use crate::domain::number::Facts;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::failpoint;
 use crate::store::arg::Arg;
 use crate::store::db::{Statement, Tx, sql};
 use crate::store::fault::nonsense;
@@ -79,6 +80,7 @@ impl Store {
         if tx.on_postgres() {
             tx.row(sql!("SELECT pg_notify($1, '')", CHANNEL)).await?;
         }
+        failpoint::reached("feed.commit");
         tx.commit().await?;
         Ok(events.len())
     }

@@ -12,6 +12,7 @@ use crate::support::eventually_or;
 use crate::support::people::ALICE;
 use crate::support::simulated::RENT;
 use crate::support::stage::{Setup, Stage, send, text};
+use crate::support::webhook::{delivery, event, key, now, signature};
 
 /// Cases that run side by side.
 const AT_ONCE: usize = 6;
@@ -165,6 +166,97 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
     tokio::time::timeout(Duration::from_secs(30), stage.close.stop())
         .await
         .expect("the simulated Close ends");
+}
+
+/// Between a delivery and the number as it is then.
+const FOLLOWING: [&str; 6] = [
+    "inbox.commit",
+    "inbox.done",
+    "errands.taken",
+    "errand.observed",
+    "errands.ended",
+    "feed.commit",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_sqlite() {
+    for point in FOLLOWING {
+        on_sqlite(move |database| dies_following(database, point)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres() {
+    for point in FOLLOWING {
+        on_postgres(move |database| dies_following(database, point)).await;
+    }
+}
+
+async fn dies_following(database: Database, point: &'static str) {
+    let setup = Setup {
+        timeout: "1s",
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database.clone(), setup).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    let all = stage.list(&ALICE, "/v1/events").await;
+    let last = text(&all[all.len() - 1]["id"]);
+    stage.stop().await;
+    // Nothing but the delivery tells of the change: the log can't be had, and later on listings neither.
+    let lost = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
+    stage.close.fault(lost("/event/")).await;
+    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    // The feed moves as soon as a desk has compared its inventory: there it dies before it hears of anything.
+    if point != "feed.commit" {
+        stage.has_looked().await;
+    }
+    stage
+        .close
+        .person_changes(&number, json!({ "label": "told" }))
+        .await;
+    let body = delivery(&event("1", "updated", &number));
+    // Whether it is answered depends on where the process dies.
+    let (timestamp, bytes) = (now().to_string(), key());
+    let hash = signature(&bytes, &timestamp, &body);
+    let ask = |stage: &Stage| {
+        stage
+            .request("POST", "/webhooks/close")
+            .header("close-sig-hash", &hash)
+            .header("close-sig-timestamp", &timestamp)
+            .body(body.clone())
+    };
+    let answered = ask(&stage)
+        .send()
+        .await
+        .is_ok_and(|answer| answer.status() == 204);
+    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+    stage.close.fault(lost("/phone_number/")).await;
+    let desk = stage.serve().await;
+    if !answered {
+        assert_eq!(send(ask(&stage)).await.status, 204, "Close tries again");
+    }
+    let path = format!("/v1/phone-numbers/{number}");
+    eventually_or(
+        || format!("killed at {point}, the number is shown as Close has it"),
+        || async {
+            let shown = stage.get(&ALICE, &path).await.expect(200);
+            let open = database.ask("SELECT COUNT(*) FROM errands").await;
+            (shown["label"] == "told" && open == 0).then_some(())
+        },
+    )
+    .await;
+    assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 1, "{point}");
+    let mut told = stage.list(&ALICE, &format!("/v1/events?after={last}")).await;
+    // What the rent left out is told, too, as soon as it is seen.
+    let label = json!("label");
+    told.retain(|event| {
+        event["data"]["changed"]
+            .as_array()
+            .is_some_and(|changed| changed.contains(&label))
+    });
+    assert_eq!(told.len(), 1, "killed at {point}: {told:?}");
+    assert_eq!(told[0]["type"], "phone_number.updated");
+    drop(desk);
 }
 
 async fn dies_releasing(database: Database, point: &'static str, vendor: &'static str) {

@@ -8,6 +8,7 @@ mod audit_chain;
 mod auth;
 mod bad_input;
 mod browser;
+mod burst;
 mod callers;
 mod caps;
 mod cli;

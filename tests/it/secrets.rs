@@ -10,7 +10,7 @@ use crate::support::binary::Serving;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::people::{ALICE, LENA, NEMO, OLGA, Person};
-use crate::support::stage::{MASTER, Setup, Stage, send};
+use crate::support::stage::{MASTER, Setup, Stage, WEBHOOK_KEY, send};
 
 on_both_stores! {no_key_and_no_token_is_in_any_answer_log_metric_or_database}
 
@@ -46,6 +46,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
         key.split('.').nth(1).expect("a key has two parts").to_owned(),
     ));
     secrets.push(("the master secret of webhooks", MASTER.to_owned()));
+    secrets.push(("the signature key", WEBHOOK_KEY.to_owned()));
     for person in EVERYONE {
         // What is signed differs from second to second; the claims begin with what does not.
         let token = stage.token(person);

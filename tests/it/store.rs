@@ -184,7 +184,7 @@ fn seen(id: &str, as_of: Timestamp) -> Observation {
             billed: None,
             created_at: Some(NOW),
             updated_at: Some(NOW),
-            object: Map::from_iter([("custom".to_owned(), "kept \u{0}".into())]),
+            object: Map::from_iter([("custom".to_owned(), "kept \u{0}".into())]).into(),
         },
         as_of,
         estimate: Some(Money::from_cents(600)),

@@ -26,6 +26,7 @@ impl Shell {
         let folder = tempfile::tempdir().unwrap();
         numberdesk::auth::LocalIssuer::load_or_create(folder.path(), ISSUER).unwrap();
         let setup = Setup {
+            server: "public_url = \"https://desk.example/phones\"",
             subscribe: true,
             ..Setup::default()
         };
@@ -36,11 +37,6 @@ impl Shell {
             &close.base_url(),
             close.api_key(),
             database,
-        );
-        rewrite(
-            folder.path(),
-            "public_url = \"http://127.0.0.1:0\"",
-            "public_url = \"https://desk.example/phones\"",
         );
         Self { close, folder }
     }

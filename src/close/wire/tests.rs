@@ -47,7 +47,7 @@ fn a_fresh_number_is_read_although_half_of_it_is_missing() {
         facts.created_at.unwrap().to_string(),
         "2026-11-23T10:00:00.651057Z"
     );
-    assert_eq!(Value::Object(facts.object), fresh());
+    assert_eq!(Value::Object(facts.object.members()), fresh());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_settled_number_is_read_and_unknown_fields_are_kept() {
     assert_eq!(facts.created_at.unwrap().to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(facts.label.as_deref(), Some("Sales line"));
     assert!(facts.group);
-    assert_eq!(Value::Object(facts.object), body);
+    assert_eq!(Value::Object(facts.object.members()), body);
 }
 
 #[test]
@@ -275,7 +275,8 @@ proptest! {
             number[which.get(&names)] = value;
         }
         if let Some(read) = facts(number.clone()) {
-            prop_assert_eq!(&Value::Object(read.object), &number);
+            // By its text: a float may read back as its neighbour.
+            prop_assert_eq!(serde_json::to_string(&read.object).unwrap(), number.to_string());
         }
         let _ = facts(any.clone());
         let _ = me(&any);

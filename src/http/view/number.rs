@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 /// What Close says of the number, with the desk's own word beside it.
 pub(in crate::http) fn number(number: &Number) -> Value {
-    let mut object = number.facts.object.clone();
+    let mut object = number.facts.object.members();
     let desk = json!({
         "team": number.team,
         "order_id": number.order_id,

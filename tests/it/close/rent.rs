@@ -19,7 +19,7 @@ async fn a_number_is_rented_with_one_post_and_its_object_kept_whole() {
         (facts.id.as_str(), facts.number.as_str()),
         ("phon_A", "+493012345")
     );
-    assert_eq!(facts.object["organization_id"], "orga_A");
+    assert_eq!(facts.object.members()["organization_id"], "orga_A");
     let seen = vendor.seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].line(), "POST /api/v1/phone_number/request/internal/");

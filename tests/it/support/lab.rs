@@ -378,6 +378,12 @@ pub(crate) fn release(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk)
     done_by!(who, |desk, by| desk.release(by, &number))
 }
 
+/// Reads a number.
+pub(crate) fn find(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Arc<Number>> + use<> {
+    let number = number.clone();
+    done_by!(who, |desk, by| desk.find_number(by, &number))
+}
+
 /// Cancels.
 pub(crate) fn cancel(who: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
     let id = id.clone();
