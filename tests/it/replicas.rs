@@ -13,6 +13,7 @@ use crate::support::eventually;
 use crate::support::people::ALICE;
 use crate::support::simulated::RENT;
 use crate::support::stage::{Setup, Stage, send, text};
+use crate::support::stream::Stream;
 
 macro_rules! on_postgres_alone {
     ($($name:ident),* $(,)?) => {
@@ -320,7 +321,11 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
     );
     let stop = AtomicBool::new(false);
     let folder = stage.folder.path().to_owned();
+    // Something to follow from.
+    stage.rent(&ALICE, "before", "DE").await;
+    let begin = text(&stage.list(&ALICE, "/v1/events").await[0]["id"]);
     stage.api.clear();
+    let (done, ended) = tokio::sync::watch::channel(None);
     let restart = async {
         for (nth, replica) in replicas.iter_mut().enumerate() {
             assert_eq!(replica.terminate().await, 0, "it ends in good order");
@@ -329,15 +334,86 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
         }
         stop.store(true, Ordering::SeqCst);
     };
-    let (one, two, three, ()) = tokio::join!(
-        load(&stage, &apis, &stop, 0),
-        load(&stage, &apis, &stop, 1),
-        load(&stage, &apis, &stop, 2),
-        restart
+    let work = async {
+        let (one, two, three, ()) = tokio::join!(
+            load(&stage, &apis, &stop, 0),
+            load(&stage, &apis, &stop, 1),
+            load(&stage, &apis, &stop, 2),
+            restart
+        );
+        let orders = one + two + three;
+        every_order_has_its_number(&stage, &database, orders + 1).await;
+        let api = apis.lock().expect("nobody panics with it")[0].clone();
+        let feed = whole_feed(&stage, &api, &begin).await;
+        done.send_replace(feed.last().cloned());
+        (orders, feed)
+    };
+    let ((orders, feed), first, second) = tokio::join!(
+        work,
+        follow(&stage, &apis, ended.clone(), &begin, 0),
+        follow(&stage, &apis, ended.clone(), &begin, 1),
     );
-    let orders = one + two + three;
-    every_order_has_its_number(&stage, &database, orders).await;
-    println!("replicas: {orders} orders during a rolling restart of 3, each with 1 number");
+    for (read, _) in [&first, &second] {
+        assert_eq!(*read, feed, "a reader has each event once, in its order");
+    }
+    println!(
+        "replicas: {orders} orders during a rolling restart of 3, each with 1 number; {} events read by 2 streams over {} \
+         connections, 0 lost, 0 twice",
+        feed.len(),
+        first.1 + second.1
+    );
+}
+
+/// Ids of all events after one, page by page.
+async fn whole_feed(stage: &Stage, api: &str, after: &str) -> Vec<String> {
+    let (mut ids, mut last) = (Vec::new(), after.to_owned());
+    loop {
+        let page = stage
+            .get(&ALICE, &format!("{api}/v1/events?limit=200&after={last}"))
+            .await
+            .expect(200);
+        let events = page["data"].as_array().expect("a page has data");
+        let Some(end) = events.last() else { return ids };
+        last = text(&end["id"]);
+        ids.extend(events.iter().map(|event| text(&event["id"])));
+    }
+}
+
+/// Follows the feed over one replica after another, up to the event that `ended` names; what it read, and over how many
+/// connections.
+async fn follow(
+    stage: &Stage,
+    apis: &std::sync::Mutex<Vec<String>>,
+    mut ended: tokio::sync::watch::Receiver<Option<String>>,
+    after: &str,
+    nth: usize,
+) -> (Vec<String>, usize) {
+    let (mut ids, mut last, mut connections) = (Vec::new(), after.to_owned(), 0);
+    for turn in nth.. {
+        let api = {
+            let apis = apis.lock().expect("nobody panics with it");
+            apis[turn % apis.len()].clone()
+        };
+        let request = stage.by(&ALICE, "GET", &format!("{api}/v1/events/stream"));
+        let Some(mut stream) = Stream::try_open(request, Some(&last)).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        connections += 1;
+        loop {
+            if ended.borrow().as_deref() == Some(&last) {
+                return (ids, connections);
+            }
+            let told = tokio::select! {
+                told = stream.next() => told,
+                _ = ended.changed() => continue,
+            };
+            let Some(told) = told else { break };
+            last.clone_from(&told.id);
+            ids.push(told.id);
+        }
+    }
+    unreachable!("it turns to the next replica for ever")
 }
 
 async fn a_database_that_goes_away_under_load_loses_no_order(database: Database) {

@@ -25,17 +25,22 @@ pub(crate) struct Told {
 impl Stream {
     /// Opens it; what comes from now on, or after `last`, is read.
     pub(crate) async fn open(request: RequestBuilder, last: Option<&str>) -> Self {
+        Self::try_open(request, last).await.expect("the desk answers")
+    }
+
+    /// The same, unless nobody is there.
+    pub(crate) async fn try_open(request: RequestBuilder, last: Option<&str>) -> Option<Self> {
         let request = match last {
             Some(last) => request.header("Last-Event-ID", last),
             None => request,
         };
-        let response = request.send().await.expect("the desk answers");
+        let response = request.send().await.ok()?;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self {
+        Some(Self {
             response,
             unread: String::new(),
-        }
+        })
     }
 
     /// The next event; `None` when the stream has ended.
