@@ -1,6 +1,7 @@
 //! Whatever Close answers, does and shows, an order ends in a state that is true: every fault, with and without effect,
-//! under every lag of its listing and its event log, seen by one replica and by two.
+//! under every lag of its listing and its event log, whatever becomes of its delivery, seen by one replica and by two.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use numberdesk::desk::{Finding, Placed};
@@ -13,6 +14,8 @@ use crate::store::assert_books_balance;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::lab::{Lab, SETTLE_AFTER, adopt, caller, order, request, settle_review};
 use crate::support::simulated::RENT;
+use crate::support::stage::WEBHOOK_KEY;
+use crate::support::webhook::{self, delivery, event, signature};
 
 on_both_stores! {
     whatever_close_answers_an_order_ends_in_a_state_that_is_true,
@@ -174,7 +177,10 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
     let berlin = request(&json!({ "country": "DE", "carrier_type": "local" }));
     let (other, _power) = lab.replica().await;
     let (mut tried, mut longest) = (0, Duration::ZERO);
-    for (shows, listing, events) in LAGS {
+    lab.process()
+        .desk
+        .adopt_webhook_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
+    for (lag, (shows, listing, events)) in LAGS.into_iter().enumerate() {
         for (place, case) in cases().into_iter().enumerate() {
             // The slow ones are tried under two lags; nothing in them depends on the others.
             let slow = case.fault["answer"] == "hang";
@@ -200,6 +206,8 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
                 })
                 .await;
             }
+            // Under the lags, each case meets all four.
+            tell(&lab, WEBHOOKS[(place + lag) % WEBHOOKS.len()], &before, &key).await;
             // Two replicas look at once, on every other case.
             if place % 2 == 0 {
                 let (one, two) = tokio::join!(
@@ -226,20 +234,49 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
     let (_, rented) = lab.rented_by_key().await;
     assert_eq!(rented.len(), fulfilled, "numbers rented and orders fulfilled");
     println!(
-        "fault matrix on {store}: {tried} cases, {} rented, 0 double rents, 0 forgotten numbers, 0 wrong final states; \
+        "fault matrix on {store}: {tried} cases with deliveries none, once, twice and late, {} rented, 0 double rents, 0 forgotten numbers, 0 wrong final states; \
          nothing unsettled for longer than {longest:?} (settling period {SETTLE_AFTER:?})",
         rented.len()
     );
 }
 
+/// What becomes of Close's delivery of the number that it rented, or of one that it did not.
+const WEBHOOKS: [&str; 4] = ["none", "once", "twice", "late"];
+
+async fn tell(lab: &Lab, webhook: &str, before: &BTreeSet<String>, key: &str) {
+    let times = match webhook {
+        "none" => return,
+        "twice" => 2,
+        _ => 1,
+    };
+    if webhook == "late" {
+        lab.steps().await;
+        lab.pass(Duration::from_secs(25));
+    }
+    let (_, rented) = lab.rented_by_key().await;
+    // Where nothing was rented the delivery is untrue.
+    let ghost = format!("phon_{}", "g".repeat(43));
+    let number = rented.difference(before).next().unwrap_or(&ghost);
+    let mut created = event(&key.replace('-', ""), "created", number);
+    created["data"] = json!({ "id": number, "country": "DE" });
+    let (body, timestamp) = (
+        delivery(&created),
+        lab.process().desk.now().as_seconds().to_string(),
+    );
+    let hash = signature(&webhook::key(), &timestamp, &body);
+    for _ in 0..times {
+        let (hash, timestamp, body) = (hash.clone(), timestamp.clone(), body.clone());
+        lab.step(|desk| async move {
+            let received = desk.receive(Some(&hash), Some(&timestamp), body.as_bytes()).await;
+            received.expect("it is signed");
+            desk.read_back().await.unwrap();
+        })
+        .await;
+    }
+}
+
 /// The order's end is what happened at Close.
-async fn is_true(
-    lab: &Lab,
-    case: &Case,
-    shows: &str,
-    order: &Order,
-    before: &std::collections::BTreeSet<String>,
-) {
+async fn is_true(lab: &Lab, case: &Case, shows: &str, order: &Order, before: &BTreeSet<String>) {
     let what = format!("{} (effect: {}), {shows}: {order:?}", case.name, case.effect);
     let (_, now) = lab.rented_by_key().await;
     let new: Vec<&String> = now.difference(before).collect();
