@@ -65,10 +65,10 @@ impl Desk {
                 (MANY, LISTING)
             };
             let taken = self.0.store.take_errands(now, lease, limit).await?;
-            failpoint::reached("errands.taken");
             if taken.is_empty() {
                 return Ok(());
             }
+            failpoint::reached("errands.taken");
             if few {
                 self.ask_for_each(taken).await?;
             } else {
@@ -207,7 +207,9 @@ impl Desk {
             }
         }
         self.0.store.end_errands(&done).await?;
-        failpoint::reached("errands.ended");
+        if !done.is_empty() {
+            failpoint::reached("errands.ended");
+        }
         for (errand, pause) in again {
             let due = self.now().plus(pause);
             self.0.store.put_errands_off(&[errand], due, true).await?;

@@ -76,6 +76,9 @@ impl Store {
 
     /// Ends errands that were done; one that Close told of again meanwhile is due at once.
     pub async fn end_errands(&self, errands: &[Errand]) -> Result<(), Error> {
+        if errands.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.db.begin().await?;
         for errand in errands {
             end(&mut tx, errand).await?;
@@ -100,6 +103,9 @@ impl Store {
         due: Timestamp,
         tried: bool,
     ) -> Result<(), Error> {
+        if errands.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.db.begin().await?;
         for errand in errands {
             tx.execute(sql!(
