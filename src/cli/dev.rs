@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use crate::auth::LocalIssuer;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::{self, Options, Sandbox};
 use crate::store::Hold;
 use crate::telemetry;
 
@@ -68,6 +69,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let close = Sandbox::start(Options {
         listen: loopback(0),
         seed: SEED,
+        // Close waits a few seconds for more before it tells of a change; nobody wants to here.
+        settings: sandbox::Settings {
+            consolidation_window: Duration::from_millis(300),
+            ..sandbox::Settings::default()
+        },
         ..Options::default()
     })
     .await?;

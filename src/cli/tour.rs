@@ -81,7 +81,13 @@ pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
     );
     guide.lost_and_found().await?;
 
-    say("7  Who did what, for the lead", "");
+    say(
+        "7  Somebody renames the number in Close itself: Close tells the desk, and the desk tells the team",
+        "",
+    );
+    guide.renamed(&rented).await?;
+
+    say("8  Who did what, for the lead", "");
     let audit = guide.get("lena", "/v1/audit?limit=5").await?;
     for row in audit["data"].as_array().into_iter().flatten() {
         let field = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
@@ -165,6 +171,92 @@ impl Guide<'_> {
             .post(format!("{}/_control/faults", self.stage.close))
             .json(&lost);
         self.answer(armed, StatusCode::CREATED).await.map(drop)
+    }
+
+    /// A change that is not made through the desk.
+    async fn renamed(&self, rented: &Value) -> anyhow::Result<()> {
+        let ready = format!("{}/readyz", self.stage.ops);
+        let listens = |ready: Value| (ready["webhooks"] == "ok").then_some(());
+        self.until("Close does not tell the desk what happens", &ready, listens)
+            .await?;
+        let id = rented["phone_number"]["id"].as_str().unwrap_or_default();
+        let label = json!({ "label": "Berlin front desk" });
+        let last = self.last_event().await?;
+        let route = format!("/_control/numbers/{id}");
+        request(&format!("PATCH {}{route}  {label}", self.stage.close));
+        let change = self
+            .client
+            .patch(format!("{}{route}", self.stage.close))
+            .json(&label);
+        self.answer(change, StatusCode::OK).await?;
+        let path = format!("/v1/events?after={last}");
+        let is_it = |event: &&Value| {
+            let changed = event["data"]["changed"].as_array();
+            event["data"]["phone_number_id"] == id
+                && changed.is_some_and(|fields| fields.contains(&json!("label")))
+        };
+        let found = |page: Value| page["data"].as_array()?.iter().find(is_it).cloned();
+        let url = format!("{}{path}", self.stage.api);
+        let event = self
+            .until("the desk does not tell of the change", &url, found)
+            .await?;
+        request(&format!("GET {path}"));
+        result(
+            "200",
+            &format!(
+                "{}  {}",
+                event["type"].as_str().unwrap_or_default(),
+                event["data"]["changed"]
+            ),
+        );
+        let number = self.get("alice", &format!("/v1/phone-numbers/{id}")).await?;
+        result(
+            "200",
+            &format!(
+                "{}  {}",
+                number["number"].as_str().unwrap_or_default(),
+                number["label"].as_str().unwrap_or_default()
+            ),
+        );
+        ensure!(number["label"] == label["label"], "the desk shows another label");
+        Ok(())
+    }
+
+    /// The id of the last event that the team was told of.
+    async fn last_event(&self) -> anyhow::Result<String> {
+        let mut last = String::new();
+        loop {
+            let after = if last.is_empty() {
+                String::new()
+            } else {
+                format!("&after={last}")
+            };
+            let url = format!("{}/v1/events?limit=200{after}", self.stage.api);
+            let page = self.client.get(url).bearer_auth(self.token("alice"));
+            let page = self.answer(page, StatusCode::OK).await?;
+            match page["data"].as_array().and_then(|events| events.last()) {
+                Some(event) => event["id"].as_str().unwrap_or_default().clone_into(&mut last),
+                None => return Ok(last),
+            }
+        }
+    }
+
+    /// What is found at the URL, as soon as it is there.
+    async fn until<T>(
+        &self,
+        else_: &str,
+        url: &str,
+        found: impl Fn(Value) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        for _ in 0..150 {
+            let looked = self.client.get(url).bearer_auth(self.token("alice"));
+            let answer = looked.send().await.context("the desk does not answer")?;
+            if let Some(found) = found(answer.json().await.unwrap_or_default()) {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        bail!("{else_}, in 30 seconds")
     }
 
     /// The order once it has ended.

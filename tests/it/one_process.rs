@@ -80,7 +80,10 @@ async fn any_number_of_processes_serve_one_postgresql_database() {
         stage.stop().await;
         let (mut first, mut second) = (stage.serve().await, stage.serve().await);
         for desk in [&first, &second] {
-            assert_eq!(status(format!("{}/readyz", desk.ops)).await, Some(200));
+            eventually("it is ready", || async {
+                (status(format!("{}/readyz", desk.ops)).await == Some(200)).then_some(())
+            })
+            .await;
         }
         assert_eq!((first.terminate().await, second.terminate().await), (0, 0));
     })
