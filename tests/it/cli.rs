@@ -275,8 +275,12 @@ async fn health_is_the_exit_code_of_readiness() {
     let folder = folder();
     let mut desk = Serving::start(folder.path()).await;
     let url = format!("{}/readyz", desk.ops);
-    let healthy = run(folder.path(), &["health", "--url", &url]).await;
-    assert_eq!(healthy.code, 0, "{healthy:?}");
+    // It listens before it has read its inventory.
+    eventually("it is healthy", || async {
+        let asked = run(folder.path(), &["health", "--url", &url]).await;
+        (asked.code == 0).then_some(())
+    })
+    .await;
     assert_eq!(
         run(
             folder.path(),

@@ -121,7 +121,9 @@ impl Stage {
     pub(crate) async fn with(database: Database, setup: Setup) -> Self {
         let away = setup.close_url.is_some();
         let stage = Self::unseen(database, setup).await;
-        if !away {
+        if away {
+            stage.is_ready().await;
+        } else {
             stage.has_looked().await;
         }
         stage
@@ -197,7 +199,16 @@ impl Stage {
     pub(crate) async fn has_looked(&self) {
         eventually("the desk compares its inventory with Close", || async {
             let readiness = self.at_ops("/readyz").await.json();
-            readiness["inventory_as_of"].is_string().then_some(())
+            let loaded = readiness["inventory"] == "ok";
+            (loaded && readiness["inventory_as_of"].is_string()).then_some(())
+        })
+        .await;
+    }
+
+    /// Returns once the desk can answer.
+    pub(crate) async fn is_ready(&self) {
+        eventually("the desk is ready", || async {
+            (self.at_ops("/readyz").await.status == 200).then_some(())
         })
         .await;
     }
