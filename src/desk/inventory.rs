@@ -43,6 +43,11 @@ impl Inventory {
         self.snapshot.load().is_some()
     }
 
+    /// How many numbers there are, as far as they are loaded.
+    pub(super) fn len(&self) -> usize {
+        self.snapshot.load().as_ref().map_or(0, |snapshot| snapshot.len())
+    }
+
     /// Has all numbers read again. Until then reads are answered from what is known.
     pub(super) fn load_anew(&self) {
         self.missed.store(true, Ordering::Release);

@@ -18,8 +18,10 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::store::Errand;
 
-/// Errands up to which each is asked for by itself. A page of a listing brings a hundred.
-const FEW: u32 = 25;
+/// Errands up to which each is asked for by itself, however short a listing would be.
+const FEW: usize = 25;
+/// Numbers that a page of a listing brings.
+const ROWS: usize = 100;
 /// Errands that are taken at once where a listing answers them all.
 const MANY: u32 = 10_000;
 /// Calls that are under way at once: the rate limit is shared with everything else.
@@ -58,7 +60,9 @@ impl Desk {
             metrics::gauge!("numberdesk_readbacks_due")
                 .set(f64::from(u32::try_from(due).unwrap_or(u32::MAX)));
             metrics::gauge!("numberdesk_readback_age_seconds").set(age);
-            let few = due <= i64::from(FEW);
+            // Whichever takes fewer calls.
+            let pages = self.0.inventory.len() / ROWS;
+            let few = usize::try_from(due).is_ok_and(|due| due <= FEW.max(pages));
             let (limit, lease) = if few {
                 (AT_ONCE, self.0.settings.deadline + AWAY)
             } else {

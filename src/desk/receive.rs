@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::Desk;
 use crate::close::{Forged, webhook};
@@ -92,27 +93,31 @@ impl Desk {
         let inbox = &self.0.inbox;
         let (told, mut answer) = oneshot::channel();
         inbox.waiting().push((notice, told));
-        let turn = inbox.turn.lock().await;
-        // Whoever had the turn before may have written it.
-        if let Ok(fresh) = answer.try_recv() {
-            return Ok(fresh);
+        let _turn = inbox.turn.lock().await;
+        loop {
+            // Whoever had the turn before may have written it, or failed to.
+            match answer.try_recv() {
+                Ok(fresh) => return Ok(fresh),
+                Err(TryRecvError::Closed) => {
+                    return Err(Error::StoreUnavailable(
+                        "what came at the same moment could not be written".into(),
+                    ));
+                }
+                Err(TryRecvError::Empty) => {}
+            }
+            // The oldest first; with very many, this one may be in none of the first batches.
+            let batch: Vec<_> = {
+                let mut waiting = inbox.waiting();
+                let count = waiting.len().min(TOGETHER);
+                waiting.drain(..count).collect()
+            };
+            let (notices, told): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let fresh = self.note(&notices).await?;
+            for (told, fresh) in told.into_iter().zip(fresh) {
+                // Its sender may have hung up.
+                let _ = told.send(fresh);
+            }
         }
-        let batch: Vec<_> = {
-            let mut waiting = inbox.waiting();
-            // The oldest first, and this one at least: it is the last of those that came before the turn was had.
-            let count = waiting.len().min(TOGETHER);
-            waiting.drain(..count).collect()
-        };
-        let (notices, told): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let fresh = self.note(&notices).await?;
-        for (told, fresh) in told.into_iter().zip(fresh) {
-            // Its sender may have hung up.
-            let _ = told.send(fresh);
-        }
-        drop(turn);
-        answer
-            .await
-            .map_err(|_| Error::StoreUnavailable("the notice could not be written with the others".into()))
     }
 
     /// Takes notices in from wherever they come, and wakes who acts on them; which of them are new.

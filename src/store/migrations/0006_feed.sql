@@ -18,10 +18,9 @@ CREATE UNIQUE INDEX events_in_the_feed ON events (seq) WHERE seq IS NOT NULL;
 CREATE INDEX events_of_a_team_in_the_feed ON events (team, seq) WHERE seq IS NOT NULL;
 CREATE INDEX events_without_a_place ON events (at, nth) WHERE seq IS NULL;
 
--- The last place that was given and the last that is no longer kept, in one row; locked by whoever gives places.
+-- The last place that was given, in one row; locked by whoever gives places.
 CREATE TABLE feed_head (
     one BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
-    seq BIGINT NOT NULL,
-    forgotten BIGINT NOT NULL
+    seq BIGINT NOT NULL
 );
-INSERT INTO feed_head (one, seq, forgotten) VALUES (1, 0, 0);
+INSERT INTO feed_head (one, seq) VALUES (1, 0);
