@@ -8,11 +8,12 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use numberdesk::close::{self, Close};
 use numberdesk::desk::Webhooks;
+use numberdesk::domain::event::{Event, EventKind};
 use numberdesk::domain::number::Facts;
 use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
-use crate::support::database::{Database, on_postgres, on_sqlite};
+use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
 use crate::support::lab::{Dice, Lab, caller, list, order, release, request};
 use crate::support::stage::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, key, signature};
@@ -74,6 +75,39 @@ async fn histories(store: &str, usual: u64, run: impl Fn(u64) -> futures::future
     println!(
         "convergence on {store}: {count} histories of {EVENTS} changes, 0 of them ended otherwise than Close"
     );
+}
+
+on_both_stores! {
+    a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew,
+}
+
+async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew(
+    database: Database,
+) {
+    let lab = Lab::new(database, POLICY, 1).await;
+    let sales = caller("sales");
+    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    let before = lab.step(list(&sales)).await.unwrap().rows.len();
+    // Another one learns of a number, and all that it told of it is forgotten before this one listens again.
+    let (other, _power) = lab.replica().await;
+    let id = text(&lab.close.person_rents(json!({ "country": "DE" })).await["id"]);
+    other.desk.sync().await.unwrap();
+    let now = other.desk.now();
+    while other.store.place_events().await.unwrap() > 0 {}
+    assert!(
+        other
+            .store
+            .forget_events(now.plus(Duration::from_hours(1)), 1_000)
+            .await
+            .unwrap()
+            > 0
+    );
+    let later = Event::new(now, EventKind::GroupChanged, None);
+    other.store.tell(&later).await.unwrap();
+    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    let listed = lab.step(list(&sales)).await.unwrap().rows;
+    assert_eq!(listed.len(), before + 1);
+    assert!(listed.iter().any(|number| number.facts.id.as_str() == id));
 }
 
 struct History {
