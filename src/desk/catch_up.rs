@@ -23,7 +23,8 @@ impl Desk {
             // There is nothing to miss before the first complete comparison.
             return self.0.store.read_log_to(now).await;
         };
-        let since = known.minus(AGAIN + slack).max(now.minus(MEMORY));
+        // A clock that was wrong once must not hide what is to come.
+        let since = known.min(now).minus(AGAIN + slack).max(now.minus(MEMORY));
         for change in [Change::Created, Change::Updated, Change::Deleted] {
             match self.0.close.changes(change, since).await {
                 Ok(notices) => {

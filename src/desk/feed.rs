@@ -2,6 +2,7 @@
 //! was committed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::{Mutex, OnceCell, broadcast};
 
@@ -21,6 +22,8 @@ pub(super) struct Feed {
     begun: OnceCell<i64>,
     /// The place up to which followers were told; `None` before the first look.
     at: Mutex<Option<i64>>,
+    /// The same, for who only looks.
+    told: AtomicI64,
     /// Tells followers.
     pub(super) live: broadcast::Sender<Arc<Placed>>,
 }
@@ -30,6 +33,7 @@ impl Default for Feed {
         Self {
             begun: OnceCell::new(),
             at: Mutex::default(),
+            told: AtomicI64::new(0),
             live: broadcast::channel(LIVE).0,
         }
     }
@@ -60,6 +64,7 @@ impl Desk {
             seq = last.seq;
             self.tell(&page).await?;
             *at = Some(seq);
+            self.0.feed.told.store(seq, Ordering::Release);
         }
         metrics::counter!("numberdesk_feed_place").absolute(u64::try_from(seq).unwrap_or_default());
         if let Some(as_of) = self.0.close_health.load().inventory_as_of {
@@ -73,6 +78,19 @@ impl Desk {
     pub(super) async fn feed_begun(&self) -> Result<i64, Error> {
         let head = || self.0.store.feed_head();
         self.0.feed.begun.get_or_try_init(head).await.copied()
+    }
+
+    /// Has the inventory show what these events tell, before they are handed out.
+    pub(super) async fn shows(&self, page: &[Placed]) -> Result<(), Error> {
+        let told = self.0.feed.told.load(Ordering::Acquire);
+        if page.last().is_none_or(|last| last.seq <= told) {
+            return Ok(());
+        }
+        let numbers = page
+            .iter()
+            .filter(|placed| placed.seq > told)
+            .filter_map(|placed| placed.event.phone_number_id.clone());
+        self.reload(numbers).await.map(drop)
     }
 
     /// Tells this process what happened. Told twice, it does no harm.
@@ -109,7 +127,9 @@ impl Desk {
                 .and_then(|id| id.as_str()?.parse().ok())
             && self.0.members.load().contains_key(&group)
         {
-            self.load_group(&group).await;
+            // Nobody who follows waits for Close.
+            let it = self.clone();
+            tokio::spawn(async move { it.load_group(&group).await });
         }
         Ok(())
     }

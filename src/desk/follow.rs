@@ -16,7 +16,7 @@ use crate::domain::fields::Fault;
 use crate::domain::id::EventId;
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
-use crate::store::{Placed, Store};
+use crate::store::Placed;
 
 /// Events read at once by a follower who is behind.
 const PAGE: u32 = 200;
@@ -36,7 +36,7 @@ pub struct EventFilter {
 
 /// Events as they come.
 pub struct Following {
-    store: Store,
+    desk: Desk,
     scope: Scope,
     kinds: Vec<EventKind>,
     /// The place of the last event that was handed out, or that could have been.
@@ -64,6 +64,7 @@ impl Desk {
         let mut found = self.0.store.events(&scope, &filter.kinds, at, wanted + 1).await?;
         let more = found.len() > wanted as usize;
         found.truncate(wanted as usize);
+        self.shows(&found).await?;
         let rows: Vec<Event> = found.into_iter().map(|placed| placed.event).collect();
         let next = rows.last().filter(|_| more).map(|event| event.id.to_string());
         Ok(Page { rows, next })
@@ -88,7 +89,7 @@ impl Desk {
         };
         let left = by.caller.expires_at().map(|expires| expires.since(self.now()));
         Ok(Following {
-            store: self.0.store.clone(),
+            desk: self.clone(),
             scope,
             kinds: filter.kinds.clone(),
             at,
@@ -139,7 +140,13 @@ impl Following {
                 return Ok(None);
             }
             if !self.caught_up {
-                let page = self.store.events(&self.scope, &self.kinds, self.at, PAGE).await?;
+                let page = self
+                    .desk
+                    .0
+                    .store
+                    .events(&self.scope, &self.kinds, self.at, PAGE)
+                    .await?;
+                self.desk.shows(&page).await?;
                 self.caught_up = page.is_empty();
                 self.backlog.extend(page);
                 continue;

@@ -101,7 +101,9 @@ impl Desk {
             Some(known) => Arc::new(self.read_again(&known, &due).await?),
         };
         due.clear();
-        inventory.missed.store(false, Ordering::Release);
+        if missed {
+            inventory.missed.store(false, Ordering::Release);
+        }
         inventory.snapshot.store(Some(snapshot.clone()));
         inventory.caught_up.store(touches, Ordering::Release);
         let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);

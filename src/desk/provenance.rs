@@ -23,6 +23,7 @@ impl Desk {
         if self.0.log_refused.hold(now) {
             return Ok(());
         }
+        let mut last = Ok(());
         for number in self.0.store.unexplained(BATCH).await? {
             let facts = &number.facts;
             let age = facts.created_at.map(|created| now.since(created));
@@ -38,7 +39,11 @@ impl Desk {
                         self.0.log_refused.until(now.plus(REFUSED));
                         return Ok(());
                     }
-                    Err(trouble) => return Err(troubled(trouble)),
+                    // One that the log does not show must not hide the others.
+                    Err(trouble) => {
+                        last = Err(troubled(trouble));
+                        continue;
+                    }
                 }
             };
             // It may be told later.
@@ -53,6 +58,6 @@ impl Desk {
             });
             self.0.store.explain(&facts.id, &provenance, now).await?;
         }
-        Ok(())
+        last
     }
 }

@@ -1,7 +1,7 @@
 //! Reading back what Close told of: each object is asked for by itself, or all at once when there are many. What a
 //! notice said only decides whether Close is asked once more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
@@ -161,8 +161,8 @@ impl Desk {
             }
             Ok(None) => {
                 if errand.gone {
-                    self.bury(id, asked).await?;
-                    return Ok(Shown::All);
+                    let gone = self.bury(id, asked).await?;
+                    return Ok(if gone { Shown::All } else { Shown::Less });
                 }
                 // What is told late of a number that is gone has nothing more to say.
                 let buried = self.0.store.was_buried(id).await?;
@@ -176,28 +176,30 @@ impl Desk {
         }
     }
 
-    /// Close, asked at `asked`, does not know the number, and has told that it is gone.
-    async fn bury(&self, id: &PhoneNumberId, asked: Timestamp) -> Result<(), Error> {
+    /// Close, asked at `asked`, does not know the number, and has told that it is gone; whether the inventory has it no
+    /// more. It has, if somebody saw it later.
+    async fn bury(&self, id: &PhoneNumberId, asked: Timestamp) -> Result<bool, Error> {
         if self.0.store.number(&Scope::All, id).await?.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         // Only a key of this organization can say that a number is gone.
         self.ours().await?;
         let row = AuditRow::new(asked, Actor::desk(), Action::NumberGone, "gone").number(id);
-        if self.0.store.gone(id, asked, &row).await? {
+        let gone = self.0.store.gone(id, asked, &row).await?;
+        if gone {
             tracing::warn!(number = %id, "a number is gone from Close");
         }
-        Ok(())
+        Ok(gone)
     }
 
     async fn conclude(&self, shown: Vec<(Errand, Shown)>) -> Result<(), Error> {
-        let (mut done, mut again) = (Vec::new(), Vec::new());
+        let (mut done, mut again) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for (errand, shown) in shown {
             let pause = usize::try_from(errand.tries)
                 .ok()
                 .and_then(|tries| PATIENCE.get(tries));
             match (shown, pause) {
-                (Shown::Less, Some(pause)) => again.push((errand, *pause)),
+                (Shown::Less, Some(pause)) => again.entry(*pause).or_default().push(errand),
                 (Shown::Less, None) => {
                     tracing::warn!(object = %errand.object, "Close does not show what it has told of");
                     metrics::counter!("numberdesk_readbacks_given_up_total").increment(1);
@@ -214,9 +216,9 @@ impl Desk {
         if !done.is_empty() {
             failpoint::reached("errands.ended");
         }
-        for (errand, pause) in again {
+        for (pause, errands) in again {
             let due = self.now().plus(pause);
-            self.0.store.put_errands_off(&[errand], due, true).await?;
+            self.0.store.put_errands_off(&errands, due, true).await?;
         }
         Ok(())
     }

@@ -56,6 +56,10 @@ impl Desk {
     pub async fn sync_in_turn(&self) -> Result<(), Error> {
         let every = self.0.settings.full_sync;
         let turn = self.0.store.take_turn("sync", self.now(), every).await?;
+        if turn {
+            // Should it fail, it is still this replica's to do.
+            self.0.synced.store(false, Ordering::Relaxed);
+        }
         if turn || !self.0.synced.load(Ordering::Relaxed) {
             self.sync().await?;
             self.0.synced.store(true, Ordering::Relaxed);
@@ -165,11 +169,15 @@ impl Desk {
 
     /// Refreshes the members of one group.
     pub(super) async fn load_group(&self, group: &GroupId) {
-        let mut members: Members = (*self.0.members.load_full()).clone();
         match self.0.close.group_members(group).await {
             Ok(users) => {
-                members.insert(group.clone(), users.unwrap_or_default());
-                self.0.members.store(Arc::new(members));
+                let users = users.unwrap_or_default();
+                // Others may be loaded at the same moment.
+                self.0.members.rcu(|known| {
+                    let mut members = Members::clone(known);
+                    members.insert(group.clone(), users.clone());
+                    members
+                });
             }
             Err(trouble) => tracing::warn!(%group, %trouble, "the group's members stay as they were known"),
         }

@@ -12,6 +12,9 @@ use crate::store::db::sql;
 use crate::store::row::Row;
 use crate::store::{Store, feed};
 
+/// Errands written in one transaction: others get their turn in between.
+const TOGETHER: usize = 100;
+
 /// Something to ask Close about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Errand {
@@ -62,12 +65,13 @@ impl Store {
         Ok(errands)
     }
 
-    /// How many errands are due, and since when the longest.
+    /// How many errands are due and nobody's, and since when the longest.
     pub async fn errands_due(&self, now: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
         let row = self
             .db
             .row(sql!(
-                "SELECT COUNT(*) AS n, MIN(due_at) AS since FROM errands WHERE due_at <= $1",
+                "SELECT COUNT(*) AS n, MIN(due_at) AS since FROM errands \
+                    WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)",
                 now
             ))
             .await?;
@@ -76,14 +80,14 @@ impl Store {
 
     /// Ends errands that were done; one that Close told of again meanwhile is due at once.
     pub async fn end_errands(&self, errands: &[Errand]) -> Result<(), Error> {
-        if errands.is_empty() {
-            return Ok(());
+        for some in in_order(errands).chunks(TOGETHER) {
+            let mut tx = self.db.begin().await?;
+            for errand in some {
+                end(&mut tx, errand).await?;
+            }
+            tx.commit().await?;
         }
-        let mut tx = self.db.begin().await?;
-        for errand in errands {
-            end(&mut tx, errand).await?;
-        }
-        tx.commit().await
+        Ok(())
     }
 
     /// Ends the errand of a group that has changed, and tells all replicas.
@@ -103,33 +107,43 @@ impl Store {
         due: Timestamp,
         tried: bool,
     ) -> Result<(), Error> {
-        if errands.is_empty() {
-            return Ok(());
+        for some in in_order(errands).chunks(TOGETHER) {
+            let mut tx = self.db.begin().await?;
+            for errand in some {
+                tx.execute(sql!(
+                    "UPDATE errands SET lease_until = NULL, \
+                        due_at = CASE WHEN notices = $2 AND told_at = $3 THEN $4 ELSE due_at END, \
+                        tries = CASE WHEN notices = $2 AND told_at = $3 THEN tries + $5 ELSE tries END \
+                     WHERE object_id = $1",
+                    errand.object.as_str(),
+                    errand.notices,
+                    errand.told_at,
+                    due,
+                    i64::from(tried)
+                ))
+                .await?;
+            }
+            tx.commit().await?;
         }
-        let mut tx = self.db.begin().await?;
-        for errand in errands {
-            tx.execute(sql!(
-                "UPDATE errands SET lease_until = NULL, \
-                    due_at = CASE WHEN notices = $2 THEN $3 ELSE due_at END, \
-                    tries = CASE WHEN notices = $2 THEN tries + $4 ELSE tries END \
-                 WHERE object_id = $1",
-                errand.object.as_str(),
-                errand.notices,
-                due,
-                i64::from(tried)
-            ))
-            .await?;
-        }
-        tx.commit().await
+        Ok(())
     }
+}
+
+/// In the order in which all who write here lock, so that none waits for another in a circle.
+fn in_order(errands: &[Errand]) -> Vec<&Errand> {
+    let mut errands: Vec<_> = errands.iter().collect();
+    errands.sort_by(|one, other| one.object.as_str().cmp(other.object.as_str()));
+    errands
 }
 
 async fn end(tx: &mut crate::store::db::Tx, errand: &Errand) -> Result<(), Error> {
     let ended = tx
         .execute(sql!(
-            "DELETE FROM errands WHERE object_id = $1 AND notices = $2",
+            // An errand that ended and was made anew has told of something else since.
+            "DELETE FROM errands WHERE object_id = $1 AND notices = $2 AND told_at = $3",
             errand.object.as_str(),
-            errand.notices
+            errand.notices,
+            errand.told_at
         ))
         .await?;
     if ended == 0 {

@@ -184,7 +184,10 @@ impl Store {
             return Ok(false);
         }
         tx.execute(change).await?;
-        feed::number(&mut tx, audit.at, kind, now.team.as_ref(), &now.facts).await?;
+        // Marked again, it is where it was.
+        if kind != EventKind::NumberReleasing || !now.releasing {
+            feed::number(&mut tx, audit.at, kind, now.team.as_ref(), &now.facts).await?;
+        }
         audit::write(&mut tx, audit).await?;
         tx.commit().await?;
         Ok(true)
