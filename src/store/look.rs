@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolOptions;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::fault::CannotOpen;
-use crate::store::pool::{ACQUIRE, Pools, SESSION};
+use crate::store::pool::{ACQUIRE, Pools, SESSION, server};
 
 /// Two: whoever only looks asks one question at a time.
 const CONNECTIONS: u32 = 2;
@@ -25,7 +24,7 @@ impl Store {
         let opened = if url.starts_with("sqlite:") {
             file(url).await
         } else {
-            server(url).await
+            connect(url).await
         };
         match opened {
             Ok(pools) => Ok(Self { db: pools.into() }),
@@ -55,16 +54,8 @@ async fn file(url: &str) -> Result<Pools, CannotOpen> {
     })
 }
 
-async fn server(url: &str) -> Result<Pools, CannotOpen> {
-    let options: PgConnectOptions = url
-        .parse()
-        .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
-    let place = format!(
-        "can't reach PostgreSQL at {}:{} as {}",
-        options.get_host(),
-        options.get_port(),
-        options.get_username()
-    );
+async fn connect(url: &str) -> Result<Pools, CannotOpen> {
+    let (options, unreachable) = server(url)?;
     PoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE)
@@ -74,8 +65,8 @@ async fn server(url: &str) -> Result<Pools, CannotOpen> {
                 sqlx::raw_sql(NEVER_WRITE).execute(connection).await.map(drop)
             })
         })
-        .connect_with(options.application_name("numberdesk"))
+        .connect_with(options)
         .await
         .map(Pools::Postgres)
-        .map_err(|cause| CannotOpen::because(place, cause))
+        .map_err(|cause| CannotOpen::because(unreachable, cause))
 }

@@ -94,26 +94,32 @@ impl Pools {
     }
 
     async fn connect(url: &str) -> Result<Self, CannotOpen> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
-        let place = format!(
-            "can't reach PostgreSQL at {}:{} as {}",
-            options.get_host(),
-            options.get_port(),
-            options.get_username()
-        );
+        let (options, unreachable) = server(url)?;
         PoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .after_connect(|connection, _| {
                 Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
             })
-            .connect_with(options.application_name("numberdesk"))
+            .connect_with(options)
             .await
             .map(Self::Postgres)
-            .map_err(|cause| CannotOpen::because(place, cause))
+            .map_err(|cause| CannotOpen::because(unreachable, cause))
     }
+}
+
+/// The server that the URL names, and what is said when it can't be reached: its place, never the password.
+pub(super) fn server(url: &str) -> Result<(PgConnectOptions, String), CannotOpen> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
+    let unreachable = format!(
+        "can't reach PostgreSQL at {}:{} as {}",
+        options.get_host(),
+        options.get_port(),
+        options.get_username()
+    );
+    Ok((options.application_name("numberdesk"), unreachable))
 }
 
 /// Makes the file, when it is missing, readable by its owner alone; SQLite gives its side files the same mode.

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use numberdesk::close::{self, Close};
 use numberdesk::desk::Webhooks;
 use numberdesk::domain::event::{Event, EventKind};
@@ -14,7 +13,8 @@ use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
-use crate::support::lab::{Dice, Lab, caller, list, order, release, request};
+use crate::support::history::{Dice, histories};
+use crate::support::lab::{Lab, caller, list, order, release, request};
 use crate::support::stage::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, key, signature};
 
@@ -23,8 +23,6 @@ const ON_SQLITE: u64 = 50;
 const ON_POSTGRES: u64 = 30;
 /// What happens in one.
 const EVENTS: usize = 30;
-/// Histories that go on side by side.
-const AT_ONCE: usize = 4;
 
 const POLICY: &str = r#"
 [teams.sales]
@@ -34,44 +32,23 @@ assign_to = "anyone"
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_inventory_ends_equal_to_close_on_sqlite() {
-    histories("SQLite", ON_SQLITE, |seed| {
+    let count = histories(ON_SQLITE, |seed| {
         Box::pin(on_sqlite(move |database| history(database, seed)))
     })
     .await;
+    tell("SQLite", count);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_inventory_ends_equal_to_close_on_postgres() {
-    histories("PostgreSQL", ON_POSTGRES, |seed| {
+    let count = histories(ON_POSTGRES, |seed| {
         Box::pin(on_postgres(move |database| history(database, seed)))
     })
     .await;
+    tell("PostgreSQL", count);
 }
 
-async fn histories(store: &str, usual: u64, run: impl Fn(u64) -> futures::future::BoxFuture<'static, ()>) {
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().expect("a number"))
-    };
-    let seeds: Vec<u64> = match number("NUMBERDESK_TEST_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("NUMBERDESK_TEST_SEEDS").unwrap_or(usual)).collect(),
-    };
-    let count = seeds.len();
-    futures::stream::iter(seeds)
-        .map(|seed| {
-            let history = run(seed);
-            async move {
-                if let Err(failure) = tokio::spawn(history).await {
-                    eprintln!("history {seed} failed: NUMBERDESK_TEST_SEED={seed} repeats it");
-                    std::panic::resume_unwind(failure.into_panic());
-                }
-            }
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect::<Vec<()>>()
-        .await;
+fn tell(store: &str, count: usize) {
     println!(
         "convergence on {store}: {count} histories of {EVENTS} changes, 0 of them ended otherwise than Close"
     );

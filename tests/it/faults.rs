@@ -20,6 +20,7 @@ use crate::support::webhook::{self, delivery, event, signature};
 on_both_stores! {
     whatever_close_answers_an_order_ends_in_a_state_that_is_true,
     two_that_are_alike_and_in_doubt_get_what_there_is,
+    a_delivery_makes_it_the_turn_of_an_order_in_doubt_and_is_no_evidence,
     a_number_of_a_call_under_way_is_left_to_its_sender,
     a_number_that_a_person_rents_meanwhile_is_not_taken_for_the_order_s,
     what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_close,
@@ -339,6 +340,38 @@ async fn state(lab: &Lab, placed: &Placed) -> Order {
         .await
         .unwrap()
         .unwrap()
+}
+
+async fn a_delivery_makes_it_the_turn_of_an_order_in_doubt_and_is_no_evidence(database: Database) {
+    let lab = Lab::new(database, POLICY, 3).await;
+    lab.process()
+        .desk
+        .adopt_webhook_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
+    // It is rented, nobody hears of it, and listing and log don't show it when it is first looked for.
+    lab.close
+        .set(json!({ "listing_lag": "1h", "event_lag": "1h" }))
+        .await;
+    lab.close.fault(lost(true)).await;
+    let (_, before) = lab.rented_by_key().await;
+    let placed = lab.order(&caller("sales"), "key", &berlin()).await.unwrap();
+    lab.steps().await;
+    lab.close
+        .set(json!({ "listing_lag": "0s", "event_lag": "0s" }))
+        .await;
+    // Time stands still: nobody would look again yet.
+    lab.steps().await;
+    assert_eq!(state(&lab, &placed).await.state, State::Unverified);
+    tell(&lab, "once", &before, "key").await;
+    assert_eq!(state(&lab, &placed).await.state, State::Unverified);
+    lab.steps().await;
+    let order = state(&lab, &placed).await;
+    assert_eq!(
+        (order.state, order.evidence),
+        (State::Fulfilled, Some(Evidence::FoundByReconciliation))
+    );
+    let (_, rented) = lab.rented_by_key().await;
+    let number = rented.difference(&before).next().unwrap();
+    assert_eq!(order.phone_number_id.unwrap().as_str(), number);
 }
 
 async fn two_that_are_alike_and_in_doubt_get_what_there_is(database: Database) {

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use numberdesk::desk::{Finding, Period};
 use numberdesk::domain::caller::{Caller, Scope};
 use numberdesk::domain::chain::Walk;
@@ -17,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::store::assert_books_balance;
 use crate::support::database::{Database, on_postgres, on_sqlite};
-use crate::support::lab::{Dice, Lab, SETTLE_AFTER, caller, cancel, order, release, request, settle_review};
+use crate::support::history::{Dice, histories};
+use crate::support::lab::{Lab, SETTLE_AFTER, caller, cancel, order, release, request, settle_review};
 use crate::support::simulated::RENT;
 
 /// Histories on each store in an ordinary run.
@@ -25,8 +25,6 @@ const ON_SQLITE: u64 = 150;
 const ON_POSTGRES: u64 = 100;
 /// What happens in one.
 const EVENTS: usize = 25;
-/// Histories that go on side by side.
-const AT_ONCE: usize = 4;
 /// How much longer than the settling period, and the time in which it is waited for the event log, anything may take.
 const SLACK: Duration = Duration::from_mins(3);
 
@@ -50,44 +48,23 @@ const BUDGET: i64 = 1_900;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_histories_keep_every_promise_on_sqlite() {
-    histories("SQLite", ON_SQLITE, |seed| {
+    let count = histories(ON_SQLITE, |seed| {
         Box::pin(on_sqlite(move |database| history(database, seed)))
     })
     .await;
+    tell("SQLite", count);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_histories_keep_every_promise_on_postgres() {
-    histories("PostgreSQL", ON_POSTGRES, |seed| {
+    let count = histories(ON_POSTGRES, |seed| {
         Box::pin(on_postgres(move |database| history(database, seed)))
     })
     .await;
+    tell("PostgreSQL", count);
 }
 
-async fn histories(store: &str, usual: u64, run: impl Fn(u64) -> futures::future::BoxFuture<'static, ()>) {
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().expect("a number"))
-    };
-    let seeds: Vec<u64> = match number("NUMBERDESK_TEST_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("NUMBERDESK_TEST_SEEDS").unwrap_or(usual)).collect(),
-    };
-    let count = seeds.len();
-    futures::stream::iter(seeds)
-        .map(|seed| {
-            let history = run(seed);
-            async move {
-                if let Err(failure) = tokio::spawn(history).await {
-                    eprintln!("history {seed} failed: NUMBERDESK_TEST_SEED={seed} repeats it");
-                    std::panic::resume_unwind(failure.into_panic());
-                }
-            }
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect::<Vec<()>>()
-        .await;
+fn tell(store: &str, count: usize) {
     println!(
         "model on {store}: {count} histories of {EVENTS} events, 0 double rents, 0 forgotten numbers, 0 caps exceeded, \
          0 wrong final states"

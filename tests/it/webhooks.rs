@@ -1,8 +1,6 @@
 //! What Close delivers: proved, durable, repeated without effect, and believed in nothing but that Close is to be asked
 //! (T19 to T21).
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
@@ -19,7 +17,6 @@ on_both_stores! {
     what_a_delivery_claims_is_not_believed,
     what_is_strange_is_acknowledged,
     a_number_that_is_gone_frees_its_quota_and_is_told,
-    a_delivery_wakes_the_search_for_an_order_in_doubt,
     many_deliveries_at_once_are_one_listing,
     what_was_not_delivered_is_found_in_the_event_log,
     close_delivers_to_a_desk_that_subscribes_by_itself,
@@ -267,43 +264,6 @@ async fn a_number_that_is_gone_frees_its_quota_and_is_told(database: Database) {
     assert_eq!(events[0]["data"]["phone_number_id"], number.as_str());
     let me = stage.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(me["teams"][0]["usage"]["numbers_held"], 0, "{me}");
-}
-
-async fn a_delivery_wakes_the_search_for_an_order_in_doubt(database: Database) {
-    // Nobody would look again for an hour.
-    let setup = Setup {
-        timeout: "2s",
-        orders: "reconcile_every = \"1h\"",
-        ..Setup::default()
-    };
-    let stage = Stage::with(database, setup).await;
-    // It is rented, nobody hears of it, and listings and log show it only later.
-    stage
-        .close
-        .set(json!({ "listing_lag": "3s", "event_lag": "3s" }))
-        .await;
-    stage
-        .close
-        .fault(json!({ "path": crate::support::simulated::RENT, "times": 1, "effect": true, "answer": "drop_before_headers" }))
-        .await;
-    let order = stage
-        .order(
-            &ALICE,
-            "key",
-            &json!({ "country": "DE", "carrier_type": "local" }),
-        )
-        .await
-        .expect(202);
-    let id = text(&order["id"]);
-    let held = stage.close.held().await;
-    let number = text(&held[0]["id"]);
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    let mut created = event("1", "created", &number);
-    created["data"] = json!({ "id": number, "country": "DE" });
-    deliver(&stage, &delivery(&created)).await;
-    let order = stage.reaches(&ALICE, &id, "fulfilled").await;
-    assert_eq!(order["evidence"], "found-by-reconciliation");
-    assert_eq!(order["phone_number"]["id"], number.as_str());
 }
 
 async fn many_deliveries_at_once_are_one_listing(database: Database) {

@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 pub(crate) mod binary;
 pub(crate) mod database;
+pub(crate) mod history;
 pub(crate) mod lab;
 pub(crate) mod listing;
 pub(crate) mod people;

@@ -54,8 +54,6 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
-    /// More lines for `[orders]`.
-    pub(crate) orders: &'static str,
     /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
     pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
@@ -89,7 +87,6 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
-            orders: "",
             subscribe: false,
             full_sync: "1h",
             settle_after: "5m",
@@ -365,7 +362,6 @@ fn metrics() -> PrometheusHandle {
 pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
     let Setup {
         server,
-        orders,
         subscribe,
         timeout,
         full_sync,
@@ -411,7 +407,6 @@ full_sync = "{full_sync}"
 [orders]
 settle_after = "{settle_after}"
 lease_margin = "{lease_margin}"
-{orders}
 
 [webhooks]
 {webhooks}
