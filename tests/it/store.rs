@@ -3,6 +3,7 @@
 mod approval;
 mod book;
 mod copy;
+mod errand;
 mod feed;
 mod inventory;
 mod list;
