@@ -1,5 +1,16 @@
 //! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
 
+/// A step of the desk, or of what it stands on, as a loop runs it: `step!(desk.sync)`.
+macro_rules! step {
+    ($it:ident . $verb:ident) => {{
+        let it = $it.clone();
+        move || {
+            let it = it.clone();
+            async move { it.$verb().await }
+        }
+    }};
+}
+
 mod outgoing;
 mod watch;
 
@@ -30,8 +41,8 @@ use crate::workers::Workers;
 const TICK: Duration = Duration::from_secs(1);
 /// How often it is looked whether the next complete listing is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
-/// How often it is asked where numbers come from that no order accounts for.
-const ORPHANS: Duration = Duration::from_secs(5);
+/// How often it is looked for what may wait a little.
+const UNHURRIED: Duration = Duration::from_secs(5);
 /// How often what is old is forgotten.
 const FORGET: Duration = Duration::from_hours(1);
 /// After a failed step.
@@ -216,94 +227,35 @@ impl App {
 }
 
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store) {
-    let (it, wakes) = (desk.clone(), desk.wakes());
-    let every = config.inventory.full_sync.min(SYNC_TURN);
-    workers.every("sync", every, RETRY, move || {
-        let it = it.clone();
-        async move { it.sync_in_turn().await }
-    });
-    let it = desk.clone();
-    workers.woken("read-back", wakes.told, TICK, RETRY, move || {
-        let it = it.clone();
-        async move { it.read_back().await }
-    });
-    let it = desk.clone();
-    workers.woken("resume", wakes.queue, TICK, RETRY, move || {
-        let it = it.clone();
-        async move { it.resume().await }
-    });
-    let it = desk.clone();
-    workers.woken("reconcile", wakes.doubt, TICK, RETRY, move || {
-        let it = it.clone();
-        async move { it.reconcile().await }
-    });
-    let it = desk.clone();
+    let (wakes, inventory) = (desk.wakes(), &config.inventory);
+    let every = inventory.full_sync.min(SYNC_TURN);
+    workers.every("sync", every, RETRY, step!(desk.sync_in_turn));
+    workers.woken("read-back", wakes.told, TICK, RETRY, step!(desk.read_back));
+    workers.woken("resume", wakes.queue, TICK, RETRY, step!(desk.resume));
+    workers.woken("reconcile", wakes.doubt, TICK, RETRY, step!(desk.reconcile));
     workers.woken(
         "catch-up",
         wakes.missed,
-        config.inventory.catch_up,
+        inventory.catch_up,
         RETRY,
-        move || {
-            let it = it.clone();
-            async move { it.catch_up().await }
-        },
+        step!(desk.catch_up),
     );
-    let it = desk.clone();
-    workers.every("orphans", ORPHANS, RETRY, move || {
-        let it = it.clone();
-        async move { it.explain_orphans().await }
-    });
-    let it = desk.clone();
-    workers.every("forget", FORGET, RETRY, move || {
-        let it = it.clone();
-        async move { it.forget().await }
-    });
-    let it = desk.clone();
-    workers.woken("feed", store.news(), TICK, TICK, move || {
-        let it = it.clone();
-        async move { it.feed().await }
-    });
-    let it = store.clone();
-    workers.every("listen", RETRY, RETRY, move || {
-        let it = it.clone();
-        async move { it.listen().await }
-    });
-    let it = desk.clone();
-    workers.every("approvals", TICK, RETRY, move || {
-        let it = it.clone();
-        async move { it.expire_approvals().await }
-    });
-    let it = desk.clone();
-    workers.every("releases", Duration::from_secs(5), RETRY, move || {
-        let it = it.clone();
-        async move { it.finish_releases().await }
-    });
-    let it = desk.clone();
-    workers.every("due-releases", Duration::from_secs(5), RETRY, move || {
-        let it = it.clone();
-        async move { it.release_due().await }
-    });
-    let it = desk.clone();
-    workers.every("labels", Duration::from_secs(5), RETRY, move || {
-        let it = it.clone();
-        async move { it.set_labels().await }
-    });
-    let it = desk.clone();
-    workers.every("seal", TICK, RETRY, move || {
-        let it = it.clone();
-        async move { it.seal().await }
-    });
-    let it = desk.clone();
     workers.woken(
         "subscription",
         wakes.subscription,
         SUBSCRIPTION,
         RETRY,
-        move || {
-            let it = it.clone();
-            async move { it.keep_subscription().await }
-        },
+        step!(desk.keep_subscription),
     );
+    workers.every("orphans", UNHURRIED, RETRY, step!(desk.explain_orphans));
+    workers.every("forget", FORGET, RETRY, step!(desk.forget));
+    workers.woken("feed", store.news(), TICK, TICK, step!(desk.feed));
+    workers.every("listen", RETRY, RETRY, step!(store.listen));
+    workers.every("approvals", TICK, RETRY, step!(desk.expire_approvals));
+    workers.every("releases", UNHURRIED, RETRY, step!(desk.finish_releases));
+    workers.every("due-releases", UNHURRIED, RETRY, step!(desk.release_due));
+    workers.every("labels", UNHURRIED, RETRY, step!(desk.set_labels));
+    workers.every("seal", TICK, RETRY, step!(desk.seal));
 }
 
 /// Where signatures of Close's deliveries are told by; `address` is where the API answers.

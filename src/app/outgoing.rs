@@ -14,16 +14,14 @@ const TEND: Duration = Duration::from_secs(15);
 
 /// Starts what delivers.
 pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Store, outgoing: Outgoing) {
-    let it = desk.clone();
-    workers.woken("webhooks", store.deliveries_due(), TICK, RETRY, move || {
-        let it = it.clone();
-        async move { it.deliver().await }
-    });
-    let it = desk.clone();
-    workers.every("old-webhooks", TEND, RETRY, move || {
-        let it = it.clone();
-        async move { it.tend_deliveries().await }
-    });
+    workers.woken(
+        "webhooks",
+        store.deliveries_due(),
+        TICK,
+        RETRY,
+        step!(desk.deliver),
+    );
+    workers.every("old-webhooks", TEND, RETRY, step!(desk.tend_deliveries));
     if let Some(secret) = config.webhooks.secret.clone() {
         workers.every("webhook-secret", WATCH, WATCH, move || {
             let news = secret.read_master().map(|master| outgoing.replace_master(master));

@@ -76,7 +76,7 @@ impl Desk {
         }));
     }
 
-    pub(super) async fn compare(&self) -> Result<(), Error> {
+    async fn compare(&self) -> Result<(), Error> {
         for group in self.0.policy.load_full().groups() {
             self.load_group(&group).await;
         }

@@ -90,6 +90,7 @@ async fn of_many_who_take_errands_each_is_one_s_until_its_lease_lapses(database:
         && !more.is_empty()
     {
         taken.extend(more);
+        assert!(taken.len() <= 40, "one was taken twice");
     }
     let mut ids = objects(&taken);
     ids.sort();
