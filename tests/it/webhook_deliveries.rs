@@ -126,6 +126,8 @@ impl Scene {
 
     /// What is due is sent, and what becomes due by that.
     async fn deliver(&self) {
+        // What is still under way takes room, and would make a step begin nothing although something is due.
+        self.lab.process().ended().await;
         loop {
             let before = self.app.count();
             self.begin().await;
