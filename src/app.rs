@@ -61,6 +61,8 @@ pub struct App {
     stop: CancellationToken,
     /// Probes and metrics are answered until the rest has ended.
     ops_stop: CancellationToken,
+    desk: Desk,
+    drain: Duration,
     grace: Duration,
     /// Connections and loops.
     work: TaskTracker,
@@ -180,6 +182,8 @@ impl App {
             ops_address,
             stop,
             ops_stop,
+            desk,
+            drain: config.server.drain,
             grace: config.server.grace,
             work,
             ops: ops_work,
@@ -195,10 +199,13 @@ impl App {
         self.stop.cancelled().await;
     }
 
-    /// Accepts nothing more, lets requests and paid calls end, and closes the store. Probes are told so until then. A
-    /// paid call that has begun is waited for until its own deadline; what is left after that, or when this is
-    /// dropped, is found again at the next start.
+    /// Tells probes to send requests elsewhere, and answers them until that must have happened. Then accepts nothing more,
+    /// lets requests and paid calls end, and closes the store. A paid call that has begun is waited for until its own
+    /// deadline; what is left after that, or when this is dropped, is found again at the next start.
     pub async fn stop(self) {
+        self.desk.leave();
+        // Where a part has stopped by itself, nobody is served any more.
+        let _ = tokio::time::timeout(self.drain, self.stop.cancelled()).await;
         self.stop.cancel();
         self.work.close();
         self.paid.close();

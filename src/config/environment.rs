@@ -43,6 +43,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("server.body_limit", Kind::Whole),
     ("server.header_timeout", Kind::Text),
     ("server.max_headers", Kind::Whole),
+    ("server.drain", Kind::Text),
     ("server.grace", Kind::Text),
     ("store.url", Kind::Text),
     ("store.url_file", Kind::Path),

@@ -70,7 +70,9 @@ pub struct Server {
     pub header_timeout: Duration,
     /// Headers of a request, 10 to 1000; 100.
     pub max_headers: usize,
-    /// How long requests may take to end after SIGTERM, 0s to 10m; 30s.
+    /// How long requests are still taken after SIGTERM, while readiness says that they should go elsewhere, 0s to 2m; 0s.
+    pub drain: Duration,
+    /// How long requests may take to end after that, 0s to 10m; 30s.
     pub grace: Duration,
 }
 

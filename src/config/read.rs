@@ -222,6 +222,12 @@ fn server(node: Node<'_>) -> Option<Server> {
         seconds(10),
     );
     let max_headers = or(&mut fields, "max_headers", |node| count(&node, 10, 1_000), 100);
+    let drain = or(
+        &mut fields,
+        "drain",
+        |node| span(&node, "0s", "2m"),
+        Duration::ZERO,
+    );
     let grace = or(&mut fields, "grace", |node| span(&node, "0s", "10m"), seconds(30));
     let whole = fields.node().clone();
     fields.finish()?;
@@ -241,6 +247,7 @@ fn server(node: Node<'_>) -> Option<Server> {
         body_limit: body_limit?,
         header_timeout: header_timeout?,
         max_headers: max_headers?,
+        drain: drain?,
         grace: grace?,
     })
 }

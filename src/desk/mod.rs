@@ -160,6 +160,8 @@ struct Inner {
     tracker: TaskTracker,
     /// From then on no paid call is begun.
     stop: CancellationToken,
+    /// From then on requests should go elsewhere; `stop` brings it about too.
+    leaving: CancellationToken,
     /// How many paid calls run side by side.
     sends: Semaphore,
     /// Since Close refused the key, orders wait.
@@ -208,6 +210,7 @@ impl Desk {
             settings,
             holder,
             tracker,
+            leaving: stop.child_token(),
             stop,
             sends: Semaphore::new(SENDS),
             key_refused: ready::Hold::default(),

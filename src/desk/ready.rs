@@ -73,6 +73,16 @@ impl Desk {
         }
     }
 
+    /// From now on readiness says that requests should go elsewhere; those that come are answered all the same.
+    pub fn leave(&self) {
+        self.0.leaving.cancel();
+    }
+
+    /// Whether requests should go elsewhere.
+    pub fn is_leaving(&self) -> bool {
+        self.0.leaving.is_cancelled()
+    }
+
     /// Asks the database; tells what is known of the rest.
     pub async fn readiness(&self) -> Readiness {
         let asked = tokio::time::timeout(Duration::from_secs(2), self.0.store.migrated());
@@ -83,7 +93,7 @@ impl Desk {
             Err(_) => "the database does not answer".to_owned(),
         };
         let health = self.0.close_health.load_full();
-        let stopping = self.0.stop.is_cancelled();
+        let stopping = self.is_leaving();
         let loaded = self.0.inventory.loaded();
         Readiness {
             ready: database == "ok" && loaded && !stopping,

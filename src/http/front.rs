@@ -94,7 +94,7 @@ async fn serve(http: &Http, mut request: Request, next: Next) -> (Response, Tick
         }
         Err(problem) => problem.into_response(),
     };
-    if !rest.spill().await && version < Version::HTTP_2 {
+    if (!rest.spill().await || http.desk.is_leaving()) && version < Version::HTTP_2 {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

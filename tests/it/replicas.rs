@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::outage::Outage;
 use crate::store::assert_books_balance;
-use crate::support::binary::Serving;
+use crate::support::binary::{Serving, ask_to_end, end};
 use crate::support::database::{Database, on_postgres};
 use crate::support::eventually;
 use crate::support::people::ALICE;
@@ -34,6 +34,7 @@ on_postgres_alone! {
     what_one_replica_changes_the_others_show,
     an_order_that_one_replica_ended_has_its_number_on_the_others_at_once,
     a_rolling_restart_under_load_loses_no_order,
+    a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_request,
     a_database_that_goes_away_under_load_loses_no_order,
 }
 
@@ -361,6 +362,98 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
          connections, 0 lost, 0 twice",
         feed.len(),
         first.1 + second.1
+    );
+}
+
+/// The replicas that a balancer has found ready.
+type Ready = std::sync::Mutex<Vec<String>>;
+
+/// Requests without end over connections that are kept, each to the next ready replica and never twice, until `stop`; how
+/// many orders and how many reads.
+async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) -> (usize, usize) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let (mut orders, mut reads) = (0, 0);
+    for turn in lane.. {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let api = {
+            let ready = ready.lock().expect("nobody panics with it");
+            ready[turn % ready.len()].clone()
+        };
+        let token = stage.token(&ALICE);
+        let (request, expected) = if turn % 3 == 0 {
+            orders += 1;
+            let request = client.post(format!("{api}/v1/orders")).json(&local());
+            (
+                request.header("Idempotency-Key", format!("lane-{lane}-{turn}")),
+                201,
+            )
+        } else {
+            reads += 1;
+            (client.get(format!("{api}/v1/phone-numbers?limit=5")), 200)
+        };
+        let answer = request.bearer_auth(token).send().await;
+        let answer =
+            answer.unwrap_or_else(|error| panic!("request {turn} of lane {lane} was lost: {error:?}"));
+        assert_eq!(answer.status(), expected, "{:?}", answer.text().await);
+        answer.bytes().await.expect("it is answered whole");
+    }
+    (orders, reads)
+}
+
+async fn a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_request(database: Database) {
+    let setup = Setup {
+        server: "drain = \"6s\"",
+        ..Setup::default()
+    };
+    let (stage, mut replicas) = replicas(database.clone(), setup, 3).await;
+    let folder = stage.folder.path().to_owned();
+    let says = async |replica: &Serving, status: u16| {
+        let url = format!("{}/readyz", replica.ops);
+        eventually(&format!("it says {status}"), || async {
+            let asked = reqwest::get(&url).await.ok()?;
+            (asked.status() == status).then_some(())
+        })
+        .await;
+    };
+    for replica in &replicas {
+        says(replica, 200).await;
+    }
+    let ready: Ready = replicas
+        .iter()
+        .map(|replica| replica.api.clone())
+        .collect::<Vec<_>>()
+        .into();
+    let stop = AtomicBool::new(false);
+    let restart = async {
+        for replica in &mut replicas {
+            ask_to_end(&replica.child).await;
+            says(replica, 503).await;
+            ready
+                .lock()
+                .expect("nobody panics with it")
+                .retain(|api| *api != replica.api);
+            assert_eq!(end(&mut replica.child).await, 0, "it ends in good order");
+            *replica = Serving::start(&folder).await;
+            says(replica, 200).await;
+            ready
+                .lock()
+                .expect("nobody panics with it")
+                .push(replica.api.clone());
+        }
+        stop.store(true, Ordering::SeqCst);
+    };
+    let (one, two, three, ()) = tokio::join!(
+        balanced(&stage, &ready, &stop, 0),
+        balanced(&stage, &ready, &stop, 1),
+        balanced(&stage, &ready, &stop, 2),
+        restart
+    );
+    let (orders, reads) = (one.0 + two.0 + three.0, one.1 + two.1 + three.1);
+    every_order_has_its_number(&stage, &database, orders).await;
+    println!(
+        "replicas: {orders} orders and {reads} reads during a rolling restart of 3 behind a balancer, 0 failed"
     );
 }
 

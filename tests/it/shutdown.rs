@@ -14,6 +14,7 @@ use crate::support::stage::{Setup, Stage, text};
 
 on_both_stores! {
     while_a_rent_is_under_way_a_desk_that_ends_says_so_and_takes_nothing_new,
+    while_it_drains_a_desk_answers_and_tells_clients_to_go_elsewhere,
     a_desk_that_ends_leaves_what_waits_in_the_queue_for_the_next_one,
     a_second_signal_ends_a_desk_at_once_and_nothing_is_sent_twice,
     a_request_that_never_ends_does_not_keep_a_desk_from_ending,
@@ -98,6 +99,39 @@ async fn while_a_rent_is_under_way_a_desk_that_ends_says_so_and_takes_nothing_ne
     stage.start().await;
     let order = stage.order(&ALICE, "key", &berlin()).await.expect(201);
     assert_eq!(order["evidence"], "close-201");
+    assert_eq!(stage.close.rents().await.len(), 1);
+}
+
+async fn while_it_drains_a_desk_answers_and_tells_clients_to_go_elsewhere(database: Database) {
+    let setup = Setup {
+        server: "drain = \"2m\"\nheader_timeout = \"2m\"",
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database, setup).await;
+    stage.stop().await;
+    let mut desk = stage.serve().await;
+    let mut idle = say(&stage, "GET /v1/me", &berlin().to_string()).await;
+    let heard = raw::listen(&mut idle).await;
+    assert!(heard.status == 200 && !heard.closed, "{heard:?}");
+    ask_to_end(&desk.child).await;
+    assert_eq!(says_so(&stage).await["stopping"], true);
+    let mut order = say(&stage, "POST /v1/orders", &berlin().to_string()).await;
+    let heard = raw::listen(&mut order).await;
+    assert_eq!(heard.status, 201, "{heard:?}");
+    assert!(heard.text.contains("\r\nconnection: close\r\n"), "{heard:?}");
+    hangs_up(order).await;
+    // A connection from before is still good for one more.
+    idle.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: desk\r\n\r\n")
+        .await
+        .expect("the desk hears");
+    let heard = raw::listen(&mut idle).await;
+    assert!(
+        heard.status == 200 && heard.text.contains("\r\nconnection: close\r\n"),
+        "{}",
+        heard.status
+    );
+    ask_to_end(&desk.child).await;
+    assert_eq!(end(&mut desk.child).await, 1, "a second signal waits for nothing");
     assert_eq!(stage.close.rents().await.len(), 1);
 }
 
