@@ -369,10 +369,10 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
 type Ready = std::sync::Mutex<Vec<String>>;
 
 /// Requests without end over connections that are kept, each to the next ready replica and never twice, until `stop`; how
-/// many orders and how many reads.
+/// many orders and how many lists.
 async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) -> (usize, usize) {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let (mut orders, mut reads) = (0, 0);
+    let (mut orders, mut lists) = (0, 0);
     for turn in lane.. {
         if stop.load(Ordering::SeqCst) {
             break;
@@ -390,7 +390,7 @@ async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) 
                 201,
             )
         } else {
-            reads += 1;
+            lists += 1;
             (client.get(format!("{api}/v1/phone-numbers?limit=5")), 200)
         };
         let answer = request.bearer_auth(token).send().await;
@@ -399,7 +399,7 @@ async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) 
         assert_eq!(answer.status(), expected, "{:?}", answer.text().await);
         answer.bytes().await.expect("it is answered whole");
     }
-    (orders, reads)
+    (orders, lists)
 }
 
 async fn a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_request(database: Database) {
@@ -409,10 +409,11 @@ async fn a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_reque
     };
     let (stage, mut replicas) = replicas(database.clone(), setup, 3).await;
     let folder = stage.folder.path().to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let says = async |replica: &Serving, status: u16| {
         let url = format!("{}/readyz", replica.ops);
         eventually(&format!("it says {status}"), || async {
-            let asked = reqwest::get(&url).await.ok()?;
+            let asked = client.get(&url).send().await.ok()?;
             (asked.status() == status).then_some(())
         })
         .await;
@@ -450,10 +451,10 @@ async fn a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_reque
         balanced(&stage, &ready, &stop, 2),
         restart
     );
-    let (orders, reads) = (one.0 + two.0 + three.0, one.1 + two.1 + three.1);
+    let (orders, lists) = (one.0 + two.0 + three.0, one.1 + two.1 + three.1);
     every_order_has_its_number(&stage, &database, orders).await;
     println!(
-        "replicas: {orders} orders and {reads} reads during a rolling restart of 3 behind a balancer, 0 failed"
+        "replicas: {orders} orders and {lists} lists during a rolling restart of 3 behind a balancer, 0 failed"
     );
 }
 
