@@ -14,11 +14,22 @@ ROOT = Path(__file__).resolve().parents[2]
 KUBECTL = ROOT / ".venv/bin/kubectl"
 KUBERNETES = ["1.30", "1.37"]  # the oldest and the newest that the manifests are meant for
 NOBODY = 65532  # the user of the image
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+GRACE = 30  # seconds: server.grace and close.timeout where the settings don't say
+# What operators add to Kubernetes has no schema here: the versions that the manifests are written for.
+ADDED = {
+    "postgresql.cnpg.io/v1": ["Cluster"],
+    "gateway.networking.k8s.io/v1": ["HTTPRoute"],
+    "external-secrets.io/v1": ["ExternalSecret"],
+    "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
+}
 
 
 def main() -> int:
     faults = []
-    folders = sorted(path.parent for path in (ROOT / "k8s").rglob("kustomization.yaml"))
+    # The base and the components are parts: they are checked in what is put together of them.
+    whole = [ROOT / "k8s/overlays", ROOT / "k8s/examples"]
+    folders = sorted(path.parent for part in whole for path in part.rglob("kustomization.yaml"))
     for folder in folders:
         name = folder.relative_to(ROOT)
         try:
@@ -43,6 +54,8 @@ def render(folder: Path) -> list[dict]:
 
 def fits_the_schemas(documents):
     for document in documents:
+        if document["kind"] in ADDED.get(document["apiVersion"], []):
+            continue
         for version in KUBERNETES:
             try:
                 kubernetes_validate.validate(document, version, strict=True)
@@ -58,6 +71,8 @@ def names_a_version_of_every_image(documents):
         registry, _, tag = container["image"].rpartition(":")
         if not registry or "/" in tag or tag == "latest":
             yield f"{label(deployment)}: image {container['image']} has no tag that says which"
+        elif tag != VERSION:
+            yield f"{label(deployment)}: image {container['image']} is not of version {VERSION}"
 
 
 def runs_as_nobody(documents):
@@ -115,9 +130,13 @@ def probes_what_the_desk_serves(documents):
 
 
 def leaves_time_to_end_paid_calls(documents):
-    for deployment, pod in pods(documents):
-        if pod.get("terminationGracePeriodSeconds", 30) <= 30:
-            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above the desk's own 30 s"
+    """The desk drains, and then gives requests their grace and a paid call its own deadline and five seconds."""
+    for settings, deployment, pod in configured(documents):
+        server, close = settings["server"], settings["close"]
+        grace = max(seconds(server.get("grace", f"{GRACE}s")), seconds(close.get("timeout", f"{GRACE}s")) + 5)
+        needed = seconds(server.get("drain", "0s")) + grace
+        if pod.get("terminationGracePeriodSeconds", 30) <= needed:
+            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above the desk's own {needed} s"
 
 
 def never_runs_two_on_one_volume(documents):
@@ -126,6 +145,47 @@ def never_runs_two_on_one_volume(documents):
             spec = deployment["spec"]
             yield from differs(deployment, "replicas on a volume", spec.get("replicas"), 1)
             yield from differs(deployment, "strategy on a volume", spec.get("strategy"), {"type": "Recreate"})
+
+
+def replaces_replicas_without_a_gap(documents):
+    """On PostgreSQL: several, spread, one by one, and each drained until nothing is sent to it any more."""
+    for settings, deployment, pod in configured(documents):
+        if settings["store"].get("url", "").startswith("sqlite:"):
+            continue
+        spec = deployment["spec"]
+        if "replicas" in spec:
+            yield f"{label(deployment)}: replicas are the autoscaler's to say"
+        rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+        yield from differs(deployment, "strategy", spec.get("strategy"), rolling)
+        spread = {constraint["topologyKey"] for constraint in pod.get("topologySpreadConstraints", [])}
+        yield from differs(deployment, "spread", spread, {"topology.kubernetes.io/zone", "kubernetes.io/hostname"})
+        migrates = [container["args"][0] for container in pod.get("initContainers", [])]
+        yield from differs(deployment, "init containers", migrates, ["migrate"])
+        if seconds(settings["server"].get("drain", "0s")) < 5:
+            yield f"{label(deployment)}: server.drain must be 5 s or more, so that no balancer still sends requests"
+        budgets = [one for one in of_kind(documents, "PodDisruptionBudget") if selects(one["spec"]["selector"]["matchLabels"], deployment)]
+        yield from differs(deployment, "disruption budgets", [one["spec"].get("maxUnavailable") for one in budgets], [1])
+        scalers = [one["spec"] for one in of_kind(documents, "HorizontalPodAutoscaler") if one["spec"]["scaleTargetRef"]["name"] == name(deployment)]
+        yield from differs(deployment, "least replicas", [one["minReplicas"] for one in scalers], [3])
+
+
+def lets_close_in_on_one_path_alone(documents):
+    """The public gateway leads to Close's path and nothing else, and no other gateway leads there."""
+    for route in of_kind(documents, "HTTPRoute"):
+        public = any(parent["name"] == "public" for parent in route["spec"]["parentRefs"])
+        for rule in route["spec"]["rules"]:
+            for match in rule.get("matches", [{}]):
+                path = match.get("path", {"type": "PathPrefix", "value": "/"})
+                close = path["value"] == "/webhooks/close" or (path["type"] != "Exact" and "/webhooks/close".startswith(path["value"]))
+                if public != close or (public and path["type"] != "Exact"):
+                    yield f"{label(route)}: {path['type']} {path['value']} {'lets the Internet in' if public else 'leads to the path of Close'}"
+                orders = path["type"] == "PathPrefix" and path["value"] in ("/", "/v1")
+                if orders and rule.get("retry", {}).get("attempts") != 0:
+                    yield f"{label(route)}: the gateway must not repeat requests on the way to {path['value']}"
+            for backend in rule["backendRefs"]:
+                ports = {port["port"] for service in of_kind(documents, "Service") if name(service) == backend["name"] for port in service["spec"]["ports"]}
+                if backend["port"] not in ports:
+                    yield f"{label(route)}: Service {backend['name']} has no port {backend['port']}"
 
 
 def mounts_only_what_exists(documents):
@@ -141,7 +201,7 @@ def mounts_only_what_exists(documents):
             for kind, wanted_name in wanted:
                 if (kind, wanted_name) not in known:
                     yield f"{label(deployment)}: volume {volume['name']} wants {kind} {wanted_name}, which is not rendered"
-        for container in pod["containers"]:
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
             for mount in container["volumeMounts"]:
                 if mount["name"] not in volumes:
                     yield f"{label(deployment)}: mounts {mount['name']}, which is no volume"
@@ -159,7 +219,7 @@ def leads_every_service_to_the_pods(documents):
         for deployment in of_kind(documents, "Deployment"):
             if not selects(service["spec"]["selector"], deployment):
                 yield f"{label(service)}: its selector misses the pods of {label(deployment)}"
-            ports = {port["name"] for _, _, container in containers([deployment]) for port in container["ports"]}
+            ports = {port["name"] for _, _, container in containers([deployment]) for port in container.get("ports", [])}
             for port in service["spec"]["ports"]:
                 if port["targetPort"] not in ports:
                     yield f"{label(service)}: no container has a port {port['targetPort']}"
@@ -171,18 +231,20 @@ def keeps_health_off_the_public_service(documents):
         yield from differs(service, "targetPorts", [port["targetPort"] for port in service["spec"]["ports"]], [want])
 
 
-def lets_the_desk_reach_only_dns_and_public_https(documents):
-    policies = of_kind(documents, "NetworkPolicy")
+def lets_the_desk_reach_only_what_it_needs(documents):
     for deployment in of_kind(documents, "Deployment"):
-        chosen = [policy for policy in policies if selects(policy["spec"]["podSelector"].get("matchLabels", {}), deployment)]
-        if not chosen:
-            yield f"{label(deployment)}: no NetworkPolicy selects its pods"
+        chosen = [
+            policy
+            for policy in of_kind(documents, "NetworkPolicy")
+            if selects(policy["spec"]["podSelector"].get("matchLabels", {}), deployment)
+        ]
+        bounded = sorted({kind for policy in chosen for kind in policy["spec"]["policyTypes"]})
+        yield from differs(deployment, "bounds of its NetworkPolicies", bounded, ["Egress", "Ingress"])
         for policy in chosen:
-            yield from differs(policy, "policyTypes", sorted(policy["spec"]["policyTypes"]), ["Egress", "Ingress"])
-            for rule in policy["spec"]["ingress"]:
+            for rule in policy["spec"].get("ingress", []):
                 if not rule.get("from") or not rule.get("ports"):
                     yield f"{label(policy)}: a rule lets anyone in, or to any port"
-            for rule in policy["spec"]["egress"]:
+            for rule in policy["spec"].get("egress", []):
                 if not rule.get("to") or not rule.get("ports"):
                     yield f"{label(policy)}: a rule lets the desk out to anyone, or to any port"
                 for peer in rule.get("to", []):
@@ -203,22 +265,37 @@ def is_refused_by_the_namespace_when_it_asks_for_more(documents):
 
 def agrees_with_its_configuration(documents):
     """The ports, the database and the secrets that numberdesk.toml names are those that the pod has."""
-    for config in of_kind(documents, "ConfigMap"):
-        texts = {file: tomllib.loads(text) for file, text in config["data"].items()}
-        settings = texts.get("numberdesk.toml")
-        if settings is None:
-            continue
-        for deployment, pod, container in containers(documents):
-            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-            yield from differs(config, "server.listen", settings["server"]["listen"], f"0.0.0.0:{ports['api']}")
-            yield from differs(config, "server.ops_listen", settings["server"]["ops_listen"], f"0.0.0.0:{ports['ops']}")
+    for settings, deployment, pod in configured(documents):
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
             mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-            secret = str(Path(settings["close"]["api_key_file"]).parent)
-            if secret not in mounts:
-                yield f"{label(config)}: close.api_key_file lies in {secret}, where nothing is mounted"
-            url = settings["store"]["url"]
-            if url.startswith("sqlite://") and str(Path(url.removeprefix("sqlite://")).parent) not in mounts:
-                yield f"{label(config)}: store.url {url} lies on no volume"
+            for key, file in files(settings):
+                if str(Path(file).parent) not in mounts:
+                    yield f"{label(deployment)}: {key} lies in {Path(file).parent}, where {container['name']} mounts nothing"
+            for port in container.get("ports", []):
+                key = {"api": "listen", "ops": "ops_listen"}[port["name"]]
+                yield from differs(deployment, f"server.{key}", settings["server"][key], f"0.0.0.0:{port['containerPort']}")
+
+
+def files(settings):
+    """Every file that the settings name by an absolute path, with its key."""
+    for section, values in settings.items():
+        for key, value in values.items() if isinstance(values, dict) else []:
+            if isinstance(value, str) and value.startswith("sqlite:///"):
+                yield f"{section}.{key}", value.removeprefix("sqlite://")
+            elif key.endswith("_file") and value.startswith("/"):
+                yield f"{section}.{key}", value
+
+
+def configured(documents):
+    """Each Deployment with its settings, and its pod."""
+    for config in of_kind(documents, "ConfigMap"):
+        if "numberdesk.toml" in config["data"]:
+            for deployment, pod in pods(documents):
+                yield tomllib.loads(config["data"]["numberdesk.toml"]), deployment, pod
+
+
+def seconds(text):
+    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
 
 
 CHECKS = [
@@ -232,11 +309,13 @@ CHECKS = [
     probes_what_the_desk_serves,
     leaves_time_to_end_paid_calls,
     never_runs_two_on_one_volume,
+    replaces_replicas_without_a_gap,
+    lets_close_in_on_one_path_alone,
     mounts_only_what_exists,
     commits_no_secret,
     leads_every_service_to_the_pods,
     keeps_health_off_the_public_service,
-    lets_the_desk_reach_only_dns_and_public_https,
+    lets_the_desk_reach_only_what_it_needs,
     is_refused_by_the_namespace_when_it_asks_for_more,
     agrees_with_its_configuration,
 ]
