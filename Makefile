@@ -27,8 +27,9 @@ openapi: ## write openapi/numberdesk.json and .yaml anew from the code
 errors: ## write docs/errors.md anew from the code
 	WRITE_DOCS=1 cargo test --quiet --test it the_guide_to_errors
 
-k8s: setup ## render the Kubernetes manifests and check them
+k8s: setup ## render the Kubernetes manifests and check them; have every alert fire
 	.venv/bin/python tests/python/manifests_are_valid.py
+	.venv/bin/python tests/python/alerts_fire.py
 
 deny: ## licences, banned crates and sources of the dependencies (installs cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use metrics_exporter_prometheus::PrometheusHandle;
 use numberdesk::app::{self, App};
 use numberdesk::auth::LocalIssuer;
 use numberdesk::sandbox::{Options, Sandbox};
+use numberdesk::telemetry::Metrics;
 use numberdesk::{config, telemetry};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -236,13 +236,7 @@ async fn database() -> String {
     url.into()
 }
 
-async fn replica(
-    folder: &Path,
-    close: &Sandbox,
-    database: &str,
-    subscribe: bool,
-    metrics: PrometheusHandle,
-) -> App {
+async fn replica(folder: &Path, close: &Sandbox, database: &str, subscribe: bool, metrics: Metrics) -> App {
     std::fs::write(folder.join("close-api-key"), close.api_key()).expect("a file can be written");
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n[store]\nurl = \"{database}\"\n[close]\nbase_url = \

@@ -47,6 +47,25 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 
+# promtool, which checks alerts: taken out of its Debian package, for nobody needs a Prometheus that runs.
+if ! has promtool && ! .tools/promtool --version >/dev/null 2>&1; then
+    if ! has apt-get; then
+        say "promtool is missing: install Prometheus, then run this again"
+        exit 1
+    fi
+    say "fetching promtool into .tools"
+    package=$(mktemp -d)
+    (
+        cd "$package"
+        fetch() { apt-get -qq -o APT::Sandbox::User=root download prometheus >/dev/null 2>&1; }
+        fetch || { apt-get -qq update && fetch; }
+        dpkg-deb --extract prometheus_*.deb .
+    )
+    mkdir -p .tools
+    mv "$package/usr/bin/promtool" .tools/promtool
+    rm -rf "$package"
+fi
+
 # Each copy of a lock file beside what it installed says that the install ended, and of which version.
 if ! .venv/bin/python -c '' 2>/dev/null || ! cmp -s tests/python/requirements.txt .venv/installed.txt; then
     say "installing tests/python/requirements.txt into .venv"

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +34,7 @@ use crate::domain::time::Clock;
 use crate::http::{self, Http};
 use crate::policy::Policy;
 use crate::store::{Hold, Store};
+use crate::telemetry::Metrics;
 use crate::workers::Workers;
 
 /// How often it is looked whether an order's time has come.
@@ -45,6 +45,8 @@ const SYNC_TURN: Duration = Duration::from_secs(15);
 const UNHURRIED: Duration = Duration::from_secs(5);
 /// How often what is old is forgotten.
 const FORGET: Duration = Duration::from_hours(1);
+/// How often it is counted for metrics how things stand: more often than metrics are usually read.
+const MEASURE: Duration = Duration::from_secs(10);
 /// After a failed step.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether Close still tells of changes, and whether keys are others.
@@ -79,13 +81,9 @@ pub struct App {
 impl App {
     /// Opens the store, brings its schema up to date, binds both ports and starts everything.
     /// Neither Close nor an issuer needs to be reachable. A SQLite file that another process serves is left alone.
-    pub async fn start(
-        config: &Config,
-        policy: Policy,
-        prometheus: PrometheusHandle,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
         let hold = Hold::take(config.store.secret())?;
-        Self::start_with(hold, config, policy, prometheus).await
+        Self::start_with(hold, config, policy, metrics).await
     }
 
     /// The same for who holds the database of the configuration already.
@@ -93,7 +91,7 @@ impl App {
         hold: Hold,
         config: &Config,
         policy: Policy,
-        prometheus: PrometheusHandle,
+        metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let (work, paid, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
@@ -147,7 +145,7 @@ impl App {
             desk.adopt_webhook_keys(signature_keys(keys).map_err(anyhow::Error::msg)?);
         }
 
-        let rendered = prometheus.clone();
+        let rendered = metrics.clone();
         let front = Http::new(
             desk.clone(),
             auth.clone(),
@@ -168,9 +166,8 @@ impl App {
             });
         }
         let workers = Workers::new(work.clone(), stop.clone());
-        let it = prometheus.clone();
         workers.every("upkeep", WATCH, WATCH, move || {
-            it.run_upkeep();
+            metrics.tidy();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
         spawn_workers(&workers, config, &desk, &store);
@@ -263,6 +260,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     workers.every("due-releases", UNHURRIED, RETRY, step!(desk.release_due));
     workers.every("labels", UNHURRIED, RETRY, step!(desk.set_labels));
     workers.every("seal", TICK, RETRY, step!(desk.seal));
+    workers.every("measure", MEASURE, MEASURE, step!(desk.measure));
 }
 
 /// Where signatures of Close's deliveries are told by; `address` is where the API answers.

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -38,10 +39,29 @@ pub fn log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the process's metrics; the handle renders them for `/metrics`.
-pub fn metrics() -> anyhow::Result<PrometheusHandle> {
-    PrometheusBuilder::new()
+/// The process's metrics, to be rendered for `/metrics`. Clones share everything.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+/// Installs the process's metrics. Once a process.
+pub fn metrics() -> anyhow::Result<Metrics> {
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
-        .context("metrics can't be installed")
+        .context("metrics can't be installed")?;
+    metrics::gauge!("numberdesk_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(Metrics(handle))
+}
+
+impl Metrics {
+    /// As Prometheus reads them, with what the process takes of processor, memory and files at this moment.
+    pub fn render(&self) -> String {
+        Collector::default().collect();
+        self.0.render()
+    }
+
+    /// Gives back the memory of what was measured; to be called now and then.
+    pub fn tidy(&self) {
+        self.0.run_upkeep();
+    }
 }

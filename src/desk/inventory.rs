@@ -48,6 +48,13 @@ impl Inventory {
         self.snapshot.load().as_ref().map_or(0, |snapshot| snapshot.len())
     }
 
+    /// How many numbers no team has, as far as is known.
+    pub(super) fn orphans(&self) -> i64 {
+        let snapshot = self.snapshot.load();
+        let orphans = snapshot.as_ref().map_or(0, |snapshot| snapshot.orphans());
+        i64::try_from(orphans).unwrap_or(i64::MAX)
+    }
+
     /// Has all numbers read again. Until then reads are answered from what is known.
     pub(super) fn load_anew(&self) {
         self.missed.store(true, Ordering::Release);

@@ -19,6 +19,7 @@ mod list;
 mod list_endpoints;
 mod look;
 mod me;
+mod measure;
 mod order;
 mod provenance;
 mod read_back;
@@ -179,6 +180,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     close_health: ArcSwap<ready::CloseHealth>,
     head_told: seal::Told,
+    measured: measure::Told,
     /// Whether this process has compared the inventory itself.
     synced: AtomicBool,
     inbox: receive::Inbox,
@@ -223,6 +225,7 @@ impl Desk {
             streams: Arc::new(Semaphore::new(STREAMS)),
             close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
             head_told: seal::Told::default(),
+            measured: measure::Told::default(),
             synced: AtomicBool::new(false),
             inbox: receive::Inbox::default(),
             log_refused: ready::Hold::default(),

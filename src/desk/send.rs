@@ -170,7 +170,9 @@ impl Desk {
         if !self.0.store.settle(&order, found, &row).await? {
             return Ok(false);
         }
-        metrics::counter!("numberdesk_orders_settled_total", "state" => order.state.as_str()).increment(1);
+        let country = order.request.country.to_string();
+        metrics::counter!("numberdesk_orders_settled_total", "state" => order.state.as_str(), "country" => country)
+            .increment(1);
         tracing::info!(order = %order.id, team = %order.team, state = order.state.as_str(), "order settled");
         if order.state == State::Unverified {
             self.0.wakes.doubt.notify_one();

@@ -44,9 +44,26 @@ pub(super) struct Ticket {
 pub(super) async fn api(State(http): State<Http>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let line = Line::of(&request);
+    let _under_way = UnderWay::begin();
     let (response, ticket, problem) = serve(&http, request, next).await;
     line.write(&response, &ticket, problem.as_deref(), started.elapsed());
     response
+}
+
+/// A request that is being answered; one whose client hangs up ends here too.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> Self {
+        metrics::gauge!("numberdesk_http_requests_in_flight").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        metrics::gauge!("numberdesk_http_requests_in_flight").decrement(1.0);
+    }
 }
 
 /// Serves one request of the operators' port: probes and scrapes are neither told nor counted.

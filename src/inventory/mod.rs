@@ -44,6 +44,11 @@ impl Snapshot {
         self.all.size()
     }
 
+    /// How many numbers there are that no team has.
+    pub fn orphans(&self) -> usize {
+        self.shelves.get(&Shelf::Orphans).map_or(0, Rows::size)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

@@ -81,6 +81,14 @@ impl Policy {
         Ok(policy)
     }
 
+    /// Teams with an entry of their own.
+    pub fn teams(&self) -> impl Iterator<Item = Team> {
+        self.teams
+            .keys()
+            .filter(|name| *name != ANY_TEAM)
+            .filter_map(|name| name.parse().ok())
+    }
+
     /// The rules of a team and their path in the file, such as `teams.sales`; `teams."*"` for a team without
     /// an entry of its own. `None`: the team may do nothing.
     pub fn rules(&self, team: &Team) -> Option<(String, &TeamRules)> {

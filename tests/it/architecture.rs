@@ -26,7 +26,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "auth", "close", "config", "desk", "domain", "http", "outgoing", "policy", "store", "workers",
+            "auth",
+            "close",
+            "config",
+            "desk",
+            "domain",
+            "http",
+            "outgoing",
+            "policy",
+            "store",
+            "telemetry",
+            "workers",
         ],
     ),
     ("config", &["domain"]),

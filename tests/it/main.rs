@@ -21,6 +21,7 @@ mod events;
 mod faults;
 mod hostile_close;
 mod isolation;
+mod metrics;
 mod model;
 mod numbers;
 mod one_process;

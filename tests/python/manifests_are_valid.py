@@ -188,6 +188,17 @@ def lets_close_in_on_one_path_alone(documents):
                     yield f"{label(route)}: Service {backend['name']} has no port {backend['port']}"
 
 
+def is_scraped_where_it_measures(documents):
+    for monitor in of_kind(documents, "ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        services = [service for service in of_kind(documents, "Service") if wanted <= service["metadata"]["labels"].items()]
+        yield from differs(monitor, "services", [name(service) for service in services], ["numberdesk-ops"])
+        ports = {port["name"] for service in services for port in service["spec"]["ports"]}
+        for endpoint in monitor["spec"]["endpoints"]:
+            if endpoint["port"] not in ports:
+                yield f"{label(monitor)}: no Service has a port {endpoint['port']}"
+
+
 def mounts_only_what_exists(documents):
     """The Secret is missing on purpose: it is made in the cluster."""
     known = {(document["kind"], name(document)) for document in documents}
@@ -311,6 +322,7 @@ CHECKS = [
     never_runs_two_on_one_volume,
     replaces_replicas_without_a_gap,
     lets_close_in_on_one_path_alone,
+    is_scraped_where_it_measures,
     mounts_only_what_exists,
     commits_no_secret,
     leads_every_service_to_the_pods,

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use numberdesk::app::{self, App};
 use numberdesk::auth::LocalIssuer;
+use numberdesk::telemetry::Metrics;
 use numberdesk::{config, sandbox, telemetry};
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret as _;
@@ -351,8 +351,8 @@ pub(crate) fn text(value: &Value) -> String {
 }
 
 /// The metrics of this process; there is one recorder however many desks.
-fn metrics() -> PrometheusHandle {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+fn metrics() -> Metrics {
+    static HANDLE: OnceLock<Metrics> = OnceLock::new();
     HANDLE
         .get_or_init(|| telemetry::metrics().expect("metrics are installed once"))
         .clone()
