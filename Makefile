@@ -1,6 +1,6 @@
 # What there is to do here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test fmt lint doc openapi errors k8s deny advisories image image-test
+.PHONY: help setup test fmt lint doc openapi errors k8s deny advisories image image-test sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ advisories: ## known vulnerabilities of the dependencies (reaches github.com; in
 
 image: ## build the container image with docker, podman or buildah
 	@scripts/image.sh
+
+sbom: ## the bill of materials of the binary, CycloneDX, in target
+	@mkdir -p target && scripts/sbom.py > target/numberdesk.cdx.json && echo target/numberdesk.cdx.json
 
 image-test: ## build the image without a registry and start it once, confined (Debian, root; minutes)
 	@scripts/image-test.sh

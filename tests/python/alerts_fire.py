@@ -94,6 +94,15 @@ FAULTS = {
     "FileDescriptors": {"process_open_fds": "900"},
 }
 
+# Counters that are not there until the one event that must wake somebody.
+FIRST = "_x355 1x10"
+FIRSTS = {
+    "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': FIRST},
+    "CloseForbidsRenting": {"numberdesk_close_forbidden_total": FIRST},
+    "OrderAltered": {"numberdesk_orders_altered_total": FIRST},
+    "LateArrival": {"numberdesk_late_arrivals_total": FIRST},
+}
+
 
 def main() -> int:
     rules = yaml.safe_load(RULES.read_text())["spec"]
@@ -103,7 +112,8 @@ def main() -> int:
         folder = Path(folder)
         (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
         cases = [case("all is well", {}, [])]
-        cases += [case(name, changes, [f"Numberdesk{name}"]) for name, changes in FAULTS.items()]
+        faulty = [*FAULTS.items(), *FIRSTS.items()]
+        cases += [case(name, changes, [f"Numberdesk{name}"]) for name, changes in faulty]
         (folder / "test.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": cases}))
         for command in ["check", "rules", "rules.yaml"], ["test", "rules", "test.yaml"]:
             ran = subprocess.run([PROMTOOL, *command], cwd=folder, capture_output=True, text=True)
@@ -139,7 +149,9 @@ def case(name, changes, fire):
 
 
 def over_time(values):
-    """`5` always, or `0+3x`: three more each minute."""
+    """`5` always, or `0+3x`: three more each minute; or as promtool takes it, from when there is nothing on."""
+    if values.startswith("_"):
+        return values
     minutes = HOURS * 60
     return f"{values}{minutes}" if values.endswith("x") else f"{values}+0x{minutes}"
 
