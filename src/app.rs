@@ -106,10 +106,7 @@ impl App {
         let ops = bind(config.server.ops_listen, "server.ops_listen").await?;
         let (address, ops_address) = (api.local_addr()?, ops.local_addr()?);
 
-        let auth = Auth::new(
-            config.auth.iter().map(issuer).collect::<Result<_, _>>()?,
-            clock.clone(),
-        )?;
+        let auth = auth(config, clock.clone())?;
         let close = Close::new(
             close::Settings {
                 base_url: config.close.base_url.clone(),
@@ -291,6 +288,11 @@ fn limits(config: &Config) -> http::Limits {
         max_headers: config.server.max_headers,
         grace: config.server.grace,
     }
+}
+
+/// Who is trusted to issue tokens. Asks nobody for keys yet.
+pub fn auth(config: &Config, clock: Clock) -> anyhow::Result<Auth> {
+    Auth::new(config.auth.iter().map(issuer).collect::<Result<_, _>>()?, clock)
 }
 
 fn issuer(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {

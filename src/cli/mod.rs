@@ -2,6 +2,7 @@
 
 mod check;
 mod dev;
+mod doctor;
 mod explain;
 mod health;
 mod migrate;
@@ -41,6 +42,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Validates configuration and policy without starting; names file, line and key of every fault
     Check(check::Arguments),
+    /// Asks Close, the database and each issuer whether all is well; one line each, exit 1 when something is not
+    Doctor(doctor::Arguments),
     /// What the policy says
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -86,6 +89,7 @@ pub fn run() -> ExitCode {
             Command::Serve(arguments) => end(serve::run(arguments).await),
             Command::Sandbox(arguments) => end(sandbox::run(arguments).await),
             Command::Check(arguments) => end(check::run(&arguments)),
+            Command::Doctor(arguments) => end(doctor::run(&arguments).await),
             Command::Policy(PolicyCommand::Explain(arguments)) => end(explain::run(&arguments)),
             Command::Audit(AuditCommand::Verify(arguments)) => end(verify::run(arguments).await),
             Command::Webhooks(command) => end(webhooks::run(command).await),

@@ -89,6 +89,11 @@ impl Policy {
             .filter_map(|name| name.parse().ok())
     }
 
+    /// The rules of every entry, that of `"*"` among them.
+    pub fn every_rule(&self) -> impl Iterator<Item = &TeamRules> {
+        self.teams.values()
+    }
+
     /// The rules of a team and their path in the file, such as `teams.sales`; `teams."*"` for a team without
     /// an entry of its own. `None`: the team may do nothing.
     pub fn rules(&self, team: &Team) -> Option<(String, &TeamRules)> {

@@ -28,6 +28,15 @@ impl Store {
         self.first_word("organization", seen).await
     }
 
+    /// The same, as far as there was a comparison.
+    pub async fn known_organization(&self) -> Result<Option<String>, Error> {
+        let row = self
+            .db
+            .row(sql!("SELECT value FROM settings WHERE name = $1", "organization"))
+            .await?;
+        row.map(|row| row.text("value")).transpose()
+    }
+
     /// Up to when, by Close's clock, its event log was read; `None` when it never was.
     pub async fn log_read(&self) -> Result<Option<Timestamp>, Error> {
         let row = self

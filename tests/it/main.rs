@@ -17,6 +17,7 @@ mod closeio;
 mod convergence;
 #[cfg(feature = "failpoints")]
 mod crash;
+mod doctor;
 mod events;
 mod faults;
 mod hostile_close;
