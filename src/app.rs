@@ -168,7 +168,7 @@ impl App {
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
         spawn_workers(&workers, config, &desk, &store);
-        watch::spawn(&workers, config, &desk, &close, &auth);
+        watch::spawn(&workers, config, &desk, &auth);
         outgoing::spawn(&workers, config, &desk, &store, outgoing);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {

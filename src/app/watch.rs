@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::auth::Auth;
-use crate::close::{Close, SignatureKey};
+use crate::close::SignatureKey;
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
 use crate::domain::document::FileFault;
@@ -18,7 +18,7 @@ use crate::workers::Workers;
 pub(super) const WATCH: Duration = Duration::from_secs(5);
 
 /// Looks at every file again and again.
-pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, close: &Close, auth: &Auth) {
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth) {
     let it = auth.clone();
     workers.every("keys", WATCH, WATCH, move || {
         let it = it.clone();
@@ -41,10 +41,17 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, close: &Clo
             async move { news }
         });
     }
-    let (it, key) = (close.clone(), config.close.api_key.clone());
+    let (it, key) = (desk.clone(), config.close.api_key.clone());
     workers.every("api-key", WATCH, WATCH, move || {
-        let news = key.read_api_key().map(|key| it.replace_key(key));
-        async move { news }
+        let (it, read) = (it.clone(), key.read_api_key());
+        async move {
+            let news = match read {
+                Ok(key) => it.adopt_api_key(key).await.map_err(|unfit| unfit.to_string()),
+                Err(wrong) => Err(wrong),
+            };
+            metrics::gauge!("numberdesk_close_key_good").set(f64::from(u8::from(news.is_ok())));
+            news
+        }
     });
 }
 

@@ -94,9 +94,13 @@ impl Client {
 
     /// The same key again is no other key.
     pub(super) fn replace_key(&self, key: SecretString) {
-        if self.key.load().expose_secret() != key.expose_secret() {
+        if !self.uses(&key) {
             self.key.store(key.into());
         }
+    }
+
+    pub(super) fn uses(&self, key: &SecretString) -> bool {
+        self.key.load().expose_secret() == key.expose_secret()
     }
 
     pub(super) fn key(&self) -> Arc<SecretString> {

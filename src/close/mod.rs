@@ -63,6 +63,20 @@ impl Close {
         self.0.replace_key(key);
     }
 
+    /// Whether this is the key in use.
+    pub fn uses(&self, key: &SecretString) -> bool {
+        self.0.uses(key)
+    }
+
+    /// The same way with another key; shares nothing.
+    pub fn with_key(&self, key: SecretString) -> anyhow::Result<Self> {
+        let settings = Settings {
+            base_url: self.0.base.clone(),
+            timeout: self.0.timeout,
+        };
+        Self::new(settings, key, self.0.clock.clone())
+    }
+
     /// The key in use, to be recognized later.
     pub fn key(&self) -> KeyInUse {
         KeyInUse(self.0.key())

@@ -27,6 +27,7 @@ mod ready;
 mod receive;
 mod reconcile;
 mod register;
+mod rekey;
 mod release;
 mod replay;
 mod resume;

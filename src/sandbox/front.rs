@@ -264,7 +264,12 @@ fn is_authorized(world: &World, call: &Call) -> bool {
             .decode(rest.trim())
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok());
-        plain.is_some_and(|plain| plain.split(':').next() == Some(&world.key.text))
+        let plain = plain.unwrap_or_default();
+        let key = plain.split(':').next();
+        if key.is_some() && key == world.settings.other_key.as_deref() {
+            return true;
+        }
+        key == Some(&world.key.text)
     } else {
         scheme.eq_ignore_ascii_case("bearer") && rest.trim() == world.key.oauth_token
     };

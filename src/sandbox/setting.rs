@@ -38,8 +38,10 @@ pub enum Epoch {
 pub struct Settings {
     /// Which state of Close's API is shown.
     pub epoch: Epoch,
-    /// Off: every request is answered 401.
+    /// Off: every request with the key is answered 401.
     pub key_valid: bool,
+    /// Another API key of the same user, which is good whatever `key_valid` says; none.
+    pub other_key: Option<String>,
     /// Whether the owner of the key has the permission `manage_group_numbers`.
     pub manage_group_numbers: bool,
     /// Whether that permission also opens the personal numbers of others. Close's documentation says that only
@@ -93,6 +95,7 @@ impl Default for Settings {
         Self {
             epoch: Epoch::LateSeptember2026,
             key_valid: true,
+            other_key: None,
             manage_group_numbers: true,
             others_personal_numbers_writable: false,
             reject_unknown_fields: true,

@@ -19,7 +19,7 @@ on_both_stores! {
     a_desk_that_was_killed_during_the_paid_call_never_sends_it_again,
     a_desk_that_is_asked_to_end_ends_its_paid_calls_first,
     a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does,
-    an_api_key_that_was_replaced_takes_effect_and_an_empty_one_never_does,
+    another_api_key_is_used_once_close_accepts_it_and_a_bad_one_never_is,
 }
 
 /// A database that nobody can write to while this exists.
@@ -259,28 +259,39 @@ async fn a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does(datab
     assert!(allowed("JP").await && !allowed("DE").await);
 }
 
-async fn an_api_key_that_was_replaced_takes_effect_and_an_empty_one_never_does(database: Database) {
-    let stage = Stage::with(
-        database,
-        Setup {
-            full_sync: "1s",
-            ..Setup::default()
-        },
-    )
-    .await;
+async fn another_api_key_is_used_once_close_accepts_it_and_a_bad_one_never_is(database: Database) {
+    let stage = Stage::new(database).await;
+    stage.has_looked().await;
     let file = stage.folder.path().join("close-api-key");
-    std::fs::write(&file, "").expect("it can be written");
-    let looked = stage.close.requests("GET", "/me/").await.len();
-    // Long enough for the file to have been looked at.
-    let seen = stage.close.arrived("GET", "/me/", looked + 7).await;
+    let write = |text: &str| std::fs::write(&file, text).expect("it can be written");
+    let me = "/me/";
+    let good = async || {
+        let text = stage.at_ops("/metrics").await.text;
+        text.contains("numberdesk_close_key_good 1")
+    };
+    // One that Close does not know is tried, again and again, and never used.
+    let asked = stage.close.requests("GET", me).await.len();
+    write("api_another.key");
+    let seen = stage.close.arrived("GET", me, asked + 2).await;
     assert_eq!(
-        seen.last().expect("it looked")["headers"]["authorization"],
-        "Basic (valid)"
+        seen.last().expect("it was tried")["headers"]["authorization"],
+        "Basic (invalid)"
     );
-    std::fs::write(&file, "api_another.key").expect("it can be written");
-    eventually("the new key is used", || async {
-        let seen = stage.close.requests("GET", "/me/").await;
-        (seen.last()?["headers"]["authorization"] == "Basic (invalid)").then_some(())
-    })
-    .await;
+    stage.rent(&ALICE, "the-old-one-serves", "DE").await;
+    // Neither is none.
+    write("");
+    stage.rent(&ALICE, "and-serves-on", "DE").await;
+    // Once Close knows it, it is used, and the old one is needed no more.
+    stage.close.set(json!({ "other_key": "api_another.key" })).await;
+    let asked = stage.close.requests("GET", me).await.len();
+    write("api_another.key");
+    stage.close.arrived("GET", me, asked + 1).await;
+    eventually("the new key is used", || async { good().await.then_some(()) }).await;
+    stage.close.set(json!({ "key_valid": false })).await;
+    stage.rent(&ALICE, "the-new-one-works", "DE").await;
+    // The old one is refused now, so it does not come back.
+    let asked = stage.close.requests("GET", me).await.len();
+    write(stage.close.api_key());
+    stage.close.arrived("GET", me, asked + 2).await;
+    stage.rent(&ALICE, "and-goes-on-to", "DE").await;
 }

@@ -124,6 +124,9 @@ async fn a_key_of_another_organization_proves_nothing_of_a_number(database: Data
     stage.close = Simulated::start(options).await;
     std::fs::write(stage.folder.path().join("close-api-key"), stage.close.api_key())
         .expect("it can be written");
+    // A desk that runs would not use it; one that starts has no other.
+    stage.stop().await;
+    stage.start().await;
     eventually("the new key is used", || async {
         let seen = stage.close.requests("GET", "/me/").await;
         (seen.last()?["headers"]["authorization"] == "Basic (valid)").then_some(())
@@ -182,6 +185,7 @@ async fn a_404_proves_nothing_when_the_key_was_replaced_meanwhile(database: Data
     let stage = Stage::with(database.clone(), setup).await;
     let number = stage.rent(&ALICE, "key", "DE").await;
     stage.close.person_releases(&number).await;
+    stage.close.set(json!({ "other_key": "api_another.key" })).await;
     // Longer than a changed key goes unnoticed.
     stage
         .close
