@@ -287,6 +287,10 @@ fn limits(config: &Config) -> http::Limits {
         header_timeout: config.server.header_timeout,
         max_headers: config.server.max_headers,
         grace: config.server.grace,
+        requests_per_minute: config.limits.requests_per_minute,
+        burst: config.limits.burst,
+        in_flight: config.limits.in_flight,
+        waiting_orders: config.limits.waiting_orders,
     }
 }
 

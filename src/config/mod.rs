@@ -35,6 +35,8 @@ pub use secret::{SecretSource, StoreUrl};
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[store]`: `url`, or `url_file` with the URL in a file; `sqlite://numberdesk.db` when nothing is said.
     pub store: StoreUrl,
     /// `[close]`
@@ -74,6 +76,19 @@ pub struct Server {
     pub drain: Duration,
     /// How long requests may take to end after that, 0s to 10m; 30s.
     pub grace: Duration,
+}
+
+/// How much is taken at once; what is above is turned away.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests a minute of one team, 0 to 1000000, 0 for any number; 600.
+    pub requests_per_minute: u32,
+    /// How many of them may come at once, 1 to 1000000; as many as a minute has.
+    pub burst: u32,
+    /// Requests at work at once, 1 to 100000; 512.
+    pub in_flight: usize,
+    /// Requests that wait for the end of their order at once, 0 to 100000; half as many.
+    pub waiting_orders: usize,
 }
 
 /// How to reach Close.
@@ -199,8 +214,9 @@ words! {
     }
 }
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "server",
+    "limits",
     "store",
     "close",
     "auth",

@@ -11,7 +11,7 @@ use crate::config::environment::Secrets;
 use crate::config::issuer::some_text;
 use crate::config::limits::{base, count, log_level, span};
 use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
-use crate::config::{CloseConfig, Config, Events, Inventory, Log, LogFormat, Orders, Server};
+use crate::config::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders, Server};
 use crate::domain::fields::{Fields, Node};
 
 const CLOSE: &str = "https://api.close.com/api/v1";
@@ -26,6 +26,7 @@ impl Reader<'_> {
     pub(super) fn config(&self, root: Node<'_>) -> Option<Config> {
         let mut file = root.fields()?;
         let server = file.required("server", server);
+        let limits = file.required("limits", limits);
         let store = file.required("store", |node| self.store(node));
         let close = file.required("close", |node| self.close(node));
         let auth = file.required("auth", |node| self.issuers(node));
@@ -38,6 +39,7 @@ impl Reader<'_> {
         file.finish()?;
         Some(Config {
             server: server?,
+            limits: limits?,
             store: store?,
             close: close?,
             auth: auth?,
@@ -249,6 +251,24 @@ fn server(node: Node<'_>) -> Option<Server> {
         max_headers: max_headers?,
         drain: drain?,
         grace: grace?,
+    })
+}
+
+fn limits(node: Node<'_>) -> Option<Limits> {
+    let mut fields = node.fields()?;
+    let number =
+        |node: Node<'_>, min| count(&node, min, 1_000_000).and_then(|number| u32::try_from(number).ok());
+    let requests_per_minute = or(&mut fields, "requests_per_minute", |node| number(node, 0), 600);
+    let burst = fields.optional("burst", |node| number(node, 1));
+    let in_flight = or(&mut fields, "in_flight", |node| count(&node, 1, 100_000), 512);
+    let waiting_orders = fields.optional("waiting_orders", |node| count(&node, 0, 100_000));
+    fields.finish()?;
+    let (requests_per_minute, in_flight) = (requests_per_minute?, in_flight?);
+    Some(Limits {
+        requests_per_minute,
+        burst: burst?.unwrap_or(requests_per_minute),
+        in_flight,
+        waiting_orders: waiting_orders?.unwrap_or(in_flight / 2),
     })
 }
 

@@ -55,6 +55,9 @@ fn the_least_that_works_gets_every_default() {
         (config.server.body_limit, config.server.max_headers),
         (65_536, 100)
     );
+    let limits = config.limits;
+    assert_eq!((limits.requests_per_minute, limits.burst), (600, 600));
+    assert_eq!((limits.in_flight, limits.waiting_orders), (512, 256));
     assert_eq!(config.store.shown(), "sqlite://numberdesk.db");
     assert_eq!(config.close.base_url.as_str(), "https://api.close.com/api/v1");
     assert!(config.close.api_key.file().unwrap().ends_with("key"));

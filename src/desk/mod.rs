@@ -249,6 +249,17 @@ impl Desk {
         self.0.clock.now()
     }
 
+    /// What the caller's team is called in metrics: by its name if the policy has an entry for it, so that tokens make no
+    /// names there.
+    pub fn team_in_metrics(&self, caller: &Caller) -> String {
+        let policy = self.0.policy.load();
+        let named = caller
+            .teams
+            .first()
+            .filter(|team| caller.teams.len() == 1 && policy.names(team));
+        named.map_or_else(|| "other".to_owned(), ToString::to_string)
+    }
+
     /// A number that is in the caller's reach; what is not does not exist.
     async fn reach(&self, by: By<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
         self.0

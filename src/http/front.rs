@@ -18,9 +18,11 @@ use axum::response::{IntoResponse, Response};
 
 use crate::domain::caller::Caller;
 use crate::domain::id::RequestId;
+use crate::http::allowance::Standing;
 use crate::http::kind::Kind;
 use crate::http::leftover::Leftover;
 use crate::http::problem::Problem;
+use crate::http::room::{Place, Room};
 use crate::http::{Http, Limits};
 
 const MAX_URI_BYTES: usize = 8 << 10;
@@ -38,6 +40,10 @@ pub(super) struct Unread(pub(super) StatusCode);
 pub(super) struct Ticket {
     pub(super) request_id: RequestId,
     pub(super) caller: Arc<OnceLock<Arc<Caller>>>,
+    /// How much of its team's quota is left.
+    pub(super) standing: Arc<OnceLock<Standing>>,
+    /// Where it works.
+    pub(super) place: Place,
 }
 
 /// Serves one request of the API's port: told in the log and counted.
@@ -45,7 +51,7 @@ pub(super) async fn api(State(http): State<Http>, request: Request, next: Next) 
     let started = Instant::now();
     let line = Line::of(&request);
     let _under_way = UnderWay::begin();
-    let (response, ticket, problem) = serve(&http, request, next).await;
+    let (response, ticket, problem) = serve(&http, Some(&http.room), request, next).await;
     line.write(&response, &ticket, problem.as_deref(), started.elapsed());
     response
 }
@@ -66,9 +72,10 @@ impl Drop for UnderWay {
     }
 }
 
-/// Serves one request of the operators' port: probes and scrapes are neither told nor counted.
+/// Serves one request of the operators' port: probes and scrapes are neither told nor counted, and never turned
+/// away.
 pub(super) async fn ops(State(http): State<Http>, request: Request, next: Next) -> Response {
-    serve(&http, request, next).await.0
+    serve(&http, None, request, next).await.0
 }
 
 /// A handler that panicked is a fault of ours like any other.
@@ -97,20 +104,33 @@ pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(Kind::MethodNotAllowed)
 }
 
-async fn serve(http: &Http, mut request: Request, next: Next) -> (Response, Ticket, Option<Arc<Problem>>) {
-    let ticket = Ticket {
+async fn serve(
+    http: &Http,
+    room: Option<&Room>,
+    mut request: Request,
+    next: Next,
+) -> (Response, Ticket, Option<Arc<Problem>>) {
+    let mut ticket = Ticket {
         request_id: RequestId::generate(http.desk.now()),
         caller: Arc::default(),
+        standing: Arc::default(),
+        place: Place::default(),
     };
     let instance = instance(request.uri());
     let (rest, version) = (Leftover::of(&mut request), request.version());
-    let mut response = match fits(&request, &http.limits) {
-        Ok(()) => {
+    let entered = fits(&request, &http.limits).and_then(|()| match room {
+        Some(room) => room.enter(request.uri().path()),
+        None => Ok(Place::default()),
+    });
+    let mut response = match entered {
+        Ok(place) => {
+            ticket.place = place;
             request.extensions_mut().insert(ticket.clone());
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     };
+    ticket.place.leave();
     if (!rest.spill().await || http.desk.is_leaving()) && version < Version::HTTP_2 {
         response
             .headers_mut()
@@ -123,6 +143,9 @@ async fn serve(http: &Http, mut request: Request, next: Next) -> (Response, Tick
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         *response.body_mut() = Body::from(document.to_string());
+    }
+    if let Some(standing) = ticket.standing.get() {
+        standing.tell(response.headers_mut());
     }
     dress(response.headers_mut(), &ticket.request_id);
     (response, ticket, problem)

@@ -129,6 +129,9 @@ kinds! {
     CloseRefused = "close-refused", UNPROCESSABLE_ENTITY, "Close refused",
         "Close was asked and said no. `close_status` is Close's own word, `detail` its message; the order, if there is one, is named in `order_id` and what it had reserved is given back.",
         "`has-voice-only`: order with `with_sms: false`. `needs-more-info`: Close's support has to help. `billing-error`: the Close account needs funds. `error`: read `detail` and `errors`.";
+    RateLimited = "rate-limited", TOO_MANY_REQUESTS, "The team makes too many requests",
+        "The team has made as many requests as it may in this time; all its tokens count together. Nothing was done.",
+        "Try again after the time that `Retry-After` names. `RateLimit` and `RateLimit-Policy` in every answer say how much is left: spread requests, or follow events instead of asking.";
     HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
         "There are more headers than this service takes, 100 unless configured otherwise, or they are longer than 32 KiB together.",
         "Send less. No request of this API needs that much.";

@@ -1,6 +1,7 @@
 //! Requests in, problems out. Decides nothing: each handler extracts, calls the desk once and answers.
 //! Deleting this folder would lose no rule.
 
+mod allowance;
 mod approvals;
 mod audit;
 mod conditional;
@@ -19,6 +20,7 @@ mod orders;
 mod pages;
 mod phone_numbers;
 mod problem;
+mod room;
 mod router;
 mod serve;
 mod settle;
@@ -34,7 +36,9 @@ use std::time::Duration;
 
 use crate::auth::Auth;
 use crate::desk::Desk;
+use crate::http::allowance::Allowance;
 use crate::http::cursor::Cursors;
+use crate::http::room::Room;
 
 pub use crate::http::kind::Kind;
 pub use crate::http::ops::Metrics;
@@ -53,6 +57,14 @@ pub struct Limits {
     pub max_headers: usize,
     /// Longest time that requests under way may take to end at shutdown.
     pub grace: Duration,
+    /// Requests a minute of one team; 0 for any number.
+    pub requests_per_minute: u32,
+    /// How many of them may come at once.
+    pub burst: u32,
+    /// Requests that are at work at once.
+    pub in_flight: usize,
+    /// Requests that wait for the end of their order at once.
+    pub waiting_orders: usize,
 }
 
 impl Default for Limits {
@@ -62,6 +74,10 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             max_headers: 100,
             grace: Duration::from_secs(30),
+            requests_per_minute: 600,
+            burst: 600,
+            in_flight: 512,
+            waiting_orders: 256,
         }
     }
 }
@@ -73,6 +89,8 @@ pub struct Http {
     auth: Auth,
     cursors: Arc<Cursors>,
     limits: Limits,
+    allowance: Arc<Allowance>,
+    room: Arc<Room>,
 }
 
 impl Http {
@@ -82,6 +100,8 @@ impl Http {
             desk,
             auth,
             cursors: Arc::new(Cursors::new(cursor_key)),
+            allowance: Arc::new(Allowance::new(limits.requests_per_minute, limits.burst)),
+            room: Arc::new(Room::new(&limits)),
             limits,
         }
     }

@@ -84,12 +84,14 @@ const ALWAYS: &[Kind] = &[
     Kind::UriTooLong,
     Kind::HeadersTooLarge,
     Kind::Internal,
+    Kind::Busy,
 ];
 /// What any request that needs a token may be answered.
 const WITH_TOKEN: &[Kind] = &[
     Kind::Unauthorized,
     Kind::PermissionMissing,
     Kind::NotFound,
+    Kind::RateLimited,
     Kind::StoreUnavailable,
     Kind::KeysUnavailable,
 ];
@@ -128,7 +130,6 @@ fn own(operation: &str) -> &'static [Kind] {
         "release_phone_number" => &[Kind::CloseRefused, Kind::CloseUnavailable],
         "transfer_phone_number" => &[Kind::PolicyDenied, Kind::QuotaExceeded, Kind::BudgetExceeded],
         "receive_webhook" => &[Kind::NotFromClose, Kind::StoreUnavailable],
-        "follow_events" => &[Kind::Busy],
         "create_webhook_endpoint" => &[Kind::TeamRequired, Kind::WebhooksOff, Kind::TooManyEndpoints],
         "update_webhook_endpoint" | "get_webhook_secret" | "rotate_webhook_secret" => &[Kind::WebhooksOff],
         "replay_webhook_delivery" | "replay_webhooks" | "test_webhook_endpoint" => {
@@ -216,10 +217,19 @@ fn answer(path: &str, kinds: &[Kind]) -> utoipa::openapi::Response {
     let mut response = ResponseBuilder::new()
         .description(said.join("; "))
         .content("application/problem+json", content.build());
+    if kinds.contains(&Kind::RateLimited) {
+        let quota = text_header(
+            "What is left of the team's quota, as in every answer to a token that holds (draft-ietf-httpapi-ratelimit-headers)",
+        );
+        response = response.header("RateLimit", quota);
+    }
     if kinds.contains(&Kind::Unauthorized) {
         response = response.header("WWW-Authenticate", text_header("How to come back (RFC 6750)"));
     }
-    if kinds.iter().any(|kind| kind.status().as_u16() == 503) {
+    if kinds
+        .iter()
+        .any(|kind| matches!(kind.status().as_u16(), 429 | 503))
+    {
         response = response.header("Retry-After", text_header("Seconds after which to try again"));
     }
     response.build()

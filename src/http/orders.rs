@@ -68,6 +68,13 @@ pub(super) async fn create(
         let validation = http.desk.validate(caller.by(), team.as_ref(), &request).await?;
         return Ok(Json(view::validation(validation)).into_response());
     }
+    // Where too many wait already, the order goes on and is looked at again.
+    let seat = http.room.wait();
+    let wait = if seat.is_some() {
+        wait
+    } else {
+        Some(Duration::ZERO)
+    };
     let placed = http
         .desk
         .order(caller.by(), team.as_ref(), request, key, wait)

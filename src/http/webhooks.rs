@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
 use crate::http::Http;
+use crate::http::front::Ticket;
 use crate::http::kind::Kind;
 use crate::http::problem::Problem;
 
@@ -39,7 +40,9 @@ pub(super) async fn receive(State(http): State<Http>, request: Request) -> Resul
         return Err(Problem::new(Kind::NotFromClose)
             .detail("The body is compressed. What Close signs is what it sends, as it stands."));
     }
-    let body = read(body).await?;
+    let ticket = parts.extensions.get::<Ticket>();
+    let place = &ticket.expect("the front gives every request a ticket").place;
+    let body = place.aside(read(body)).await??;
     let header = |name| single(&parts.headers, name);
     let received = http
         .desk

@@ -103,6 +103,11 @@ impl Policy {
         })
     }
 
+    /// Whether the team has an entry of its own.
+    pub fn names(&self, team: &Team) -> bool {
+        self.teams.contains_key(team.as_str())
+    }
+
     /// What the team may have at most. A team without rules may have nothing.
     pub fn caps(&self, team: &Team) -> Caps {
         self.rules(team).map_or(

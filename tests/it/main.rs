@@ -29,6 +29,7 @@ mod one_process;
 mod openapi;
 mod orders;
 mod outage;
+mod overload;
 mod problems;
 mod reads;
 mod releases;

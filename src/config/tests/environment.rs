@@ -20,6 +20,10 @@ fn every_key_can_come_from_the_environment() {
         ("NUMBERDESK_SERVER__HEADER_TIMEOUT", "2s"),
         ("NUMBERDESK_SERVER__MAX_HEADERS", "20"),
         ("NUMBERDESK_SERVER__GRACE", "3s"),
+        ("NUMBERDESK_LIMITS__REQUESTS_PER_MINUTE", "60"),
+        ("NUMBERDESK_LIMITS__BURST", "10"),
+        ("NUMBERDESK_LIMITS__IN_FLIGHT", "20"),
+        ("NUMBERDESK_LIMITS__WAITING_ORDERS", "0"),
         ("NUMBERDESK_STORE__URL", "postgres://desk:hunter2@db/desk"),
         ("NUMBERDESK_CLOSE__BASE_URL", "https://close.example.com/api/v1"),
         ("NUMBERDESK_CLOSE__API_KEY", KEY),
@@ -65,6 +69,9 @@ fn every_key_can_come_from_the_environment() {
     let config = with("", &env).unwrap();
     assert_eq!(config.server.listen.port(), 80);
     assert_eq!(config.server.max_headers, 20);
+    let limits = config.limits;
+    assert_eq!((limits.requests_per_minute, limits.burst), (60, 10));
+    assert_eq!((limits.in_flight, limits.waiting_orders), (20, 0));
     assert_eq!(config.close.api_key.read().unwrap().expose_secret(), KEY);
     let issuers: Vec<_> = config.auth.iter().map(|issuer| issuer.issuer.as_str()).collect();
     assert_eq!(issuers, ["one", "two"]);

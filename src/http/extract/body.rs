@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::domain::fields::{self, Node};
 use crate::domain::json;
 use crate::http::Http;
+use crate::http::front::Ticket;
 use crate::http::kind::Kind;
 use crate::http::problem::Problem;
 
@@ -94,8 +95,11 @@ async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, 
         // Whoever asks before sending is told before sending.
         return Err(too_large(limit));
     }
-    let bytes = timeout(TIME, collect(body, limit, fits))
-        .await
+    let ticket = parts.extensions.get::<Ticket>();
+    let place = &ticket.expect("the front gives every request a ticket").place;
+    let bytes = place
+        .aside(timeout(TIME, collect(body, limit, fits)))
+        .await?
         .unwrap_or_else(|_| {
             Err(Problem::new(Kind::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
         })?;

@@ -52,6 +52,14 @@ impl FromRequestParts<Http> for Caller {
         let ticket = ticket.expect("the front gives every request a ticket");
         // An extractor runs once a request; a second answer would be the same caller.
         let _ = ticket.caller.set(caller.clone());
+        if let Some(standing) = http.allowance.take(&caller, http.desk.now()) {
+            let _ = ticket.standing.set(standing);
+            if let Some(seconds) = standing.refused_for {
+                let team = http.desk.team_in_metrics(&caller);
+                metrics::counter!("numberdesk_requests_limited_total", "team" => team).increment(1);
+                return Err(Problem::new(Kind::RateLimited).retry_after(seconds));
+            }
+        }
         Ok(Self(ticket, caller))
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
+    /// The lines of `[limits]`: tests ask more than any team does, unless this is what they are about.
+    pub(crate) limits: &'static str,
     /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
     pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
@@ -87,6 +89,7 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
+            limits: "requests_per_minute = 0",
             subscribe: false,
             full_sync: "1h",
             settle_after: "5m",
@@ -362,6 +365,7 @@ fn metrics() -> Metrics {
 pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
     let Setup {
         server,
+        limits,
         subscribe,
         timeout,
         full_sync,
@@ -381,6 +385,9 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
 {server}
+
+[limits]
+{limits}
 
 [store]
 url = "{database}"
