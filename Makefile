@@ -30,6 +30,7 @@ errors: ## write docs/errors.md anew from the code
 k8s: setup ## render the Kubernetes manifests and check them; have every alert fire
 	.venv/bin/python tests/python/manifests_are_valid.py
 	.venv/bin/python tests/python/alerts_fire.py
+	.venv/bin/python tests/python/policies_hold.py
 
 deny: ## licences, banned crates and sources of the dependencies (installs cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny

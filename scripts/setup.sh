@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the checks need and this machine lacks: Debian packages, .venv, tests/browser/node_modules.
-# Asks nothing, and is done in a moment when all is there.
+# Installs what the checks need and this machine lacks: Debian packages, .venv, tests/browser/node_modules,
+# .venv-policy, .tools/promtool. Asks nothing, and is done in a moment when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -67,12 +67,15 @@ if ! has promtool && ! .tools/promtool --version >/dev/null 2>&1; then
 fi
 
 # Each copy of a lock file beside what it installed says that the install ended, and of which version.
-if ! .venv/bin/python -c '' 2>/dev/null || ! cmp -s tests/python/requirements.txt .venv/installed.txt; then
-    say "installing tests/python/requirements.txt into .venv"
-    python3 -m venv --clear .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/python/requirements.txt
-    cp tests/python/requirements.txt .venv/installed.txt
-fi
+for pair in requirements:.venv policy:.venv-policy; do
+    lock=tests/python/${pair%%:*}.txt venv=${pair#*:}
+    if ! "$venv/bin/python" -c '' 2>/dev/null || ! cmp -s "$lock" "$venv/installed.txt"; then
+        say "installing $lock into $venv"
+        python3 -m venv --clear "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+        cp "$lock" "$venv/installed.txt"
+    fi
+done
 
 if ! cmp -s tests/browser/package-lock.json tests/browser/node_modules/installed.json; then
     say "installing tests/browser/package-lock.json"

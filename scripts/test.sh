@@ -27,6 +27,7 @@ stage 'setup' scripts/setup.sh
 stage 'formatting' cargo fmt --check
 stage 'manifests' .venv/bin/python tests/python/manifests_are_valid.py
 stage 'alerts' .venv/bin/python tests/python/alerts_fire.py
+stage 'policies' .venv/bin/python tests/python/policies_hold.py
 stage 'clippy' cargo clippy --locked --all-targets --all-features -- -D warnings
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 stage 'tests' scripts/with-postgres.sh cargo test --locked --features failpoints --no-fail-fast
