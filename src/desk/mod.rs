@@ -35,7 +35,6 @@ mod review;
 mod rotate;
 mod seal;
 mod send;
-mod share;
 mod spend;
 mod subscribe;
 pub mod subscriber;
@@ -165,8 +164,8 @@ struct Inner {
     stop: CancellationToken,
     /// From then on requests should go elsewhere; `stop` brings it about too.
     leaving: CancellationToken,
-    /// Whose paid call is next.
-    sends: share::Shares,
+    /// How many paid calls run side by side.
+    sends: Semaphore,
     /// Since Close refused the key, orders wait.
     key_refused: ready::Hold,
     /// Orders that this process is at.
@@ -216,7 +215,7 @@ impl Desk {
             tracker,
             leaving: stop.child_token(),
             stop,
-            sends: share::Shares::new(SENDS),
+            sends: Semaphore::new(SENDS),
             key_refused: ready::Hold::default(),
             turns: turn::Turns::default(),
             changed: broadcast::channel(1024).0,
