@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds the image as the Dockerfile says and starts it once as Kubernetes would: read-only root, the user of the image,
-# the settings of k8s/base. Needs no container registry: stand-ins for the two base images are made from Debian's
+# the settings of k8s/overlays/embedded. Needs no container registry: a stand-in for the base image is made from Debian's
 # packages and this machine's Rust. Debian 12 and root only. Arguments go to buildah, such as --layers.
 # What it keeps for the next time lies in target/image-test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+LARGEST=30000000
 
 say() { printf 'image-test: %s (%d s)\n' "$*" "$SECONDS" >&2; }
 
@@ -50,9 +52,7 @@ commit() {
 
 have() { "${buildah[@]}" inspect --type image "$1" >/dev/null 2>&1; }
 
-mapfile -t bases < <(awk '/^FROM/ { print $2 }' Dockerfile)
-rust_base=${bases[0]}
-final_base=${bases[1]}
+rust_base=$(awk '/^FROM/ { print $2; exit }' Dockerfile)
 
 pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 if [[ $rust_base != *:"$pinned"-* || $(rustc --version) != "rustc $pinned "* ]]; then
@@ -72,29 +72,6 @@ if ! have "$rust_base"; then
         --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 fi
 
-if ! have "$final_base"; then
-    say "making $final_base"
-    mkdir -p "$work/debs" "$work/final"
-    chmod 755 "$work" "$work/final"
-    (cd "$work/debs" && apt-get download -o APT::Sandbox::User=root \
-        base-files netbase tzdata ca-certificates libc6 libgcc-s1 libstdc++6 libgomp1 libssl3 >/dev/null)
-    for deb in "$work"/debs/*.deb; do
-        dpkg-deb --extract "$deb" "$work/final"
-    done
-    (
-        cd "$work/final"
-        mkdir -p etc/ssl/certs home/nonroot tmp
-        cat usr/share/ca-certificates/mozilla/*.crt >etc/ssl/certs/ca-certificates.crt
-        printf '%s\n' 'root:x:0:0:root:/root:/sbin/nologin' 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >etc/passwd
-        printf '%s\n' 'root:x:0:' 'nonroot:x:65532:' >etc/group
-        chown 65532:65532 home/nonroot
-        chmod 1777 tmp
-        rm -rf usr/share/doc usr/share/man usr/share/locale
-    )
-    commit "$final_base" "$work/final" --user 65532 --workingdir /home/nonroot \
-        --env SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-fi
-
 # The crates come from this machine's cache, so the build needs no network of its own.
 cargo fetch --locked --quiet
 registry=${CARGO_HOME:-$HOME/.cargo}/registry
@@ -108,11 +85,23 @@ say "building $image"
 container=$("${buildah[@]}" from --pull-never "$image")
 containers+=("$container")
 root=$("${buildah[@]}" mount "$container")
-say "built: $(du -sm "$root" | cut -f1) MB in all, $(du -m "$root/usr/local/bin/numberdesk" | cut -f1) MB of it numberdesk"
+bytes=$(du --apparent-size -sb "$root" | cut -f1)
+say "built: $bytes bytes in all, sha256 of the binary $(sha256sum "$root/usr/local/bin/numberdesk" | cut -c1-16)"
+if ((bytes > LARGEST)); then
+    echo "image-test: the image must not be larger than $LARGEST bytes" >&2
+    exit 1
+fi
+if [[ -n $(find "$root" -type f ! -name numberdesk ! -name ca-certificates.crt) ]]; then
+    echo 'image-test: more than the binary and the certificates is in the image:' >&2
+    find "$root" -type f >&2
+    exit 1
+fi
 
 # The folders of deployment.yaml.
-mkdir -p "$root/etc/numberdesk" "$root/run/secrets/numberdesk" "$work/config" "$work/secrets"
-cp k8s/base/*.toml "$work/config/"
+mkdir -p "$root"/{proc,dev,etc/numberdesk,run/secrets/numberdesk} "$work/config" "$work/secrets"
+touch "$root/etc/resolv.conf"
+echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
+cp k8s/overlays/embedded/numberdesk.toml k8s/base/policy.toml "$work/config/"
 echo 'api_not.areal.key' >"$work/secrets/close-api-key"
 chmod -R a+rX "$work/config" "$work/secrets"
 
@@ -121,6 +110,7 @@ import json, shlex, sys
 config = json.load(sys.stdin)["Docker"]["config"]
 print("user=" + shlex.quote(config["User"]))
 print("command=(" + shlex.join(config["Entrypoint"] + config["Cmd"]) + ")")
+print("environment=(" + shlex.join(config["Env"]) + ")")
 print("health=(" + shlex.join(config["Healthcheck"]["Test"][1:]) + ")")
 ' >"$work/image"
 
@@ -135,9 +125,10 @@ mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 mount --bind "$work/config" "$root/etc/numberdesk"
 mount --bind "$work/secrets" "$root/run/secrets/numberdesk"
+mount --bind "$work/resolv.conf" "$root/etc/resolv.conf"
 mount -t tmpfs -o uid="${user%:*}",gid="${user#*:}",mode=0700 tmpfs "$root/var/lib/numberdesk"
 mount -t tmpfs tmpfs "$root/tmp"
-confined=(setpriv --no-new-privs env -i PATH=/usr/sbin:/usr/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+confined=(setpriv --no-new-privs env -i PATH=/usr/sbin:/usr/bin "${environment[@]}"
     chroot --userspec="$user" --groups= "$root")
 
 began=$EPOCHREALTIME
@@ -154,6 +145,28 @@ for attempt in {1..150}; do
 done
 "${confined[@]}" "${health[@]}" </dev/null # says what is wrong when the loop gave up
 echo "image-test: healthy after $(awk "BEGIN { print $EPOCHREALTIME - $began }") s, as user $(stat -c %u "/proc/$desk")" >&2
+
+# The binary brings its own resolver: a name that only DNS knows leads to the desk.
+python3 - <<'DNS' &
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+while True:
+    query, client = server.recvfrom(512)
+    end = 12 + query[12:].index(0) + 5
+    address = query[end - 4:end - 2] == b"\x00\x01"  # A, not AAAA
+    answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01" if address else b""
+    server.sendto(query[:2] + b"\x81\x80\x00\x01" + bytes([0, address]) + b"\x00\x00\x00\x00" + query[12:end] + answer, client)
+DNS
+dns=$!
+for attempt in {1..50}; do
+    "${confined[@]}" /usr/local/bin/numberdesk health --url http://desk.example.test:9090/livez </dev/null >/dev/null 2>&1 && break
+    sleep 0.2
+done
+"${confined[@]}" /usr/local/bin/numberdesk health --url http://desk.example.test:9090/livez </dev/null
+kill "$dns"
+echo 'image-test: a name is resolved by DNS' >&2
+
 kill -TERM "$desk"
 for attempt in {1..200}; do # as long as Kubernetes waits
     [[ -e /proc/$desk ]] || break
