@@ -32,6 +32,10 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// Whether Close said anything, and be it no.
+    pub(super) const fn answered(&self) -> bool {
+        !matches!(self, Self::NotSent { .. } | Self::Unclear { .. })
+    }
     /// One word for metrics.
     pub(super) const fn word(&self) -> &'static str {
         match self {

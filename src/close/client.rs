@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::close::Settings;
 use crate::close::answer::{self, Outcome};
+use crate::close::breaker::{Breaker, Pass};
 use crate::close::endpoint::Endpoint;
 use crate::close::limit::Limits;
 use crate::domain::time::{Clock, Timestamp, http_date};
@@ -30,6 +31,7 @@ pub(super) struct Client {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) breaker: Breaker,
     /// Microseconds that Close's clock is ahead of ours; [`UNSAID`] before an answer said.
     ahead: AtomicI64,
     key: ArcSwap<SecretString>,
@@ -81,6 +83,7 @@ impl Client {
             fresh: builder().pool_max_idle_per_host(0).build()?,
             key: ArcSwap::from_pointee(key),
             limits: Limits::default(),
+            breaker: Breaker::default(),
             ahead: AtomicI64::new(UNSAID),
             base: base_url,
             timeout,
@@ -107,9 +110,31 @@ impl Client {
         self.key.load_full()
     }
 
-    /// Sends one request, once, and reads its answer; both within `limit`.
+    /// Sends one request, once, and reads its answer; both within `limit`. Nothing is sent while Close is left alone. What
+    /// must not be sent twice never finds out whether Close is back: something harmless does, first.
     pub(super) async fn exchange(
         &self,
+        endpoint: Endpoint<'_>,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Outcome {
+        let deadline = Instant::now() + limit;
+        let Some(mut pass) = self.breaker.enter(Instant::now(), limit) else {
+            return away();
+        };
+        if pass == Pass::Probe && endpoint.once() {
+            if !self.attempt(pass, Endpoint::Me, None, limit / 4).await.answered() {
+                return away();
+            }
+            pass = Pass::Usual;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.attempt(pass, endpoint, body, left).await
+    }
+
+    async fn attempt(
+        &self,
+        pass: Pass,
         endpoint: Endpoint<'_>,
         body: Option<&Value>,
         limit: Duration,
@@ -125,6 +150,7 @@ impl Client {
                     reason: format!("no whole answer within {limit:?}"),
                 },
             });
+        self.breaker.learn(pass, outcome.answered(), Instant::now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
         metrics::counter!("numberdesk_close_requests_total", "endpoint" => name, "outcome" => word)
             .increment(1);
@@ -186,6 +212,13 @@ impl Client {
             return Err(Lost::Unclear(reason));
         }
         Ok(answer::read(status, &body))
+    }
+}
+
+/// What a call comes to that is not made.
+fn away() -> Outcome {
+    Outcome::NotSent {
+        reason: "close has not answered for a while and is left alone".to_owned(),
     }
 }
 

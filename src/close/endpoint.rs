@@ -106,6 +106,20 @@ impl Endpoint<'_> {
         }
     }
 
+    /// How urgent it is, in a word for metrics.
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Rent | Self::Release(_) | Self::Update(_) => "change",
+            Self::List { .. } | Self::Events { .. } => "listing",
+            _ => "read_back",
+        }
+    }
+
+    /// Whether it can wait while others need what is left of the rate limit.
+    pub(super) const fn can_wait(self) -> bool {
+        matches!(self, Self::List { .. } | Self::Events { .. })
+    }
+
     /// Whether a second copy on the wire would do harm or hide what the first one did.
     pub(super) const fn once(self) -> bool {
         matches!(self, Self::Rent | Self::Release(_) | Self::Subscribe)

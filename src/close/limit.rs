@@ -22,17 +22,30 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const OLD_RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
 
-/// Until when each group is used up, in microseconds since 1970.
+/// What is left of a limit for calls that can't wait: a listing takes the rest and no more.
+const RESERVE: f64 = 0.25;
+
+/// Until when each group is used up, in microseconds since 1970; and until when what is left is for what can't wait.
 #[derive(Debug, Default)]
-pub(super) struct Limits([AtomicI64; GROUPS]);
+pub(super) struct Limits {
+    used_up: [AtomicI64; GROUPS],
+    scarce: [AtomicI64; GROUPS],
+}
 
 impl Limits {
     /// Until when calls of the group are to wait, if they are.
     pub(super) fn held(&self, group: Group, now: Timestamp) -> Option<Timestamp> {
-        let until = Timestamp::from_micros(self.0[group as usize].load(Ordering::Relaxed));
-        let left = until.since(now);
-        // Longer than any wait that was ever believed: the clock was set back meanwhile.
-        (!left.is_zero() && left <= LONGEST).then_some(until)
+        until(&self.used_up[group as usize], now)
+    }
+
+    /// The same for one call, which leaves the rest to others if it can wait.
+    pub(super) fn held_for(&self, endpoint: Endpoint<'_>, now: Timestamp) -> Option<Timestamp> {
+        let group = endpoint.group();
+        let scarce = endpoint
+            .can_wait()
+            .then(|| until(&self.scarce[group as usize], now))
+            .flatten();
+        self.held(group, now).max(scarce)
     }
 
     /// Learns from an answer; for a 429, until when to wait.
@@ -49,6 +62,13 @@ impl Limits {
             metrics::gauge!("numberdesk_close_rate_limit_remaining", "endpoint" => endpoint.name())
                 .set(remaining);
         }
+        let reserve = member(headers, "limit").map_or(0.0, |limit| limit * RESERVE);
+        if remaining.is_some_and(|remaining| remaining < reserve)
+            && let Some(reset) = named_by_headers(headers, now)
+        {
+            let until = now.plus(reset.min(LONGEST));
+            self.scarce[endpoint.group() as usize].fetch_max(until.as_micros(), Ordering::Relaxed);
+        }
         let wait = if status == 429 {
             let said = named_by_headers(headers, now).or_else(|| named_by_body(body));
             Some(said.unwrap_or(UNSAID).clamp(SHORTEST, LONGEST))
@@ -58,9 +78,17 @@ impl Limits {
             None
         };
         let until = now.plus(wait?.min(LONGEST));
-        self.0[endpoint.group() as usize].fetch_max(until.as_micros(), Ordering::Relaxed);
+        self.used_up[endpoint.group() as usize].fetch_max(until.as_micros(), Ordering::Relaxed);
         (status == 429).then_some(until)
     }
+}
+
+/// The moment, unless it is over.
+fn until(moment: &AtomicI64, now: Timestamp) -> Option<Timestamp> {
+    let until = Timestamp::from_micros(moment.load(Ordering::Relaxed));
+    let left = until.since(now);
+    // Longer than any wait that was ever believed: the clock was set back meanwhile.
+    (!left.is_zero() && left <= LONGEST).then_some(until)
 }
 
 /// How long until the reset: `RateLimit` first because it has decimals, then `Retry-After`, then the old header.
@@ -211,6 +239,21 @@ mod tests {
         learn("limit=10, remaining=0, reset=1");
         assert_eq!(limits.held(Group::Me, NOW), Some(until));
         assert_eq!(limits.held(Group::Me, until), None);
+    }
+
+    #[test]
+    fn a_listing_leaves_the_last_quarter_to_others() {
+        let limits = Limits::default();
+        let said = |text| headers(&[("ratelimit", text)]);
+        let number = "phon_A1".parse().unwrap();
+        let (list, read) = (Endpoint::List { skip: 0 }, Endpoint::Read(&number));
+        limits.learn(list, 200, &said("limit=40, remaining=10, reset=8"), b"", NOW);
+        assert_eq!(limits.held_for(list, NOW), None);
+        limits.learn(list, 200, &said("limit=40, remaining=9, reset=8"), b"", NOW);
+        let until = NOW.plus(Duration::from_secs(8));
+        assert_eq!(limits.held_for(list, NOW), Some(until));
+        assert_eq!(limits.held_for(read, NOW), None);
+        assert_eq!(limits.held_for(list, until), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The only code that holds the API key or names Close's JSON. It does not know orders, teams or policy.
 
 mod answer;
+mod breaker;
 mod client;
 mod endpoint;
 mod events;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use url::Url;
 
 pub use self::events::{Change, Creation};
@@ -56,6 +58,11 @@ impl Close {
     /// is behind, `None` before an answer said.
     pub fn ahead(&self) -> Option<i64> {
         self.0.ahead()
+    }
+
+    /// Whether Close has stopped answering and is left alone for a while.
+    pub fn is_away(&self) -> bool {
+        self.0.breaker.is_open(Instant::now())
     }
 
     /// Uses another key from the next call on; calls under way end with the old one.

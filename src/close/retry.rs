@@ -36,6 +36,9 @@ impl Client {
                 sleep(pause).await;
             }
             self.wait_for_limit(endpoint, deadline).await?;
+            if attempt > 0 && self.breaker.is_open(Instant::now()) {
+                break;
+            }
             // A try that hangs leaves room for another one.
             let share = if attempt + 1 < TRIES {
                 left(deadline).min(self.timeout / 2)
@@ -45,6 +48,7 @@ impl Client {
             if share.is_zero() {
                 break;
             }
+            let refused = self.breaker.is_open(Instant::now());
             trouble = match self.exchange(endpoint, body, share).await {
                 Outcome::Done(reply) => {
                     let status = reply.status;
@@ -58,6 +62,8 @@ impl Client {
                 Outcome::Refused(refusal) => return Err(refusal.into()),
                 Outcome::Unauthorized => return Err(Trouble::Unauthorized),
                 Outcome::RateLimited { until } => Trouble::RateLimited { until },
+                // Nobody waits for a Close that is left alone.
+                Outcome::NotSent { reason } if refused => return Err(Trouble::Unavailable { reason }),
                 Outcome::NotSent { reason } | Outcome::Unclear { reason } => Trouble::Unavailable { reason },
             };
         }
@@ -68,13 +74,14 @@ impl Client {
     async fn wait_for_limit(&self, endpoint: Endpoint<'_>, deadline: Instant) -> Result<(), Trouble> {
         loop {
             let now = self.clock.now();
-            let Some(until) = self.limits.held(endpoint.group(), now) else {
+            let Some(until) = self.limits.held_for(endpoint, now) else {
                 return Ok(());
             };
             let wait = until.since(now);
             if wait >= left(deadline) {
                 return Err(Trouble::RateLimited { until });
             }
+            let _waiting = Waiting::begin(endpoint.class());
             sleep(wait.max(Duration::from_millis(1))).await;
         }
     }
@@ -87,6 +94,22 @@ impl Client {
         rand::fill(&mut random).expect("the system has randomness once TLS was set up");
         let share = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
         whole.mul_f64(0.5 + share / 2.0)
+    }
+}
+
+/// A call that waits for the rate limit, as long as this exists.
+struct Waiting(&'static str);
+
+impl Waiting {
+    fn begin(class: &'static str) -> Self {
+        metrics::gauge!("numberdesk_close_waiting", "class" => class).increment(1.0);
+        Self(class)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        metrics::gauge!("numberdesk_close_waiting", "class" => self.0).decrement(1.0);
     }
 }
 

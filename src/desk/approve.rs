@@ -152,7 +152,7 @@ impl Desk {
         tracing::info!(order = %order.id, team = %order.team, verdict = verdict.as_str(), "approval decided");
         metrics::counter!("numberdesk_approvals_total", "decision" => verdict.as_str()).increment(1);
         if order.state == State::Queued {
-            self.start(order.id.clone());
+            self.start(order.id.clone(), order.team.clone());
         }
         let _ = self.0.changed.send(order.id.clone());
     }

@@ -35,6 +35,7 @@ mod review;
 mod rotate;
 mod seal;
 mod send;
+mod share;
 mod spend;
 mod subscribe;
 pub mod subscriber;
@@ -164,8 +165,8 @@ struct Inner {
     stop: CancellationToken,
     /// From then on requests should go elsewhere; `stop` brings it about too.
     leaving: CancellationToken,
-    /// How many paid calls run side by side.
-    sends: Semaphore,
+    /// Whose paid call is next.
+    sends: share::Shares,
     /// Since Close refused the key, orders wait.
     key_refused: ready::Hold,
     /// Orders that this process is at.
@@ -215,7 +216,7 @@ impl Desk {
             tracker,
             leaving: stop.child_token(),
             stop,
-            sends: Semaphore::new(SENDS),
+            sends: share::Shares::new(SENDS),
             key_refused: ready::Hold::default(),
             turns: turn::Turns::default(),
             changed: broadcast::channel(1024).0,

@@ -99,7 +99,7 @@ impl Desk {
         {
             Accepted::New => {
                 if order.state == State::Queued {
-                    self.start(order.id.clone());
+                    self.start(order.id.clone(), team.clone());
                 }
                 Ok(order)
             }

@@ -18,11 +18,11 @@ impl Desk {
             self.settle_once(&order, Settlement::Unverified { reason }, None, row)
                 .await?;
         }
-        if self.0.key_refused.hold(now) {
+        if self.0.key_refused.hold(now) || self.0.close.is_away() {
             return Ok(());
         }
-        for id in self.0.store.due(now, BATCH).await? {
-            self.start(id);
+        for (id, team) in self.0.store.due(now, BATCH).await? {
+            self.start(id, team);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Desk;
 use crate::close::RentAnswer;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::Scope;
+use crate::domain::caller::{Scope, Team};
 use crate::domain::id::{OrderId, RequestId};
 use crate::domain::order::{Evidence, Order, Settlement, State};
 use crate::domain::time::Timestamp;
@@ -21,7 +21,7 @@ const KEY_PAUSE: Duration = Duration::from_secs(15);
 impl Desk {
     /// Begins the send on a task of its own, which outlives the request. Not once the process is to stop: the order
     /// is safe in the queue.
-    pub(super) fn start(&self, id: OrderId) {
+    pub(super) fn start(&self, id: OrderId, team: Team) {
         if self.0.stop.is_cancelled() {
             return;
         }
@@ -30,7 +30,7 @@ impl Desk {
         };
         let desk = self.clone();
         self.0.tracker.spawn(async move {
-            if let Err(error) = desk.send(&id).await {
+            if let Err(error) = desk.send(&id, &team).await {
                 tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "the order could not be sent yet");
             }
             drop(turn);
@@ -39,9 +39,12 @@ impl Desk {
 
     /// Sends a queued order to Close, once. Nothing happens when it is not queued any more, or must wait because
     /// another order of its country is unverified.
-    async fn send(&self, id: &OrderId) -> Result<(), Error> {
-        let _turn = self.0.sends.acquire().await;
-        if self.0.stop.is_cancelled() || self.0.key_refused.hold(self.now()) {
+    async fn send(&self, id: &OrderId, team: &Team) -> Result<(), Error> {
+        // Waited for before the claim, so that no lease runs meanwhile.
+        let Some(_share) = self.0.sends.take(team).await else {
+            return Ok(());
+        };
+        if self.0.stop.is_cancelled() || self.0.key_refused.hold(self.now()) || self.0.close.is_away() {
             return Ok(());
         }
         let now = self.now();

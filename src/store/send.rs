@@ -36,19 +36,19 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Queued orders whose time has come and whose country lets them be sent now, oldest first; of one country only
-    /// those that may be sent side by side.
-    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<OrderId>, Error> {
+    /// Queued orders whose time has come and whose country lets them be sent now, with their teams: of each team the
+    /// oldest first, and the teams in turn. Of one country only those that may be sent side by side.
+    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, Team)>, Error> {
         let rows = self
             .db
             .rows(sql!(
                 // A country that is frozen or occupied must not crowd out the others.
-                "SELECT id, country, shape FROM orders o \
+                "SELECT id, team, country, shape FROM orders o \
                  WHERE o.state = 'queued' AND (o.not_before IS NULL OR o.not_before <= $1) \
                     AND NOT EXISTS (SELECT 1 FROM orders d WHERE d.country = o.country \
                         AND d.state IN ('renting', 'unverified') \
                         AND (d.state = 'unverified' OR d.lease_until <= $1 OR d.shape <> o.shape)) \
-                 ORDER BY id LIMIT $2",
+                 ORDER BY ROW_NUMBER() OVER (PARTITION BY team ORDER BY id), id LIMIT $2",
                 now,
                 i64::from(limit)
             ))
@@ -62,7 +62,7 @@ impl Store {
                 .or_insert_with(|| shape.clone())
                 == shape
             {
-                due.push(row.parsed("id")?);
+                due.push((row.parsed("id")?, row.parsed("team")?));
             }
         }
         Ok(due)

@@ -16,6 +16,7 @@ on_both_stores! {
     what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not,
     where_too_many_wait_for_orders_an_order_goes_on_without_being_waited_for,
     slow_clients_keep_no_room_from_fast_ones,
+    a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_the_void,
 }
 
 const QUICK: &str = "header_timeout = \"60s\"";
@@ -162,5 +163,35 @@ async fn slow_clients_keep_no_room_from_fast_ones(database: Database) {
         }
     }
     drop(slow);
+    assert_eq!(stage.close.rents().await.len(), 2);
+}
+
+async fn a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_the_void(database: Database) {
+    let setup = Setup {
+        timeout: "2s",
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    let number = stage.rent(&ALICE, "before", "DE").await;
+    // Whatever is paid for would be answered.
+    let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
+    stage.close.fault(json!([down("GET"), down("PUT")])).await;
+    let mut tries = Vec::new();
+    for nth in 0..4 {
+        let answer = stage
+            .patch(&ALICE, &number, &json!({ "label": format!("l{nth}") }))
+            .await;
+        answer.problem(502, "close-unavailable");
+        tries.push(stage.close.requests("PUT", "/phone_number/{id}/").await.len());
+    }
+    // Each call is tried a few times, until it is not worth it any more.
+    assert!(tries[3] < 4 * tries[0], "{tries:?}");
+    let order = stage.order_at_once(&ALICE, "void", &berlin()).await.expect(202);
+    let probes = stage.close.requests("GET", "/me/").await.len();
+    stage.close.arrived("GET", "/me/", probes + 2).await;
+    assert_eq!(stage.close.rents().await.len(), 1, "an order was the probe");
+    stage.close.heal().await;
+    let order = stage.reaches(&ALICE, &text(&order["id"]), "fulfilled").await;
+    assert_eq!(order["evidence"], "close-201");
     assert_eq!(stage.close.rents().await.len(), 2);
 }

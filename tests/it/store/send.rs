@@ -19,6 +19,7 @@ on_both_stores! {
     no_number_is_ever_two_orders_nor_an_order_fulfilled_without_one,
     a_requeued_order_waits_its_time_and_its_old_sender_has_no_say,
     the_oldest_order_is_due_first,
+    of_two_teams_neither_waits_for_all_orders_of_the_other,
     a_label_is_due_until_it_is_set_or_the_number_is_gone,
 }
 
@@ -63,7 +64,7 @@ async fn an_order_in_doubt_freezes_its_country_and_no_other(database: Database) 
     accept(&store, &other, &ANY).await;
     assert!(settle(&store, &doubtful, unverified(), None).await);
 
-    assert_eq!(store.due(NOW, 10).await.unwrap(), from_ref(&other.id));
+    assert_eq!(due_ids(&store, NOW, 10).await, from_ref(&other.id));
     assert_eq!(claim(&store, &same.id, NOW).await, Claim::Frozen);
     assert_eq!(claim(&store, &alike.id, NOW).await, Claim::Frozen);
     assert!(matches!(claim(&store, &other.id, NOW).await, Claim::Claimed(_)));
@@ -88,7 +89,7 @@ async fn what_is_under_way_in_one_country_is_of_one_shape(database: Database) {
         accept(&store, order, &ANY).await;
     }
     // Of those that exclude each other, only one kind is due.
-    let due = store.due(NOW, 10).await.unwrap();
+    let due = due_ids(&store, NOW, 10).await;
     assert!(due.contains(&elsewhere.id));
     let ours = due.contains(&first.id);
     assert_eq!((due.contains(&alike.id), due.contains(&other.id)), (ours, !ours));
@@ -101,7 +102,7 @@ async fn what_is_under_way_in_one_country_is_of_one_shape(database: Database) {
         claim(&store, &elsewhere.id, NOW).await,
         Claim::Claimed(_)
     ));
-    assert_eq!(store.due(NOW, 10).await.unwrap(), []);
+    assert_eq!(due_ids(&store, NOW, 10).await, []);
     assert!(settle(&store, &first, refused(), None).await);
     assert_eq!(
         claim(&store, &other.id, NOW).await,
@@ -172,9 +173,9 @@ async fn a_sender_that_died_freezes_its_country_and_is_found(database: Database)
     accept(&store, &waiting, &ANY).await;
     let (before, after) = (NOW.plus(LEASE).minus(Duration::from_micros(1)), NOW.plus(LEASE));
     assert_eq!(store.lapsed(before, 10).await.unwrap(), []);
-    assert_eq!(store.due(before, 10).await.unwrap(), from_ref(&waiting.id));
+    assert_eq!(due_ids(&store, before, 10).await, from_ref(&waiting.id));
     assert_eq!(store.lapsed(after, 10).await.unwrap(), from_ref(&dead));
-    assert_eq!(store.due(after, 10).await.unwrap(), []);
+    assert_eq!(due_ids(&store, after, 10).await, []);
     assert_eq!(claim(&store, &waiting.id, after).await, Claim::Frozen);
     assert!(settle(&store, &dead, unverified(), None).await);
     assert_eq!(store.lapsed(after, 10).await.unwrap(), []);
@@ -329,9 +330,9 @@ async fn a_requeued_order_waits_its_time_and_its_old_sender_has_no_say(database:
         reason: "429".into(),
     };
     assert!(settle(&store, &first, again, None).await);
-    assert_eq!(store.due(later(29), 10).await.unwrap(), []);
+    assert_eq!(due_ids(&store, later(29), 10).await, []);
     assert_eq!(claim(&store, &first.id, later(29)).await, Claim::Elsewhere);
-    assert_eq!(store.due(later(30), 10).await.unwrap(), from_ref(&first.id));
+    assert_eq!(due_ids(&store, later(30), 10).await, from_ref(&first.id));
     let Claim::Claimed(second) = claim(&store, &first.id, later(30)).await else {
         panic!("due")
     };
@@ -345,6 +346,23 @@ async fn a_requeued_order_waits_its_time_and_its_old_sender_has_no_say(database:
     assert_books_balance(&database).await;
 }
 
+/// What is due, without the teams.
+async fn due_ids(store: &Store, now: Timestamp, limit: u32) -> Vec<OrderId> {
+    let due = store.due(now, limit).await.unwrap();
+    due.into_iter().map(|(id, _)| id).collect()
+}
+
+async fn of_two_teams_neither_waits_for_all_orders_of_the_other(database: Database) {
+    let store = database.store().await;
+    for nth in 0..6 {
+        accept(&store, &order("sales", &format!("key-{nth}"), "DE"), &ANY).await;
+    }
+    let late = order("support", "late", "FR");
+    accept(&store, &late, &ANY).await;
+    let due = store.due(NOW, 2).await.unwrap();
+    assert!(due.contains(&(late.id, team("support"))), "{due:?}");
+}
+
 async fn the_oldest_order_is_due_first(database: Database) {
     let store = database.store().await;
     let mut ids = Vec::new();
@@ -354,7 +372,7 @@ async fn the_oldest_order_is_due_first(database: Database) {
         accept(&store, &order, &ANY).await;
         ids.insert(0, order.id);
     }
-    assert_eq!(store.due(NOW, 3).await.unwrap(), ids[..3]);
+    assert_eq!(due_ids(&store, NOW, 3).await, ids[..3]);
 }
 
 async fn a_label_is_due_until_it_is_set_or_the_number_is_gone(database: Database) {

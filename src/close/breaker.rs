@@ -1,0 +1,155 @@
+//! The breaker: a Close that has stopped answering is left alone for a while, then asked once. So nobody waits for what
+//! won't come, nothing paid is sent into the void, and Close is not knocked on by everyone as it comes back.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Calls in a row without an answer after which Close is left alone.
+const LOST: u32 = 10;
+/// How long at first; twice as long after each probe that fails.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// Whether Close answers, as far as the calls so far tell.
+#[derive(Default)]
+pub(super) struct Breaker(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Calls in a row without an answer.
+    lost: u32,
+    /// While it is open.
+    open: Option<Open>,
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    until: Instant,
+    pause: Duration,
+}
+
+/// Leave to make one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// As usual.
+    Usual,
+    /// The one call that shows whether Close is back.
+    Probe,
+}
+
+impl Breaker {
+    /// Whether a call would be refused.
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        self.lock().open.is_some_and(|open| now < open.until)
+    }
+
+    /// Leave to make a call that takes `limit` at most; none while Close is left alone or somebody probes.
+    pub(super) fn enter(&self, now: Instant, limit: Duration) -> Option<Pass> {
+        let mut state = self.lock();
+        let Some(open) = &mut state.open else {
+            return Some(Pass::Usual);
+        };
+        if now < open.until {
+            return None;
+        }
+        // Should the probe be dropped, another one follows after that time.
+        open.until = now + limit;
+        Some(Pass::Probe)
+    }
+
+    /// How a call ended.
+    pub(super) fn learn(&self, pass: Pass, answered: bool, now: Instant) {
+        let mut state = self.lock();
+        if answered {
+            if state.open.is_some() {
+                tracing::info!("Close answers again");
+            }
+            *state = State::default();
+        } else {
+            state.lost = state.lost.saturating_add(1);
+            let pause = match state.open {
+                Some(open) if pass == Pass::Probe => Some((open.pause * 2).min(LONGEST)),
+                None if state.lost >= LOST => Some(FIRST),
+                // Begun before it was left alone.
+                _ => None,
+            };
+            if let Some(pause) = pause {
+                tracing::warn!(
+                    calls = state.lost,
+                    pause_s = pause.as_secs(),
+                    "Close does not answer and is left alone"
+                );
+                let until = now + pause;
+                state.open = Some(Open { until, pause });
+            }
+        }
+        metrics::gauge!("numberdesk_close_breaker_open").set(f64::from(u8::from(state.open.is_some())));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A state is written whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn lose(breaker: &Breaker, times: u32, now: Instant) {
+        for _ in 0..times {
+            let pass = breaker.enter(now, LIMIT).unwrap();
+            breaker.learn(pass, false, now);
+        }
+    }
+
+    #[test]
+    fn only_calls_in_a_row_without_an_answer_open_it() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        lose(&breaker, LOST - 1, now);
+        breaker.learn(Pass::Usual, true, now);
+        lose(&breaker, LOST - 1, now);
+        assert!(!breaker.is_open(now));
+        lose(&breaker, 1, now);
+        assert!(breaker.is_open(now));
+        assert_eq!(breaker.enter(now, LIMIT), None);
+    }
+
+    #[test]
+    fn one_probe_is_let_through_and_each_that_fails_makes_the_pause_longer() {
+        let (breaker, mut now) = (Breaker::default(), Instant::now());
+        lose(&breaker, LOST, now);
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let began = now;
+            while breaker.is_open(now) {
+                now += Duration::from_secs(1);
+            }
+            pauses.push((now - began).as_secs());
+            assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Probe));
+            assert_eq!(breaker.enter(now, LIMIT), None, "one at a time");
+            // Who began before it was open changes nothing.
+            breaker.learn(Pass::Usual, false, now);
+            breaker.learn(Pass::Probe, false, now);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
+        now += LONGEST;
+        let probe = breaker.enter(now, LIMIT).unwrap();
+        breaker.learn(probe, true, now);
+        assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Usual));
+        lose(&breaker, LOST - 1, now);
+        assert!(!breaker.is_open(now), "it begins anew");
+    }
+
+    #[test]
+    fn a_probe_that_never_tells_is_followed_by_another() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        lose(&breaker, LOST, now);
+        assert_eq!(breaker.enter(now + FIRST, LIMIT), Some(Pass::Probe));
+        assert_eq!(breaker.enter(now + FIRST + LIMIT, LIMIT), Some(Pass::Probe));
+    }
+}
