@@ -23,4 +23,5 @@ pub mod policy;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+mod trace;
 pub mod workers;

@@ -128,7 +128,7 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
         let ops = free_port(arguments.port.saturating_add(1010))?;
         write_files(&arguments.dir, close, api, ops)?;
         let (config, policy) = serve::load(&arguments.dir.join("numberdesk.toml"))?;
-        telemetry::log(config.log.format, &config.log.level)?;
+        telemetry::start(&config.log, &config.traces)?;
         tries -= 1;
         match App::start_with(hold, &config, policy, metrics.clone()).await {
             Err(error) if tries > 0 && is_taken(&error) => {}

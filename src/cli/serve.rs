@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, policy) = load(&arguments.config)?;
-    telemetry::log(config.log.format, &config.log.level)?;
+    let telemetry = telemetry::start(&config.log, &config.traces)?;
     let mut signals = Signals::listen()?;
     let app = tokio::select! {
         app = App::start(&config, policy, telemetry::metrics()?) => app?,
@@ -32,7 +32,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         () = app.broken() => true,
     };
     tracing::info!("stopping: requests and paid calls under way are ended first");
-    signals.unless_another(app.stop()).await?;
+    let end = async {
+        app.stop().await;
+        telemetry.end().await;
+    };
+    signals.unless_another(end).await?;
     if broken {
         Err(Failure::Failed(anyhow::anyhow!(
             "a part of the desk stopped; see the log"

@@ -16,6 +16,7 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::close::Settings;
@@ -24,6 +25,7 @@ use crate::close::breaker::{Breaker, Pass};
 use crate::close::endpoint::Endpoint;
 use crate::close::limit::Limits;
 use crate::domain::time::{Clock, Timestamp, http_date};
+use crate::trace;
 
 /// What every call shares.
 pub(super) struct Client {
@@ -140,8 +142,17 @@ impl Client {
         limit: Duration,
     ) -> Outcome {
         let started = Instant::now();
+        let span = tracing::info_span!(
+            "close",
+            otel.name = endpoint.name(),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = endpoint.method().as_str(),
+            outcome = tracing::field::Empty,
+        );
         let outcome = self
-            .send(endpoint, body, started + limit)
+            .send(endpoint, body, started + limit, &span)
+            .instrument(span.clone())
             .await
             .unwrap_or_else(|lost| match lost {
                 Lost::NotSent(reason) => Outcome::NotSent { reason },
@@ -152,6 +163,11 @@ impl Client {
             });
         self.breaker.learn(pass, outcome.answered(), Instant::now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
+        trace::waited(took);
+        span.record("outcome", word);
+        if !outcome.answered() {
+            span.record("otel.status_code", "ERROR");
+        }
         metrics::counter!("numberdesk_close_requests_total", "endpoint" => name, "outcome" => word)
             .increment(1);
         metrics::histogram!("numberdesk_close_request_seconds", "endpoint" => name)
@@ -175,12 +191,15 @@ impl Client {
         endpoint: Endpoint<'_>,
         body: Option<&Value>,
         deadline: Instant,
+        span: &Span,
     ) -> Result<Outcome, Lost> {
         let client = if endpoint.once() { &self.fresh } else { &self.kept };
         let key = self.key.load_full();
+        let mut sent = headers(&key);
+        trace::tell(span, &mut sent);
         let mut request = client
             .request(endpoint.method(), endpoint.url(&self.base))
-            .headers(headers(&key));
+            .headers(sent);
         if let Some(body) = body {
             request = request
                 .header(CONTENT_TYPE, "application/json")

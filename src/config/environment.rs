@@ -85,6 +85,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("webhooks.timeout", Kind::Text),
     ("webhooks.retry_for", Kind::Text),
     ("webhooks.overlap", Kind::Text),
+    ("traces.endpoint", Kind::Text),
+    ("traces.percent", Kind::Whole),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
 ];

@@ -8,6 +8,7 @@ mod read;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod webhooks;
 
 use std::fmt;
@@ -53,6 +54,8 @@ pub struct Config {
     pub events: Events,
     /// `[webhooks]`
     pub webhooks: Webhooks,
+    /// `[traces]`
+    pub traces: Traces,
     /// `[log]`
     pub log: Log,
 }
@@ -193,6 +196,15 @@ pub struct Webhooks {
     pub overlap: Duration,
 }
 
+/// Where spans go that tell what a request waited for.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    /// A collector's address for traces, OTLP over HTTP; none. http is taken to any host: no secret goes there.
+    pub endpoint: Option<Url>,
+    /// How many of a hundred requests are recorded where the caller's own trace does not say, 0 to 100; 100.
+    pub percent: u8,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -214,7 +226,7 @@ words! {
     }
 }
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "server",
     "limits",
     "store",
@@ -225,6 +237,7 @@ const SECTIONS: [&str; 11] = [
     "inventory",
     "events",
     "webhooks",
+    "traces",
     "log",
 ];
 

@@ -11,6 +11,7 @@ use crate::config::environment::Secrets;
 use crate::config::issuer::some_text;
 use crate::config::limits::{base, count, log_level, span};
 use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
+use crate::config::traces::traces;
 use crate::config::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders, Server};
 use crate::domain::fields::{Fields, Node};
 
@@ -35,6 +36,7 @@ impl Reader<'_> {
         let inventory = file.required("inventory", inventory);
         let events = file.required("events", events);
         let webhooks = file.required("webhooks", |node| self.webhooks(node));
+        let traces = file.required("traces", traces);
         let log = file.required("log", log);
         file.finish()?;
         Some(Config {
@@ -48,6 +50,7 @@ impl Reader<'_> {
             inventory: inventory?,
             events: events?,
             webhooks: webhooks?,
+            traces: traces?,
             log: log?,
         })
     }

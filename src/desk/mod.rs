@@ -68,6 +68,7 @@ pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::inventory::NumberFilter;
 pub use crate::store::{AuditFilter, OrderFilter, Period};
+use crate::trace;
 
 use crate::close::{Close, Trouble};
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -291,7 +292,7 @@ impl Desk {
     ) -> Result<T, Error> {
         self.0
             .tracker
-            .spawn(work)
+            .spawn(trace::along(work))
             .await
             .map_err(|died| Error::Internal(died.into()))?
     }

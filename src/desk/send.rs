@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::{Claim, Observation};
+use crate::trace;
 
 /// After Close refused the key, no order is sent for so long: it counts refusals, too.
 const KEY_PAUSE: Duration = Duration::from_secs(15);
@@ -29,12 +30,12 @@ impl Desk {
             return;
         };
         let desk = self.clone();
-        self.0.tracker.spawn(async move {
+        self.0.tracker.spawn(trace::along(async move {
             if let Err(error) = desk.send(&id, &team).await {
                 tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "the order could not be sent yet");
             }
             drop(turn);
-        });
+        }));
     }
 
     /// Sends a queued order to Close, once. Nothing happens when it is not queued any more, or must wait because

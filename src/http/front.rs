@@ -4,23 +4,24 @@
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
 
 use crate::domain::caller::Caller;
 use crate::domain::id::RequestId;
 use crate::http::allowance::Standing;
 use crate::http::kind::Kind;
 use crate::http::leftover::Leftover;
+use crate::http::line::Line;
 use crate::http::problem::Problem;
 use crate::http::room::{Place, Room};
 use crate::http::{Http, Limits};
@@ -46,13 +47,13 @@ pub(super) struct Ticket {
     pub(super) place: Place,
 }
 
-/// Serves one request of the API's port: told in the log and counted.
+/// Serves one request of the API's port: traced, told in the log and counted.
 pub(super) async fn api(State(http): State<Http>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let line = Line::of(&request);
+    let line = Line::begin(&request);
     let _under_way = UnderWay::begin();
-    let (response, ticket, problem) = serve(&http, Some(&http.room), request, next).await;
-    line.write(&response, &ticket, problem.as_deref(), started.elapsed());
+    let served = serve(&http, Some(&http.room), request, next).instrument(line.span.clone());
+    let (response, ticket, problem) = line.waited.over(served).await;
+    line.write(&response, &ticket, problem.as_deref());
     response
 }
 
@@ -208,96 +209,4 @@ fn dress(headers: &mut HeaderMap, request_id: &RequestId) {
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-}
-
-/// What a line in the log says of the request. No query, no header but a plain request id of the client's own.
-struct Line {
-    method: &'static str,
-    route: String,
-    client_request_id: Option<String>,
-}
-
-impl Line {
-    fn of(request: &Request) -> Self {
-        let matched = request.extensions().get::<MatchedPath>();
-        Self {
-            method: known(request.method()),
-            route: matched.map_or("unmatched", MatchedPath::as_str).to_owned(),
-            client_request_id: request
-                .headers()
-                .get(X_REQUEST_ID)
-                .and_then(|id| id.to_str().ok())
-                .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
-                .map(str::to_owned),
-        }
-    }
-
-    fn write(self, response: &Response, ticket: &Ticket, problem: Option<&Problem>, took: Duration) {
-        let Self {
-            method,
-            route,
-            client_request_id,
-        } = self;
-        let status = response.status().as_u16();
-        let labels = [
-            ("method", method.to_owned()),
-            ("route", route.clone()),
-            ("status", status.to_string()),
-        ];
-        metrics::counter!("numberdesk_http_requests_total", &labels).increment(1);
-        metrics::histogram!("numberdesk_http_request_duration_seconds", &labels[..2]).record(took);
-
-        let caller = ticket.caller.get();
-        let subject = caller.map(|caller| plain(&caller.subject));
-        let team = caller.and_then(|caller| caller.team(None).ok()).map(String::from);
-        let (request_id, duration_ms) = (ticket.request_id.as_str(), took.as_millis());
-        if let Some(cause) = problem.and_then(Problem::chain) {
-            tracing::error!(
-                method,
-                route,
-                status,
-                duration_ms,
-                request_id,
-                subject,
-                team,
-                client_request_id,
-                cause,
-                "request failed"
-            );
-        } else {
-            tracing::info!(
-                method,
-                route,
-                status,
-                duration_ms,
-                request_id,
-                subject,
-                team,
-                client_request_id,
-                "request"
-            );
-        }
-    }
-}
-
-/// One of a few words, so that nobody fills the metrics with methods of their own.
-fn known(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
-}
-
-/// A name from a token, fit for a line of text.
-fn plain(text: &str) -> String {
-    text.chars()
-        .take(128)
-        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-        .collect()
 }

@@ -13,6 +13,7 @@ mod failure;
 mod front;
 mod kind;
 mod leftover;
+mod line;
 mod me;
 mod openapi;
 mod ops;

@@ -22,6 +22,7 @@ use crate::http::extract::{
 };
 use crate::http::failure;
 use crate::http::kind::Kind;
+use crate::http::line::Outcome;
 use crate::http::problem::Problem;
 use crate::http::view::{self, OrderBodyDoc, OrderView, PageView, StateWord, ValidationView};
 
@@ -206,6 +207,7 @@ fn answer(placed: Placed, wait: Option<Duration>, now: Timestamp) -> Result<Resp
         Refused => return Err(refused(order)),
         Cancelled => return Err(ended(Kind::OrderCancelled, order)),
     };
+    let state = order.state.as_str();
     let location = HeaderValue::from_str(&format!("/v1/orders/{}", order.id)).expect("an id is plain ASCII");
     let status = if again.is_some() {
         StatusCode::ACCEPTED
@@ -213,6 +215,7 @@ fn answer(placed: Placed, wait: Option<Duration>, now: Timestamp) -> Result<Resp
         StatusCode::CREATED
     };
     let mut response = (status, [(LOCATION, location)], Json(view::order(placed))).into_response();
+    response.extensions_mut().insert(Outcome(state));
     let headers = response.headers_mut();
     headers.extend(again.map(|seconds: u64| (RETRY_AFTER, HeaderValue::from(seconds))));
     if let Some(wait) = wait {

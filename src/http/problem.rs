@@ -107,6 +107,10 @@ impl Problem {
         Some(said)
     }
 
+    pub(super) const fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
     /// The document, for a request to `instance`.
     pub(super) fn document(&self, instance: &str, request_id: &str) -> Value {
         let mut document = json!({

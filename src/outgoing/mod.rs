@@ -11,10 +11,12 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use reqwest::header::HeaderValue;
 use secrecy::SecretString;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::time::Timestamp;
+use crate::trace;
 
 pub use crate::outgoing::allow::{Forbidden, Rules};
 pub use crate::outgoing::send::{Answer, Lookup, RetryAfter, system_lookup};
@@ -138,7 +140,18 @@ impl Outgoing {
             let value = HeaderValue::try_from(value).expect("ids, numbers and base 64 are visible ASCII");
             headers.insert(name, value);
         }
-        self.0.sender.post(url, headers, body.to_owned()).await
+        let span = tracing::info_span!(
+            "webhook",
+            otel.kind = "client",
+            %endpoint,
+            %event,
+        );
+        trace::tell(&span, &mut headers);
+        self.0
+            .sender
+            .post(url, headers, body.to_owned())
+            .instrument(span)
+            .await
     }
 
     /// How long a receiver may take to answer.

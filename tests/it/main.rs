@@ -41,6 +41,7 @@ mod spend;
 mod store;
 mod subscription;
 mod support;
+mod traces;
 mod webhook_deliveries;
 mod webhook_endpoints;
 mod webhooks;

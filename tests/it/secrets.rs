@@ -6,13 +6,16 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::support::answer::Answer;
-use crate::support::binary::Serving;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::people::{ALICE, LENA, NEMO, OLGA, Person};
+use crate::support::receiver::Receiver;
 use crate::support::stage::{MASTER, Setup, Stage, WEBHOOK_KEY, send};
 
 on_both_stores! {no_key_and_no_token_is_in_any_answer_log_metric_or_database}
+
+/// What nobody but its sender may ever see again.
+const CANARY: &str = "canary-0a1b2c3d4e5f";
 
 const EVERYONE: [&Person; 4] = [&ALICE, &LENA, &OLGA, &NEMO];
 
@@ -25,12 +28,22 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     setup.close.numbers = 1;
     let mut stage = Stage::with(database, setup).await;
     stage.stop().await;
-    let mut desk = Serving::start(stage.folder.path()).await;
-    (stage.api, stage.ops) = (desk.api.clone(), desk.ops.clone());
+    let collector = Receiver::start().await;
+    let endpoint = format!("http://127.0.0.1:{}/v1/traces", collector.port());
+    let mut desk = stage
+        .serve_with(&[("NUMBERDESK_TRACES__ENDPOINT", &endpoint)])
+        .await;
     stage.has_looked().await;
 
     let said = everything(&stage).await;
+    canary_through_every_route(&stage).await;
+    let metrics = stage.at_ops("/metrics").await.text;
     assert_eq!(desk.terminate().await, 0);
+    let traced: String = collector
+        .got()
+        .iter()
+        .map(|got| String::from_utf8_lossy(&got.body).into_owned())
+        .collect();
 
     let key = stage.close.api_key();
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{key}:"));
@@ -64,11 +77,24 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
         "the log was captured"
     );
     assert!(stored.len() > 2000, "the database was read");
+    assert!(traced.contains("POST /v1/orders"), "traces were exported");
+    for (place, text) in [
+        ("a metric", &metrics),
+        ("the log", &log),
+        ("the database", &stored),
+        ("a trace", &traced),
+    ] {
+        assert!(
+            !text.contains(CANARY),
+            "what a client sent by mistake is in {place}"
+        );
+    }
     for (what, secret) in &secrets {
         for (place, text) in [
             ("an answer or a metric", &said),
             ("the log", &log),
             ("the database", &stored),
+            ("a trace", &traced),
         ] {
             let found = text.find(secret.as_str()).map(|at| {
                 text[at.saturating_sub(200)..]
@@ -86,7 +112,9 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     // Nobody's number stands in the log, though many were spoken of.
     for number in stage.close.held().await {
         let number = number["number"].as_str().expect("a number").to_owned();
-        assert!(!log.contains(&number), "a phone number is in the log");
+        for (place, text) in [("the log", &log), ("a trace", &traced), ("a metric", &metrics)] {
+            assert!(!text.contains(&number), "a phone number is in {place}");
+        }
     }
 }
 
@@ -156,6 +184,46 @@ async fn everything(stage: &Stage) -> String {
         note(stage.at_ops(path).await);
     }
     said
+}
+
+/// Every operation there is, also those to come, with the canary wherever a client may put a secret by mistake.
+async fn canary_through_every_route(stage: &Stage) {
+    let document = stage.get(&ALICE, "/openapi.json").await.json();
+    let mut asked = 0;
+    for (template, operations) in document["paths"].as_object().expect("it has paths") {
+        let path: String = template
+            .split('/')
+            .map(|part| if part.starts_with('{') { CANARY } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if operations.get(method.to_lowercase()).is_none() {
+                continue;
+            }
+            let request = |path: &str| {
+                let mut request = stage
+                    .request(method, path)
+                    .body(json!({ "secret": CANARY }).to_string());
+                for name in [
+                    "cookie",
+                    "x-api-key",
+                    "proxy-authorization",
+                    "tracestate",
+                    "baggage",
+                    "referer",
+                ] {
+                    request = request.header(name, format!("k={CANARY}"));
+                }
+                request.header("content-type", "application/json")
+            };
+            let exposed = format!("{path}?access_token={CANARY}");
+            send(request(&exposed).bearer_auth(stage.token(&OLGA))).await;
+            send(request(&path).bearer_auth(CANARY)).await;
+            send(request(&path).basic_auth(CANARY, Some(CANARY))).await;
+            asked += 1;
+        }
+    }
+    assert!(asked > 30, "{asked} operations");
 }
 
 /// Everything that the database has written down.

@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use numberdesk::domain::time::Clock;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -47,14 +48,18 @@ pub(crate) async fn deliver(stage: &Stage, body: &str) -> Answer {
 
 /// The same, signed at another time.
 pub(crate) async fn deliver_at(stage: &Stage, seconds: i64, body: &str) -> Answer {
+    send(signed(stage, seconds, body)).await
+}
+
+/// A delivery that is signed and not sent yet.
+pub(crate) fn signed(stage: &Stage, seconds: i64, body: &str) -> RequestBuilder {
     let timestamp = seconds.to_string();
     let hash = signature(&key(), &timestamp, body);
-    deliver_with(
-        stage,
-        &[("close-sig-hash", &hash), ("close-sig-timestamp", &timestamp)],
-        body,
-    )
-    .await
+    stage
+        .request("POST", "/webhooks/close")
+        .header("close-sig-hash", hash)
+        .header("close-sig-timestamp", timestamp)
+        .body(body.to_owned())
 }
 
 /// The same under headers of the test's own.
