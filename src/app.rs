@@ -12,6 +12,7 @@ macro_rules! step {
 }
 
 mod outgoing;
+mod tls;
 mod watch;
 
 use std::net::SocketAddr;
@@ -107,6 +108,7 @@ impl App {
         let (address, ops_address) = (api.local_addr()?, ops.local_addr()?);
 
         let auth = auth(config, clock.clone())?;
+        let identity = tls::Watched::start(config, clock.clone())?;
         let close = Close::new(
             close::Settings {
                 base_url: config.close.base_url.clone(),
@@ -150,13 +152,14 @@ impl App {
             limits(config),
         );
         let operators = http::ops(front.clone(), Arc::new(move || rendered.render()));
-        for (listener, router, until, tracker) in [
-            (api, http::api(front), stop.clone(), &work),
-            (ops, operators, ops_stop.clone(), &ops_work),
+        let tls = identity.as_ref().map(tls::Watched::tls);
+        for (listener, tls, router, until, tracker) in [
+            (api, tls, http::api(front), stop.clone(), &work),
+            (ops, None, operators, ops_stop.clone(), &ops_work),
         ] {
             let (limits, last_word) = (limits(config), stop.clone().drop_guard());
             tracker.spawn(async move {
-                if let Err(error) = http::serve(listener, router, &limits, until).await {
+                if let Err(error) = http::serve(listener, tls, router, &limits, until).await {
                     tracing::error!(%error, "a listener failed");
                 }
                 drop(last_word);
@@ -169,6 +172,7 @@ impl App {
         });
         spawn_workers(&workers, config, &desk, &store);
         watch::spawn(&workers, config, &desk, &auth);
+        tls::spawn(&workers, identity);
         outgoing::spawn(&workers, config, &desk, &store, outgoing);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {

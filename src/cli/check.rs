@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::{Failure, serve, tell};
+use crate::config::TlsFiles;
+use crate::domain::time::Clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -22,6 +24,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 });
             println!("{} is fine", arguments.config.display());
             println!("policy: {policy_file}");
+            if let Some(files) = &config.server.tls {
+                certificate(files)?;
+            }
             Ok(())
         }
         // Faults are this command's answer, not its failure: exit 1.
@@ -31,4 +36,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Until when it is believed. One that clients refuse keeps no desk from starting, and so is no fault.
+fn certificate(files: &TlsFiles) -> Result<(), Failure> {
+    let identity = files.read().map_err(anyhow::Error::msg)?;
+    println!(
+        "tls: {}, until {}",
+        files.certificate.display(),
+        identity.not_after
+    );
+    if let Some(why) = identity.out_of_time(Clock::system().now()) {
+        eprintln!("warning: clients refuse {}: {why}", files.certificate.display());
+    }
+    Ok(())
 }

@@ -10,10 +10,10 @@ use secrecy::ExposeSecret as _;
 use super::{Failure, serve, tell};
 use crate::app;
 use crate::close::{self, Close};
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::desk::subscriber::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::order::State;
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Timestamp};
 use crate::policy::{GroupRule, Policy};
 use crate::store::Store;
 
@@ -21,6 +21,8 @@ use crate::store::Store;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Clocks that differ by more make signatures and reconciliation doubtful.
 const APART: Duration = Duration::from_secs(10);
+/// A certificate that ends sooner should have been renewed already.
+const RENEWAL: Duration = Duration::from_hours(7 * 24);
 /// What Close calls the permission that group numbers take.
 const MANAGE_GROUPS: &str = "manage_group_numbers";
 
@@ -78,6 +80,9 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut report = Report::default();
     let files = format!("{}, policy {}", arguments.config.display(), policy.fingerprint());
     report.add("configuration", Well(files));
+    if let Some(files) = &config.server.tls {
+        report.add("certificate", certificate(files, Clock::system().now()));
+    }
     let (mut stored, mut issued, mut closed) = (Report::default(), Report::default(), Report::default());
     let (organization, (), of_key) = tokio::join!(
         database(&config, &mut stored),
@@ -96,6 +101,19 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     print!("{report}");
     let ill = report.0.iter().any(|(_, finding)| matches!(finding, Ill(_)));
     if ill { Err(Failure::No) } else { Ok(()) }
+}
+
+fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
+    let identity = match files.read() {
+        Ok(identity) => identity,
+        Err(wrong) => return Ill(wrong),
+    };
+    let until = format!("{}, until {}", files.certificate.display(), identity.not_after);
+    match identity.out_of_time(now) {
+        Some(why) => Ill(format!("clients refuse {}: {why}", files.certificate.display())),
+        None if identity.not_after.since(now) < RENEWAL => Notable(format!("{until}: renew it")),
+        None => Well(until),
+    }
 }
 
 /// The organization whose numbers the database holds, if it says.

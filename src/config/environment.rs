@@ -40,6 +40,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("server.listen", Kind::Text),
     ("server.ops_listen", Kind::Text),
     ("server.public_url", Kind::Text),
+    ("server.tls.certificate_file", Kind::Path),
+    ("server.tls.key_file", Kind::Path),
     ("server.body_limit", Kind::Whole),
     ("server.header_timeout", Kind::Text),
     ("server.max_headers", Kind::Whole),

@@ -6,8 +6,10 @@ mod issuer;
 mod limits;
 mod read;
 mod secret;
+mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod traces;
 mod webhooks;
 
@@ -29,6 +31,7 @@ use crate::domain::pointer::Pointer;
 
 pub use environment::environment;
 pub use secret::{SecretSource, StoreUrl};
+pub use tls::{Identity, TlsFiles};
 
 /// Everything that can be set. The keys of the file are the names of the fields, in tables of the same names,
 /// except where a field says otherwise.
@@ -67,7 +70,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Probes and metrics; `127.0.0.1:9090`.
     pub ops_listen: SocketAddr,
-    /// How others reach `listen`; `http://127.0.0.1` with its port. Port 0 stands for the one that was bound.
+    /// `[server.tls]`: what `listen` proves itself with; without it, it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// How others reach `listen`; `http://127.0.0.1` (with TLS `https://…`) with its port. Port 0 stands for the one that
+    /// was bound.
     pub public_url: Url,
     /// Bytes of a request body, 1024 to 16777216; 65536.
     pub body_limit: usize,

@@ -1,7 +1,6 @@
 //! The settings, read key by key with their defaults and bounds. Files that are named must be usable now; what is
 //! on the network is not asked.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::config::issuer::some_text;
 use crate::config::limits::{base, count, log_level, span};
 use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
 use crate::config::traces::traces;
-use crate::config::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders, Server};
+use crate::config::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders};
 use crate::domain::fields::{Fields, Node};
 
 const CLOSE: &str = "https://api.close.com/api/v1";
@@ -26,7 +25,7 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     pub(super) fn config(&self, root: Node<'_>) -> Option<Config> {
         let mut file = root.fields()?;
-        let server = file.required("server", server);
+        let server = file.required("server", |node| self.server(node));
         let limits = file.required("limits", limits);
         let store = file.required("store", |node| self.store(node));
         let close = file.required("close", |node| self.close(node));
@@ -193,70 +192,6 @@ fn store_url(node: &Node<'_>, text: &str) -> Option<StoreUrl> {
     }
 }
 
-fn server(node: Node<'_>) -> Option<Server> {
-    let mut fields = node.fields()?;
-    let listen = or(
-        &mut fields,
-        "listen",
-        |node| address(&node),
-        ([127, 0, 0, 1], 8080).into(),
-    );
-    let ops_listen = or(
-        &mut fields,
-        "ops_listen",
-        |node| {
-            let ops = address(&node)?;
-            match listen {
-                Some(listen) if collide(listen, ops) => node.fault("must not be the address of `listen`"),
-                _ => Some(ops),
-            }
-        },
-        ([127, 0, 0, 1], 9090).into(),
-    );
-    let public_url = fields.optional("public_url", |node| base(&node));
-    let body_limit = or(
-        &mut fields,
-        "body_limit",
-        |node| count(&node, 1_024, 16_777_216),
-        65_536,
-    );
-    let header_timeout = or(
-        &mut fields,
-        "header_timeout",
-        |node| span(&node, "1s", "120s"),
-        seconds(10),
-    );
-    let max_headers = or(&mut fields, "max_headers", |node| count(&node, 10, 1_000), 100);
-    let drain = or(
-        &mut fields,
-        "drain",
-        |node| span(&node, "0s", "2m"),
-        Duration::ZERO,
-    );
-    let grace = or(&mut fields, "grace", |node| span(&node, "0s", "10m"), seconds(30));
-    let whole = fields.node().clone();
-    fields.finish()?;
-    let (listen, ops_listen) = (listen?, ops_listen?);
-    if collide(listen, ops_listen) {
-        return whole.fault("`listen` is the address of `ops_listen`: the two must differ");
-    }
-    let here = || {
-        format!("http://127.0.0.1:{}", listen.port())
-            .parse()
-            .expect("a port makes a URL")
-    };
-    Some(Server {
-        listen,
-        ops_listen,
-        public_url: public_url?.unwrap_or_else(here),
-        body_limit: body_limit?,
-        header_timeout: header_timeout?,
-        max_headers: max_headers?,
-        drain: drain?,
-        grace: grace?,
-    })
-}
-
 fn limits(node: Node<'_>) -> Option<Limits> {
     let mut fields = node.fields()?;
     let number =
@@ -368,17 +303,4 @@ pub(super) fn or<'a, T>(
 
 pub(super) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-fn address(node: &Node<'_>) -> Option<SocketAddr> {
-    match node.string()?.parse() {
-        Ok(address) => Some(address),
-        Err(_) => node.fault("must be an address and a port, like \"127.0.0.1:8080\" or \"[::1]:8080\""),
-    }
-}
-
-/// Whether the second could not be bound after the first. Port 0 is any free one.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() != 0 && a.port() == b.port() && same
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-/// No key of any kind is longer.
+/// No key of any kind is longer, and no chain of certificates.
 const MAX_BYTES: u64 = 65_536;
 
 /// More keys than any rotation needs; each delivery is tried with all of them.
@@ -79,7 +79,10 @@ pub(super) fn read_secret(path: &Path) -> Result<SecretString, String> {
         .map_err(|cause| cannot(&cause))?;
     let secret = SecretString::from(text.trim());
     if length as u64 > MAX_BYTES {
-        return Err(format!("{} is too long to be a key", path.display()));
+        return Err(format!(
+            "{} is too long: it has more than {MAX_BYTES} bytes",
+            path.display()
+        ));
     }
     if secret.expose_secret().is_empty() {
         return Err(format!("{} is empty", path.display()));

@@ -51,6 +51,7 @@ fn the_least_that_works_gets_every_default() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.ops_listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.server.public_url.as_str(), "http://127.0.0.1:8080/");
+    assert!(config.server.tls.is_none());
     assert_eq!(
         (config.server.body_limit, config.server.max_headers),
         (65_536, 100)

@@ -26,6 +26,7 @@ mod router;
 mod serve;
 mod settle;
 mod spend;
+mod tls;
 mod view;
 mod webhook_deliveries;
 mod webhook_endpoints;
@@ -46,6 +47,7 @@ pub use crate::http::ops::Metrics;
 pub use crate::http::pages::markdown as errors_markdown;
 pub use crate::http::router::{api, document, ops};
 pub use crate::http::serve::serve;
+pub use crate::http::tls::Tls;
 
 /// What one request and one connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

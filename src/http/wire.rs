@@ -13,14 +13,13 @@ use axum::response::Response;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use crate::http::front::{Unread, X_REQUEST_ID};
 
 /// A connection that speaks for hyper.
-pub(super) struct Wire {
-    stream: TcpStream,
+pub(super) struct Wire<S> {
+    stream: S,
     router: Router,
     answer: Option<Answer>,
 }
@@ -31,8 +30,8 @@ enum Answer {
     Sent { bytes: Vec<u8>, done: usize },
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, router: Router) -> Self {
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S, router: Router) -> Self {
         Self {
             stream,
             router,
@@ -96,7 +95,7 @@ async fn written(response: Response) -> Vec<u8> {
     bytes
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -134,7 +133,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -81,6 +81,11 @@ const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
     ),
     ("utoipa", &["http"], "only http describes itself"),
     (
+        "rustls::",
+        &["config", "http"],
+        "the listener's certificate is config's to read and http's to show",
+    ),
+    (
         "jiff::",
         &["domain", "sandbox"],
         "time is named in one place (the simulated Close has its own)",

@@ -41,6 +41,7 @@ mod spend;
 mod store;
 mod subscription;
 mod support;
+mod tls;
 mod traces;
 mod webhook_deliveries;
 mod webhook_endpoints;

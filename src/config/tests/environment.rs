@@ -12,10 +12,16 @@ fn every_key_can_come_from_the_environment() {
     let folder = folder();
     let file = |name: &str| folder.path().join(name).display().to_string();
     let (jwks, policy, hook) = (file("jwks.json"), file("policy.toml"), file("hook"));
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (file("tls.crt"), file("tls.key"));
+    std::fs::write(&certificate, pair.cert.pem()).unwrap();
+    std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
     let env = [
         ("NUMBERDESK_SERVER__LISTEN", "0.0.0.0:80"),
         ("NUMBERDESK_SERVER__OPS_LISTEN", "0.0.0.0:81"),
         ("NUMBERDESK_SERVER__PUBLIC_URL", "https://desk.example.com"),
+        ("NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE", certificate.as_str()),
+        ("NUMBERDESK_SERVER__TLS__KEY_FILE", key.as_str()),
         ("NUMBERDESK_SERVER__BODY_LIMIT", "2048"),
         ("NUMBERDESK_SERVER__HEADER_TIMEOUT", "2s"),
         ("NUMBERDESK_SERVER__MAX_HEADERS", "20"),
@@ -69,6 +75,13 @@ fn every_key_can_come_from_the_environment() {
     let config = with("", &env).unwrap();
     assert_eq!(config.server.listen.port(), 80);
     assert_eq!(config.server.max_headers, 20);
+    assert!(
+        config
+            .server
+            .tls
+            .as_ref()
+            .is_some_and(|files| files.key.ends_with("tls.key"))
+    );
     let limits = config.limits;
     assert_eq!((limits.requests_per_minute, limits.burst), (60, 10));
     assert_eq!((limits.in_flight, limits.waiting_orders), (20, 0));
@@ -198,7 +211,7 @@ fn the_keys_that_variables_name_are_the_keys_of_the_file() {
     }
     writeln!(
         text,
-        "[[auth.issuers]]\n{far} = 1\n[auth.issuers.claims]\n{far} = 1"
+        "[server.tls]\n{far} = 1\n[[auth.issuers]]\n{far} = 1\n[auth.issuers.claims]\n{far} = 1"
     )
     .unwrap();
     let mut known: Vec<String> = with(&text, &[])
@@ -214,7 +227,7 @@ fn the_keys_that_variables_name_are_the_keys_of_the_file() {
             )
         })
         .flatten()
-        .filter(|key| key != "auth.issuers.#.claims")
+        .filter(|key| !["auth.issuers.#.claims", "server.tls"].contains(&key.as_str()))
         .collect();
     let mut variables: Vec<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
     known.sort();

@@ -71,6 +71,8 @@ pub(crate) async fn end(child: &mut Child) -> i32 {
 /// `numberdesk serve` with its log in a file.
 pub(crate) struct Serving {
     pub(crate) child: Child,
+    /// Where the API answers; `api` is its URL by plain HTTP.
+    pub(crate) address: String,
     pub(crate) api: String,
     pub(crate) ops: String,
     log: std::path::PathBuf,
@@ -106,11 +108,12 @@ impl Serving {
             serde_json::from_str::<serde_json::Value>(line).ok()
         })
         .await;
-        let url = |name: &str| format!("http://{}", up[name].as_str().expect("an address is logged"));
+        let address = |name: &str| up[name].as_str().expect("an address is logged").to_owned();
         Self {
             child,
-            api: url("address"),
-            ops: url("ops_address"),
+            api: format!("http://{}", address("address")),
+            ops: format!("http://{}", address("ops_address")),
+            address: address("address"),
             log,
         }
     }

@@ -15,6 +15,7 @@ pub(crate) mod scripted;
 pub(crate) mod simulated;
 pub(crate) mod stage;
 pub(crate) mod stream;
+pub(crate) mod tls;
 pub(crate) mod webhook;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::people::Person;
@@ -33,7 +33,7 @@ pub(crate) async fn say(stage: &Stage, bytes: &[u8]) -> Said {
 }
 
 /// Reads until the answer is whole or the server hangs up.
-pub(crate) async fn listen(stream: &mut TcpStream) -> Said {
+pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> Said {
     let mut bytes = Vec::new();
     let read = async {
         let mut chunk = vec![0; 16 << 10];
@@ -60,7 +60,7 @@ pub(crate) async fn listen(stream: &mut TcpStream) -> Said {
 }
 
 /// Everything that comes before the server hangs up.
-pub(crate) async fn to_the_end(stream: &mut TcpStream) -> String {
+pub(crate) async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     // A server that breaks off may leave an error instead of an end.
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
@@ -103,11 +103,8 @@ pub(crate) async fn send_and_hang_up(
 
 /// Where the desk's API listens.
 pub(crate) fn address(stage: &Stage) -> SocketAddr {
-    stage
-        .api
-        .trim_start_matches("http://")
-        .parse()
-        .expect("the desk has an address")
+    let (_, address) = stage.api.split_once("://").expect("a URL");
+    address.parse().expect("the desk has an address")
 }
 
 fn whole(bytes: &[u8]) -> bool {

@@ -18,6 +18,7 @@ use super::binary::Serving;
 use super::database::Database;
 use super::people::{AUDIENCE, ISSUER, Person};
 use super::simulated::Simulated;
+use super::tls::{self, Pair};
 use super::{eventually, eventually_or};
 
 /// What teams may do unless a test says otherwise. `platform` has no entry: it may do nothing.
@@ -54,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
+    /// What the API proves itself with; without it, it speaks plain HTTP.
+    pub(crate) tls: Option<Pair>,
     /// The lines of `[limits]`: tests ask more than any team does, unless this is what they are about.
     pub(crate) limits: &'static str,
     /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
@@ -89,6 +92,7 @@ impl Default for Setup {
             close_url: None,
             timeout: "20s",
             server: "",
+            tls: None,
             limits: "requests_per_minute = 0",
             subscribe: false,
             full_sync: "1h",
@@ -120,7 +124,8 @@ impl Stage {
 
     pub(crate) async fn with(database: Database, setup: Setup) -> Self {
         let away = setup.close_url.is_some();
-        let stage = Self::unseen(database, setup).await;
+        // Boxed: what starts a whole desk is large, and every test would carry it in its own future.
+        let stage = Box::pin(Self::unseen(database, setup)).await;
         if away {
             stage.is_ready().await;
         } else {
@@ -142,12 +147,15 @@ impl Stage {
             close.api_key(),
             database.url().expose_secret(),
         );
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(256)
-            .build()
-            .expect("a client is built");
+            .pool_max_idle_per_host(256);
+        if let Some(pair) = &setup.tls {
+            let authority = reqwest::Certificate::from_pem(pair.authority.as_bytes());
+            client = client.tls_certs_only([authority.expect("a certificate")]);
+        }
+        let client = client.build().expect("a client is built");
         let users = close.users();
         let (api, ops) = (String::new(), String::new());
         let mut stage = Self {
@@ -173,7 +181,7 @@ impl Stage {
         let app = App::start(&config, policy, metrics())
             .await
             .expect("the desk starts");
-        self.api = format!("http://{}", app.address);
+        self.api = api(&app.address.to_string(), config.server.tls.is_some());
         self.ops = format!("http://{}", app.ops_address);
         self.app = Some(app);
     }
@@ -191,7 +199,8 @@ impl Stage {
     /// The same, with more in its environment.
     pub(crate) async fn serve_with(&mut self, environment: &[(&str, &str)]) -> Serving {
         let desk = Serving::start_with(self.folder.path(), environment).await;
-        (self.api, self.ops) = (desk.api.clone(), desk.ops.clone());
+        let encrypted = self.api.starts_with("https:");
+        (self.api, self.ops) = (api(&desk.address, encrypted), desk.ops.clone());
         desk
     }
 
@@ -335,6 +344,10 @@ impl Stage {
     }
 }
 
+fn api(address: &str, encrypted: bool) -> String {
+    format!("http{}://{address}", if encrypted { "s" } else { "" })
+}
+
 /// Sends and reads to the end.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let (client, request) = request.build_split();
@@ -374,6 +387,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         webhooks,
         ..
     } = setup;
+    let tls = if setup.tls.is_some() { tls::SECTION } else { "" };
     let webhook_key = if *subscribe {
         ""
     } else {
@@ -385,7 +399,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"
 {server}
-
+{tls}
 [limits]
 {limits}
 
@@ -419,6 +433,9 @@ lease_margin = "{lease_margin}"
 {webhooks}
 "#
     );
+    if let Some(pair) = &setup.tls {
+        tls::mount(folder, &pair.certificate, &pair.key);
+    }
     std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
     std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");

@@ -1,0 +1,121 @@
+//! An authority for one test, the certificates it issues, the folder in which a desk finds them as Kubernetes would mount
+//! it, and connections that look at what the desk shows.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::raw::address;
+use super::stage::Stage;
+
+/// Certificate and key in PEM, and the certificate of who vouches for them.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    pub(crate) authority: String,
+}
+
+/// One that vouches.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
+    }
+
+    /// For this machine, for as long as any test runs.
+    pub(crate) fn issue(&self) -> Pair {
+        self.issue_for(2020, 2090)
+    }
+
+    /// For this machine, from the beginning of one year to that of another.
+    pub(crate) fn issue_for(&self, from: i32, until: i32) -> Pair {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        Pair {
+            certificate: params.signed_by(&key, &self.issuer).unwrap().pem(),
+            key: key.serialize_pem(),
+            authority: self.pem.clone(),
+        }
+    }
+}
+
+/// The lines of `[server.tls]` for what [`mount`] has put there.
+pub(crate) const SECTION: &str =
+    "[server.tls]\ncertificate_file = \"tls/tls.crt\"\nkey_file = \"tls/tls.key\"\n";
+
+/// Puts both files into the folder `tls` of `folder` as the kubelet does: into a new folder, to which one link that all
+/// files are reached by is then turned.
+pub(crate) fn mount(folder: &Path, certificate: &str, key: &str) {
+    let mounted = folder.join("tls");
+    let fresh = !mounted.exists();
+    std::fs::create_dir_all(&mounted).unwrap();
+    let version = format!("..{}", std::fs::read_dir(&mounted).unwrap().count());
+    std::fs::create_dir(mounted.join(&version)).unwrap();
+    for (name, text) in [("tls.crt", certificate), ("tls.key", key)] {
+        std::fs::write(mounted.join(&version).join(name), text).unwrap();
+        if fresh {
+            std::os::unix::fs::symlink(format!("..data/{name}"), mounted.join(name)).unwrap();
+        }
+    }
+    std::os::unix::fs::symlink(&version, mounted.join("..data_tmp")).unwrap();
+    std::fs::rename(mounted.join("..data_tmp"), mounted.join("..data")).unwrap();
+}
+
+/// A connection to the desk whose handshake is done; it trusts this authority alone, and remembers nothing of others.
+pub(crate) async fn connect(
+    stage: &Stage,
+    authority: &str,
+    protocol: &str,
+    versions: &[&'static SupportedProtocolVersion],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let stream = TcpStream::connect(address(stage)).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// The certificate that the desk shows whoever comes now.
+pub(crate) async fn shown(stage: &Stage, pair: &Pair) -> Vec<u8> {
+    let stream = connect(stage, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
+        .await
+        .expect("the desk is believed");
+    let (_, session) = stream.get_ref();
+    session.peer_certificates().expect("it shows one")[0].to_vec()
+}
+
+/// The certificate of a pair, as it is shown.
+pub(crate) fn of(pair: &Pair) -> Vec<u8> {
+    CertificateDer::from_pem_slice(pair.certificate.as_bytes())
+        .unwrap()
+        .to_vec()
+}
