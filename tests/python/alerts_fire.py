@@ -40,6 +40,8 @@ WELL = {
     'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': "0",
     "numberdesk_close_key_good{%s}": "1",
     "numberdesk_close_forbidden_total{%s}": "0",
+    "numberdesk_tls_certificate_good{%s}": "1",
+    "numberdesk_tls_certificate_expiry_timestamp_seconds{%s}": "2592000",  # in a month: time begins at 0 here
     "numberdesk_inventory_age_seconds{%s}": "600",
     'numberdesk_orders_oldest_age_seconds{%s, state="unverified"}': "60",
     'numberdesk_orders_oldest_age_seconds{%s, state="queued"}': "5",
@@ -78,6 +80,8 @@ FAULTS = {
     "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': "0+1x"},
     "CloseKeyFileBroken": {"numberdesk_close_key_good": "0"},
     "CloseForbidsRenting": {"numberdesk_close_forbidden_total": "0+1x"},
+    "TlsCertificateBroken": {"numberdesk_tls_certificate_good": "0"},
+    "TlsCertificateExpires": {"numberdesk_tls_certificate_expiry_timestamp_seconds": "600000"},
     "InventoryOld": {"numberdesk_inventory_age_seconds": "7200"},
     "OrdersUnverified": {'numberdesk_orders_oldest_age_seconds{%s, state="unverified"}': "1900"},
     "OrdersNeedReview": {"numberdesk_orders_open": "1"},

@@ -19,7 +19,8 @@ GRACE = 30  # seconds: server.grace and close.timeout where the settings don't s
 # What operators add to Kubernetes has no schema here: the versions that the manifests are written for.
 ADDED = {
     "postgresql.cnpg.io/v1": ["Cluster"],
-    "gateway.networking.k8s.io/v1": ["HTTPRoute"],
+    "cert-manager.io/v1": ["Certificate"],
+    "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
     "external-secrets.io/v1": ["ExternalSecret"],
     "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
 }
@@ -279,7 +280,8 @@ def agrees_with_its_configuration(documents):
     for settings, deployment, pod in configured(documents):
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-            for key, file in files(settings):
+            named = [(one["name"], one["value"]) for one in container.get("env", []) if one["name"].endswith("_FILE")]
+            for key, file in [*files(settings), *named]:
                 if str(Path(file).parent) not in mounts:
                     yield f"{label(deployment)}: {key} lies in {Path(file).parent}, where {container['name']} mounts nothing"
             for port in container.get("ports", []):
@@ -287,14 +289,39 @@ def agrees_with_its_configuration(documents):
                 yield from differs(deployment, f"server.{key}", settings["server"][key], f"0.0.0.0:{port['containerPort']}")
 
 
+def says_that_it_speaks_tls_where_it_does(documents):
+    """Gateways learn it from the Service, Close and people from the public URL; cert-manager writes what the pod mounts."""
+    for settings, deployment, pod in configured(documents):
+        env = {one["name"] for container in pod["containers"] for one in container.get("env", [])}
+        encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
+        for service in of_kind(documents, "Service"):
+            if not name(service).endswith("-ops"):
+                want = "https" if encrypted else "http"
+                yield from differs(service, "appProtocol", service["spec"]["ports"][0]["appProtocol"], want)
+        if not encrypted:
+            continue
+        if not settings["server"]["public_url"].startswith("https:"):
+            yield f"{label(deployment)}: server.public_url must be https: it speaks TLS"
+        secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        for certificate in of_kind(documents, "Certificate"):
+            if certificate["spec"]["secretName"] not in secrets:
+                yield f"{label(certificate)}: no pod mounts the Secret {certificate['spec']['secretName']}"
+        if of_kind(documents, "HTTPRoute"):
+            names = {one for certificate in of_kind(documents, "Certificate") for one in certificate["spec"]["dnsNames"]}
+            checked = [one["spec"]["validation"]["hostname"] for one in of_kind(documents, "BackendTLSPolicy")]
+            if not checked or not set(checked) <= names:
+                yield f"{label(deployment)}: its gateways speak plain HTTP to it, or look for a name that its certificate lacks"
+
+
 def files(settings):
     """Every file that the settings name by an absolute path, with its key."""
-    for section, values in settings.items():
-        for key, value in values.items() if isinstance(values, dict) else []:
-            if isinstance(value, str) and value.startswith("sqlite:///"):
-                yield f"{section}.{key}", value.removeprefix("sqlite://")
-            elif key.endswith("_file") and value.startswith("/"):
-                yield f"{section}.{key}", value
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", file) for inner, file in files(value))
+        elif isinstance(value, str) and value.startswith("sqlite:///"):
+            yield key, value.removeprefix("sqlite://")
+        elif key.endswith("_file") and value.startswith("/"):
+            yield key, value
 
 
 def configured(documents):
@@ -330,6 +357,7 @@ CHECKS = [
     lets_the_desk_reach_only_what_it_needs,
     is_refused_by_the_namespace_when_it_asks_for_more,
     agrees_with_its_configuration,
+    says_that_it_speaks_tls_where_it_does,
 ]
 
 
