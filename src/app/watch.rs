@@ -27,13 +27,10 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
             Ok::<(), Infallible>(())
         }
     });
-    if let Some(file) = config.policy_file.clone() {
-        let it = desk.clone();
-        workers.every("policy", WATCH, WATCH, move || {
-            let news = watch_policy(&file, &it);
-            async move { news }
-        });
-    }
+    let (it, file) = (desk.clone(), config.policy_file.clone());
+    workers.every("policy", WATCH, WATCH, move || {
+        watch_policy(it.clone(), file.clone())
+    });
     if let Some(keys) = config.close.webhook_key.clone() {
         let it = desk.clone();
         workers.every("webhook-key", WATCH, WATCH, move || {
@@ -82,24 +79,27 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
         .map_err(|wrong| wrong.to_string())
 }
 
-/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look.
-fn watch_policy(file: &PathBuf, desk: &Desk) -> Result<(), String> {
-    let empty = std::fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty());
-    let looked = if empty {
-        Err("it is empty".to_owned())
-    } else {
-        policy(Some(file)).map_err(|faults| listed(&faults))
-    };
-    metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(looked.is_ok())));
-    looked
-        .map(|policy| desk.adopt_policy(policy))
-        .map_err(|said| format!("the policy file is broken, the last good one stays in force: {said}"))
+/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look. That there is no
+/// file any more is a change, too.
+async fn watch_policy(desk: Desk, file: Option<PathBuf>) -> Result<(), String> {
+    let looked = looked_at(file.as_ref());
+    let news = looked.as_ref().map(drop).map_err(|faults| {
+        let faults = faults.join("; ");
+        format!("the policy file is broken, the last good one stays in force: {faults}")
+    });
+    if file.is_some() {
+        metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(news.is_ok())));
+    }
+    let told = desk.enforce(looked).await;
+    news?;
+    told.map_err(|error| format!("what became of the policy can't be told: {error}"))
 }
 
-fn listed(faults: &[FileFault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+fn looked_at(file: Option<&PathBuf>) -> Result<Policy, Vec<String>> {
+    if let Some(path) = file
+        && std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
+    {
+        return Err(vec![format!("{} is empty", path.display())]);
+    }
+    policy(file).map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }

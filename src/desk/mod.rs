@@ -6,6 +6,7 @@ mod cancel;
 mod catch_up;
 mod change_endpoint;
 mod deliver;
+mod enforce;
 mod export;
 mod feed;
 mod follow;
@@ -155,6 +156,7 @@ struct Inner {
     store: Store,
     close: Close,
     policy: ArcSwap<Policy>,
+    enforced: enforce::Told,
     members: ArcSwap<Members>,
     clock: Clock,
     settings: Settings,
@@ -210,6 +212,7 @@ impl Desk {
             store,
             close,
             policy: ArcSwap::from_pointee(policy),
+            enforced: enforce::Told::default(),
             members: ArcSwap::from_pointee(Members::new()),
             clock,
             settings,
@@ -234,11 +237,6 @@ impl Desk {
             log_refused: ready::Hold::default(),
             webhooks,
         }))
-    }
-
-    /// Puts another policy in force, from the next request on.
-    pub fn adopt_policy(&self, policy: Policy) {
-        self.0.policy.store(Arc::new(policy));
     }
 
     /// What wakes [`Desk::reconcile`], [`Desk::resume`] and [`Desk::keep_subscription`] before their time.

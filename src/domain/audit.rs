@@ -59,6 +59,10 @@ words! {
         EndpointReplay = "webhook_endpoint.replay",
         /// A trial was sent to an endpoint.
         EndpointTest = "webhook_endpoint.test",
+        /// Another policy came into force.
+        PolicyChange = "policy.change",
+        /// The policy file was broken, and not taken.
+        PolicyReject = "policy.reject",
     }
 }
 

@@ -56,6 +56,10 @@ words! {
         EndpointDisabled = "webhook_endpoint.disabled",
         /// The whole inventory was compared with Close.
         InventoryCompared = "inventory.compared",
+        /// Another policy is in force.
+        PolicyChanged = "policy.changed",
+        /// The policy file is broken, and the last good one stays in force.
+        PolicyRejected = "policy.rejected",
     }
 }
 

@@ -28,6 +28,7 @@ mod measure;
 mod migration;
 mod number;
 mod order;
+mod policy;
 mod pool;
 mod release;
 mod replay;

@@ -9,6 +9,7 @@ mod inventory;
 mod list;
 mod open;
 mod order;
+mod policy;
 mod release;
 mod seal;
 mod send;
