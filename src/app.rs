@@ -32,7 +32,7 @@ use crate::config::{Config, IssuerConfig, Jwks};
 use crate::desk::subscriber::delivery_url;
 use crate::desk::{self, Desk, Webhooks};
 use crate::domain::time::Clock;
-use crate::http::{self, Http};
+use crate::http::{self, Board, Http};
 use crate::policy::Policy;
 use crate::store::{Hold, Store};
 use crate::telemetry::Metrics;
@@ -151,7 +151,8 @@ impl App {
             store.cursor_key().await?,
             limits(config),
         );
-        let operators = http::ops(front.clone(), Arc::new(move || rendered.render()));
+        let board = Board::default();
+        let operators = http::ops(front.clone(), Arc::new(move || rendered.render()), board.clone());
         let tls = identity.as_ref().map(tls::Watched::tls);
         for (listener, tls, router, until, tracker) in [
             (api, tls, http::api(front), stop.clone(), &work),
@@ -171,9 +172,9 @@ impl App {
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
         spawn_workers(&workers, config, &desk, &store);
-        watch::spawn(&workers, config, &desk, &auth);
-        tls::spawn(&workers, identity);
-        outgoing::spawn(&workers, config, &desk, &store, outgoing);
+        watch::spawn(&workers, config, &desk, &auth, &board);
+        tls::spawn(&workers, identity, &board);
+        outgoing::spawn(&workers, config, &desk, &store, outgoing, &board);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
             address,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::app::{RETRY, TICK, WATCH};
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
+use crate::http::Board;
 use crate::outgoing::{self, Outgoing};
 use crate::store::Store;
 use crate::workers::Workers;
@@ -13,7 +14,14 @@ use crate::workers::Workers;
 const TEND: Duration = Duration::from_secs(15);
 
 /// Starts what delivers.
-pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Store, outgoing: Outgoing) {
+pub(super) fn spawn(
+    workers: &Workers,
+    config: &Config,
+    desk: &Desk,
+    store: &Store,
+    outgoing: Outgoing,
+    board: &Board,
+) {
     workers.woken(
         "webhooks",
         store.deliveries_due(),
@@ -23,8 +31,10 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, store: &Sto
     );
     workers.every("old-webhooks", TEND, RETRY, step!(desk.tend_deliveries));
     if let Some(secret) = config.webhooks.secret.clone() {
+        let (it, told) = (desk.clone(), board.clone());
         workers.every("webhook-secret", WATCH, WATCH, move || {
             let news = secret.read_master().map(|master| outgoing.replace_master(master));
+            told.looked("webhook_secret", it.now(), &news);
             async move { news }
         });
     }

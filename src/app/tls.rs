@@ -3,7 +3,7 @@
 use crate::app::watch::WATCH;
 use crate::config::{Config, Identity, TlsFiles};
 use crate::domain::time::Clock;
-use crate::http::Tls;
+use crate::http::{Board, Tls};
 use crate::workers::Workers;
 
 /// The certificate in force, and where the next one comes from.
@@ -36,7 +36,7 @@ impl Watched {
 
     /// Puts another pair in force. What can't be used, or is out of its time while the one in force is not, keeps that one,
     /// and is told at every look.
-    fn look(&mut self) -> Result<(), String> {
+    fn look(&mut self, board: &Board) -> Result<(), String> {
         let now = self.clock.now();
         let in_time = self.in_force.out_of_time(now).is_none();
         let looked = self.files.read().and_then(|found| match found.out_of_time(now) {
@@ -66,13 +66,17 @@ impl Watched {
         )]
         metrics::gauge!("numberdesk_tls_certificate_expiry_timestamp_seconds")
             .set(self.in_force.not_after.as_seconds() as f64);
+        board.looked_until("tls_certificate", now, &news, self.in_force.not_after);
         news
     }
 }
 
 /// Looks at the files again and again.
-pub(super) fn spawn(workers: &Workers, watched: Option<Watched>) {
+pub(super) fn spawn(workers: &Workers, watched: Option<Watched>, board: &Board) {
     if let Some(mut watched) = watched {
-        workers.every("tls", WATCH, WATCH, move || std::future::ready(watched.look()));
+        let board = board.clone();
+        workers.every("tls", WATCH, WATCH, move || {
+            std::future::ready(watched.look(&board))
+        });
     }
 }

@@ -11,6 +11,7 @@ use crate::close::SignatureKey;
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
 use crate::domain::document::FileFault;
+use crate::http::Board;
 use crate::policy::Policy;
 use crate::workers::Workers;
 
@@ -18,7 +19,7 @@ use crate::workers::Workers;
 pub(super) const WATCH: Duration = Duration::from_secs(5);
 
 /// Looks at every file again and again.
-pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth) {
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, board: &Board) {
     let it = auth.clone();
     workers.every("keys", WATCH, WATCH, move || {
         let it = it.clone();
@@ -27,26 +28,28 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
             Ok::<(), Infallible>(())
         }
     });
-    let (it, file) = (desk.clone(), config.policy_file.clone());
+    let (it, told, file) = (desk.clone(), board.clone(), config.policy_file.clone());
     workers.every("policy", WATCH, WATCH, move || {
-        watch_policy(it.clone(), file.clone())
+        watch_policy(it.clone(), told.clone(), file.clone())
     });
     if let Some(keys) = config.close.webhook_key.clone() {
-        let it = desk.clone();
+        let (it, told) = (desk.clone(), board.clone());
         workers.every("webhook-key", WATCH, WATCH, move || {
             let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
+            told.looked("webhook_signature_key", it.now(), &news);
             async move { news }
         });
     }
-    let (it, key) = (desk.clone(), config.close.api_key.clone());
+    let (it, told, key) = (desk.clone(), board.clone(), config.close.api_key.clone());
     workers.every("api-key", WATCH, WATCH, move || {
-        let (it, read) = (it.clone(), key.read_api_key());
+        let (it, told, read) = (it.clone(), told.clone(), key.read_api_key());
         async move {
             let news = match read {
                 Ok(key) => it.adopt_api_key(key).await.map_err(|unfit| unfit.to_string()),
                 Err(wrong) => Err(wrong),
             };
             metrics::gauge!("numberdesk_close_key_good").set(f64::from(u8::from(news.is_ok())));
+            told.looked("api_key", it.now(), &news);
             news
         }
     });
@@ -81,7 +84,7 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
 
 /// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look. That there is no
 /// file any more is a change, too.
-async fn watch_policy(desk: Desk, file: Option<PathBuf>) -> Result<(), String> {
+async fn watch_policy(desk: Desk, board: Board, file: Option<PathBuf>) -> Result<(), String> {
     let looked = looked_at(file.as_ref());
     let news = looked.as_ref().map(drop).map_err(|faults| {
         let faults = faults.join("; ");
@@ -89,6 +92,7 @@ async fn watch_policy(desk: Desk, file: Option<PathBuf>) -> Result<(), String> {
     });
     if file.is_some() {
         metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(news.is_ok())));
+        board.looked("policy", desk.now(), &news);
     }
     let told = desk.enforce(looked).await;
     news?;

@@ -17,8 +17,8 @@ const UNBROKEN: &str = "nobody panics while holding the lock";
 /// What was told of before: what is no more must be told to be none.
 #[derive(Default)]
 pub(super) struct Told {
-    /// States and countries of orders.
-    orders: Mutex<BTreeSet<(&'static str, String)>>,
+    /// States and countries of orders, and how many there were.
+    orders: Mutex<BTreeMap<(&'static str, String), i64>>,
     teams: Mutex<BTreeSet<String>>,
 }
 
@@ -50,13 +50,23 @@ impl Desk {
 
     fn tell_open(&self, open: &BTreeMap<(&'static str, String), i64>) {
         let mut told = self.0.measured.orders.lock().expect(UNBROKEN);
-        told.extend(open.keys().cloned());
-        for key in &*told {
-            let (state, country) = key.clone();
-            let count = open.get(key).copied().unwrap_or_default();
-            metrics::gauge!("numberdesk_orders_open", "state" => state, "country" => country)
-                .set(real(count));
+        for count in told.values_mut() {
+            *count = 0;
         }
+        told.extend(open.clone());
+        for ((state, country), count) in &*told {
+            metrics::gauge!("numberdesk_orders_open", "state" => *state, "country" => country.clone())
+                .set(real(*count));
+        }
+    }
+
+    /// Orders whose end is not known yet, by state, as they were last counted.
+    pub fn open_orders(&self) -> BTreeMap<&'static str, i64> {
+        let mut counts = BTreeMap::new();
+        for ((state, _), count) in &*self.0.measured.orders.lock().expect(UNBROKEN) {
+            *counts.entry(*state).or_default() += count;
+        }
+        counts
     }
 
     async fn tell_teams(&self) -> Result<(), Error> {

@@ -83,6 +83,11 @@ impl Desk {
         self.0.leaving.is_cancelled()
     }
 
+    /// Whether Close has stopped answering, so that nobody calls for a while.
+    pub fn leaves_close_alone(&self) -> bool {
+        self.0.close.is_away()
+    }
+
     /// Asks the database; tells what is known of the rest.
     pub async fn readiness(&self) -> Readiness {
         let asked = tokio::time::timeout(Duration::from_secs(2), self.0.store.migrated());

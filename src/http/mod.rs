@@ -4,6 +4,7 @@
 mod allowance;
 mod approvals;
 mod audit;
+mod board;
 mod conditional;
 mod cursor;
 mod docs;
@@ -42,6 +43,7 @@ use crate::http::allowance::Allowance;
 use crate::http::cursor::Cursors;
 use crate::http::room::Room;
 
+pub use crate::http::board::Board;
 pub use crate::http::kind::Kind;
 pub use crate::http::ops::Metrics;
 pub use crate::http::pages::markdown as errors_markdown;

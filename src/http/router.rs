@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 
 use crate::http::ops::Metrics;
 use crate::http::{
-    Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages, phone_numbers,
-    settle, spend, webhook_deliveries, webhook_endpoints, webhooks,
+    Board, Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages,
+    phone_numbers, settle, spend, webhook_deliveries, webhook_endpoints, webhooks,
 };
 
 /// The API's port: API and documents about it.
@@ -25,7 +25,7 @@ pub fn api(http: Http) -> Router {
 }
 
 /// The operators' port.
-pub fn ops(http: Http, metrics: Metrics) -> Router {
+pub fn ops(http: Http, metrics: Metrics, board: Board) -> Router {
     Router::new()
         .route("/livez", routing::get(operators::livez))
         .route("/readyz", routing::get(operators::readyz))
@@ -34,6 +34,7 @@ pub fn ops(http: Http, metrics: Metrics) -> Router {
         .method_not_allowed_fallback(front::method_not_allowed)
         .fallback(front::not_found)
         .layer(Extension(metrics))
+        .layer(Extension(board))
         .layer(CatchPanicLayer::custom(front::panicked))
         .layer(from_fn_with_state(http.clone(), front::ops))
         .with_state(http)
