@@ -246,7 +246,7 @@ async fn replica(folder: &Path, close: &Sandbox, database: &str, subscribe: bool
     );
     let config =
         config::parse("bench", &text, folder, std::iter::empty()).expect("the configuration is fine");
-    let policy = app::policy(None).expect("a policy");
+    let policy = app::policy(None, &[]).expect("a policy");
     App::start(&config, policy, metrics)
         .await
         .expect("a replica starts")

@@ -11,6 +11,7 @@ macro_rules! step {
     }};
 }
 
+mod issuers;
 mod outgoing;
 mod tls;
 mod watch;
@@ -24,11 +25,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::issuers::auth;
 pub use self::watch::policy;
 use self::watch::{WATCH, signature_keys};
-use crate::auth::{Auth, ClaimPointers, IssuerSettings, KeySource};
 use crate::close::{self, Close};
-use crate::config::{Config, IssuerConfig, Jwks};
+use crate::config::Config;
 use crate::desk::subscriber::delivery_url;
 use crate::desk::{self, Desk, Webhooks};
 use crate::domain::time::Clock;
@@ -297,34 +298,4 @@ fn limits(config: &Config) -> http::Limits {
         in_flight: config.limits.in_flight,
         waiting_orders: config.limits.waiting_orders,
     }
-}
-
-/// Who is trusted to issue tokens. Asks nobody for keys yet.
-pub fn auth(config: &Config, clock: Clock) -> anyhow::Result<Auth> {
-    Auth::new(config.auth.iter().map(issuer).collect::<Result<_, _>>()?, clock)
-}
-
-fn issuer(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
-    Ok(IssuerSettings {
-        issuer: config.issuer.clone(),
-        audiences: config.audiences.clone(),
-        keys: match &config.jwks {
-            Jwks::Url(url) => KeySource::Url(url.clone()),
-            Jwks::File(path) => KeySource::File(path.clone()),
-            Jwks::Discovery => KeySource::Discovery,
-        },
-        algorithms: config
-            .algorithms
-            .iter()
-            .map(|name| {
-                name.parse()
-                    .map_err(|_| anyhow::anyhow!("{name} is no algorithm of tokens"))
-            })
-            .collect::<Result<_, _>>()?,
-        claims: ClaimPointers {
-            teams: config.teams.to_string(),
-            permissions: config.permissions.to_string(),
-            close_user: config.close_user.to_string(),
-        },
-    })
 }

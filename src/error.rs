@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::account::AccountName;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
 use crate::domain::fields::Fault;
@@ -31,6 +32,14 @@ pub enum Error {
     PermissionMissing {
         /// Which one.
         need: Permission,
+    },
+    /// The policy has no entry for the service account.
+    #[error("the service account {name} of {issuer} is not in the policy")]
+    ServiceAccountUnmapped {
+        /// Which one.
+        name: AccountName,
+        /// Its cluster.
+        issuer: String,
     },
     /// Policy, quota or budget says no.
     #[error("denied by {}", .explanation.rule)]

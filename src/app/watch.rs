@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,8 +30,9 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
         }
     });
     let (it, told, file) = (desk.clone(), board.clone(), config.policy_file.clone());
+    let clusters: Arc<[String]> = config.clusters().into();
     workers.every("policy", WATCH, WATCH, move || {
-        watch_policy(it.clone(), told.clone(), file.clone())
+        watch_policy(it.clone(), told.clone(), file.clone(), Arc::clone(&clusters))
     });
     if let Some(keys) = config.close.webhook_key.clone() {
         let (it, told) = (desk.clone(), board.clone());
@@ -55,14 +57,14 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
     });
 }
 
-/// The policy as its file has it now; without a file, nothing is allowed.
-pub fn policy(file: Option<&PathBuf>) -> Result<Policy, Vec<FileFault>> {
+/// The policy as its file has it now, for the clusters that are trusted; without a file, nothing is allowed.
+pub fn policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<FileFault>> {
     let Some(path) = file else {
         return Ok(Policy::nothing());
     };
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => Policy::parse(&name, &text),
+        Ok(text) => Policy::parse_for(&name, &text, clusters),
         Err(error) => Err(vec![FileFault {
             file: name,
             line: None,
@@ -84,8 +86,13 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
 
 /// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look. That there is no
 /// file any more is a change, too.
-async fn watch_policy(desk: Desk, board: Board, file: Option<PathBuf>) -> Result<(), String> {
-    let looked = looked_at(file.as_ref());
+async fn watch_policy(
+    desk: Desk,
+    board: Board,
+    file: Option<PathBuf>,
+    clusters: Arc<[String]>,
+) -> Result<(), String> {
+    let looked = looked_at(file.as_ref(), &clusters);
     let news = looked.as_ref().map(drop).map_err(|faults| {
         let faults = faults.join("; ");
         format!("the policy file is broken, the last good one stays in force: {faults}")
@@ -99,11 +106,11 @@ async fn watch_policy(desk: Desk, board: Board, file: Option<PathBuf>) -> Result
     told.map_err(|error| format!("what became of the policy can't be told: {error}"))
 }
 
-fn looked_at(file: Option<&PathBuf>) -> Result<Policy, Vec<String>> {
+fn looked_at(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<String>> {
     if let Some(path) = file
         && std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
     {
         return Err(vec![format!("{} is empty", path.display())]);
     }
-    policy(file).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    policy(file, clusters).map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }

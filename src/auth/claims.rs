@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::Rejection;
 use crate::auth::issuer::ClaimPointers;
 use crate::auth::jwt::invalid;
+use crate::domain::account::{AccountName, ServiceAccount};
 use crate::domain::caller::{Caller, Team};
 use crate::domain::time::Timestamp;
 
@@ -63,20 +64,19 @@ pub(super) fn check(
     Ok(ends)
 }
 
-/// Who the token speaks for; only to be asked of a verified token.
+/// Who the token of a person or an app speaks for; only to be asked of a verified token.
 pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Result<Caller, Rejection> {
-    let text = |name: &str| {
-        claims
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (issuer, subject) = (text("iss"), text("sub"));
+    let (issuer, subject) = (text(&claims, "iss"), text(&claims, "sub"));
     if subject.is_empty() || subject.chars().count() > MAX_SUBJECT_CHARS || subject.contains(char::is_control)
     {
         return Err(invalid(
             "the token's `sub` must be 1 to 255 characters, none of them a control character",
+        ));
+    }
+    // In the audit trail such a name is a service account's, and no other issuer's to give.
+    if AccountName::is_claimed_by(&subject) {
+        return Err(invalid(
+            "the token's `sub` is a service account's, which only an issuer of kind kubernetes can vouch for",
         ));
     }
     let claims = Value::Object(claims);
@@ -104,6 +104,39 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
         close_user,
         claims,
     })
+}
+
+/// Which service account the token of a cluster speaks for; only to be asked of a verified token. What else the token
+/// says gives it no right.
+pub(super) fn account(claims: Map<String, Value>) -> Result<ServiceAccount, Rejection> {
+    let name: AccountName = text(&claims, "sub").parse().map_err(|_| {
+        invalid(
+            "the token's `sub` must be system:serviceaccount:, a namespace and the name of a service account",
+        )
+    })?;
+    // Where API servers say it once more in parts; whoever says two things is not believed.
+    if let Some(told) = claims.get("kubernetes.io") {
+        let part = |pointer| told.pointer(pointer).and_then(Value::as_str);
+        if part("/namespace") != Some(name.namespace()) || part("/serviceaccount/name") != Some(name.name()) {
+            return Err(invalid(
+                "the token's `kubernetes.io` names another service account than its `sub`",
+            ));
+        }
+    }
+    Ok(ServiceAccount {
+        issuer: text(&claims, "iss"),
+        name,
+        claims: Value::Object(claims),
+    })
+}
+
+/// A claim that is a text; empty when it is none.
+fn text(claims: &Map<String, Value>, name: &str) -> String {
+    claims
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn check_audience(aud: Option<&Value>, audiences: &[String]) -> Result<(), Rejection> {
@@ -207,6 +240,52 @@ mod tests {
     }
 
     #[test]
+    fn a_service_account_is_its_subject_and_nothing_that_contradicts_it() {
+        let read = |claims: Value| {
+            let Value::Object(claims) = claims else {
+                panic!("claims are an object")
+            };
+            account(claims)
+        };
+        let sub = "system:serviceaccount:crm:dialer";
+        let told = json!({"namespace": "crm", "serviceaccount": {"name": "dialer", "uid": "u"}, "pod": {"name": "p"}});
+        for claims in [
+            json!({"iss": "i", "sub": sub}),
+            json!({"iss": "i", "sub": sub, "kubernetes.io": told, "teams": ["sales"], "scope": "numbers:admin"}),
+        ] {
+            let account = read(claims).unwrap();
+            assert_eq!(
+                (account.issuer.as_str(), account.name.to_string().as_str()),
+                ("i", sub)
+            );
+        }
+        for told in [
+            json!(null),
+            json!({}),
+            json!("crm"),
+            json!({"namespace": "crm"}),
+            json!({"namespace": "crm", "serviceaccount": "dialer"}),
+            json!({"namespace": "crm", "serviceaccount": {"name": "other"}}),
+            json!({"namespace": "crn", "serviceaccount": {"name": "dialer"}}),
+            json!({"namespace": ["crm"], "serviceaccount": {"name": "dialer"}}),
+        ] {
+            assert!(
+                read(json!({"iss": "i", "sub": sub, "kubernetes.io": told})).is_err(),
+                "{told}"
+            );
+        }
+        for sub in [
+            json!("alice"),
+            json!(""),
+            json!(null),
+            json!([sub]),
+            json!("system:serviceaccount:crm"),
+        ] {
+            assert!(read(json!({"iss": "i", "sub": sub})).is_err(), "{sub}");
+        }
+    }
+
+    #[test]
     fn a_subject_that_could_forge_a_log_line_is_refused() {
         for sub in [
             json!(""),
@@ -215,6 +294,8 @@ mod tests {
             json!("x".repeat(256)),
             json!(7),
             Value::Null,
+            json!("system:serviceaccount:crm:dialer"),
+            json!("system:serviceaccount:"),
         ] {
             assert!(read(json!({"iss": "i", "sub": sub})).is_err(), "{sub}");
         }

@@ -25,8 +25,28 @@ pub struct IssuerSettings {
     pub keys: KeySource,
     /// What its keys may be used with; never empty.
     pub algorithms: Vec<Algorithm>,
-    /// Where its tokens say what the desk wants to know.
-    pub claims: ClaimPointers,
+    /// Whose tokens it makes.
+    pub kind: IssuerKind,
+    /// How its address is asked for keys.
+    pub access: Access,
+}
+
+/// Whose tokens an issuer makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerKind {
+    /// People's and apps', which say there what the desk wants to know.
+    Oidc(ClaimPointers),
+    /// Service accounts' of a Kubernetes cluster. Nothing but who it is is taken from them.
+    Kubernetes,
+}
+
+/// What it takes to ask an issuer for its keys, where anybody's certificates and no token will not do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The certificates of the authorities that vouch for its address, and nobody else; PEM. Only for https.
+    pub ca_file: Option<PathBuf>,
+    /// A bearer token that is shown to it. Only together with `ca_file`, so that nobody else gets to see it.
+    pub token_file: Option<PathBuf>,
 }
 
 /// Where an issuer's public keys come from.
@@ -117,31 +137,25 @@ impl FromStr for Algorithm {
 /// A trusted issuer at work.
 pub(super) struct Issuer {
     pub(super) audiences: Vec<String>,
-    pub(super) claims: ClaimPointers,
+    pub(super) kind: IssuerKind,
     pub(super) keys: Arc<Keys>,
 }
 
 impl Issuer {
     pub(super) fn open(settings: IssuerSettings, clock: &Clock) -> anyhow::Result<Self> {
+        let issuer = settings.issuer.clone();
+        Self::open_checked(settings, clock).with_context(|| format!("the issuer `{issuer}` can't be used"))
+    }
+
+    fn open_checked(settings: IssuerSettings, clock: &Clock) -> anyhow::Result<Self> {
         let IssuerSettings {
             issuer,
             audiences,
             keys,
             algorithms,
-            claims,
+            kind,
+            access,
         } = settings;
-        Self::open_checked(&issuer, audiences, keys, algorithms, claims, clock)
-            .with_context(|| format!("the issuer `{issuer}` can't be used"))
-    }
-
-    fn open_checked(
-        issuer: &str,
-        audiences: Vec<String>,
-        keys: KeySource,
-        algorithms: Vec<Algorithm>,
-        claims: ClaimPointers,
-        clock: &Clock,
-    ) -> anyhow::Result<Self> {
         ensure!(!issuer.is_empty(), "its name is empty");
         ensure!(
             !audiences.is_empty(),
@@ -155,21 +169,24 @@ impl Issuer {
             !algorithms.is_empty(),
             "it has no algorithm: no token would be taken"
         );
-        for pointer in [&claims.teams, &claims.permissions, &claims.close_user] {
-            ensure!(
-                is_pointer(pointer),
-                "`{pointer}` is no JSON pointer to a claim, such as `/teams`"
-            );
+        if let IssuerKind::Oidc(claims) = &kind {
+            for pointer in [&claims.teams, &claims.permissions, &claims.close_user] {
+                ensure!(
+                    is_pointer(pointer),
+                    "`{pointer}` is no JSON pointer to a claim, such as `/teams`"
+                );
+            }
         }
         let source = match keys {
-            KeySource::Url(url) => Source::url(url)?,
-            KeySource::File(path) => Source::file(path),
-            KeySource::Discovery => Source::discovery(issuer)?,
+            KeySource::Url(url) => Source::url(url, access)?,
+            KeySource::File(path) if access == Access::default() => Source::file(path),
+            KeySource::File(_) => bail!("its keys are in a file: there is nobody to ask"),
+            KeySource::Discovery => Source::discovery(&issuer, access)?,
         };
-        let keys = Keys::open(issuer.to_owned(), source, algorithms, clock.clone())?;
+        let keys = Keys::open(issuer, source, algorithms, clock.clone())?;
         Ok(Self {
             audiences,
-            claims,
+            kind,
             keys,
         })
     }

@@ -1,7 +1,8 @@
-//! From a bearer token to a [`Caller`]: the front of the room. Knows tokens, issuers and their keys, and nothing
+//! From a bearer token to who it is of: the front of the room. Knows tokens, issuers and their keys, and nothing
 //! of HTTP requests, teams' policy or what a caller then does.
 
 mod claims;
+mod door;
 mod issuer;
 mod jwk;
 mod jwt;
@@ -16,11 +17,13 @@ use anyhow::bail;
 use sha2::{Digest, Sha256};
 
 use crate::auth::issuer::Issuer;
-pub use crate::auth::issuer::{Algorithm, ClaimPointers, IssuerSettings, KeySource, NotAnAlgorithm};
+pub use crate::auth::issuer::{
+    Access, Algorithm, ClaimPointers, IssuerKind, IssuerSettings, KeySource, NotAnAlgorithm,
+};
 use crate::auth::jwt::Token;
 pub use crate::auth::keys::KeyReport;
 pub use crate::auth::local::LocalIssuer;
-use crate::domain::caller::Caller;
+use crate::domain::account::Identity;
 use crate::domain::time::{Clock, Timestamp};
 
 /// How many verified tokens are remembered at most.
@@ -28,7 +31,7 @@ const REMEMBERED_TOKENS: u64 = 10_000;
 /// Token text that counts as one remembered token; longer ones count for more, which bounds the memory too.
 const TOKEN_UNIT_BYTES: usize = 2_048;
 
-/// Turns tokens into callers. Cheap to clone; clones share keys and memory.
+/// Tells whose a token is. Cheap to clone; clones share keys and memory.
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
 
@@ -42,7 +45,7 @@ struct Inner {
 /// A token that was verified, without its text.
 #[derive(Clone)]
 struct Remembered {
-    caller: Arc<Caller>,
+    identity: Identity,
     issuer: usize,
     /// The issuer's keys that vouched for it.
     generation: u64,
@@ -50,7 +53,7 @@ struct Remembered {
     weight: u32,
 }
 
-/// Why a token makes no caller.
+/// Why a token is nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The caller's fault.
@@ -90,10 +93,10 @@ impl Auth {
         })))
     }
 
-    /// The caller that the token speaks for. Asks the issuer for its keys when they are not at hand.
-    pub async fn caller(&self, token: &str) -> Result<Arc<Caller>, Rejection> {
+    /// Whom the token speaks for. Asks the issuer for its keys when they are not at hand.
+    pub async fn identify(&self, token: &str) -> Result<Identity, Rejection> {
         let (result, outcome) = match self.remembered_or_verified(token).await {
-            Ok((caller, outcome)) => (Ok(caller), outcome),
+            Ok((identity, outcome)) => (Ok(identity), outcome),
             Err(rejection @ Rejection::Invalid { reason }) => {
                 tracing::debug!(reason, "token refused");
                 (Err(rejection), "invalid")
@@ -115,19 +118,19 @@ impl Auth {
         self.0.issuers.iter().map(|issuer| issuer.keys.report()).collect()
     }
 
-    async fn remembered_or_verified(&self, text: &str) -> Result<(Arc<Caller>, &'static str), Rejection> {
+    async fn remembered_or_verified(&self, text: &str) -> Result<(Identity, &'static str), Rejection> {
         jwt::check_size(text)?;
         let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        if let Some(caller) = self.remembered(&digest).await? {
-            return Ok((caller, "remembered"));
+        if let Some(identity) = self.remembered(&digest).await? {
+            return Ok((identity, "remembered"));
         }
         let verified = self.verify(text).await?;
-        let caller = Arc::clone(&verified.caller);
+        let identity = verified.identity.clone();
         self.0.remembered.insert(digest, verified).await;
-        Ok((caller, "verified"))
+        Ok((identity, "verified"))
     }
 
-    async fn remembered(&self, digest: &[u8; 32]) -> Result<Option<Arc<Caller>>, Rejection> {
+    async fn remembered(&self, digest: &[u8; 32]) -> Result<Option<Identity>, Rejection> {
         let Some(token) = self.0.remembered.get(digest).await else {
             return Ok(None);
         };
@@ -136,7 +139,7 @@ impl Auth {
             return Ok(None);
         }
         let keys = self.0.issuers[token.issuer].keys.current().await?;
-        Ok((keys.generation == token.generation).then_some(token.caller))
+        Ok((keys.generation == token.generation).then_some(token.identity))
     }
 
     /// The whole check. Everything that needs no key comes first, so that nonsense makes nobody fetch keys.
@@ -156,9 +159,12 @@ impl Auth {
         let (key, generation) = issuer.keys.find(token.kid.as_deref(), token.algorithm).await?;
         token.verify(&key)?;
         let weight = u32::try_from(text.len().div_ceil(TOKEN_UNIT_BYTES)).unwrap_or(u32::MAX);
-        let caller = Arc::new(claims::caller(token.claims, &issuer.claims)?);
+        let identity = match &issuer.kind {
+            IssuerKind::Oidc(pointers) => Identity::Caller(Arc::new(claims::caller(token.claims, pointers)?)),
+            IssuerKind::Kubernetes => Identity::Account(Arc::new(claims::account(token.claims)?)),
+        };
         Ok(Remembered {
-            caller,
+            identity,
             issuer: index,
             generation,
             ends,

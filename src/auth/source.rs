@@ -1,27 +1,27 @@
 //! Where a JWKS comes from: an address, a file, or what the issuer's discovery document names. Brings bytes within
-//! bounds of time and size; knows nothing of what the keys are.
+//! bounds of time and size; knows nothing of what the keys are, or how an address is asked.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use url::Url;
 
-use crate::auth::issuer::check_address;
+use crate::auth::door::Door;
+use crate::auth::issuer::{Access, check_address};
 use crate::domain::json;
 use crate::domain::loopback::is_loopback;
 
 /// For everything that one load asks, discovery included.
 const DEADLINE: Duration = Duration::from_secs(5);
-const MAX_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
 pub(super) enum Source {
     Url {
         url: Url,
-        client: Client,
+        door: Door,
     },
     File {
         path: PathBuf,
@@ -29,7 +29,7 @@ pub(super) enum Source {
     Discovery {
         issuer: String,
         document: Url,
-        client: Client,
+        door: Door,
     },
 }
 
@@ -48,15 +48,17 @@ pub(super) enum Fault {
     TooLarge,
     #[error("the file can't be read")]
     File(#[source] std::io::Error),
+    #[error("{0}")]
+    Access(&'static str, #[source] Option<std::io::Error>),
     #[error("the discovery document {0}")]
     Discovery(&'static str),
 }
 
 impl Source {
-    pub(super) fn url(url: Url) -> anyhow::Result<Self> {
+    pub(super) fn url(url: Url, access: Access) -> anyhow::Result<Self> {
         check_address(&url)?;
-        let client = client(is_loopback(&url))?;
-        Ok(Self::Url { url, client })
+        let door = Door::open(&url, access)?;
+        Ok(Self::Url { url, door })
     }
 
     pub(super) fn file(path: PathBuf) -> Self {
@@ -64,7 +66,7 @@ impl Source {
     }
 
     /// `OpenID` Connect Discovery 1.0, section 4.
-    pub(super) fn discovery(issuer: &str) -> anyhow::Result<Self> {
+    pub(super) fn discovery(issuer: &str, access: Access) -> anyhow::Result<Self> {
         let document = format!(
             "{}/.well-known/openid-configuration",
             issuer.trim_end_matches('/')
@@ -73,11 +75,11 @@ impl Source {
             .parse()
             .context("without address or file of its keys it must be a URL")?;
         check_address(&document)?;
-        let client = client(is_loopback(&document))?;
+        let door = Door::open(&document, access)?;
         Ok(Self::Discovery {
             issuer: issuer.to_owned(),
             document,
-            client,
+            door,
         })
     }
 
@@ -98,21 +100,22 @@ impl Source {
     pub(super) async fn load(&self) -> Result<Vec<u8>, Fault> {
         let loaded = async {
             match self {
-                Self::Url { url, client } => fetch(client, url.clone()).await,
+                Self::Url { url, door } => door.enter().await?.fetch(url.clone()).await,
                 Self::File { path } => {
                     let path = path.clone();
-                    tokio::task::spawn_blocking(move || read(&path))
+                    tokio::task::spawn_blocking(move || read(&path).map_err(Fault::File))
                         .await
                         .unwrap_or_else(|stopped| Err(Fault::File(std::io::Error::other(stopped))))
                 }
                 Self::Discovery {
                     issuer,
                     document,
-                    client,
+                    door,
                 } => {
-                    let configuration = fetch(client, document.clone()).await?;
+                    let asker = door.enter().await?;
+                    let configuration = asker.fetch(document.clone()).await?;
                     let keys = keys_of(&configuration, issuer, is_loopback(document))?;
-                    fetch(client, keys).await
+                    asker.fetch(keys).await
                 }
             }
         };
@@ -124,59 +127,19 @@ impl Source {
     /// A file's content, at start; other sources have none yet.
     pub(super) fn at_hand(&self) -> Option<Result<Vec<u8>, Fault>> {
         match self {
-            Self::File { path } => Some(read(path)),
+            Self::File { path } => Some(read(path).map_err(Fault::File)),
             Self::Url { .. } | Self::Discovery { .. } => None,
         }
     }
 }
 
-/// Redirects are refused: the address that was reviewed is the one that is asked.
-fn client(loopback: bool) -> anyhow::Result<Client> {
-    let builder = Client::builder()
-        .redirect(Policy::none())
-        .https_only(!loopback)
-        .user_agent("numberdesk");
-    let builder = if loopback { builder.no_proxy() } else { builder };
-    builder.build().context("no HTTP client can be made")
-}
-
-async fn fetch(client: &Client, url: Url) -> Result<Vec<u8>, Fault> {
-    let unreachable = |error: reqwest::Error| Fault::Unreachable(error.without_url());
-    let mut response = client
-        .get(url)
-        .header("accept", "application/json")
-        .send()
-        .await
-        .map_err(unreachable)?;
-    match response.status() {
-        StatusCode::OK => {}
-        status if status.is_redirection() => return Err(Fault::Redirect),
-        status => return Err(Fault::Status(status)),
-    }
-    if response
-        .content_length()
-        .is_some_and(|length| length > MAX_BYTES as u64)
-    {
-        return Err(Fault::TooLarge);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + chunk.len() > MAX_BYTES {
-            return Err(Fault::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+/// A small file's content.
+pub(super) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(Fault::File)?;
-    file.take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Fault::File)?;
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_BYTES {
-        Err(Fault::TooLarge)
+        Err(std::io::Error::other("it is larger than 1 MiB"))
     } else {
         Ok(bytes)
     }

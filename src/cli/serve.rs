@@ -52,7 +52,7 @@ pub(super) fn load(path: &Path) -> Result<(Config, Policy), Failure> {
     let policy = config
         .as_ref()
         .ok()
-        .map(|config| app::policy(config.policy_file.as_ref()));
+        .map(|config| app::policy(config.policy_file.as_ref(), &config.clusters()));
     match (config, policy) {
         (Ok(config), Some(Ok(policy))) => Ok((config, policy)),
         (Err(faults), _) | (Ok(_), Some(Err(faults))) => Err(Failure::Faulty(faults)),

@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use url::Url;
 
 use crate::config::limits::{callable, web};
 use crate::config::read::{Reader, or};
-use crate::config::{IssuerConfig, Jwks};
+use crate::config::{Claims, IssuerConfig, IssuerKind, Jwks};
 use crate::domain::changes::distinct;
-use crate::domain::fields::Node;
+use crate::domain::fields::{Fields, Node};
 
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 const USUAL_ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
@@ -54,14 +55,9 @@ impl Reader<'_> {
             |node| algorithms(&node),
             USUAL_ALGORITHMS.map(str::to_owned).to_vec(),
         );
-        let claims = fields.optional("claims", |node| {
-            let mut claims = node.fields()?;
-            let teams = claims.optional("teams", |node| node.parse());
-            let permissions = claims.optional("permissions", |node| node.parse());
-            let close_user = claims.optional("close_user", |node| node.parse());
-            claims.finish()?;
-            Some((teams?, permissions?, close_user?))
-        });
+        let kind = kind(&mut fields);
+        let ca_file = fields.nullable("ca_file", |node| self.authorities(&node));
+        let token_file = fields.nullable("token_file", |node| self.readable(&node));
         let whole = fields.node().clone();
         fields.finish()?;
         let issuer = issuer?;
@@ -74,18 +70,79 @@ impl Reader<'_> {
                 "needs `jwks_url` or `jwks_file`: keys are discovered only from an issuer that is an https URL",
             ),
         };
-        let (teams, permissions, close_user) = claims?.unwrap_or_default();
-        let pointer = |text: &str| text.parse().expect("the defaults are pointers");
+        let (jwks, ca_file, token_file) = (jwks?, ca_file?, token_file?);
+        let https = match &jwks {
+            Jwks::Url(url) => url.scheme() == "https",
+            Jwks::File(_) => false,
+            Jwks::Discovery => issuer.starts_with("https:"),
+        };
+        if ca_file.is_some() && !https {
+            return whole.fault("`ca_file` says who vouches for an https address, and its keys are at none");
+        }
+        if token_file.is_some() && ca_file.is_none() {
+            return whole.fault(
+                "`token_file` needs `ca_file`: the token is shown only to whom that authority vouches for",
+            );
+        }
         Some(IssuerConfig {
             issuer,
             audiences: audiences?,
-            jwks: jwks?,
+            jwks,
             algorithms: algorithms?,
+            kind: kind?,
+            ca_file,
+            token_file,
+        })
+    }
+
+    /// A file with certificates in PEM. Whether they hold is seen at the start.
+    fn authorities(&self, node: &Node<'_>) -> Option<PathBuf> {
+        let path = self.readable(node)?;
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Some(path),
+            Ok(_) => node.fault(format!("{} holds no certificate in PEM", path.display())),
+            Err(cause) => node.fault(format!("can't read {}: {cause}", path.display())),
+        }
+    }
+}
+
+/// `kind` and, for the one that has them, `claims`.
+fn kind(fields: &mut Fields<'_>) -> Option<IssuerKind> {
+    let kubernetes = or(
+        fields,
+        "kind",
+        |node| match node.string()? {
+            "oidc" => Some(false),
+            "kubernetes" => Some(true),
+            _ => node.fault("must be \"oidc\" or \"kubernetes\""),
+        },
+        false,
+    );
+    let claims = fields.optional("claims", |node| {
+        if kubernetes == Some(true) {
+            return node.fault(
+                "does not go with `kind = \"kubernetes\"`: what a service account may do is in the policy, \
+                 under [[service_accounts]]",
+            );
+        }
+        let mut claims = node.fields()?;
+        let teams = claims.optional("teams", |node| node.parse());
+        let permissions = claims.optional("permissions", |node| node.parse());
+        let close_user = claims.optional("close_user", |node| node.parse());
+        claims.finish()?;
+        Some((teams?, permissions?, close_user?))
+    });
+    let (teams, permissions, close_user) = claims?.unwrap_or_default();
+    let pointer = |text: &str| text.parse().expect("the defaults are pointers");
+    Some(if kubernetes? {
+        IssuerKind::Kubernetes
+    } else {
+        IssuerKind::Oidc(Claims {
             teams: teams.unwrap_or_else(|| pointer("/teams")),
             permissions: permissions.unwrap_or_else(|| pointer("/scope")),
             close_user: close_user.unwrap_or_else(|| pointer("/close_user_id")),
         })
-    }
+    })
 }
 
 pub(super) fn some_text(node: &Node<'_>) -> Option<String> {

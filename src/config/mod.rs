@@ -63,6 +63,17 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// The issuers that are clusters of Kubernetes.
+    pub fn clusters(&self) -> Vec<String> {
+        let clusters = self
+            .auth
+            .iter()
+            .filter(|issuer| issuer.kind == IssuerKind::Kubernetes);
+        clusters.map(|cluster| cluster.issuer.clone()).collect()
+    }
+}
+
 /// What the service listens on, and the limits of a request.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -129,11 +140,31 @@ pub struct IssuerConfig {
     pub jwks: Jwks,
     /// Algorithms that its keys may have, of RS256, PS256, ES256, ES384 and `EdDSA`; RS256, ES256 and `EdDSA`.
     pub algorithms: Vec<String>,
-    /// `claims.teams`: where a token names the teams; `/teams`.
+    /// `kind`: `oidc` or `kubernetes`; `oidc`.
+    pub kind: IssuerKind,
+    /// PEM certificates of those who alone vouch for the address of its keys; whom the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// A bearer token that is shown where its keys are; only beside `ca_file`. None.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Whose tokens an issuer makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerKind {
+    /// People's and apps', which name what they may.
+    Oidc(Claims),
+    /// Service accounts' of a cluster: the policy says what they may.
+    Kubernetes,
+}
+
+/// `claims`: where a token says what the desk wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// Where it names the teams; `/teams`.
     pub teams: Pointer,
-    /// `claims.permissions`: where a token names the permissions; `/scope`.
+    /// Where it names the permissions; `/scope`.
     pub permissions: Pointer,
-    /// `claims.close_user`: where a token names the caller's user in Close; `/close_user_id`.
+    /// Where it names the caller's user in Close; `/close_user_id`.
     pub close_user: Pointer,
 }
 

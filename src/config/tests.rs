@@ -1,6 +1,7 @@
 //! The settings as an operator meets them: a file, variables, and what is said of them.
 
 mod environment;
+mod issuer;
 mod secret;
 
 use proptest::prelude::*;
@@ -23,6 +24,10 @@ fn folder() -> tempfile::TempDir {
         ("jwks.json", "{}"),
         ("policy.toml", ""),
         ("empty", "\n"),
+        (
+            "ca.crt",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ),
         ("master", "0123456789abcdef0123456789abcdef"),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
@@ -88,7 +93,11 @@ fn the_least_that_works_gets_every_default() {
     let issuer = &config.auth[0];
     assert_eq!(issuer.jwks, Jwks::Discovery);
     assert_eq!(issuer.algorithms, ["RS256", "ES256", "EdDSA"]);
-    assert_eq!(issuer.permissions.as_str(), "/scope");
+    let IssuerKind::Oidc(claims) = &issuer.kind else {
+        panic!("not the default: {:?}", issuer.kind)
+    };
+    assert_eq!(claims.permissions.as_str(), "/scope");
+    assert_eq!((&issuer.ca_file, &issuer.token_file), (&None, &None));
     assert_eq!(
         (config.log.format, config.log.level.as_str()),
         (LogFormat::Auto, "info")
@@ -204,7 +213,9 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
     );
     assert!(!config.close.subscribe);
     assert_eq!(config.auth[0].jwks, Jwks::File(folder.path().join("jwks.json")));
-    assert_eq!(config.auth[0].teams.as_str(), "/https:~1~1example.com~1teams");
+    assert!(
+        matches!(&config.auth[0].kind, IssuerKind::Oidc(claims) if claims.teams.as_str() == "/https:~1~1example.com~1teams")
+    );
     assert_eq!(config.policy_file, Some(folder.path().join("policy.toml")));
     assert_eq!(config.store.shown(), "postgres://desk@db/desk");
     assert_eq!(config.log.format, LogFormat::Json);

@@ -1,6 +1,7 @@
 //! The desk: the use cases, one verb a file. It knows policy, Close and the store; it knows no HTTP,
 //! no SQL and none of Close's JSON.
 
+mod admit;
 mod approve;
 mod cancel;
 mod catch_up;

@@ -1,5 +1,5 @@
 //! Who asks: the person or app behind a token, with teams and permissions. Having a `Caller` means the token
-//! was verified; nothing else makes one.
+//! was verified; nothing else makes one. What it permits stands in the token or, for a service account, in the policy.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -124,7 +124,7 @@ pub struct Caller {
     pub subject: String,
     /// The teams, in the token's order, without duplicates.
     pub teams: Vec<Team>,
-    /// What the token permits. Permissions the desk does not know are kept: policy may name them.
+    /// What is permitted. Permissions the desk does not know are kept: policy may name them.
     pub permissions: BTreeSet<String>,
     /// The caller's own user in Close.
     pub close_user: Option<UserId>,

@@ -229,14 +229,19 @@ impl<'a> Fields<'a> {
 /// "unknown field `x`" and, when one is near, what was probably meant.
 pub fn unknown(name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(64).collect();
+    format!("unknown key `{shown}`; {}", nearest(&shown, known))
+}
+
+/// What was probably meant when one is near; otherwise what there is.
+pub fn nearest(shown: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&shown, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(shown, candidate), candidate))
         .min()
         .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2);
     match nearest {
-        Some((_, nearest)) => format!("unknown key `{shown}`; did you mean `{nearest}`?"),
-        None => format!("unknown key `{shown}`; known are {}", known.join(", ")),
+        Some((_, nearest)) => format!("did you mean `{nearest}`?"),
+        None => format!("known are {}", known.join(", ")),
     }
 }
 

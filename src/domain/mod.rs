@@ -1,5 +1,6 @@
 //! The words of the trade as types: pure values, no I/O, nothing async.
 
+pub mod account;
 pub mod approval;
 pub mod audit;
 pub mod caller;

@@ -59,7 +59,10 @@ kinds! {
         "`detail` says what is wrong. Deliveries are signed as Close's documentation of webhooks says, over the time and the raw bytes of the body, with the key's bytes.";
     PermissionMissing = "permission-missing", FORBIDDEN, "The token lacks a permission",
         "The token is valid, but does not carry the permission that this request needs.",
-        "Ask whoever administers your issuer for the permission named in `need`.";
+        "Ask whoever administers your issuer for the permission named in `need`; a service account of Kubernetes gets it in the policy file.";
+    ServiceAccountUnmapped = "service-account-unmapped", FORBIDDEN, "The service account is not in the policy",
+        "The token is valid, but the policy in force has no entry for the service account of Kubernetes that it is of. An account without one may do nothing.",
+        "Ask whoever reviews the policy file for the lines in `entry`, with your team and what the app has to do. They take effect without a restart.";
     PolicyDenied = "policy-denied", FORBIDDEN, "The policy does not allow it",
         "The team's policy says no. Nothing was stored, and an idempotency key that was sent is not used up.",
         "`decision` names the rule, what you have, what it needs, and a hint. Ask with `validate_only=true` before you order.";

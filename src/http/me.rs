@@ -1,4 +1,4 @@
-//! `/v1/me`: who the token says you are, and where your teams stand.
+//! `/v1/me`: who you are, and where your teams stand.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,8 @@ use crate::http::view::{self, MeView};
 
 /// Who am I
 ///
-/// Your teams and permissions as the token has them, and each team's policy, what it has and what is left.
+/// Your teams and permissions, as the token has them or the policy gives them to a service account, and each team's
+/// policy, what it has and what is left.
 #[utoipa::path(
     get, path = "/v1/me", tag = "me", operation_id = "me",
     responses((status = 200, description = "You", body = MeView)),

@@ -150,7 +150,8 @@ pub(super) fn base() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "A JWT of an issuer that the service trusts. Paste the token alone, without `Bearer`.",
+            "A JWT of an issuer that the service trusts; for an app in Kubernetes, the projected token of its service account. \
+             Paste the token alone, without `Bearer`.",
         ))
         .build();
     let components = document.components.get_or_insert_default();

@@ -1,6 +1,7 @@
 //! What each team may do: the reviewed policy file, and the decisions it makes. Pure: no I/O, no clock. What is
 //! used up, who is in which group and who asks is handed in; nothing is allowed that is not written.
 
+mod accounts;
 mod approval;
 mod assignees;
 mod caps;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::account::AccountName;
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::decision::{Caps, Decision, Explanation};
@@ -30,6 +32,8 @@ use crate::domain::id::{GroupId, UserId};
 use crate::domain::money::Money;
 use crate::domain::order::Terms;
 
+use accounts::Accounts;
+pub use accounts::Grant;
 pub use approval::ApprovalRule;
 pub use decide::{decide_receive, decide_rent, decide_update};
 pub use explain::explain;
@@ -58,6 +62,7 @@ pub struct Policy {
     teams: BTreeMap<String, TeamRules>,
     prices: BTreeMap<Country, Money>,
     default_price: Option<Money>,
+    accounts: Accounts,
     fingerprint: String,
 }
 
@@ -68,15 +73,22 @@ impl Policy {
             teams: BTreeMap::new(),
             prices: BTreeMap::new(),
             default_price: None,
+            accounts: Accounts::default(),
             fingerprint: fingerprint(""),
         }
     }
 
-    /// Reads a policy file; `file` is the name that faults carry. An empty text allows nothing.
+    /// Reads a policy file where no cluster is trusted, so that it can have no service accounts; `file` is the name
+    /// that faults carry. An empty text allows nothing.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<FileFault>> {
+        Self::parse_for(file, text, &[])
+    }
+
+    /// The same where `clusters` are the issuers whose service accounts it may speak of.
+    pub fn parse_for(file: &str, text: &str, clusters: &[String]) -> Result<Self, Vec<FileFault>> {
         let document = Document::parse(file, text)?;
-        let mut policy =
-            fields::read(document.root(), read::policy).map_err(|faults| document.locate(faults))?;
+        let mut policy = fields::read(document.root(), |root| read::policy(root, clusters))
+            .map_err(|faults| document.locate(faults))?;
         policy.fingerprint = fingerprint(text);
         Ok(policy)
     }
@@ -124,6 +136,11 @@ impl Policy {
     pub fn release_delay(&self, team: &Team) -> Option<Duration> {
         let (_, rules) = self.rules(team)?;
         rules.release_delay.as_ref().map(ReleaseDelay::length)
+    }
+
+    /// What a service account of the cluster may do; `None`: it is not in the file, and may do nothing.
+    pub fn account(&self, issuer: &str, name: &AccountName) -> Option<&Grant> {
+        self.accounts.get(issuer)?.get(name)
     }
 
     /// What a number of this country is reckoned at a month until Close has billed one.

@@ -7,6 +7,7 @@ use crate::domain::caller::{NotATeam, Team};
 use crate::domain::country::{Country, NotACountry};
 use crate::domain::fields::Node;
 use crate::domain::money::{Money, NotMoney};
+use crate::policy::accounts;
 use crate::policy::approval::ApprovalRule;
 use crate::policy::rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
 use crate::policy::{ANY_TEAM, Policy};
@@ -14,8 +15,8 @@ use crate::policy::{ANY_TEAM, Policy};
 /// More than any organization has; keeps every sum in range.
 const MOST: i64 = 1_000_000;
 
-/// The whole file: `[teams.…]` and `[prices]`.
-pub(super) fn policy(root: Node<'_>) -> Option<Policy> {
+/// The whole file: `[teams.…]`, `[[service_accounts]]` and `[prices]`.
+pub(super) fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
     let mut file = root.fields()?;
     // Prices first: a team's budget is checked against them.
     let prices = file.optional("prices", |node| node.entries(|name, node| price(name, &node)));
@@ -24,10 +25,15 @@ pub(super) fn policy(root: Node<'_>) -> Option<Policy> {
     let teams = file.optional("teams", |node| {
         node.entries(|name, node| team(name, &node, listed.as_ref()))
     });
+    let teams: Option<BTreeMap<String, TeamRules>> = teams.map(|teams| teams.into_iter().flatten().collect());
+    let accounts = file.optional("service_accounts", |node| {
+        accounts::read(&node, teams.as_ref(), clusters)
+    });
     file.finish()?;
     let mut prices = listed?;
     Some(Policy {
-        teams: teams?.into_iter().flatten().collect(),
+        teams: teams?,
+        accounts: accounts?.unwrap_or_default(),
         default_price: prices.remove(&None),
         prices: prices
             .into_iter()

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops")]
 
-mod idp;
+pub(crate) mod idp;
 mod keys;
 
 use std::sync::Arc;
@@ -13,7 +13,10 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use numberdesk::auth::{Algorithm, Auth, ClaimPointers, IssuerSettings, KeySource, LocalIssuer, Rejection};
+use numberdesk::auth::{
+    Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, LocalIssuer, Rejection,
+};
+use numberdesk::domain::account::Identity;
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::time::{Clock, Timestamp};
 use proptest::prelude::*;
@@ -35,7 +38,8 @@ fn settings(issuer: &str, keys: KeySource) -> IssuerSettings {
         audiences: vec!["numberdesk".into(), "https://numbers.example.com".into()],
         keys,
         algorithms: Algorithm::ALL.to_vec(),
-        claims: ClaimPointers::default(),
+        kind: IssuerKind::Oidc(ClaimPointers::default()),
+        access: Access::default(),
     }
 }
 
@@ -66,15 +70,23 @@ fn claims_without(name: &str) -> Value {
     claims
 }
 
+/// The caller of an issuer whose tokens say what they permit.
+async fn identified(auth: &Auth, token: &str) -> Result<Arc<Caller>, Rejection> {
+    match auth.identify(token).await? {
+        Identity::Caller(caller) => Ok(caller),
+        Identity::Account(account) => panic!("{account:?} is no caller yet"),
+    }
+}
+
 async fn refused(auth: &Auth, token: &str, what: impl std::fmt::Display) -> &'static str {
-    match auth.caller(token).await {
+    match identified(auth, token).await {
         Err(Rejection::Invalid { reason }) => reason,
         other => panic!("{what}: expected a refusal, got {other:?}"),
     }
 }
 
 async fn accepted(auth: &Auth, token: &str, what: impl std::fmt::Display) -> Arc<Caller> {
-    auth.caller(token)
+    identified(auth, token)
         .await
         .unwrap_or_else(|rejection| panic!("{what}: {rejection:?}"))
 }
@@ -338,7 +350,7 @@ async fn t6_times_are_integers_and_hold_within_30_seconds() {
     ] {
         let token = signer.sign(&claims_with(name, seconds.into()));
         assert_eq!(
-            auth.caller(&token).await.is_ok(),
+            identified(&auth, &token).await.is_ok(),
             good,
             "{name} {}",
             seconds - START
@@ -523,7 +535,7 @@ async fn a_key_that_names_its_algorithm_is_good_for_no_other() {
     };
     for (alg, good) in [("PS256", true), ("RS256", false), ("RSA-OAEP", false)] {
         let idp = Idp::start(named(alg)).await;
-        let result = auth(&idp, &clock()).caller(&signer.sign(&claims())).await;
+        let result = identified(&auth(&idp, &clock()), &signer.sign(&claims())).await;
         assert_eq!(result.is_ok(), good, "{alg}");
     }
 }
@@ -583,7 +595,8 @@ fn settings_that_could_never_be_safe_are_refused_at_the_start() {
         teams: "teams".into(),
         ..ClaimPointers::default()
     };
-    assert!(fault(vec![IssuerSettings { claims, ..good() }]).contains("`teams`"));
+    let kind = IssuerKind::Oidc(claims);
+    assert!(fault(vec![IssuerSettings { kind, ..good() }]).contains("`teams`"));
 }
 
 proptest! {
@@ -596,7 +609,7 @@ proptest! {
             let auth = auth(&idp, &clock());
             let token = format!("{}.{}.{}", idp::base64(&header), idp::base64(&claims), idp::base64(&signature));
             for token in [token, text] {
-                let refused = matches!(auth.caller(&token).await, Err(Rejection::Invalid { .. }));
+                let refused = matches!(identified(&auth, &token).await, Err(Rejection::Invalid { .. }));
                 prop_assert!(refused, "{:?}", token);
             }
             prop_assert_eq!(idp.hits(), 0);

@@ -49,3 +49,4 @@ mod webhook_deliveries;
 mod webhook_endpoints;
 mod webhooks;
 mod webhooks_cli;
+mod workload;

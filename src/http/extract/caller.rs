@@ -37,9 +37,9 @@ impl FromRequestParts<Http> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
         let token = token(&parts.headers)?;
-        let caller = http
+        let identity = http
             .auth
-            .caller(token)
+            .identify(token)
             .await
             .map_err(|rejection| match rejection {
                 Rejection::Invalid { reason } => unauthorized(Some(reason)),
@@ -48,6 +48,7 @@ impl FromRequestParts<Http> for Caller {
                     Problem::new(Kind::KeysUnavailable).retry_after(10).cause(cause)
                 }
             })?;
+        let caller = http.desk.admit(identity)?;
         let ticket = parts.extensions.get::<Ticket>().cloned();
         let ticket = ticket.expect("the front gives every request a ticket");
         // An extractor runs once a request; a second answer would be the same caller.

@@ -84,10 +84,10 @@ pub(in crate::http) struct MeView {
     /// The token's subject.
     #[schema(example = "alice@example.com")]
     subject: String,
-    /// Your own user in Close, if the token names it.
+    /// Your own user in Close, if the token names it, or the policy does for a service account.
     #[schema(required, value_type = Option<String>)]
     close_user: Option<UserId>,
-    /// What the token permits.
+    /// What you may do, as the token says, or the policy for a service account.
     #[schema(example = json!(["numbers:read", "numbers:rent"]))]
     permissions: Vec<String>,
     /// Your teams.

@@ -25,7 +25,7 @@ pub(super) static RSA: LazyLock<RsaKeyPair> =
 static OTHER_RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
 
 /// A private key and the name it goes by.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     pub(super) kid: String,
     pub(super) alg: &'static str,
     key: PrivateKey,
@@ -38,7 +38,7 @@ enum PrivateKey {
 }
 
 impl Signer {
-    pub(super) fn new(alg: &'static str, kid: &str) -> Self {
+    pub(crate) fn new(alg: &'static str, kid: &str) -> Self {
         let ec = |curve| PrivateKey::Ec(EcdsaKeyPair::generate(curve).unwrap());
         let key = match alg {
             "RS256" => PrivateKey::Rsa(&RSA, &RSA_PKCS1_SHA256),
@@ -82,6 +82,12 @@ impl Signer {
         self.sign_texts(&self.header().to_string(), &claims.to_string())
     }
 
+    /// As an API server of Kubernetes does: without a type.
+    pub(crate) fn sign_for_account(&self, claims: &Value) -> String {
+        let header = json!({"alg": self.alg, "kid": self.kid});
+        self.sign_texts(&header.to_string(), &claims.to_string())
+    }
+
     /// Signs whatever is to be header and claims, well-formed or not.
     pub(super) fn sign_texts(&self, header: &str, claims: &str) -> String {
         compact(header, claims, |message| match &self.key {
@@ -107,8 +113,23 @@ pub(super) fn compact(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Ve
     format!("{message}.{signature}")
 }
 
-pub(super) fn jwks(signers: &[&Signer]) -> Value {
+pub(crate) fn jwks(signers: &[&Signer]) -> Value {
     json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()})
+}
+
+/// What a projected token of a service account says, an hour long from `now` in seconds.
+pub(crate) fn of_account(issuer: &str, namespace: &str, name: &str, now: i64) -> Value {
+    json!({
+        "aud": ["numberdesk"], "exp": now + 3_600, "iat": now, "iss": issuer,
+        "jti": "6b7bd0f3-2d0f-4d3b-9a8e-5f4f1f6f0001",
+        "kubernetes.io": {
+            "namespace": namespace,
+            "node": {"name": "node-1", "uid": "0c8b0c1e-7f3e-4a55-8d40-5f4f1f6f0002"},
+            "pod": {"name": format!("{name}-7d9c5"), "uid": "5a1b1c1e-7f3e-4a55-8d40-5f4f1f6f0003"},
+            "serviceaccount": {"name": name, "uid": "7e5b3c1e-7f3e-4a55-8d40-5f4f1f6f0004"},
+        },
+        "nbf": now, "sub": format!("system:serviceaccount:{namespace}:{name}"),
+    })
 }
 
 /// What the server says to whoever asks for keys.

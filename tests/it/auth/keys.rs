@@ -9,7 +9,9 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::idp::{Answer, Idp, Signer, jwks};
-use super::{COOL_DOWN, ISSUER, START, accepted, auth, claims, claims_with, clock, refused, settings};
+use super::{
+    COOL_DOWN, ISSUER, START, accepted, auth, claims, claims_with, clock, identified, refused, settings,
+};
 
 /// What was answered for a public RSA key of 1024 bits with `kid` `weak`, and a token that its owner did sign.
 const WEAK_MODULUS: &str = "rvRiGU3adYT6O639krtyuns-Egx5-TvGnlI_ulTwkUvpjN8zKjheOvDDLTkWtxV6PNNJhCNX4PjnFM326f9FF2UhpOedrDLViip6LOSgIyM9DkCDbJgwYVFp3wSKvHPmyeFF0bCTNA7XBDzjCZm-Jfg1gIIrmGjeFECENK4P-oM";
@@ -148,7 +150,7 @@ async fn t9_a_jwks_that_is_huge_or_elsewhere_is_not_taken() {
     let idp = Idp::start(Answer::Endless(50 * 1024 * 1024)).await;
     let clock = clock();
     let auth = auth(&idp, &clock);
-    assert!(is_unavailable(&auth.caller(&token).await));
+    assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(auth.report()[0].last_error.as_ref().unwrap().contains("1 MiB"));
     // What the sockets on the way hold is sent besides; it is far from all.
     assert!(idp.sent() < 25 * 1024 * 1024, "{} bytes were taken", idp.sent());
@@ -158,12 +160,12 @@ async fn t9_a_jwks_that_is_huge_or_elsewhere_is_not_taken() {
         "{{\"keys\":[{}]}}",
         " ".repeat(2 * 1024 * 1024)
     )));
-    assert!(is_unavailable(&auth.caller(&token).await));
+    assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(auth.report()[0].last_error.as_ref().unwrap().contains("1 MiB"));
 
     clock.advance(COOL_DOWN);
     idp.answer(Answer::Redirect(elsewhere.url.clone()));
-    assert!(is_unavailable(&auth.caller(&token).await));
+    assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(auth.report()[0].last_error.as_ref().unwrap().contains("redirect"));
     assert_eq!(elsewhere.hits(), 0);
 }
@@ -250,7 +252,7 @@ async fn the_last_good_keys_serve_for_a_day_while_the_issuer_is_down() {
         assert!(auth.report()[0].last_error.is_some());
     }
     clock.advance(Duration::from_hours(1));
-    assert!(is_unavailable(&auth.caller(&token).await));
+    assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(!auth.report()[0].usable);
 
     idp.answer(Answer::Json(jwks(&[&signer])));
@@ -264,7 +266,7 @@ async fn an_issuer_that_is_down_is_neither_hammered_nor_waited_for() {
     let (idp, clock) = (Idp::start(Answer::Status(500)).await, clock());
     let auth = auth(&idp, &clock);
     let token = long_lived(&signer);
-    let parallel = (0..100).map(|_| auth.caller(&token));
+    let parallel = (0..100).map(|_| identified(&auth, &token));
     assert!(
         futures::future::join_all(parallel)
             .await
@@ -301,9 +303,9 @@ async fn one_fetch_serves_all_who_wait_even_when_the_first_hangs_up() {
     tokio::select! {
         biased;
         () = idp.asked() => {}
-        _ = auth.caller(&token) => panic!("the gate is shut"),
+        _ = identified(&auth, &token) => panic!("the gate is shut"),
     }
-    let waiting = futures::future::join_all((0..50).map(|_| auth.caller(&token)));
+    let waiting = futures::future::join_all((0..50).map(|_| identified(&auth, &token)));
     gate.notify_one();
     assert!(waiting.await.iter().all(Result::is_ok));
     assert_eq!(idp.hits(), 1);
@@ -318,7 +320,7 @@ async fn an_issuer_that_can_not_be_connected_to_is_no_fault_of_the_token() {
     url.set_port(Some(nobody.local_addr().unwrap().port())).unwrap();
     drop(nobody);
     let auth = Auth::new(vec![settings(ISSUER, KeySource::Url(url))], clock()).unwrap();
-    assert!(is_unavailable(&auth.caller(&signer.sign(&claims())).await));
+    assert!(is_unavailable(&identified(&auth, &signer.sign(&claims())).await));
     // What is wrong with the token by itself is said all the same.
     refused(&auth, &signer.sign(&claims_with("exp", 0.into())), "expired").await;
 }
@@ -444,7 +446,7 @@ async fn discovery_finds_the_keys_of_the_issuer_it_was_asked_for_and_no_other() 
     ] {
         idp.discovery(wrong);
         clock.advance(Duration::from_secs(5));
-        assert!(is_unavailable(&auth.caller(&token).await));
+        assert!(is_unavailable(&identified(&auth, &token).await));
     }
     assert_eq!(idp.hits(), 5, "the keys themselves were never asked for");
     idp.discovery(json!({"issuer": issuer, "jwks_uri": idp.url.as_str()}));

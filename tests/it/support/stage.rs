@@ -68,6 +68,10 @@ pub(crate) struct Setup {
     pub(crate) lease_margin: &'static str,
     /// The lines of `[webhooks]`.
     pub(crate) webhooks: String,
+    /// More `[[auth.issuers]]`.
+    pub(crate) issuers: String,
+    /// More files beside the configuration.
+    pub(crate) files: Vec<(&'static str, String)>,
 }
 
 /// From which the secrets of endpoints are derived.
@@ -99,6 +103,8 @@ impl Default for Setup {
             settle_after: "5m",
             lease_margin: "30s",
             webhooks: webhooks_to(&[443]),
+            issuers: String::new(),
+            files: Vec::new(),
         }
     }
 }
@@ -177,7 +183,8 @@ impl Stage {
     pub(crate) async fn start(&mut self) {
         let file = self.folder.path().join("numberdesk.toml");
         let config = config::load(&file, std::iter::empty()).expect("the configuration is fine");
-        let policy = app::policy(config.policy_file.as_ref()).expect("the policy is fine");
+        let policy =
+            app::policy(config.policy_file.as_ref(), &config.clusters()).expect("the policy is fine");
         let app = App::start(&config, policy, metrics())
             .await
             .expect("the desk starts");
@@ -385,6 +392,7 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         settle_after,
         lease_margin,
         webhooks,
+        issuers,
         ..
     } = setup;
     let tls = if setup.tls.is_some() { tls::SECTION } else { "" };
@@ -419,6 +427,8 @@ audiences = ["{AUDIENCE}"]
 jwks_file = "jwks.json"
 algorithms = ["EdDSA"]
 
+{issuers}
+
 [policy]
 file = "policy.toml"
 
@@ -441,4 +451,7 @@ lease_margin = "{lease_margin}"
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
     std::fs::write(folder.join("webhook-secret"), MASTER).expect("the secret is written");
     std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
+    for (name, text) in &setup.files {
+        std::fs::write(folder.join(name), text).expect("the file is written");
+    }
 }

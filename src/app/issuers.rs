@@ -1,0 +1,44 @@
+//! The issuers of the configuration, as the front door wants to know them.
+
+use anyhow::anyhow;
+
+use crate::auth::{Access, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource};
+use crate::config::{self, Config, IssuerConfig, Jwks};
+use crate::domain::time::Clock;
+
+/// Who is trusted to issue tokens. Asks nobody for keys yet.
+pub fn auth(config: &Config, clock: Clock) -> anyhow::Result<Auth> {
+    Auth::new(config.auth.iter().map(issuer).collect::<Result<_, _>>()?, clock)
+}
+
+fn issuer(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
+    Ok(IssuerSettings {
+        issuer: config.issuer.clone(),
+        audiences: config.audiences.clone(),
+        keys: match &config.jwks {
+            Jwks::Url(url) => KeySource::Url(url.clone()),
+            Jwks::File(path) => KeySource::File(path.clone()),
+            Jwks::Discovery => KeySource::Discovery,
+        },
+        algorithms: config
+            .algorithms
+            .iter()
+            .map(|name| {
+                name.parse()
+                    .map_err(|_| anyhow!("{name} is no algorithm of tokens"))
+            })
+            .collect::<Result<_, _>>()?,
+        kind: match &config.kind {
+            config::IssuerKind::Oidc(claims) => IssuerKind::Oidc(ClaimPointers {
+                teams: claims.teams.to_string(),
+                permissions: claims.permissions.to_string(),
+                close_user: claims.close_user.to_string(),
+            }),
+            config::IssuerKind::Kubernetes => IssuerKind::Kubernetes,
+        },
+        access: Access {
+            ca_file: config.ca_file.clone(),
+            token_file: config.token_file.clone(),
+        },
+    })
+}

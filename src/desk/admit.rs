@@ -1,0 +1,37 @@
+//! From who a token is of to the caller: a service account's rights stand in the policy, and are those of the moment.
+
+use std::sync::Arc;
+
+use super::Desk;
+use crate::domain::account::{Identity, ServiceAccount};
+use crate::domain::caller::Caller;
+use crate::error::Error;
+use crate::policy::Grant;
+
+impl Desk {
+    /// The caller with all rights. A service account without an entry in the policy in force is an error.
+    pub fn admit(&self, identity: Identity) -> Result<Arc<Caller>, Error> {
+        let account = match identity {
+            Identity::Caller(caller) => return Ok(caller),
+            Identity::Account(account) => account,
+        };
+        match self.0.policy.load().account(&account.issuer, &account.name) {
+            Some(grant) => Ok(Arc::new(acting(&account, grant))),
+            None => Err(Error::ServiceAccountUnmapped {
+                name: account.name.clone(),
+                issuer: account.issuer.clone(),
+            }),
+        }
+    }
+}
+
+fn acting(account: &ServiceAccount, grant: &Grant) -> Caller {
+    Caller {
+        issuer: account.issuer.clone(),
+        subject: account.name.to_string(),
+        teams: vec![grant.team.clone()],
+        permissions: grant.permissions.clone(),
+        close_user: grant.close_user.clone(),
+        claims: account.claims.clone(),
+    }
+}
