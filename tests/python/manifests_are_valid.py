@@ -38,9 +38,11 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             faults.append(f"{name}: {error.stderr.strip()}")
             continue
-        found = [fault for check in CHECKS for fault in check(documents)]
+        desk = any(deployment["metadata"]["name"] == "numberdesk" for deployment in of_kind(documents, "Deployment"))
+        checks = CHECKS + (OF_THE_DESK if desk else OF_APPS)
+        found = [fault for check in checks for fault in check(documents)]
         faults += [f"{name}: {fault}" for fault in found]
-        print(f"{name}: {len(documents)} documents, {len(CHECKS)} checks, {len(found)} faults")
+        print(f"{name}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
     if not folders:
         faults.append("k8s: no kustomization.yaml")
     for fault in faults:
@@ -72,7 +74,7 @@ def names_a_version_of_every_image(documents):
         registry, _, tag = container["image"].rpartition(":")
         if not registry or "/" in tag or tag == "latest":
             yield f"{label(deployment)}: image {container['image']} has no tag that says which"
-        elif tag != VERSION:
+        elif registry.endswith("/numberdesk") and tag != VERSION:
             yield f"{label(deployment)}: image {container['image']} is not of version {VERSION}"
 
 
@@ -106,6 +108,42 @@ def mounts_no_token_of_the_cluster(documents):
             yield f"{label(deployment)}: has no ServiceAccount of its own"
         else:
             yield from differs(account, "automountServiceAccountToken", account.get("automountServiceAccountToken"), False)
+
+
+def mounts_a_token_only_for_who_is_shown_it(documents):
+    """A token of the desk's own account is for the issuer whose settings name the file, and for the API server alone."""
+    for settings, deployment, pod in configured(documents):
+        shown = {file for key, file in files(settings) if key.endswith("token_file")}
+        for folder, token in projected_tokens(pod):
+            if "audience" in token or f"{folder}/{token['path']}" not in shown:
+                yield f"{label(deployment)}: a token is in {folder} that no `token_file` names, or is for somebody else"
+
+
+def shows_the_desk_a_token_that_it_takes(documents):
+    """The app holds no secret but the token of its account, for the desk of examples/acme, whose policy knows the account."""
+    settings, policy = (tomllib.loads((ROOT / "k8s/examples/acme" / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
+    clusters = [issuer for issuer in settings["auth"]["issuers"] if issuer.get("kind") == "kubernetes"]
+    audiences = {audience for cluster in clusters for audience in cluster["audiences"]}
+    mapped = {(account["namespace"], account["name"]) for account in policy["service_accounts"]}
+    for deployment, pod in pods(documents):
+        tokens = [token for _, token in projected_tokens(pod)]
+        if len(tokens) != 1 or tokens[0].get("audience") not in audiences or tokens[0].get("expirationSeconds", 3601) > 3600:
+            yield f"{label(deployment)}: must have one token, for {sorted(audiences)}, of an hour or less"
+        if (deployment["metadata"]["namespace"], pod["serviceAccountName"]) not in mapped:
+            yield f"{label(deployment)}: its account is not in the policy of examples/acme"
+        if "secret" in yaml.safe_dump(pod["volumes"]) or "secretKeyRef" in yaml.safe_dump(pod["containers"]):
+            yield f"{label(deployment)}: holds a secret"
+    for namespace in of_kind(documents, "Namespace"):
+        yield from differs(namespace, "numberdesk/access", namespace["metadata"]["labels"].get("numberdesk/access"), "true")
+
+
+def projected_tokens(pod):
+    """Each projected token with the folder that it is mounted in."""
+    for volume in pod["volumes"]:
+        for source in volume.get("projected", {}).get("sources", []):
+            for mount in pod["containers"][0]["volumeMounts"]:
+                if "serviceAccountToken" in source and mount["name"] == volume["name"]:
+                    yield mount["mountPath"], source["serviceAccountToken"]
 
 
 def takes_no_settings_from_service_links(documents):
@@ -203,6 +241,7 @@ def is_scraped_where_it_measures(documents):
 def mounts_only_what_exists(documents):
     """The Secret is missing on purpose: it is made in the cluster."""
     known = {(document["kind"], name(document)) for document in documents}
+    known.add(("ConfigMap", "kube-root-ca.crt"))  # the cluster puts it into every namespace
     for deployment, pod in pods(documents):
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for volume in volumes.values():
@@ -243,7 +282,7 @@ def keeps_health_off_the_public_service(documents):
         yield from differs(service, "targetPorts", [port["targetPort"] for port in service["spec"]["ports"]], [want])
 
 
-def lets_the_desk_reach_only_what_it_needs(documents):
+def reaches_only_what_it_needs(documents):
     for deployment in of_kind(documents, "Deployment"):
         chosen = [
             policy
@@ -258,11 +297,11 @@ def lets_the_desk_reach_only_what_it_needs(documents):
                     yield f"{label(policy)}: a rule lets anyone in, or to any port"
             for rule in policy["spec"].get("egress", []):
                 if not rule.get("to") or not rule.get("ports"):
-                    yield f"{label(policy)}: a rule lets the desk out to anyone, or to any port"
+                    yield f"{label(policy)}: a rule lets it out to anyone, or to any port"
                 for peer in rule.get("to", []):
                     for inside in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1"):
                         if "ipBlock" in peer and reaches(peer["ipBlock"], inside):
-                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} lets the desk reach {inside}"
+                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} lets it reach {inside}"
 
 
 def is_refused_by_the_namespace_when_it_asks_for_more(documents):
@@ -316,9 +355,11 @@ def says_that_it_speaks_tls_where_it_does(documents):
 def files(settings):
     """Every file that the settings name by an absolute path, with its key."""
     for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{inner}", file) for inner, file in files(value))
-        elif isinstance(value, str) and value.startswith("sqlite:///"):
+        inside = value if isinstance(value, list) else [value]
+        for one in inside:
+            if isinstance(one, dict):
+                yield from ((f"{key}.{inner}", file) for inner, file in files(one))
+        if isinstance(value, str) and value.startswith("sqlite:///"):
             yield key, value.removeprefix("sqlite://")
         elif key.endswith("_file") and value.startswith("/"):
             yield key, value
@@ -336,6 +377,7 @@ def seconds(text):
     return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
 
 
+# Whatever is applied to a cluster.
 CHECKS = [
     fits_the_schemas,
     names_a_version_of_every_image,
@@ -344,21 +386,25 @@ CHECKS = [
     mounts_no_token_of_the_cluster,
     takes_no_settings_from_service_links,
     bounds_cpu_and_memory,
+    mounts_only_what_exists,
+    commits_no_secret,
+    reaches_only_what_it_needs,
+    is_refused_by_the_namespace_when_it_asks_for_more,
+]
+OF_THE_DESK = [
+    mounts_a_token_only_for_who_is_shown_it,
     probes_what_the_desk_serves,
     leaves_time_to_end_paid_calls,
     never_runs_two_on_one_volume,
     replaces_replicas_without_a_gap,
     lets_close_in_on_one_path_alone,
     is_scraped_where_it_measures,
-    mounts_only_what_exists,
-    commits_no_secret,
     leads_every_service_to_the_pods,
     keeps_health_off_the_public_service,
-    lets_the_desk_reach_only_what_it_needs,
-    is_refused_by_the_namespace_when_it_asks_for_more,
     agrees_with_its_configuration,
     says_that_it_speaks_tls_where_it_does,
 ]
+OF_APPS = [shows_the_desk_a_token_that_it_takes]
 
 
 def of_kind(documents, kind):
