@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::account::{Identity, ServiceAccount};
+use crate::domain::account::{AccountName, Identity, ServiceAccount};
 use crate::domain::caller::Caller;
 use crate::error::Error;
 use crate::policy::Grant;
@@ -22,6 +22,18 @@ impl Desk {
                 issuer: account.issuer.clone(),
             }),
         }
+    }
+
+    /// Whether the policy in force gives a caller who was admitted before what it gave then. What a token gives, it gives
+    /// until it ends.
+    pub(super) fn still_admits(&self, caller: &Caller) -> bool {
+        let Ok(name) = caller.subject.parse::<AccountName>() else {
+            return true;
+        };
+        let policy = self.0.policy.load();
+        policy.account(&caller.issuer, &name).is_some_and(|grant| {
+            caller.teams == [grant.team.clone()] && caller.permissions == grant.permissions
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::{By, Desk};
-use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::caller::{Caller, Permission, Scope, Team};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::fields::Fault;
 use crate::domain::id::EventId;
@@ -37,6 +37,7 @@ pub struct EventFilter {
 /// Events as they come.
 pub struct Following {
     desk: Desk,
+    caller: Caller,
     scope: Scope,
     kinds: Vec<EventKind>,
     /// The place of the last event that was handed out, or that could have been.
@@ -90,6 +91,7 @@ impl Desk {
         let left = by.caller.expires_at().map(|expires| expires.since(self.now()));
         Ok(Following {
             desk: self.clone(),
+            caller: by.caller.clone(),
             scope,
             kinds: filter.kinds.clone(),
             at,
@@ -129,10 +131,14 @@ impl Following {
         self.left
     }
 
-    /// The next event; waits for it. `None` when the process stops: the reader resumes elsewhere.
+    /// The next event; waits for it. `None` when the process stops, or when the policy no longer gives the reader what it
+    /// did: the reader resumes elsewhere, or is told why it can't.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(placed) = self.backlog.pop_front() {
+                if !self.desk.still_admits(&self.caller) {
+                    return Ok(None);
+                }
                 self.at = placed.seq;
                 return Ok(Some(placed.event));
             }

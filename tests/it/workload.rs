@@ -8,6 +8,7 @@ use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::people::{ALICE, LENA, OLGA};
 use crate::support::stage::{POLICY, Setup, Stage, send, text};
+use crate::support::stream::Stream;
 
 const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
 const OTHER: &str = "https://oidc.example.com/id/other";
@@ -22,6 +23,7 @@ on_both_stores! {
     a_token_of_a_cluster_gives_no_rights_whatever_it_says,
     an_entry_holds_from_when_it_is_written_until_it_is_taken_away,
     with_two_clusters_an_account_is_that_of_its_own,
+    a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more,
 }
 
 /// A cluster: the key of its API server.
@@ -315,6 +317,32 @@ async fn with_two_clusters_an_account_is_that_of_its_own(database: Database) {
             .await
             .problem(401, "unauthorized");
     }
+}
+
+async fn a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more(database: Database) {
+    let cluster = Cluster::new(CLUSTER, "c");
+    let stage = stage(database, &cluster, DIALER).await;
+    let dialer = cluster.token("crm", "dialer");
+    let stream = |token: &str| stage.request("GET", "/v1/events/stream").bearer_auth(token);
+    let mut told = Stream::open(stream(&dialer), None).await;
+    let mut person = Stream::open(stage.by(&ALICE, "GET", "/v1/events/stream"), None).await;
+    stage.rent(&ALICE, "first", "DE").await;
+    for _ in 0..4 {
+        let both = (told.next().await, person.next().await);
+        let (told, person) = (both.0.expect("it goes on"), both.1.expect("it goes on"));
+        assert_eq!(told.id, person.id);
+    }
+
+    write_policy(&stage, &DIALER.replace("sales", "support"));
+    eventually("the entry has changed", || async {
+        let myself = me(&stage, &dialer).await.expect(200);
+        (myself["teams"][0]["team"] == "support").then_some(())
+    })
+    .await;
+    stage.rent(&ALICE, "second", "DE").await;
+    assert!(told.next().await.is_none(), "it was told of another team");
+    // Whose token says it all is told on.
+    assert!(person.next().await.is_some(), "the other stream ended too");
 }
 
 fn write_policy(stage: &Stage, accounts: &str) {

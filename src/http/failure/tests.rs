@@ -60,14 +60,6 @@ fn every_error_has_its_status_and_type() {
             "permission-missing",
         ),
         (
-            Error::ServiceAccountUnmapped {
-                name: AccountName::new("crm", "dialer").unwrap(),
-                issuer: "i".into(),
-            },
-            403,
-            "service-account-unmapped",
-        ),
-        (
             Error::Denied {
                 refusal: Refusal::Policy,
                 explanation: explanation("a.countries"),
@@ -148,6 +140,10 @@ fn an_account_that_is_not_in_the_policy_is_told_the_lines_that_would_let_it_in()
         name: AccountName::new("crm", "dialer").unwrap(),
         issuer: issuer.into(),
     });
+    assert_eq!(
+        (&document["status"], &document["type"]),
+        (&json!(403), &json!("/problems/service-account-unmapped"))
+    );
     assert_eq!(
         (&document["namespace"], &document["name"], &document["issuer"]),
         (&json!("crm"), &json!("dialer"), &json!(issuer))
