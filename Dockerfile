@@ -12,7 +12,7 @@ RUN rustc -vV | sed -n 's/^host: //p' > /target
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches \
     && echo '//! Stands in for the sources.' | tee src/lib.rs > src/main.rs \
-    && echo 'fn main() {}' | tee -a src/main.rs benches/inventory.rs > benches/follow.rs \
+    && echo 'fn main() {}' | tee -a src/main.rs $(sed -n '/^\[\[bench\]\]/ { n; s|^name = "\(.*\)"$|benches/\1.rs|p }' Cargo.toml) \
     && cargo build --locked --profile dist --bin numberdesk --target "$(cat /target)"
 
 # The desk itself. Cargo goes by the time of the files, and COPY keeps that of the originals: older than the layer above.
