@@ -5,9 +5,12 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+};
 
 use crate::store::fault::CannotOpen;
 
@@ -72,7 +75,8 @@ impl Pools {
             .acquire_timeout(WRITER_TURN)
             .test_before_acquire(false)
             .idle_timeout(None)
-            .max_lifetime(None);
+            .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(is_clean(connection)));
         // Turning a new file to its write-ahead log needs it for oneself, and SQLite then says "locked" at once
         // instead of waiting its turn: <https://sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode>
         let mut turns = LOCKED_TURNS;
@@ -106,6 +110,14 @@ impl Pools {
             .map(Self::Postgres)
             .map_err(|cause| CannotOpen::because(unreachable, cause))
     }
+}
+
+/// Whether a connection may be used again. SQLite ends some transactions by itself, such as where the disk is full, and the
+/// driver, which then fails to roll back, takes the connection for one in a transaction for ever.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Answered after a rollback that is under way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// The server that the URL names, and what is said when it can't be reached: its place, never the password.

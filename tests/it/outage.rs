@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
-use crate::support::database::{Database, on_both_stores, postgres};
+use crate::support::database::{Database, on_both_stores, on_sqlite, postgres};
 use crate::support::eventually;
 use crate::support::people::ALICE;
 use crate::support::scripted::unused_address;
@@ -96,6 +96,24 @@ async fn without_a_database_nothing_is_sent_and_the_desk_says_so(database: Datab
     .await;
     stage.order(&ALICE, "key", &berlin()).await.expect(201);
     assert_eq!(stage.close.rents().await.len(), 1);
+}
+
+/// A full disk does so to whatever is being written at that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_sqlite_ends_by_itself_keeps_no_later_one_from_being_written() {
+    on_sqlite(|database| async move {
+        let stage = Stage::new(database.clone()).await;
+        let ends = "CREATE TRIGGER ends BEFORE INSERT ON orders BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
+        database.change(ends).await;
+        for key in ["one", "two"] {
+            let answer = stage.order(&ALICE, key, &berlin()).await;
+            answer.problem(500, "internal");
+        }
+        database.change("DROP TRIGGER ends").await;
+        stage.order(&ALICE, "one", &berlin()).await.expect(201);
+        assert_eq!(stage.close.rents().await.len(), 1);
+    })
+    .await;
 }
 
 async fn an_outcome_is_written_down_once_the_database_is_back(database: Database) {
