@@ -12,6 +12,17 @@ use crate::domain::order::State;
 /// The cause of a failure that the caller cannot mend; it goes to the log, never to the caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error and what caused it in turn, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
+}
+
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -115,7 +126,7 @@ pub enum Error {
     #[error("the endpoint is disabled")]
     EndpointDisabled,
     /// Close said no.
-    #[error("close refused")]
+    #[error("close refused: {}", .message.as_ref().unwrap_or(.close_status))]
     CloseRefused {
         /// Close's word, or `error`.
         close_status: String,

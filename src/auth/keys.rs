@@ -13,6 +13,7 @@ use crate::auth::jwk::{Key, KeySet, Pick};
 use crate::auth::jwt::invalid;
 use crate::auth::source::Source;
 use crate::domain::time::{Clock, Timestamp};
+use crate::error::chain;
 
 /// Age at which [`Keys::refresh`] asks again. With a worker that calls every minute, keys get 4 minutes old at most.
 const REFRESH_AFTER: Duration = Duration::from_mins(3);
@@ -36,6 +37,8 @@ pub(super) struct Keys {
     source: Source,
     allowed: Vec<Algorithm>,
     clock: Clock,
+    /// Since when keys have been wanted.
+    opened: Timestamp,
     state: Mutex<State>,
     /// Held while fetching: one at a time.
     flight: Arc<tokio::sync::Mutex<()>>,
@@ -91,12 +94,12 @@ impl Keys {
         allowed: Vec<Algorithm>,
         clock: Clock,
     ) -> anyhow::Result<Arc<Self>> {
-        let mut state = State::default();
+        let (mut state, opened) = (State::default(), clock.now());
         if let Some(document) = source.at_hand() {
             let document = document.context("its file of keys")?;
             let set = KeySet::parse(&document, &allowed).context("its file of keys is no JWKS")?;
             anyhow::ensure!(set.len() > 0, "its file of keys has no key that can be used");
-            state.accept(&document, Some(set), clock.now());
+            state.accept(&document, Some(set), opened);
         }
         let (state, flight) = (Mutex::new(state), Arc::default());
         Ok(Arc::new(Self {
@@ -104,6 +107,7 @@ impl Keys {
             source,
             allowed,
             clock,
+            opened,
             state,
             flight,
         }))
@@ -273,11 +277,12 @@ impl Keys {
         self.tell_age();
     }
 
+    /// Also where none could be read yet: an issuer that is away during a rollout must not be silence.
     fn tell_age(&self) {
-        if let Some(age) = self.report().age {
-            metrics::gauge!("numberdesk_jwks_age_seconds", "issuer" => self.issuer.clone())
-                .set(age.as_secs_f64());
-        }
+        let never = || self.clock.now().since(self.opened);
+        let age = self.report().age.unwrap_or_else(never);
+        metrics::gauge!("numberdesk_jwks_age_seconds", "issuer" => self.issuer.clone())
+            .set(age.as_secs_f64());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -328,15 +333,4 @@ fn due(last: Option<Timestamp>, pause: Duration, now: Timestamp) -> bool {
 
 fn digest(document: &[u8]) -> [u8; 32] {
     Sha256::digest(document).into()
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

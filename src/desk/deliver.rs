@@ -14,7 +14,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{EndpointId, RequestId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint};
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::outgoing::{Answer, Message, RetryAfter};
 use crate::store::{Disabling, Settled};
@@ -102,7 +102,7 @@ impl Desk {
             .await;
         failpoint::reached("deliver.sent");
         if let Err(error) = self.settle_attempt(&endpoint, &delivery, holder, &answer).await {
-            let error = &error as &dyn std::error::Error;
+            let error = chain(&error);
             tracing::warn!(delivery = %delivery.id, error, "how a webhook ended could not be written down; it is sent again");
         }
         drop(slot);

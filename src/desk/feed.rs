@@ -67,10 +67,10 @@ impl Desk {
             self.0.feed.told.store(seq, Ordering::Release);
         }
         metrics::counter!("numberdesk_feed_place").absolute(u64::try_from(seq).unwrap_or_default());
-        if let Some(as_of) = self.0.close_health.load().inventory_as_of {
-            let age = self.now().since(as_of).as_secs_f64();
-            metrics::gauge!("numberdesk_inventory_age_seconds").set(age);
-        }
+        // Where this process knows of no comparison yet, it has waited for one since it began.
+        let as_of = self.0.close_health.load().inventory_as_of;
+        let age = self.now().since(as_of.unwrap_or(self.0.begun));
+        metrics::gauge!("numberdesk_inventory_age_seconds").set(age.as_secs_f64());
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::domain::caller::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::inventory::Snapshot;
 
 /// Numbers that are read or changed in one go: others get their turn in between.
@@ -81,7 +81,7 @@ impl Desk {
             Err(late) => Error::StoreUnavailable(late.into()),
         };
         tracing::warn!(
-            error = &error as &dyn std::error::Error,
+            error = chain(&error),
             "what has just changed can't be read again; reads are answered from what is known"
         );
         inventory.gave_up.store(touches, Ordering::Release);

@@ -9,7 +9,7 @@ use crate::close::Trouble;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::Order;
-use crate::error::Error;
+use crate::error::{Error, chain};
 
 /// Labels set in one step.
 const BATCH: u32 = 16;
@@ -20,7 +20,7 @@ impl Desk {
         if let (Some(number), Some(label)) = (&order.phone_number_id, &order.request.label)
             && let Err(error) = self.set_label(&order.id, number, label).await
         {
-            tracing::debug!(order = %order.id, error = &error as &dyn std::error::Error, "the label is set later");
+            tracing::debug!(order = %order.id, error = chain(&error), "the label is set later");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::Desk;
 use crate::domain::decision::Usage;
@@ -23,11 +24,18 @@ pub(super) struct Told {
 }
 
 impl Desk {
-    /// One step: looks how things stand and tells it; also that the database can't be asked.
+    /// One step: looks how things stand and tells it; also that the database can't be asked, or takes nothing: a full
+    /// disk, or a standby, answers questions.
     pub async fn measure(&self) -> Result<(), Error> {
         let told = self.measure_store().await;
-        metrics::gauge!("numberdesk_store_up").set(f64::from(u8::from(told.is_ok())));
-        told
+        let taken = self
+            .0
+            .store
+            .take_turn("measure", self.now(), Duration::ZERO)
+            .await;
+        let up = told.is_ok() && taken.is_ok();
+        metrics::gauge!("numberdesk_store_up").set(f64::from(u8::from(up)));
+        told.and(taken.map(drop))
     }
 
     async fn measure_store(&self) -> Result<(), Error> {

@@ -160,6 +160,8 @@ struct Inner {
     enforced: enforce::Told,
     members: ArcSwap<Members>,
     clock: Clock,
+    /// When this process began.
+    begun: Timestamp,
     settings: Settings,
     /// Names this process in leases.
     holder: String,
@@ -208,7 +210,8 @@ impl Desk {
         stop: CancellationToken,
     ) -> Self {
         let webhooks = subscribe::Watch::new(&settings.webhooks);
-        let holder = RequestId::generate(clock.now()).to_string();
+        let begun = clock.now();
+        let holder = RequestId::generate(begun).to_string();
         Self(Arc::new(Inner {
             store,
             close,
@@ -216,6 +219,7 @@ impl Desk {
             enforced: enforce::Told::default(),
             members: ArcSwap::from_pointee(Members::new()),
             clock,
+            begun,
             settings,
             holder,
             tracker,

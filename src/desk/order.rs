@@ -13,7 +13,7 @@ use crate::domain::decision::Decision;
 use crate::domain::id::OrderId;
 use crate::domain::order::{IdempotencyKey, Order, Request, State, Terms};
 use crate::domain::time::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::policy;
 use crate::store::Accepted;
 
@@ -124,7 +124,7 @@ impl Desk {
             match self.placed(&scope, &id).await {
                 Ok(placed) => known = placed,
                 Err(error) => {
-                    tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "can't look");
+                    tracing::warn!(order = %id, error = chain(&error), "can't look");
                 }
             }
             // What waits for a person or for reconciliation takes longer than any request should.

@@ -12,7 +12,7 @@ use crate::domain::caller::Permission;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::failpoint;
 
 /// How a release stands when the caller is answered.
@@ -176,7 +176,7 @@ impl Desk {
             Ok(_) => Released::Done,
             // Close has released it; the mark stays until that can be written.
             Err(error) => {
-                tracing::error!(number = %id, error = &error as &dyn std::error::Error, "a release can't be written yet");
+                tracing::error!(number = %id, error = chain(&error), "a release can't be written yet");
                 Released::Pending
             }
         }

@@ -11,7 +11,7 @@ use crate::domain::caller::{Scope, Team};
 use crate::domain::id::{OrderId, RequestId};
 use crate::domain::order::{Evidence, Order, Settlement, State};
 use crate::domain::time::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::store::{Claim, Observation};
 use crate::trace;
@@ -32,7 +32,7 @@ impl Desk {
         let desk = self.clone();
         self.0.tracker.spawn(trace::along(async move {
             if let Err(error) = desk.send(&id, &team).await {
-                tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "the order could not be sent yet");
+                tracing::warn!(order = %id, error = chain(&error), "the order could not be sent yet");
             }
             drop(turn);
         }));
@@ -122,10 +122,10 @@ impl Desk {
             // Books that contradict themselves do so again: the lease lapses, the order becomes unverified, and its
             // reservation stays.
             if matches!(error, Error::Internal(_)) {
-                tracing::error!(order = %order.id, ?settlement, error = &error as &dyn std::error::Error, "the outcome can't be written");
+                tracing::error!(order = %order.id, ?settlement, error = chain(&error), "the outcome can't be written");
                 return;
             }
-            tracing::error!(order = %order.id, ?settlement, error = &error as &dyn std::error::Error, "the outcome is not written yet");
+            tracing::error!(order = %order.id, ?settlement, error = chain(&error), "the outcome is not written yet");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }

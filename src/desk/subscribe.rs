@@ -61,8 +61,9 @@ impl Watch {
     fn is(&self, health: &'static str) {
         self.health.store(Arc::new(health));
         if health != "unknown" {
-            let active = matches!(health, "ok" | "failing");
-            metrics::gauge!("numberdesk_webhook_subscription_active").set(f64::from(u8::from(active)));
+            // One whose deliveries fail tells nobody anything, for three days, before Close pauses it.
+            metrics::gauge!("numberdesk_webhook_subscription_active")
+                .set(f64::from(u8::from(health == "ok")));
         }
     }
 

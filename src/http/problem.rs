@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::domain::fields::Fault;
-use crate::error::Cause;
+use crate::error::{Cause, chain};
 use crate::http::kind::Kind;
 
 /// Faults that one answer names: thousands of wrong fields must not make it many times their size.
@@ -98,13 +98,7 @@ impl Problem {
 
     /// The cause and what caused it in turn, in one line.
     pub(super) fn chain(&self) -> Option<String> {
-        let mut link: &dyn std::error::Error = self.0.cause.as_deref()?;
-        let mut said = link.to_string();
-        while let Some(source) = link.source() {
-            said = format!("{said}: {source}");
-            link = source;
-        }
-        Some(said)
+        Some(chain(self.0.cause.as_deref()?))
     }
 
     pub(super) const fn kind(&self) -> Kind {

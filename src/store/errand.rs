@@ -65,13 +65,14 @@ impl Store {
         Ok(errands)
     }
 
-    /// How many errands are due and nobody's, and since when the longest.
+    /// How many errands are due and nobody's, and since when the oldest of all has waited for an answer of Close. Due time
+    /// alone tells nothing of that: where Close does not answer, it is put off again and again.
     pub async fn errands_due(&self, now: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
         let row = self
             .db
             .row(sql!(
-                "SELECT COUNT(*) AS n, MIN(due_at) AS since FROM errands \
-                    WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)",
+                "SELECT COUNT(CASE WHEN due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) THEN 1 END) AS n, \
+                    MIN(CASE WHEN tries = 0 THEN told_at WHEN due_at <= $1 THEN due_at END) AS since FROM errands",
                 now
             ))
             .await?;

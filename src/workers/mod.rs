@@ -1,7 +1,6 @@
 //! When, not what: loops around one idempotent step. A step that fails is told and tried again at its next time;
 //! a step that panics ends the process, because nobody would notice its absence.
 
-use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// The longest pause after a failure: however seldom a step is due, one that keeps failing is noticed within minutes.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// What a step fails with.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The loops of one process.
 #[derive(Clone)]
@@ -24,7 +29,7 @@ impl Workers {
     }
 
     /// Runs `step` now, and again `interval` after it ended; after a failure `retry` later, then twice that, up to
-    /// `interval`. A step under way is dropped when it is time to stop: each can be run again.
+    /// `interval` or a minute. A step under way is dropped when it is time to stop: each can be run again.
     pub fn every<F, E>(
         &self,
         name: &'static str,
@@ -33,7 +38,7 @@ impl Workers {
         step: impl FnMut() -> F + Send + 'static,
     ) where
         F: Future<Output = Result<(), E>> + Send,
-        E: Display + Send,
+        E: Into<Failure> + Send,
     {
         self.woken(name, Arc::default(), interval, retry, step);
     }
@@ -48,7 +53,7 @@ impl Workers {
         mut step: impl FnMut() -> F + Send + 'static,
     ) where
         F: Future<Output = Result<(), E>> + Send,
-        E: Display + Send,
+        E: Into<Failure> + Send,
     {
         let told = self.stop.clone();
         self.tracker.spawn(async move {
@@ -65,10 +70,12 @@ impl Workers {
                         interval
                     }
                     Err(error) => {
-                        tracing::warn!(worker = name, %error, "a step failed; trying again");
+                        // With its causes: the error alone may say no more than that the database is away.
+                        let error = format!("{:#}", anyhow::Error::from_boxed(error.into()));
+                        tracing::warn!(worker = name, error, "a step failed; trying again");
                         metrics::counter!("numberdesk_worker_failures_total", "worker" => name).increment(1);
                         let pause = backoff;
-                        backoff = (backoff * 2).min(interval.max(retry));
+                        backoff = longer(backoff, interval, retry);
                         pause
                     }
                 };
@@ -81,5 +88,25 @@ impl Workers {
             // Only a loop that was told to stop comes here; a panic drops the guard and stops everyone.
             last_word.disarm();
         });
+    }
+}
+
+/// The pause after the failure that follows one with this pause.
+fn longer(pause: Duration, interval: Duration, retry: Duration) -> Duration {
+    (pause * 2).min(interval.min(LONGEST).max(retry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_keeps_failing_does_so_often_enough_to_be_noticed_however_seldom_it_is_due() {
+        let retry = Duration::from_secs(5);
+        for (interval, most) in [(1, 5), (15, 15), (300, 60), (3_600, 60)] {
+            let (interval, most) = (Duration::from_secs(interval), Duration::from_secs(most));
+            let pauses = std::iter::successors(Some(retry), |pause| Some(longer(*pause, interval, retry)));
+            assert_eq!(pauses.take(20).max(), Some(most), "{interval:?}");
+        }
     }
 }
