@@ -36,6 +36,7 @@ mod readiness;
 mod reads;
 mod releases;
 mod replicas;
+mod runbooks;
 mod sandbox;
 mod secrets;
 mod shutdown;

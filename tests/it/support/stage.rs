@@ -142,6 +142,21 @@ impl Stage {
 
     /// Does not wait for the desk to have seen Close.
     pub(crate) async fn unseen(database: Database, setup: Setup) -> Self {
+        let mut stage = Self::set(database, setup).await;
+        stage.start().await;
+        stage
+    }
+
+    /// With the desk as a process of its own from the start, which has metrics of its own.
+    pub(crate) async fn served(database: Database, setup: Setup) -> (Self, Serving) {
+        let mut stage = Box::pin(Self::set(database, setup)).await;
+        let desk = stage.serve().await;
+        stage.has_looked().await;
+        (stage, desk)
+    }
+
+    /// Everything but the desk.
+    async fn set(database: Database, setup: Setup) -> Self {
         let close = Simulated::start(setup.close.clone()).await;
         let folder = tempfile::tempdir().expect("a folder can be made");
         let issuer = LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
@@ -163,8 +178,8 @@ impl Stage {
         }
         let client = client.build().expect("a client is built");
         let users = close.users();
-        let (api, ops) = (String::new(), String::new());
-        let mut stage = Self {
+        let (api, ops) = (api("", setup.tls.is_some()), String::new());
+        Self {
             close,
             issuer,
             folder,
@@ -174,9 +189,7 @@ impl Stage {
             app: None,
             api,
             ops,
-        };
-        stage.start().await;
-        stage
+        }
     }
 
     /// Starts the desk from the files in the folder.
