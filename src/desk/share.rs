@@ -162,7 +162,8 @@ mod tests {
         drop(gone);
         drop(first);
         drop(stays.await);
-        assert_eq!((shares.lock().free, shares.lock().waiting), (1, 0));
+        let state = shares.lock();
+        assert_eq!((state.free, state.waiting), (1, 0));
     }
 
     #[tokio::test]
