@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::domain::time::Timestamp;
 
 /// Calls in a row without an answer after which Close is left alone.
 const LOST: u32 = 10;
@@ -26,8 +26,16 @@ struct State {
 
 #[derive(Clone, Copy)]
 struct Open {
-    until: Instant,
+    since: Timestamp,
+    until: Timestamp,
     pause: Duration,
+}
+
+impl Open {
+    /// Not for who has had the clock set back, either: how long that would last nobody knows.
+    fn holds(self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
 }
 
 /// Leave to make one call.
@@ -41,26 +49,26 @@ pub(super) enum Pass {
 
 impl Breaker {
     /// Whether a call would be refused.
-    pub(super) fn is_open(&self, now: Instant) -> bool {
-        self.lock().open.is_some_and(|open| now < open.until)
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.lock().open.is_some_and(|open| open.holds(now))
     }
 
     /// Leave to make a call that takes `limit` at most; none while Close is left alone or somebody probes.
-    pub(super) fn enter(&self, now: Instant, limit: Duration) -> Option<Pass> {
+    pub(super) fn enter(&self, now: Timestamp, limit: Duration) -> Option<Pass> {
         let mut state = self.lock();
         let Some(open) = &mut state.open else {
             return Some(Pass::Usual);
         };
-        if now < open.until {
+        if open.holds(now) {
             return None;
         }
         // Should the probe be dropped, another one follows after that time.
-        open.until = now + limit;
+        (open.since, open.until) = (now, now.plus(limit));
         Some(Pass::Probe)
     }
 
     /// How a call ended.
-    pub(super) fn learn(&self, pass: Pass, answered: bool, now: Instant) {
+    pub(super) fn learn(&self, pass: Pass, answered: bool, now: Timestamp) {
         let mut state = self.lock();
         if answered {
             if state.open.is_some() {
@@ -81,8 +89,11 @@ impl Breaker {
                     pause_s = pause.as_secs(),
                     "Close does not answer and is left alone"
                 );
-                let until = now + pause;
-                state.open = Some(Open { until, pause });
+                state.open = Some(Open {
+                    since: now,
+                    until: now.plus(pause),
+                    pause,
+                });
             }
         }
         metrics::gauge!("numberdesk_close_breaker_open").set(f64::from(u8::from(state.open.is_some())));
@@ -99,8 +110,9 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(30);
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn lose(breaker: &Breaker, times: u32, now: Instant) {
+    fn lose(breaker: &Breaker, times: u32, now: Timestamp) {
         for _ in 0..times {
             let pass = breaker.enter(now, LIMIT).unwrap();
             breaker.learn(pass, false, now);
@@ -109,7 +121,7 @@ mod tests {
 
     #[test]
     fn only_calls_in_a_row_without_an_answer_open_it() {
-        let (breaker, now) = (Breaker::default(), Instant::now());
+        let (breaker, now) = (Breaker::default(), NOW);
         lose(&breaker, LOST - 1, now);
         breaker.learn(Pass::Usual, true, now);
         lose(&breaker, LOST - 1, now);
@@ -121,15 +133,15 @@ mod tests {
 
     #[test]
     fn one_probe_is_let_through_and_each_that_fails_makes_the_pause_longer() {
-        let (breaker, mut now) = (Breaker::default(), Instant::now());
+        let (breaker, mut now) = (Breaker::default(), NOW);
         lose(&breaker, LOST, now);
         let mut pauses = Vec::new();
         for _ in 0..6 {
             let began = now;
             while breaker.is_open(now) {
-                now += Duration::from_secs(1);
+                now = now.plus(Duration::from_secs(1));
             }
-            pauses.push((now - began).as_secs());
+            pauses.push(now.since(began).as_secs());
             assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Probe));
             assert_eq!(breaker.enter(now, LIMIT), None, "one at a time");
             // Who began before it was open changes nothing.
@@ -137,7 +149,7 @@ mod tests {
             breaker.learn(Pass::Probe, false, now);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
-        now += LONGEST;
+        now = now.plus(LONGEST);
         let probe = breaker.enter(now, LIMIT).unwrap();
         breaker.learn(probe, true, now);
         assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Usual));
@@ -147,9 +159,17 @@ mod tests {
 
     #[test]
     fn a_probe_that_never_tells_is_followed_by_another() {
-        let (breaker, now) = (Breaker::default(), Instant::now());
+        let (breaker, now) = (Breaker::default(), NOW);
         lose(&breaker, LOST, now);
-        assert_eq!(breaker.enter(now + FIRST, LIMIT), Some(Pass::Probe));
-        assert_eq!(breaker.enter(now + FIRST + LIMIT, LIMIT), Some(Pass::Probe));
+        assert_eq!(breaker.enter(now.plus(FIRST), LIMIT), Some(Pass::Probe));
+        assert_eq!(breaker.enter(now.plus(FIRST + LIMIT), LIMIT), Some(Pass::Probe));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nothing_up() {
+        let breaker = Breaker::default();
+        lose(&breaker, LOST, NOW);
+        assert!(!breaker.is_open(NOW.minus(Duration::from_secs(1))));
+        assert_eq!(breaker.enter(NOW.minus(LIMIT), LIMIT), Some(Pass::Probe));
     }
 }

@@ -121,7 +121,7 @@ impl Client {
         limit: Duration,
     ) -> Outcome {
         let deadline = Instant::now() + limit;
-        let Some(mut pass) = self.breaker.enter(Instant::now(), limit) else {
+        let Some(mut pass) = self.breaker.enter(self.clock.now(), limit) else {
             return away();
         };
         if pass == Pass::Probe && endpoint.once() {
@@ -161,7 +161,7 @@ impl Client {
                     reason: format!("no whole answer within {limit:?}"),
                 },
             });
-        self.breaker.learn(pass, outcome.answered(), Instant::now());
+        self.breaker.learn(pass, outcome.answered(), self.clock.now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
         trace::waited(took);
         span.record("outcome", word);

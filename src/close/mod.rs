@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 use url::Url;
 
 pub use self::events::{Change, Creation};
@@ -62,7 +61,7 @@ impl Close {
 
     /// Whether Close has stopped answering and is left alone for a while.
     pub fn is_away(&self) -> bool {
-        self.0.breaker.is_open(Instant::now())
+        self.0.breaker.is_open(self.0.clock.now())
     }
 
     /// Uses another key from the next call on; calls under way end with the old one.

@@ -36,7 +36,7 @@ impl Client {
                 sleep(pause).await;
             }
             self.wait_for_limit(endpoint, deadline).await?;
-            if attempt > 0 && self.breaker.is_open(Instant::now()) {
+            if attempt > 0 && self.breaker.is_open(self.clock.now()) {
                 break;
             }
             // A try that hangs leaves room for another one.
@@ -48,7 +48,7 @@ impl Client {
             if share.is_zero() {
                 break;
             }
-            let refused = self.breaker.is_open(Instant::now());
+            let refused = self.breaker.is_open(self.clock.now());
             trouble = match self.exchange(endpoint, body, share).await {
                 Outcome::Done(reply) => {
                     let status = reply.status;
