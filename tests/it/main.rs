@@ -24,6 +24,7 @@ mod hostile_close;
 mod isolation;
 mod metrics;
 mod model;
+mod mounted;
 mod numbers;
 mod one_process;
 mod openapi;

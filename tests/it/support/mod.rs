@@ -16,6 +16,7 @@ pub(crate) mod simulated;
 pub(crate) mod stage;
 pub(crate) mod stream;
 pub(crate) mod tls;
+pub(crate) mod volume;
 pub(crate) mod webhook;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::raw::address;
 use super::stage::Stage;
+use super::volume;
 
 /// Certificate and key in PEM, and the certificate of who vouches for them.
 #[derive(Clone)]
@@ -64,22 +65,9 @@ impl Authority {
 pub(crate) const SECTION: &str =
     "[server.tls]\ncertificate_file = \"tls/tls.crt\"\nkey_file = \"tls/tls.key\"\n";
 
-/// Puts both files into the folder `tls` of `folder` as the kubelet does: into a new folder, to which one link that all
-/// files are reached by is then turned.
+/// Puts both files into the folder `tls` of `folder`.
 pub(crate) fn mount(folder: &Path, certificate: &str, key: &str) {
-    let mounted = folder.join("tls");
-    let fresh = !mounted.exists();
-    std::fs::create_dir_all(&mounted).unwrap();
-    let version = format!("..{}", std::fs::read_dir(&mounted).unwrap().count());
-    std::fs::create_dir(mounted.join(&version)).unwrap();
-    for (name, text) in [("tls.crt", certificate), ("tls.key", key)] {
-        std::fs::write(mounted.join(&version).join(name), text).unwrap();
-        if fresh {
-            std::os::unix::fs::symlink(format!("..data/{name}"), mounted.join(name)).unwrap();
-        }
-    }
-    std::os::unix::fs::symlink(&version, mounted.join("..data_tmp")).unwrap();
-    std::fs::rename(mounted.join("..data_tmp"), mounted.join("..data")).unwrap();
+    volume::mount(&folder.join("tls"), &[("tls.crt", certificate), ("tls.key", key)]);
 }
 
 /// A connection to the desk whose handshake is done; it trusts this authority alone, and remembers nothing of others.

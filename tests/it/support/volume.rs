@@ -1,0 +1,25 @@
+//! A Secret or a ConfigMap in a folder, as the kubelet puts it there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// Puts the files into the folder: into a new folder of its own each time, to which one link that all of them are reached
+/// by is then turned. Whoever reads them sees all of the old or all of the new.
+pub(crate) fn mount(mounted: &Path, files: &[(&str, &str)]) {
+    fs::create_dir_all(mounted).unwrap();
+    let version = format!("..{}", fs::read_dir(mounted).unwrap().count());
+    fs::create_dir(mounted.join(&version)).unwrap();
+    for (name, text) in files {
+        fs::write(mounted.join(&version).join(name), text).unwrap();
+    }
+    symlink(&version, mounted.join("..data_tmp")).unwrap();
+    fs::rename(mounted.join("..data_tmp"), mounted.join("..data")).unwrap();
+    for (name, _) in files {
+        let link = mounted.join(name);
+        if !link.is_symlink() {
+            let _ = fs::remove_file(&link);
+            symlink(format!("..data/{name}"), link).unwrap();
+        }
+    }
+}
