@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// Calls in a row without an answer after which Close is left alone.
-const LOST: u32 = 10;
+/// Calls in a row without an answer after which Close is left alone. A 5xx is none: what stands before Close says that, too.
+const LOST: u32 = 20;
 /// How long at first; twice as long after each probe that fails.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(15);

@@ -150,8 +150,9 @@ impl Client {
             http.request.method = endpoint.method().as_str(),
             outcome = tracing::field::Empty,
         );
+        let mut there = false;
         let outcome = self
-            .send(endpoint, body, started + limit, &span)
+            .send(endpoint, body, started + limit, &span, &mut there)
             .instrument(span.clone())
             .await
             .unwrap_or_else(|lost| match lost {
@@ -161,7 +162,7 @@ impl Client {
                     reason: format!("no whole answer within {limit:?}"),
                 },
             });
-        self.breaker.learn(pass, outcome.answered(), self.clock.now());
+        self.breaker.learn(pass, there, self.clock.now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
         trace::waited(took);
         span.record("outcome", word);
@@ -192,6 +193,7 @@ impl Client {
         body: Option<&Value>,
         deadline: Instant,
         span: &Span,
+        there: &mut bool,
     ) -> Result<Outcome, Lost> {
         let client = if endpoint.once() { &self.fresh } else { &self.kept };
         let key = self.key.load_full();
@@ -209,6 +211,8 @@ impl Client {
             .await?
             .map_err(|error| lost(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // Whatever it is worth: nobody had to wait for it.
+        *there = status < 500;
         let read = match status {
             // The status says it all; a body that never ends must not turn it into a doubt.
             401 => Ok(Vec::new()),

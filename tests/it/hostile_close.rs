@@ -41,13 +41,18 @@ fn to_rents(answer: Vec<u8>) -> impl Fn(&str) -> Vec<u8> + Send + Sync + 'static
         if line.starts_with("POST") {
             answer.to_vec()
         } else {
-            says(503, "", b"")
+            of_no_use()
         }
     }
 }
 
+/// From a Close that is there: one that fails altogether would soon be left alone.
+fn of_no_use() -> Vec<u8> {
+    says(404, JSON, b"{\"error\":\"Not there.\"}")
+}
+
 async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
-    let server = Scripted::start(|_| says(503, "", b"")).await;
+    let server = Scripted::start(|_| of_no_use()).await;
     let stage = Stage::with(database, at(&server, "3s")).await;
     let number = |fields: Value| {
         let mut number =

@@ -177,7 +177,7 @@ async fn a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_
     let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
     stage.close.fault(json!([down("GET"), down("PUT")])).await;
     let mut tries = Vec::new();
-    for nth in 0..4 {
+    for nth in 0..8 {
         let answer = stage
             .patch(&ALICE, &number, &json!({ "label": format!("l{nth}") }))
             .await;
@@ -185,7 +185,7 @@ async fn a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_
         tries.push(stage.close.requests("PUT", "/phone_number/{id}/").await.len());
     }
     // Each call is tried a few times, until it is not worth it any more.
-    assert!(tries[3] < 4 * tries[0], "{tries:?}");
+    assert!(tries[7] < 8 * tries[0], "{tries:?}");
     let order = stage.order_at_once(&ALICE, "void", &berlin()).await.expect(202);
     let probes = stage.close.requests("GET", "/me/").await.len();
     stage.close.arrived("GET", "/me/", probes + 2).await;
