@@ -39,5 +39,6 @@ stage 'alerts' .venv/bin/python tests/python/alerts_fire.py
 stage 'policies' .venv/bin/python tests/python/policies_hold.py
 stage 'clippy' cargo clippy --locked --all-targets --all-features -- -D warnings
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
-stage 'tests' scripts/with-postgres.sh cargo test --locked --features failpoints --no-fail-fast
+# Most tests wait for processes and clocks, so more run side by side than there are cores.
+stage 'tests' env RUST_TEST_THREADS="${RUST_TEST_THREADS:-4}" scripts/with-postgres.sh cargo test --locked --features failpoints --no-fail-fast
 stage 'image' image
