@@ -1,5 +1,5 @@
-//! A volume that is turned under a running desk, as Kubernetes does when a Secret or a ConfigMap changes: what is new works, and
-//! what was in it before does not any more.
+//! A volume that is turned under a running desk, as Kubernetes does when what it is made of changes: what is new works, and what
+//! was in it before does not any more.
 
 use numberdesk::auth::LocalIssuer;
 use serde_json::{Value, json};

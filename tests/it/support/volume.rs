@@ -1,4 +1,4 @@
-//! A Secret or a ConfigMap in a folder, as the kubelet puts it there.
+//! Files in a folder as the kubelet puts them there.
 
 use std::fs;
 use std::os::unix::fs::symlink;
