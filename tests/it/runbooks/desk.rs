@@ -138,7 +138,11 @@ pub(super) async fn a_step_keeps_failing(case: Case) {
     it.log_says(&["\"worker\":\"webhook-key\"", "close-webhook-key"]);
 
     it.write("close-webhook-key", WEBHOOK_KEY);
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    eventually("the step goes well again", || async {
+        let ready = it.stage.at_ops("/readyz?verbose").await.json();
+        (ready["files"]["webhook_signature_key"]["good"] == true).then_some(())
+    })
+    .await;
     it.alert.mended().await;
     it.alert.is_over().await;
 }

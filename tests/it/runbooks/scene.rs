@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::support::binary::{Ended, Serving, run};
 use crate::support::database::Database;
+use crate::support::people::OLGA;
 use crate::support::program::root;
 use crate::support::stage::{Setup, Stage};
 
@@ -136,6 +137,11 @@ impl Scene {
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.expect("it is measured").parse().unwrap()
+    }
+
+    pub(super) async fn no_order_is(&self, state: &str) {
+        let orders = self.stage.list(&OLGA, &format!("/v1/orders?state={state}")).await;
+        assert!(orders.is_empty(), "{state}: {orders:?}");
     }
 
     /// A field of `/readyz`.
