@@ -34,7 +34,7 @@ pub(super) fn spawn(
         let (it, told) = (desk.clone(), board.clone());
         workers.every("webhook-secret", WATCH, WATCH, move || {
             let news = secret.read_master().map(|master| outgoing.replace_master(master));
-            told.looked("webhook_secret", it.now(), &news);
+            told.looked("webhook_secret", it.now(), &news, None);
             async move { news }
         });
     }

@@ -66,7 +66,7 @@ impl Watched {
         )]
         metrics::gauge!("numberdesk_tls_certificate_expiry_timestamp_seconds")
             .set(self.in_force.not_after.as_seconds() as f64);
-        board.looked_until("tls_certificate", now, &news, self.in_force.not_after);
+        board.looked("tls_certificate", now, &news, Some(self.in_force.not_after));
         news
     }
 }

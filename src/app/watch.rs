@@ -38,7 +38,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
         let (it, told) = (desk.clone(), board.clone());
         workers.every("webhook-key", WATCH, WATCH, move || {
             let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
-            told.looked("webhook_signature_key", it.now(), &news);
+            told.looked("webhook_signature_key", it.now(), &news, None);
             async move { news }
         });
     }
@@ -51,7 +51,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
                 Err(wrong) => Err(wrong),
             };
             metrics::gauge!("numberdesk_close_key_good").set(f64::from(u8::from(news.is_ok())));
-            told.looked("api_key", it.now(), &news);
+            told.looked("api_key", it.now(), &news, None);
             news
         }
     });
@@ -99,7 +99,7 @@ async fn watch_policy(
     });
     if file.is_some() {
         metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(news.is_ok())));
-        board.looked("policy", desk.now(), &news);
+        board.looked("policy", desk.now(), &news, None);
     }
     let told = desk.enforce(looked).await;
     news?;

@@ -29,31 +29,15 @@ pub(super) struct Looked {
 }
 
 impl Board {
-    /// Somebody has looked.
-    pub fn looked<E: Display>(&self, what: &'static str, now: Timestamp, outcome: &Result<(), E>) {
-        let wrong = outcome.as_ref().err().map(ToString::to_string);
-        self.write(what, now, wrong, None);
-    }
-
-    /// The same of what ends by itself.
-    pub fn looked_until<E: Display>(
+    /// Somebody has looked; `expires_at` is when what is in use ends by itself.
+    pub fn looked<E: Display>(
         &self,
         what: &'static str,
         now: Timestamp,
         outcome: &Result<(), E>,
-        expires_at: Timestamp,
-    ) {
-        let wrong = outcome.as_ref().err().map(ToString::to_string);
-        self.write(what, now, wrong, Some(expires_at));
-    }
-
-    fn write(
-        &self,
-        what: &'static str,
-        now: Timestamp,
-        wrong: Option<String>,
         expires_at: Option<Timestamp>,
     ) {
+        let wrong = outcome.as_ref().err().map(ToString::to_string);
         let good = wrong.is_none();
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = match lines.get(what) {
