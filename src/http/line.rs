@@ -105,37 +105,30 @@ impl Line {
         }
         let (duration_ms, upstream_ms) = (millis(took), millis(waited.total()));
         let trace_id = trace::id(&span);
+        /// The same fields, whatever the level is.
+        macro_rules! tell {
+            ($level:ident, $message:literal $(, $more:ident)?) => {
+                tracing::$level!(
+                    method,
+                    route,
+                    status,
+                    outcome,
+                    duration_ms,
+                    upstream_ms,
+                    request_id,
+                    trace_id,
+                    subject,
+                    team,
+                    client_request_id,
+                    $($more,)?
+                    $message
+                )
+            };
+        }
         if let Some(cause) = problem.and_then(Problem::chain) {
-            tracing::error!(
-                method,
-                route,
-                status,
-                outcome,
-                duration_ms,
-                upstream_ms,
-                request_id,
-                trace_id,
-                subject,
-                team,
-                client_request_id,
-                cause,
-                "request failed"
-            );
+            tell!(error, "request failed", cause);
         } else {
-            tracing::info!(
-                method,
-                route,
-                status,
-                outcome,
-                duration_ms,
-                upstream_ms,
-                request_id,
-                trace_id,
-                subject,
-                team,
-                client_request_id,
-                "request"
-            );
+            tell!(info, "request");
         }
     }
 }
