@@ -236,7 +236,8 @@ pub struct Webhooks {
 /// Where spans go that tell what a request waited for.
 #[derive(Debug, Clone)]
 pub struct Traces {
-    /// A collector's address for traces, OTLP over HTTP; none. http is taken to any host: no secret goes there.
+    /// A collector's address for traces, OTLP over HTTP; none. http is taken to any host: no secret of ours goes
+    /// there.
     pub endpoint: Option<Url>,
     /// How many of a hundred requests are recorded where the caller's own trace does not say, 0 to 100; 100.
     pub percent: u8,

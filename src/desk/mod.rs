@@ -70,7 +70,6 @@ pub use crate::desk::update::Precondition;
 pub use crate::desk::validate::Validation;
 pub use crate::inventory::NumberFilter;
 pub use crate::store::{AuditFilter, OrderFilter, Period};
-use crate::trace;
 
 use crate::close::{Close, Trouble};
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -84,6 +83,7 @@ use crate::error::Error;
 use crate::outgoing::Outgoing;
 use crate::policy::{Members, Policy};
 use crate::store::{Observation, Store};
+use crate::trace;
 
 /// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
 const SENDS: usize = 8;
