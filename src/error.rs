@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::account::AccountName;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
-use crate::domain::fields::Fault;
 use crate::domain::id::OrderId;
+use crate::domain::input::fields::Fault;
 use crate::domain::order::State;
+use crate::domain::service_account::AccountName;
 
 /// The cause of a failure that the caller cannot mend; it goes to the log, never to the caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -23,5 +23,3 @@ pub mod policy;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
-mod trace;
-pub mod workers;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::app::workers::Workers;
 use crate::app::{RETRY, TICK, WATCH};
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
 use crate::http::Board;
 use crate::outgoing::{self, Outgoing};
 use crate::store::Store;
-use crate::workers::Workers;
 
 /// How often it is looked how many webhooks wait, and which ones are old.
 const TEND: Duration = Duration::from_secs(15);

@@ -1,10 +1,10 @@
 //! The listener's certificate as its files have it now: another pair takes effect when it is there, whole.
 
-use crate::app::watch::WATCH;
+use crate::app::files::WATCH;
+use crate::app::workers::Workers;
 use crate::config::{Config, Identity, TlsFiles};
 use crate::domain::time::Clock;
 use crate::http::{Board, Tls};
-use crate::workers::Workers;
 
 /// The certificate in force, and where the next one comes from.
 pub(super) struct Watched {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::auth::Rejection;
 use crate::auth::issuer::ClaimPointers;
 use crate::auth::jwt::invalid;
-use crate::domain::account::{AccountName, ServiceAccount};
 use crate::domain::caller::{Caller, Team};
+use crate::domain::service_account::{AccountName, ServiceAccount};
 use crate::domain::time::Timestamp;
 
 /// How far the issuer's clock may be from ours.

@@ -10,7 +10,7 @@ use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
 use crate::auth::issuer::Algorithm;
-use crate::domain::json;
+use crate::domain::input::json;
 
 const MIN_RSA_BITS: usize = 2_048;
 const MAX_RSA_BITS: usize = 8_192;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::auth::Rejection;
 use crate::auth::issuer::Algorithm;
 use crate::auth::jwk::Key;
-use crate::domain::json;
+use crate::domain::input::json;
 
 /// Longer texts are not looked at.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;

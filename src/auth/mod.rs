@@ -2,12 +2,12 @@
 //! of HTTP requests, teams' policy or what a caller then does.
 
 mod claims;
-mod door;
+mod dev_issuer;
+mod http_client;
 mod issuer;
 mod jwk;
 mod jwt;
 mod keys;
-mod local;
 mod source;
 
 use std::collections::HashMap;
@@ -16,14 +16,14 @@ use std::sync::Arc;
 use anyhow::bail;
 use sha2::{Digest, Sha256};
 
+pub use crate::auth::dev_issuer::LocalIssuer;
 use crate::auth::issuer::Issuer;
 pub use crate::auth::issuer::{
     Access, Algorithm, ClaimPointers, IssuerKind, IssuerSettings, KeySource, NotAnAlgorithm,
 };
 use crate::auth::jwt::Token;
 pub use crate::auth::keys::KeyReport;
-pub use crate::auth::local::LocalIssuer;
-use crate::domain::account::Identity;
+use crate::domain::service_account::Identity;
 use crate::domain::time::{Clock, Timestamp};
 
 /// How many verified tokens are remembered at most.

@@ -9,9 +9,9 @@ use anyhow::Context;
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::auth::door::Door;
+use crate::auth::http_client::Door;
 use crate::auth::issuer::{Access, check_address};
-use crate::domain::json;
+use crate::domain::input::json;
 use crate::domain::loopback::is_loopback;
 
 /// For everything that one load asks, discovery included.

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::serve::Signals;
 use super::token::{AUDIENCE, ISSUER, sign};
-use super::{Failure, serve, tour};
 use crate::app::App;
 use crate::auth::LocalIssuer;
+use crate::cli::{Failure, demo, serve};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
@@ -104,9 +104,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Gives the tour and stays up, until something that must run has stopped.
 async fn stay(stage: &Stage, app: &App, leave: bool) -> anyhow::Result<()> {
-    tour::walk(stage).await?;
+    demo::walk(stage).await?;
     if !leave {
-        tour::print_lines_to_copy(stage);
+        demo::print_lines_to_copy(stage);
         app.broken().await;
         eprintln!("a part of the desk stopped; see the log");
     }

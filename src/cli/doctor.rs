@@ -11,7 +11,7 @@ use super::{Failure, serve, tell};
 use crate::app;
 use crate::close::{self, Close};
 use crate::config::{Config, TlsFiles};
-use crate::desk::subscriber::{ALLOWED, Subscriber, delivery_url};
+use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::order::State;
 use crate::domain::time::{Clock, Timestamp};
 use crate::policy::{GroupRule, Policy};

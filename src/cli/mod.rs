@@ -1,6 +1,7 @@
 //! The commands, one a file. Progress goes to stderr, results to stdout.
 
 mod check;
+mod demo;
 mod dev;
 mod doctor;
 mod explain;
@@ -10,7 +11,6 @@ mod openapi;
 mod sandbox;
 mod serve;
 mod token;
-mod tour;
 mod verify;
 mod webhooks;
 
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::domain::document::FileFault;
+use crate::domain::input::document::FileFault;
 
 /// Rents, changes and releases Close phone numbers for internal apps, under team policy.
 #[derive(Parser)]

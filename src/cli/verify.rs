@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::Failure;
 use crate::config;
-use crate::domain::chain::{Broken, Head, Link, Walk, Walked, Why};
+use crate::domain::audit_chain::{Broken, Head, Link, Walk, Walked, Why};
 use crate::store::Store;
 
 /// Rows read at once.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Failure;
 use crate::close::{self, Close, Subscription};
 use crate::config::{self, Config};
-use crate::desk::subscriber::{ALLOWED, Found, OVERLAP, Subscriber, delivery_url};
+use crate::desk::subscription::client::{ALLOWED, Found, OVERLAP, Subscriber, delivery_url};
 use crate::domain::time::{Clock, Span};
 
 #[derive(clap::Subcommand)]

@@ -20,12 +20,12 @@ use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::close::Settings;
-use crate::close::answer::{self, Outcome};
 use crate::close::breaker::{Breaker, Pass};
 use crate::close::endpoint::Endpoint;
-use crate::close::limit::Limits;
+use crate::close::rate_limit::Limits;
+use crate::close::response::{self, Outcome};
 use crate::domain::time::{Clock, Timestamp, http_date};
-use crate::trace;
+use crate::telemetry::context;
 
 /// What every call shares.
 pub(super) struct Client {
@@ -164,7 +164,7 @@ impl Client {
             });
         self.breaker.learn(pass, there, self.clock.now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
-        trace::waited(took);
+        context::waited(took);
         span.record("outcome", word);
         if !outcome.answered() {
             span.record("otel.status_code", "ERROR");
@@ -198,7 +198,7 @@ impl Client {
         let client = if endpoint.once() { &self.fresh } else { &self.kept };
         let key = self.key.load_full();
         let mut sent = headers(&key);
-        trace::tell(span, &mut sent);
+        context::tell(span, &mut sent);
         let mut request = client
             .request(endpoint.method(), endpoint.url(&self.base))
             .headers(sent);
@@ -234,7 +234,7 @@ impl Client {
             let reason = format!("the answer repeated the API key, and was thrown away ({status})");
             return Err(Lost::Unclear(reason));
         }
-        Ok(answer::read(status, &body))
+        Ok(response::read(status, &body))
     }
 }
 

@@ -8,12 +8,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::close::answer::Reply;
 use crate::close::endpoint::{Endpoint, Events};
-use crate::close::notice;
-use crate::close::{Close, Trouble, wire};
+use crate::close::event_json;
+use crate::close::response::Reply;
+use crate::close::{Close, Trouble, json};
+use crate::domain::close_event::Notice;
 use crate::domain::id::{PhoneNumberId, UserId};
-use crate::domain::notice::Notice;
 use crate::domain::number::{Facts, words};
 use crate::domain::time::Timestamp;
 
@@ -146,7 +146,7 @@ fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp,
 
 /// A change of this kind to a number, by the time of the event's last change.
 fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, Notice)> {
-    let notice = notice::notice(event)?;
+    let notice = event_json::notice(event)?;
     let number = notice.object_id.as_ref()?.parse::<PhoneNumberId>().is_ok();
     let asked = notice.object_type == "phone_number" && notice.action == change.as_str();
     (number && asked).then_some((notice.updated?, notice))
@@ -154,7 +154,7 @@ fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, Noti
 
 /// Which number came, and how, by the time of the event.
 fn creation(mut event: Map<String, Value>) -> Option<(Timestamp, (PhoneNumberId, Creation))> {
-    let facts = event.remove("data").and_then(wire::facts);
+    let facts = event.remove("data").and_then(json::facts);
     let text = |name: &str| event.get(name).and_then(Value::as_str);
     let id: PhoneNumberId = text("object_id")?.parse().ok()?;
     let path = event

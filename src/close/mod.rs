@@ -2,20 +2,20 @@
 //! Close tells of by itself: webhook subscriptions, their deliveries and the event log.
 //! The only code that holds the API key or names Close's JSON. It does not know orders, teams or policy.
 
-mod answer;
 mod breaker;
 mod client;
 mod endpoint;
+mod event_json;
 mod events;
-mod limit;
-mod notice;
+mod json;
 mod numbers;
-mod people;
+mod rate_limit;
 mod rent;
+mod response;
 mod retry;
 mod subscriptions;
+mod users;
 pub mod webhook;
-mod wire;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use crate::close::answer::{Outcome, Refusal, Reply};
 use crate::close::endpoint::Endpoint;
+use crate::close::response::{Outcome, Refusal, Reply};
 use crate::close::retry::left;
-use crate::close::{Close, Trouble, wire};
+use crate::close::{Close, Trouble, json};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Facts;
 use crate::domain::time::Timestamp;
@@ -78,7 +78,7 @@ impl Close {
         let (mut numbers, mut seen) = (Vec::new(), HashSet::new());
         let (mut skip, mut size) = (0, 0);
         for _ in 0..PAGES {
-            let read = |reply: Reply| Some((reply.size, wire::page(reply)?));
+            let read = |reply: Reply| Some((reply.size, json::page(reply)?));
             let page = self.0.ask(Endpoint::List { skip }, None, read).await;
             let (bytes, page) = match page {
                 // A listing exists: whoever says that it does not is not Close as it is known.
@@ -156,5 +156,5 @@ fn released(outcome: Outcome) -> ReleaseAnswer {
 
 /// The number that was asked for, and no other.
 fn this(id: &PhoneNumberId, body: Value) -> Option<Facts> {
-    wire::facts(body).filter(|facts| facts.id == *id)
+    json::facts(body).filter(|facts| facts.id == *id)
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::close::answer::{Outcome, Reply};
 use crate::close::endpoint::Endpoint;
-use crate::close::{Close, wire};
+use crate::close::response::{Outcome, Reply};
+use crate::close::{Close, json};
 use crate::domain::number::Facts;
 use crate::domain::order::{Request, Terms};
 use crate::domain::time::Timestamp;
@@ -52,7 +52,7 @@ impl Close {
         if let Some(until) = client.limits.held(Endpoint::Rent.group(), client.clock.now()) {
             return RentAnswer::RateLimited { until };
         }
-        let body = wire::rent(request, terms);
+        let body = json::rent(request, terms);
         match client.exchange(Endpoint::Rent, Some(&body), client.timeout).await {
             Outcome::Done(reply) => rented(reply),
             Outcome::Refused(refusal) => RentAnswer::Refused {
@@ -71,7 +71,7 @@ impl Close {
 
 fn rented(reply: Reply) -> RentAnswer {
     let Reply { status, body, .. } = reply;
-    match wire::facts(body) {
+    match json::facts(body) {
         Some(facts) if matches!(status, 200 | 201) => RentAnswer::Rented(Box::new(facts)),
         _ => RentAnswer::Unknown {
             reason: format!("the answer did not name a number ({status})"),

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::close::Trouble;
-use crate::close::answer::{Outcome, Reply};
 use crate::close::client::Client;
 use crate::close::endpoint::Endpoint;
+use crate::close::response::{Outcome, Reply};
 
 /// How often a call is sent at most.
 const TRIES: u32 = 4;

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::close::answer::{Outcome, Reply};
 use crate::close::endpoint::Endpoint;
+use crate::close::response::{Outcome, Reply};
 use crate::close::{Close, SignatureKey, Trouble};
 use crate::domain::id::SubscriptionId;
 use crate::domain::time::Timestamp;

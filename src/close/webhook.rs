@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::close::notice::notice;
-use crate::domain::json;
-use crate::domain::notice::Notice;
+use crate::close::event_json::notice;
+use crate::domain::close_event::Notice;
+use crate::domain::input::json;
 use crate::domain::time::Timestamp;
 
 /// How far a delivery's time may lie ahead of ours.

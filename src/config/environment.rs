@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::config::secret::{unusable_api_key, unusable_master, unusable_webhook_key};
-use crate::domain::document::{Document, FileFault};
-use crate::domain::fields::unknown;
+use crate::domain::input::document::{Document, FileFault};
+use crate::domain::input::fields::unknown;
 
 const PREFIX: &str = "NUMBERDESK_";
 /// Variables that are no keys: read by the command line, or by tests.

@@ -9,8 +9,8 @@ use url::Url;
 use crate::config::limits::{callable, web};
 use crate::config::read::{Reader, or};
 use crate::config::{Claims, IssuerConfig, IssuerKind, Jwks};
-use crate::domain::changes::distinct;
-use crate::domain::fields::{Fields, Node};
+use crate::domain::input::fields::{Fields, Node};
+use crate::domain::number_patch::distinct;
 
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 const USUAL_ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];

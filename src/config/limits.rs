@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 use crate::domain::loopback::is_loopback;
 use crate::domain::time::Span;
 

@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::domain::document::{Document, FileFault};
-use crate::domain::fields::{self, Fault};
+use crate::domain::input::document::{Document, FileFault};
+use crate::domain::input::fields::{self, Fault};
+use crate::domain::input::pointer::Pointer;
 use crate::domain::network::{HostPattern, Network};
 use crate::domain::number::words;
-use crate::domain::pointer::Pointer;
 
 pub use environment::environment;
 pub use secret::{SecretSource, StoreUrl};

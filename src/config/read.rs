@@ -12,7 +12,7 @@ use crate::config::limits::{base, count, log_level, span};
 use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
 use crate::config::traces::traces;
 use crate::config::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders};
-use crate::domain::fields::{Fields, Node};
+use crate::domain::input::fields::{Fields, Node};
 
 const CLOSE: &str = "https://api.close.com/api/v1";
 

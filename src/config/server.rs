@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Server;
 use crate::config::limits::{base, count, span};
 use crate::config::read::{Reader, or, seconds};
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 
 impl Reader<'_> {
     pub(super) fn server(&self, node: Node<'_>) -> Option<Server> {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::domain::document::FileFault;
+use crate::domain::input::document::FileFault;
 
 const ISSUER: &str =
     "[[auth.issuers]]\nissuer = \"https://idp.example.com/\"\naudiences = [\"numberdesk\"]\n";

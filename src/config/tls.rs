@@ -16,7 +16,7 @@ use x509_cert::time::Time;
 
 use crate::config::read::Reader;
 use crate::config::secret::read_secret;
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 use crate::domain::time::Timestamp;
 
 /// `[server.tls]`: where certificate and key are.

@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::config::Traces;
 use crate::config::read::or;
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 
 pub(super) fn traces(node: Node<'_>) -> Option<Traces> {
     let mut fields = node.fields()?;

@@ -4,7 +4,7 @@ use crate::config::Webhooks;
 use crate::config::limits::span;
 use crate::config::read::{Reader, or, seconds};
 use crate::config::secret::unusable_master;
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 
 impl Reader<'_> {
     pub(super) fn webhooks(&self, node: Node<'_>) -> Option<Webhooks> {

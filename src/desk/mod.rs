@@ -1,51 +1,23 @@
 //! The desk: the use cases, one verb a file. It knows policy, Close and the store; it knows no HTTP,
 //! no SQL and none of Close's JSON.
 
-mod admit;
-mod approve;
-mod cancel;
-mod catch_up;
-mod change_endpoint;
-mod deliver;
-mod enforce;
-mod export;
-mod feed;
-mod follow;
-mod forget;
-mod inventory;
-mod judge;
-mod keep;
-mod label;
-mod late;
+mod audit;
+mod events;
+mod gauges;
+mod health;
 mod list;
-mod list_endpoints;
-mod look;
 mod me;
-mod measure;
-mod order;
-mod provenance;
-mod read_back;
-mod ready;
-mod receive;
-mod reconcile;
-mod register;
-mod rekey;
-mod release;
-mod replay;
-mod resume;
-mod review;
-mod rotate;
-mod seal;
-mod send;
-mod share;
+mod number_cache;
+mod numbers;
+mod orders;
+mod reload_policy;
+mod resolve_caller;
+mod retention;
+mod rotate_api_key;
 mod spend;
-mod subscribe;
-pub mod subscriber;
+pub mod subscription;
 mod sync;
-mod transfer;
-mod turn;
-mod update;
-mod validate;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,18 +28,18 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use crate::desk::export::Export;
-pub use crate::desk::follow::{EventFilter, Following};
+pub use crate::desk::audit::export::Export;
+pub use crate::desk::events::stream::{EventFilter, Following};
+pub use crate::desk::health::Readiness;
 pub use crate::desk::list::Placed;
 pub use crate::desk::me::Standing;
-pub use crate::desk::ready::Readiness;
-pub use crate::desk::receive::Received;
-pub use crate::desk::release::Released;
-pub use crate::desk::review::Finding;
-pub use crate::desk::rotate::Secret;
-pub use crate::desk::subscribe::Webhooks;
-pub use crate::desk::update::Precondition;
-pub use crate::desk::validate::Validation;
+pub use crate::desk::numbers::release::Released;
+pub use crate::desk::numbers::update::Precondition;
+pub use crate::desk::orders::manual_review::Finding;
+pub use crate::desk::orders::validate::Validation;
+pub use crate::desk::subscription::ensure::Webhooks;
+pub use crate::desk::sync::ingest::Received;
+pub use crate::desk::webhooks::rotate::Secret;
 pub use crate::inventory::NumberFilter;
 pub use crate::store::{AuditFilter, OrderFilter, Period};
 
@@ -83,7 +55,7 @@ use crate::error::Error;
 use crate::outgoing::Outgoing;
 use crate::policy::{Members, Policy};
 use crate::store::{Observation, Store};
-use crate::trace;
+use crate::telemetry::context;
 
 /// Paid calls that one process has under way at once: more would only meet Close's rate limit together.
 const SENDS: usize = 8;
@@ -157,7 +129,7 @@ struct Inner {
     store: Store,
     close: Close,
     policy: ArcSwap<Policy>,
-    enforced: enforce::Told,
+    enforced: reload_policy::Told,
     members: ArcSwap<Members>,
     clock: Clock,
     /// When this process began.
@@ -172,29 +144,29 @@ struct Inner {
     /// From then on requests should go elsewhere; `stop` brings it about too.
     leaving: CancellationToken,
     /// Whose paid call is next.
-    sends: share::Shares,
+    sends: orders::fair_queue::Shares,
     /// Since Close refused the key, orders wait.
-    key_refused: ready::Hold,
+    key_refused: health::Hold,
     /// Orders that this process is at.
-    turns: turn::Turns,
+    turns: orders::in_flight::Turns,
     /// Tells who waits for an order that it changed.
     changed: broadcast::Sender<OrderId>,
     wakes: Wakes,
-    feed: feed::Feed,
+    feed: events::sequence::Feed,
     /// How many webhooks are under way.
     deliveries: Arc<Semaphore>,
-    inventory: inventory::Inventory,
+    inventory: number_cache::Inventory,
     /// How many streams of events are open.
     streams: Arc<Semaphore>,
-    close_health: ArcSwap<ready::CloseHealth>,
-    head_told: seal::Told,
-    measured: measure::Told,
+    close_health: ArcSwap<health::CloseHealth>,
+    head_told: audit::append::Told,
+    measured: gauges::Told,
     /// Whether this process has compared the inventory itself.
     synced: AtomicBool,
-    inbox: receive::Inbox,
+    inbox: sync::ingest::Inbox,
     /// Since Close refused its event log, it is left alone.
-    log_refused: ready::Hold,
-    webhooks: subscribe::Watch,
+    log_refused: health::Hold,
+    webhooks: subscription::ensure::Watch,
 }
 
 impl Desk {
@@ -209,14 +181,14 @@ impl Desk {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        let webhooks = subscribe::Watch::new(&settings.webhooks);
+        let webhooks = subscription::ensure::Watch::new(&settings.webhooks);
         let begun = clock.now();
         let holder = RequestId::generate(begun).to_string();
         Self(Arc::new(Inner {
             store,
             close,
             policy: ArcSwap::from_pointee(policy),
-            enforced: enforce::Told::default(),
+            enforced: reload_policy::Told::default(),
             members: ArcSwap::from_pointee(Members::new()),
             clock,
             begun,
@@ -225,21 +197,21 @@ impl Desk {
             tracker,
             leaving: stop.child_token(),
             stop,
-            sends: share::Shares::new(SENDS),
-            key_refused: ready::Hold::default(),
-            turns: turn::Turns::default(),
+            sends: orders::fair_queue::Shares::new(SENDS),
+            key_refused: health::Hold::default(),
+            turns: orders::in_flight::Turns::default(),
             changed: broadcast::channel(1024).0,
             wakes: Wakes::default(),
-            feed: feed::Feed::default(),
+            feed: events::sequence::Feed::default(),
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
-            inventory: inventory::Inventory::default(),
+            inventory: number_cache::Inventory::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
-            close_health: ArcSwap::from_pointee(ready::CloseHealth::default()),
-            head_told: seal::Told::default(),
-            measured: measure::Told::default(),
+            close_health: ArcSwap::from_pointee(health::CloseHealth::default()),
+            head_told: audit::append::Told::default(),
+            measured: gauges::Told::default(),
             synced: AtomicBool::new(false),
-            inbox: receive::Inbox::default(),
-            log_refused: ready::Hold::default(),
+            inbox: sync::ingest::Inbox::default(),
+            log_refused: health::Hold::default(),
             webhooks,
         }))
     }
@@ -295,7 +267,7 @@ impl Desk {
     ) -> Result<T, Error> {
         self.0
             .tracker
-            .spawn(trace::along(work))
+            .spawn(context::along(work))
             .await
             .map_err(|died| Error::Internal(died.into()))?
     }

@@ -1,32 +1,26 @@
 //! The words of the trade as types: pure values, no I/O, nothing async.
 
-pub mod account;
-pub mod approval;
 pub mod audit;
+pub mod audit_chain;
 pub mod caller;
-pub mod chain;
-pub mod changes;
+pub mod close_event;
 pub mod country;
 pub mod decision;
 pub mod delivery;
-pub mod document;
 pub mod event;
-pub mod fields;
-pub mod fit;
 pub mod id;
-pub mod json;
+pub mod input;
 pub mod loopback;
 pub mod money;
 pub mod month;
 pub mod network;
-pub mod notice;
 pub mod number;
+pub mod number_patch;
 pub mod order;
 pub mod page;
 pub mod phone;
-pub mod pointer;
 pub mod raw_object;
-pub mod request;
+pub mod service_account;
 pub mod spend;
 pub mod time;
 pub mod webhook;

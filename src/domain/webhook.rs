@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::domain::caller::Team;
 use crate::domain::event::EventKind;
-use crate::domain::fields::Node;
 use crate::domain::id::EndpointId;
+use crate::domain::input::fields::Node;
 use crate::domain::number::words;
 use crate::domain::time::Timestamp;
 
@@ -287,7 +287,7 @@ fn url(node: &Node<'_>) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fields;
+    use crate::domain::input::fields;
 
     #[test]
     fn types_are_words_or_the_starts_of_words_that_exist() {

@@ -1,55 +1,32 @@
 //! Requests in, problems out. Decides nothing: each handler extracts, calls the desk once and answers.
 //! Deleting this folder would lose no rule.
 
-mod allowance;
-mod approvals;
-mod audit;
-mod board;
-mod conditional;
-mod cursor;
-mod docs;
-mod events;
 mod extract;
-mod failure;
-mod front;
-mod kind;
-mod leftover;
-mod line;
-mod me;
+mod middleware;
 mod openapi;
-mod ops;
-mod orders;
-mod pages;
-mod phone_numbers;
 mod problem;
-mod room;
+mod reload_status;
 mod router;
-mod serve;
-mod settle;
-mod spend;
-mod tls;
+mod routes;
+mod server;
 mod view;
-mod webhook_deliveries;
-mod webhook_endpoints;
-mod webhooks;
-mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::Auth;
 use crate::desk::Desk;
-use crate::http::allowance::Allowance;
-use crate::http::cursor::Cursors;
-use crate::http::room::Room;
+use crate::http::extract::cursor::Cursors;
+use crate::http::middleware::load_shed::Room;
+use crate::http::middleware::rate_limit::Allowance;
 
-pub use crate::http::board::Board;
-pub use crate::http::kind::Kind;
-pub use crate::http::ops::Metrics;
-pub use crate::http::pages::markdown as errors_markdown;
+pub use crate::http::problem::pages::markdown as errors_markdown;
+pub use crate::http::problem::problem_type::Kind;
+pub use crate::http::reload_status::Board;
 pub use crate::http::router::{api, document, ops};
-pub use crate::http::serve::serve;
-pub use crate::http::tls::Tls;
+pub use crate::http::routes::ops::Metrics;
+pub use crate::http::server::accept::serve;
+pub use crate::http::server::tls::Tls;
 
 /// What one request and one connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr};
 use utoipa::{OpenApi as _, ToSchema};
 
-use crate::http::kind::Kind;
+use crate::http::problem::problem_type::Kind;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(

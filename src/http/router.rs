@@ -7,20 +7,24 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::ops::Metrics;
-use crate::http::{
-    Board, Http, approvals, audit, docs, events, front, me, openapi, ops as operators, orders, pages,
-    phone_numbers, settle, spend, webhook_deliveries, webhook_endpoints, webhooks,
+use crate::http::middleware::request_context;
+use crate::http::problem::pages;
+use crate::http::routes::ops::Metrics;
+use crate::http::routes::orders::{self, approve, settle};
+use crate::http::routes::{
+    audit, close_webhook, docs, events, me, numbers, ops as operators, spend, webhook_deliveries,
+    webhook_endpoints,
 };
+use crate::http::{Board, Http, openapi};
 
 /// The API's port: API and documents about it.
 pub fn api(http: Http) -> Router {
     let (routes, _) = documented().split_for_parts();
     routes
-        .method_not_allowed_fallback(front::method_not_allowed)
-        .fallback(front::not_found)
-        .layer(CatchPanicLayer::custom(front::panicked))
-        .layer(from_fn_with_state(http.clone(), front::api))
+        .method_not_allowed_fallback(request_context::method_not_allowed)
+        .fallback(request_context::not_found)
+        .layer(CatchPanicLayer::custom(request_context::panicked))
+        .layer(from_fn_with_state(http.clone(), request_context::api))
         .with_state(http)
 }
 
@@ -31,12 +35,12 @@ pub fn ops(http: Http, metrics: Metrics, board: Board) -> Router {
         .route("/readyz", routing::get(operators::readyz))
         .route("/startupz", routing::get(operators::readyz))
         .route("/metrics", routing::get(operators::metrics))
-        .method_not_allowed_fallback(front::method_not_allowed)
-        .fallback(front::not_found)
+        .method_not_allowed_fallback(request_context::method_not_allowed)
+        .fallback(request_context::not_found)
         .layer(Extension(metrics))
         .layer(Extension(board))
-        .layer(CatchPanicLayer::custom(front::panicked))
-        .layer(from_fn_with_state(http.clone(), front::ops))
+        .layer(CatchPanicLayer::custom(request_context::panicked))
+        .layer(from_fn_with_state(http.clone(), request_context::ops))
         .with_state(http)
 }
 
@@ -51,16 +55,12 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(orders::get))
         .routes(routes!(orders::cancel))
         .routes(routes!(settle::settle))
-        .routes(routes!(approvals::approve))
-        .routes(routes!(approvals::reject))
-        .routes(routes!(phone_numbers::list))
-        .routes(routes!(
-            phone_numbers::get,
-            phone_numbers::update,
-            phone_numbers::release
-        ))
-        .routes(routes!(phone_numbers::keep))
-        .routes(routes!(phone_numbers::transfer))
+        .routes(routes!(approve::approve))
+        .routes(routes!(approve::reject))
+        .routes(routes!(numbers::list))
+        .routes(routes!(numbers::get, numbers::update, numbers::release))
+        .routes(routes!(numbers::keep))
+        .routes(routes!(numbers::transfer))
         .routes(routes!(me::get))
         .routes(routes!(audit::list))
         .routes(routes!(audit::export))
@@ -79,7 +79,7 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(webhook_deliveries::replay))
         .routes(routes!(webhook_deliveries::replay_events))
         .routes(routes!(webhook_deliveries::test))
-        .routes(routes!(webhooks::receive))
+        .routes(routes!(close_webhook::receive))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
         .routes(routes!(docs::yaml))

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::time::Timestamp;
-use crate::trace;
+use crate::telemetry::context;
 
 pub use crate::outgoing::allow::{Forbidden, Rules};
 pub use crate::outgoing::send::{Answer, Lookup, RetryAfter, system_lookup};
@@ -146,7 +146,7 @@ impl Outgoing {
             %endpoint,
             %event,
         );
-        trace::tell(&span, &mut headers);
+        context::tell(&span, &mut headers);
         self.0
             .sender
             .post(url, headers, body.to_owned())

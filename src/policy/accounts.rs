@@ -4,10 +4,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::account::{AccountName, NotAnAccount};
 use crate::domain::caller::{Permission, Team};
-use crate::domain::fields::{Node, nearest};
 use crate::domain::id::UserId;
+use crate::domain::input::fields::{Node, nearest};
+use crate::domain::service_account::{AccountName, NotAnAccount};
 use crate::policy::ANY_TEAM;
 use crate::policy::rules::{GroupRule, TeamRules};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::domain::caller::Permission;
 use crate::domain::country::Country;
 use crate::domain::decision::Explanation;
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::order::Request;

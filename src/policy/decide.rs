@@ -7,11 +7,11 @@ mod tests;
 use serde_json::{Value, json};
 
 use crate::domain::caller::{Caller, Team};
-use crate::domain::changes::Changes;
 use crate::domain::decision::{Decision, Explanation, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
+use crate::domain::number_patch::Changes;
 use crate::domain::order::{Request, Terms};
 use crate::policy::denial::{Asked, Denial, value};
 use crate::policy::{

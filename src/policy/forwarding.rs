@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::domain::changes::Changes;
 use crate::domain::number::Number;
+use crate::domain::number_patch::Changes;
 use crate::domain::phone::E164;
 use crate::policy::denial::{Asked, Denial, listed};
 
@@ -67,7 +67,7 @@ fn target_allowed(asked: &Asked<'_>, target: &E164) -> Result<(), Denial> {
 mod tests {
     use super::*;
     use crate::domain::decision::Decision;
-    use crate::domain::fields::read;
+    use crate::domain::input::fields::read;
     use crate::policy::sample::{number, policy, sales};
     use serde_json::Value;
 

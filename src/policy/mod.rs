@@ -22,15 +22,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::account::AccountName;
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::decision::{Caps, Decision, Explanation};
-use crate::domain::document::{Document, FileFault, bare_or_quoted};
-use crate::domain::fields;
 use crate::domain::id::{GroupId, UserId};
+use crate::domain::input::document::{Document, FileFault, bare_or_quoted};
+use crate::domain::input::fields;
 use crate::domain::money::Money;
 use crate::domain::order::Terms;
+use crate::domain::service_account::AccountName;
 
 use accounts::Accounts;
 pub use accounts::Grant;

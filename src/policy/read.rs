@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::caller::{NotATeam, Team};
 use crate::domain::country::{Country, NotACountry};
-use crate::domain::fields::Node;
+use crate::domain::input::fields::Node;
 use crate::domain::money::{Money, NotMoney};
 use crate::policy::accounts;
 use crate::policy::approval::ApprovalRule;

@@ -9,9 +9,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::domain::country::Country;
 use crate::domain::decision::Caps;
 use crate::domain::id::{GroupId, UserId};
+use crate::domain::input::pointer::Pointer;
 use crate::domain::money::Money;
 use crate::domain::number::CarrierType;
-use crate::domain::pointer::Pointer;
 use crate::domain::time::Span;
 use crate::policy::approval::ApprovalRule;
 

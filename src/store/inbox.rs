@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::notice::Notice;
+use crate::domain::close_event::Notice;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::Store;
-use crate::store::arg::Arg;
-use crate::store::db::{Statement, Tx, sql};
+use crate::store::sql::db::{Statement, Tx, sql};
+use crate::store::sql::param::Arg;
 
 impl Store {
     /// Takes notices in, in one transaction, and makes an errand of each that is new and of an object the desk follows;

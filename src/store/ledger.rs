@@ -10,9 +10,9 @@ use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
-use crate::store::db::{Statement, Tx, sql};
-use crate::store::fault::nonsense;
-use crate::store::row::Row;
+use crate::store::sql::db::{Statement, Tx, sql};
+use crate::store::sql::error::nonsense;
+use crate::store::sql::row::Row;
 
 /// Which cap is in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,65 +4,44 @@
 //! Every change and its audit row are one transaction. Transactions lock in one order, so that none waits for
 //! another in a circle: orders, then lanes, then numbers by id, then usage by team.
 
-mod accept;
-mod approval;
-mod arg;
 mod audit;
-mod chain;
-mod changes;
-mod copy;
-mod db;
-mod delivery;
-mod doubt;
-mod endpoint;
-mod errand;
-mod fault;
-mod feed;
-mod hold;
+mod events;
+mod gauges;
 mod inbox;
-mod inventory;
 mod ledger;
-mod listen;
-mod look;
-mod measure;
-mod migration;
-mod number;
-mod order;
+mod numbers;
+mod orders;
 mod policy;
-mod pool;
-mod release;
-mod replay;
-mod row;
-mod seal;
-mod select;
-mod send;
-mod setting;
+mod refetch_queue;
+mod schedule;
+mod settings;
 mod spend;
-mod turn;
+mod sql;
+mod webhooks;
 
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
-use crate::store::db::{Db, sql};
-use crate::store::pool::Pools;
+use crate::store::sql::db::{Db, sql};
+use crate::store::sql::pool::Pools;
 
-pub use crate::store::accept::Accepted;
-pub use crate::store::audit::AuditFilter;
-pub use crate::store::chain::Period;
-pub use crate::store::delivery::{Disabling, Settled};
-pub use crate::store::doubt::Stray;
-pub use crate::store::errand::Errand;
-pub use crate::store::feed::Placed;
-pub use crate::store::hold::{Hold, NotAlone};
-pub use crate::store::inventory::Observation;
+pub use crate::store::audit::read_chain::Period;
+pub use crate::store::audit::rows::AuditFilter;
+pub use crate::store::events::feed::Placed;
+pub use crate::store::gauges::OpenOrders;
 pub use crate::store::ledger::Cap;
-pub use crate::store::measure::OpenOrders;
-pub use crate::store::number::Transferred;
-pub use crate::store::order::OrderFilter;
-pub use crate::store::send::Claim;
+pub use crate::store::numbers::assign::Transferred;
+pub use crate::store::numbers::upsert::Observation;
+pub use crate::store::orders::claim::Claim;
+pub use crate::store::orders::insert::Accepted;
+pub use crate::store::orders::list::OrderFilter;
+pub use crate::store::orders::unverified::Stray;
+pub use crate::store::refetch_queue::Errand;
 pub use crate::store::spend::Booked;
+pub use crate::store::sql::process_lock::{Hold, NotAlone};
+pub use crate::store::webhooks::deliveries::{Disabling, Settled};
 
 const PING: Duration = Duration::from_secs(2);
 
@@ -88,12 +67,12 @@ impl Store {
 
     /// Brings the schema up to date, one migrator at a time; the names of the steps that were missing.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
-        migration::migrate(&self.db).await
+        sql::migrate::migrate(&self.db).await
     }
 
     /// Whether the schema has every step that this binary knows.
     pub async fn migrated(&self) -> Result<bool, Error> {
-        migration::migrated(&self.db).await
+        sql::migrate::migrated(&self.db).await
     }
 
     /// Asks the database for a sign of life, for two seconds at most.

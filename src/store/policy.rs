@@ -7,9 +7,11 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::db::{Tx, sql};
-use crate::store::fault::nonsense;
-use crate::store::{Store, audit, feed};
+use crate::store::Store;
+use crate::store::audit::rows;
+use crate::store::events::feed;
+use crate::store::sql::db::{Tx, sql};
+use crate::store::sql::error::nonsense;
 
 const IN_FORCE: &str = "policy";
 const REJECTED: &str = "policy_rejected";
@@ -108,5 +110,5 @@ async fn tell(
     }
     let row = AuditRow::new(now, Actor::desk(), action, outcome).detail(json!(event.data));
     feed::write(tx, &event).await?;
-    audit::write(tx, &row).await
+    rows::write(tx, &row).await
 }

@@ -6,8 +6,8 @@ use crate::domain::spend::Booking;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
-use crate::store::row::Row;
-use crate::store::select::Select;
+use crate::store::sql::row::Row;
+use crate::store::sql::select::Select;
 
 /// An entry of the ledger about a number, and what is known of the number.
 #[derive(Debug, Clone, PartialEq, Eq)]

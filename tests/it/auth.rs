@@ -17,8 +17,8 @@ use base64::engine::general_purpose::STANDARD;
 use numberdesk::auth::{
     Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, LocalIssuer, Rejection,
 };
-use numberdesk::domain::account::Identity;
 use numberdesk::domain::caller::Caller;
+use numberdesk::domain::service_account::Identity;
 use numberdesk::domain::time::{Clock, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use numberdesk::desk::{Finding, Period};
+use numberdesk::domain::audit_chain::Walk;
 use numberdesk::domain::caller::{Caller, Scope};
-use numberdesk::domain::chain::Walk;
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
 use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::time::Clock;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use numberdesk::close::SignatureKey;
 use numberdesk::desk::Webhooks;
-use numberdesk::desk::subscriber::{OVERLAP, Unsubscribed};
+use numberdesk::desk::subscription::client::{OVERLAP, Unsubscribed};
 use numberdesk::sandbox;
 use serde_json::{Value, json};
 

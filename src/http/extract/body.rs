@@ -10,12 +10,12 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::domain::fields::{self, Node};
-use crate::domain::json;
+use crate::domain::input::fields::{self, Node};
+use crate::domain::input::json;
 use crate::http::Http;
-use crate::http::front::Ticket;
-use crate::http::kind::Kind;
+use crate::http::middleware::request_context::Ticket;
 use crate::http::problem::Problem;
+use crate::http::problem::problem_type::Kind;
 
 /// Longest time that a body may take to arrive.
 const TIME: Duration = Duration::from_secs(30);

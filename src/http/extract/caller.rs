@@ -11,9 +11,9 @@ use crate::auth::Rejection;
 use crate::desk::By;
 use crate::domain::caller;
 use crate::http::Http;
-use crate::http::front::Ticket;
-use crate::http::kind::Kind;
+use crate::http::middleware::request_context::Ticket;
 use crate::http::problem::Problem;
+use crate::http::problem::problem_type::Kind;
 
 /// Who sent the request. A handler that takes it can't be reached without a valid token.
 pub(in crate::http) struct Caller(Ticket, Arc<caller::Caller>);

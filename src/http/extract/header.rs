@@ -11,9 +11,9 @@ use utoipa::IntoParams;
 use crate::desk::Precondition;
 use crate::domain::order::IdempotencyKey;
 use crate::http::Http;
-use crate::http::conditional::{self, Condition};
-use crate::http::kind::Kind;
+use crate::http::extract::conditional::{self, Condition};
 use crate::http::problem::Problem;
+use crate::http::problem::problem_type::Kind;
 
 /// However long a caller would like to wait, it is answered after this.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);

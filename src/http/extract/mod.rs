@@ -3,6 +3,8 @@
 
 mod body;
 mod caller;
+pub(super) mod conditional;
+pub(super) mod cursor;
 mod header;
 mod path;
 mod query;

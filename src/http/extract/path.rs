@@ -6,8 +6,8 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use crate::http::Http;
-use crate::http::kind::Kind;
 use crate::http::problem::Problem;
+use crate::http::problem::problem_type::Kind;
 
 /// The one id in the path.
 pub(in crate::http) struct Id<T>(pub(in crate::http) T);

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use crate::domain::caller::Team;
-use crate::domain::fields::{self, Fault, Fields, Node};
+use crate::domain::input::fields::{self, Fault, Fields, Node};
 use crate::domain::page::{Limit, Page};
 use crate::http::Http;
-use crate::http::cursor::Binding;
 use crate::http::extract::Caller;
+use crate::http::extract::cursor::Binding;
 use crate::http::problem::Problem;
 use crate::http::view::PageView;
 

@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::word::ActionWord;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Team;
 use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
 use crate::domain::time::Timestamp;
+use crate::http::view::enums::ActionWord;
 
 /// The row as who may audit sees it.
 pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {

@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::word::EventTypeWord;
 use crate::domain::caller::Team;
 use crate::domain::event::Event;
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
+use crate::http::view::enums::EventTypeWord;
 
 /// The event as whoever follows its team sees it.
 pub(in crate::http) fn event(event: Event) -> EventView {

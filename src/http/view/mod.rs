@@ -2,18 +2,19 @@
 
 mod audit;
 mod csv;
+mod enums;
 mod event;
 mod number;
 mod order;
 mod spend;
 mod team;
 mod webhook;
-mod word;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
+pub(super) use enums::{ActionWord, CountryCode, DeliveryStateWord, FormatWord, GroupByWord, StateWord};
 pub(super) use event::{EventView, event};
 pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number, release};
 pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};
@@ -23,7 +24,6 @@ pub(super) use webhook::{
     DeliveryView, EndpointBodyDoc, EndpointPatchDoc, EndpointView, NewEndpointView, QueuedView,
     ReplayBodyDoc, SecretView, delivery, endpoint, new_endpoint, queued, secret,
 };
-pub(super) use word::{ActionWord, CountryCode, DeliveryStateWord, FormatWord, GroupByWord, StateWord};
 
 /// One page of a list.
 #[derive(Serialize, ToSchema)]

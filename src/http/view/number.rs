@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::word::{E164Text, GroupIdText, UserIdText};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
+use crate::http::view::enums::{E164Text, GroupIdText, UserIdText};
 
 /// What Close says of the number, with the desk's own word beside it.
 pub(in crate::http) fn number(number: &Number) -> Value {

@@ -5,16 +5,16 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::number::{NumberView, number};
-use super::word::{
-    CarrierTypeWord, CountryCode, EvidenceWord, SharingWord, StateWord, UserIdText, VerdictWord,
-};
 use crate::desk::Placed;
-use crate::domain::approval::{Approval, Verdict};
 use crate::domain::caller::Team;
 use crate::domain::id::OrderId;
 use crate::domain::money::Money;
+use crate::domain::order::approval::{Approval, Verdict};
 use crate::domain::order::{Evidence, IdempotencyKey, Request, State};
 use crate::domain::time::Timestamp;
+use crate::http::view::enums::{
+    CarrierTypeWord, CountryCode, EvidenceWord, SharingWord, StateWord, UserIdText, VerdictWord,
+};
 
 /// The order as everyone sees it who may.
 pub(in crate::http) fn order(placed: Placed) -> OrderView {

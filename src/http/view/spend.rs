@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::csv;
-use super::word::GroupByWord;
 use crate::domain::money::Money;
 use crate::domain::spend::{GroupBy, Spend, Sum};
+use crate::http::view::enums::GroupByWord;
 
 const CURRENCY: &str = "USD";
 

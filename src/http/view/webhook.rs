@@ -4,13 +4,13 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::word::{DeliveryStateWord, DisabledReasonWord, EndpointStateWord};
 use crate::desk::Secret;
 use crate::domain::caller::Team;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, EndpointState, TypePattern};
+use crate::http::view::enums::{DeliveryStateWord, DisabledReasonWord, EndpointStateWord};
 
 /// The endpoint as who may manage it sees it.
 pub(in crate::http) fn endpoint(endpoint: Endpoint) -> EndpointView {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::decision::Refusal;
-use crate::domain::fields::read;
+use crate::domain::input::fields::read;
 use crate::domain::number::CarrierType;
 use crate::policy::sample::{alice, app, members, number, policy, request, sales, user};
 use proptest::prelude::*;

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use numberdesk::auth::{Access, Auth, IssuerKind, IssuerSettings, KeySource, Rejection};
-use numberdesk::domain::account::Identity;
+use numberdesk::domain::service_account::Identity;
 use numberdesk::domain::time::Clock;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;

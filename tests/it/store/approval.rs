@@ -1,6 +1,6 @@
 //! A second person's word: written once, whoever else says something at the same time.
 
-use numberdesk::domain::approval::{Approval, Verdict};
+use numberdesk::domain::order::approval::{Approval, Verdict};
 
 use super::*;
 

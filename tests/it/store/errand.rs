@@ -1,6 +1,6 @@
 //! What Close told of, taken in once, and the errands that come of it, shared by whoever takes them.
 
-use numberdesk::domain::notice::{Notice, Object};
+use numberdesk::domain::close_event::{Notice, Object};
 use numberdesk::store::Errand;
 
 use super::*;

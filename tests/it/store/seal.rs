@@ -1,6 +1,6 @@
 //! Sealing: one chain without a gap or a fork, whoever seals and however many write meanwhile.
 
-use numberdesk::domain::chain::{Head, Walk};
+use numberdesk::domain::audit_chain::{Head, Walk};
 use numberdesk::error::Error;
 use numberdesk::store::Period;
 use secrecy::ExposeSecret as _;

@@ -432,8 +432,8 @@ pub(crate) fn caller(team: &str) -> Caller {
 
 /// A request as its JSON would be read.
 pub(crate) fn request(body: &Value) -> Request {
-    let read = numberdesk::domain::request::OrderBody::read;
-    numberdesk::domain::fields::read(body, read)
+    let read = numberdesk::domain::order::request::OrderBody::read;
+    numberdesk::domain::input::fields::read(body, read)
         .expect("a request")
         .request
 }

@@ -1,0 +1,116 @@
+//! What stands in files beside the configuration, as it is now: policy and signature keys take effect when they change.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::app::workers::Workers;
+use crate::auth::Auth;
+use crate::close::SignatureKey;
+use crate::config::{Config, SecretSource};
+use crate::desk::Desk;
+use crate::domain::input::document::FileFault;
+use crate::http::Board;
+use crate::policy::Policy;
+
+/// How often files are looked at: keys and policy take effect well within 30 s.
+pub(super) const WATCH: Duration = Duration::from_secs(5);
+
+/// Looks at every file again and again.
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, board: &Board) {
+    let it = auth.clone();
+    workers.every("keys", WATCH, WATCH, move || {
+        let it = it.clone();
+        async move {
+            it.refresh().await;
+            Ok::<(), Infallible>(())
+        }
+    });
+    let (it, told, file) = (desk.clone(), board.clone(), config.policy_file.clone());
+    let clusters: Arc<[String]> = config.clusters().into();
+    workers.every("policy", WATCH, WATCH, move || {
+        watch_policy(it.clone(), told.clone(), file.clone(), Arc::clone(&clusters))
+    });
+    if let Some(keys) = config.close.webhook_key.clone() {
+        let (it, told) = (desk.clone(), board.clone());
+        workers.every("webhook-key", WATCH, WATCH, move || {
+            let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
+            told.looked("webhook_signature_key", it.now(), &news, None);
+            async move { news }
+        });
+    }
+    let (it, told, key) = (desk.clone(), board.clone(), config.close.api_key.clone());
+    workers.every("api-key", WATCH, WATCH, move || {
+        let (it, told, read) = (it.clone(), told.clone(), key.read_api_key());
+        async move {
+            let news = match read {
+                Ok(key) => it.adopt_api_key(key).await.map_err(|unfit| unfit.to_string()),
+                Err(wrong) => Err(wrong),
+            };
+            metrics::gauge!("numberdesk_close_key_good").set(f64::from(u8::from(news.is_ok())));
+            told.looked("api_key", it.now(), &news, None);
+            news
+        }
+    });
+}
+
+/// The policy as its file has it now, for the clusters that are trusted; without a file, nothing is allowed.
+pub fn policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<FileFault>> {
+    let Some(path) = file else {
+        return Ok(Policy::nothing());
+    };
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Policy::parse_for(&name, &text, clusters),
+        Err(error) => Err(vec![FileFault {
+            file: name,
+            line: None,
+            key: String::new(),
+            message: format!("can't be read: {error}"),
+        }]),
+    }
+}
+
+/// Signature keys as the configuration has them now.
+pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
+    let keys = source.read_webhook_keys()?;
+    let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
+    keys.iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|wrong| wrong.to_string())
+}
+
+/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look. That there is no
+/// file any more is a change, too.
+async fn watch_policy(
+    desk: Desk,
+    board: Board,
+    file: Option<PathBuf>,
+    clusters: Arc<[String]>,
+) -> Result<(), String> {
+    let looked = looked_at(file.as_ref(), &clusters);
+    let news = looked.as_ref().map(drop).map_err(|faults| {
+        let faults = faults.join("; ");
+        format!("the policy file is broken, the last good one stays in force: {faults}")
+    });
+    if file.is_some() {
+        metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(news.is_ok())));
+        board.looked("policy", desk.now(), &news, None);
+    }
+    let told = desk.enforce(looked).await;
+    news?;
+    told.map_err(|error| format!("what became of the policy can't be told: {error}"))
+}
+
+fn looked_at(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<String>> {
+    if let Some(path) = file
+        && std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
+    {
+        return Err(vec![format!("{} is empty", path.display())]);
+    }
+    policy(file, clusters).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,34 @@
+//! Notices as Close writes them, in a delivery or a row of the event log.
+
+use serde_json::{Map, Value};
+
+use crate::domain::close_event::Notice;
+
+/// The longest word and id that is taken, in bytes; Close's are shorter.
+const LONGEST: usize = 100;
+
+/// From the event object; `None` unless it says what happened to what kind of thing.
+pub(super) fn notice(event: &Map<String, Value>) -> Option<Notice> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    let data = |name: &str| event.get("data")?.get(name)?.as_str();
+    Some(Notice {
+        event_id: text("id").filter(|id| is_event(id)).map(str::to_owned),
+        updated: text("date_updated").and_then(|time| time.parse().ok()),
+        object_type: text("object_type").filter(|word| is_word(word))?.to_owned(),
+        object_id: text("object_id").filter(|id| is_word(id)).map(str::to_owned),
+        action: text("action").filter(|word| is_word(word))?.to_owned(),
+        data_updated: data("date_updated").and_then(|time| time.parse().ok()),
+        country: data("country").and_then(|country| country.parse().ok()),
+    })
+}
+
+fn is_event(text: &str) -> bool {
+    text.strip_prefix("ev_").is_some_and(|rest| {
+        (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+fn is_word(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits)
+}

@@ -1,0 +1,148 @@
+//! Close's JSON: what is sent, and what is read from it. Its objects grow without notice and lack fields that its own
+//! schema requires, so only what identifies a thing must be there; anything else that is not as expected is absent.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use serde_json::{Map, Value, json};
+
+use crate::close::Me;
+use crate::close::response::Reply;
+use crate::domain::id::{GroupId, UserId};
+use crate::domain::money::Money;
+use crate::domain::number::Facts;
+use crate::domain::order::{Request, Terms};
+
+/// The body of the paid call: what was asked for, as policy filled it in, and nothing else.
+pub(super) fn rent(request: &Request, terms: &Terms) -> Value {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    put("country", json!(request.country));
+    put("sharing", json!(request.sharing));
+    put("prefix", json!(request.prefix));
+    put("carrier_type", json!(terms.carrier_type));
+    put("bundle_id", json!(request.bundle_id));
+    put("with_sms", json!(request.with_sms));
+    put("with_mms", json!(request.with_mms));
+    put(
+        "assign_to",
+        json!(terms.assign_to.as_ref().filter(|users| !users.is_empty())),
+    );
+    Value::Object(body)
+}
+
+/// A phone number; `None` without an id and a number.
+pub(super) fn facts(body: Value) -> Option<Facts> {
+    let Value::Object(object) = body else {
+        return None;
+    };
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let items = |name: &str| object.get(name).and_then(Value::as_array).map_or(0, Vec::len);
+    let yes = |name: &str| object.get(name).and_then(Value::as_bool);
+    Some(Facts {
+        id: text("id")?.parse().ok()?,
+        number: text("number").filter(|number| !number.is_empty())?.to_owned(),
+        organization: text("organization_id").map(str::to_owned),
+        country: text("country").and_then(|country| country.parse().ok()),
+        // Without a type it counts as rented: better a price too many in a budget than one too few.
+        kind: text("type").unwrap_or("internal").to_owned(),
+        label: text("label").map(str::to_owned),
+        carrier_type: text("carrier_type").map(str::to_owned),
+        participants: ids(object.get("participants")),
+        participant_groups: ids(object.get("participant_groups")),
+        user: text("user_id").and_then(|user| user.parse().ok()),
+        // Counted before reading: who can't be read still makes it a group number.
+        group: yes("is_group_number") == Some(true)
+            || items("participants") > 1
+            || items("participant_groups") > 0,
+        sms: yes("sms_enabled"),
+        billed: object.get("last_billed_price").and_then(price),
+        created_at: text("date_created").and_then(|time| time.parse().ok()),
+        updated_at: text("date_updated").and_then(|time| time.parse().ok()),
+        object: object.into(),
+    })
+}
+
+/// One page of a listing.
+pub(super) struct Page {
+    pub(super) numbers: Vec<Facts>,
+    pub(super) has_more: bool,
+}
+
+/// A page is whole or it is none: 200, both members, and every row a phone number.
+pub(super) fn page(reply: Reply) -> Option<Page> {
+    let Value::Object(mut body) = reply.body else {
+        return None;
+    };
+    let has_more = body.get("has_more")?.as_bool()?;
+    let Value::Array(rows) = body.remove("data")? else {
+        return None;
+    };
+    let numbers = rows.into_iter().map(facts).collect::<Option<Vec<Facts>>>()?;
+    (reply.status == 200).then_some(Page { numbers, has_more })
+}
+
+/// Whose key it is.
+pub(super) fn me(body: &Value) -> Option<Me> {
+    let memberships = list(body.get("memberships"));
+    let mut organization_ids = Vec::new();
+    let named = memberships
+        .iter()
+        .filter_map(|membership| membership.get("organization_id")?.as_str());
+    let shown = list(body.get("organizations"))
+        .iter()
+        .filter_map(|organization| organization.get("id")?.as_str());
+    for id in named.chain(shown) {
+        if !organization_ids.iter().any(|known| known == id) {
+            organization_ids.push(id.to_owned());
+        }
+    }
+    let granted = memberships
+        .iter()
+        .flat_map(|membership| list(membership.get("permissions_granted")));
+    Some(Me {
+        user_id: body.get("id")?.as_str()?.parse().ok()?,
+        organization_ids,
+        permissions: granted
+            .filter_map(|word| word.as_str().map(str::to_owned))
+            .collect(),
+    })
+}
+
+/// The members of the group that was asked for. A group that does not show its members is no answer.
+pub(super) fn members(id: &GroupId, body: &Value) -> Option<BTreeSet<UserId>> {
+    if body.get("id")?.as_str()? != id.as_str() {
+        return None;
+    }
+    let members = body.get("members")?.as_array()?;
+    Some(
+        members
+            .iter()
+            .filter_map(|member| member.get("user_id")?.as_str()?.parse().ok())
+            .collect(),
+    )
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn ids<T: FromStr>(value: Option<&Value>) -> Vec<T> {
+    list(value)
+        .iter()
+        .filter_map(|id| id.as_str()?.parse().ok())
+        .collect()
+}
+
+/// Dollars, as a number or as text.
+fn price(value: &Value) -> Option<Money> {
+    let dollars = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Money::from_reported(dollars)
+}
+
+#[cfg(test)]
+mod tests;

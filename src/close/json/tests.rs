@@ -1,0 +1,294 @@
+//! What is read of Close's JSON, and what is not.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::number::{CarrierType, Sharing};
+
+/// A fresh number as the paid call answers it: naive times, nulls, and without the fields that come later.
+fn fresh() -> Value {
+    json!({
+        "id": "phon_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "organization_id": "orga_B",
+        "number": "+14155550123", "number_formatted": "+1 415-555-0123", "country": "US", "label": null,
+        "type": "internal", "carrier": null, "carrier_type": null, "address_id": null, "bundle_id": null,
+        "is_premium": false, "is_verified": true, "sms_enabled": true, "mms_enabled": true,
+        "last_billed_price": null, "next_billing_on": null, "is_group_number": false, "user_id": "user_C",
+        "date_created": "2026-11-23T10:00:00.651057", "date_updated": "2026-11-23T10:00:00.651057"
+    })
+}
+
+/// A number as it is listed later.
+fn settled() -> Value {
+    json!({
+        "id": "phon_A", "organization_id": "orga_B", "number": "+14155550123", "country": "US", "label": "Sales line",
+        "type": "internal", "carrier": "twilio", "carrier_type": "local", "sms_enabled": true,
+        "last_billed_price": 1.15, "next_billing_on": "2026-12-23T00:00:00+00:00", "forward_to": "",
+        "participants": ["user_C"], "participant_groups": [], "is_group_number": true, "user_id": null,
+        "date_created": "2026-11-23T10:00:00.000000+00:00", "date_updated": "2026-11-23T10:00:00.000000+00:00"
+    })
+}
+
+/// `settled`, with one field changed; `null` stays `null`.
+fn with(field: &str, value: Value) -> Value {
+    let mut number = settled();
+    number[field] = value;
+    number
+}
+
+#[test]
+fn a_fresh_number_is_read_although_half_of_it_is_missing() {
+    let facts = facts(fresh()).unwrap();
+    assert_eq!(facts.number, "+14155550123");
+    assert_eq!(facts.country.unwrap().as_str(), "US");
+    assert!(facts.rented() && !facts.group && facts.participants.is_empty());
+    assert_eq!((facts.label, facts.billed, facts.sms), (None, None, Some(true)));
+    assert_eq!(facts.user.unwrap().as_str(), "user_C");
+    assert_eq!(
+        facts.created_at.unwrap().to_string(),
+        "2026-11-23T10:00:00.651057Z"
+    );
+    assert_eq!(Value::Object(facts.object.members()), fresh());
+}
+
+#[test]
+fn a_settled_number_is_read_and_unknown_fields_are_kept() {
+    let body = with("quantum_ready", json!({"a": [1]}));
+    let facts = facts(body.clone()).unwrap();
+    assert_eq!(facts.billed, Some(Money::from_cents(115)));
+    assert_eq!(facts.created_at.unwrap().to_string(), "2026-11-23T10:00:00Z");
+    assert_eq!(facts.label.as_deref(), Some("Sales line"));
+    assert!(facts.group);
+    assert_eq!(Value::Object(facts.object.members()), body);
+}
+
+#[test]
+fn without_an_id_that_is_one_or_a_number_it_is_no_phone_number() {
+    for (field, value) in [
+        ("id", json!(null)),
+        ("id", json!(5)),
+        ("id", json!("user_A")),
+        ("id", json!("phon_a/../me")),
+        ("number", json!(null)),
+        ("number", json!(14_155_550_123_u64)),
+        ("number", json!("")),
+    ] {
+        assert_eq!(facts(with(field, value.clone())), None, "{field}: {value}");
+    }
+    for body in [
+        json!(null),
+        json!([]),
+        json!("phon_A"),
+        json!({}),
+        json!([settled()]),
+    ] {
+        assert_eq!(facts(body), None);
+    }
+}
+
+#[test]
+fn a_field_of_another_type_is_as_good_as_absent() {
+    for (field, value) in [
+        ("country", json!("us")),
+        ("country", json!("XX")),
+        ("country", json!(1)),
+        ("label", json!({})),
+        ("participants", json!("user_C")),
+        ("participants", json!([null, 1, "user_../x"])),
+        ("last_billed_price", json!(-1)),
+        ("last_billed_price", json!(1e300)),
+        ("last_billed_price", json!("much")),
+        ("last_billed_price", json!("NaN")),
+        ("sms_enabled", json!("yes")),
+        ("date_created", json!("yesterday")),
+        ("date_created", json!(1_790_000_000)),
+        ("user_id", json!([])),
+        ("carrier_type", json!(false)),
+    ] {
+        let read = facts(with(field, value.clone())).unwrap_or_else(|| panic!("{field}: {value}"));
+        match field {
+            "country" => assert_eq!(read.country, None),
+            "label" => assert_eq!(read.label, None),
+            "participants" => assert!(read.participants.is_empty()),
+            "last_billed_price" => assert_eq!(read.billed, None),
+            "sms_enabled" => assert_eq!(read.sms, None),
+            "date_created" => assert_eq!(read.created_at, None),
+            "user_id" => assert_eq!(read.user, None),
+            _ => assert_eq!(read.carrier_type, None),
+        }
+    }
+    let billed = |value| facts(with("last_billed_price", value)).unwrap().billed;
+    assert_eq!(billed(json!("4.5")), Some(Money::from_cents(450)));
+    assert_eq!(billed(json!(2)), Some(Money::from_cents(200)));
+    assert!(facts(with("type", json!(7))).unwrap().rented());
+    assert_eq!(facts(with("type", json!("new"))).unwrap().kind, "new");
+}
+
+#[test]
+fn several_people_or_a_group_make_a_group_number_whatever_its_flag_says() {
+    let group = |participants: Value, groups: Value, flag: Value| {
+        let mut number = settled();
+        number["participants"] = participants;
+        number["participant_groups"] = groups;
+        number["is_group_number"] = flag;
+        facts(number).unwrap().group
+    };
+    assert!(!group(json!(["user_a"]), json!([]), json!(false)));
+    assert!(!group(json!(null), json!(null), json!("true")));
+    assert!(group(json!([]), json!([]), json!(true)));
+    assert!(group(json!(["user_a", "user_b"]), json!([]), json!(false)));
+    assert!(group(json!(["user_a"]), json!(["group_a"]), json!(null)));
+    // People whose ids are of a new kind are still people.
+    assert!(group(json!(["user-1", "user-2"]), json!([]), json!(false)));
+}
+
+#[test]
+fn a_page_with_anything_odd_on_it_is_no_page() {
+    let page = |status, body| {
+        crate::close::json::page(Reply {
+            status,
+            body,
+            size: 0,
+        })
+    };
+    let whole = page(
+        200,
+        json!({"data": [settled(), fresh()], "has_more": true, "x": 1}),
+    )
+    .unwrap();
+    assert!(whole.has_more && whole.numbers.len() == 2);
+    assert!(page(200, json!({"data": [], "has_more": false})).is_some());
+    for body in [
+        json!(null),
+        json!([]),
+        json!({"data": [settled()]}),
+        json!({"has_more": false}),
+        json!({"data": {}, "has_more": false}),
+        json!({"data": null, "has_more": false}),
+        json!({"data": [settled()], "has_more": "false"}),
+        json!({"data": [settled()], "has_more": null}),
+        json!({"data": [settled(), null], "has_more": false}),
+        json!({"data": [settled(), {"id": "phon_B"}], "has_more": false}),
+    ] {
+        assert!(page(200, body.clone()).is_none(), "{body}");
+    }
+    assert!(page(206, json!({"data": [], "has_more": false})).is_none());
+}
+
+#[test]
+fn only_what_was_asked_for_is_sent() {
+    let mut request = Request {
+        country: "DE".parse().unwrap(),
+        sharing: Sharing::Personal,
+        prefix: None,
+        carrier_type: None,
+        bundle_id: None,
+        with_sms: None,
+        with_mms: None,
+        assign_to: None,
+        label: Some("Berlin".into()),
+    };
+    let mut terms = Terms {
+        carrier_type: None,
+        assign_to: None,
+        monthly: Money::ZERO,
+    };
+    assert_eq!(
+        rent(&request, &terms),
+        json!({"country":"DE","sharing":"personal"})
+    );
+    request.sharing = Sharing::Group;
+    request.prefix = Some("30".into());
+    request.bundle_id = Some("bu_1".into());
+    request.with_sms = Some(false);
+    request.with_mms = Some(true);
+    terms.carrier_type = Some(CarrierType::TollFree);
+    terms.assign_to = Some(vec!["user_a".parse().unwrap()]);
+    assert_eq!(
+        rent(&request, &terms),
+        json!({"country":"DE","sharing":"group","prefix":"30","carrier_type":"tollfree","bundle_id":"bu_1",
+            "with_sms":false,"with_mms":true,"assign_to":["user_a"]})
+    );
+}
+
+#[test]
+fn the_owner_of_the_key_is_read_from_memberships_and_organizations() {
+    let body = json!({"id":"user_a","organizations":[{"id":"orga_1"},{"id":"orga_2"}],"memberships":[
+        {"organization_id":"orga_1","permissions_granted":["calling","manage_group_numbers",5]},
+        {"organization_id":"orga_1"}, "odd"]});
+    let read = me(&body).unwrap();
+    assert_eq!(read.user_id.as_str(), "user_a");
+    assert_eq!(read.organization_ids, ["orga_1", "orga_2"]);
+    assert!(read.permissions.contains("manage_group_numbers") && read.permissions.len() == 2);
+    assert!(me(&json!({"id":"user_a"})).unwrap().permissions.is_empty());
+    for body in [json!(null), json!({}), json!({"id":"phon_a"}), json!([])] {
+        assert_eq!(me(&body), None);
+    }
+}
+
+#[test]
+fn a_group_without_its_members_is_no_answer_and_another_group_neither() {
+    let id = "group_a".parse().unwrap();
+    let read = members(
+        &id,
+        &json!({"id":"group_a","members":[{"user_id":"user_b"},{"user_id":1},{}]}),
+    );
+    assert_eq!(read.unwrap().len(), 1);
+    assert_eq!(
+        members(&id, &json!({"id":"group_a","members":[]})).unwrap().len(),
+        0
+    );
+    for body in [
+        json!({"id":"group_a","members":null}),
+        json!({"id":"group_a"}),
+        json!({"id":"group_b","members":[]}),
+        json!(null),
+    ] {
+        assert_eq!(members(&id, &body), None, "{body}");
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(json!("phon_A")),
+        Just(json!("2026-11-23T10:00:00")),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map(any::<String>(), inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_json_makes_a_reader_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any_json()), 0..8), any in any_json()) {
+        let mut number = settled();
+        let names: Vec<String> = number.as_object().unwrap().keys().cloned().collect();
+        for (which, value) in changes {
+            number[which.get(&names)] = value;
+        }
+        if let Some(read) = facts(number.clone()) {
+            // By its text: a float may read back as its neighbour.
+            prop_assert_eq!(serde_json::to_string(&read.object).unwrap(), number.to_string());
+        }
+        let _ = facts(any.clone());
+        let _ = me(&any);
+        let _ = members(&"group_a".parse().unwrap(), &any);
+        let _ = page(Reply { status: 200, body: json!({"data": any, "has_more": true}), size: 0 });
+    }
+
+    #[test]
+    fn no_bytes_make_the_reading_of_an_answer_panic(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200), said in any_json()) {
+        let _ = crate::close::response::read(status, &body);
+        let _ = crate::close::response::read(status, said.to_string().as_bytes());
+        let wrapped = json!({"status": said, "error": said, "errors": said, "field-errors": said});
+        let _ = crate::close::response::read(status, wrapped.to_string().as_bytes());
+    }
+}

@@ -1,0 +1,4 @@
+//! The audit trail: listing it, exporting it, and appending rows to the hash chain.
+
+pub(super) mod append;
+pub(super) mod export;

@@ -1,0 +1,350 @@
+//! A TOML file as a tree that [`fields`](crate::domain::input::fields) reads, with the line of every key, so that a
+//! fault is named by file, line and key. It does not know what the keys mean.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Number, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::domain::input::fields::Fault;
+
+/// One thing that is wrong in a file, or in what overrides it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFault {
+    /// The file as it was named, or `env NAME` for a value from the environment.
+    pub file: String,
+    /// The line, counted from 1; `None` where there is none, such as for a variable.
+    pub line: Option<usize>,
+    /// The key, such as `teams.sales.countries[0]`; empty for the whole file.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// A parsed file.
+#[derive(Debug, Clone)]
+pub struct Document {
+    file: String,
+    root: Value,
+    origins: BTreeMap<String, Origin>,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    Line(usize),
+    Source(String),
+}
+
+impl Document {
+    /// Parses TOML; `file` is the name that faults carry. A syntax fault names its line; the parser goes on
+    /// behind it as far as it can.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<FileFault>> {
+        let lines = Lines::new(text);
+        let fault = |line, message: &str| FileFault {
+            file: file.to_owned(),
+            line,
+            key: String::new(),
+            message: message.to_owned(),
+        };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let fault = |error: &toml::de::Error| {
+                fault(error.span().map(|span| lines.at(span.start)), error.message())
+            };
+            return Err(in_order(errors.iter().map(fault).collect()));
+        }
+        let mut origins = BTreeMap::new();
+        let root = object(table.get_ref(), "", &lines, &mut origins);
+        Ok(Self {
+            file: file.to_owned(),
+            root,
+            origins,
+        })
+    }
+
+    /// The tree, to be read with [`fields::read`](crate::domain::input::fields::read).
+    pub fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// Puts a value at `path`, making the tables and lists on the way; a part that is a number counts in a list,
+    /// and one past its end appends. Faults of this value name `source` instead of file and line.
+    pub fn set(&mut self, path: &[&str], value: Value, source: &str) {
+        let mut here = &mut self.root;
+        let mut pointer = String::new();
+        for part in path {
+            let index: Option<usize> = part.parse().ok();
+            match index {
+                Some(_) if !matches!(here, Value::Array(_) | Value::Object(_)) => {
+                    *here = Value::Array(Vec::new());
+                }
+                None if !here.is_object() => *here = Value::Object(Map::new()),
+                _ => {}
+            }
+            let name;
+            (here, name) = match here {
+                Value::Array(items) => {
+                    let index = index.unwrap_or(0).min(items.len());
+                    if index == items.len() {
+                        items.push(Value::Null);
+                    }
+                    (&mut items[index], index.to_string())
+                }
+                Value::Object(map) => (map.entry(*part).or_insert(Value::Null), (*part).to_owned()),
+                _ => return,
+            };
+            pointer = child(&pointer, &name);
+            self.origins
+                .entry(pointer.clone())
+                .or_insert_with(|| Origin::Source(source.to_owned()));
+        }
+        *here = value;
+        let below = format!("{pointer}/");
+        self.origins.retain(|key, _| !key.starts_with(&below));
+        self.origins.insert(pointer, Origin::Source(source.to_owned()));
+    }
+
+    /// Says where each fault stands, in the order of the lines.
+    pub fn locate(&self, faults: Vec<Fault>) -> Vec<FileFault> {
+        let placed = faults.into_iter().map(|fault| {
+            let (file, line) = match self.origin(&fault.pointer) {
+                Some(Origin::Line(line)) => (self.file.clone(), Some(*line)),
+                Some(Origin::Source(source)) => (source.clone(), None),
+                None => (self.file.clone(), None),
+            };
+            FileFault {
+                file,
+                line,
+                key: self.dotted(&fault.pointer),
+                message: fault.message,
+            }
+        });
+        in_order(placed.collect())
+    }
+
+    /// Where the value stands, or the nearest one around it that stands anywhere.
+    fn origin(&self, pointer: &str) -> Option<&Origin> {
+        let mut pointer = pointer;
+        while !pointer.is_empty() {
+            if let Some(origin) = self.origins.get(pointer) {
+                return Some(origin);
+            }
+            pointer = &pointer[..pointer.rfind('/')?];
+        }
+        None
+    }
+
+    fn dotted(&self, pointer: &str) -> String {
+        let mut here = Some(&self.root);
+        let mut key = String::new();
+        for part in pointer.split('/').skip(1) {
+            let name = part.replace("~1", "/").replace("~0", "~");
+            if let Some(Value::Array(items)) = here {
+                key.push('[');
+                key.push_str(&name);
+                key.push(']');
+                here = name.parse().ok().and_then(|index: usize| items.get(index));
+            } else {
+                if !key.is_empty() {
+                    key.push('.');
+                }
+                key.push_str(&bare_or_quoted(&name));
+                here = here.and_then(|value| value.get(&name));
+            }
+        }
+        key
+    }
+}
+
+/// A key as TOML writes it: bare where it may be, else in quotes.
+pub fn bare_or_quoted(key: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !key.is_empty() && key.bytes().all(bare) {
+        key.to_owned()
+    } else {
+        let shown: String = key.chars().take(64).collect();
+        format!("\"{}\"", shown.escape_debug())
+    }
+}
+
+fn in_order(mut faults: Vec<FileFault>) -> Vec<FileFault> {
+    faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    faults.dedup();
+    faults
+}
+
+fn child(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+fn object(table: &DeTable<'_>, at: &str, lines: &Lines, origins: &mut BTreeMap<String, Origin>) -> Value {
+    let members = table.iter().map(|(key, item)| {
+        let pointer = child(at, key.get_ref());
+        let read = value(item, &pointer, lines, origins);
+        origins.insert(pointer, Origin::Line(lines.at(key.span().start)));
+        (key.get_ref().to_string(), read)
+    });
+    Value::Object(members.collect())
+}
+
+fn value(
+    spanned: &Spanned<DeValue<'_>>,
+    at: &str,
+    lines: &Lines,
+    origins: &mut BTreeMap<String, Origin>,
+) -> Value {
+    origins.insert(at.to_owned(), Origin::Line(lines.at(spanned.span().start)));
+    match spanned.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Integer(whole) => i64::from_str_radix(whole.as_str(), whole.radix())
+            .map_or_else(|_| Value::String(whole.to_string()), Value::from),
+        DeValue::Float(float) => float
+            .as_str()
+            .parse()
+            .ok()
+            .and_then(Number::from_f64)
+            .map_or_else(|| Value::String(float.to_string()), Value::Number),
+        // No key of ours is a date: as a string it meets the check of whatever was expected.
+        DeValue::Datetime(date) => Value::String(date.to_string()),
+        DeValue::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| value(item, &child(at, &index.to_string()), lines, origins))
+            .collect(),
+        DeValue::Table(table) => object(table, at, lines, origins),
+    }
+}
+
+/// Where each line begins.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at + 1).collect())
+    }
+    /// The line of a byte, counted from 1.
+    fn at(&self, byte: usize) -> usize {
+        self.0.partition_point(|start| *start <= byte) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::input::fields;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn said(faults: &[FileFault]) -> Vec<String> {
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    fn fault(pointer: &str) -> Fault {
+        Fault {
+            pointer: pointer.into(),
+            message: "is wrong".into(),
+        }
+    }
+
+    #[test]
+    fn a_fault_carries_the_line_of_its_key_or_of_the_nearest_thing_around_it() {
+        let text = "a = 1\n[teams.\"x/y.z\"]\nlist = [\n  \"one\",\n  \"two\",\n]\n[[rows]]\nb = 1\n[[rows]]\nb = 2\n";
+        let document = Document::parse("p.toml", text).unwrap();
+        let pointers = [
+            "/a",
+            "/teams/x~1y.z/list/1",
+            "/teams/x~1y.z/none",
+            "/rows/1/b",
+            "/rows/1",
+            "",
+        ];
+        assert_eq!(
+            said(&document.locate(pointers.map(fault).to_vec())),
+            [
+                "p.toml: is wrong",
+                "p.toml:1: a: is wrong",
+                "p.toml:2: teams.\"x/y.z\".none: is wrong",
+                "p.toml:5: teams.\"x/y.z\".list[1]: is wrong",
+                "p.toml:9: rows[1]: is wrong",
+                "p.toml:10: rows[1].b: is wrong",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_tree_is_what_the_text_says() {
+        let text = "i = 0x1F\nf = 1.5\nb = true\ns = 'x'\nd = 2026-11-23\nbig = 99999999999999999999\nn = nan\nt.u = [{v = -1_0}]";
+        assert_eq!(
+            Document::parse("p.toml", text).unwrap().root(),
+            &json!({"i": 31, "f": 1.5, "b": true, "s": "x", "d": "2026-11-23", "big": "99999999999999999999",
+                    "n": "nan", "t": {"u": [{"v": -10}]}})
+        );
+    }
+
+    #[test]
+    fn every_fault_of_syntax_is_named_with_its_line() {
+        let faults = Document::parse("p.toml", "a = \nb = 1\nb = 2\nc = [1, 2\n").unwrap_err();
+        let lines: Vec<_> = faults.iter().map(|fault| fault.line).collect();
+        assert!(lines.contains(&Some(1)) && lines.contains(&Some(3)), "{faults:?}");
+        assert!(said(&faults)[0].starts_with("p.toml:1: "), "{faults:?}");
+    }
+
+    #[test]
+    fn a_value_that_was_set_names_its_source_and_replaces_what_stood_there() {
+        let mut document = Document::parse("n.toml", "[close]\nurls = [\"a\", \"b\"]\n").unwrap();
+        document.set(&["close", "urls"], json!(["c"]), "env X");
+        document.set(&["auth", "issuers", "0", "name"], json!("n"), "env Y");
+        document.set(&["auth", "issuers", "7", "name"], json!("m"), "env Z");
+        assert_eq!(
+            document.root(),
+            &json!({"close": {"urls": ["c"]}, "auth": {"issuers": [{"name": "n"}, {"name": "m"}]}})
+        );
+        let pointers = ["/close/urls/0", "/auth/issuers/1/name", "/auth/issuers/0"];
+        assert_eq!(
+            said(&document.locate(pointers.map(fault).to_vec())),
+            [
+                "env X: close.urls[0]: is wrong",
+                "env Y: auth.issuers[0]: is wrong",
+                "env Z: auth.issuers[1].name: is wrong"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_of_a_hundred_thousand_parts_is_a_fault_and_no_crash() {
+        for text in [
+            format!("{}a = 1", "a.".repeat(100_000)),
+            format!("x = {}", "[".repeat(100_000)),
+        ] {
+            assert!(Document::parse("p.toml", &text).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(\\PC|[\\[\\]={}\"'.#,\n a1-]){0,200}") {
+            if let Ok(document) = Document::parse("p.toml", &text) {
+                let faults = fields::read(document.root(), |node| { node.fields()?.finish(); Some(()) });
+                if let Err(faults) = faults {
+                    document.locate(faults);
+                }
+            }
+        }
+    }
+}

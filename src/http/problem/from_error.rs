@@ -1,0 +1,182 @@
+//! The one map from what the desk says went wrong to the problem that is answered. It adds no rule: what is not in
+//! the error can't be in the answer.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
+use crate::domain::service_account::AccountName;
+use crate::error::Error;
+use crate::http::problem::Problem;
+use crate::http::problem::problem_type::Kind;
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(faults) => Self::invalid(&faults),
+            Error::NotFound => Self::new(Kind::NotFound),
+            Error::TeamRequired { teams } => {
+                let teams: Vec<String> = teams.into_iter().map(String::from).collect();
+                Self::new(Kind::TeamRequired).member("teams", teams)
+            }
+            Error::PermissionMissing { need } => Self::new(Kind::PermissionMissing)
+                .detail(format!(
+                    "This needs the permission `{need}`, which the token does not carry."
+                ))
+                .member("need", need.as_str()),
+            Error::ServiceAccountUnmapped { name, issuer } => unmapped(&name, &issuer),
+            Error::Denied {
+                refusal,
+                explanation,
+                caps,
+            } => denied(refusal, &explanation, caps),
+            Error::IdempotencyKeyMissing => Self::new(Kind::IdempotencyKeyMissing),
+            Error::IdempotencyKeyReused { order_id } => {
+                Self::new(Kind::IdempotencyKeyReused).member("order_id", order_id.as_str())
+            }
+            Error::OrderNotCancellable { state } => Self::new(Kind::OrderNotCancellable)
+                .detail(format!(
+                    "The order is {state}: only an order of which nothing was sent can be cancelled."
+                ))
+                .member("state", state.as_str()),
+            Error::OrderNotInReview { state } => Self::new(Kind::OrderNotInReview)
+                .detail(format!("The order is {state}."))
+                .member("state", state.as_str()),
+            Error::SettleContradicted { reason } => {
+                Self::new(Kind::SettleContradicted).detail(format!("{reason}."))
+            }
+            Error::OwnOrder => Self::new(Kind::OwnOrder),
+            Error::OrderNotAwaitingApproval { state } => Self::new(Kind::OrderNotAwaitingApproval)
+                .detail(format!(
+                    "The order is {state}: there is nothing to decide about it."
+                ))
+                .member("state", state.as_str()),
+            Error::ReleaseUnderWay => Self::new(Kind::ReleaseUnderWay),
+            Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
+            Error::WebhooksOff { missing } => Self::new(Kind::WebhooksOff)
+                .detail(format!("Whoever runs the service has not set {missing}."))
+                .member("missing", missing),
+            Error::TooManyEndpoints { limit } => Self::new(Kind::TooManyEndpoints)
+                .detail(format!(
+                    "The team has {limit} endpoints, which is as many as it may have."
+                ))
+                .member("limit", limit),
+            Error::EndpointDisabled => Self::new(Kind::EndpointDisabled),
+            Error::CloseRefused {
+                close_status,
+                message,
+                errors,
+            } => refused(Some(&close_status), message.as_deref(), errors.as_ref()),
+            Error::Busy { reason } => Self::new(Kind::Busy)
+                .detail(format!("{}{}.", reason[..1].to_uppercase(), &reason[1..]))
+                .retry_after(5),
+            Error::CloseUnavailable { reason } => Self::new(Kind::CloseUnavailable).cause(reason),
+            Error::StoreUnavailable(cause) => Self::new(Kind::StoreUnavailable).retry_after(5).cause(cause),
+            Error::Internal(cause) => Self::new(Kind::Internal).cause(cause),
+        }
+    }
+}
+
+/// Close said no: its word, its message and its field errors, the last as every list of errors is written.
+pub(in crate::http) fn refused(
+    close_status: Option<&str>,
+    message: Option<&str>,
+    errors: Option<&Map<String, Value>>,
+) -> Problem {
+    let mut problem = Problem::new(Kind::CloseRefused).member("close_status", close_status);
+    if let Some(message) = message.filter(|message| !message.is_empty()) {
+        problem = problem.detail(message);
+    }
+    if let Some(fields) = errors.filter(|fields| !fields.is_empty()) {
+        let mut list = Vec::new();
+        for (name, value) in fields {
+            point_out(
+                &mut list,
+                &format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+                value,
+            );
+        }
+        problem = problem.member("errors", list);
+    }
+    problem
+}
+
+/// Close nests field errors as the input was nested.
+fn point_out(list: &mut Vec<Value>, pointer: &str, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                point_out(list, &format!("{pointer}/{name}"), value);
+            }
+        }
+        Value::String(message) => list.push(json!({"pointer": pointer, "message": message})),
+        other => list.push(json!({"pointer": pointer, "message": other.to_string()})),
+    }
+}
+
+/// Names the account, and what would let it in.
+fn unmapped(name: &AccountName, issuer: &str) -> Problem {
+    let (namespace, name) = (name.namespace(), name.name());
+    // The issuer is one of the configuration: a JSON string of it is a TOML string too.
+    let entry = format!(
+        "[[service_accounts]]\nissuer = {}\nnamespace = \"{namespace}\"\nname = \"{name}\"\nteam = \"YOUR TEAM\"\n\
+         permissions = [\"numbers:read\", \"numbers:rent\"]\n",
+        json!(issuer)
+    );
+    Problem::new(Kind::ServiceAccountUnmapped)
+        .detail(format!(
+            "The policy has no [[service_accounts]] with namespace = \"{namespace}\" and name = \"{name}\"."
+        ))
+        .member("namespace", namespace)
+        .member("name", name)
+        .member("issuer", issuer)
+        .member("entry", entry)
+}
+
+fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage)>) -> Problem {
+    let kind = match refusal {
+        Refusal::Policy => Kind::PolicyDenied,
+        Refusal::Quota => Kind::QuotaExceeded,
+        Refusal::Budget => Kind::BudgetExceeded,
+    };
+    let mut problem = Problem::new(kind)
+        .detail(format!(
+            "{} does not allow it: {}.",
+            explanation.rule, explanation.hint
+        ))
+        .member("decision", json!(explanation));
+    if let Some((caps, usage)) = caps {
+        for (name, value) in figures(refusal, &explanation.rule, &caps, &usage) {
+            problem = problem.member(name, value);
+        }
+    }
+    problem
+}
+
+/// The figures of the cap that was reached. Of two quotas the rule's name tells which.
+fn figures(refusal: Refusal, rule: &str, caps: &Caps, usage: &Usage) -> Vec<(&'static str, Value)> {
+    let three = |limit: Value, used: Value, reserved: Value| {
+        vec![("limit", limit), ("used", used), ("reserved", reserved)]
+    };
+    match refusal {
+        Refusal::Policy => Vec::new(),
+        Refusal::Quota if rule.ends_with("max_orders_per_day") => three(
+            json!(caps.max_orders_per_day),
+            json!(usage.orders_last_day),
+            json!(0),
+        ),
+        Refusal::Quota => three(
+            json!(caps.max_numbers),
+            json!(usage.numbers_held),
+            json!(usage.numbers_reserved),
+        ),
+        Refusal::Budget => three(
+            json!(caps.monthly_budget),
+            json!(usage.monthly_held),
+            json!(usage.monthly_reserved),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! What each error is answered with.
+
+use super::*;
+use crate::domain::caller::Permission;
+use crate::domain::input::fields::Fault;
+use crate::domain::money::Money;
+use crate::domain::order::State;
+use std::collections::BTreeSet;
+
+fn said(error: Error) -> Value {
+    Problem::from(error).document("/v1/orders", "req_1")
+}
+fn explanation(rule: &str) -> Box<Explanation> {
+    Box::new(Explanation {
+        rule: rule.into(),
+        have: json!(1),
+        need: json!(2),
+        hint: "ask".into(),
+    })
+}
+
+#[test]
+fn a_problem_says_what_where_and_under_which_request() {
+    let faults = vec![Fault {
+        pointer: "/country".into(),
+        message: "must be a string, not a number".into(),
+    }];
+    assert_eq!(
+        said(Error::Invalid(faults)),
+        json!({
+            "type": "/problems/invalid-request", "title": "The request is not valid", "status": 400,
+            "detail": "/country: must be a string, not a number.",
+            "instance": "/v1/orders", "request_id": "req_1",
+            "errors": [{"pointer": "/country", "message": "must be a string, not a number"}],
+        })
+    );
+}
+
+#[test]
+fn every_error_has_its_status_and_type() {
+    let usage = Usage {
+        numbers_held: 2,
+        numbers_reserved: 1,
+        orders_last_day: 4,
+        ..Usage::default()
+    };
+    let caps = Caps {
+        max_numbers: Some(3),
+        max_orders_per_day: Some(4),
+        monthly_budget: None,
+    };
+    let cases = [
+        (Error::NotFound, 404, "not-found"),
+        (Error::TeamRequired { teams: vec![] }, 400, "team-required"),
+        (
+            Error::PermissionMissing {
+                need: Permission::NumbersRent,
+            },
+            403,
+            "permission-missing",
+        ),
+        (
+            Error::Denied {
+                refusal: Refusal::Policy,
+                explanation: explanation("a.countries"),
+                caps: None,
+            },
+            403,
+            "policy-denied",
+        ),
+        (
+            Error::Denied {
+                refusal: Refusal::Quota,
+                explanation: explanation("a.max_numbers"),
+                caps: Some((caps, usage)),
+            },
+            403,
+            "quota-exceeded",
+        ),
+        (Error::IdempotencyKeyMissing, 400, "idempotency-key-missing"),
+        (
+            Error::IdempotencyKeyReused {
+                order_id: "ord_1".parse().unwrap(),
+            },
+            422,
+            "idempotency-key-reused",
+        ),
+        (
+            Error::OrderNotCancellable {
+                state: State::Renting,
+            },
+            409,
+            "order-not-cancellable",
+        ),
+        (
+            Error::OrderNotInReview { state: State::Queued },
+            409,
+            "order-not-in-review",
+        ),
+        (
+            Error::SettleContradicted { reason: "x".into() },
+            409,
+            "settle-contradicted",
+        ),
+        (Error::OwnOrder, 403, "own-order"),
+        (
+            Error::OrderNotAwaitingApproval {
+                state: State::Cancelled,
+            },
+            409,
+            "order-not-awaiting-approval",
+        ),
+        (Error::PreconditionFailed, 412, "precondition-failed"),
+        (
+            Error::CloseRefused {
+                close_status: "error".into(),
+                message: None,
+                errors: None,
+            },
+            422,
+            "close-refused",
+        ),
+        (
+            Error::CloseUnavailable {
+                reason: "reset".into(),
+            },
+            502,
+            "close-unavailable",
+        ),
+        (Error::StoreUnavailable("gone".into()), 503, "store-unavailable"),
+        (Error::Internal("oops".into()), 500, "internal"),
+    ];
+    are_said(cases);
+}
+
+#[test]
+fn an_account_that_is_not_in_the_policy_is_told_the_lines_that_would_let_it_in() {
+    let issuer = "https://kubernetes.default.svc.cluster.local";
+    let document = said(Error::ServiceAccountUnmapped {
+        name: AccountName::new("crm", "dialer").unwrap(),
+        issuer: issuer.into(),
+    });
+    assert_eq!(
+        (&document["status"], &document["type"]),
+        (&json!(403), &json!("/problems/service-account-unmapped"))
+    );
+    assert_eq!(
+        (&document["namespace"], &document["name"], &document["issuer"]),
+        (&json!("crm"), &json!("dialer"), &json!(issuer))
+    );
+    assert_eq!(
+        document["entry"],
+        "[[service_accounts]]\nissuer = \"https://kubernetes.default.svc.cluster.local\"\nnamespace = \"crm\"\n\
+         name = \"dialer\"\nteam = \"YOUR TEAM\"\npermissions = [\"numbers:read\", \"numbers:rent\"]\n"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_webhooks_has_its_status_and_type() {
+    let missing = "webhooks.hosts";
+    are_said([
+        (Error::WebhooksOff { missing }, 409, "webhooks-off"),
+        (
+            Error::TooManyEndpoints { limit: 20 },
+            409,
+            "too-many-webhook-endpoints",
+        ),
+        (Error::EndpointDisabled, 409, "webhook-endpoint-disabled"),
+    ]);
+}
+
+#[track_caller]
+fn are_said(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
+    for (error, status, name) in cases {
+        let document = said(error);
+        assert_eq!(document["status"], status, "{name}");
+        assert_eq!(document["type"], format!("/problems/{name}"));
+    }
+}
+
+#[test]
+fn a_cap_that_was_reached_tells_its_figures() {
+    let usage = Usage {
+        numbers_held: 2,
+        numbers_reserved: 1,
+        orders_last_day: 4,
+        monthly_held: Money::from_cents(230),
+        monthly_reserved: Money::from_cents(115),
+    };
+    let caps = Caps {
+        max_numbers: Some(3),
+        max_orders_per_day: Some(4),
+        monthly_budget: Some(Money::from_cents(400)),
+    };
+    let of = |refusal, rule: &str| {
+        let document = said(Error::Denied {
+            refusal,
+            explanation: explanation(rule),
+            caps: Some((caps, usage)),
+        });
+        json!([document["limit"], document["used"], document["reserved"]])
+    };
+    assert_eq!(of(Refusal::Quota, "teams.a.max_numbers"), json!([3, 2, 1]));
+    assert_eq!(of(Refusal::Quota, "teams.a.max_orders_per_day"), json!([4, 4, 0]));
+    assert_eq!(
+        of(Refusal::Budget, "teams.a.monthly_budget"),
+        json!(["4.00", "2.30", "1.15"])
+    );
+}
+
+#[test]
+fn what_failed_inside_is_for_the_log_alone() {
+    for error in [
+        Error::Internal("the secret is 42".into()),
+        Error::StoreUnavailable("the secret is 42".into()),
+        Error::CloseUnavailable {
+            reason: "the secret is 42".into(),
+        },
+    ] {
+        let problem = Problem::from(error);
+        assert!(!problem.document("/", "req_1").to_string().contains("42"));
+        assert_eq!(problem.chain().unwrap(), "the secret is 42");
+    }
+}
+
+#[test]
+fn field_errors_of_close_are_listed_as_every_error_is() {
+    let fields = json!({"country": "Field required", "a/b": {"c": ["x"]}});
+    let document = refused(Some("error"), Some("No."), fields.as_object()).document("/", "req_1");
+    assert_eq!(document["detail"], "No.");
+    assert_eq!(
+        document["errors"],
+        json!([{"pointer": "/country", "message": "Field required"}, {"pointer": "/a~1b/c", "message": "[\"x\"]"}])
+    );
+}
+
+#[test]
+fn no_two_kinds_share_a_name() {
+    let names: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), Kind::ALL.len());
+    assert!(Kind::ALL.iter().all(|kind| kind.name().parse() == Ok(*kind)));
+}

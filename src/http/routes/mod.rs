@@ -1,0 +1,13 @@
+//! Handlers, one module for each resource. A handler extracts, calls the desk once and renders the answer.
+
+pub(super) mod audit;
+pub(super) mod close_webhook;
+pub(super) mod docs;
+pub(super) mod events;
+pub(super) mod me;
+pub(super) mod numbers;
+pub(super) mod ops;
+pub(super) mod orders;
+pub(super) mod spend;
+pub(super) mod webhook_deliveries;
+pub(super) mod webhook_endpoints;

@@ -1,0 +1,245 @@
+//! `/v1/phone-numbers`: the inventory, and what may be done to a number.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use crate::desk::{NumberFilter, Released};
+use crate::domain::caller::Team;
+use crate::domain::id::PhoneNumberId;
+use crate::domain::input::fields::{Fields, Node};
+use crate::domain::number::Number;
+use crate::http::Http;
+use crate::http::extract::conditional::etag;
+use crate::http::extract::{
+    Caller, Filter, Id, IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, JsonBody, List, NoQuery,
+    PatchBody, QueryFields, flag,
+};
+use crate::http::problem::Problem;
+use crate::http::view::{self, CountryCode, NumberPatch, NumberView, PageView, ReleaseView, TransferBody};
+
+/// List phone numbers
+///
+/// Answered from the desk's own inventory, which follows Close; `desk.as_of` says how old a number's facts are.
+#[utoipa::path(
+    get, path = "/v1/phone-numbers", tag = "phone numbers", operation_id = "list_phone_numbers", params(ListParams),
+    responses((status = 200, description = "A page of numbers", body = PageView<NumberView>)),
+)]
+pub(in crate::http) async fn list(
+    State(http): State<Http>,
+    caller: Caller,
+    list: List<NumberFilter>,
+) -> Result<Json<PageView<Value>>, Problem> {
+    let after = list.after(&http, &caller)?;
+    let team = list.team.as_ref();
+    let page = http
+        .desk
+        .list_numbers(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .await?;
+    Ok(list.page(&http, &caller, page, |number| view::number(&number)))
+}
+
+/// Get a phone number
+///
+/// Answered from the desk's own inventory. Keep the `ETag`: it saves a transfer with `If-None-Match`, and a lost
+/// update with `If-Match`.
+#[utoipa::path(
+    get, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "get_phone_number",
+    params(
+        ("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
+        IfNoneMatchHeader,
+    ),
+    responses(
+        (status = 200, description = "The number", body = NumberView, headers(("ETag" = String, description = "The number's version"))),
+        (status = 304, description = "You have it already", headers(("ETag" = String, description = "The number's version"))),
+    ),
+)]
+pub(in crate::http) async fn get(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<PhoneNumberId>,
+    _: NoQuery,
+    IfNoneMatch(known): IfNoneMatch,
+) -> Result<Response, Problem> {
+    let number = http.desk.find_number(caller.by(), &id).await?;
+    let version = number.version();
+    if known.is_some_and(|known| known.names(&version)) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(&version))]).into_response());
+    }
+    Ok(shown(&number))
+}
+
+/// Change a phone number
+///
+/// A JSON merge patch of the fields that Close lets be written, as far as the team's policy allows: where calls may
+/// be forwarded, and who may be given the number. Send `If-Match` so that you change what you have read.
+#[utoipa::path(
+    patch, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "update_phone_number",
+    params(
+        ("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
+        IfMatchHeader,
+    ),
+    request_body(content(
+        (NumberPatch = "application/merge-patch+json"),
+        (NumberPatch = "application/json"),
+    )),
+    responses((status = 200, description = "The number as it is now", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+)]
+pub(in crate::http) async fn update(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<PhoneNumberId>,
+    _: NoQuery,
+    IfMatch(expected): IfMatch,
+    PatchBody(patch): PatchBody,
+) -> Result<Response, Problem> {
+    let number = http
+        .desk
+        .update(caller.by(), &id, &patch, expected.as_ref())
+        .await?;
+    Ok(shown(&number))
+}
+
+/// Release a phone number
+///
+/// Gives the number back. Once Close has released it, that can't be undone: the number is lost for good. Where the
+/// team's policy has a `release_delay`, Close is asked only when that is over; until then the number is yours, counts
+/// as yours, and can be kept.
+#[utoipa::path(
+    delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
+    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    responses(
+        (status = 204, description = "Released"),
+        (status = 202, description = "`release_scheduled`: Close is asked at `release_at`, which no repetition moves. `releasing`: nobody knows yet whether Close has released it; the desk is finding out", body = ReleaseView),
+    ),
+)]
+pub(in crate::http) async fn release(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<PhoneNumberId>,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    Ok(match http.desk.release(caller.by(), &id).await? {
+        Released::Done => StatusCode::NO_CONTENT.into_response(),
+        Released::Pending => (StatusCode::ACCEPTED, Json(view::release(&id, None))).into_response(),
+        Released::Scheduled(at) => (StatusCode::ACCEPTED, Json(view::release(&id, Some(at)))).into_response(),
+    })
+}
+
+/// Keep a phone number
+///
+/// Calls off a release that is scheduled. A number of which nothing is scheduled stays as it is; once Close was asked
+/// to release it, it is too late.
+#[utoipa::path(
+    post, path = "/v1/phone-numbers/{id}/keep", tag = "phone numbers", operation_id = "keep_phone_number",
+    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    responses((status = 200, description = "The number, with nothing scheduled", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+)]
+pub(in crate::http) async fn keep(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<PhoneNumberId>,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    Ok(shown(&http.desk.keep(caller.by(), &id).await?))
+}
+
+/// Give a phone number to a team
+///
+/// Adopts a number that no team has, or moves one between teams, under quota and budget of the team that gets it.
+#[utoipa::path(
+    put, path = "/v1/phone-numbers/{id}/team", tag = "phone numbers", operation_id = "transfer_phone_number",
+    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    request_body = TransferBody,
+    responses((status = 200, description = "The number, with its new team", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+)]
+pub(in crate::http) async fn transfer(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<PhoneNumberId>,
+    _: NoQuery,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let number = http
+        .desk
+        .transfer(caller.by(), &id, &body.read(receiver)?)
+        .await?;
+    Ok(shown(&number))
+}
+
+fn receiver(node: Node<'_>) -> Option<Team> {
+    let mut fields = node.fields()?;
+    let team = fields.required("team", |node| node.parse());
+    fields.finish()?;
+    team
+}
+
+fn shown(number: &Number) -> Response {
+    ([(ETAG, etag(&number.version()))], Json(view::number(number))).into_response()
+}
+
+impl QueryFields for NumberFilter {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let country = fields.optional("country", |node| node.parse());
+        let number = fields.optional("number", |node| dialled(&node));
+        let kind = fields.optional("type", |node| node.text(32));
+        let label = fields.optional("label", |node| node.text(255));
+        let participant = fields.optional("participant", |node| node.parse());
+        let orphan = fields.optional("orphan", |node| flag(&node));
+        Some(Self {
+            country: country?,
+            number: number?,
+            kind: kind?,
+            label: label?,
+            participant: participant?,
+            orphan: orphan?,
+        })
+    }
+}
+impl Filter for NumberFilter {
+    const LIST: &'static str = "phone-numbers";
+}
+
+/// In a query a bare `+` is a space: a number that was sent so is taken as it was meant.
+fn dialled(node: &Node<'_>) -> Option<String> {
+    let text = node.text(32)?;
+    Some(
+        text.strip_prefix(' ')
+            .map_or_else(|| text.clone(), |digits| format!("+{digits}")),
+    )
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `NumberFilter` reads")]
+struct ListParams {
+    /// Only numbers of this team.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    team: Option<String>,
+    /// Only numbers of this country.
+    #[param(value_type = Option<CountryCode>)]
+    country: Option<String>,
+    /// Only this number, E.164, such as `+4930901820`.
+    #[param(max_length = 32)]
+    number: Option<String>,
+    /// Only numbers of this type: `internal`, `external`, `virtual`.
+    #[param(max_length = 32)]
+    r#type: Option<String>,
+    /// Only numbers whose label contains this.
+    #[param(max_length = 255)]
+    label: Option<String>,
+    /// Only numbers that ring for this user, or are this user's own.
+    #[param(pattern = "^user_[A-Za-z0-9]{1,64}$")]
+    participant: Option<String>,
+    /// `true`: only numbers that nothing accounts for. `false`: only the others.
+    orphan: Option<bool>,
+    /// Rows of a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before, with the same filters.
+    cursor: Option<String>,
+}

@@ -1,0 +1,74 @@
+//! `/v1/orders/{id}/settle`: a person ends an order that the desk could not.
+
+use axum::Json;
+use axum::extract::State;
+use utoipa::ToSchema;
+
+use crate::desk::Finding;
+use crate::domain::id::OrderId;
+use crate::domain::input::fields::Node;
+use crate::http::Http;
+use crate::http::extract::{Caller, Id, JsonBody, NoQuery};
+use crate::http::problem::Problem;
+use crate::http::view::{self, OrderView};
+
+/// Settle an order in review
+///
+/// For an order in the state `needs_review`: Close gave no answer to its call, and what it shows since can be read in
+/// more than one way (`reason` names the numbers). Look into Close, then say which number was rented for the order, or
+/// that none was. It is held against Close before it is believed.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/settle", tag = "orders", operation_id = "settle_order",
+    params(("id" = String, Path, description = "The order's id", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    request_body(content = FindingDoc, examples(
+        ("This number is the order's" = (value = json!({"phone_number_id": "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"}))),
+        ("Nothing was rented" = (value = json!({"absent": true}))),
+    )),
+    responses((status = 200, description = "The order, `fulfilled` or `refused`, with evidence `settled-by-person`", body = OrderView)),
+)]
+pub(in crate::http) async fn settle(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+    _: NoQuery,
+    body: JsonBody,
+) -> Result<Json<OrderView>, Problem> {
+    let finding = body.read(finding)?;
+    let placed = http.desk.settle_review(caller.by(), &id, &finding).await?;
+    Ok(Json(view::order(placed)))
+}
+
+fn finding(node: Node<'_>) -> Option<Finding> {
+    let mut fields = node.fields()?;
+    let number = fields.nullable("phone_number_id", |node| node.parse());
+    let absent = fields.nullable("absent", |node| {
+        if node.boolean()? {
+            Some(true)
+        } else {
+            node.fault("must be true, or left out")
+        }
+    });
+    let whole = fields.node().clone();
+    fields.finish()?;
+    match (number?, absent?) {
+        (Some(number), None) => Some(Finding::Number(number)),
+        (None, Some(_)) => Some(Finding::Absent),
+        _ => whole.fault("must have either `phone_number_id` or `absent: true`"),
+    }
+}
+
+/// What was found out: a number, or that there is none. One of the two.
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Finding)]
+#[expect(dead_code, reason = "describes what the handler reads")]
+struct FindingDoc {
+    /// The number that was rented for the order.
+    #[schema(
+        pattern = "^phon_[A-Za-z0-9]{1,64}$",
+        example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"
+    )]
+    phone_number_id: Option<String>,
+    /// `true`: nothing was rented.
+    absent: Option<bool>,
+}

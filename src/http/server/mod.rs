@@ -1,0 +1,5 @@
+//! Connections: the accept loop, TLS, the limits of a connection, and shutdown.
+
+pub(super) mod accept;
+pub(super) mod tls;
+pub(super) mod wire;

@@ -1,0 +1,158 @@
+//! Reading the chain over the audit trail, row by row as it is stored, for exports and for whoever checks it. How it
+//! grows is `seal`.
+
+use crate::domain::audit_chain::{GENESIS, Head, Link, Stored};
+use crate::domain::caller::Scope;
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::sql::db::sql;
+use crate::store::sql::error::nonsense;
+use crate::store::sql::row::Row;
+use crate::store::sql::select::Select;
+
+/// The columns that the hash is made of, but for the place.
+macro_rules! columns {
+    () => {
+        "id, at, issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome, detail, request_id"
+    };
+}
+pub(in crate::store) use columns;
+
+pub(in crate::store) const HEAD: &str = "SELECT seq, hash FROM audit_head WHERE one = 1";
+/// Each row with the hash before it, where there is one. MIN makes one of several, should somebody have made several.
+const LINKS: &str = concat!(
+    "SELECT seq, hash, (SELECT MIN(before.hash) FROM audit AS before WHERE before.seq = audit.seq - 1) AS prev, ",
+    columns!(),
+    " FROM audit"
+);
+
+/// Which rows of the chain; what is `None` does not matter. The team comes by the scope.
+#[derive(Debug, Clone, Default)]
+pub struct Period {
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl Store {
+    /// The end of the chain as it is written down; `None` when somebody took it away.
+    pub async fn audit_head(&self) -> Result<Option<Head>, Error> {
+        let row = self.db.row(sql!(HEAD)).await?;
+        row.as_ref().map(head).transpose()
+    }
+
+    /// The next rows of the chain in scope, after the place `after` and up to the place `last`, each with the hash
+    /// before it.
+    pub async fn sealed(
+        &self,
+        scope: &Scope,
+        period: &Period,
+        after: i64,
+        last: i64,
+        limit: u32,
+    ) -> Result<Vec<Link>, Error> {
+        let mut select = Select::within(scope, LINKS);
+        select.and("seq > ?", after);
+        select.and("seq <= ?", last);
+        select.and_some("at >= ?", period.since);
+        select.and_some("at < ?", period.until);
+        let rows = self.db.rows(select.first("seq", limit)).await?;
+        rows.iter()
+            .map(|row| {
+                let mut link = link(row)?;
+                link.prev = row.text_opt("prev")?;
+                if link.seq == 1 {
+                    link.prev.get_or_insert_with(|| GENESIS.to_owned());
+                }
+                Ok(link)
+            })
+            .collect()
+    }
+
+    /// The next rows that have a place, after the one with this place and id, and up to the place `last`: all of them,
+    /// also such as the desk would never write.
+    pub async fn placed(
+        &self,
+        after: Option<(i64, &str)>,
+        last: i64,
+        limit: u32,
+    ) -> Result<Vec<Link>, Error> {
+        let (seq, id) = after.unwrap_or((i64::MIN, ""));
+        let placed = concat!(
+            "SELECT seq, hash, ",
+            columns!(),
+            " FROM audit WHERE (seq, id) > ($1, $2) AND seq <= $3 ORDER BY seq, id LIMIT $4"
+        );
+        let rows = self
+            .db
+            .rows(sql!(placed, seq, id, last, i64::from(limit)))
+            .await?;
+        rows.iter().map(link).collect()
+    }
+
+    /// The first row after the place `last`: its place and id.
+    pub async fn placed_beyond(&self, last: i64) -> Result<Option<(i64, String)>, Error> {
+        let row = self
+            .db
+            .row(sql!(
+                "SELECT seq, id FROM audit WHERE seq > $1 ORDER BY seq LIMIT 1",
+                last
+            ))
+            .await?;
+        row.map(|row| Ok((row.int("seq")?, row.text("id")?))).transpose()
+    }
+
+    /// How many rows have no place yet.
+    pub async fn unsealed(&self) -> Result<i64, Error> {
+        let row = self
+            .db
+            .row(sql!("SELECT COUNT(*) AS rows FROM audit WHERE seq IS NULL"))
+            .await?;
+        row.map_or(Ok(0), |row| row.int("rows"))
+    }
+}
+
+pub(in crate::store) fn head(row: &Row) -> Result<Head, Error> {
+    Ok(Head {
+        seq: row.int("seq")?,
+        hash: row.text("hash")?,
+    })
+}
+
+fn link(row: &Row) -> Result<Link, Error> {
+    let seq = row.int("seq")?;
+    let read = || {
+        Ok(Link {
+            seq,
+            prev: None,
+            hash: row.text_opt("hash")?,
+            row: stored(row)?,
+        })
+    };
+    read().map_err(|fault: Error| {
+        nonsense(
+            format!("row {seq} of the audit chain can't be read"),
+            Some(fault.into()),
+        )
+    })
+}
+
+pub(in crate::store) fn stored(row: &Row) -> Result<Stored, Error> {
+    Ok(Stored {
+        id: row.text("id")?,
+        at: row.int("at")?,
+        issuer: row.text("issuer")?,
+        subject: row.text("subject")?,
+        team: row.text_opt("team")?,
+        action: row.text("action")?,
+        allowed: row.int_opt("allowed")?,
+        rule: row.text_opt("rule")?,
+        order_id: row.text_opt("order_id")?,
+        phone_number_id: row.text_opt("phone_number_id")?,
+        outcome: row.text("outcome")?,
+        detail: row.text("detail")?,
+        request_id: row.text_opt("request_id")?,
+    })
+}

@@ -1,0 +1,109 @@
+//! The audit trail: rows are added, never changed.
+
+use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::caller::{Scope, Team};
+use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
+use crate::domain::page::{Limit, Page};
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::sql::db::{Tx, sql};
+use crate::store::sql::row::{Row, json};
+use crate::store::sql::select::Select;
+
+/// Which rows of the audit trail; what is `None` does not matter. The team comes by the scope.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// The subject of who did it.
+    pub actor: Option<String>,
+    /// What was done.
+    pub action: Option<Action>,
+    /// To which order.
+    pub order_id: Option<OrderId>,
+    /// To which number.
+    pub phone_number_id: Option<PhoneNumberId>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// What policy said.
+    pub allowed: Option<bool>,
+}
+
+impl Store {
+    /// Writes down what had no other effect, such as a refusal.
+    pub async fn record(&self, row: &AuditRow) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        write(&mut tx, row).await?;
+        tx.commit().await
+    }
+
+    /// A page of the trail, newest first. Rows without a team are seen by [`Scope::All`] alone.
+    pub async fn audit(
+        &self,
+        scope: &Scope,
+        filter: &AuditFilter,
+        limit: Limit,
+        after: Option<&str>,
+    ) -> Result<Page<AuditRow>, Error> {
+        let mut select = Select::within(
+            scope,
+            "SELECT id, at, issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome, \
+                detail, request_id FROM audit",
+        );
+        select.and_some("subject = ?", filter.actor.as_deref());
+        select.and_some("action = ?", filter.action.map(Action::as_str));
+        select.and_some("order_id = ?", filter.order_id.as_ref().map(OrderId::as_str));
+        select.and_some(
+            "phone_number_id = ?",
+            filter.phone_number_id.as_ref().map(PhoneNumberId::as_str),
+        );
+        select.and_some("at >= ?", filter.since);
+        select.and_some("at < ?", filter.until);
+        select.and_some("allowed = ?", filter.allowed);
+        select.page(&self.db, limit, after, read).await
+    }
+}
+
+/// Writes the row in the transaction of the effect it tells of.
+pub(in crate::store) async fn write(tx: &mut Tx, row: &AuditRow) -> Result<(), Error> {
+    tx.execute(sql!(
+        "INSERT INTO audit (id, at, issuer, subject, team, action, allowed, rule, order_id, phone_number_id, \
+            outcome, detail, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        row.id.as_str(),
+        row.at,
+        row.actor.issuer.as_str(),
+        row.actor.subject.as_str(),
+        row.team.as_ref().map(Team::as_str),
+        row.action.as_str(),
+        row.allowed,
+        row.rule.as_deref(),
+        row.order_id.as_ref().map(OrderId::as_str),
+        row.phone_number_id.as_ref().map(PhoneNumberId::as_str),
+        row.outcome.as_str(),
+        json(&row.detail)?,
+        row.request_id.as_ref().map(RequestId::as_str),
+    ))
+    .await
+    .map(drop)
+}
+
+fn read(row: &Row) -> Result<AuditRow, Error> {
+    Ok(AuditRow {
+        id: row.parsed("id")?,
+        at: row.time("at")?,
+        actor: Actor {
+            issuer: row.text("issuer")?,
+            subject: row.text("subject")?,
+        },
+        team: row.parsed_opt("team")?,
+        action: row.parsed("action")?,
+        allowed: row.flag_opt("allowed")?,
+        rule: row.text_opt("rule")?,
+        order_id: row.parsed_opt("order_id")?,
+        phone_number_id: row.parsed_opt("phone_number_id")?,
+        outcome: row.text("outcome")?,
+        detail: row.json("detail")?,
+        request_id: row.parsed_opt("request_id")?,
+    })
+}

@@ -1,0 +1,4 @@
+//! Events as rows, and notifications of new ones.
+
+pub(super) mod feed;
+pub(super) mod listen;

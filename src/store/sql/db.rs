@@ -1,0 +1,255 @@
+//! Two databases behind one face: pools, transactions, and statements that both understand. Every text uses `$1`
+//! placeholders and binds only texts and 64-bit integers. It does not know what is stored.
+
+use std::time::Duration;
+
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
+use sqlx::{AssertSqlSafe, Transaction};
+
+use crate::error::Error;
+use crate::store::sql::commit_hooks::{Changes, Made};
+use crate::store::sql::error::{CannotOpen, fault};
+use crate::store::sql::param::Arg;
+use crate::store::sql::pool::Pools;
+use crate::store::sql::row::Row;
+
+/// Longer than all that a session allows itself: only a server that has fallen silent takes it.
+const SILENT: Duration = Duration::from_secs(20);
+
+/// Waits for the database, but not for ever.
+async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(SILENT, work).await {
+        Ok(done) => done.map_err(fault),
+        Err(_) => Err(fault(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// The database, and what this process has just changed in it.
+#[derive(Clone)]
+pub(in crate::store) struct Db {
+    pub(in crate::store) pools: Pools,
+    pub(in crate::store) changes: Changes,
+}
+
+/// A transaction that may write. Dropped without [`Tx::commit`], it is rolled back.
+pub(in crate::store) struct Tx {
+    on: On,
+    changes: Changes,
+    /// What it changes that others in this process are to be told of.
+    made: Made,
+}
+
+enum On {
+    /// On SQLite, holding the write lock from its first moment.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL, READ COMMITTED.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// A statement with its arguments. Made by `sql!` or [`crate::store::sql::select::Select`].
+#[derive(Debug)]
+pub(in crate::store) struct Statement {
+    /// The text: always literals from this module's siblings, never anything a user sent.
+    pub(in crate::store) text: String,
+    /// `$1`, `$2`, …
+    pub(in crate::store) args: Vec<Arg>,
+}
+
+/// A statement and its arguments: `sql!("… $1 …", value)`.
+macro_rules! sql {
+    ($text:expr $(, $arg:expr)* $(,)?) => {
+        $crate::store::sql::db::Statement {
+            text: ($text).to_owned(),
+            args: vec![$($crate::store::sql::param::Arg::from($arg)),*],
+        }
+    };
+}
+pub(in crate::store) use sql;
+
+macro_rules! bound {
+    ($statement:expr) => {{
+        let Statement { text, args } = $statement;
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for arg in args {
+            query = match arg {
+                Arg::Text(text) => query.bind(text),
+                Arg::Int(int) => query.bind(int),
+            };
+        }
+        query
+    }};
+}
+
+impl Db {
+    /// Opens a SQLite file, which is made when it is missing, or connects to a PostgreSQL server.
+    pub(in crate::store) async fn open(url: &str) -> Result<Self, CannotOpen> {
+        Pools::open(url).await.map(Self::from)
+    }
+
+    /// Begins a transaction that may write.
+    pub(in crate::store) async fn begin(&self) -> Result<Tx, Error> {
+        let on = bounded(async {
+            match &self.pools {
+                Pools::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(On::Sqlite),
+                Pools::Postgres(pool) => pool.begin().await.map(On::Postgres),
+            }
+        })
+        .await?;
+        Ok(Tx {
+            on,
+            changes: self.changes.clone(),
+            made: Made::default(),
+        })
+    }
+
+    /// All rows of one statement that only reads.
+    pub(in crate::store) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, Error> {
+        bounded(async {
+            match &self.pools {
+                Pools::Sqlite { read, .. } => bound!(statement)
+                    .fetch_all(read)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+                Pools::Postgres(pool) => bound!(statement)
+                    .fetch_all(pool)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+            }
+        })
+        .await
+    }
+
+    /// The row of one statement that only reads and finds at most one.
+    pub(in crate::store) async fn row(&self, statement: Statement) -> Result<Option<Row>, Error> {
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// Closes every connection once its present work is done.
+    pub(in crate::store) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl From<Pools> for Db {
+    fn from(pools: Pools) -> Self {
+        Self {
+            pools,
+            changes: Changes::default(),
+        }
+    }
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows it touched.
+    pub(in crate::store) async fn execute(&mut self, statement: Statement) -> Result<u64, Error> {
+        bounded(async {
+            match &mut self.on {
+                On::Sqlite(tx) => bound!(statement)
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected()),
+                On::Postgres(tx) => bound!(statement)
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected()),
+            }
+        })
+        .await
+    }
+
+    /// All rows that a statement finds or returns.
+    pub(in crate::store) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, Error> {
+        bounded(async {
+            match &mut self.on {
+                On::Sqlite(tx) => bound!(statement)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+                On::Postgres(tx) => bound!(statement)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+            }
+        })
+        .await
+    }
+
+    /// The row of a statement that finds or returns at most one.
+    pub(in crate::store) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// The row of a SELECT, which nobody else changes before this transaction ends. SQLite's writer holds the
+    /// whole file anyway.
+    pub(in crate::store) async fn lock(&mut self, mut statement: Statement) -> Result<Option<Row>, Error> {
+        if self.on_postgres() {
+            statement.text.push_str(" FOR UPDATE");
+        }
+        self.row(statement).await
+    }
+
+    /// The same, but `None` at once where another transaction holds the row. On SQLite nobody else can.
+    pub(in crate::store) async fn lock_if_free(
+        &mut self,
+        mut statement: Statement,
+    ) -> Result<Option<Row>, Error> {
+        if self.on_postgres() {
+            statement.text.push_str(" FOR UPDATE SKIP LOCKED");
+        }
+        self.row(statement).await
+    }
+
+    /// Runs several statements without arguments.
+    pub(in crate::store) async fn script(&mut self, text: String) -> Result<(), Error> {
+        match &mut self.on {
+            On::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(text))
+                .execute(&mut **tx)
+                .await
+                .map(drop),
+            On::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(text))
+                .execute(&mut **tx)
+                .await
+                .map(drop),
+        }
+        .map_err(fault)
+    }
+
+    /// Makes it so, and tells this process what has changed: also where nobody knows whether it was made so.
+    pub(in crate::store) async fn commit(self) -> Result<(), Error> {
+        let done = bounded(async {
+            match self.on {
+                On::Sqlite(tx) => tx.commit().await,
+                On::Postgres(tx) => tx.commit().await,
+            }
+        })
+        .await;
+        self.changes.tell(self.made);
+        done
+    }
+
+    /// Makes it as if nothing had happened.
+    pub(in crate::store) async fn rollback(self) -> Result<(), Error> {
+        match self.on {
+            On::Sqlite(tx) => tx.rollback().await,
+            On::Postgres(tx) => tx.rollback().await,
+        }
+        .map_err(fault)
+    }
+
+    /// What the transaction changes that others in this process are to be told of once it is committed.
+    pub(in crate::store) fn made(&mut self) -> &mut Made {
+        &mut self.made
+    }
+
+    /// Whether it is one of PostgreSQL.
+    pub(in crate::store) fn on_postgres(&self) -> bool {
+        matches!(self.on, On::Postgres(_))
+    }
+}

@@ -1,0 +1,96 @@
+//! What the databases complain about, told apart: what another moment may mend, and what should not happen.
+
+use sqlx::error::DatabaseError;
+
+use crate::error::{Cause, Error};
+
+/// A database that can't be opened. Says where it is and as whom, never the password.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(in crate::store) struct CannotOpen {
+    what: String,
+    #[source]
+    cause: Option<Cause>,
+}
+
+impl CannotOpen {
+    pub(in crate::store) fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            cause: None,
+        }
+    }
+    pub(in crate::store) fn because(what: impl Into<String>, cause: sqlx::Error) -> Self {
+        Self {
+            what: what.into(),
+            cause: Some(cause.into()),
+        }
+    }
+}
+
+/// A row, or an argument, that does not make sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(in crate::store) struct Nonsense {
+    what: String,
+    #[source]
+    cause: Option<Cause>,
+}
+
+/// An internal error that says what made no sense.
+pub(in crate::store) fn nonsense(what: impl Into<String>, cause: Option<Cause>) -> Error {
+    let what = what.into();
+    Error::Internal(Box::new(Nonsense { what, cause }))
+}
+
+/// Sorts an error of the driver.
+pub(in crate::store) fn fault(error: sqlx::Error) -> Error {
+    let passing = match &error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed
+        // The driver's word for a connection that ended in the middle of a message.
+        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(cause) => passes(cause.as_ref()),
+        _ => false,
+    };
+    if passing {
+        Error::StoreUnavailable(Box::new(error))
+    } else {
+        Error::Internal(Box::new(error))
+    }
+}
+
+fn passes(cause: &dyn DatabaseError) -> bool {
+    let Some(code) = cause.code() else { return false };
+    if cause
+        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .is_some()
+    {
+        // Connection, authorization, missing database, serialization, resources, not in the right state
+        // (locks), operator intervention, system errors, a standby that can't write.
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html
+        ["08", "28", "3D", "40", "53", "55", "57", "58", "25006"]
+            .iter()
+            .any(|class| code.starts_with(class))
+    } else {
+        // BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB; extended codes keep them in the low byte.
+        // https://www.sqlite.org/rescode.html
+        code.parse::<i64>()
+            .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26))
+    }
+}
+
+/// Whether the error says that a table is not there.
+pub(in crate::store) fn no_such_table(error: &Error) -> bool {
+    let Error::Internal(cause) = error else {
+        return false;
+    };
+    let Some(sqlx::Error::Database(cause)) = cause.downcast_ref() else {
+        return false;
+    };
+    cause.code().is_some_and(|code| code == "42P01") || cause.message().starts_with("no such table")
+}

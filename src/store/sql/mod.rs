@@ -1,0 +1,12 @@
+//! The small SQL engine below the tables: pools, transactions, rows, lists and migrations.
+
+pub(super) mod commit_hooks;
+pub(super) mod db;
+pub(super) mod error;
+pub(super) mod migrate;
+pub(super) mod param;
+pub(super) mod pool;
+pub(super) mod process_lock;
+pub(super) mod read_only;
+pub(super) mod row;
+pub(super) mod select;

@@ -1,0 +1,71 @@
+//! What a statement is given: texts and 64-bit integers, whatever they stand for in the domain.
+
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+
+/// One argument of a statement.
+#[derive(Debug, Clone)]
+pub(in crate::store) enum Arg {
+    /// A text.
+    Text(Option<String>),
+    /// An integer.
+    Int(Option<i64>),
+}
+
+impl From<Option<String>> for Arg {
+    /// PostgreSQL has no NUL in a text; what Close or a token sends may have one.
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text.map(|text| {
+            if text.contains('\0') {
+                text.replace('\0', "\u{fffd}")
+            } else {
+                text
+            }
+        }))
+    }
+}
+impl From<String> for Arg {
+    fn from(text: String) -> Self {
+        Some(text).into()
+    }
+}
+impl From<&str> for Arg {
+    fn from(text: &str) -> Self {
+        Some(text.to_owned()).into()
+    }
+}
+impl From<Option<&str>> for Arg {
+    fn from(text: Option<&str>) -> Self {
+        text.map(str::to_owned).into()
+    }
+}
+impl From<i64> for Arg {
+    fn from(int: i64) -> Self {
+        Self::Int(Some(int))
+    }
+}
+impl From<bool> for Arg {
+    fn from(flag: bool) -> Self {
+        Self::Int(Some(flag.into()))
+    }
+}
+impl From<Option<bool>> for Arg {
+    fn from(flag: Option<bool>) -> Self {
+        Self::Int(flag.map(i64::from))
+    }
+}
+impl From<Money> for Arg {
+    fn from(money: Money) -> Self {
+        Self::Int(Some(money.cents()))
+    }
+}
+impl From<Timestamp> for Arg {
+    fn from(time: Timestamp) -> Self {
+        Self::Int(Some(time.as_micros()))
+    }
+}
+impl From<Option<Timestamp>> for Arg {
+    fn from(time: Option<Timestamp>) -> Self {
+        Self::Int(time.map(Timestamp::as_micros))
+    }
+}

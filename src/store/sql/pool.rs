@@ -1,0 +1,174 @@
+//! Connections: how each of the two databases is opened, and under what every session runs.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+};
+
+use crate::store::sql::error::CannotOpen;
+
+/// How long a task waits for a connection before the database counts as unavailable.
+pub(in crate::store) const ACQUIRE: Duration = Duration::from_secs(5);
+/// Writers of a SQLite file stand in line for one connection, each for one flush of the disk.
+const WRITER_TURN: Duration = Duration::from_secs(15);
+const CONNECTIONS: u32 = 10;
+/// How often, and after what pause, a file that somebody else is just opening is tried again.
+const LOCKED_TURNS: u32 = 200;
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
+/// What each PostgreSQL session runs under, whatever the server's defaults: no statement hangs for ever, the
+/// guards are written for READ COMMITTED, and a commit is on disk before a paid call follows it.
+pub(in crate::store) const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+    SET idle_in_transaction_session_timeout = '15s'; SET default_transaction_isolation = 'read committed'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+/// Where the database is.
+#[derive(Clone)]
+pub(in crate::store) enum Pools {
+    /// A file. One connection writes: SQLite has one writer at a time, and a line in the pool is fairer than
+    /// writers that poll for the lock.
+    Sqlite {
+        /// The only connection that writes.
+        write: SqlitePool,
+        /// Connections that can't write.
+        read: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+impl Pools {
+    /// Opens a SQLite file, which is made when it is missing, or connects to a PostgreSQL server.
+    pub(in crate::store) async fn open(url: &str) -> Result<Self, CannotOpen> {
+        if let Some(options) = sqlite_file(url)? {
+            Self::open_file(options).await
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Self::connect(url).await
+        } else {
+            Err(CannotOpen::new(
+                "store.url must begin with sqlite:// or postgres://",
+            ))
+        }
+    }
+
+    async fn open_file(options: SqliteConnectOptions) -> Result<Self, CannotOpen> {
+        let file = options.get_filename().display().to_string();
+        let cannot = |cause| CannotOpen::because(format!("can't open the SQLite file {file}"), cause);
+        keep_private(options.get_filename()).map_err(|cause| cannot(cause.into()))?;
+        let options = options
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true)
+            // The paid call follows the commit: it has to be on disk.
+            .synchronous(SqliteSynchronous::Full);
+        let writer = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let one = PoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WRITER_TURN)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(is_clean(connection)));
+        // Turning a new file to its write-ahead log needs it for oneself, and SQLite then says "locked" at once
+        // instead of waiting its turn: <https://sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode>
+        let mut turns = LOCKED_TURNS;
+        let write = loop {
+            match one.clone().connect_with(writer.clone()).await {
+                Err(cause) if turns > 0 && locked(&cause) => turns -= 1,
+                done => break done.map_err(cannot)?,
+            }
+            tokio::time::sleep(LOCKED_PAUSE).await;
+        };
+        let read = PoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(cannot)?;
+        Ok(Self::Sqlite { write, read })
+    }
+
+    async fn connect(url: &str) -> Result<Self, CannotOpen> {
+        let (options, unreachable) = server(url)?;
+        PoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+            })
+            .connect_with(options)
+            .await
+            .map(Self::Postgres)
+            .map_err(|cause| CannotOpen::because(unreachable, cause))
+    }
+}
+
+/// Whether a connection may be used again. SQLite ends some transactions by itself, such as where the disk is full, and the
+/// driver, which then fails to roll back, takes the connection for one in a transaction for ever.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Answered after a rollback that is under way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// The server that the URL names, and what is said when it can't be reached: its place, never the password.
+pub(in crate::store) fn server(url: &str) -> Result<(PgConnectOptions, String), CannotOpen> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
+    let unreachable = format!(
+        "can't reach PostgreSQL at {}:{} as {}",
+        options.get_host(),
+        options.get_port(),
+        options.get_username()
+    );
+    Ok((options.application_name("numberdesk"), unreachable))
+}
+
+/// Makes the file, when it is missing, readable by its owner alone; SQLite gives its side files the same mode.
+pub(in crate::store) fn keep_private(file: &Path) -> io::Result<()> {
+    private().append(true).open(file).map(drop)
+}
+
+/// Makes a file that is missing readable by its owner alone.
+pub(in crate::store) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Whether SQLite says that somebody else has the file for itself.
+fn locked(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and its extended codes: the low byte is 5.
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
+}
+
+/// The SQLite file that the URL names; `None` when it names no SQLite database.
+pub(in crate::store) fn sqlite_file(url: &str) -> Result<Option<SqliteConnectOptions>, CannotOpen> {
+    if !url.starts_with("sqlite:") {
+        return Ok(None);
+    }
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(CannotOpen::new(
+            "store.url names a SQLite database in memory, which would forget paid numbers; name a file",
+        ));
+    }
+    url.parse()
+        .map(Some)
+        .map_err(|cause| CannotOpen::because("store.url is not a SQLite URL", cause))
+}

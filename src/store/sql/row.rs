@@ -1,0 +1,109 @@
+//! Reading a row back into the words of the domain. A value that does not parse is an internal error that names
+//! its column: only the desk writes here.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::sql::error::{fault, nonsense};
+
+/// One row of either database.
+pub(in crate::store) enum Row {
+    /// Of SQLite.
+    Sqlite(SqliteRow),
+    /// Of PostgreSQL.
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// A text that may be missing.
+    pub(in crate::store) fn text_opt(&self, column: &str) -> Result<Option<String>, Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(fault)
+    }
+    /// A text.
+    pub(in crate::store) fn text(&self, column: &str) -> Result<String, Error> {
+        present(self.text_opt(column)?, column)
+    }
+    /// An integer that may be missing.
+    pub(in crate::store) fn int_opt(&self, column: &str) -> Result<Option<i64>, Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(fault)
+    }
+    /// An integer.
+    pub(in crate::store) fn int(&self, column: &str) -> Result<i64, Error> {
+        present(self.int_opt(column)?, column)
+    }
+    /// A flag that may be missing.
+    pub(in crate::store) fn flag_opt(&self, column: &str) -> Result<Option<bool>, Error> {
+        Ok(self.int_opt(column)?.map(|int| int != 0))
+    }
+    /// A point in time that may be missing.
+    pub(in crate::store) fn time_opt(&self, column: &str) -> Result<Option<Timestamp>, Error> {
+        Ok(self.int_opt(column)?.map(Timestamp::from_micros))
+    }
+    /// A point in time.
+    pub(in crate::store) fn time(&self, column: &str) -> Result<Timestamp, Error> {
+        Ok(Timestamp::from_micros(self.int(column)?))
+    }
+    /// An amount of money.
+    pub(in crate::store) fn money(&self, column: &str) -> Result<Money, Error> {
+        Ok(Money::from_cents(self.int(column)?))
+    }
+    /// An id or a word that may be missing.
+    pub(in crate::store) fn parsed_opt<T: FromStr<Err: Display>>(
+        &self,
+        column: &str,
+    ) -> Result<Option<T>, Error> {
+        self.text_opt(column)?
+            .map(|text| {
+                text.parse().map_err(|fault: T::Err| {
+                    nonsense(
+                        format!("column {column} can't be read"),
+                        Some(fault.to_string().into()),
+                    )
+                })
+            })
+            .transpose()
+    }
+    /// An id or a word.
+    pub(in crate::store) fn parsed<T: FromStr<Err: Display>>(&self, column: &str) -> Result<T, Error> {
+        present(self.parsed_opt(column)?, column)
+    }
+    /// JSON that may be missing.
+    pub(in crate::store) fn json_opt<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
+        self.text_opt(column)?
+            .map(|text| {
+                serde_json::from_str(&text)
+                    .map_err(|fault| nonsense(format!("column {column} can't be read"), Some(fault.into())))
+            })
+            .transpose()
+    }
+    /// JSON.
+    pub(in crate::store) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
+        present(self.json_opt(column)?, column)
+    }
+}
+
+fn present<T>(value: Option<T>, column: &str) -> Result<T, Error> {
+    value.ok_or_else(|| nonsense(format!("column {column} is empty"), None))
+}
+
+/// JSON as it is stored.
+pub(in crate::store) fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value)
+        .map_err(|fault| nonsense("a value can't be written as JSON", Some(fault.into())))
+}

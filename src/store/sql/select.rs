@@ -1,0 +1,132 @@
+//! Lists: a SELECT put together from literal conditions, read page by page from where the last page ended.
+
+use crate::domain::caller::Scope;
+use crate::domain::page::{Limit, Page};
+use crate::error::Error;
+use crate::store::sql::db::{Db, Statement};
+use crate::store::sql::param::Arg;
+use crate::store::sql::row::Row;
+
+/// A SELECT under construction. Conditions are literals; values are always arguments.
+pub(in crate::store) struct Select {
+    text: String,
+    args: Vec<Arg>,
+}
+
+impl Select {
+    /// Begins with the rows of `scope`: there is no list without one.
+    pub(in crate::store) fn within(scope: &Scope, from: &'static str) -> Self {
+        Self::within_by(scope, from, "team IN (?)")
+    }
+
+    /// The same where a row belongs to a team by another condition; `?` in it stands for the teams.
+    pub(in crate::store) fn within_by(scope: &Scope, from: &'static str, condition: &'static str) -> Self {
+        let mut select = Self {
+            text: from.to_owned(),
+            args: Vec::new(),
+        };
+        match scope {
+            Scope::All => select.text.push_str(" WHERE 1 = 1"),
+            Scope::Teams(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
+            Scope::Teams(teams) => {
+                let places: Vec<String> = teams.iter().map(|team| select.place(team.as_str())).collect();
+                select.text.push_str(" WHERE ");
+                select.text.push_str(&condition.replace('?', &places.join(", ")));
+            }
+        }
+        select
+    }
+
+    /// Adds a condition; each `?` in it stands for `value`.
+    pub(in crate::store) fn and(&mut self, condition: &'static str, value: impl Into<Arg>) {
+        let place = self.place(value);
+        self.text.push_str(" AND ");
+        self.text.push_str(&condition.replace('?', &place));
+    }
+
+    /// Adds a condition with two values; the first `?` in it stands for `one`, the second for `other`.
+    pub(in crate::store) fn and_both(
+        &mut self,
+        condition: &'static str,
+        one: impl Into<Arg>,
+        other: impl Into<Arg>,
+    ) {
+        let places = [self.place(one), self.place(other)];
+        let condition = condition.replacen('?', &places[0], 1);
+        self.text.push_str(" AND ");
+        self.text.push_str(&condition.replacen('?', &places[1], 1));
+    }
+
+    /// Adds a condition with a list of values, never empty; `?` in it stands for the list.
+    pub(in crate::store) fn and_one_of(
+        &mut self,
+        condition: &'static str,
+        values: impl Iterator<Item = impl Into<Arg>>,
+    ) {
+        let places: Vec<String> = values.map(|value| self.place(value)).collect();
+        self.text.push_str(" AND ");
+        self.text.push_str(&condition.replace('?', &places.join(", ")));
+    }
+
+    /// Adds a condition when there is a value for it.
+    pub(in crate::store) fn and_some(&mut self, condition: &'static str, value: Option<impl Into<Arg>>) {
+        if let Some(value) = value {
+            self.and(condition, value);
+        }
+    }
+
+    /// Adds a condition without a value.
+    pub(in crate::store) fn and_just(&mut self, condition: &'static str) {
+        self.text.push_str(" AND ");
+        self.text.push_str(condition);
+    }
+
+    /// The statement as it stands.
+    pub(in crate::store) fn statement(self) -> Statement {
+        Statement {
+            text: self.text,
+            args: self.args,
+        }
+    }
+
+    /// One page by id, which sorts by time, newest first, after the id `after`. Rows that come meanwhile neither repeat
+    /// nor hide others.
+    pub(in crate::store) async fn page<T>(
+        mut self,
+        db: &Db,
+        limit: Limit,
+        after: Option<&str>,
+        read: impl Fn(&Row) -> Result<T, Error>,
+    ) -> Result<Page<T>, Error> {
+        self.and_some("id < ?", after);
+        // One more than asked for tells whether another page follows.
+        let place = self.place(i64::from(limit.rows()) + 1);
+        self.text.push_str(" ORDER BY id DESC LIMIT ");
+        self.text.push_str(&place);
+        let mut found = db.rows(self.statement()).await?;
+        let wanted = limit.rows() as usize;
+        let next = if found.len() > wanted {
+            found.truncate(wanted);
+            found.last().map(|row| row.text("id")).transpose()?
+        } else {
+            None
+        };
+        let rows = found.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page { rows, next })
+    }
+
+    /// The first rows by other columns than the id alone.
+    pub(in crate::store) fn first(mut self, columns: &'static str, limit: u32) -> Statement {
+        let place = self.place(i64::from(limit));
+        self.text.push_str(" ORDER BY ");
+        self.text.push_str(columns);
+        self.text.push_str(" LIMIT ");
+        self.text.push_str(&place);
+        self.statement()
+    }
+
+    fn place(&mut self, value: impl Into<Arg>) -> String {
+        self.args.push(value.into());
+        format!("${}", self.args.len())
+    }
+}

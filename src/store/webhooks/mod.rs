@@ -1,0 +1,5 @@
+//! Outgoing webhooks as rows: endpoints and deliveries.
+
+pub(super) mod deliveries;
+pub(super) mod endpoints;
+pub(super) mod replay;
