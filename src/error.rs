@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::caller::{Permission, Team};
+use crate::domain::caller::{MissingPermission, Permission, Team, TeamError};
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Fault;
@@ -152,5 +152,20 @@ pub enum Error {
 impl From<Vec<Fault>> for Error {
     fn from(faults: Vec<Fault>) -> Self {
         Self::Invalid(faults)
+    }
+}
+
+impl From<MissingPermission> for Error {
+    fn from(MissingPermission(need): MissingPermission) -> Self {
+        Self::PermissionMissing { need }
+    }
+}
+
+impl From<TeamError> for Error {
+    fn from(error: TeamError) -> Self {
+        match error {
+            TeamError::NotFound => Self::NotFound,
+            TeamError::Required { teams } => Self::TeamRequired { teams },
+        }
     }
 }

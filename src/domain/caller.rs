@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
-use crate::error::Error;
 
 /// The unit that policy, quota, budget and ownership belong to: 1 to 64 of letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +114,25 @@ impl FromStr for Permission {
     }
 }
 
+/// The token lacks this permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token lacks the permission {0}")]
+pub struct MissingPermission(pub Permission);
+
+/// Why a request has no team to work for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TeamError {
+    /// The request names a team that is not the caller's. Such a team does not exist for the caller.
+    #[error("not found")]
+    NotFound,
+    /// The request names no team, and the caller has several teams or none.
+    #[error("a team must be named")]
+    Required {
+        /// The caller's teams.
+        teams: Vec<Team>,
+    },
+}
+
 /// Who sent the request, from a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -139,11 +157,11 @@ impl Caller {
     }
 
     /// An error that names the permission, unless the token has it.
-    pub fn need(&self, permission: Permission) -> Result<(), Error> {
+    pub fn need(&self, permission: Permission) -> Result<(), MissingPermission> {
         if self.may(permission) {
             Ok(())
         } else {
-            Err(Error::PermissionMissing { need: permission })
+            Err(MissingPermission(permission))
         }
     }
 
@@ -155,22 +173,22 @@ impl Caller {
 
     /// The one team a request is for: the one it names, or the only one the caller has. A team that is not the
     /// caller's does not exist for the caller.
-    pub fn team(&self, named: Option<&Team>) -> Result<Team, Error> {
+    pub fn team(&self, named: Option<&Team>) -> Result<Team, TeamError> {
         match (named, self.teams.as_slice()) {
             (Some(team), _) if self.sees(team) => Ok(team.clone()),
-            (Some(_), _) => Err(Error::NotFound),
+            (Some(_), _) => Err(TeamError::NotFound),
             (None, [only]) => Ok(only.clone()),
-            (None, teams) => Err(Error::TeamRequired {
+            (None, teams) => Err(TeamError::Required {
                 teams: teams.to_vec(),
             }),
         }
     }
 
     /// What a list may show: the named team, or all the caller's, or everything for an admin.
-    pub fn scope(&self, named: Option<&Team>) -> Result<Scope, Error> {
+    pub fn scope(&self, named: Option<&Team>) -> Result<Scope, TeamError> {
         match named {
             Some(team) if self.sees(team) => Ok(Scope::Teams(vec![team.clone()])),
-            Some(_) => Err(Error::NotFound),
+            Some(_) => Err(TeamError::NotFound),
             None if self.may(Permission::NumbersAdmin) => Ok(Scope::All),
             None => Ok(Scope::Teams(self.teams.clone())),
         }
@@ -220,11 +238,11 @@ mod tests {
         assert_eq!(caller(&["a"], &[]).team(None).unwrap().as_str(), "a");
         assert!(matches!(
             caller(&["a", "b"], &[]).team(None),
-            Err(Error::TeamRequired { .. })
+            Err(TeamError::Required { .. })
         ));
         assert!(matches!(
             caller(&[], &[]).team(None),
-            Err(Error::TeamRequired { .. })
+            Err(TeamError::Required { .. })
         ));
     }
 
@@ -233,7 +251,7 @@ mod tests {
         let other = "b".parse().unwrap();
         assert!(matches!(
             caller(&["a"], &[]).scope(Some(&other)),
-            Err(Error::NotFound)
+            Err(TeamError::NotFound)
         ));
         assert_eq!(
             caller(&["a"], &["numbers:admin"]).scope(Some(&other)).unwrap(),

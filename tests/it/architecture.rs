@@ -62,7 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("outgoing", &["domain", "telemetry"]),
     ("store", &["domain", "error", "failpoint"]),
     ("sandbox", &[]),
-    ("domain", &["error"]),
+    ("domain", &[]),
     ("error", &["domain"]),
     ("failpoint", &[]),
 ];
