@@ -7,8 +7,8 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use close_sandbox::{Options, RateLimit, Settings};
 use futures::future::join_all;
-use numberdesk::sandbox::{Options, RateLimit, Settings};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};

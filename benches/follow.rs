@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use close_sandbox::{Options, Sandbox};
 use futures::{StreamExt as _, stream};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use numberdesk::app::{self, App};
 use numberdesk::auth::LocalIssuer;
-use numberdesk::sandbox::{Options, Sandbox};
 use numberdesk::telemetry::Metrics;
 use numberdesk::{config, telemetry};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main -> cli -> app -> { http | workers } -> desk -> { policy | close | outgoing | store | inventory } -> domain, error
-//!                       http -> auth -> domain, error          sandbox stands alone
+//!                       http -> auth -> domain, error
 //! ```
 
 pub mod app;
@@ -20,6 +20,5 @@ pub mod http;
 pub mod inventory;
 pub mod outgoing;
 pub mod policy;
-pub mod sandbox;
 pub mod store;
 pub mod telemetry;

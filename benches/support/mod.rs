@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use close_sandbox::{Options, Sandbox};
 use numberdesk::auth::LocalIssuer;
-use numberdesk::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;

@@ -16,9 +16,9 @@ use crate::cli::{Failure, demo, serve};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
-use crate::sandbox::{self, Options, Sandbox};
 use crate::store::Hold;
 use crate::telemetry;
+use close_sandbox::{self, Options, Sandbox};
 
 /// Where everything of `dev` is kept, unless it is told otherwise.
 pub(super) const FOLDER: &str = ".dev";
@@ -70,9 +70,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         listen: loopback(0),
         seed: SEED,
         // Close waits a few seconds for more before it tells of a change; nobody wants to here.
-        settings: sandbox::Settings {
+        settings: close_sandbox::Settings {
             consolidation_window: Duration::from_millis(300),
-            ..sandbox::Settings::default()
+            ..close_sandbox::Settings::default()
         },
         ..Options::default()
     })

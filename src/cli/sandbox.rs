@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::Failure;
-use crate::sandbox::{Options, Sandbox, faults_from_json};
+use close_sandbox::{Options, Sandbox, faults_from_json};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

@@ -18,7 +18,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
             "http",
             "policy",
-            "sandbox",
             "store",
             "telemetry",
         ],
@@ -61,7 +60,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("close", &["domain", "error", "telemetry"]),
     ("outgoing", &["domain", "telemetry"]),
     ("store", &["domain", "error", "failpoint"]),
-    ("sandbox", &[]),
     ("domain", &[]),
     ("error", &["domain"]),
     ("failpoint", &[]),
@@ -71,22 +69,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store"], "only the store knows SQL"),
     ("jsonwebtoken", &["auth"], "only auth knows tokens"),
-    (
-        "axum",
-        &["http", "sandbox"],
-        "only http and the simulated Close answer requests",
-    ),
+    ("axum", &["http"], "only http answers requests"),
     ("utoipa", &["http"], "only http describes itself"),
     (
         "rustls::",
         &["config", "http"],
         "the listener's certificate is config's to read and http's to show",
     ),
-    (
-        "jiff::",
-        &["domain", "sandbox"],
-        "time is named in one place (the simulated Close has its own)",
-    ),
+    ("jiff::", &["domain"], "time is named in one place"),
     (
         "metrics_exporter",
         &["telemetry", "app", "cli"],
@@ -99,7 +89,7 @@ const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "phone_number/request",
-        &["close", "sandbox"],
+        &["close"],
         "only close knows Close's paths",
     ),
 ];

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use numberdesk::sandbox::{Options, Sandbox, Settings};
+use close_sandbox::{Options, Sandbox, Settings};
 use tokio::process::Command;
 
 #[tokio::test]

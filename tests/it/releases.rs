@@ -116,10 +116,10 @@ async fn a_key_of_another_organization_proves_nothing_of_a_number(database: Data
     let number = stage.rent(&ALICE, "key", "DE").await;
     // Another organization answers where ours was, to a key of its own: it knows none of our numbers.
     let listen = stage.close_goes_away().await;
-    let options = numberdesk::sandbox::Options {
+    let options = close_sandbox::Options {
         listen,
         seed: 2,
-        ..numberdesk::sandbox::Options::default()
+        ..close_sandbox::Options::default()
     };
     stage.close = Simulated::start(options).await;
     std::fs::write(stage.folder.path().join("close-api-key"), stage.close.api_key())

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use numberdesk::sandbox::{Options, Sandbox, Settings};
+use close_sandbox::{Options, Sandbox, Settings};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 

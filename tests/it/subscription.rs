@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use close_sandbox as sandbox;
 use futures::FutureExt as _;
 use numberdesk::close::SignatureKey;
 use numberdesk::desk::Webhooks;
 use numberdesk::desk::subscription::client::{OVERLAP, Unsubscribed};
-use numberdesk::sandbox;
 use serde_json::{Value, json};
 
 use crate::support::binary::{Serving, command, ended};

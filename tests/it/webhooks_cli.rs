@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use numberdesk::sandbox;
+use close_sandbox as sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

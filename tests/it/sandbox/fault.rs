@@ -1,6 +1,6 @@
 //! Faults that are scripted per request.
 
-use numberdesk::sandbox::{Options, Sandbox, faults_from_json};
+use close_sandbox::{Options, Sandbox, faults_from_json};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Who and what is in the organization, what turns a request away, and what only the control routes can do.
 
-use numberdesk::sandbox::{Options, Sandbox};
+use close_sandbox::{Options, Sandbox};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use close_sandbox as sandbox;
 use numberdesk::close::{self, Close};
 use numberdesk::desk::{self, By, Desk, Finding, NumberFilter, Placed, Released, Webhooks};
 use numberdesk::domain::caller::{Caller, Scope, Team};
@@ -18,7 +19,6 @@ use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
 use numberdesk::outgoing::{self, Outgoing};
 use numberdesk::policy::Policy;
-use numberdesk::sandbox;
 use numberdesk::store::{OrderFilter, Store};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use numberdesk::sandbox::{Options, Sandbox};
+use close_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
 /// The path of the one call that costs money.

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
+use close_sandbox as sandbox;
 use numberdesk::app::{self, App};
 use numberdesk::auth::LocalIssuer;
 use numberdesk::telemetry::Metrics;
-use numberdesk::{config, sandbox, telemetry};
+use numberdesk::{config, telemetry};
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
