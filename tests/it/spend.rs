@@ -9,7 +9,7 @@ use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
-use crate::support::stage::{Setup, Stage, send, text};
+use crate::support::server::{Setup, Stage, send, text};
 
 on_both_stores! {
     a_number_counts_in_each_month_in_which_it_was_held_and_in_no_other,
@@ -282,7 +282,7 @@ async fn nobody_sees_what_another_team_spent(database: Database) {
         .get(&alice, &format!("/v1/spend?month={month}&team=no-such-team"))
         .await;
     foreign.problem(404, "not-found");
-    crate::isolation::same_but_for_what_was_asked(&foreign, &unknown);
+    crate::http::isolation::same_but_for_what_was_asked(&foreign, &unknown);
     let missing = stage.get(&ALICE, &format!("/v1/spend?month={month}")).await;
     assert_eq!(missing.problem(403, "permission-missing")["need"], "spend:read");
 }

@@ -3,17 +3,17 @@
 
 pub(crate) mod answer;
 pub(crate) mod binary;
+pub(crate) mod close;
 pub(crate) mod database;
+pub(crate) mod desk;
 pub(crate) mod history;
-pub(crate) mod lab;
 pub(crate) mod listing;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod receiver;
 pub(crate) mod scripted;
-pub(crate) mod simulated;
-pub(crate) mod stage;
+pub(crate) mod server;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod volume;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::people::Person;
-use super::stage::Stage;
+use crate::support::server::Stage;
 
 /// Longest that a server may take to answer or hang up: a body may take 30 s to arrive.
 const PATIENCE: Duration = Duration::from_secs(45);

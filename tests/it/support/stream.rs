@@ -3,7 +3,7 @@
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use super::stage::text;
+use crate::support::server::text;
 
 /// Longest that one message is waited for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);

@@ -13,8 +13,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::raw::address;
-use super::stage::Stage;
 use super::volume;
+use crate::support::server::Stage;
 
 /// Certificate and key in PEM, and the certificate of who vouches for them.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::answer::Answer;
-use super::stage::{Stage, WEBHOOK_KEY, send};
+use crate::support::server::{Stage, WEBHOOK_KEY, send};
 
 /// The signature of a body at a time, by the bytes that the key stands for.
 pub(crate) fn signature(key: &[u8], timestamp: &str, body: &str) -> String {

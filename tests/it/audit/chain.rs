@@ -1,0 +1,651 @@
+//! The chain over the audit trail: what an administrator of the database does to a row is found and the row named, in
+//! the database and in an export, by the binary as an auditor runs it (T36).
+
+use std::path::Path;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use crate::support::binary::{Ended, Serving, run};
+use crate::support::database::{Database, on_both_stores, on_sqlite};
+use crate::support::eventually;
+use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
+use crate::support::program::{provided, root, succeeds};
+use crate::support::raw;
+use crate::support::server::{Stage, send, text};
+
+on_both_stores! {
+    the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs,
+    a_change_of_any_column_is_found_and_the_row_named,
+    rows_taken_out_put_in_or_swapped_are_found,
+    a_tail_that_was_cut_off_is_found_by_the_head_or_by_one_noted_elsewhere,
+    an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk,
+    an_export_that_was_edited_is_found,
+    an_export_that_was_reordered_or_cut_is_found,
+    an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire,
+    exports_and_checks_go_over_many_pages,
+}
+
+/// Some orders of two teams; each leaves three rows, each refusal one.
+async fn busy(stage: &Stage) {
+    stage.rent(&ALICE, "one", "DE").await;
+    stage.rent(&BOB, "two", "DE").await;
+    stage
+        .order(&ALICE, "three", &json!({ "country": "JP" }))
+        .await
+        .problem(403, "policy-denied");
+    stage
+        .order(&BOB, "four", &json!({ "country": "JP" }))
+        .await
+        .problem(403, "policy-denied");
+    stage.rent(&LENA, "five", "FR").await;
+}
+/// Rows that `busy` leaves.
+const BUSY: usize = 11;
+
+/// As `busy`, all sealed and nobody at work any more; the export of everything.
+async fn sealed(database: Database) -> (Stage, String) {
+    let mut stage = Stage::new(database).await;
+    busy(&stage).await;
+    let export = export(&stage, &OLGA, "").await;
+    stage.stop().await;
+    (stage, export)
+}
+
+async fn export(stage: &Stage, person: &Person, query: &str) -> String {
+    let answer = stage.get(person, &format!("/v1/audit/export{query}")).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    assert_eq!(answer.header("content-type"), "application/x-ndjson", "{answer}");
+    answer.text
+}
+
+fn rows(export: &str) -> Vec<Value> {
+    export
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("every line is JSON"))
+        .collect()
+}
+
+async fn verify(folder: &Path, more: &[&str]) -> Ended {
+    run(folder, &[&["audit", "verify"], more].concat()).await
+}
+
+async fn holds(folder: &Path, more: &[&str]) -> String {
+    let ended = verify(folder, more).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
+    ended.stdout
+}
+
+/// It does not hold, and that is said of this row.
+async fn breaks(folder: &Path, more: &[&str], said: &[&str]) {
+    let ended = verify(folder, more).await;
+    assert_eq!(ended.code, 1, "{said:?}: {ended:?}");
+    for part in said {
+        assert!(
+            ended.stdout.contains(part) || ended.stderr.contains(part),
+            "{part} is not in {ended:?}"
+        );
+    }
+}
+
+async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database: Database) {
+    let stage = Stage::new(database.clone()).await;
+    busy(&stage).await;
+    eventually("every row is sealed", || async {
+        (database.ask("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await == 0).then_some(())
+    })
+    .await;
+    let metrics = stage.at_ops("/metrics").await.text;
+    for name in [
+        "numberdesk_audit_sealed_total",
+        "numberdesk_audit_unsealed_age_seconds",
+    ] {
+        assert!(metrics.contains(name), "{name} is not in {metrics}");
+    }
+    // Whoever checks has neither the key of Close nor those of an issuer, and no policy.
+    let config = std::fs::read_to_string(stage.folder.path().join("numberdesk.toml")).expect("it is there");
+    let store = config
+        .lines()
+        .find(|line| line.starts_with("url = "))
+        .expect("it names the database");
+    let elsewhere = tempfile::tempdir().expect("a folder can be made");
+    std::fs::write(
+        elsewhere.path().join("numberdesk.toml"),
+        format!("[store]\n{store}\n[close]\nwrong = 1\n"),
+    )
+    .expect("it can be written");
+    let said = holds(elsewhere.path(), &[]).await;
+    assert!(
+        said.contains(&format!("{BUSY}, from 1 to {BUSY}: all hold")),
+        "{said}"
+    );
+    assert!(said.contains("unsealed  0 rows"), "{said}");
+    let hash = said
+        .lines()
+        .find_map(|line| line.strip_prefix("head      "))
+        .expect("the head is told");
+    let again = holds(elsewhere.path(), &["--head", hash]).await;
+    assert!(
+        again.contains(&format!("noted     {hash} is in the chain")),
+        "{again}"
+    );
+
+    // A row that is not sealed yet is told, and no fault.
+    let mut stage = stage;
+    stage.stop().await;
+    let copy = "INSERT INTO audit (id, at, issuer, subject, action, outcome, detail) \
+        SELECT 'aud_zz', at, issuer, subject, action, outcome, detail FROM audit WHERE seq = 1";
+    database.change(copy).await;
+    let said = holds(elsewhere.path(), &["--head", hash]).await;
+    assert!(said.contains("unsealed  1 rows"), "{said}");
+}
+
+async fn a_change_of_any_column_is_found_and_the_row_named(database: Database) {
+    let (stage, export) = sealed(database.clone()).await;
+    let folder = stage.folder.path();
+    holds(folder, &[]).await;
+    database.change("CREATE TABLE kept AS SELECT * FROM audit").await;
+    let five = format!("row 5 ({})", text(&rows(&export)[4]["id"]));
+    for (column, value) in [
+        ("at", "at + 1"),
+        ("issuer", "issuer || ' '"),
+        ("subject", "'mallory'"),
+        ("team", "'other'"),
+        ("team", "NULL"),
+        ("action", "'order.cancel'"),
+        ("allowed", "1 - COALESCE(allowed, 0)"),
+        ("rule", "COALESCE(rule, '') || 'x'"),
+        ("order_id", "COALESCE(order_id, '') || 'x'"),
+        ("phone_number_id", "COALESCE(phone_number_id, '') || 'x'"),
+        ("outcome", "'refused'"),
+        ("detail", "detail || ' '"),
+        ("detail", "'null '"),
+        ("request_id", "COALESCE(request_id, '') || 'x'"),
+        ("hash", "REPLACE(hash, SUBSTR(hash, 1, 1), 'x')"),
+        ("hash", "NULL"),
+    ] {
+        database
+            .change(&format!("UPDATE audit SET {column} = {value} WHERE seq = 5"))
+            .await;
+        breaks(folder, &[], &["broken", &five]).await;
+        restore(&database).await;
+    }
+    // Its id is a column, too.
+    database
+        .change("UPDATE audit SET id = 'aud_other' WHERE seq = 5")
+        .await;
+    breaks(folder, &[], &["row 5 (aud_other)"]).await;
+    restore(&database).await;
+    // Whoever makes the hash fit has to go on with the row after it.
+    let sql = "UPDATE audit SET outcome = 'x', hash = (SELECT hash FROM audit WHERE seq = 6) WHERE seq = 5";
+    database.change("DROP INDEX audit_in_the_chain").await;
+    database.change(sql).await;
+    breaks(folder, &[], &["row 5 ("]).await;
+    restore(&database).await;
+    holds(folder, &[]).await;
+}
+
+/// Everything as it was, but for the head.
+async fn restore(database: &Database) {
+    database
+        .change("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept")
+        .await;
+}
+
+async fn rows_taken_out_put_in_or_swapped_are_found(database: Database) {
+    let (stage, export) = sealed(database.clone()).await;
+    let folder = stage.folder.path();
+    let id = |seq: usize| text(&rows(&export)[seq - 1]["id"]);
+    database.change("CREATE TABLE kept AS SELECT * FROM audit").await;
+    let columns = "issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome, detail, request_id";
+    let put_in = |seq: &str| {
+        format!(
+            "INSERT INTO audit (id, at, {columns}, seq, hash) SELECT 'aud_new', at, {columns}, {seq}, hash FROM audit WHERE seq = 4"
+        )
+    };
+    for (statements, said) in [
+        ("DELETE FROM audit WHERE seq = 4".to_owned(), "row 4: missing: row 3 is followed by row 5".to_owned()),
+        ("DELETE FROM audit WHERE seq IN (4, 5)".to_owned(), "row 4: missing, and all up to row 5".to_owned()),
+        ("DELETE FROM audit WHERE seq = 1".to_owned(), "row 1: missing".to_owned()),
+        ("UPDATE audit SET seq = NULL, hash = NULL WHERE seq = 4".to_owned(), "row 4: missing".to_owned()),
+        (
+            "UPDATE audit SET seq = -seq WHERE seq IN (4, 5); UPDATE audit SET seq = 9 + seq WHERE seq < 0".to_owned(),
+            format!("row 4 ({}): changed", id(5)),
+        ),
+        (
+            "UPDATE audit SET seq = seq + 1000 WHERE seq >= 4; UPDATE audit SET seq = seq - 999 WHERE seq > 1000; \
+             UPDATE audit_head SET seq = seq + 1; ".to_owned() + &put_in("4").replace("seq = 4", "seq = 5"),
+            "row 4 (aud_new): changed".to_owned(),
+        ),
+        (put_in("12"), "row 12 (aud_new): changed: the head is at row 11".to_owned()),
+        (put_in("-1"), "row -1 (aud_new): out of order".to_owned()),
+        (format!("DROP INDEX audit_in_the_chain; {}", put_in("4")), "row 4 (aud_new): repeated".to_owned()),
+        ("UPDATE audit_head SET seq = 10".to_owned(), "row 10: changed: its hash is not that of the head".to_owned()),
+        ("DELETE FROM audit_head".to_owned(), "the head of the audit chain was taken away".to_owned()),
+    ] {
+        database.change(&statements).await;
+        breaks(folder, &[], &[&said]).await;
+        restore(&database).await;
+        let head = text(&rows(&export)[BUSY - 1]["hash"]);
+        database
+            .change(&format!("DELETE FROM audit_head; INSERT INTO audit_head VALUES (1, {BUSY}, '{head}')"))
+            .await;
+        holds(folder, &[]).await;
+    }
+}
+
+async fn a_tail_that_was_cut_off_is_found_by_the_head_or_by_one_noted_elsewhere(database: Database) {
+    let (stage, export) = sealed(database.clone()).await;
+    let folder = stage.folder.path();
+    let hash = |seq: usize| text(&rows(&export)[seq - 1]["hash"]);
+    let noted = format!("{BUSY}:{}", hash(BUSY));
+    holds(folder, &["--head", &noted, "--head", &format!("3:{}", hash(3))]).await;
+    breaks(
+        folder,
+        &["--head", &format!("3:{}", hash(4))],
+        &["row 3 (", "not that of the head 3:"],
+    )
+    .await;
+
+    database.change("DELETE FROM audit WHERE seq > 8").await;
+    breaks(
+        folder,
+        &[],
+        &[
+            "row 9: missing: the tail is cut off after row 8",
+            "a head at row 11",
+        ],
+    )
+    .await;
+    database
+        .change(&format!("UPDATE audit_head SET seq = 8, hash = '{}'", hash(8)))
+        .await;
+    // Now nothing in the database tells of it.
+    holds(folder, &[]).await;
+    breaks(
+        folder,
+        &["--head", &noted],
+        &["row 9: missing: the tail is cut off after row 8"],
+    )
+    .await;
+    // Nor when the desk has gone on since: what it says now is not what was noted down.
+    let mut stage = stage;
+    stage.start().await;
+    // Two rows each time: the other orders are not new.
+    busy(&stage).await;
+    busy(&stage).await;
+    self::export(&stage, &OLGA, "").await;
+    holds(stage.folder.path(), &[]).await;
+    breaks(
+        stage.folder.path(),
+        &["--head", &noted],
+        &["row 11 (", "not that of the head"],
+    )
+    .await;
+    for head in ["11", "x:y", "0:numberdesk-audit-1"] {
+        let refused = verify(stage.folder.path(), &["--head", head]).await;
+        assert!(
+            refused.code == 2 && refused.stderr.contains("SEQ:HASH"),
+            "{refused:?}"
+        );
+    }
+}
+
+async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(database: Database) {
+    let mut stage = Stage::new(database).await;
+    busy(&stage).await;
+    let answer = stage.get(&OLGA, "/v1/audit/export").await;
+    let (all, head) = (answer.text.clone(), answer.header("audit-head").to_owned());
+    assert_eq!(rows(&all).len(), BUSY);
+    // Row by row what the list says, and what makes the chain.
+    let mut listed = stage.list(&OLGA, "/v1/audit").await;
+    listed.reverse();
+    let mut before = "numberdesk-audit-1".to_owned();
+    for (place, mut row) in rows(&all).into_iter().enumerate() {
+        let mut take = |name: &str| {
+            row.as_object_mut()
+                .expect("an object")
+                .remove(name)
+                .expect("it is there")
+        };
+        assert_eq!(take("seq"), place + 1);
+        assert_eq!(text(&take("prev")), before);
+        before = text(&take("hash"));
+        assert_eq!(
+            row,
+            listed.remove(
+                listed
+                    .iter()
+                    .position(|other| *other == row)
+                    .expect("the list has it")
+            )
+        );
+    }
+    assert_eq!(head, format!("{BUSY}:{before}"));
+
+    let of = |export: &str| -> Vec<String> { rows(export).iter().map(|row| text(&row["team"])).collect() };
+    let lenas = export(&stage, &LENA, "").await;
+    assert_eq!(of(&lenas), vec!["sales"; 7]);
+    assert_eq!(export(&stage, &DORA, "?team=sales").await, lenas);
+    assert_eq!(export(&stage, &OLGA, "?team=sales").await, lenas);
+    assert_eq!(rows(&export(&stage, &DORA, "").await).len(), BUSY);
+    assert_eq!(export(&stage, &DORA.of(&[]), "").await, "");
+    let fifth = text(&rows(&all)[4]["at"]);
+    let later = rows(&export(&stage, &OLGA, &format!("?since={fifth}")).await);
+    let earlier = rows(&export(&stage, &OLGA, &format!("?until={fifth}")).await);
+    assert_eq!([earlier, later].concat(), rows(&all));
+    for query in [
+        "?since=yesterday",
+        "?limit=5",
+        "?actor=x",
+        "?team=a%20b",
+        "?since=a&since=b",
+    ] {
+        let refused = stage.get(&OLGA, &format!("/v1/audit/export{query}")).await;
+        let pointer = text(&refused.problem(400, "invalid-request")["errors"][0]["pointer"]);
+        assert!(pointer.starts_with("/query/"), "{query}: {pointer}");
+    }
+    let head_only = send(stage.by(&OLGA, "HEAD", "/v1/audit/export")).await;
+    assert_eq!((head_only.status, head_only.text.as_str()), (200, ""));
+    stage.stop().await;
+
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file =
+        |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("it can be written");
+    file("all.ndjson", &all);
+    file("lenas.ndjson", &lenas);
+    file("none.ndjson", "");
+    let said = holds(folder.path(), &["--export", "all.ndjson", "--head", &head]).await;
+    assert!(
+        said.contains(&format!("rows      {BUSY}, from 1 to {BUSY}: all hold")),
+        "{said}"
+    );
+    holds(folder.path(), &["--export", "all.ndjson", "--subset"]).await;
+    holds(folder.path(), &["--export", "none.ndjson"]).await;
+    breaks(folder.path(), &["--export", "lenas.ndjson"], &["missing"]).await;
+    let said = holds(folder.path(), &["--export", "lenas.ndjson", "--subset"]).await;
+    assert!(said.contains("rows      7, from 1 to"), "{said}");
+    // A head that is not among the rows can't be checked, and that is said.
+    breaks(
+        folder.path(),
+        &["--export", "none.ndjson", "--subset", "--head", &head],
+        &["row 11: not among"],
+    )
+    .await;
+    breaks(
+        folder.path(),
+        &["--export", "none.ndjson", "--head", &head],
+        &["cut off after row 0"],
+    )
+    .await;
+    breaks(
+        folder.path(),
+        &["--export", "missing.ndjson"],
+        &["missing.ndjson can't be read"],
+    )
+    .await;
+    assert_eq!(verify(folder.path(), &["--subset"]).await.code, 2);
+}
+
+/// Each text is found to be broken, and this is said of it; `whole` with the head noted down, otherwise as a part.
+async fn all_break(head: &str, texts: Vec<(String, bool, String)>) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for (text, whole, said) in texts {
+        std::fs::write(folder.path().join("export.ndjson"), text).expect("it can be written");
+        let more: &[&str] = if whole { &["--head", head] } else { &["--subset"] };
+        breaks(
+            folder.path(),
+            &[&["--export", "export.ndjson"], more].concat(),
+            &[&said],
+        )
+        .await;
+    }
+}
+
+async fn an_export_that_was_edited_is_found(database: Database) {
+    let (_, all) = sealed(database).await;
+    let lines: Vec<&str> = all.split_inclusive('\n').collect();
+    let named = |seq: usize| format!("row {seq} ({})", text(&rows(&all)[seq - 1]["id"]));
+    let edited = |seq: usize, from: &str, to: &str| {
+        let line = lines[seq - 1].replacen(from, to, 1);
+        assert_ne!(line, lines[seq - 1], "row {seq} has no {from}");
+        [&lines[..seq - 1], &[&line], &lines[seq..]].concat().concat()
+    };
+    let no_row = || "export.ndjson:5: is no row of an export".to_owned();
+    let mut texts = vec![
+        (
+            edited(5, "\"prev\":\"", "\"prev\":\"x"),
+            true,
+            format!("{}: changed: its `prev`", named(5)),
+        ),
+        (edited(5, "\"hash\":\"", "\"hash\":\"x"), false, named(5)),
+        (
+            edited(5, "\"seq\":5", "\"seq\":50"),
+            true,
+            "row 5: missing, and all up to row 49".to_owned(),
+        ),
+        (edited(5, "\"team\":", "\"taem\":"), false, no_row()),
+        (edited(5, "\"seq\":5,", "\"seq\":5,\"seq\":5,"), false, no_row()),
+        (edited(5, "\"at\":\"", "\"at\":\"x"), false, no_row()),
+    ];
+    for (seq, from, to) in [
+        (5, "\"outcome\":\"", "\"outcome\":\"x"),
+        (5, "\"at\":\"2", "\"at\":\"1"),
+        (5, "\"subject\":\"", "\"subject\":\"x"),
+        (4, "\"allowed\":true", "\"allowed\":false"),
+        // The same JSON, in another text.
+        (4, "\"detail\":{", "\"detail\":{ "),
+    ] {
+        texts.push((edited(seq, from, to), false, format!("{}: changed", named(seq))));
+    }
+    all_break(&format!("{BUSY}:{}", text(&rows(&all)[BUSY - 1]["hash"])), texts).await;
+}
+
+async fn an_export_that_was_reordered_or_cut_is_found(database: Database) {
+    let (_, all) = sealed(database).await;
+    let lines: Vec<&str> = all.split_inclusive('\n').collect();
+    let named = |seq: usize| format!("row {seq} ({})", text(&rows(&all)[seq - 1]["id"]));
+    let swapped = [&lines[..3], &[lines[4], lines[3]], &lines[5..]]
+        .concat()
+        .concat();
+    let out_of_order = format!("{}: out of order: it comes after row 5", named(4));
+    let texts = vec![
+        (
+            [&lines[..4], &lines[5..]].concat().concat(),
+            true,
+            "row 5: missing: row 4 is followed by row 6".to_owned(),
+        ),
+        (swapped.clone(), true, out_of_order.clone()),
+        (swapped, false, out_of_order),
+        (
+            [&lines[..5], &lines[4..]].concat().concat(),
+            false,
+            format!("{}: repeated", named(5)),
+        ),
+        (lines[1..].concat(), true, "row 1: missing".to_owned()),
+        (
+            lines[..8].concat(),
+            true,
+            "row 9: missing: the tail is cut off after row 8".to_owned(),
+        ),
+        (
+            all[..all.len() - 1].to_owned(),
+            false,
+            "export.ndjson:11: the line has no end: the export is cut off".to_owned(),
+        ),
+        (all[..all.len() - 20].to_owned(), false, "cut off".to_owned()),
+        (
+            "{}\n".to_owned(),
+            false,
+            "export.ndjson:1: is no row of an export: missing field".to_owned(),
+        ),
+        (
+            "\u{0}\n".to_owned(),
+            false,
+            "export.ndjson:1: is no row of an export".to_owned(),
+        ),
+    ];
+    all_break(&format!("{BUSY}:{}", text(&rows(&all)[BUSY - 1]["hash"])), texts).await;
+}
+
+/// So many more rows, before all others.
+async fn many(database: &Database, count: usize) {
+    database
+        .change(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+             INSERT INTO audit (id, at, issuer, subject, action, outcome, detail) \
+             SELECT 'aud_' || CAST(1000000 + i AS TEXT), 1795000000000000 + i, '', 'numberdesk', 'number.gone', 'gone', \
+                '{{\"z\":1.10,\"a\":[' || CAST(i AS TEXT) || ',1e2]}}' FROM n"
+        ))
+        .await;
+}
+
+async fn exports_and_checks_go_over_many_pages(database: Database) {
+    let mut stage = Stage::new(database.clone()).await;
+    many(&database, 2_345).await;
+    let all = export(&stage, &OLGA, "").await;
+    assert_eq!(rows(&all).len(), 2_345);
+    assert!(
+        all.contains(r#""detail":{"z":1.10,"a":[2345,1e2]}"#),
+        "detail is as it is stored"
+    );
+    assert_eq!(export(&stage, &LENA, "").await, "");
+    let said = holds(stage.folder.path(), &[]).await;
+    assert!(said.contains("2345, from 1 to 2345: all hold"), "{said}");
+    stage.stop().await;
+    database
+        .change("UPDATE audit SET outcome = 'x' WHERE seq = 2001")
+        .await;
+    breaks(stage.folder.path(), &[], &["row 2001 (aud_1002001)"]).await;
+}
+
+async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(database: Database) {
+    let stage = Stage::new(database.clone()).await;
+    many(&database, 1_200).await;
+    export(&stage, &OLGA, "").await;
+    database
+        .change("UPDATE audit SET detail = '{' WHERE seq = 1100")
+        .await;
+    let response = stage
+        .by(&OLGA, "GET", "/v1/audit/export")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK, "the fault is further on");
+    response.bytes().await.expect_err("the connection breaks off");
+    // Byte by byte: rows have come, and no last chunk.
+    let mut stream = TcpStream::connect(raw::address(&stage))
+        .await
+        .expect("the desk listens");
+    let request = format!(
+        "GET /v1/audit/export HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
+        stage.token(&OLGA)
+    );
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("a request can be written");
+    let said = raw::to_the_end(&mut stream).await;
+    assert!(
+        said.contains("\"seq\":1000,") && !said.contains("\"seq\":1100,"),
+        "half of it was sent"
+    );
+    assert!(!said.ends_with("0\r\n\r\n"), "it looks complete");
+    stage.get(&OLGA, "/v1/me").await.expect(200);
+}
+
+/// A copy of the head stands in the log, which the administrator of the database does not keep.
+#[tokio::test]
+async fn the_head_is_told_in_the_log() {
+    on_sqlite(|database| async move {
+        let mut stage = Stage::new(database.clone()).await;
+        stage.stop().await;
+        let folder = stage.folder.path();
+        many(&database, 250).await;
+        let mut desk = Serving::start(folder).await;
+        let told = eventually("the head is told", || async {
+            let log = desk.log();
+            let line = log
+                .lines()
+                .find(|line| line.contains("the audit chain is sealed up to here"))?;
+            serde_json::from_str::<Value>(line).ok()
+        })
+        .await;
+        assert_eq!(told["seq"], 250, "{told}");
+        holds(folder, &["--head", &text(&told["head"])]).await;
+        assert_eq!(desk.terminate().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_age_of_what_is_not_sealed_is_told_while_sealing_fails() {
+    on_sqlite(|database| async move {
+        let mut stage = Stage::new(database.clone()).await;
+        stage.stop().await;
+        many(&database, 3).await;
+        database
+            .change("CREATE TABLE kept AS SELECT * FROM audit_head; DELETE FROM audit_head")
+            .await;
+        let mut desk = Serving::start(stage.folder.path()).await;
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let age = async || {
+            let answer = client
+                .get(format!("{}/metrics", desk.ops))
+                .send()
+                .await
+                .expect("an answer");
+            let text = answer.text().await.expect("an answer has a body");
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("numberdesk_audit_unsealed_age_seconds "))?;
+            line.rsplit(' ').next()?.parse::<f64>().ok()
+        };
+        eventually("the rows have an age", async || {
+            age().await.filter(|age| *age > 0.0)
+        })
+        .await;
+        database.change("INSERT INTO audit_head SELECT * FROM kept").await;
+        eventually("there is nothing left to seal", async || {
+            age().await.filter(|age| *age == 0.0)
+        })
+        .await;
+        holds(stage.folder.path(), &[]).await;
+        assert_eq!(desk.terminate().await, 0);
+    })
+    .await;
+}
+
+/// The guide has a verifier of its own; what it says of the canonical form is all that it is made from.
+#[tokio::test]
+async fn the_verifier_in_the_guide_agrees() {
+    on_sqlite(|database| async move {
+        let (stage, all) = sealed(database).await;
+        let guide = std::fs::read_to_string(root().join("docs/audit.md")).expect("the guide is there");
+        let script = guide
+            .split("```python\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .expect("the guide has a verifier");
+        let folder = stage.folder.path();
+        std::fs::write(folder.join("verify.py"), script).expect("it can be written");
+        let python = provided(".venv/bin/python");
+        let file = folder.join("audit.ndjson");
+        std::fs::write(&file, &all).expect("it can be written");
+        let check = || {
+            let mut command = Command::new(&python);
+            command.arg("verify.py").arg(&file).current_dir(folder);
+            command
+        };
+        let said = succeeds(&mut check(), std::time::Duration::from_secs(30)).await;
+        let head = format!("{BUSY}:{}", text(&rows(&all)[BUSY - 1]["hash"]));
+        assert!(said.contains(&head), "{said}");
+        std::fs::write(&file, all.replacen("fulfilled", "refused", 1)).expect("it can be written");
+        let refused = check().status().await.expect("it can be run");
+        assert!(!refused.success());
+    })
+    .await;
+}

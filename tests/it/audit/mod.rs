@@ -1,0 +1,264 @@
+//! The audit trail: every decision and every effect leaves a row, and nothing secret does.
+
+pub(crate) mod chain;
+
+use serde_json::{Value, json};
+
+use crate::support::close::RENT;
+use crate::support::database::{Database, on_both_stores};
+use crate::support::people::{ALICE, BOB, ISSUER, LENA, OLGA};
+use crate::support::server::{Setup, Stage, send, text};
+
+on_both_stores! {
+    an_order_leaves_its_decision_its_send_and_its_outcome,
+    what_policy_denies_leaves_a_row_and_nothing_else,
+    every_outcome_leaves_its_row,
+    changes_moves_and_releases_leave_their_rows,
+    rows_are_filtered_and_paged_newest_first,
+    a_refused_request_by_the_wrong_person_is_no_row_of_another_team,
+}
+
+fn short(rows: &[Value]) -> Vec<(String, String)> {
+    rows.iter()
+        .map(|row| (text(&row["action"]), text(&row["outcome"])))
+        .collect()
+}
+
+fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(action, outcome)| ((*action).to_owned(), (*outcome).to_owned()))
+        .collect()
+}
+
+async fn an_order_leaves_its_decision_its_send_and_its_outcome(database: Database) {
+    let stage = Stage::new(database).await;
+    let answer = stage
+        .order(
+            &ALICE,
+            "key",
+            &json!({ "country": "DE", "carrier_type": "local" }),
+        )
+        .await;
+    let order = answer.expect(201);
+    let rows = stage.list(&LENA, "/v1/audit").await;
+    let expected = [
+        ("order.settle", "fulfilled"),
+        ("order.send", "renting"),
+        ("order.create", "accepted"),
+    ];
+    assert_eq!(short(&rows), words(&expected), "newest first");
+    for row in &rows {
+        assert!(text(&row["id"]).starts_with("aud_"), "{row}");
+        assert_eq!(
+            (&row["team"], &row["order_id"]),
+            (&json!("sales"), &order["id"]),
+            "{row}"
+        );
+        assert!(text(&row["at"]).ends_with('Z'), "{row}");
+    }
+    assert_eq!(rows[0]["phone_number_id"], order["phone_number"]["id"]);
+    let decision = &rows[2];
+    assert_eq!(
+        decision["actor"],
+        json!({ "issuer": ISSUER, "subject": "alice@example.com" })
+    );
+    assert_eq!(decision["allowed"], true, "{decision}");
+    assert!(text(&decision["rule"]).starts_with("teams.sales"), "{decision}");
+    assert_eq!(decision["request_id"], answer.header("x-request-id"));
+    assert_eq!(decision["detail"]["request"]["country"], "DE", "{decision}");
+    assert_eq!(rows[1]["actor"]["subject"], "numberdesk");
+}
+
+async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
+    let policy = "[teams.sales]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n";
+    let stage = Stage::with(
+        database,
+        Setup {
+            policy: policy.into(),
+            ..Setup::default()
+        },
+    )
+    .await;
+    let answer = stage.order(&ALICE, "denied", &json!({ "country": "JP" })).await;
+    answer.problem(403, "policy-denied");
+    let rows = stage.list(&LENA, "/v1/audit").await;
+    assert_eq!(short(&rows), words(&[("order.create", "denied")]));
+    assert_eq!(
+        (&rows[0]["allowed"], &rows[0]["rule"]),
+        (&json!(false), &json!("teams.sales.countries"))
+    );
+    assert_eq!(
+        (&rows[0]["order_id"], &rows[0]["request_id"]),
+        (&Value::Null, &json!(answer.header("x-request-id")))
+    );
+
+    let number = stage.rent(&ALICE, "held", "DE").await;
+    stage
+        .order(&ALICE, "full", &json!({ "country": "DE" }))
+        .await
+        .problem(403, "quota-exceeded");
+    stage
+        .patch(&ALICE, &number, &json!({ "forward_to": "+4930901820" }))
+        .await
+        .problem(403, "policy-denied");
+    let rows = stage.list(&LENA, "/v1/audit").await;
+    assert_eq!(
+        short(&rows[..2]),
+        words(&[("number.update", "denied"), ("order.create", "denied")])
+    );
+    assert_eq!(rows[1]["rule"], "teams.sales.max_numbers");
+}
+
+async fn every_outcome_leaves_its_row(database: Database) {
+    let stage = Stage::new(database).await;
+    let body = json!({ "country": "DE", "carrier_type": "local" });
+    stage
+        .close
+        .fault(json!({ "refuse": "has-voice-only", "times": 1 }))
+        .await;
+    stage
+        .order(&ALICE, "refused", &body)
+        .await
+        .problem(422, "close-refused");
+    let rows = stage.list(&LENA, "/v1/audit").await;
+    assert_eq!(short(&rows[..1]), words(&[("order.settle", "refused")]));
+    assert!(
+        rows[0]["detail"].to_string().contains("has-voice-only"),
+        "{}",
+        rows[0]
+    );
+    stage
+        .close
+        .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
+        .await;
+    stage.order(&ALICE, "unknown", &body).await.expect(202);
+    assert_eq!(
+        short(&stage.list(&LENA, "/v1/audit").await[..1]),
+        words(&[("order.settle", "unverified")])
+    );
+    let waiting = stage.order_at_once(&ALICE, "waits", &body).await.expect(202);
+    let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
+    let answer = send(stage.by(&ALICE, "POST", &path)).await;
+    answer.expect(200);
+    let rows = stage.list(&LENA, "/v1/audit").await;
+    assert_eq!(
+        short(&rows[..2]),
+        words(&[("order.cancel", "cancelled"), ("order.create", "accepted")])
+    );
+    assert_eq!(rows[0]["request_id"], answer.header("x-request-id"));
+}
+
+async fn changes_moves_and_releases_leave_their_rows(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    stage
+        .patch(&ALICE, &number, &json!({ "label": "New" }))
+        .await
+        .expect(200);
+    let no = json!({ "status": 400, "body": { "errors": ["no"] } });
+    stage
+        .close
+        .fault(json!({ "method": "PUT", "answer": no, "times": 1 }))
+        .await;
+    stage
+        .patch(&ALICE, &number, &json!({ "label": "No" }))
+        .await
+        .problem(422, "close-refused");
+    let path = format!("/v1/phone-numbers/{number}/team");
+    send(stage.by(&OLGA, "PUT", &path).json(&json!({ "team": "support" })))
+        .await
+        .expect(200);
+    stage.release(&BOB, &number).await.empty(204);
+    let rows = stage
+        .list(&OLGA, &format!("/v1/audit?phone_number_id={number}"))
+        .await;
+    let expected = [
+        ("number.release", "released"),
+        ("number.release", "releasing"),
+        ("number.transfer", "transferred"),
+        ("number.update", "refused"),
+        ("number.update", "updating"),
+        ("number.update", "updated"),
+        ("number.update", "updating"),
+        ("order.settle", "fulfilled"),
+    ];
+    assert_eq!(short(&rows), words(&expected));
+    assert_eq!(rows[2]["detail"], json!({ "from": "sales", "to": "support" }));
+    assert_eq!(rows[5]["detail"]["changes"], json!({ "label": "New" }));
+    assert_eq!(rows[0]["actor"]["subject"], "bob@example.com");
+}
+
+async fn rows_are_filtered_and_paged_newest_first(database: Database) {
+    let stage = Stage::new(database).await;
+    let order = stage
+        .order(&ALICE, "one", &json!({ "country": "DE" }))
+        .await
+        .expect(201);
+    stage
+        .order(&LENA, "two", &json!({ "country": "JP" }))
+        .await
+        .problem(403, "policy-denied");
+    stage.rent(&BOB, "three", "DE").await;
+    let id = text(&order["id"]);
+    for (person, query, count) in [
+        (&LENA, "", 4),
+        (&BOB, "", 3),
+        (&OLGA, "", 7),
+        (&OLGA, "?team=sales", 4),
+        (&LENA, "?action=order.create", 2),
+        (&LENA, &format!("?order_id={id}"), 3),
+        (&LENA, "?action=number.release", 0),
+    ] {
+        assert_eq!(
+            stage.list(person, &format!("/v1/audit{query}")).await.len(),
+            count,
+            "{} {query}",
+            person.name
+        );
+    }
+    stage
+        .get(&LENA, "/v1/audit?action=order.steal")
+        .await
+        .problem(400, "invalid-request");
+    let all: Vec<String> = stage
+        .list(&OLGA, "/v1/audit")
+        .await
+        .iter()
+        .map(|row| text(&row["id"]))
+        .collect();
+    let mut seen = Vec::new();
+    let mut path = "/v1/audit?limit=2".to_owned();
+    loop {
+        let page = stage.get(&OLGA, &path).await.expect(200);
+        seen.extend(
+            page["data"]
+                .as_array()
+                .expect("a list has data")
+                .iter()
+                .map(|row| text(&row["id"])),
+        );
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/audit?limit=2&cursor={cursor}");
+    }
+    assert_eq!(seen, all);
+    let mut sorted = all.clone();
+    sorted.sort();
+    sorted.reverse();
+    assert_eq!(sorted, all, "newest first");
+}
+
+async fn a_refused_request_by_the_wrong_person_is_no_row_of_another_team(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&BOB, "key", "DE").await;
+    let before = stage.list(&BOB, "/v1/audit").await.len();
+    stage.release(&ALICE, &number).await.problem(404, "not-found");
+    stage
+        .get(&ALICE, "/v1/audit")
+        .await
+        .problem(403, "permission-missing");
+    assert_eq!(stage.list(&BOB, "/v1/audit").await.len(), before);
+    assert!(stage.list(&LENA, "/v1/audit").await.is_empty());
+}

@@ -1,0 +1,59 @@
+//! The documentation as a newcomer meets it: Swagger UI and a problem page in real Chromium, against a live desk.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::support::database::{Database, on_sqlite};
+use crate::support::people::{LENA, Person};
+use crate::support::program::{provided, succeeds};
+use crate::support::server::{POLICY, Setup, Stage};
+
+/// A browser that starts on a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// What `docs.mjs` knows a label by that was taken for HTML.
+const HOSTILE: &str =
+    r#"<img src=x data-hostile onerror="window.hostile=1"><script data-hostile>window.hostile=1</script>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swagger_ui_takes_a_token_tries_operations_out_and_asks_no_other_host() {
+    on_sqlite(swagger_ui_works_in_a_browser).await;
+}
+
+async fn swagger_ui_works_in_a_browser(database: Database) {
+    provided("tests/browser/node_modules/playwright-core");
+    let setup = Setup {
+        policy: POLICY.replace("[teams.sales]", "[teams.sales-emea]"),
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    let caller = Person {
+        teams: &["sales-emea"],
+        ..LENA
+    };
+    let number = stage.rent(&caller, "a-number-with-a-hostile-label", "DE").await;
+    stage
+        .patch(&caller, &number, &json!({ "label": HOSTILE }))
+        .await
+        .expect(200);
+    let rents = stage.close.rents().await.len();
+
+    let mut browser = Command::new("node");
+    browser
+        .arg(provided("tests/browser/docs.mjs"))
+        .args([&stage.api, &stage.token(&caller), HOSTILE]);
+    let said = succeeds(&mut browser, PATIENCE).await;
+    println!("{said}");
+
+    assert_eq!(
+        said.lines().filter(|line| line.starts_with("ok: ")).count(),
+        7,
+        "{said}"
+    );
+    assert_eq!(
+        stage.close.rents().await.len(),
+        rents,
+        "trying it out has rented a number"
+    );
+}

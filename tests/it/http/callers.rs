@@ -1,0 +1,344 @@
+//! Who may call: what each route says to nobody, to a bad token, to a token that permits too little.
+
+use numberdesk::auth::LocalIssuer;
+use serde_json::{Value, json};
+
+use crate::support::database::{Database, on_both_stores};
+use crate::support::people::{ALICE, BOB, DORA, ISSUER, LENA, NEMO, OLGA};
+use crate::support::scripted::unused_address;
+use crate::support::server::{Setup, Stage, send, text};
+
+on_both_stores! {
+    without_a_token_every_route_is_401_and_says_how_to_come_back,
+    a_token_that_does_not_hold_is_401,
+    a_missing_permission_is_403_and_named,
+    me_answers_any_valid_token,
+    a_caller_in_several_teams_names_one_in_an_order,
+    a_team_that_is_not_the_caller_s_does_not_exist,
+    keys_that_cannot_be_had_are_our_fault_and_not_the_caller_s,
+    what_needs_no_token_is_open_and_nothing_else,
+}
+
+async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: Database) {
+    let stage = Stage::new(database).await;
+    for authorization in [
+        None,
+        Some(""),
+        Some("Bearer"),
+        Some("Bearer "),
+        Some("Basic YWxhZGRpbjpvcGVu"),
+        Some("Bearer x y"),
+    ] {
+        let mut request = stage.request("GET", "/v1/me");
+        if let Some(value) = authorization {
+            request = request.header("Authorization", value);
+        }
+        let answer = send(request).await;
+        answer.problem(401, "unauthorized");
+        assert!(
+            answer.header("www-authenticate").starts_with("Bearer"),
+            "{answer}"
+        );
+    }
+    // A token in the address is in every log on the way.
+    let token = stage.token(&ALICE);
+    send(stage.request("GET", &format!("/v1/me?access_token={token}")))
+        .await
+        .problem(401, "unauthorized");
+    // The scheme is a word, in whatever letters.
+    send(
+        stage
+            .request("GET", "/v1/me")
+            .header("Authorization", format!("bearer {token}")),
+    )
+    .await
+    .expect(200);
+    let twice = stage
+        .request("GET", "/v1/me")
+        .bearer_auth(&token)
+        .bearer_auth(stage.token(&BOB));
+    let answer = send(twice).await;
+    assert!(
+        [400, 401].contains(&answer.status),
+        "two tokens are none: {answer}"
+    );
+}
+
+async fn a_token_that_does_not_hold_is_401(database: Database) {
+    let stage = Stage::new(database).await;
+    let users = stage.close.users();
+    let elsewhere = tempfile::tempdir().expect("a folder can be made");
+    let stranger = LocalIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
+    let forged = stranger.sign(&ALICE.claims(&users)).expect("it signs");
+    let changed = |change: fn(&mut Value)| {
+        let mut claims = ALICE.claims(&users);
+        change(&mut claims);
+        stage.issuer.sign(&claims).expect("it signs")
+    };
+    let good = stage.token(&ALICE);
+    let (signed, signature) = good.rsplit_once('.').expect("a token has three parts");
+    let bad = [
+        ("another key", forged),
+        (
+            "expired",
+            changed(|claims| claims["exp"] = json!(claims["iat"].as_i64().expect("a time") - 3600)),
+        ),
+        (
+            "not yet",
+            changed(|claims| claims["nbf"] = json!(claims["iat"].as_i64().expect("a time") + 3600)),
+        ),
+        (
+            "no end",
+            changed(|claims| drop(claims.as_object_mut().expect("an object").remove("exp"))),
+        ),
+        (
+            "no audience",
+            changed(|claims| drop(claims.as_object_mut().expect("an object").remove("aud"))),
+        ),
+        (
+            "another audience",
+            changed(|claims| claims["aud"] = json!("billing")),
+        ),
+        (
+            "another issuer",
+            changed(|claims| claims["iss"] = json!("https://evil.example.com/")),
+        ),
+        ("no signature", format!("{signed}.")),
+        (
+            "another signature",
+            format!("{signed}.{}", signature.chars().rev().collect::<String>()),
+        ),
+        ("no token", "x".to_owned()),
+        ("much", "x".repeat(7000)),
+    ];
+    for (what, token) in bad {
+        let answer = send(stage.request("GET", "/v1/me").bearer_auth(&token)).await;
+        let problem = answer.problem(401, "unauthorized");
+        let challenge = answer.header("www-authenticate");
+        assert!(
+            challenge.starts_with("Bearer") && challenge.contains("invalid_token"),
+            "{what}: {challenge}"
+        );
+        assert!(
+            !answer.text.contains(&token),
+            "{what}: the token is told again in {problem}"
+        );
+    }
+}
+
+async fn a_missing_permission_is_403_and_named(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    let order = text(&stage.list(&ALICE, "/v1/orders").await[0]["id"]);
+    for (method, path, body, need) in [
+        (
+            "POST",
+            "/v1/orders".to_owned(),
+            json!({ "country": "DE" }),
+            "numbers:rent",
+        ),
+        (
+            "POST",
+            "/v1/orders?validate_only=true".to_owned(),
+            json!({ "country": "DE" }),
+            "numbers:rent",
+        ),
+        ("GET", "/v1/orders".to_owned(), Value::Null, "numbers:read"),
+        ("GET", format!("/v1/orders/{order}"), Value::Null, "numbers:read"),
+        (
+            "POST",
+            format!("/v1/orders/{order}/cancel"),
+            Value::Null,
+            "numbers:rent",
+        ),
+        (
+            "POST",
+            format!("/v1/orders/{order}/settle"),
+            json!({ "absent": true }),
+            "numbers:admin",
+        ),
+        (
+            "POST",
+            format!("/v1/orders/{order}/approve"),
+            Value::Null,
+            "orders:approve",
+        ),
+        (
+            "POST",
+            format!("/v1/orders/{order}/reject"),
+            json!({ "comment": "x" }),
+            "orders:approve",
+        ),
+        ("GET", "/v1/phone-numbers".to_owned(), Value::Null, "numbers:read"),
+        (
+            "GET",
+            format!("/v1/phone-numbers/{number}"),
+            Value::Null,
+            "numbers:read",
+        ),
+        (
+            "PATCH",
+            format!("/v1/phone-numbers/{number}"),
+            json!({ "label": "x" }),
+            "numbers:update",
+        ),
+        (
+            "DELETE",
+            format!("/v1/phone-numbers/{number}"),
+            Value::Null,
+            "numbers:release",
+        ),
+        (
+            "POST",
+            format!("/v1/phone-numbers/{number}/keep"),
+            Value::Null,
+            "numbers:release",
+        ),
+        (
+            "PUT",
+            format!("/v1/phone-numbers/{number}/team"),
+            json!({ "team": "support" }),
+            "numbers:admin",
+        ),
+        ("GET", "/v1/audit".to_owned(), Value::Null, "audit:read"),
+        ("GET", "/v1/audit/export".to_owned(), Value::Null, "audit:read"),
+        (
+            "GET",
+            "/v1/spend?month=2026-11".to_owned(),
+            Value::Null,
+            "spend:read",
+        ),
+    ] {
+        let mut request = stage.by(&NEMO, method, &path).header("Idempotency-Key", "nemo");
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = send(request).await;
+        assert_eq!(
+            answer.problem(403, "permission-missing")["need"],
+            need,
+            "{answer}"
+        );
+    }
+    assert_eq!(stage.close.rents().await.len(), 1);
+    assert_eq!(stage.close.held().await[0]["label"], Value::Null);
+}
+
+async fn me_answers_any_valid_token(database: Database) {
+    let stage = Stage::new(database).await;
+    let me = stage.get(&NEMO, "/v1/me").await.expect(200);
+    assert_eq!(
+        (&me["subject"], &me["issuer"]),
+        (&json!("nemo@example.com"), &json!(ISSUER)),
+        "{me}"
+    );
+    assert_eq!(me["permissions"], json!([]), "{me}");
+    let me = stage.get(&LENA, "/v1/me").await.expect(200);
+    assert!(me["permissions"].to_string().contains("numbers:group"), "{me}");
+    let me = stage.get(&NEMO.of(&[]), "/v1/me").await.expect(200);
+    assert_eq!(me["teams"], json!([]), "{me}");
+}
+
+async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
+    let stage = Stage::new(database).await;
+    let mut body = json!({ "country": "DE", "carrier_type": "local" });
+    let refused = stage
+        .order(&DORA, "key", &body)
+        .await
+        .problem(400, "team-required");
+    assert!(
+        refused.to_string().contains("support"),
+        "the teams to choose from are named: {refused}"
+    );
+    stage
+        .order(&NEMO.of(&[]).with("numbers:rent"), "key", &body)
+        .await
+        .problem(400, "team-required");
+    stage.nothing_happened().await;
+    for team in ["sales", "support"] {
+        body["team"] = json!(team);
+        assert_eq!(stage.order(&DORA, "key", &body).await.expect(201)["team"], team);
+    }
+    // A list shows all teams of the caller, or the one that is named.
+    assert_eq!(stage.list(&DORA, "/v1/orders").await.len(), 2);
+    assert_eq!(stage.list(&DORA, "/v1/orders?team=support").await.len(), 1);
+    assert_eq!(stage.list(&DORA, "/v1/phone-numbers?team=sales").await.len(), 1);
+    assert!(stage.list(&DORA.of(&[]), "/v1/orders").await.is_empty());
+}
+
+async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
+    let stage = Stage::new(database).await;
+    stage.rent(&BOB, "key", "DE").await;
+    for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit", "/v1/audit/export"] {
+        let foreign = stage.get(&LENA, &format!("{path}?team=support")).await;
+        let unknown = stage.get(&LENA, &format!("{path}?team=no-such-team")).await;
+        crate::http::isolation::same_but_for_what_was_asked(&foreign, &unknown);
+    }
+    // Before anything else about the request is checked, the permission included.
+    for team in ["support", "no-such-team"] {
+        stage
+            .get(&NEMO, &format!("/v1/orders?team={team}"))
+            .await
+            .problem(404, "not-found");
+        let body = json!({ "country": "JP", "team": team });
+        stage.order(&ALICE, "key", &body).await.problem(404, "not-found");
+        stage.order(&NEMO, "key", &body).await.problem(404, "not-found");
+    }
+    // An administrator has all teams, and none that the policy lets rent without an entry.
+    stage.list(&OLGA, "/v1/orders?team=support").await;
+    assert_eq!(stage.close.rents().await.len(), 1);
+}
+
+async fn keys_that_cannot_be_had_are_our_fault_and_not_the_caller_s(database: Database) {
+    let mut stage = Stage::new(database).await;
+    stage.stop().await;
+    let file = stage.folder.path().join("numberdesk.toml");
+    let config = std::fs::read_to_string(&file).expect("the configuration can be read");
+    let away = format!("jwks_url = \"http://{}/jwks\"", unused_address());
+    let config = config.replace("jwks_file = \"jwks.json\"", &away);
+    std::fs::write(&file, config).expect("the configuration can be written");
+    // An issuer that can't be reached is no reason not to start.
+    stage.start().await;
+    let answer = stage.get(&ALICE, "/v1/me").await;
+    answer.problem(503, "keys-unavailable");
+    // What is wrong in itself is still the caller's.
+    send(stage.request("GET", "/v1/me"))
+        .await
+        .problem(401, "unauthorized");
+    send(stage.request("GET", "/v1/me").bearer_auth("x"))
+        .await
+        .problem(401, "unauthorized");
+}
+
+async fn what_needs_no_token_is_open_and_nothing_else(database: Database) {
+    let stage = Stage::with(database, Setup::default()).await;
+    for path in ["/openapi.json", "/openapi.yaml", "/problems/policy-denied"] {
+        assert_eq!(send(stage.request("GET", path)).await.status, 200, "{path}");
+    }
+    let docs = send(stage.request("GET", "/docs")).await;
+    assert!([200, 301, 302, 303, 307, 308].contains(&docs.status), "{docs}");
+    for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
+        assert_eq!(stage.at_ops(path).await.status, 200, "{path}");
+        // What is for operators is not on the public port, and the other way round.
+        send(stage.request("GET", path)).await.problem(404, "not-found");
+    }
+    for path in ["/v1/me", "/v1/orders", "/docs", "/openapi.json"] {
+        assert_eq!(stage.at_ops(path).await.status, 404, "{path}");
+    }
+    for path in [
+        "/v1",
+        "/v1/",
+        "/v2/orders",
+        "/api/v1/me/",
+        "/_control/world",
+        "/.env",
+        "/v1/phone_number",
+        "/debug/pprof",
+    ] {
+        let answer = send(stage.request("GET", path)).await;
+        answer.problem(404, "not-found");
+    }
+    send(stage.request("GET", "/problems/no-such-problem"))
+        .await
+        .problem(404, "not-found");
+}

@@ -1,0 +1,378 @@
+//! One team never sees or touches what belongs to another (T12, T13). The matrix is made from the OpenAPI document,
+//! so that a new route joins it by itself, or fails it.
+
+use serde_json::{Value, json};
+
+use crate::support::answer::Answer;
+use crate::support::database::{Database, on_both_stores};
+use crate::support::people::{ALICE, BOB, LENA, NEMO, OLGA, Person};
+use crate::support::server::{Stage, send, text};
+
+on_both_stores! {
+    every_operation_asks_for_a_token_but_those_that_are_open_to_all,
+    what_is_another_team_s_answers_as_what_does_not_exist_on_every_route,
+    lists_and_filters_reach_no_further_than_the_caller,
+    a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for,
+    nothing_of_another_team_was_touched_by_trying,
+}
+
+/// What anyone may read, and no token changes.
+const OPEN: &[&str] = &[
+    "GET /",
+    "GET /docs",
+    "GET /docs/",
+    "GET /docs/{file}",
+    "GET /openapi.json",
+    "GET /openapi.yaml",
+    "GET /problems/",
+    "GET /problems/{name}",
+    // Close shows its signature instead.
+    "POST /webhooks/close",
+];
+
+/// One operation of the document.
+struct Operation {
+    method: String,
+    path: String,
+    open: bool,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Its path with ids in it: one, or as many as it takes.
+    fn at(&self, ids: &str) -> String {
+        let mut path = self.path.clone();
+        for id in ids.split(' ') {
+            let Some((start, rest)) = path.split_once('{') else {
+                break;
+            };
+            let (_, end) = rest.split_once('}').expect("what opens closes");
+            path = format!("{start}{id}{end}");
+        }
+        assert!(
+            !path.contains('{'),
+            "teach this test more ids for {}",
+            self.name()
+        );
+        path
+    }
+}
+
+async fn operations(stage: &Stage) -> Vec<Operation> {
+    let document = send(stage.request("GET", "/openapi.json")).await.json();
+    let everywhere = document["security"]
+        .as_array()
+        .is_some_and(|needs| !needs.is_empty());
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("a document has paths") {
+        for (method, operation) in item.as_object().expect("a path has operations") {
+            if !["get", "put", "post", "delete", "patch", "head", "options"].contains(&method.as_str()) {
+                continue;
+            }
+            // `{}` among the alternatives: no token is needed.
+            let needs = operation["security"].as_array();
+            let open = needs.map_or(!everywhere, |needs| {
+                needs.is_empty() || needs.contains(&json!({}))
+            });
+            found.push(Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                open,
+            });
+        }
+    }
+    assert!(
+        found.len() >= 11,
+        "the document has only {} operations",
+        found.len()
+    );
+    found
+}
+
+/// A body that the operation would take, so that it is not refused for its body.
+fn body_for(operation: &Operation) -> Option<Value> {
+    match (operation.method.as_str(), operation.path.as_str()) {
+        ("PATCH", path) if path.starts_with("/v1/webhook") => Some(json!({ "description": "mine now" })),
+        ("POST", path) if path.ends_with("/replay") => Some(json!({ "since": "2026-11-23T00:00:00Z" })),
+        ("PATCH", _) => Some(json!({ "label": "mine now" })),
+        ("PUT", path) if path.ends_with("/team") => Some(json!({ "team": "sales" })),
+        ("POST", path) if path.ends_with("/settle") => Some(json!({ "absent": true })),
+        ("PUT" | "POST", path) if path.ends_with('}') => {
+            panic!("teach this test a body for {}", operation.name())
+        }
+        _ => None,
+    }
+}
+
+fn build(
+    stage: &Stage,
+    person: Option<&Person>,
+    operation: &Operation,
+    path: &str,
+) -> reqwest::RequestBuilder {
+    let request = match person {
+        Some(person) => stage.by(person, &operation.method, path),
+        None => stage.request(&operation.method, path),
+    };
+    match body_for(operation) {
+        Some(body) => request.json(&body),
+        None => request,
+    }
+}
+
+async fn every_operation_asks_for_a_token_but_those_that_are_open_to_all(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    let mut unproven = Vec::new();
+    for operation in operations(&stage).await {
+        if operation.open {
+            assert!(
+                OPEN.contains(&operation.name().as_str()),
+                "{} asks for no token",
+                operation.name()
+            );
+            continue;
+        }
+        let path = if operation.path.contains('{') {
+            operation.at(&format!("{number} {number}"))
+        } else {
+            operation.path.clone()
+        };
+        let answer = send(build(&stage, None, &operation, &path)).await;
+        if answer.status == 401 {
+            answer.problem(401, "unauthorized");
+            assert!(
+                answer.header("www-authenticate").starts_with("Bearer"),
+                "{answer}"
+            );
+        } else {
+            unproven.push(operation.name());
+        }
+    }
+    assert!(unproven.is_empty(), "no token was asked for by {unproven:?}");
+    assert_eq!(stage.close.held().await.len(), 1);
+}
+
+async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&BOB, "key", "DE").await;
+    let order = text(&stage.list(&BOB, "/v1/orders").await[0]["id"]);
+    let manager = BOB.with("webhooks:manage");
+    let endpoint = stage.by(&manager, "POST", "/v1/webhook-endpoints");
+    let endpoint = send(endpoint.json(&json!({ "url": "https://127.0.0.1/hook" })))
+        .await
+        .expect(201);
+    let endpoint = text(&endpoint["id"]);
+    let trial = stage.by(
+        &manager,
+        "POST",
+        &format!("/v1/webhook-endpoints/{endpoint}/test"),
+    );
+    let trial = text(&send(trial).await.expect(202)["id"]);
+    let everything = ALICE.with("numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read spend:read webhooks:manage orders:approve");
+    let mut tried = 0;
+    for operation in operations(&stage).await {
+        if operation.open || !operation.path.contains('{') {
+            continue;
+        }
+        let (foreign, unknown, kin) = match operation.path.split('/').nth(2) {
+            Some("orders") => (
+                order.clone(),
+                "ord_01K00000000000000000000000".to_owned(),
+                order.to_lowercase(),
+            ),
+            Some("phone-numbers") => (
+                number.clone(),
+                format!("phon_{}", "x".repeat(43)),
+                number.to_lowercase(),
+            ),
+            Some("webhook-endpoints") => (
+                format!("{endpoint} {trial}"),
+                format!("{endpoint}x dlv_01K00000000000000000000000"),
+                format!("{endpoint} {trial}").to_lowercase(),
+            ),
+            _ => panic!("teach this test a foreign id for {}", operation.name()),
+        };
+        for person in [&everything, &NEMO, &ALICE.of(&[])] {
+            let hidden = send(build(&stage, Some(person), &operation, &operation.at(&foreign))).await;
+            hidden.problem(404, "not-found");
+            for other in [&unknown, &kin] {
+                let missing = send(build(&stage, Some(person), &operation, &operation.at(other))).await;
+                same_but_for_what_was_asked(&hidden, &missing);
+            }
+            // Nor does a body that can't be taken, a condition or a media type tell the two apart.
+            for (name, value, body) in [
+                ("Content-Type", "application/json", "{"),
+                ("Content-Type", "application/json", "{\"nonsense\":1}"),
+                ("Content-Type", "text/plain", "x"),
+                ("If-Match", "\"x\"", "{\"label\":\"x\"}"),
+                ("If-None-Match", "*", ""),
+            ] {
+                let ask = |id: &str| {
+                    let request = stage.by(person, &operation.method, &operation.at(id));
+                    request.header(name, value).body(body)
+                };
+                same_but_for_what_was_asked(&send(ask(&foreign)).await, &send(ask(&unknown)).await);
+            }
+            tried += 1;
+        }
+        if operation.method == "GET" {
+            let hidden = send(stage.by(&everything, "HEAD", &operation.at(&foreign))).await;
+            assert_eq!(hidden.status, 404);
+        }
+    }
+    assert!(tried >= 18, "only {tried} combinations were tried");
+    // All of it is still there, as it was.
+    let found = stage
+        .get(&manager, &format!("/v1/webhook-endpoints/{endpoint}"))
+        .await;
+    assert_eq!(found.expect(200)["description"], Value::Null);
+    assert_eq!(
+        stage
+            .get(&BOB, &format!("/v1/phone-numbers/{number}"))
+            .await
+            .expect(200)["label"],
+        Value::Null
+    );
+    assert_eq!(
+        stage.get(&BOB, &format!("/v1/orders/{order}")).await.expect(200)["state"],
+        "fulfilled"
+    );
+}
+
+async fn lists_and_filters_reach_no_further_than_the_caller(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&BOB, "bobs-key", "DE").await;
+    let shown = stage
+        .get(&BOB, &format!("/v1/phone-numbers/{number}"))
+        .await
+        .expect(200);
+    let dialled = text(&shown["number"]).replace('+', "%2B");
+    for query in [
+        String::new(),
+        "?country=DE".into(),
+        format!("?number={dialled}"),
+        format!("?participant={}", stage.user(0)),
+        "?orphan=false".into(),
+        "?orphan=true".into(),
+        "?label=".into(),
+        "?type=internal".into(),
+    ] {
+        let found = stage.get(&ALICE, &format!("/v1/phone-numbers{query}")).await;
+        if found.status != 400 {
+            assert_eq!(found.expect(200)["data"], json!([]), "{query}");
+        }
+    }
+    for query in ["", "?idempotency_key=bobs-key", "?state=fulfilled"] {
+        assert!(
+            stage.list(&ALICE, &format!("/v1/orders{query}")).await.is_empty(),
+            "{query}"
+        );
+    }
+    assert!(stage.list(&LENA, "/v1/audit").await.is_empty());
+    assert_eq!(stage.get(&LENA, "/v1/audit/export").await.text, "");
+    let me = stage.get(&ALICE, "/v1/me").await;
+    assert!(!me.text.contains("support"), "{me}");
+}
+
+async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: Database) {
+    let stage = Stage::new(database).await;
+    for place in 0..3 {
+        stage.rent(&BOB, &format!("b-{place}"), "DE").await;
+        stage.rent(&LENA, &format!("l-{place}"), "DE").await;
+    }
+    for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
+        let page = stage.get(&BOB, &format!("{list}?limit=1")).await.expect(200);
+        let cursor = text(&page["next_cursor"]);
+        stage
+            .get(&BOB, &format!("{list}?limit=1&cursor={cursor}"))
+            .await
+            .expect(200);
+        // Edited in any place it is refused; so is it in another list, and with another filter.
+        for place in [0, cursor.len() / 2, cursor.len() - 2] {
+            let mut edited = cursor.clone().into_bytes();
+            edited[place] = if edited[place] == b'A' { b'B' } else { b'A' };
+            let edited = String::from_utf8(edited).expect("a cursor is ASCII");
+            stage
+                .get(&BOB, &format!("{list}?cursor={edited}"))
+                .await
+                .problem(400, "invalid-request");
+        }
+        let elsewhere = if list == "/v1/orders" {
+            "/v1/phone-numbers"
+        } else {
+            "/v1/orders"
+        };
+        stage
+            .get(&BOB, &format!("{elsewhere}?cursor={cursor}"))
+            .await
+            .problem(400, "invalid-request");
+        // In other hands it shows at most what those hands may see.
+        let taken = stage.get(&LENA, &format!("{list}?cursor={cursor}")).await;
+        if taken.status == 200 {
+            assert!(!taken.text.contains("support"), "{taken}");
+        } else {
+            taken.problem(400, "invalid-request");
+        }
+    }
+}
+
+async fn nothing_of_another_team_was_touched_by_trying(database: Database) {
+    let stage = Stage::new(database).await;
+    let number = stage.rent(&BOB, "key", "DE").await;
+    stage
+        .patch(&ALICE, &number, &json!({ "label": "mine" }))
+        .await
+        .problem(404, "not-found");
+    stage.release(&ALICE, &number).await.problem(404, "not-found");
+    let path = format!("/v1/phone-numbers/{number}/team");
+    send(stage.by(&ALICE, "PUT", &path).json(&json!({ "team": "sales" })))
+        .await
+        .problem(404, "not-found");
+    for method in ["PUT", "DELETE"] {
+        assert!(
+            stage
+                .close
+                .requests(method, "/phone_number/{id}/")
+                .await
+                .is_empty(),
+            "{method} reached Close"
+        );
+    }
+    assert_eq!(
+        stage
+            .get(&OLGA, &format!("/v1/phone-numbers/{number}"))
+            .await
+            .expect(200)["desk"]["team"],
+        "support"
+    );
+}
+
+/// Two answers that nobody can tell apart, but for the path that was asked and the request's own id.
+#[track_caller]
+pub(crate) fn same_but_for_what_was_asked(one: &Answer, other: &Answer) {
+    assert_eq!(one.status, other.status, "{one}\n{other}");
+    let names = |answer: &Answer| {
+        let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(one), names(other), "{one}\n{other}");
+    let body = |answer: &Answer| {
+        let mut body = if answer.text.is_empty() {
+            Value::Null
+        } else {
+            answer.json()
+        };
+        for member in ["request_id", "instance"] {
+            if body[member].is_string() {
+                body[member] = json!("");
+            }
+        }
+        body
+    };
+    assert_eq!(body(one), body(other), "{one}\n{other}");
+}

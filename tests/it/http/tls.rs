@@ -1,0 +1,390 @@
+//! TLS on the listener: what it speaks, how its certificate is replaced while it serves, and that a handshake is bounded
+//! like everything else of a client.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::binary::{Ended, Serving, ask_to_end, end, run};
+use crate::support::close::RENT;
+use crate::support::database::{self, Database};
+use crate::support::eventually;
+use crate::support::people::ALICE;
+use crate::support::raw::{self, address};
+use crate::support::server::{Setup, Stage, write_files};
+use crate::support::tls::{Authority, Pair, connect, mount, of, shown};
+
+/// Certificates have nothing to do with the database: one store stands for both.
+macro_rules! on_sqlite {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn on_sqlite() {
+                super::database::on_sqlite(super::$name).await;
+            }
+        })*
+    };
+}
+
+on_sqlite! {
+    a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_without,
+    a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on,
+    a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told,
+    an_expired_certificate_starts_a_desk_and_replaces_none_that_holds,
+    handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on,
+    a_request_under_way_over_tls_ends_before_the_desk_does,
+}
+
+fn with(pair: &Pair) -> Setup {
+    Setup {
+        tls: Some(pair.clone()),
+        ..Setup::default()
+    }
+}
+
+fn berlin() -> Value {
+    json!({ "country": "DE", "carrier_type": "local" })
+}
+
+/// A desk in a process of its own, with metrics and a log of its own.
+async fn served(database: Database, setup: Setup) -> (Stage, Serving) {
+    let mut stage = Stage::with(database, setup).await;
+    stage.stop().await;
+    let desk = stage.serve().await;
+    stage.is_ready().await;
+    (stage, desk)
+}
+
+/// The value of a metric whose line begins so, if it is there.
+async fn measured(stage: &Stage, begin: &str) -> Option<f64> {
+    let text = stage.at_ops("/metrics").await.text;
+    let line = text.lines().find(|line| line.starts_with(begin))?;
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
+async fn is_good(stage: &Stage, good: f64) {
+    eventually("the certificate's state is told", || async {
+        (measured(stage, "numberdesk_tls_certificate_good ").await == Some(good)).then_some(())
+    })
+    .await;
+}
+
+async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_without(database: Database) {
+    let pair = Authority::new().issue();
+    let stage = Stage::with(database, with(&pair)).await;
+    assert!(stage.api.starts_with("https://"));
+    stage.order(&ALICE, "one", &berlin()).await.expect(201);
+    for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
+        let stream = connect(&stage, &pair.authority, "http/1.1", &versions).await;
+        let mut stream = stream.expect("the versions of TLS that are in use are spoken");
+        let request = format!(
+            "GET /v1/me HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
+            stage.token(&ALICE)
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(raw::listen(&mut stream).await.status, 200);
+        // What is no request at all is answered with a problem, as without TLS.
+        stream.write_all(b"\0\r\n\r\n").await.unwrap();
+        let heard = raw::listen(&mut stream).await;
+        assert!(
+            heard.status == 400 && heard.text.contains("application/problem+json"),
+            "{heard:?}"
+        );
+    }
+    let stream = connect(&stage, &pair.authority, "h2", rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = hyper::Request::get("https://localhost/v1/me")
+        .header("Authorization", format!("Bearer {}", stage.token(&ALICE)))
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let me: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(me["subject"], ALICE.name);
+    // Who speaks plain HTTP hears nothing that could be taken for an answer.
+    let heard = raw::say(&stage, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
+    assert!(heard.closed && !heard.text.contains("HTTP/"), "{heard:?}");
+    // Whoever trusts others only turns away.
+    let stranger = Authority::new().issue();
+    assert!(
+        connect(&stage, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS)
+            .await
+            .is_err()
+    );
+}
+
+async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(database: Database) {
+    let authority = Authority::new();
+    let (first, second) = (authority.issue(), authority.issue_for(2020, 2091));
+    let setup = Setup {
+        server: "header_timeout = \"60s\"",
+        ..with(&first)
+    };
+    let (stage, _desk) = served(database, setup).await;
+    assert_eq!(shown(&stage, &first).await, of(&first));
+    is_good(&stage, 1.0).await;
+    let expiry = "numberdesk_tls_certificate_expiry_timestamp_seconds ";
+    let ends = measured(&stage, expiry).await.unwrap();
+    let mut before = connect(&stage, &first.authority, "http/1.1", rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
+
+    mount(stage.folder.path(), &second.certificate, &second.key);
+    eventually("the new certificate is shown", || async {
+        (shown(&stage, &second).await == of(&second)).then_some(())
+    })
+    .await;
+    before
+        .write_all(b"GET /openapi.yaml HTTP/1.1\r\nHost: desk\r\n\r\n")
+        .await
+        .unwrap();
+    let heard = raw::listen(&mut before).await;
+    assert!(heard.status == 200 && !heard.closed, "{}", heard.status);
+    stage.get(&ALICE, "/v1/me").await.expect(200);
+    let year = 365.0 * 86_400.0;
+    assert_eq!(measured(&stage, expiry).await, Some(ends + year));
+    assert_eq!(
+        measured(&stage, "numberdesk_tls_certificate_good ").await,
+        Some(1.0)
+    );
+}
+
+async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(database: Database) {
+    let authority = Authority::new();
+    let (good, other) = (authority.issue(), authority.issue());
+    let (stage, desk) = served(database, with(&good)).await;
+    let secret: Vec<&str> = good.key.lines().chain(other.key.lines()).collect();
+    for (certificate, key, said) in [
+        (
+            other.certificate.as_str(),
+            good.key.as_str(),
+            "is not the key of the first certificate",
+        ),
+        ("half a certif", &good.key, "has no certificate in PEM"),
+        (&good.certificate, "", "is empty"),
+    ] {
+        is_good(&stage, 1.0).await;
+        mount(stage.folder.path(), certificate, key);
+        is_good(&stage, 0.0).await;
+        assert_eq!(shown(&stage, &good).await, of(&good));
+        assert!(desk.log().contains(said), "{said}: {}", desk.log());
+        mount(stage.folder.path(), &good.certificate, &good.key);
+    }
+    is_good(&stage, 1.0).await;
+    stage.order(&ALICE, "one", &berlin()).await.expect(201);
+    let log = desk.log();
+    let told = secret
+        .iter()
+        .find(|line| !line.starts_with("--") && log.contains(*line));
+    assert!(told.is_none(), "a line of a key is in the log");
+}
+
+async fn an_expired_certificate_starts_a_desk_and_replaces_none_that_holds(database: Database) {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue_for(2020, 2021), authority.issue());
+    let (stage, desk) = served(database, with(&old)).await;
+    is_good(&stage, 0.0).await;
+    assert!(desk.log().contains("it has expired at 2021-01-01T00:00:00Z"));
+    assert!(
+        connect(&stage, &old.authority, "http/1.1", rustls::ALL_VERSIONS)
+            .await
+            .is_err()
+    );
+    let checked = run(stage.folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(
+        checked.stderr.starts_with("warning: clients refuse "),
+        "{checked:?}"
+    );
+    let looked = run(stage.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await;
+    assert_eq!(looked.code, 1, "{looked:?}");
+    assert!(looked.stdout.contains("FAULT  certificate"), "{looked:?}");
+    mount(stage.folder.path(), &new.certificate, &new.key);
+    is_good(&stage, 1.0).await;
+    assert_eq!(shown(&stage, &new).await, of(&new));
+    mount(stage.folder.path(), &old.certificate, &old.key);
+    is_good(&stage, 0.0).await;
+    assert_eq!(shown(&stage, &new).await, of(&new));
+}
+
+async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Database) {
+    let pair = Authority::new().issue();
+    let setup = Setup {
+        server: "header_timeout = \"3s\"",
+        ..with(&pair)
+    };
+    let (stage, _desk) = served(database, setup).await;
+    let mut slow = Vec::new();
+    // The beginning of a greeting, and not a word.
+    for begun in [&b"\x16\x03\x01\x02\x00\x01"[..], b""] {
+        for _ in 0..150 {
+            let mut stream = TcpStream::connect(address(&stage)).await.unwrap();
+            stream.write_all(begun).await.unwrap();
+            slow.push(stream);
+        }
+    }
+    for nth in 0..5 {
+        stage
+            .order(&ALICE, &format!("fast-{nth}"), &berlin())
+            .await
+            .expect(201);
+    }
+    for stream in &mut slow {
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(std::time::Duration::from_secs(30), stream.read_to_end(&mut rest));
+        assert_eq!(read.await.expect("it is hung up on").unwrap_or(0), 0);
+    }
+    drop(TcpStream::connect(address(&stage)).await.unwrap());
+    raw::say(&stage, b"GET / HTTP/1.1\r\n\r\n").await;
+    let stranger = Authority::new().issue();
+    let refused = connect(&stage, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS).await;
+    assert!(refused.is_err());
+    let deaf = connect(&stage, &pair.authority, "smtp", rustls::ALL_VERSIONS).await;
+    assert!(deaf.is_err());
+    for (reason, times) in [
+        ("too_slow", 300.0),
+        ("hung_up", 1.0),
+        ("not_tls", 1.0),
+        ("refused_by_client", 1.0),
+        ("nothing_in_common", 1.0),
+    ] {
+        let begin = format!("numberdesk_tls_handshakes_failed_total{{reason=\"{reason}\"}}");
+        eventually(&format!("{reason} is counted"), || async {
+            (measured(&stage, &begin).await == Some(times)).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn a_request_under_way_over_tls_ends_before_the_desk_does(database: Database) {
+    let pair = Authority::new().issue();
+    let (stage, mut desk) = served(database, with(&pair)).await;
+    stage.close.set(json!({ "rent_latency": "4s" })).await;
+    let mut stream = connect(&stage, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
+    let body = berlin().to_string();
+    let request = format!(
+        "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\nIdempotency-Key: key\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        stage.token(&ALICE),
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stage.close.arrived("POST", RENT, 1).await;
+    // Somebody who is still greeting keeps nobody from ending.
+    let mut greeting = TcpStream::connect(address(&stage)).await.unwrap();
+    greeting.write_all(b"\x16\x03").await.unwrap();
+    ask_to_end(&desk.child).await;
+    let heard = raw::listen(&mut stream).await;
+    assert_eq!(heard.status, 201, "{heard:?}");
+    assert!(heard.text.contains("\r\nconnection: close\r\n"), "{heard:?}");
+    // It ends as TLS ends, so that nobody takes the answer for one that was cut off.
+    let mut rest = Vec::new();
+    assert_eq!(stream.read_to_end(&mut rest).await.expect("a clean end"), 0);
+    assert_eq!(end(&mut desk.child).await, 0);
+}
+
+/// What `check` says of these files.
+async fn checked(certificate: Option<&str>, key: Option<&str>, server: &'static str) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    numberdesk::auth::LocalIssuer::load_or_create(folder.path(), crate::support::people::ISSUER).unwrap();
+    let setup = Setup {
+        server,
+        tls: Some(Authority::new().issue()),
+        ..Setup::default()
+    };
+    write_files(
+        folder.path(),
+        &setup,
+        "http://127.0.0.1:9/api/v1",
+        "api_x.y",
+        "sqlite://desk.db",
+    );
+    for (name, text) in [("tls/tls.crt", certificate), ("tls/tls.key", key)] {
+        match text {
+            Some("") => std::fs::remove_file(folder.path().join(name)).unwrap(),
+            Some(text) => std::fs::write(folder.path().join(name), text).unwrap(),
+            None => {}
+        }
+    }
+    let checked = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    if checked.code == 1 {
+        let refused = run(folder.path(), &["serve", "--config", "numberdesk.toml"]).await;
+        assert_eq!((refused.code, &refused.stderr), (64, &checked.stderr));
+    }
+    checked
+}
+
+#[tokio::test]
+async fn check_names_what_is_wrong_with_a_pair_and_where() {
+    let fine = checked(None, None, "").await;
+    assert_eq!(fine.code, 0, "{fine:?}");
+    assert!(
+        fine.stdout
+            .contains("tls: tls/tls.crt, until 2090-01-01T00:00:00Z"),
+        "{fine:?}"
+    );
+    let other = Authority::new().issue();
+    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let garbage = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    let no_key = "-----BEGIN PRIVATE KEY-----\nMAMCAQE=\n-----END PRIVATE KEY-----\n";
+    let (at_certificate, at_key) = ("server.tls.certificate_file: ", "server.tls.key_file: ");
+    for (certificate, key, place, said) in [
+        (Some(""), None, at_certificate, "can't read tls/tls.crt: "),
+        (None, Some(""), at_key, "can't read tls/tls.key: "),
+        (
+            Some("nothing"),
+            None,
+            at_certificate,
+            "tls/tls.crt has no certificate in PEM",
+        ),
+        (
+            Some(garbage),
+            None,
+            at_certificate,
+            "tls/tls.crt: no X.509 certificate",
+        ),
+        (
+            None,
+            Some(locked),
+            at_key,
+            "tls/tls.key has no key in PEM that is not encrypted",
+        ),
+        (None, Some(no_key), at_key, "tls/tls.key is no key that TLS takes"),
+        (
+            None,
+            Some(other.key.as_str()),
+            at_key,
+            "tls/tls.key is not the key of the first certificate in tls/tls.crt",
+        ),
+    ] {
+        let wrong = checked(certificate, key, "").await;
+        assert_eq!(wrong.code, 1, "{said}: {wrong:?}");
+        let (before, after) = wrong.stderr.split_once(place).expect("the key is named");
+        assert!(
+            before.starts_with("error: numberdesk.toml:") && after.starts_with(said),
+            "{said}: {wrong:?}"
+        );
+        assert!(!wrong.stderr.contains("MAMCAQE"), "{wrong:?}");
+    }
+    let plain = checked(None, None, "public_url = \"http://127.0.0.1:8080\"").await;
+    assert!(
+        plain.code == 1
+            && plain
+                .stderr
+                .contains("server.public_url: must be an https URL: by [server.tls]"),
+        "{plain:?}"
+    );
+}

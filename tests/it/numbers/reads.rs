@@ -1,0 +1,295 @@
+//! Numbers are read from memory: each process has them all, keeps up with what it does itself and with what others do,
+//! and needs neither Close nor the database to answer.
+
+use std::collections::BTreeSet;
+
+use numberdesk::error::Error;
+use serde_json::{Value, json};
+
+use crate::orders::outage::Outage;
+use crate::support::answer::Answer;
+use crate::support::database::{Database, on_both_stores};
+use crate::support::desk::{Lab, caller, find, release, request};
+use crate::support::eventually;
+use crate::support::people::{ALICE, OLGA};
+use crate::support::scripted::unused_address;
+use crate::support::server::{Setup, Stage, send, text};
+
+on_both_stores! {
+    a_caller_reads_what_it_has_just_done,
+    no_read_of_a_number_asks_the_database,
+    a_number_has_the_same_etag_after_a_restart,
+    a_complete_listing_moves_as_of_and_nothing_else,
+    a_desk_is_not_ready_before_it_has_loaded_its_numbers,
+}
+
+mod without_a_database_numbers_are_read_on {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn on_postgres() {
+        crate::support::database::on_postgres(super::without_a_database_numbers_are_read_on).await;
+    }
+}
+
+mod what_could_not_be_read_again_is_shown_as_it_was_until_it_can {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn on_postgres() {
+        let test = super::what_could_not_be_read_again_is_shown_as_it_was_until_it_can;
+        crate::support::database::on_postgres(test).await;
+    }
+}
+
+mod a_hundred_thousand_numbers_are_listed_once_each {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn on_sqlite() {
+        crate::support::database::on_sqlite(super::a_hundred_thousand_numbers_are_listed_once_each).await;
+    }
+}
+
+fn path(number: &str) -> String {
+    format!("/v1/phone-numbers/{number}")
+}
+
+async fn a_caller_reads_what_it_has_just_done(database: Database) {
+    let policy = format!(
+        "{}\n[teams.careful]\ncountries = [\"DE\"]\nrelease_delay = \"1h\"\n",
+        crate::support::server::POLICY
+    );
+    let setup = Setup {
+        policy,
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    for nth in 0..5 {
+        let id = stage.rent(&ALICE, &format!("key-{nth}"), "DE").await;
+        let read = async |person| stage.get(person, &path(&id)).await;
+        let listed = async |query: &str| {
+            let rows = stage.list(&OLGA, &format!("/v1/phone-numbers?{query}")).await;
+            rows.iter().any(|row| row["id"] == id.as_str())
+        };
+        assert_eq!(read(&ALICE).await.expect(200)["desk"]["team"], "sales");
+        assert!(listed("team=sales").await && !listed("orphan=true").await);
+
+        let label = format!("line {nth}");
+        stage
+            .patch(&ALICE, &id, &json!({ "label": label }))
+            .await
+            .expect(200);
+        assert_eq!(read(&ALICE).await.expect(200)["label"], label.as_str());
+        assert!(listed(&format!("label=LINE%20{nth}")).await);
+
+        let give = stage.by(&OLGA, "PUT", &format!("{}/team", path(&id)));
+        send(give.json(&json!({ "team": "careful" }))).await.expect(200);
+        read(&ALICE).await.problem(404, "not-found");
+        assert_eq!(read(&OLGA).await.expect(200)["desk"]["team"], "careful");
+        assert!(listed("team=careful").await && !listed("team=sales").await);
+
+        let scheduled = stage.release(&OLGA, &id).await.expect(202);
+        let at = read(&OLGA).await.expect(200)["desk"]["release_at"].clone();
+        assert!(at.is_string() && at == scheduled["release_at"]);
+        send(stage.by(&OLGA, "POST", &format!("{}/keep", path(&id))))
+            .await
+            .expect(200);
+        assert_eq!(read(&OLGA).await.expect(200)["desk"]["release_at"], Value::Null);
+
+        let give = stage.by(&OLGA, "PUT", &format!("{}/team", path(&id)));
+        send(give.json(&json!({ "team": "sales" }))).await.expect(200);
+        assert_eq!(stage.release(&ALICE, &id).await.status, 204);
+        read(&ALICE).await.problem(404, "not-found");
+        assert!(!listed("team=sales").await);
+    }
+}
+
+async fn no_read_of_a_number_asks_the_database(database: Database) {
+    let stage = Stage::new(database.clone()).await;
+    let id = stage.rent(&ALICE, "key", "DE").await;
+    let order = &stage.list(&ALICE, "/v1/orders").await[0];
+    let before = stage.get(&ALICE, &path(&id)).await.expect(200);
+    // Every statement that names the table fails from now on.
+    database
+        .change("ALTER TABLE numbers RENAME TO numbers_away")
+        .await;
+    assert_eq!(stage.get(&ALICE, &path(&id)).await.expect(200), before);
+    let listed = stage.list(&ALICE, "/v1/phone-numbers").await;
+    assert_eq!(listed, std::slice::from_ref(&before));
+    for filter in [
+        "country=DE",
+        "label=",
+        "team=sales",
+        "participant=user_x",
+        "number=%2B1",
+    ] {
+        stage
+            .get(&ALICE, &format!("/v1/phone-numbers?{filter}"))
+            .await
+            .expect(200);
+    }
+    let again = stage
+        .get(&ALICE, &format!("/v1/orders/{}", text(&order["id"])))
+        .await;
+    assert_eq!(again.expect(200)["phone_number"], before);
+    assert_eq!(stage.list(&ALICE, "/v1/orders").await[0]["phone_number"], before);
+    database
+        .change("ALTER TABLE numbers_away RENAME TO numbers")
+        .await;
+}
+
+async fn without_a_database_numbers_are_read_on(database: Database) {
+    let stage = Stage::new(database.clone()).await;
+    let id = stage.rent(&ALICE, "key", "DE").await;
+    let before = stage.get(&ALICE, &path(&id)).await;
+    let outage = Outage::begin(&database).await;
+    stage
+        .get(&ALICE, "/v1/orders")
+        .await
+        .problem(503, "store-unavailable");
+    let after = stage.get(&ALICE, &path(&id)).await;
+    assert_eq!(after.header("etag"), before.header("etag"));
+    assert_eq!(after.expect(200), before.expect(200));
+    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
+    // A change that can't be made is not shown either.
+    let patched = stage.patch(&ALICE, &id, &json!({ "label": "lost" })).await;
+    patched.problem(503, "store-unavailable");
+    assert_ne!(stage.get(&ALICE, &path(&id)).await.expect(200)["label"], "lost");
+    outage.end().await;
+    eventually("changes are made again, and read", || async {
+        let patched = stage.patch(&ALICE, &id, &json!({ "label": "made" })).await;
+        (patched.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(stage.get(&ALICE, &path(&id)).await.expect(200)["label"], "made");
+}
+
+async fn what_could_not_be_read_again_is_shown_as_it_was_until_it_can(database: Database) {
+    let lab = Lab::new(database.clone(), "[teams.sales]\ncountries = [\"DE\"]\n", 1).await;
+    let alice = caller("sales");
+    let wish = request(&json!({ "country": "DE" }));
+    lab.order(&alice, "key", &wish).await.unwrap();
+    lab.ended().await;
+    lab.steps().await;
+    let id = lab.orders().await[0].phone_number_id.clone().unwrap();
+    assert!(lab.step(find(&alice, &id)).await.is_ok());
+    // Nothing has read it since.
+    lab.step(release(&alice, &id)).await.unwrap();
+    let outage = Outage::begin(&database).await;
+    for _ in 0..2 {
+        let shown = lab.step(find(&alice, &id)).await.expect("reads go on");
+        assert_eq!(shown.facts.id, id);
+    }
+    outage.end().await;
+    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    let shown = lab.step(find(&alice, &id)).await;
+    assert!(matches!(shown, Err(Error::NotFound)), "{shown:?}");
+}
+
+async fn a_number_has_the_same_etag_after_a_restart(database: Database) {
+    let mut stage = Stage::new(database).await;
+    let id = stage.rent(&ALICE, "key", "DE").await;
+    stage
+        .patch(&ALICE, &id, &json!({ "label": "Büro \"x\"" }))
+        .await
+        .expect(200);
+    let before = stage.get(&ALICE, &path(&id)).await;
+    let etag = before.header("etag");
+    stage.stop().await;
+    stage.start().await;
+    let known = stage.by(&ALICE, "GET", &path(&id)).header("If-None-Match", etag);
+    assert_eq!(send(known).await.status, 304);
+    stage.has_looked().await;
+    assert_eq!(stage.get(&ALICE, &path(&id)).await.header("etag"), etag);
+}
+
+async fn a_complete_listing_moves_as_of_and_nothing_else(database: Database) {
+    let setup = Setup {
+        full_sync: "1s",
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    let id = stage.rent(&ALICE, "key", "DE").await;
+    let before = std::sync::Mutex::new(stage.get(&ALICE, &path(&id)).await);
+    let as_of = |answer: &Answer| text(&answer.json()["desk"]["as_of"]);
+    // Whatever Close goes on to say of a new number, one day it is seen again as it was.
+    let (mut one, mut other) = eventually("it was seen again, unchanged", || async {
+        let now = stage.get(&ALICE, &path(&id)).await;
+        let mut before = before.lock().expect("nobody panics with it");
+        let before = std::mem::replace(&mut *before, now.clone());
+        let again = as_of(&now) > as_of(&before) && now.header("etag") == before.header("etag");
+        again.then(|| (before.expect(200), now.expect(200)))
+    })
+    .await;
+    for number in [&mut one, &mut other] {
+        number["desk"]["as_of"] = Value::Null;
+    }
+    assert_eq!(one, other);
+}
+
+async fn a_desk_is_not_ready_before_it_has_loaded_its_numbers(database: Database) {
+    let mut stage = Stage::new(database.clone()).await;
+    let id = stage.rent(&ALICE, "key", "DE").await;
+    stage.stop().await;
+    database
+        .change("ALTER TABLE numbers RENAME TO numbers_away")
+        .await;
+    stage.start().await;
+    for probe in ["/startupz", "/readyz"] {
+        let answer = stage.at_ops(probe).await;
+        assert_eq!(answer.status, 503, "{answer}");
+        assert_eq!(answer.json()["inventory"], "being loaded");
+    }
+    assert_ne!(
+        stage.get(&ALICE, &path(&id)).await.status,
+        404,
+        "it says that it knows"
+    );
+    database
+        .change("ALTER TABLE numbers_away RENAME TO numbers")
+        .await;
+    eventually("the desk is ready", || async {
+        (stage.at_ops("/startupz").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(stage.at_ops("/readyz").await.json()["inventory"], "ok");
+    stage.get(&ALICE, &path(&id)).await.expect(200);
+}
+
+async fn a_hundred_thousand_numbers_are_listed_once_each(database: Database) {
+    const MANY: usize = 100_000;
+    let setup = Setup {
+        // Nothing there: Close must not be asked for each of them.
+        close_url: Some(format!("http://{}/api/v1", unused_address())),
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database.clone(), setup).await;
+    stage.stop().await;
+    database
+        .change(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
+             INSERT INTO numbers (id, number, country, kind, label_folded, facts, team, monthly, as_of) \
+             SELECT 'phon_' || i, '+49' || i, 'DE', 'internal', '', \
+                '{{\"id\":\"phon_' || i || '\",\"number\":\"+49' || i || '\",\"country\":\"DE\",\"kind\":\"internal\",\
+                \"participants\":[],\"participant_groups\":[],\"group\":false,\"object\":{{\"id\":\"phon_' || i || '\"}}}}', \
+                'sales', 0, 0 FROM n"
+        ))
+        .await;
+    stage.start().await;
+    let (mut seen, mut rows, mut cursor) = (BTreeSet::new(), 0, String::new());
+    loop {
+        let page = stage
+            .get(&ALICE, &format!("/v1/phone-numbers?limit=200{cursor}"))
+            .await
+            .expect(200);
+        let ids: Vec<_> = page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| text(&row["id"]))
+            .collect();
+        assert!(ids.is_sorted());
+        rows += ids.len();
+        seen.extend(ids);
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!((rows, seen.len()), (MANY, MANY));
+}

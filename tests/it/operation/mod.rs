@@ -1,0 +1,8 @@
+//! Running the service: probes, shutdown, replicas, mounted files and runbooks.
+
+pub(crate) mod mounted;
+pub(crate) mod one_process;
+pub(crate) mod readiness;
+pub(crate) mod replicas;
+pub(crate) mod runbooks;
+pub(crate) mod shutdown;

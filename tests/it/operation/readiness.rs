@@ -1,0 +1,141 @@
+//! `/readyz?verbose`: everything around the desk in one answer, for people, and not a word of it that is secret.
+
+use serde_json::{Value, json};
+
+use crate::support::database::{Database, on_both_stores};
+use crate::support::eventually;
+use crate::support::people::ALICE;
+use crate::support::server::{MASTER, Setup, Stage, WEBHOOK_KEY};
+use crate::support::tls::Authority;
+
+on_both_stores! {
+    a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_always_did,
+    a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret,
+}
+
+fn members(report: &Value) -> Vec<String> {
+    report.as_object().expect("an object").keys().cloned().collect()
+}
+
+async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_always_did(database: Database) {
+    let pair = Authority::new().issue();
+    let setup = Setup {
+        tls: Some(pair.clone()),
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    let plain = stage.at_ops("/readyz").await.json();
+    let usual = [
+        "ready",
+        "stopping",
+        "database",
+        "inventory",
+        "close",
+        "webhooks",
+        "inventory_as_of",
+        "policy",
+    ];
+    assert_eq!(members(&plain), usual);
+    for query in ["", "?verbose=0", "?verbose=false", "?%zz=&&"] {
+        let answer = stage.at_ops(&format!("/readyz{query}")).await;
+        assert_eq!((answer.status, members(&answer.json())), (200, members(&plain)));
+    }
+    let all = [
+        "api_key",
+        "policy",
+        "tls_certificate",
+        "webhook_secret",
+        "webhook_signature_key",
+    ];
+    let verbose = eventually("every file was looked at", || async {
+        let verbose = stage.at_ops("/readyz?verbose").await.json();
+        let files = members(&verbose["files"]);
+        (files == all).then_some(verbose)
+    })
+    .await;
+    for name in all {
+        let file = &verbose["files"][name];
+        assert_eq!(
+            (&file["good"], &file["wrong"]),
+            (&json!(true), &Value::Null),
+            "{name}"
+        );
+        assert!(file["since"].is_string(), "{name}");
+    }
+    assert_eq!(
+        verbose["files"]["tls_certificate"]["expires_at"],
+        "2090-01-01T00:00:00Z"
+    );
+    let issuer = &verbose["issuers"][0];
+    assert_eq!(
+        (
+            &issuer["issuer"],
+            &issuer["keys"],
+            &issuer["usable"],
+            &issuer["wrong"]
+        ),
+        (
+            &json!("https://idp.example.com/"),
+            &json!(1),
+            &json!(true),
+            &Value::Null
+        )
+    );
+    assert!(issuer["age_seconds"].is_u64());
+    assert_eq!(verbose["close_left_alone"], false);
+    let key = pair.key.lines().nth(1).unwrap();
+    for secret in [stage.close.api_key(), WEBHOOK_KEY, MASTER, key] {
+        assert!(!verbose.to_string().contains(secret), "{verbose}");
+    }
+}
+
+async fn a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret(database: Database) {
+    let setup = Setup {
+        timeout: "2s",
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    let number = stage.rent(&ALICE, "before", "DE").await;
+    // An order in doubt, a key file that is half written, and a Close that answers nothing.
+    let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
+    stage
+        .close
+        .fault(json!([down("GET"), down("PUT"), down("POST")]))
+        .await;
+    let body = json!({ "country": "DE", "carrier_type": "local" });
+    let ordered = stage.order_at_once(&ALICE, "one", &body).await;
+    assert_eq!(ordered.status, 202, "{ordered}");
+    std::fs::write(stage.folder.path().join("close-api-key"), "half a key: ").unwrap();
+    std::fs::write(stage.folder.path().join("jwks.json"), "{").unwrap();
+    let verbose = eventually("what is wrong is told", || async {
+        let verbose = stage.at_ops("/startupz?verbose=1").await.json();
+        let open: i64 = verbose["open_orders"]
+            .as_object()
+            .expect("an object")
+            .values()
+            .filter_map(Value::as_i64)
+            .sum();
+        let told = open == 1
+            && verbose["files"]["api_key"]["good"] == false
+            && verbose["issuers"][0]["wrong"].is_string();
+        told.then_some(verbose)
+    })
+    .await;
+    assert_eq!(
+        verbose["ready"], true,
+        "none of it keeps requests away: {verbose}"
+    );
+    assert_eq!(verbose["issuers"][0]["usable"], true);
+    let wrong = verbose["files"]["api_key"]["wrong"].as_str().unwrap();
+    assert!(wrong.contains("must be an API key of Close"), "{wrong}");
+    eventually("Close is left alone", || async {
+        stage.patch(&ALICE, &number, &json!({ "label": "x" })).await;
+        let verbose = stage.at_ops("/readyz?verbose").await.json();
+        (verbose["close_left_alone"] == true).then_some(())
+    })
+    .await;
+    let said = stage.at_ops("/readyz?verbose").await.text;
+    for secret in ["half a key", stage.close.api_key()] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}

@@ -1,0 +1,240 @@
+//! Quota and budget: never exceeded by any interleaving, and always explained.
+
+use serde_json::{Value, json};
+
+use crate::orders::usage;
+use crate::support::close::RENT;
+use crate::support::database::{Database, on_both_stores};
+use crate::support::eventually;
+use crate::support::people::{ALICE, BOB, LENA, OLGA};
+use crate::support::server::{Setup, Stage, send, text};
+
+on_both_stores! {
+    two_hundred_orders_at_once_on_a_cap_of_three_are_three_rents,
+    two_hundred_orders_at_once_on_a_budget_for_three_are_three_rents,
+    two_hundred_orders_at_once_on_three_orders_a_day_are_three_rents,
+    a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room,
+    an_outcome_nobody_knows_keeps_its_place,
+    refused_and_cancelled_orders_do_not_count_for_the_day,
+    a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held,
+    a_team_under_the_star_has_a_quota_of_its_own,
+    nobody_is_above_the_quota,
+    me_and_asking_first_tell_what_is_used_and_left,
+}
+
+fn policy(rules: &str) -> Setup {
+    let policy =
+        format!("[teams.sales]\ncountries = [\"DE\", \"FR\"]\n{rules}\n[prices]\ndefault = \"5.00\"\n");
+    Setup {
+        policy,
+        ..Setup::default()
+    }
+}
+
+fn local(country: &str) -> Value {
+    json!({ "country": country, "carrier_type": "local" })
+}
+
+async fn two_hundred_orders_at_once_on_a_cap_of_three_are_three_rents(database: Database) {
+    stampede(database, "max_numbers = 3", "quota-exceeded").await;
+}
+
+async fn two_hundred_orders_at_once_on_a_budget_for_three_are_three_rents(database: Database) {
+    stampede(database, "monthly_budget = \"15.00\"", "budget-exceeded").await;
+}
+
+async fn two_hundred_orders_at_once_on_three_orders_a_day_are_three_rents(database: Database) {
+    stampede(database, "max_orders_per_day = 3", "quota-exceeded").await;
+}
+
+/// The first use of the team ever, from all sides at once.
+async fn stampede(database: Database, rule: &str, problem: &str) {
+    let stage = Stage::with(database, policy(rule)).await;
+    let body = local("DE");
+    let keys: Vec<String> = (0..200).map(|place| format!("key-{place}")).collect();
+    let asked = keys.iter().map(async |key| {
+        loop {
+            let answer = stage.order(&ALICE, key, &body).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            // So many at once may find the database busy: nothing was sent, and whoever asks again is answered.
+            answer.problem(503, "store-unavailable");
+        }
+    });
+    let answers = futures::future::join_all(asked).await;
+    let (rented, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+    for answer in &refused {
+        answer.problem(403, problem);
+    }
+    assert_eq!((rented.len(), refused.len()), (3, 197));
+    assert_eq!(stage.close.rents().await.len(), 3);
+    assert_eq!(stage.close.held().await.len(), 3);
+    assert_eq!(
+        usage(&stage).await,
+        json!({ "held": 3, "reserved": 0, "today": 3 })
+    );
+}
+
+async fn a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room(database: Database) {
+    let stage = Stage::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
+    let number = stage.rent(&ALICE, "first", "DE").await;
+    let full = stage
+        .order(&ALICE, "second", &local("FR"))
+        .await
+        .problem(403, "quota-exceeded");
+    assert_eq!(
+        (&full["limit"], &full["used"], &full["reserved"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{full}"
+    );
+    assert_eq!(full["decision"]["rule"], "teams.sales.max_numbers");
+    stage.release(&ALICE, &number).await.empty(204);
+    // The refusal left no order and did not use the key up.
+    stage.order(&ALICE, "second", &local("FR")).await.expect(201);
+    assert_eq!(stage.close.rents().await.len(), 2);
+}
+
+async fn an_outcome_nobody_knows_keeps_its_place(database: Database) {
+    let stage = Stage::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
+    stage
+        .close
+        .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
+        .await;
+    stage.order(&ALICE, "unknown", &local("DE")).await.expect(202);
+    let full = stage
+        .order(&ALICE, "second", &local("FR"))
+        .await
+        .problem(403, "quota-exceeded");
+    assert_eq!(
+        (&full["used"], &full["reserved"]),
+        (&json!(0), &json!(1)),
+        "{full}"
+    );
+    assert_eq!(stage.close.rents().await.len(), 1);
+}
+
+async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Database) {
+    let stage = Stage::with(database, policy("max_orders_per_day = 2")).await;
+    stage.close.fault(json!({ "refuse": "error", "times": 1 })).await;
+    stage
+        .order(&ALICE, "refused", &local("DE"))
+        .await
+        .problem(422, "close-refused");
+    stage
+        .close
+        .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
+        .await;
+    stage.order(&ALICE, "unknown", &local("DE")).await.expect(202);
+    let waiting = stage
+        .order_at_once(&ALICE, "cancelled", &local("DE"))
+        .await
+        .expect(202);
+    stage
+        .order(&ALICE, "third", &local("FR"))
+        .await
+        .problem(403, "quota-exceeded");
+    let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
+    send(stage.by(&ALICE, "POST", &path)).await.expect(200);
+    let number = stage.rent(&ALICE, "third", "FR").await;
+    // A released number was ordered all the same.
+    stage.release(&ALICE, &number).await.empty(204);
+    let full = stage
+        .order(&ALICE, "fourth", &local("FR"))
+        .await
+        .problem(403, "quota-exceeded");
+    assert_eq!(full["decision"]["rule"], "teams.sales.max_orders_per_day");
+    assert_eq!(full["limit"], 2, "{full}");
+}
+
+async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held(database: Database) {
+    let rules = "[teams.sales]\ncountries = [\"DE\"]\nmonthly_budget = \"1.00\"\n[prices]\nDE = \"0.50\"\n";
+    let setup = Setup {
+        policy: rules.into(),
+        full_sync: "1s",
+        ..Setup::default()
+    };
+    let stage = Stage::with(database, setup).await;
+    stage.close.set(json!({ "billing_delay": "50ms" })).await;
+    let number = stage.rent(&ALICE, "first", "DE").await;
+    eventually("the desk learns what Close billed", || async {
+        let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+        (me["teams"][0]["usage"]["monthly_held"] == "1.15").then_some(())
+    })
+    .await;
+    let refused = stage
+        .order(&ALICE, "second", &local("DE"))
+        .await
+        .problem(403, "budget-exceeded");
+    assert_eq!(refused["decision"]["rule"], "teams.sales.monthly_budget");
+    assert_eq!(
+        (&refused["limit"], &refused["used"]),
+        (&json!("1.00"), &json!("1.15")),
+        "{refused}"
+    );
+    stage
+        .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
+        .await
+        .expect(200);
+    assert_eq!(stage.close.held().await.len(), 1);
+}
+
+async fn a_team_under_the_star_has_a_quota_of_its_own(database: Database) {
+    let rules = "[teams.\"*\"]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n";
+    let stage = Stage::with(
+        database,
+        Setup {
+            policy: rules.into(),
+            ..Setup::default()
+        },
+    )
+    .await;
+    stage.rent(&ALICE, "a", "DE").await;
+    stage.rent(&BOB, "b", "DE").await;
+    for person in [&ALICE, &BOB] {
+        stage
+            .order(person, "more", &local("DE"))
+            .await
+            .problem(403, "quota-exceeded");
+    }
+}
+
+async fn nobody_is_above_the_quota(database: Database) {
+    let stage = Stage::with(database, policy("max_numbers = 1")).await;
+    stage.rent(&ALICE, "first", "DE").await;
+    let mut body = local("DE");
+    body["team"] = json!("sales");
+    for person in [&LENA, &OLGA] {
+        stage
+            .order(person, "more", &body)
+            .await
+            .problem(403, "quota-exceeded");
+    }
+    // Nor is a number moved into a team that has no room for it.
+    let orphan = stage.close.person_rents(json!({ "country": "FR" })).await;
+    assert!(orphan["id"].is_string());
+    assert_eq!(stage.close.rents().await.len(), 1);
+}
+
+async fn me_and_asking_first_tell_what_is_used_and_left(database: Database) {
+    let rules = "max_numbers = 3\nmax_orders_per_day = 4\nmonthly_budget = \"12.00\"";
+    let stage = Stage::with(database, policy(rules)).await;
+    stage.rent(&ALICE, "held", "DE").await;
+    stage
+        .close
+        .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
+        .await;
+    stage.order(&ALICE, "reserved", &local("DE")).await.expect(202);
+    let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+    assert_eq!(me["subject"], "alice@example.com", "{me}");
+    assert_eq!(me["teams"][0]["team"], "sales", "{me}");
+    let used = json!({ "numbers_held": 1, "numbers_reserved": 1, "orders_last_day": 2,
+        "monthly_held": "5.00", "monthly_reserved": "5.00" });
+    assert_eq!(me["teams"][0]["usage"], used, "{me}");
+    let ask = stage
+        .by(&ALICE, "POST", "/v1/orders?validate_only=true")
+        .json(&local("FR"));
+    let said = send(ask).await.expect(200);
+    assert_eq!(said["allowed"], false, "{said}");
+    assert_eq!(said["decision"]["rule"], "teams.sales.monthly_budget");
+}

@@ -1,0 +1,301 @@
+//! The process dies at every step of an order, by SIGKILL, and another one finds what it left: against the same SQLite
+//! file and the same PostgreSQL, whatever Close did meanwhile. Needs the feature `failpoints`.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+
+use crate::store::assert_books_balance;
+use crate::support::close::RENT;
+use crate::support::database::{Database, on_postgres, on_sqlite};
+use crate::support::eventually_or;
+use crate::support::people::ALICE;
+use crate::support::server::{Setup, Stage, send, text};
+use crate::support::webhook::{delivery, event, key, now, signature};
+
+/// Cases that run side by side.
+const AT_ONCE: usize = 6;
+
+/// What Close does with the paid call.
+const VENDOR: [&str; 4] = ["rents", "rents unheard", "fails unheard", "refuses"];
+
+/// What Close does with a release.
+const RELEASE: [&str; 3] = ["releases", "releases unheard", "keeps unheard"];
+
+fn fault(vendor: &str) -> Option<Value> {
+    let lost =
+        |effect: bool| json!({ "path": RENT, "times": 1, "effect": effect, "answer": "drop_before_headers" });
+    match vendor {
+        "rents unheard" => Some(lost(true)),
+        "fails unheard" => Some(lost(false)),
+        "refuses" => Some(json!({ "refuse": "billing-error", "times": 1 })),
+        _ => None,
+    }
+}
+
+/// Where the process dies, and with which vendors it comes there.
+const POINTS: [(&str, &[&str]); 11] = [
+    ("accept.commit", &VENDOR),
+    ("accept.done", &VENDOR),
+    ("claim.commit", &VENDOR),
+    ("claim.done", &VENDOR),
+    ("send.answered", &VENDOR),
+    ("settle.commit", &VENDOR),
+    ("settle.done", &VENDOR),
+    ("reconcile.looked", &["rents unheard", "fails unheard"]),
+    ("reconcile.noted", &["fails unheard"]),
+    ("release.marked", &RELEASE),
+    ("release.answered", &RELEASE),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_sqlite() {
+    matrix("SQLite", |point, vendor| {
+        Box::pin(on_sqlite(move |database| dies(database, point, vendor)))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_postgres() {
+    matrix("PostgreSQL", |point, vendor| {
+        Box::pin(on_postgres(move |database| dies(database, point, vendor)))
+    })
+    .await;
+}
+
+async fn matrix(
+    store: &str,
+    run: impl Fn(&'static str, &'static str) -> futures::future::BoxFuture<'static, ()>,
+) {
+    let cases: Vec<_> = POINTS
+        .iter()
+        .flat_map(|(point, vendors)| vendors.iter().map(|vendor| (*point, *vendor)))
+        .collect();
+    let count = cases.len();
+    futures::stream::iter(cases)
+        .map(|(point, vendor)| {
+            let case = run(point, vendor);
+            async move {
+                if let Err(failure) = tokio::spawn(case).await {
+                    eprintln!("killed at {point} while Close {vendor}");
+                    std::panic::resume_unwind(failure.into_panic());
+                }
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+    println!(
+        "crash matrix on {store}: {count} kills, 0 double rents, 0 forgotten numbers, 0 caps exceeded, 0 wrong final states"
+    );
+}
+
+async fn dies(database: Database, point: &'static str, vendor: &'static str) {
+    if point.starts_with("release.") {
+        return dies_releasing(database, point, vendor).await;
+    }
+    let setup = Setup {
+        timeout: "2s",
+        settle_after: "1s",
+        lease_margin: "1s",
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database.clone(), setup).await;
+    stage.stop().await;
+    if let Some(fault) = fault(vendor) {
+        stage.close.fault(fault).await;
+    }
+    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    let body = json!({ "country": "DE", "carrier_type": "local" });
+    let ask = |stage: &Stage| {
+        stage
+            .by(&ALICE, "POST", "/v1/orders")
+            .header("Idempotency-Key", "key")
+            .json(&body)
+    };
+    // Its answer dies with the process, if it comes at all.
+    let _ = ask(&stage).send().await;
+    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+
+    let desk = stage.serve().await;
+    let last = std::sync::Mutex::new(Value::Null);
+    let order = eventually_or(
+        || format!("killed at {point} while Close {vendor}, it ends: {last:?}"),
+        || async {
+            // An app that has no answer asks again, under its key.
+            let answer = send(ask(&stage)).await;
+            let id = match answer.status {
+                201 | 202 => text(&answer.json()["id"]),
+                422 => text(&answer.json()["order_id"]),
+                503 => return None,
+                _ => panic!("{answer}"),
+            };
+            let order = stage.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
+            last.lock().expect("nobody panics with it").clone_from(&order);
+            order["finished_at"].is_string().then_some(order)
+        },
+    )
+    .await;
+    let what = format!("killed at {point} while Close {vendor}: {order}");
+    let held = stage.close.held().await;
+    match text(&order["state"]).as_str() {
+        "fulfilled" => {
+            assert_eq!(held.len(), 1, "{what}");
+            assert_eq!(order["phone_number"]["id"], held[0]["id"], "{what}");
+        }
+        "refused" => assert!(held.is_empty(), "{what}"),
+        other => panic!("it ended {other}: {what}"),
+    }
+    let rents = stage.close.rents().await;
+    let effects = rents.iter().filter(|rent| rent["effect"] == true).count();
+    assert_eq!(effects, held.len(), "{what}");
+    // Only what was certainly not sent is sent again, and each call has its claim on disk before it.
+    assert!(rents.len() <= 1, "{} calls: {what}", rents.len());
+    let claims = database
+        .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
+        .await;
+    assert!(i64::try_from(rents.len()).expect("a count") <= claims, "{what}");
+    assert_eq!(database.ask("SELECT COUNT(*) FROM orders").await, 1, "{what}");
+    let told = "SELECT COUNT(*) FROM audit a JOIN orders o ON o.id = a.order_id WHERE a.outcome = o.state";
+    assert!(database.ask(told).await >= 1, "its end has no audit row: {what}");
+    assert_books_balance(&database).await;
+    drop(desk);
+    // Close has nothing more to say.
+    tokio::time::timeout(Duration::from_secs(30), stage.close.stop())
+        .await
+        .expect("the simulated Close ends");
+}
+
+/// Between a delivery and the number as it is then.
+const FOLLOWING: [&str; 6] = [
+    "inbox.commit",
+    "inbox.done",
+    "errands.taken",
+    "errand.observed",
+    "errands.ended",
+    "feed.commit",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_sqlite() {
+    for point in FOLLOWING {
+        on_sqlite(move |database| dies_following(database, point)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres() {
+    for point in FOLLOWING {
+        on_postgres(move |database| dies_following(database, point)).await;
+    }
+}
+
+async fn dies_following(database: Database, point: &'static str) {
+    let setup = Setup {
+        timeout: "1s",
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database.clone(), setup).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    let all = stage.list(&ALICE, "/v1/events").await;
+    let last = text(&all[all.len() - 1]["id"]);
+    stage.stop().await;
+    // Nothing but the delivery tells of the change: the log can't be had, and later on listings neither.
+    let away = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
+    stage.close.fault(away("/event/")).await;
+    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    // The feed moves as soon as a desk has compared its inventory: there it dies before it hears of anything.
+    if point != "feed.commit" {
+        stage.has_looked().await;
+    }
+    stage
+        .close
+        .person_changes(&number, json!({ "label": "told" }))
+        .await;
+    let body = delivery(&event("1", "updated", &number));
+    // Whether it is answered depends on where the process dies.
+    let (timestamp, bytes) = (now().to_string(), key());
+    let hash = signature(&bytes, &timestamp, &body);
+    let ask = |stage: &Stage| {
+        stage
+            .request("POST", "/webhooks/close")
+            .header("close-sig-hash", &hash)
+            .header("close-sig-timestamp", &timestamp)
+            .body(body.clone())
+    };
+    let answered = ask(&stage)
+        .send()
+        .await
+        .is_ok_and(|answer| answer.status() == 204);
+    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+    stage.close.fault(away("/phone_number/")).await;
+    let desk = stage.serve().await;
+    if !answered {
+        assert_eq!(send(ask(&stage)).await.status, 204, "Close tries again");
+    }
+    let path = format!("/v1/phone-numbers/{number}");
+    eventually_or(
+        || format!("killed at {point}, the number is shown as Close has it"),
+        || async {
+            let shown = stage.get(&ALICE, &path).await.expect(200);
+            let open = database.ask("SELECT COUNT(*) FROM errands").await;
+            (shown["label"] == "told" && open == 0).then_some(())
+        },
+    )
+    .await;
+    assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 1, "{point}");
+    let mut told = stage.list(&ALICE, &format!("/v1/events?after={last}")).await;
+    // What the rent left out is told, too, as soon as it is seen.
+    let label = json!("label");
+    told.retain(|event| {
+        event["data"]["changed"]
+            .as_array()
+            .is_some_and(|changed| changed.contains(&label))
+    });
+    assert_eq!(told.len(), 1, "killed at {point}: {told:?}");
+    assert_eq!(told[0]["type"], "phone_number.updated");
+    drop(desk);
+}
+
+async fn dies_releasing(database: Database, point: &'static str, vendor: &'static str) {
+    let setup = Setup {
+        timeout: "1s",
+        settle_after: "1s",
+        ..Setup::default()
+    };
+    let mut stage = Stage::with(database.clone(), setup).await;
+    let number = stage.rent(&ALICE, "key", "DE").await;
+    stage.stop().await;
+    if vendor != "releases" {
+        let effect = vendor == "releases unheard";
+        let lost =
+            json!({ "method": "DELETE", "times": 1, "effect": effect, "answer": "drop_before_headers" });
+        stage.close.fault(lost).await;
+    }
+    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    let path = format!("/v1/phone-numbers/{number}");
+    // Its answer dies with the process.
+    let _ = stage.by(&ALICE, "DELETE", &path).send().await;
+    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+
+    // What was asked for is done by whoever comes next, whether or not anybody asks again.
+    let desk = stage.serve().await;
+    eventually_or(
+        || format!("killed at {point} while Close {vendor}, the number is released"),
+        || async {
+            let gone = stage.get(&ALICE, &path).await.status == 404;
+            (gone && stage.close.held().await.is_empty()).then_some(())
+        },
+    )
+    .await;
+    let told = "SELECT COUNT(*) FROM audit WHERE action = 'number.release' AND outcome = 'released'";
+    assert_eq!(
+        database.ask(told).await,
+        1,
+        "killed at {point} while Close {vendor}"
+    );
+    assert_books_balance(&database).await;
+    drop(desk);
+}

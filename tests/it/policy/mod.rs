@@ -1,0 +1,3 @@
+//! The policy file of a running service.
+
+pub(crate) mod reload;

@@ -1,0 +1,471 @@
+//! A desk in this process with a simulated Close behind it, both on free ports, on a database of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+
+use close_sandbox as sandbox;
+use numberdesk::app::{self, App};
+use numberdesk::auth::LocalIssuer;
+use numberdesk::telemetry::Metrics;
+use numberdesk::{config, telemetry};
+use reqwest::{Method, RequestBuilder};
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::answer::Answer;
+use crate::support::binary::Serving;
+use crate::support::close::Simulated;
+use crate::support::database::Database;
+use crate::support::people::{AUDIENCE, ISSUER, Person};
+use crate::support::tls::{self, Pair};
+use crate::support::{eventually, eventually_or};
+
+/// What teams may do unless a test says otherwise. `platform` has no entry: it may do nothing.
+pub(crate) const POLICY: &str = r#"
+[teams.sales]
+countries = ["DE", "FR", "GB", "US", "CA", "AT", "CH", "ES", "IT", "NL", "BE", "PL", "SE", "DK", "AU", "IE", "BR"]
+group_numbers = { permission = "numbers:group" }
+max_numbers = 400
+max_orders_per_day = 1000
+monthly_budget = "5000.00"
+forward_to_countries = ["DE", "FR"]
+assign_to = "anyone"
+
+[teams.support]
+countries = ["DE", "US"]
+group_numbers = true
+carrier_types = ["local"]
+max_numbers = 400
+monthly_budget = "5000.00"
+assign_to = "self"
+
+[prices]
+DE = "5.00"
+default = "4.00"
+"#;
+
+/// How a stage is set; [`Default`] suits most tests.
+pub(crate) struct Setup {
+    pub(crate) policy: String,
+    pub(crate) close: sandbox::Options,
+    /// Where the desk looks for Close, when that is not the simulated one.
+    pub(crate) close_url: Option<String>,
+    /// Deadline of calls to Close.
+    pub(crate) timeout: &'static str,
+    /// More lines for `[server]`.
+    pub(crate) server: &'static str,
+    /// What the API proves itself with; without it, it speaks plain HTTP.
+    pub(crate) tls: Option<Pair>,
+    /// The lines of `[limits]`: tests ask more than any team does, unless this is what they are about.
+    pub(crate) limits: &'static str,
+    /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
+    pub(crate) subscribe: bool,
+    pub(crate) full_sync: &'static str,
+    /// How long Close must show nothing before that is believed.
+    pub(crate) settle_after: &'static str,
+    /// How much longer than the deadline a claim holds.
+    pub(crate) lease_margin: &'static str,
+    /// The lines of `[webhooks]`.
+    pub(crate) webhooks: String,
+    /// More `[[auth.issuers]]`.
+    pub(crate) issuers: String,
+    /// More files beside the configuration.
+    pub(crate) files: Vec<(&'static str, String)>,
+}
+
+/// From which the secrets of endpoints are derived.
+pub(crate) const MASTER: &str = "canary-master-secret-0123456789abcdef";
+
+/// Webhooks to this machine, by these ports.
+pub(crate) fn webhooks_to(ports: &[u16]) -> String {
+    format!(
+        "secret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.1/32\"]\n\
+         allow_http = true\nports = {ports:?}\ntimeout = \"2s\""
+    )
+}
+
+/// The signature key of a desk that does not subscribe by itself.
+pub(crate) const WEBHOOK_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            policy: POLICY.to_owned(),
+            close: sandbox::Options::default(),
+            close_url: None,
+            timeout: "20s",
+            server: "",
+            tls: None,
+            limits: "requests_per_minute = 0",
+            subscribe: false,
+            full_sync: "1h",
+            settle_after: "5m",
+            lease_margin: "30s",
+            webhooks: webhooks_to(&[443]),
+            issuers: String::new(),
+            files: Vec::new(),
+        }
+    }
+}
+
+/// Desk, Close, database and people.
+pub(crate) struct Stage {
+    pub(crate) close: Simulated,
+    pub(crate) issuer: LocalIssuer,
+    pub(crate) folder: TempDir,
+    pub(crate) database: Database,
+    users: Vec<String>,
+    client: reqwest::Client,
+    app: Option<App>,
+    pub(crate) api: String,
+    pub(crate) ops: String,
+}
+
+impl Stage {
+    /// With everything as usual, after the desk's first look at Close.
+    pub(crate) async fn new(database: Database) -> Self {
+        Self::with(database, Setup::default()).await
+    }
+
+    pub(crate) async fn with(database: Database, setup: Setup) -> Self {
+        let away = setup.close_url.is_some();
+        // Boxed: what starts a whole desk is large, and every test would carry it in its own future.
+        let stage = Box::pin(Self::unseen(database, setup)).await;
+        if away {
+            stage.is_ready().await;
+        } else {
+            stage.has_looked().await;
+        }
+        stage
+    }
+
+    /// Does not wait for the desk to have seen Close.
+    pub(crate) async fn unseen(database: Database, setup: Setup) -> Self {
+        let mut stage = Self::set(database, setup).await;
+        stage.start().await;
+        stage
+    }
+
+    /// With the desk as a process of its own from the start, which has metrics of its own.
+    pub(crate) async fn served(database: Database, setup: Setup) -> (Self, Serving) {
+        let mut stage = Box::pin(Self::set(database, setup)).await;
+        let desk = stage.serve().await;
+        stage.has_looked().await;
+        (stage, desk)
+    }
+
+    /// Everything but the desk.
+    async fn set(database: Database, setup: Setup) -> Self {
+        let close = Simulated::start(setup.close.clone()).await;
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let issuer = LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
+        let close_url = setup.close_url.clone().unwrap_or_else(|| close.base_url());
+        write_files(
+            folder.path(),
+            &setup,
+            &close_url,
+            close.api_key(),
+            database.url().expose_secret(),
+        );
+        let mut client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(256);
+        if let Some(pair) = &setup.tls {
+            let authority = reqwest::Certificate::from_pem(pair.authority.as_bytes());
+            client = client.tls_certs_only([authority.expect("a certificate")]);
+        }
+        let client = client.build().expect("a client is built");
+        let users = close.users();
+        let (api, ops) = (api("", setup.tls.is_some()), String::new());
+        Self {
+            close,
+            issuer,
+            folder,
+            database,
+            users,
+            client,
+            app: None,
+            api,
+            ops,
+        }
+    }
+
+    /// Starts the desk from the files in the folder.
+    pub(crate) async fn start(&mut self) {
+        let file = self.folder.path().join("numberdesk.toml");
+        let config = config::load(&file, std::iter::empty()).expect("the configuration is fine");
+        let policy =
+            app::policy(config.policy_file.as_ref(), &config.clusters()).expect("the policy is fine");
+        let app = App::start(&config, policy, metrics())
+            .await
+            .expect("the desk starts");
+        self.api = api(&app.address.to_string(), config.server.tls.is_some());
+        self.ops = format!("http://{}", app.ops_address);
+        self.app = Some(app);
+    }
+
+    /// Stops the desk in good order.
+    pub(crate) async fn stop(&mut self) {
+        self.app.take().expect("the desk runs").stop().await;
+    }
+
+    /// Starts the desk as a process of its own, which the stage speaks with from now on.
+    pub(crate) async fn serve(&mut self) -> Serving {
+        self.serve_with(&[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) async fn serve_with(&mut self, environment: &[(&str, &str)]) -> Serving {
+        let desk = Serving::start_with(self.folder.path(), environment).await;
+        let encrypted = self.api.starts_with("https:");
+        (self.api, self.ops) = (api(&desk.address, encrypted), desk.ops.clone());
+        desk
+    }
+
+    /// Returns once the desk has compared its inventory with Close.
+    pub(crate) async fn has_looked(&self) {
+        eventually("the desk compares its inventory with Close", || async {
+            let readiness = self.at_ops("/readyz").await.json();
+            let loaded = readiness["inventory"] == "ok";
+            (loaded && readiness["inventory_as_of"].is_string()).then_some(())
+        })
+        .await;
+    }
+
+    /// Returns once the desk can answer.
+    pub(crate) async fn is_ready(&self) {
+        eventually("the desk is ready", || async {
+            (self.at_ops("/readyz").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Nobody listens any more where Close was; the address.
+    pub(crate) async fn close_goes_away(&mut self) -> SocketAddr {
+        let elsewhere = Simulated::start(sandbox::Options::default()).await;
+        let close = std::mem::replace(&mut self.close, elsewhere);
+        let address = close.address();
+        close.stop().await;
+        address
+    }
+
+    /// The simulated Close moves to where the desk looks for it.
+    pub(crate) async fn close_comes_to(&mut self, listen: SocketAddr) {
+        // Numbers that are there from the start come first: what is rented later has other ids than before.
+        let options = sandbox::Options {
+            listen,
+            numbers: 5,
+            ..sandbox::Options::default()
+        };
+        self.close = Simulated::start(options).await;
+    }
+
+    /// The id of one of Close's users.
+    pub(crate) fn user(&self, place: usize) -> &str {
+        &self.users[place]
+    }
+
+    pub(crate) fn token(&self, person: &Person) -> String {
+        person.token(&self.issuer, &self.users)
+    }
+
+    /// A request by nobody.
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        self.client.request(method, format!("{}{path}", self.api))
+    }
+
+    /// A request by someone.
+    pub(crate) fn by(&self, person: &Person, method: &str, path: &str) -> RequestBuilder {
+        self.request(method, path).bearer_auth(self.token(person))
+    }
+
+    pub(crate) async fn get(&self, person: &Person, path: &str) -> Answer {
+        send(self.by(person, "GET", path)).await
+    }
+
+    /// The rows of a list that fits on one page.
+    pub(crate) async fn list(&self, person: &Person, path: &str) -> Vec<Value> {
+        let page = self.get(person, path).await.expect(200);
+        assert_eq!(page["next_cursor"], Value::Null, "{path} has more pages");
+        page["data"].as_array().expect("a list has data").clone()
+    }
+
+    pub(crate) async fn at_ops(&self, path: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.ops));
+        send(request).await
+    }
+
+    /// Asks for a number and waits for the end.
+    pub(crate) async fn order(&self, person: &Person, key: &str, body: &Value) -> Answer {
+        send(
+            self.by(person, "POST", "/v1/orders")
+                .header("Idempotency-Key", key)
+                .json(body),
+        )
+        .await
+    }
+
+    /// Asks for a number without waiting.
+    pub(crate) async fn order_at_once(&self, person: &Person, key: &str, body: &Value) -> Answer {
+        let request = self
+            .by(person, "POST", "/v1/orders")
+            .header("Idempotency-Key", key);
+        send(request.header("Prefer", "wait=0").json(body)).await
+    }
+
+    /// Rents a number that nothing stands in the way of; its id.
+    pub(crate) async fn rent(&self, person: &Person, key: &str, country: &str) -> String {
+        let body = serde_json::json!({ "country": country, "carrier_type": "local" });
+        let order = self.order(person, key, &body).await.expect(201);
+        text(&order["phone_number"]["id"])
+    }
+
+    pub(crate) async fn patch(&self, person: &Person, number: &str, body: &Value) -> Answer {
+        send(
+            self.by(person, "PATCH", &format!("/v1/phone-numbers/{number}"))
+                .json(body),
+        )
+        .await
+    }
+
+    pub(crate) async fn release(&self, person: &Person, number: &str) -> Answer {
+        send(self.by(person, "DELETE", &format!("/v1/phone-numbers/{number}"))).await
+    }
+
+    /// Returns once the order is in this state.
+    pub(crate) async fn reaches(&self, person: &Person, order: &str, state: &str) -> Value {
+        let last = Mutex::new(Value::Null);
+        let look = || async {
+            let order = self.get(person, &format!("/v1/orders/{order}")).await.expect(200);
+            *last.lock().expect("nobody panics with it") = order.clone();
+            (order["state"] == state).then_some(order)
+        };
+        eventually_or(
+            || {
+                format!(
+                    "{order} becomes {state}: {}",
+                    last.lock().expect("nobody panics with it")
+                )
+            },
+            look,
+        )
+        .await
+    }
+
+    /// Nothing is stored and nothing was sent: what a request that was turned away leaves behind.
+    pub(crate) async fn nothing_happened(&self) {
+        let orders = self.list(&crate::support::people::OLGA, "/v1/orders").await;
+        assert!(orders.is_empty(), "an order was stored: {orders:?}");
+        let rents = self.close.rents().await;
+        assert!(rents.is_empty(), "something was sent: {rents:?}");
+    }
+}
+
+fn api(address: &str, encrypted: bool) -> String {
+    format!("http{}://{address}", if encrypted { "s" } else { "" })
+}
+
+/// Sends and reads to the end.
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
+    let (client, request) = request.build_split();
+    let request = request.expect("a request that can be sent");
+    let asked = format!("{} {}", request.method(), request.url());
+    let response = client.execute(request).await.expect("the desk answers");
+    Answer::read(asked, response).await
+}
+
+/// A text in JSON.
+#[track_caller]
+pub(crate) fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a text: {value}"))
+        .to_owned()
+}
+
+/// The metrics of this process; there is one recorder however many desks.
+fn metrics() -> Metrics {
+    static HANDLE: OnceLock<Metrics> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| telemetry::metrics().expect("metrics are installed once"))
+        .clone()
+}
+
+/// Configuration, policy and API key of a desk, as an operator would write them.
+pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
+    let Setup {
+        server,
+        limits,
+        subscribe,
+        timeout,
+        full_sync,
+        settle_after,
+        lease_margin,
+        webhooks,
+        issuers,
+        ..
+    } = setup;
+    let tls = if setup.tls.is_some() { tls::SECTION } else { "" };
+    let webhook_key = if *subscribe {
+        ""
+    } else {
+        "webhook_signature_key_file = \"close-webhook-key\""
+    };
+    let config = format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+ops_listen = "127.0.0.1:0"
+{server}
+{tls}
+[limits]
+{limits}
+
+[store]
+url = "{database}"
+
+[close]
+base_url = "{close_url}"
+api_key_file = "close-api-key"
+{webhook_key}
+timeout = "{timeout}"
+subscribe = {subscribe}
+
+[[auth.issuers]]
+issuer = "{ISSUER}"
+audiences = ["{AUDIENCE}"]
+jwks_file = "jwks.json"
+algorithms = ["EdDSA"]
+
+{issuers}
+
+[policy]
+file = "policy.toml"
+
+[inventory]
+full_sync = "{full_sync}"
+
+[orders]
+settle_after = "{settle_after}"
+lease_margin = "{lease_margin}"
+
+[webhooks]
+{webhooks}
+"#
+    );
+    if let Some(pair) = &setup.tls {
+        tls::mount(folder, &pair.certificate, &pair.key);
+    }
+    std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
+    std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
+    std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
+    std::fs::write(folder.join("webhook-secret"), MASTER).expect("the secret is written");
+    std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
+    for (name, text) in &setup.files {
+        std::fs::write(folder.join(name), text).expect("the file is written");
+    }
+}

@@ -1,0 +1,282 @@
+//! Whatever happens in Close, and whatever becomes of its deliveries (lost, repeated, late, in any order), the inventory
+//! ends equal to Close: by the event log alone where Close tells of everything, by a complete listing where it does not.
+//! Each history follows from a seed; `NUMBERDESK_TEST_SEEDS` and `NUMBERDESK_TEST_SEED` choose, as for the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use numberdesk::close::{self, Close};
+use numberdesk::desk::Webhooks;
+use numberdesk::domain::event::{Event, EventKind};
+use numberdesk::domain::number::Facts;
+use numberdesk::domain::time::Clock;
+use serde_json::{Value, json};
+
+use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
+use crate::support::desk::{Lab, caller, list, order, release, request};
+use crate::support::history::{Dice, histories};
+use crate::support::server::{WEBHOOK_KEY, text};
+use crate::support::webhook::{delivery, key, signature};
+
+/// Histories on each store in an ordinary run.
+const ON_SQLITE: u64 = 50;
+const ON_POSTGRES: u64 = 30;
+/// What happens in one.
+const EVENTS: usize = 30;
+
+const POLICY: &str = r#"
+[teams.sales]
+countries = ["DE", "US"]
+assign_to = "anyone"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_inventory_ends_equal_to_close_on_sqlite() {
+    let count = histories(ON_SQLITE, |seed| {
+        Box::pin(on_sqlite(move |database| history(database, seed)))
+    })
+    .await;
+    tell("SQLite", count);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_inventory_ends_equal_to_close_on_postgres() {
+    let count = histories(ON_POSTGRES, |seed| {
+        Box::pin(on_postgres(move |database| history(database, seed)))
+    })
+    .await;
+    tell("PostgreSQL", count);
+}
+
+fn tell(store: &str, count: usize) {
+    println!(
+        "convergence on {store}: {count} histories of {EVENTS} changes, 0 of them ended otherwise than Close"
+    );
+}
+
+on_both_stores! {
+    a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew,
+}
+
+async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew(
+    database: Database,
+) {
+    let lab = Lab::new(database, POLICY, 1).await;
+    let sales = caller("sales");
+    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    let before = lab.step(list(&sales)).await.unwrap().rows.len();
+    // Another one learns of a number, and all that it told of it is forgotten before this one listens again.
+    let (other, _power) = lab.replica().await;
+    let id = text(&lab.close.person_rents(json!({ "country": "DE" })).await["id"]);
+    other.desk.sync().await.unwrap();
+    let now = other.desk.now();
+    while other.store.place_events().await.unwrap() > 0 {}
+    assert!(
+        other
+            .store
+            .forget_events(now.plus(Duration::from_hours(1)), 1_000)
+            .await
+            .unwrap()
+            > 0
+    );
+    let later = Event::new(now, EventKind::GroupChanged, None);
+    other.store.tell(&later).await.unwrap();
+    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    let listed = lab.step(list(&sales)).await.unwrap().rows;
+    assert_eq!(listed.len(), before + 1);
+    assert!(listed.iter().any(|number| number.facts.id.as_str() == id));
+}
+
+struct History {
+    dice: Dice,
+    /// Versions of events whose fate was decided.
+    told: BTreeSet<(String, String)>,
+    /// What is still on its way.
+    under_way: Vec<String>,
+    /// Close changed something without telling.
+    silent: bool,
+}
+
+async fn history(database: Database, seed: u64) {
+    let mut lab = Lab::new(database.clone(), POLICY, seed + 1).await;
+    lab.webhooks = Webhooks::Configured;
+    lab.crash();
+    start(&mut lab).await;
+    // What Close bills it tells, too; what it does not tell is `silent`.
+    lab.close.set(json!({ "billing_emits_event": true })).await;
+    // From here on the log is read.
+    lab.step(|desk| async move { desk.catch_up().await })
+        .await
+        .unwrap();
+    let mut history = History {
+        dice: Dice::new(seed ^ 0x51_7cc1),
+        told: BTreeSet::new(),
+        under_way: Vec::new(),
+        silent: false,
+    };
+    for _ in 0..EVENTS {
+        history.change(&lab).await;
+        history.post(&lab).await;
+        history.deliver(&lab).await;
+        history.work(&mut lab).await;
+    }
+    lab.close
+        .set(json!({ "listing_lag": "0s", "read_lag": "0s", "event_lag": "0s" }))
+        .await;
+    lab.pass(Duration::from_secs(30));
+    lab.ended().await;
+    // Without a listing: what the log tells is enough where Close tells of everything.
+    lab.step(|desk| async move { desk.catch_up().await })
+        .await
+        .unwrap();
+    while database.ask("SELECT COUNT(*) FROM errands").await > 0 {
+        let _ = lab.step(|desk| async move { desk.read_back().await }).await;
+        lab.pass(Duration::from_secs(30));
+    }
+    if history.silent {
+        lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    }
+    equal(&lab, seed).await;
+}
+
+async fn start(lab: &mut Lab) {
+    lab.start().await;
+    let keys = vec![WEBHOOK_KEY.parse().unwrap()];
+    lab.process().desk.adopt_webhook_keys(keys);
+}
+
+impl History {
+    /// Something happens in Close, or through the desk.
+    async fn change(&mut self, lab: &Lab) {
+        let held: Vec<String> = lab
+            .close
+            .held()
+            .await
+            .iter()
+            .map(|number| text(&number["id"]))
+            .collect();
+        let country = self.dice.one(&["DE", "US"]);
+        let silent = self.dice.chance(4);
+        self.silent |= silent;
+        match self.dice.below(10) {
+            0..3 => {
+                let fields = json!({ "country": country, "carrier_type": "local", "silent": silent });
+                lab.close.person_rents(fields).await;
+            }
+            3..6 if !held.is_empty() => {
+                let label = format!("label {}", self.dice.below(1_000));
+                let fields = json!({ "label": label, "silent": silent });
+                lab.close.person_changes(&self.dice.one(&held), fields).await;
+            }
+            6..8 if !held.is_empty() => {
+                self.silent |= silent;
+                lab.close.person_releases(&self.dice.one(&held)).await;
+            }
+            8 => {
+                let wanted = request(&json!({ "country": country, "carrier_type": "local" }));
+                let key = format!("key-{}", self.dice.below(1_000_000));
+                lab.step(order(&caller("sales"), &key, &wanted)).await.unwrap();
+                lab.ended().await;
+            }
+            9 if !held.is_empty() => {
+                let number = self.dice.one(&held).parse().unwrap();
+                let _ = lab.step(release(&caller("sales"), &number)).await;
+            }
+            _ => {}
+        }
+        lab.pass(Duration::from_secs([0, 1, 7][self.dice.below(3)]));
+    }
+
+    /// What Close has to tell goes out: once, several times, or not at all.
+    async fn post(&mut self, lab: &Lab) {
+        for event in lab.close.log().await {
+            let version = (text(&event["id"]), text(&event["date_updated"]));
+            if !self.told.insert(version) || self.dice.chance(25) {
+                continue;
+            }
+            for _ in 0..=self.dice.below(3) {
+                self.under_way.push(delivery(&event));
+            }
+        }
+    }
+
+    /// Some of what is under way arrives, in any order.
+    async fn deliver(&mut self, lab: &Lab) {
+        while !self.under_way.is_empty() && self.dice.chance(60) {
+            let place = self.dice.below(self.under_way.len());
+            let body = self.under_way.swap_remove(place);
+            let timestamp = lab.process().desk.now().as_seconds().to_string();
+            let hash = signature(&key(), &timestamp, &body);
+            lab.step(
+                |desk| async move { desk.receive(Some(&hash), Some(&timestamp), body.as_bytes()).await },
+            )
+            .await
+            .unwrap();
+        }
+    }
+
+    /// The desk does something of what it does all the time, or dies of it.
+    async fn work(&mut self, lab: &mut Lab) {
+        match self.dice.below(20) {
+            0..9 => {
+                let _ = lab.step(|desk| async move { desk.read_back().await }).await;
+            }
+            9..11 => lab.pass(Duration::from_mins(2)),
+            11..13 => {
+                let (listing, reading) = (self.dice.one(&["0s", "20s"]), self.dice.one(&["0s", "20s"]));
+                lab.close
+                    .set(json!({ "listing_lag": listing, "read_lag": reading }))
+                    .await;
+            }
+            13 => {
+                let _ = lab.step(|desk| async move { desk.catch_up().await }).await;
+            }
+            14 => {
+                // Another replica takes what it finds, and dies with some of it.
+                let (replica, power) = lab.replica().await;
+                let _ = replica.desk.read_back().await;
+                drop(power);
+            }
+            15..17 => {
+                // Cut off in the middle of a look.
+                let work = lab.begin(|desk| async move { desk.read_back().await });
+                tokio::task::yield_now().await;
+                lab.crash();
+                drop(work);
+                start(lab).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The inventory, by the store and as it is listed, is what Close lists.
+async fn equal(lab: &Lab, seed: u64) {
+    let settings = close::Settings {
+        base_url: lab.close.base_url().parse().unwrap(),
+        timeout: Duration::from_secs(10),
+    };
+    let close = Close::new(settings, lab.close.api_key().to_owned().into(), Clock::system()).unwrap();
+    let by_id = |facts: Vec<Facts>| -> BTreeMap<_, _> {
+        facts.into_iter().map(|facts| (facts.id.clone(), facts)).collect()
+    };
+    let theirs = by_id(close.numbers().await.unwrap());
+    // Another replica may have had the last word: it comes by the feed.
+    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    let page = lab.step(list(&caller("sales"))).await.unwrap();
+    assert!(page.next.is_none());
+    let listed = by_id(page.rows.iter().map(|number| number.facts.clone()).collect());
+    let stored = lab.store().numbers_after(None, 1_000).await.unwrap();
+    let ours = by_id(stored.into_iter().map(|number| number.facts).collect());
+    let ids = |map: &BTreeMap<_, Facts>| map.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ids(&listed), ids(&theirs), "history {seed}");
+    assert_eq!(ids(&ours), ids(&theirs), "history {seed}");
+    for (id, facts) in &theirs {
+        assert_eq!(listed[id], ours[id], "history {seed}: {id}");
+        assert_eq!(
+            Value::from(ours[id].object.members()),
+            Value::from(facts.object.members()),
+            "history {seed}: {id}"
+        );
+    }
+}

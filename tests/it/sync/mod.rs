@@ -1,0 +1,5 @@
+//! Synchronization with Close: webhooks, the subscription, and convergence after faults.
+
+pub(crate) mod close_webhook;
+pub(crate) mod convergence;
+pub(crate) mod subscription;

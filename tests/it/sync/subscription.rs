@@ -1,0 +1,584 @@
+//! The desk's own webhook subscription: there is one, it is active, and its key is known, whatever people, other replicas
+//! or Close do to it.
+
+use std::time::Duration;
+
+use close_sandbox as sandbox;
+use futures::FutureExt as _;
+use numberdesk::close::SignatureKey;
+use numberdesk::desk::Webhooks;
+use numberdesk::desk::subscription::client::{OVERLAP, Unsubscribed};
+use serde_json::{Value, json};
+
+use crate::support::binary::{Serving, command, ended};
+use crate::support::close::Simulated;
+use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
+use crate::support::desk::{Lab, Process};
+use crate::support::eventually;
+use crate::support::people::ALICE;
+use crate::support::server::{POLICY, Setup, Stage, WEBHOOK_KEY};
+use crate::support::webhook;
+
+/// Where nobody listens.
+const URL: &str = "http://127.0.0.1:9/webhooks/close";
+
+/// A desk that wants Close to deliver there, which has not yet asked for it.
+async fn lab(database: Database) -> Lab {
+    let mut lab = Lab::new(database, POLICY, 1).await;
+    lab.crash();
+    lab.webhooks = Webhooks::Own(URL.parse().unwrap());
+    lab.start().await;
+    lab
+}
+
+async fn keep(process: &Process) -> Result<(), Unsubscribed> {
+    process.desk.keep_subscription().await
+}
+
+async fn kept(lab: &Lab) {
+    keep(lab.process()).await.unwrap();
+}
+
+/// The only subscription there is.
+async fn only(close: &Simulated) -> Value {
+    let all = close.subscriptions().await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.into_iter().next().unwrap()
+}
+
+fn path(subscription: &Value) -> String {
+    format!("/webhook/{}/", subscription["id"].as_str().unwrap())
+}
+
+fn key(subscription: &Value) -> SignatureKey {
+    subscription["signature_key"].as_str().unwrap().parse().unwrap()
+}
+
+/// Whether something may have been missed since this was asked last.
+fn missed(lab: &Lab) -> bool {
+    lab.process()
+        .desk
+        .wakes()
+        .missed
+        .notified()
+        .now_or_never()
+        .is_some()
+}
+
+async fn health(process: &Process) -> &'static str {
+    process.desk.readiness().await.webhooks
+}
+
+async fn made(close: &Simulated) -> usize {
+    close.requests("POST", "/webhook/").await.len()
+}
+
+#[tokio::test]
+async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
+    on_sqlite(|database| async move {
+        let mut lab = lab(database).await;
+        assert_eq!(health(lab.process()).await, "not asked yet");
+        assert_eq!(lab.process().desk.webhook_keys().len(), 0);
+        kept(&lab).await;
+        let subscription = only(&lab.close).await;
+        assert_eq!(subscription["url"], URL);
+        let selectors = subscription["events"].as_array().unwrap();
+        let mut wanted: Vec<String> = selectors
+            .iter()
+            .map(|it| format!("{}.{}", it["object_type"].as_str().unwrap(), it["action"].as_str().unwrap()))
+            .collect();
+        wanted.sort();
+        assert_eq!(
+            wanted.join(" "),
+            "group.created group.deleted group.updated phone_number.created phone_number.deleted phone_number.updated"
+        );
+        assert_eq!(*lab.process().desk.webhook_keys(), [key(&subscription)]);
+        assert_eq!(health(lab.process()).await, "ok");
+        assert!(missed(&lab), "what came before the subscription is looked for");
+
+        kept(&lab).await;
+        lab.crash();
+        lab.start().await;
+        kept(&lab).await;
+        assert_eq!(only(&lab.close).await["id"], subscription["id"]);
+        assert_eq!(*lab.process().desk.webhook_keys(), [key(&subscription)]);
+        assert_eq!(made(&lab.close).await, 1);
+        assert!(!missed(&lab));
+        assert!(lab.close.requests("PUT", "/webhook/{id}/").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_paused_one_is_resumed_and_what_was_missed_is_looked_for() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        kept(&lab).await;
+        assert!(missed(&lab));
+        let subscription = only(&lab.close).await;
+        let pause = json!({"status": "paused"});
+        assert_eq!(
+            lab.close
+                .ask("PUT", &path(&subscription), Some(pause.clone()))
+                .await
+                .0,
+            200
+        );
+        kept(&lab).await;
+        let resumed = only(&lab.close).await;
+        assert_eq!(
+            (&resumed["id"], &resumed["status"]),
+            (&subscription["id"], &json!("active"))
+        );
+        assert!(missed(&lab));
+        assert_eq!(health(lab.process()).await, "ok");
+
+        // As long as Close does not let it be resumed, that is told.
+        lab.close.ask("PUT", &path(&subscription), Some(pause)).await;
+        let no = json!({"status": 403, "body": r#"{"error":"not yours"}"#});
+        lab.close
+            .fault(json!({"method": "PUT", "path": "/webhook/{id}/", "answer": no}))
+            .await;
+        let refused = keep(lab.process()).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("403") && refused.contains("not yours"),
+            "{refused}"
+        );
+        assert_eq!(health(lab.process()).await, "paused");
+        assert!(!missed(&lab));
+        lab.close.heal().await;
+        kept(&lab).await;
+        assert_eq!(health(lab.process()).await, "ok");
+        assert!(missed(&lab));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is_completed() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        kept(&lab).await;
+        let first = only(&lab.close).await;
+        lab.close.ask("DELETE", &path(&first), None).await;
+        assert!(missed(&lab));
+        kept(&lab).await;
+        let second = only(&lab.close).await;
+        assert_ne!(first["id"], second["id"]);
+        assert_eq!(*lab.process().desk.webhook_keys(), [key(&second)]);
+        assert!(missed(&lab));
+
+        for less in [
+            json!([{"object_type": "phone_number", "action": "created"}]),
+            json!([{"object_type": "phone_number", "action": "created", "extra_filter":
+                {"type": "field_accessor", "field": "data", "filter": {"type": "is_null"}}}]),
+        ] {
+            lab.close
+                .ask("PUT", &path(&second), Some(json!({"events": less})))
+                .await;
+            kept(&lab).await;
+            let completed = only(&lab.close).await;
+            assert_eq!(completed["events"].as_array().unwrap().len(), 6);
+            assert!(
+                completed["events"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|it| it["extra_filter"].is_null())
+            );
+            assert!(missed(&lab));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn with_forty_used_up_by_others_that_is_said_and_the_desk_goes_on() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        let body = json!({"url": "https://other.example/?token=hunter2",
+            "events": [{"object_type": "lead", "action": "created"}]});
+        let mut others = Vec::new();
+        for _ in 0..40 {
+            let (status, made) = lab.close.ask("POST", "/webhook/", Some(body.clone())).await;
+            assert_eq!(status, 201);
+            others.push(made);
+        }
+        let full = keep(lab.process()).await.unwrap_err();
+        assert!(matches!(full, Unsubscribed::Full { used: 40, .. }), "{full:?}");
+        let said = full.to_string();
+        assert!(said.contains("40") && said.contains(URL), "{said}");
+        assert!(said.contains("close.webhook_signature_key_file"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert_eq!(health(lab.process()).await, "none");
+        let desk = lab.process().desk.clone();
+        desk.sync().await.unwrap();
+
+        lab.close.ask("DELETE", &path(&others[7]), None).await;
+        kept(&lab).await;
+        assert_eq!(health(lab.process()).await, "ok");
+        assert_eq!(lab.close.subscriptions().await.len(), 40);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        let lost =
+            json!({"method": "POST", "path": "/webhook/", "answer": "drop_before_headers", "effect": true});
+        lab.close.fault(lost).await;
+        assert!(keep(lab.process()).await.is_err());
+        lab.close.heal().await;
+        kept(&lab).await;
+        let first = only(&lab.close).await;
+        assert_eq!((health(lab.process()).await, made(&lab.close).await), ("ok", 1));
+
+        lab.close.ask("DELETE", &path(&first), None).await;
+        kept(&lab).await;
+        let second = only(&lab.close).await;
+        let empty = json!({"status": 200, "body": r#"{"data":[],"has_more":false}"#});
+        lab.close
+            .fault(json!({"method": "GET", "path": "/webhook/", "answer": empty}))
+            .await;
+        kept(&lab).await;
+        assert_eq!(health(lab.process()).await, "ok");
+        assert_eq!(*lab.process().desk.webhook_keys(), [key(&second)]);
+        lab.close.heal().await;
+        assert_eq!(only(&lab.close).await["id"], second["id"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_who_comes_later() {
+    on_sqlite(|database| async move {
+        let mut lab = lab(database).await;
+        kept(&lab).await;
+        let keys = lab.process().desk.webhook_keys();
+        let mut bare = only(&lab.close).await;
+        bare["signature_key"] = json!(null);
+        bare["health_status"] = json!("unhealthy");
+        let body = json!({"data": [bare], "has_more": false}).to_string();
+        let answer = json!({"status": 200, "body": body});
+        lab.close
+            .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
+            .await;
+        kept(&lab).await;
+        assert_eq!(lab.process().desk.webhook_keys(), keys);
+        assert_eq!(health(lab.process()).await, "failing");
+
+        lab.crash();
+        lab.start().await;
+        let hidden = keep(lab.process()).await.unwrap_err();
+        assert!(matches!(hidden, Unsubscribed::KeyHidden { .. }), "{hidden:?}");
+        assert!(
+            hidden.to_string().contains("numberdesk webhooks rotate"),
+            "{hidden}"
+        );
+        assert_eq!(health(lab.process()).await, "key unknown");
+        assert_eq!(made(&lab.close).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_close_can_t_be_asked_the_known_keys_serve() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        kept(&lab).await;
+        let keys = lab.process().desk.webhook_keys();
+        for answer in [json!({"status": 401}), json!({"status": 500}), json!("garbage")] {
+            lab.close
+                .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
+                .await;
+            assert!(keep(lab.process()).await.is_err());
+            assert_eq!(health(lab.process()).await, "unknown");
+            assert_eq!(lab.process().desk.webhook_keys(), keys);
+            lab.close.heal().await;
+        }
+        kept(&lab).await;
+        assert_eq!(health(lab.process()).await, "ok");
+        assert_eq!(made(&lab.close).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_the_newer_stays_and_the_older_s_key_holds_until_every_replica_knows_the_other() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        kept(&lab).await;
+        let old = only(&lab.close).await;
+        lab.pass(Duration::from_hours(1));
+        // Somebody rotates the key: another subscription for the same place.
+        let body = json!({"url": old["url"], "events": old["events"]});
+        let (_, new) = lab.close.ask("POST", "/webhook/", Some(body)).await;
+        kept(&lab).await;
+        assert_eq!(*lab.process().desk.webhook_keys(), [key(&new), key(&old)]);
+        lab.pass(OVERLAP.checked_sub(Duration::from_mins(1)).unwrap());
+        kept(&lab).await;
+        assert_eq!(lab.close.subscriptions().await.len(), 2);
+        lab.pass(Duration::from_mins(2));
+        kept(&lab).await;
+        assert_eq!(only(&lab.close).await["id"], new["id"]);
+        assert_eq!(*lab.process().desk.webhook_keys(), [key(&new)]);
+    })
+    .await;
+}
+
+mod two_replicas_that_make_one_at_the_same_moment_end_with_one {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn on_postgres() {
+        super::on_postgres(super::two_replicas).await;
+    }
+}
+
+async fn two_replicas(database: Database) {
+    let lab = lab(database).await;
+    let (other, _power) = lab.replica().await;
+    // Both have looked before either has made one.
+    let none = json!({"status": 200, "body": r#"{"data":[],"has_more":false}"#});
+    let fault = json!({"method": "GET", "path": "/webhook/", "times": 2, "answer": none});
+    lab.close.fault(fault).await;
+    let (one, two) = tokio::join!(keep(lab.process()), keep(&other));
+    one.unwrap();
+    two.unwrap();
+    lab.close.heal().await;
+    assert_eq!(lab.close.subscriptions().await.len(), 2);
+
+    for process in [lab.process(), &other] {
+        keep(process).await.unwrap();
+        assert_eq!(process.desk.webhook_keys().len(), 2);
+    }
+    lab.pass(OVERLAP + Duration::from_secs(15));
+    let (one, two) = tokio::join!(keep(lab.process()), keep(&other));
+    one.unwrap();
+    two.unwrap();
+    let left = only(&lab.close).await;
+    for process in [lab.process(), &other] {
+        keep(process).await.unwrap();
+        assert_eq!(*process.desk.webhook_keys(), [key(&left)]);
+        assert_eq!(health(process).await, "ok");
+    }
+    assert_eq!(made(&lab.close).await, 2);
+}
+
+#[tokio::test]
+async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
+    on_sqlite(|database| async move {
+        let lab = lab(database).await;
+        let desk = lab.process().desk.clone();
+        let woken = || desk.wakes().subscription.notified().now_or_never().is_some();
+        assert!(!woken());
+        for _ in 0..100 {
+            desk.doubt_keys();
+        }
+        assert!(woken());
+        lab.pass(Duration::from_secs(59));
+        desk.doubt_keys();
+        assert!(!woken());
+        lab.pass(Duration::from_secs(1));
+        desk.doubt_keys();
+        assert!(woken());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_for_nothing() {
+    on_sqlite(|database| async move {
+        let mut lab = Lab::new(database, POLICY, 1).await;
+        for (webhooks, word) in [
+            (Webhooks::Nowhere, "not configured"),
+            (Webhooks::Configured, "key configured"),
+        ] {
+            lab.crash();
+            lab.webhooks = webhooks;
+            lab.start().await;
+            kept(&lab).await;
+            assert_eq!(health(lab.process()).await, word);
+        }
+        let keys = vec!["5ca1ab1e".repeat(8).parse::<SignatureKey>().unwrap()];
+        lab.process().desk.adopt_webhook_keys(keys.clone());
+        assert_eq!(*lab.process().desk.webhook_keys(), keys);
+        let asked = lab.close.all_requests().await;
+        let asked = asked
+            .iter()
+            .filter(|it| it["path"].as_str().unwrap().contains("webhook"));
+        assert_eq!(asked.count(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_desk_without_a_subscription_is_ready_all_the_same() {
+    on_sqlite(|database| async move {
+        let mut setup = Setup {
+            subscribe: true,
+            ..Setup::default()
+        };
+        let fault = r#"{"path": "/webhook/", "answer": {"status": 403, "body": "{\"error\":\"no\"}"}}"#;
+        setup.close.faults = sandbox::faults_from_json(fault).unwrap();
+        let stage = Stage::with(database, setup).await;
+        eventually("the desk is ready", || async {
+            let answer = stage.at_ops("/readyz").await;
+            (answer.status == 200 && answer.json()["webhooks"] == "unknown").then_some(())
+        })
+        .await;
+        stage.rent(&ALICE, "k", "DE").await;
+    })
+    .await;
+}
+
+/// What the desk answers to a delivery that this key has signed.
+async fn delivered(stage: &Stage, key: &str) -> u16 {
+    let body = webhook::delivery(&webhook::event("1", "updated", "phon_1"));
+    let time = webhook::now().to_string();
+    let signature = webhook::signature(&hex::decode(key).unwrap(), &time, &body);
+    let headers = [
+        ("close-sig-hash", signature.as_str()),
+        ("close-sig-timestamp", &time),
+    ];
+    webhook::deliver_with(stage, &headers, &body).await.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_file_changes_nothing() {
+    on_sqlite(|database| async move {
+        let stage = Stage::new(database).await;
+        let (old, new) = (WEBHOOK_KEY, "5ca1ab1e".repeat(8));
+        let write = |text: &str| std::fs::write(stage.folder.path().join("close-webhook-key"), text).unwrap();
+        assert_eq!(
+            (delivered(&stage, old).await, delivered(&stage, &new).await),
+            (204, 401)
+        );
+        write(&format!("{old}\n{new}\n"));
+        eventually("the second key holds", || async {
+            (delivered(&stage, &new).await == 204).then_some(())
+        })
+        .await;
+        assert_eq!(delivered(&stage, old).await, 204);
+        write(&new);
+        eventually("the first key holds no more", || async {
+            (delivered(&stage, old).await == 401).then_some(())
+        })
+        .await;
+        for broken in ["", &new[..40], "not a key"] {
+            let failures = r#"numberdesk_worker_failures_total{worker="webhook-key"}"#;
+            let told = || async {
+                let metrics = stage.at_ops("/metrics").await.text;
+                let line = metrics
+                    .lines()
+                    .find(|line| line.starts_with(failures))?
+                    .to_owned();
+                Some(line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            };
+            let before = told().await.unwrap_or(0);
+            write(broken);
+            eventually("the broken file is told of", || async {
+                told().await.filter(|now| *now > before)
+            })
+            .await;
+            assert_eq!(delivered(&stage, &new).await, 204);
+        }
+        assert!(stage.close.requests("GET", "/webhook/").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_signs() {
+    on_sqlite(|database| async move {
+        let setup = Setup {
+            subscribe: true,
+            ..Setup::default()
+        };
+        let stage = Stage::with(database, setup).await;
+        let settings =
+            json!({"consolidation_window": "50ms", "delivery": {"backoff": "200ms", "backoff_cap": "200ms"}});
+        stage.close.set(settings).await;
+        let old = eventually("the desk subscribes", || async {
+            stage.close.subscriptions().await.into_iter().next()
+        })
+        .await;
+        let mut rotate = command(stage.folder.path(), &["webhooks", "rotate", "--overlap", "0s"]);
+        rotate.env("NUMBERDESK_SERVER__PUBLIC_URL", &stage.api);
+        let rotated = ended(rotate).await;
+        assert_eq!(rotated.code, 0, "{rotated:?}");
+        let new = only(&stage.close).await;
+        assert_ne!(new["id"], old["id"]);
+
+        let number = stage.rent(&ALICE, "k", "DE").await;
+        stage
+            .close
+            .person_changes(&number, json!({"label": "theirs"}))
+            .await;
+        eventually("the desk has heard of the change", || async {
+            let shown = stage.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
+            (shown.json()["label"] == "theirs").then_some(())
+        })
+        .await;
+        let by = |it: &Value| it["signature_key"].as_str().unwrap().to_owned();
+        assert_eq!(
+            (
+                delivered(&stage, &by(&new)).await,
+                delivered(&stage, &by(&old)).await
+            ),
+            (204, 401)
+        );
+    })
+    .await;
+}
+
+on_both_stores! {a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key_nowhere}
+
+async fn a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key_nowhere(database: Database) {
+    let setup = Setup {
+        subscribe: true,
+        ..Setup::default()
+    };
+    let mut stage = Stage::unseen(database, setup).await;
+    eventually("a desk subscribes", || async {
+        (stage.close.subscriptions().await.len() == 1).then_some(())
+    })
+    .await;
+    stage.stop().await;
+    let mut desk = Serving::start(stage.folder.path()).await;
+    (stage.api, stage.ops) = (desk.api.clone(), desk.ops.clone());
+    let own = eventually("the desk subscribes", || async {
+        let url = format!("{}/webhooks/close", stage.api);
+        let mut all = stage.close.subscriptions().await.into_iter();
+        all.find(|it| it["url"] == url.as_str())
+    })
+    .await;
+    let readiness = eventually("the subscription is told of", || async {
+        let readiness = stage.at_ops("/readyz").await.json();
+        (readiness["webhooks"] == "ok" && readiness["ready"] == true).then_some(readiness)
+    })
+    .await;
+    let metrics = stage.at_ops("/metrics").await.text;
+    assert!(
+        metrics.contains("numberdesk_webhook_subscription_active 1"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("numberdesk_close_subscriptions 2"), "{metrics}");
+
+    let order = json!({"country": "DE", "carrier_type": "local"});
+    stage.order(&ALICE, "k", &order).await.expect(201);
+    assert_eq!(desk.terminate().await, 0);
+    let (key, log) = (own["signature_key"].as_str().unwrap(), desk.log());
+    let stored = crate::telemetry::secrets::written(&stage).await;
+    let said = format!("{metrics} {}", serde_json::to_string(&readiness).unwrap());
+    assert!(
+        log.contains("made a webhook subscription"),
+        "the log was captured"
+    );
+    assert!(stored.len() > 2000, "the database was read");
+    for part in [key, &key[..24], &key[40..]] {
+        for (place, text) in [("the log", &log), ("the database", &stored), ("an answer", &said)] {
+            assert!(!text.contains(part), "a signature key is in {place}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The API key and tokens go where they must and nowhere else (T28, T29): the real process at its most talkative,
+//! every route, every kind of failure, and then a search through everything that was said or written.
+
+use base64::Engine as _;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use crate::support::answer::Answer;
+use crate::support::database::{Database, on_both_stores};
+use crate::support::eventually;
+use crate::support::people::{ALICE, LENA, NEMO, OLGA, Person};
+use crate::support::receiver::Receiver;
+use crate::support::server::{MASTER, Setup, Stage, WEBHOOK_KEY, send};
+
+on_both_stores! {no_key_and_no_token_is_in_any_answer_log_metric_or_database}
+
+/// What nobody but its sender may ever see again.
+const CANARY: &str = "canary-0a1b2c3d4e5f";
+
+const EVERYONE: [&Person; 4] = [&ALICE, &LENA, &OLGA, &NEMO];
+
+async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: Database) {
+    let mut setup = Setup {
+        timeout: "2s",
+        full_sync: "1s",
+        ..Setup::default()
+    };
+    setup.close.numbers = 1;
+    let mut stage = Stage::with(database, setup).await;
+    stage.stop().await;
+    let collector = Receiver::start().await;
+    let endpoint = format!("http://127.0.0.1:{}/v1/traces", collector.port());
+    let mut desk = stage
+        .serve_with(&[("NUMBERDESK_TRACES__ENDPOINT", &endpoint)])
+        .await;
+    stage.has_looked().await;
+
+    let said = everything(&stage).await;
+    canary_through_every_route(&stage).await;
+    let metrics = stage.at_ops("/metrics").await.text;
+    assert_eq!(desk.terminate().await, 0);
+    let traced: String = collector
+        .got()
+        .iter()
+        .map(|got| String::from_utf8_lossy(&got.body).into_owned())
+        .collect();
+
+    let key = stage.close.api_key();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{key}:"));
+    let mut secrets = vec![
+        ("the API key", key.to_owned()),
+        (
+            "the API key as it is sent",
+            encoded.trim_end_matches('=').to_owned(),
+        ),
+    ];
+    secrets.push((
+        "a part of the API key",
+        key.split('.').nth(1).expect("a key has two parts").to_owned(),
+    ));
+    secrets.push(("the signature key", WEBHOOK_KEY.to_owned()));
+    secrets.push(("the master secret of webhooks", MASTER.to_owned()));
+    for person in EVERYONE {
+        // What is signed differs from second to second; the claims begin with what does not.
+        let token = stage.token(person);
+        let claims = token
+            .split('.')
+            .nth(1)
+            .expect("a token has three parts")
+            .to_owned();
+        secrets.push(("a token", claims[..40].to_owned()));
+    }
+    let stored = written(&stage).await;
+    let log = desk.log();
+    assert!(
+        log.len() > 2000 && log.contains("order settled"),
+        "the log was captured"
+    );
+    assert!(stored.len() > 2000, "the database was read");
+    assert!(traced.contains("POST /v1/orders"), "traces were exported");
+    for (place, text) in [
+        ("a metric", &metrics),
+        ("the log", &log),
+        ("the database", &stored),
+        ("a trace", &traced),
+    ] {
+        assert!(
+            !text.contains(CANARY),
+            "what a client sent by mistake is in {place}"
+        );
+    }
+    for (what, secret) in &secrets {
+        for (place, text) in [
+            ("an answer or a metric", &said),
+            ("the log", &log),
+            ("the database", &stored),
+            ("a trace", &traced),
+        ] {
+            let found = text.find(secret.as_str()).map(|at| {
+                text[at.saturating_sub(200)..]
+                    .chars()
+                    .take(400)
+                    .collect::<String>()
+            });
+            assert!(
+                found.is_none(),
+                "{what} is in {place}: {}",
+                found.unwrap_or_default()
+            );
+        }
+    }
+    // Nobody's number stands in the log, though many were spoken of.
+    for number in stage.close.held().await {
+        let number = number["number"].as_str().expect("a number").to_owned();
+        for (place, text) in [("the log", &log), ("a trace", &traced), ("a metric", &metrics)] {
+            assert!(!text.contains(&number), "a phone number is in {place}");
+        }
+    }
+}
+
+/// Every route by everyone, every kind of failure, and what was answered.
+async fn everything(stage: &Stage) -> String {
+    let mut said = String::new();
+    let mut note = |answer: Answer| said.extend([format!("{:?}\n", answer.headers), answer.text]);
+    let body = json!({ "country": "DE", "carrier_type": "local", "label": "x" });
+    for person in EVERYONE {
+        let name = person.name;
+        note(stage.order(person, name, &body).await);
+        note(
+            stage
+                .order(
+                    person,
+                    name,
+                    &json!({ "country": "DE", "secret": stage.token(person) }),
+                )
+                .await,
+        );
+        for path in [
+            "/v1/me",
+            "/v1/orders",
+            "/v1/phone-numbers",
+            "/v1/audit",
+            "/v1/audit/export",
+            "/v1/spend?month=2026-11",
+            "/v1/webhook-endpoints",
+            "/v1/nothing",
+            "/v1/orders?limit=0",
+            "/openapi.json",
+            "/docs",
+        ] {
+            note(stage.get(person, path).await);
+        }
+        for method in ["PATCH", "DELETE", "PUT"] {
+            note(send(stage.by(person, method, "/v1/phone-numbers/phon_x").body("{")).await);
+        }
+        // A token in the wrong places.
+        let token = stage.token(person);
+        note(send(stage.request("GET", &format!("/v1/me?access_token={token}"))).await);
+        note(send(stage.request("GET", "/v1/me").bearer_auth(format!("{token}x"))).await);
+        note(send(stage.request("GET", "/v1/me").header("Authorization", &token)).await);
+    }
+    for (key, fault) in [
+        (
+            "e1",
+            json!({ "answer": { "status": 500, "body": "<html>oops</html>" } }),
+        ),
+        ("e2", json!({ "answer": "drop_before_headers" })),
+        ("e3", json!({ "answer": "redirect" })),
+        ("e4", json!({ "answer": "hang" })),
+        ("e5", json!({ "answer": "garbage" })),
+        ("e6", json!({ "answer": { "status": 401 } })),
+    ] {
+        stage.close.fault(fault).await;
+        note(
+            stage
+                .order_at_once(&ALICE, key, &json!({ "country": "FR" }))
+                .await,
+        );
+        let me = stage.close.requests("GET", "/me/").await.len();
+        stage.close.arrived("GET", "/me/", me + 1).await;
+        stage.close.heal().await;
+    }
+    for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
+        note(stage.at_ops(path).await);
+    }
+    said
+}
+
+/// Every operation there is, also those to come, with the canary wherever a client may put a secret by mistake.
+async fn canary_through_every_route(stage: &Stage) {
+    let document = stage.get(&ALICE, "/openapi.json").await.json();
+    let mut asked = 0;
+    for (template, operations) in document["paths"].as_object().expect("it has paths") {
+        let path: String = template
+            .split('/')
+            .map(|part| if part.starts_with('{') { CANARY } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if operations.get(method.to_lowercase()).is_none() {
+                continue;
+            }
+            let request = |path: &str| {
+                let mut request = stage
+                    .request(method, path)
+                    .body(json!({ "secret": CANARY }).to_string());
+                for name in [
+                    "cookie",
+                    "x-api-key",
+                    "proxy-authorization",
+                    "tracestate",
+                    "baggage",
+                    "referer",
+                ] {
+                    request = request.header(name, format!("k={CANARY}"));
+                }
+                request.header("content-type", "application/json")
+            };
+            let exposed = format!("{path}?access_token={CANARY}");
+            send(request(&exposed).bearer_auth(stage.token(&OLGA))).await;
+            send(request(&path).bearer_auth(CANARY)).await;
+            send(request(&path).basic_auth(CANARY, Some(CANARY))).await;
+            asked += 1;
+        }
+    }
+    assert!(asked > 30, "{asked} operations");
+}
+
+/// Everything that the database has written down.
+pub(crate) async fn written(stage: &Stage) -> String {
+    let url = stage.database.url().expose_secret().to_owned();
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        let mut bytes = Vec::new();
+        for ending in ["", "-wal"] {
+            bytes.extend(std::fs::read(format!("{file}{ending}")).unwrap_or_default());
+        }
+        return String::from_utf8_lossy(&bytes).into_owned();
+    }
+    eventually("the database is dumped", || async {
+        let dump = tokio::process::Command::new("psql");
+        let mut dump = dump;
+        let script = "SELECT query_to_xml('SELECT * FROM ' || quote_ident(tablename), true, false, '') FROM pg_tables WHERE schemaname = 'public'";
+        let output = dump.args(["-At", "-c", script, &url]).output().await.expect("psql can be run");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    })
+    .await
+}

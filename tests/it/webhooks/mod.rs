@@ -1,0 +1,4 @@
+//! Outgoing webhooks: endpoints and deliveries.
+
+pub(crate) mod deliveries;
+pub(crate) mod endpoints;
