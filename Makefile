@@ -1,6 +1,6 @@
 # What there is to do here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test fmt lint doc openapi errors k8s deny advisories image image-test sbom
+.PHONY: help setup test fmt lint doc openapi docs errors k8s deny advisories image image-test sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +24,10 @@ doc: ## the documentation of the crate, in target/doc
 openapi: ## write openapi/numberdesk.json and .yaml anew from the code
 	@scripts/openapi.sh
 
-errors: ## write docs/errors.md anew from the code
-	WRITE_DOCS=1 cargo test --quiet --test it the_guide_to_errors
+docs: ## write docs/errors.md and docs/metrics.md anew from the code
+	WRITE_DOCS=1 cargo test --quiet --test it the_guide_to_
+
+errors: docs ## another name of docs
 
 k8s: setup ## render the Kubernetes manifests and check them; have every alert fire
 	.venv/bin/python tests/python/manifests_are_valid.py

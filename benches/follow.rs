@@ -9,8 +9,8 @@ use futures::{StreamExt as _, stream};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use numberdesk::app::{self, App};
 use numberdesk::auth::LocalIssuer;
+use numberdesk::config;
 use numberdesk::telemetry::Metrics;
-use numberdesk::{config, telemetry};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -45,7 +45,7 @@ async fn measure(changes: usize) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let close = Sandbox::start(Options::default()).await.expect("Close starts");
     let database = database().await;
-    let metrics = telemetry::metrics().expect("metrics are installed once");
+    let metrics = Metrics::install().expect("metrics are installed once");
     let issuer = LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
     let now = numberdesk::domain::time::Clock::system().now().as_seconds();
     let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": "bench", "iat": now, "exp": now + 36_000,

@@ -15,6 +15,7 @@ use crate::desk::Desk;
 use crate::domain::input::document::FileFault;
 use crate::http::Board;
 use crate::policy::Policy;
+use crate::telemetry::metrics::{CLOSE_KEY_GOOD, POLICY_GOOD};
 
 /// How often files are looked at: keys and policy take effect well within 30 s.
 pub(super) const WATCH: Duration = Duration::from_secs(5);
@@ -50,7 +51,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
                 Ok(key) => it.adopt_api_key(key).await.map_err(|unfit| unfit.to_string()),
                 Err(wrong) => Err(wrong),
             };
-            metrics::gauge!("numberdesk_close_key_good").set(f64::from(u8::from(news.is_ok())));
+            metrics::gauge!(CLOSE_KEY_GOOD).set(f64::from(u8::from(news.is_ok())));
             told.looked("api_key", it.now(), &news, None);
             news
         }
@@ -98,7 +99,7 @@ async fn watch_policy(
         format!("the policy file is broken, the last good one stays in force: {faults}")
     });
     if file.is_some() {
-        metrics::gauge!("numberdesk_policy_good").set(f64::from(u8::from(news.is_ok())));
+        metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(news.is_ok())));
         board.looked("policy", desk.now(), &news, None);
     }
     let told = desk.enforce(looked).await;

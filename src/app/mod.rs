@@ -12,8 +12,8 @@ macro_rules! step {
 }
 
 mod files;
-mod issuers;
 mod outgoing;
+mod settings;
 mod tls;
 pub mod workers;
 
@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::issuers::auth;
+pub use self::settings::{auth, telemetry};
 pub use crate::app::files::policy;
 use crate::app::files::{WATCH, signature_keys};
 use crate::app::workers::Workers;
@@ -170,7 +170,7 @@ impl App {
         }
         let workers = Workers::new(work.clone(), stop.clone());
         workers.every("upkeep", WATCH, WATCH, move || {
-            metrics.tidy();
+            metrics.run_upkeep();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
         spawn_workers(&workers, config, &desk, &store);

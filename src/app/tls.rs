@@ -5,6 +5,7 @@ use crate::app::workers::Workers;
 use crate::config::{Config, Identity, TlsFiles};
 use crate::domain::time::Clock;
 use crate::http::{Board, Tls};
+use crate::telemetry::metrics::{TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS, TLS_CERTIFICATE_GOOD};
 
 /// The certificate in force, and where the next one comes from.
 pub(super) struct Watched {
@@ -59,12 +60,12 @@ impl Watched {
                 "the TLS certificate or its key is broken, the last good pair stays in force: {why}"
             )),
         };
-        metrics::gauge!("numberdesk_tls_certificate_good").set(f64::from(u8::from(news.is_ok())));
+        metrics::gauge!(TLS_CERTIFICATE_GOOD).set(f64::from(u8::from(news.is_ok())));
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds are exact for millions of years"
         )]
-        metrics::gauge!("numberdesk_tls_certificate_expiry_timestamp_seconds")
+        metrics::gauge!(TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS)
             .set(self.in_force.not_after.as_seconds() as f64);
         board.looked("tls_certificate", now, &news, Some(self.in_force.not_after));
         news

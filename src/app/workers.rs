@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::telemetry::metrics::WORKER_FAILURES_TOTAL;
+
 /// The longest pause after a failure: however seldom a step is due, one that keeps failing is noticed within minutes.
 const LONGEST: Duration = Duration::from_mins(1);
 
@@ -73,7 +75,7 @@ impl Workers {
                         // With its causes: the error alone may say no more than that the database is away.
                         let error = format!("{:#}", anyhow::Error::from_boxed(error.into()));
                         tracing::warn!(worker = name, error, "a step failed; trying again");
-                        metrics::counter!("numberdesk_worker_failures_total", "worker" => name).increment(1);
+                        metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(1);
                         let pause = backoff;
                         backoff = longer(backoff, interval, retry);
                         pause

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::issuer::Algorithm;
 use crate::domain::input::json;
+use crate::telemetry::metrics::JWK_REFUSED_TOTAL;
 
 const MIN_RSA_BITS: usize = 2_048;
 const MAX_RSA_BITS: usize = 8_192;
@@ -113,7 +114,7 @@ impl KeySet {
                 (Ok(key), Some(kid)) => drop(set.named.insert(kid.to_owned(), key)),
                 (Ok(key), None) => set.unnamed.push(key),
                 (Err(reason), _) => {
-                    metrics::counter!("numberdesk_jwk_refused_total", "reason" => reason).increment(1);
+                    metrics::counter!(JWK_REFUSED_TOTAL, "reason" => reason).increment(1);
                     tracing::warn!(
                         reason,
                         kid = kid.map(|kid| kid.escape_debug().to_string()),

@@ -14,6 +14,7 @@ use crate::auth::jwt::invalid;
 use crate::auth::source::Source;
 use crate::domain::time::{Clock, Timestamp};
 use crate::error::chain;
+use crate::telemetry::metrics::{JWKS_AGE_SECONDS, JWKS_FETCH_TOTAL};
 
 /// Age at which [`Keys::refresh`] asks again. With a worker that calls every minute, keys get 4 minutes old at most.
 const REFRESH_AFTER: Duration = Duration::from_mins(3);
@@ -272,7 +273,7 @@ impl Keys {
             state.attempts += 1;
             state.last_attempt = Some(self.clock.now());
         }
-        metrics::counter!("numberdesk_jwks_fetch_total", "issuer" => self.issuer.clone(), "outcome" => outcome)
+        metrics::counter!(JWKS_FETCH_TOTAL, "issuer" => self.issuer.clone(), "outcome" => outcome)
             .increment(1);
         self.tell_age();
     }
@@ -281,8 +282,7 @@ impl Keys {
     fn tell_age(&self) {
         let never = || self.clock.now().since(self.opened);
         let age = self.report().age.unwrap_or_else(never);
-        metrics::gauge!("numberdesk_jwks_age_seconds", "issuer" => self.issuer.clone())
-            .set(age.as_secs_f64());
+        metrics::gauge!(JWKS_AGE_SECONDS, "issuer" => self.issuer.clone()).set(age.as_secs_f64());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

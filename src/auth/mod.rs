@@ -25,6 +25,7 @@ use crate::auth::jwt::Token;
 pub use crate::auth::keys::KeyReport;
 use crate::domain::service_account::Identity;
 use crate::domain::time::{Clock, Timestamp};
+use crate::telemetry::metrics::TOKENS_TOTAL;
 
 /// How many verified tokens are remembered at most.
 const REMEMBERED_TOKENS: u64 = 10_000;
@@ -103,7 +104,7 @@ impl Auth {
             }
             Err(rejection @ Rejection::KeysUnavailable) => (Err(rejection), "keys_unavailable"),
         };
-        metrics::counter!("numberdesk_tokens_total", "outcome" => outcome).increment(1);
+        metrics::counter!(TOKENS_TOTAL, "outcome" => outcome).increment(1);
         result
     }
 

@@ -10,14 +10,14 @@ use serde::Deserialize;
 
 use super::serve::Signals;
 use super::token::{AUDIENCE, ISSUER, sign};
-use crate::app::App;
+use crate::app::{self, App};
 use crate::auth::LocalIssuer;
 use crate::cli::{Failure, demo, serve};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
 use crate::store::Hold;
-use crate::telemetry;
+use crate::telemetry::{self, Metrics};
 use close_sandbox::{self, Options, Sandbox};
 
 /// Where everything of `dev` is kept, unless it is told otherwise.
@@ -116,7 +116,7 @@ async fn stay(stage: &Stage, app: &App, leave: bool) -> anyhow::Result<()> {
 /// Starts the desk on ports that are free. Another `dev` may take one between the look and the start; then others
 /// are looked for.
 async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
-    let metrics = telemetry::metrics()?;
+    let metrics = Metrics::install()?;
     let mut tries = 3;
     loop {
         // Held until the desk has it: what is removed and written here must not be a running desk's.
@@ -128,7 +128,7 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
         let ops = free_port(arguments.port.saturating_add(1010))?;
         write_files(&arguments.dir, close, api, ops)?;
         let (config, policy) = serve::load(&arguments.dir.join("numberdesk.toml"))?;
-        telemetry::start(&config.log, &config.traces)?;
+        telemetry::start(&app::telemetry(&config))?;
         tries -= 1;
         match App::start_with(hold, &config, policy, metrics.clone()).await {
             Err(error) if tries > 0 && is_taken(&error) => {}

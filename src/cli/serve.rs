@@ -9,7 +9,7 @@ use super::Failure;
 use crate::app::{self, App};
 use crate::config::{self, Config};
 use crate::policy::Policy;
-use crate::telemetry;
+use crate::telemetry::{self, Metrics};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -20,10 +20,10 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, policy) = load(&arguments.config)?;
-    let telemetry = telemetry::start(&config.log, &config.traces)?;
+    let telemetry = telemetry::start(&app::telemetry(&config))?;
     let mut signals = Signals::listen()?;
     let app = tokio::select! {
-        app = App::start(&config, policy, telemetry::metrics()?) => app?,
+        app = App::start(&config, policy, Metrics::install()?) => app?,
         // Nothing has begun yet.
         () = signals.next() => return Ok(()),
     };

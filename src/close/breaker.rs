@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
+use crate::telemetry::metrics::CLOSE_BREAKER_OPEN;
 
 /// Calls in a row without an answer after which Close is left alone. A 5xx is none: what stands before Close says that, too.
 const LOST: u32 = 20;
@@ -96,7 +97,7 @@ impl Breaker {
                 });
             }
         }
-        metrics::gauge!("numberdesk_close_breaker_open").set(f64::from(u8::from(state.open.is_some())));
+        metrics::gauge!(CLOSE_BREAKER_OPEN).set(f64::from(u8::from(state.open.is_some())));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -26,6 +26,7 @@ use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
 use crate::domain::time::{Clock, Timestamp, http_date};
 use crate::telemetry::context;
+use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
 
 /// What every call shares.
 pub(super) struct Client {
@@ -164,15 +165,13 @@ impl Client {
             });
         self.breaker.learn(pass, there, self.clock.now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
-        context::waited(took);
+        context::add_upstream_time(took);
         span.record("outcome", word);
         if !outcome.answered() {
             span.record("otel.status_code", "ERROR");
         }
-        metrics::counter!("numberdesk_close_requests_total", "endpoint" => name, "outcome" => word)
-            .increment(1);
-        metrics::histogram!("numberdesk_close_request_seconds", "endpoint" => name)
-            .record(took.as_secs_f64());
+        metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
+        metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
         let reason = match &outcome {
             Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
             _ => None,
@@ -198,7 +197,7 @@ impl Client {
         let client = if endpoint.once() { &self.fresh } else { &self.kept };
         let key = self.key.load_full();
         let mut sent = headers(&key);
-        context::tell(span, &mut sent);
+        context::inject(span, &mut sent);
         let mut request = client
             .request(endpoint.method(), endpoint.url(&self.base))
             .headers(sent);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::close::endpoint::{Endpoint, Group};
 use crate::domain::input::json;
 use crate::domain::time::{Timestamp, http_date};
+use crate::telemetry::metrics::CLOSE_RATE_LIMIT_REMAINING;
 
 const GROUPS: usize = Group::Unsubscribe as usize + 1;
 /// The longest wait that is believed.
@@ -59,8 +60,7 @@ impl Limits {
     ) -> Option<Timestamp> {
         let remaining = member(headers, "remaining");
         if let Some(remaining) = remaining {
-            metrics::gauge!("numberdesk_close_rate_limit_remaining", "endpoint" => endpoint.name())
-                .set(remaining);
+            metrics::gauge!(CLOSE_RATE_LIMIT_REMAINING, "endpoint" => endpoint.name()).set(remaining);
         }
         let reserve = member(headers, "limit").map_or(0.0, |limit| limit * RESERVE);
         if remaining.is_some_and(|remaining| remaining < reserve)

@@ -11,6 +11,7 @@ use crate::close::Trouble;
 use crate::close::client::Client;
 use crate::close::endpoint::Endpoint;
 use crate::close::response::{Outcome, Reply};
+use crate::telemetry::metrics::CLOSE_WAITING;
 
 /// How often a call is sent at most.
 const TRIES: u32 = 4;
@@ -102,14 +103,14 @@ struct Waiting(&'static str);
 
 impl Waiting {
     fn begin(class: &'static str) -> Self {
-        metrics::gauge!("numberdesk_close_waiting", "class" => class).increment(1.0);
+        metrics::gauge!(CLOSE_WAITING, "class" => class).increment(1.0);
         Self(class)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        metrics::gauge!("numberdesk_close_waiting", "class" => self.0).decrement(1.0);
+        metrics::gauge!(CLOSE_WAITING, "class" => self.0).decrement(1.0);
     }
 }
 

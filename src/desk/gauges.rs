@@ -10,6 +10,10 @@ use crate::domain::decision::Usage;
 use crate::domain::money::Money;
 use crate::domain::order::State;
 use crate::error::Error;
+use crate::telemetry::metrics::{
+    ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, STORE_UP, TEAM_MONTHLY_BUDGET_DOLLARS,
+    TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
+};
 
 /// Teams that the policy does not name are told together, so that tokens can't make metrics without end.
 const OTHER: &str = "other";
@@ -34,7 +38,7 @@ impl Desk {
             .take_turn("measure", self.now(), Duration::ZERO)
             .await;
         let up = told.is_ok() && taken.is_ok();
-        metrics::gauge!("numberdesk_store_up").set(f64::from(u8::from(up)));
+        metrics::gauge!(STORE_UP).set(f64::from(u8::from(up)));
         told.and(taken.map(drop))
     }
 
@@ -49,10 +53,10 @@ impl Desk {
             open.insert((state, orders.country.to_string()), orders.count);
         }
         for (state, age) in oldest {
-            metrics::gauge!("numberdesk_orders_oldest_age_seconds", "state" => state).set(age);
+            metrics::gauge!(ORDERS_OLDEST_AGE_SECONDS, "state" => state).set(age);
         }
         self.tell_open(&open);
-        metrics::gauge!("numberdesk_orphans").set(real(self.0.inventory.orphans()));
+        metrics::gauge!(ORPHANS).set(real(self.0.inventory.orphans()));
         self.tell_teams().await
     }
 
@@ -63,8 +67,7 @@ impl Desk {
         }
         told.extend(open.clone());
         for ((state, country), count) in &*told {
-            metrics::gauge!("numberdesk_orders_open", "state" => *state, "country" => country.clone())
-                .set(real(*count));
+            metrics::gauge!(ORDERS_OPEN, "state" => *state, "country" => country.clone()).set(real(*count));
         }
     }
 
@@ -100,14 +103,13 @@ impl Desk {
         for name in &*told {
             let usage = usages.remove(name).unwrap_or_default();
             let label = [("team", name.clone())];
-            metrics::gauge!("numberdesk_team_numbers", &label).set(real(usage.numbers_held));
-            metrics::gauge!("numberdesk_team_reservations", &label).set(real(usage.numbers_reserved));
+            metrics::gauge!(TEAM_NUMBERS, &label).set(real(usage.numbers_held));
+            metrics::gauge!(TEAM_RESERVATIONS, &label).set(real(usage.numbers_reserved));
             let spend = usage.monthly_held.plus(usage.monthly_reserved);
-            metrics::gauge!("numberdesk_team_monthly_spend_dollars", &label).set(dollars(spend));
+            metrics::gauge!(TEAM_MONTHLY_SPEND_DOLLARS, &label).set(dollars(spend));
             let budget = policy.teams().find(|team| team.as_str() == name);
             let budget = budget.and_then(|team| policy.caps(&team).monthly_budget);
-            metrics::gauge!("numberdesk_team_monthly_budget_dollars", &label)
-                .set(budget.map_or(f64::INFINITY, dollars));
+            metrics::gauge!(TEAM_MONTHLY_BUDGET_DOLLARS, &label).set(budget.map_or(f64::INFINITY, dollars));
         }
         Ok(())
     }

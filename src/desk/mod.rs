@@ -267,7 +267,7 @@ impl Desk {
     ) -> Result<T, Error> {
         self.0
             .tracker
-            .spawn(context::along(work))
+            .spawn(context::inherit(work))
             .await
             .map_err(|died| Error::Internal(died.into()))?
     }

@@ -16,6 +16,7 @@ use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, chain};
 use crate::inventory::Snapshot;
+use crate::telemetry::metrics::INVENTORY_NUMBERS;
 
 /// Numbers that are read or changed in one go: others get their turn in between.
 const BATCH: u32 = 1_000;
@@ -114,7 +115,7 @@ impl Desk {
         inventory.snapshot.store(Some(snapshot.clone()));
         inventory.caught_up.store(touches, Ordering::Release);
         let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);
-        metrics::gauge!("numberdesk_inventory_numbers").set(count);
+        metrics::gauge!(INVENTORY_NUMBERS).set(count);
         Ok(snapshot)
     }
 

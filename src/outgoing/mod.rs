@@ -146,7 +146,7 @@ impl Outgoing {
             %endpoint,
             %event,
         );
-        context::tell(&span, &mut headers);
+        context::inject(&span, &mut headers);
         self.0
             .sender
             .post(url, headers, body.to_owned())

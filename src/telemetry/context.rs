@@ -1,5 +1,4 @@
-//! What a piece of work takes along wherever it goes on: its place in a trace (W3C Trace Context), and how long it has
-//! waited for Close. It knows no exporter.
+//! The context that work carries along: its place in a trace (W3C Trace Context), and the time it has waited for Close.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -17,17 +16,17 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 static W3C: LazyLock<TraceContextPropagator> = LazyLock::new(TraceContextPropagator::new);
 
 tokio::task_local! {
-    static WAITED: Waited;
+    static UPSTREAM_TIME: UpstreamTime;
 }
 
-/// The time that a request and all work it began have waited for Close; calls side by side count each.
+/// The time that a request and all work it started have waited for Close; parallel calls each count in full.
 #[derive(Clone, Default)]
-pub(crate) struct Waited(Arc<AtomicU64>);
+pub(crate) struct UpstreamTime(Arc<AtomicU64>);
 
-impl Waited {
-    /// Does the work and notes how long it waits.
-    pub(crate) async fn over<F: Future>(&self, work: F) -> F::Output {
-        WAITED.scope(self.clone(), work).await
+impl UpstreamTime {
+    /// Runs the work and adds the time it waits for Close.
+    pub(crate) async fn measure<F: Future>(&self, work: F) -> F::Output {
+        UPSTREAM_TIME.scope(self.clone(), work).await
     }
 
     pub(crate) fn total(&self) -> Duration {
@@ -35,37 +34,40 @@ impl Waited {
     }
 }
 
-/// Notes that the work at hand has waited for Close.
-pub(crate) fn waited(took: Duration) {
+/// Adds time that the current work has waited for Close.
+pub(crate) fn add_upstream_time(took: Duration) {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let _ = WAITED.try_with(|waited| waited.0.fetch_add(micros, Ordering::Relaxed));
+    let _ = UPSTREAM_TIME.try_with(|time| time.0.fetch_add(micros, Ordering::Relaxed));
 }
 
-/// Work for a task of its own, which stays part of what began it.
-pub(crate) fn along<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let waited = WAITED.try_with(Clone::clone).unwrap_or_default();
-    WAITED.scope(waited, work.in_current_span())
+/// Wraps work for a task of its own, so that it stays part of the request that started it.
+pub(crate) fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let time = UPSTREAM_TIME.try_with(Clone::clone).unwrap_or_default();
+    UPSTREAM_TIME.scope(time, work.in_current_span())
 }
 
 /// Makes the span part of the trace that a request's headers name.
-pub(crate) fn follow(span: &Span, headers: &HeaderMap) {
-    // Refused where the span has begun or is not recorded at all; then it has no parent.
+pub(crate) fn extract(span: &Span, headers: &HeaderMap) {
+    // Fails if the span has started or is not recorded at all; then it has no parent.
     let _ = span.set_parent(W3C.extract(&HeaderExtractor(headers)));
 }
 
-/// Names the span in a request's headers. What callers' own tools wrote beside it (`tracestate`) stays here: who is asked
-/// need not know it.
-pub(crate) fn tell(span: &Span, headers: &mut HeaderMap) {
-    let mut named = HeaderMap::new();
-    W3C.inject_context(&span.context(), &mut HeaderInjector(&mut named));
-    if let Some(parent) = named.remove("traceparent") {
+/// Names the span in an outgoing request's headers.
+///
+/// The callers' own `tracestate` is not forwarded: third parties have no need for it.
+pub(crate) fn inject(span: &Span, headers: &mut HeaderMap) {
+    let mut context = HeaderMap::new();
+    W3C.inject_context(&span.context(), &mut HeaderInjector(&mut context));
+    if let Some(parent) = context.remove("traceparent") {
         headers.insert("traceparent", parent);
     }
 }
 
-/// The trace that the span is part of, if it is in any.
-pub(crate) fn id(span: &Span) -> Option<String> {
+/// The id of the trace that the span belongs to, if any.
+pub(crate) fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();
-    let known = context.span().span_context().clone();
-    known.is_valid().then(|| known.trace_id().to_string())
+    let span_context = context.span().span_context().clone();
+    span_context
+        .is_valid()
+        .then(|| span_context.trace_id().to_string())
 }

@@ -38,9 +38,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["domain"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &[]),
     ("http", &["auth", "desk", "domain", "error", "telemetry"]),
-    ("auth", &["domain", "error"]),
+    ("auth", &["domain", "error", "telemetry"]),
     (
         "desk",
         &[

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::desk::Desk;
 use crate::error::Error;
+use crate::telemetry::metrics::{AUDIT_SEALED_TOTAL, AUDIT_UNSEALED_AGE_SECONDS};
 
 /// Rows a transaction: long enough to be quick, short enough to let others in between.
 const BATCH: u32 = 200;
@@ -24,7 +25,7 @@ impl Desk {
         // Also where sealing fails: that is when it matters.
         let oldest = self.0.store.oldest_unsealed().await?;
         let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
-        metrics::gauge!("numberdesk_audit_unsealed_age_seconds").set(age);
+        metrics::gauge!(AUDIT_UNSEALED_AGE_SECONDS).set(age);
         sealed?;
         self.tell_head().await
     }
@@ -58,6 +59,6 @@ impl Desk {
 }
 
 fn counted(sealed: u64) -> u64 {
-    metrics::counter!("numberdesk_audit_sealed_total").increment(sealed);
+    metrics::counter!(AUDIT_SEALED_TOTAL).increment(sealed);
     sealed
 }

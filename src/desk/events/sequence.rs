@@ -10,6 +10,7 @@ use crate::desk::Desk;
 use crate::domain::event::{Event, EventKind};
 use crate::error::Error;
 use crate::store::Placed;
+use crate::telemetry::metrics::{FEED_PLACE, INVENTORY_AGE_SECONDS};
 
 /// Events read at once.
 const PAGE: u32 = 500;
@@ -66,11 +67,11 @@ impl Desk {
             *at = Some(seq);
             self.0.feed.told.store(seq, Ordering::Release);
         }
-        metrics::counter!("numberdesk_feed_place").absolute(u64::try_from(seq).unwrap_or_default());
+        metrics::counter!(FEED_PLACE).absolute(u64::try_from(seq).unwrap_or_default());
         // Where this process knows of no comparison yet, it has waited for one since it began.
         let as_of = self.0.close_health.load().inventory_as_of;
         let age = self.now().since(as_of.unwrap_or(self.0.begun));
-        metrics::gauge!("numberdesk_inventory_age_seconds").set(age.as_secs_f64());
+        metrics::gauge!(INVENTORY_AGE_SECONDS).set(age.as_secs_f64());
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::domain::order::approval::{Approval, Verdict};
 use crate::domain::order::{Order, Request, State, Terms};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::telemetry::metrics::{APPROVALS_TOTAL, ORDERS_ALTERED_TOTAL};
 
 /// Orders that one step gives up.
 const BATCH: u32 = 64;
@@ -62,7 +63,7 @@ impl Desk {
     /// Nothing but what was approved is ever rented: an order that is something else now is withdrawn, loudly.
     pub(in crate::desk) async fn call_off(&self, order: Order) -> Result<(), Error> {
         tracing::error!(order = %order.id, team = %order.team, "the order is not the one that was approved; it is not sent");
-        metrics::counter!("numberdesk_orders_altered_total").increment(1);
+        metrics::counter!(ORDERS_ALTERED_TOTAL).increment(1);
         let now = self.now();
         let mut order = order
             .cancelled(now)
@@ -150,7 +151,7 @@ impl Desk {
     /// Tells who waits, and sends what may be sent now.
     fn announce(&self, order: &Order, verdict: Verdict) {
         tracing::info!(order = %order.id, team = %order.team, verdict = verdict.as_str(), "approval decided");
-        metrics::counter!("numberdesk_approvals_total", "decision" => verdict.as_str()).increment(1);
+        metrics::counter!(APPROVALS_TOTAL, "decision" => verdict.as_str()).increment(1);
         if order.state == State::Queued {
             self.start(order.id.clone(), order.team.clone());
         }

@@ -16,6 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::error::{Error, chain};
 use crate::policy;
 use crate::store::Accepted;
+use crate::telemetry::metrics::ORDERS_DENIED_TOTAL;
 
 impl Desk {
     /// Rents one number for the team, once for each `key`. The answer is the order as it stands when it has
@@ -77,7 +78,7 @@ impl Desk {
         };
         let Some(terms) = ruling.terms.clone() else {
             self.0.store.record(&row(&ruling.decision, "denied")).await?;
-            metrics::counter!("numberdesk_orders_denied_total").increment(1);
+            metrics::counter!(ORDERS_DENIED_TOTAL).increment(1);
             return Err(denied(ruling.decision, caps, usage));
         };
         let approval = ruling

@@ -15,6 +15,7 @@ use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::store::{Claim, Observation};
 use crate::telemetry::context;
+use crate::telemetry::metrics::{CLOSE_FORBIDDEN_TOTAL, CLOSE_UNAUTHORIZED_TOTAL, ORDERS_SETTLED_TOTAL};
 
 /// After Close refused the key, no order is sent for so long: it counts refusals, too.
 const KEY_PAUSE: Duration = Duration::from_secs(15);
@@ -30,7 +31,7 @@ impl Desk {
             return;
         };
         let desk = self.clone();
-        self.0.tracker.spawn(context::along(async move {
+        self.0.tracker.spawn(context::inherit(async move {
             if let Err(error) = desk.send(&id, &team).await {
                 tracing::warn!(order = %id, error = chain(&error), "the order could not be sent yet");
             }
@@ -180,7 +181,7 @@ impl Desk {
             return Ok(false);
         }
         let country = order.request.country.to_string();
-        metrics::counter!("numberdesk_orders_settled_total", "state" => order.state.as_str(), "country" => country)
+        metrics::counter!(ORDERS_SETTLED_TOTAL, "state" => order.state.as_str(), "country" => country)
             .increment(1);
         tracing::info!(order = %order.id, team = %order.team, state = order.state.as_str(), "order settled");
         if order.state == State::Unverified {
@@ -245,7 +246,7 @@ impl Desk {
             } => {
                 if forbidden {
                     tracing::error!(order = %order.id, "Close forbids renting: the API key's user lacks a permission");
-                    metrics::counter!("numberdesk_close_forbidden_total").increment(1);
+                    metrics::counter!(CLOSE_FORBIDDEN_TOTAL).increment(1);
                     self.close_is("renting is forbidden: the API key's user lacks a permission");
                 }
                 let close_status = Some(close_status.unwrap_or_else(crate::desk::no_word));
@@ -270,7 +271,7 @@ impl Desk {
             ),
             RentAnswer::Unauthorized => {
                 tracing::error!(order = %order.id, "Close does not accept the API key; orders wait");
-                metrics::counter!("numberdesk_close_unauthorized_total").increment(1);
+                metrics::counter!(CLOSE_UNAUTHORIZED_TOTAL).increment(1);
                 self.close_is("the API key is not accepted");
                 self.0.key_refused.until(self.now().plus(KEY_PAUSE));
                 (

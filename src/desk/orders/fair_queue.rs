@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::domain::caller::Team;
+use crate::telemetry::metrics::CLOSE_WAITING;
 
 /// Orders that wait in memory; the rest waits in the database until its time comes again.
 const WAITING: usize = 1_024;
@@ -95,7 +96,7 @@ impl State {
 
     fn measure(&self) {
         let waiting = u32::try_from(self.waiting).unwrap_or(u32::MAX);
-        metrics::gauge!("numberdesk_close_waiting", "class" => "order").set(f64::from(waiting));
+        metrics::gauge!(CLOSE_WAITING, "class" => "order").set(f64::from(waiting));
     }
 }
 

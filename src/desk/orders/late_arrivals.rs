@@ -13,6 +13,7 @@ use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
 use crate::error::Error;
+use crate::telemetry::metrics::LATE_ARRIVALS_TOTAL;
 
 impl Desk {
     /// Names the order on every number of nobody that came too late for it. `seen` is what a look has learnt of where
@@ -79,7 +80,7 @@ impl Desk {
             .detail(json!({ "evidence": order.evidence, "sent_at": order.sent_at }));
         let named = self.0.store.name_late(id, &order.id, quiet, &row).await?;
         if named {
-            metrics::counter!("numberdesk_late_arrivals_total").increment(1);
+            metrics::counter!(LATE_ARRIVALS_TOTAL).increment(1);
             tracing::error!(order = %order.id, number = %id, "a number turned up after its order was given up: adopt or release it");
         }
         Ok(named)

@@ -12,6 +12,7 @@ use crate::close::{SignatureKey, Subscription};
 use crate::desk::Desk;
 use crate::desk::health::Hold;
 use crate::desk::subscription::client::{ALLOWED, OVERLAP, Subscriber, Unsubscribed, place};
+use crate::telemetry::metrics::{CLOSE_SUBSCRIPTIONS, WEBHOOK_SUBSCRIPTION_ACTIVE};
 
 /// How often keys are asked for because of a signature that none of them made.
 const DOUBT: Duration = Duration::from_mins(1);
@@ -62,15 +63,13 @@ impl Watch {
         self.health.store(Arc::new(health));
         if health != "unknown" {
             // One whose deliveries fail tells nobody anything, for three days, before Close pauses it.
-            metrics::gauge!("numberdesk_webhook_subscription_active")
-                .set(f64::from(u8::from(health == "ok")));
+            metrics::gauge!(WEBHOOK_SUBSCRIPTION_ACTIVE).set(f64::from(u8::from(health == "ok")));
         }
     }
 
     /// How many subscriptions the organization has; told when there is no room for another.
     fn counted(&self, used: usize) {
-        metrics::gauge!("numberdesk_close_subscriptions")
-            .set(f64::from(u32::try_from(used).unwrap_or(u32::MAX)));
+        metrics::gauge!(CLOSE_SUBSCRIPTIONS).set(f64::from(u32::try_from(used).unwrap_or(u32::MAX)));
         if used >= ALLOWED && self.used.load(Ordering::Relaxed) != used {
             tracing::warn!(
                 used,

@@ -10,6 +10,7 @@ use crate::close::{Forged, webhook};
 use crate::desk::Desk;
 use crate::domain::close_event::Notice;
 use crate::error::Error;
+use crate::telemetry::metrics::{WEBHOOK_LAG_SECONDS, WEBHOOKS_RECEIVED_TOTAL};
 
 /// What came of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Desk {
             Err(Ok(forged)) => forged.word(),
             Err(Err(_)) => "failed",
         };
-        metrics::counter!("numberdesk_webhooks_received_total", "outcome" => word).increment(1);
+        metrics::counter!(WEBHOOKS_RECEIVED_TOTAL, "outcome" => word).increment(1);
         outcome
     }
 
@@ -77,7 +78,7 @@ impl Desk {
             return Ok(Received::Strange);
         }
         if let Some(updated) = notice.updated {
-            metrics::histogram!("numberdesk_webhook_lag_seconds").record(now.since(updated).as_secs_f64());
+            metrics::histogram!(WEBHOOK_LAG_SECONDS).record(now.since(updated).as_secs_f64());
         }
         let it = self.clone();
         let fresh = self.outlive(async move { it.write_down(notice).await }).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::close::{Change, Trouble};
 use crate::desk::{Desk, troubled};
 use crate::error::Error;
+use crate::telemetry::metrics::NOTICES_MISSED_TOTAL;
 
 /// The log is not complete at its end: so much of it is read again.
 const AGAIN: Duration = Duration::from_mins(5);
@@ -31,7 +32,7 @@ impl Desk {
                     for some in notices.chunks(TOGETHER) {
                         let fresh = self.note(some).await?;
                         let missed = fresh.iter().filter(|fresh| **fresh).count();
-                        metrics::counter!("numberdesk_notices_missed_total").increment(missed as u64);
+                        metrics::counter!(NOTICES_MISSED_TOTAL).increment(missed as u64);
                     }
                 }
                 Err(trouble @ (Trouble::Unauthorized | Trouble::RateLimited { .. })) => {

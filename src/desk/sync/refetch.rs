@@ -17,6 +17,9 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::Errand;
+use crate::telemetry::metrics::{
+    READBACK_AGE_SECONDS, READBACK_SECONDS, READBACKS_DUE, READBACKS_GIVEN_UP_TOTAL,
+};
 
 /// Errands up to which each is asked for by itself, however short a listing would be.
 const FEW: usize = 25;
@@ -57,9 +60,8 @@ impl Desk {
             let now = self.now();
             let (due, since) = self.0.store.errands_due(now).await?;
             let age = since.map_or(0.0, |since| now.since(since).as_secs_f64());
-            metrics::gauge!("numberdesk_readbacks_due")
-                .set(f64::from(u32::try_from(due).unwrap_or(u32::MAX)));
-            metrics::gauge!("numberdesk_readback_age_seconds").set(age);
+            metrics::gauge!(READBACKS_DUE).set(f64::from(u32::try_from(due).unwrap_or(u32::MAX)));
+            metrics::gauge!(READBACK_AGE_SECONDS).set(age);
             // Whichever takes fewer calls.
             let pages = self.0.inventory.len() / ROWS;
             let few = usize::try_from(due).is_ok_and(|due| due <= FEW.max(pages));
@@ -202,12 +204,12 @@ impl Desk {
                 (Shown::Less, Some(pause)) => again.entry(*pause).or_default().push(errand),
                 (Shown::Less, None) => {
                     tracing::warn!(object = %errand.object, "Close does not show what it has told of");
-                    metrics::counter!("numberdesk_readbacks_given_up_total").increment(1);
+                    metrics::counter!(READBACKS_GIVEN_UP_TOTAL).increment(1);
                     done.push(errand);
                 }
                 (Shown::All, _) => {
                     let took = self.now().since(errand.told_at);
-                    metrics::histogram!("numberdesk_readback_seconds").record(took.as_secs_f64());
+                    metrics::histogram!(READBACK_SECONDS).record(took.as_secs_f64());
                     done.push(errand);
                 }
             }

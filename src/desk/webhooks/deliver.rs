@@ -18,6 +18,9 @@ use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::outgoing::{Answer, Message, RetryAfter};
 use crate::store::{Disabling, Settled};
+use crate::telemetry::metrics::{
+    WEBHOOK_DELIVERIES_PENDING, WEBHOOK_DELIVERIES_TOTAL, WEBHOOK_OLDEST_PENDING_AGE_SECONDS,
+};
 
 /// Endpoints looked at in one step; the next step takes the next ones.
 const BATCH: u32 = 64;
@@ -49,8 +52,8 @@ impl Desk {
         while self.0.store.forget_deliveries(before, FORGOTTEN).await? == u64::from(FORGOTTEN) {}
         let (pending, oldest) = self.0.store.deliveries_pending().await?;
         let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
-        metrics::gauge!("numberdesk_webhook_deliveries_pending").set(f64::from(pending));
-        metrics::gauge!("numberdesk_webhook_oldest_pending_age_seconds").set(age);
+        metrics::gauge!(WEBHOOK_DELIVERIES_PENDING).set(f64::from(pending));
+        metrics::gauge!(WEBHOOK_OLDEST_PENDING_AGE_SECONDS).set(age);
         Ok(())
     }
 
@@ -132,7 +135,7 @@ impl Desk {
             .settle_delivery(delivery, holder, &settled, &outcome, now, disabling.as_ref())
             .await?;
         if written {
-            metrics::counter!("numberdesk_webhook_deliveries_total", "outcome" => word).increment(1);
+            metrics::counter!(WEBHOOK_DELIVERIES_TOTAL, "outcome" => word).increment(1);
             let (endpoint, event) = (&endpoint.id, &delivery.event_id);
             tracing::debug!(%endpoint, %event, outcome, state = word, "sent a webhook");
         }

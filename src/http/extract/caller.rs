@@ -14,6 +14,7 @@ use crate::http::Http;
 use crate::http::middleware::request_context::Ticket;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::Kind;
+use crate::telemetry::metrics::REQUESTS_LIMITED_TOTAL;
 
 /// Who sent the request. A handler that takes it can't be reached without a valid token.
 pub(in crate::http) struct Caller(Ticket, Arc<caller::Caller>);
@@ -57,7 +58,7 @@ impl FromRequestParts<Http> for Caller {
             let _ = ticket.standing.set(standing);
             if let Some(seconds) = standing.refused_for {
                 let team = http.desk.team_in_metrics(&caller);
-                metrics::counter!("numberdesk_requests_limited_total", "team" => team).increment(1);
+                metrics::counter!(REQUESTS_LIMITED_TOTAL, "team" => team).increment(1);
                 return Err(Problem::new(Kind::RateLimited).retry_after(seconds));
             }
         }

@@ -11,7 +11,8 @@ use tracing::field::Empty;
 
 use crate::http::middleware::request_context::{Ticket, X_REQUEST_ID};
 use crate::http::problem::Problem;
-use crate::telemetry::context::{self, Waited};
+use crate::telemetry::context::{self, UpstreamTime};
+use crate::telemetry::metrics::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 
 /// Deliveries of Close come from outside: whoever sends there must not decide what is recorded here.
 const PUBLIC: &str = "/webhooks/close";
@@ -29,7 +30,7 @@ pub(in crate::http) struct Line {
     /// All that is done for the request is done within.
     pub(in crate::http) span: Span,
     /// What it waited for Close meanwhile.
-    pub(in crate::http) waited: Waited,
+    pub(in crate::http) waited: UpstreamTime,
 }
 
 impl Line {
@@ -52,7 +53,7 @@ impl Line {
             outcome = Empty,
         );
         if route != PUBLIC {
-            context::follow(&span, request.headers());
+            context::extract(&span, request.headers());
         }
         Self {
             method,
@@ -65,7 +66,7 @@ impl Line {
                 .map(str::to_owned),
             started: Instant::now(),
             span,
-            waited: Waited::default(),
+            waited: UpstreamTime::default(),
         }
     }
 
@@ -84,8 +85,8 @@ impl Line {
             ("route", route.clone()),
             ("status", status.to_string()),
         ];
-        metrics::counter!("numberdesk_http_requests_total", &labels).increment(1);
-        metrics::histogram!("numberdesk_http_request_duration_seconds", &labels[..2]).record(took);
+        metrics::counter!(HTTP_REQUESTS_TOTAL, &labels).increment(1);
+        metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(took);
 
         let caller = ticket.caller.get();
         let subject = caller.map(|caller| plain(&caller.subject));
@@ -104,7 +105,7 @@ impl Line {
             span.record("otel.status_code", "ERROR");
         }
         let (duration_ms, upstream_ms) = (millis(took), millis(waited.total()));
-        let trace_id = context::id(&span);
+        let trace_id = context::trace_id(&span);
         /// The same fields, whatever the level is.
         macro_rules! tell {
             ($level:ident, $message:literal $(, $more:ident)?) => {

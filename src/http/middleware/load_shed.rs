@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::http::Limits;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::Kind;
+use crate::telemetry::metrics::REQUESTS_SHED_TOTAL;
 
 /// Deliveries of Close that are at work at once: room of their own, which nobody else fills.
 const DELIVERIES: usize = 64;
@@ -108,6 +109,6 @@ impl Held {
 }
 
 fn shed() -> Problem {
-    metrics::counter!("numberdesk_requests_shed_total").increment(1);
+    metrics::counter!(REQUESTS_SHED_TOTAL).increment(1);
     Problem::new(Kind::Busy).retry_after(LATER)
 }

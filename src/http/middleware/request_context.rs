@@ -25,6 +25,7 @@ use crate::http::middleware::rate_limit::Standing;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::Kind;
 use crate::http::{Http, Limits};
+use crate::telemetry::metrics::HTTP_REQUESTS_IN_FLIGHT;
 
 const MAX_URI_BYTES: usize = 8 << 10;
 const MAX_HEADER_BYTES: usize = 32 << 10;
@@ -52,7 +53,7 @@ pub(in crate::http) async fn api(State(http): State<Http>, request: Request, nex
     let line = Line::begin(&request);
     let _under_way = UnderWay::begin();
     let served = serve(&http, Some(&http.room), request, next).instrument(line.span.clone());
-    let (response, ticket, problem) = line.waited.over(served).await;
+    let (response, ticket, problem) = line.waited.measure(served).await;
     line.write(&response, &ticket, problem.as_deref());
     response
 }
@@ -62,14 +63,14 @@ struct UnderWay;
 
 impl UnderWay {
     fn begin() -> Self {
-        metrics::gauge!("numberdesk_http_requests_in_flight").increment(1.0);
+        metrics::gauge!(HTTP_REQUESTS_IN_FLIGHT).increment(1.0);
         Self
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        metrics::gauge!("numberdesk_http_requests_in_flight").decrement(1.0);
+        metrics::gauge!(HTTP_REQUESTS_IN_FLIGHT).decrement(1.0);
     }
 }
 

@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::telemetry::metrics::TLS_HANDSHAKES_FAILED_TOTAL;
+
 /// What a listener proves itself with. Clones share it.
 #[derive(Clone)]
 pub struct Tls {
@@ -63,7 +65,7 @@ impl Tls {
             Ok(Err(error)) => reason(&error),
             Err(_) => "too_slow",
         };
-        metrics::counter!("numberdesk_tls_handshakes_failed_total", "reason" => reason).increment(1);
+        metrics::counter!(TLS_HANDSHAKES_FAILED_TOTAL, "reason" => reason).increment(1);
         tracing::debug!(reason, "a TLS handshake failed");
         None
     }

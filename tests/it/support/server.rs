@@ -8,7 +8,7 @@ use close_sandbox as sandbox;
 use numberdesk::app::{self, App};
 use numberdesk::auth::LocalIssuer;
 use numberdesk::telemetry::Metrics;
-use numberdesk::{config, telemetry};
+use numberdesk::config;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -391,7 +391,7 @@ pub(crate) fn text(value: &Value) -> String {
 fn metrics() -> Metrics {
     static HANDLE: OnceLock<Metrics> = OnceLock::new();
     HANDLE
-        .get_or_init(|| telemetry::metrics().expect("metrics are installed once"))
+        .get_or_init(|| Metrics::install().expect("metrics are installed once"))
         .clone()
 }
 

@@ -1,9 +1,10 @@
-//! What is measured: every metric stands in the guide and every one of the guide exists, labels are bounded, and facts of
-//! the business are those of the database.
+//! Metrics: the guide is rendered from their declarations, `/metrics` shows what is declared and nothing else, and the
+//! facts of the business are those of the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use numberdesk::telemetry::metrics::{Kind, Metric, PROCESS, SECTIONS, guide};
 use serde_json::json;
 
 use crate::support::binary::Serving;
@@ -14,57 +15,87 @@ use crate::support::people::{ALICE, LENA, OLGA};
 use crate::support::server::{Setup, Stage};
 
 on_both_stores! {
-    metrics_tell_how_orders_and_teams_stand_and_have_no_other_label_than_the_guide_says,
+    metrics_show_orders_and_teams_and_only_declared_names_and_labels,
 }
 
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
 
-/// The labels of every metric in the guide.
-fn guide() -> BTreeMap<String, BTreeSet<String>> {
-    let text = std::fs::read_to_string(GUIDE).unwrap();
-    let ticked =
-        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-    text.lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| {
-            let cells: Vec<&str> = line.split('|').collect();
-            let name = ticked(cells[1]).pop_first().expect("a row names a metric");
-            (name, ticked(cells[3]))
-        })
-        .collect()
+/// The declarations of all metrics, by name.
+fn declared() -> BTreeMap<&'static str, &'static Metric> {
+    let sections = SECTIONS.iter().chain([&PROCESS]);
+    let metrics = sections.flat_map(|section| section.metrics);
+    metrics.map(|metric| (metric.name, metric)).collect()
 }
 
-/// Names in `counter!("…"`, `gauge!("…"` and `histogram!("…"` of all sources.
-fn in_sources(folder: &Path, names: &mut BTreeSet<String>) {
+#[test]
+fn the_guide_to_metrics_is_rendered_from_the_table() {
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(GUIDE, guide()).expect("the guide can be written");
+    }
+    let written = std::fs::read_to_string(GUIDE).expect("there is a guide to metrics");
+    assert!(
+        written == guide(),
+        "docs/metrics.md is out of date: run `make docs`"
+    );
+}
+
+#[test]
+fn every_metric_is_declared_once_with_a_help_text() {
+    let count: usize = SECTIONS.iter().map(|section| section.metrics.len()).sum();
+    assert_eq!(
+        declared().len(),
+        count + PROCESS.metrics.len(),
+        "a name is declared twice"
+    );
+    for (name, metric) in declared() {
+        assert!(metric.help.ends_with('.'), "{name}: {}", metric.help);
+        assert!(
+            !metric.help.contains(['|', '\n', '\\']),
+            "{name}: {}",
+            metric.help
+        );
+        if metric.kind == Kind::Histogram {
+            assert!(name.ends_with("_seconds"), "{name} has no buckets");
+        }
+    }
+}
+
+/// Files of all sources that give `counter!`, `gauge!` or `histogram!` a literal name.
+fn literal_names(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            in_sources(&path, names);
+            literal_names(&path, found);
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        for kind in ["counter!(", "gauge!(", "histogram!("] {
-            for after in text.split(kind).skip(1) {
-                let name = after
-                    .trim_start()
-                    .strip_prefix('"')
-                    .and_then(|rest| rest.split('"').next());
-                names.extend(name.map(str::to_owned));
-            }
+        let calls = ["counter!(", "gauge!(", "histogram!("];
+        let literal = |call: &str| {
+            text.split(call)
+                .skip(1)
+                .any(|after| after.trim_start().starts_with('"'))
+        };
+        if calls.into_iter().any(literal) {
+            found.push(path.display().to_string());
+        }
+        let names = declared()
+            .into_keys()
+            .filter(|name| name.starts_with("numberdesk_"));
+        let named = names.filter(|name| text.contains(&format!("\"{name}\""))).count();
+        if named > 0 && !path.ends_with("src/telemetry/metrics.rs") {
+            found.push(path.display().to_string());
         }
     }
 }
 
 #[test]
-fn the_guide_names_every_metric_and_no_other() {
-    let mut named = BTreeSet::new();
-    in_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut named);
-    assert!(named.len() > 40, "the sources were read: {named:?}");
-    let guide: BTreeSet<_> = guide()
-        .into_keys()
-        .filter(|name| name.starts_with("numberdesk_"))
-        .collect();
-    assert_eq!(guide, named);
+fn only_the_table_names_metrics_by_literals() {
+    let mut found = Vec::new();
+    literal_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(
+        found.is_empty(),
+        "use the constants of src/telemetry/metrics.rs: {found:?}"
+    );
 }
 
 /// One line of what is scraped.
@@ -110,9 +141,7 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64>
     samples.iter().find(fits).map(|sample| sample.value)
 }
 
-async fn metrics_tell_how_orders_and_teams_stand_and_have_no_other_label_than_the_guide_says(
-    database: Database,
-) {
+async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(database: Database) {
     let mut setup = Setup {
         timeout: "2s",
         ..Setup::default()
@@ -184,17 +213,37 @@ async fn metrics_tell_how_orders_and_teams_stand_and_have_no_other_label_than_th
     assert_eq!(told("numberdesk_orders_settled_total", &settled), Some(1.0));
     assert!(told("process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
 
-    let guide = guide();
+    let declared = declared();
     for Sample { name, labels, .. } in &scraped {
-        let base = ["_bucket", "_sum", "_count"]
-            .iter()
-            .find_map(|part| name.strip_suffix(part).filter(|base| guide.contains_key(*base)));
-        let known = guide.get(base.unwrap_or(name));
-        let known = known.unwrap_or_else(|| panic!("{name} does not stand in docs/metrics.md"));
+        let base = ["_bucket", "_sum", "_count"].iter().find_map(|part| {
+            name.strip_suffix(part)
+                .filter(|base| declared.contains_key(*base))
+        });
+        let metric = declared.get(base.unwrap_or(name));
+        let metric = metric.unwrap_or_else(|| panic!("{name} is not declared"));
         for label in labels.keys().filter(|label| *label != "le") {
             assert!(
-                known.contains(label),
-                "{name} has a label {label} that docs/metrics.md lacks"
+                metric.labels.contains(&label.as_str()),
+                "{name} has a label {label} that its declaration lacks"
+            );
+        }
+    }
+    let text = stage.at_ops("/metrics").await.text;
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').expect("a name and a kind");
+        let metric = declared
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not declared"));
+        let declared = format!("{:?}", metric.kind).to_lowercase();
+        assert_eq!(kind, declared, "{name}");
+        assert!(
+            text.contains(&format!("# HELP {name} ")),
+            "{name} has no help text"
+        );
+        if name.starts_with("numberdesk_") {
+            assert!(
+                text.contains(&format!("# HELP {name} {}\n", metric.help)),
+                "{name}"
             );
         }
     }

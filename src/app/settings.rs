@@ -1,12 +1,27 @@
-//! The issuers of the configuration, as the front door wants to know them.
+//! The settings of the parts, filled from the configuration: no part reads the configuration itself.
 
 use anyhow::anyhow;
 
 use crate::auth::{Access, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource};
 use crate::config::{self, Config, IssuerConfig, Jwks};
 use crate::domain::time::Clock;
+use crate::telemetry::{self, LogFormat};
 
-/// Who is trusted to issue tokens. Asks nobody for keys yet.
+/// The settings of logs and traces.
+pub fn telemetry(config: &Config) -> telemetry::Settings {
+    telemetry::Settings {
+        log_format: match config.log.format {
+            config::LogFormat::Auto => LogFormat::Auto,
+            config::LogFormat::Json => LogFormat::Json,
+            config::LogFormat::Text => LogFormat::Text,
+        },
+        log_filter: config.log.level.clone(),
+        collector: config.traces.endpoint.clone(),
+        traced_percent: config.traces.percent,
+    }
+}
+
+/// The authentication of tokens by the configured issuers. Fetches no keys yet.
 pub fn auth(config: &Config, clock: Clock) -> anyhow::Result<Auth> {
     Auth::new(config.auth.iter().map(issuer).collect::<Result<_, _>>()?, clock)
 }

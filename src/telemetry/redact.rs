@@ -1,20 +1,24 @@
-//! Phone numbers in lines of the log: none is written whole, whoever put it there. What Close says of a number may hold
-//! one, and so may what a person typed.
+//! Phone numbers in log lines: shortened, whichever code logged them.
+//!
+//! Texts that Close returns and texts that people type may hold phone numbers, so every line is redacted as it is
+//! written.
 
 use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Digits that are left at the beginning, and at the end.
-const KEPT: (usize, usize) = (4, 2);
-/// E.164 has at most 15; fewer than 7 are no subscriber's number.
+/// Digits that stay readable at the start.
+const LEADING: usize = 4;
+/// Digits that stay readable at the end.
+const TRAILING: usize = 2;
+/// E.164 allows 15 digits at most; fewer than 7 are not a subscriber's number.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
-/// Stderr, for one line at a time.
+/// Stderr, with the phone numbers in every line shortened.
 #[derive(Clone, Copy)]
-pub(super) struct Stderr;
+pub(super) struct RedactedStderr;
 
-impl<'a> MakeWriter<'a> for Stderr {
+impl<'a> MakeWriter<'a> for RedactedStderr {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -22,10 +26,10 @@ impl<'a> MakeWriter<'a> for Stderr {
     }
 }
 
-impl Write for Stderr {
+impl Write for RedactedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A line comes whole: whoever formats it hands it over in one piece.
-        match shortened(line) {
+        // The formatter writes a whole line at once, so a number is never split.
+        match redacted(line) {
             Some(short) => io::stderr().write_all(&short)?,
             None => io::stderr().write_all(line)?,
         }
@@ -37,8 +41,8 @@ impl Write for Stderr {
     }
 }
 
-/// The line with every number in it shortened, `+4930…67`; `None` where there is none.
-fn shortened(line: &[u8]) -> Option<Vec<u8>> {
+/// The line with every phone number shortened to the form `+4930…67`; `None` if it has none.
+fn redacted(line: &[u8]) -> Option<Vec<u8>> {
     let mut short = Vec::new();
     let mut copied = 0;
     let mut at = 0;
@@ -50,9 +54,9 @@ fn shortened(line: &[u8]) -> Option<Vec<u8>> {
             .count();
         at = first + digits;
         if DIGITS.contains(&digits) {
-            short.extend_from_slice(&line[copied..first + KEPT.0]);
+            short.extend_from_slice(&line[copied..first + LEADING]);
             short.extend_from_slice("…".as_bytes());
-            copied = at - KEPT.1;
+            copied = at - TRAILING;
         }
     }
     if copied == 0 {
@@ -67,13 +71,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shortened_wherever_they_stand_and_nothing_else_is_touched() {
-        let said = |line: &str| shortened(line.as_bytes()).map(|short| String::from_utf8(short).unwrap());
+    fn phone_numbers_are_shortened_and_nothing_else_changes() {
+        let redact = |line: &str| redacted(line.as_bytes()).map(|short| String::from_utf8(short).unwrap());
         assert_eq!(
-            said(r#"{"cause":"+493012345678 and +14155550123."}"#).unwrap(),
-            r#"{"cause":"+4930…78 and +1415…23."}"#
+            redact(r#"{"error":"+493012345678 and +14155550123."}"#).unwrap(),
+            r#"{"error":"+4930…78 and +1415…23."}"#
         );
-        assert_eq!(said("+1415555").unwrap(), "+1415…55");
+        assert_eq!(redact("+1415555").unwrap(), "+1415…55");
         for line in [
             "",
             "+",
@@ -82,7 +86,7 @@ mod tests {
             "2026-11-25T10:00:00.123+0100",
             "+1234567890123456",
         ] {
-            assert_eq!(said(line), None, "{line}");
+            assert_eq!(redact(line), None, "{line}");
         }
     }
 }

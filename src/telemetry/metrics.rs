@@ -1,0 +1,323 @@
+//! Every metric of the service: name, kind, labels, unit and help text, declared once.
+//!
+//! Code that measures uses the constants (`metrics::counter!(ORDERS_DENIED_TOTAL).increment(1)`), the recorder takes the
+//! help texts of `/metrics` from [`SECTIONS`], and [`guide`] renders docs/metrics.md from it. Names, labels and label
+//! values are a public interface: dashboards and alerts use them.
+
+use std::fmt::Write as _;
+
+/// How a metric behaves over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets, with their sum.
+    Histogram,
+}
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things or occurrences.
+    Count,
+    /// Seconds: a duration, an age, or a moment since 1970.
+    Seconds,
+    /// US dollars.
+    Dollars,
+    /// Bytes.
+    Bytes,
+    /// 1 for yes, 0 for no.
+    Flag,
+}
+
+/// The declaration of one metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// The name on `/metrics`.
+    pub name: &'static str,
+    /// How it behaves over time.
+    pub kind: Kind,
+    /// What its value counts.
+    pub unit: Unit,
+    /// The names of all its labels.
+    pub labels: &'static [&'static str],
+    /// What it measures, for an operator; Markdown.
+    pub help: &'static str,
+}
+
+/// Metrics of one subject, under a heading of the guide.
+#[derive(Debug)]
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// In the order of the guide.
+    pub metrics: &'static [Metric],
+}
+
+/// Declares a constant with each name, and the table of all of them.
+macro_rules! sections {
+    ($($title:literal { $($constant:ident = $kind:ident $unit:ident $name:literal [$($label:literal),*] $help:literal;)* })*) => {
+        $($(
+            #[doc = $help]
+            pub(crate) const $constant: &str = $name;
+        )*)*
+
+        /// Every metric of the service, by subject. The process's own are [`PROCESS`].
+        pub const SECTIONS: &[Section] = &[$(Section {
+            title: $title,
+            metrics: &[$(Metric {
+                name: $name,
+                kind: Kind::$kind,
+                unit: Unit::$unit,
+                labels: &[$($label),*],
+                help: $help,
+            }),*],
+        }),*];
+    };
+}
+
+sections! {
+    "The business" {
+        ORDERS_OPEN = Gauge Count "numberdesk_orders_open" ["state", "country"]
+            "Orders that have not ended yet.";
+        ORDERS_OLDEST_AGE_SECONDS = Gauge Seconds "numberdesk_orders_oldest_age_seconds" ["state"]
+            "Time since the oldest order in this state was accepted; 0 if there is none.";
+        ORDERS_SETTLED_TOTAL = Counter Count "numberdesk_orders_settled_total" ["state", "country"]
+            "Orders whose dispatch this process settled, by the state they reached.";
+        ORDERS_DENIED_TOTAL = Counter Count "numberdesk_orders_denied_total" []
+            "Orders refused by policy, quota or budget.";
+        ORDERS_ALTERED_TOTAL = Counter Count "numberdesk_orders_altered_total" []
+            "Orders that differed from what a second person had approved; nothing was sent to Close.";
+        LATE_ARRIVALS_TOTAL = Counter Count "numberdesk_late_arrivals_total" []
+            "Numbers that appeared in Close after their order had ended as not rented.";
+        APPROVALS_TOTAL = Counter Count "numberdesk_approvals_total" ["decision"]
+            "Decisions of second persons on orders that need approval.";
+        TEAM_NUMBERS = Gauge Count "numberdesk_team_numbers" ["team"]
+            "Numbers that the team holds.";
+        TEAM_RESERVATIONS = Gauge Count "numberdesk_team_reservations" ["team"]
+            "Numbers that the team's open orders reserve.";
+        TEAM_MONTHLY_SPEND_DOLLARS = Gauge Dollars "numberdesk_team_monthly_spend_dollars" ["team"]
+            "Monthly price of all numbers that the team holds or has reserved.";
+        TEAM_MONTHLY_BUDGET_DOLLARS = Gauge Dollars "numberdesk_team_monthly_budget_dollars" ["team"]
+            "The team's monthly budget in the policy; `+Inf` if it has none.";
+        ORPHANS = Gauge Count "numberdesk_orphans" []
+            "Numbers in Close that belong to no team.";
+        POLICY_GOOD = Gauge Flag "numberdesk_policy_good" []
+            "1, or 0 while the policy file is broken and the last valid policy stays in force.";
+    }
+
+    "Close" {
+        CLOSE_REQUESTS_TOTAL = Counter Count "numberdesk_close_requests_total" ["endpoint", "outcome"]
+            "Calls to Close: `done`, `refused`, `rate_limited`, `unauthorized`, `not_sent` or `unclear` (Close may or may not have acted).";
+        CLOSE_REQUEST_SECONDS = Histogram Seconds "numberdesk_close_request_seconds" ["endpoint"]
+            "Duration of calls to Close.";
+        CLOSE_RATE_LIMIT_REMAINING = Gauge Count "numberdesk_close_rate_limit_remaining" ["endpoint"]
+            "Calls left in Close's rate limit, as its last response reported.";
+        CLOSE_BREAKER_OPEN = Gauge Flag "numberdesk_close_breaker_open" []
+            "1 while the circuit breaker is open: Close does not answer, and only probes are sent.";
+        CLOSE_WAITING = Gauge Count "numberdesk_close_waiting" ["class"]
+            "Work waiting for Close: `order` counts orders that wait for a free paid call; `change`, `read_back` and `listing` count calls that wait for Close's rate limit.";
+        CLOSE_UNAUTHORIZED_TOTAL = Counter Count "numberdesk_close_unauthorized_total" []
+            "Dispatches put off because Close rejected the API key.";
+        CLOSE_KEY_GOOD = Gauge Flag "numberdesk_close_key_good" []
+            "1, or 0 while the key in the file is not in use: the file is unusable, or Close rejected the key.";
+        CLOSE_FORBIDDEN_TOTAL = Counter Count "numberdesk_close_forbidden_total" []
+            "Orders that Close refused because the user of the API key may not rent numbers.";
+        CLOSE_SUBSCRIPTIONS = Gauge Count "numberdesk_close_subscriptions" []
+            "Webhook subscriptions of the Close organization; Close allows 40.";
+        WEBHOOK_SUBSCRIPTION_ACTIVE = Gauge Flag "numberdesk_webhook_subscription_active" []
+            "1 while Close delivers webhooks; 0 if the subscription is missing or paused, or its deliveries fail.";
+        WEBHOOKS_RECEIVED_TOTAL = Counter Count "numberdesk_webhooks_received_total" ["outcome"]
+            "Webhooks from Close: `new`, `repeated`, `strange` (signed, but not an event the service knows), `failed`, or the reason the signature was rejected.";
+        WEBHOOK_LAG_SECONDS = Histogram Seconds "numberdesk_webhook_lag_seconds" []
+            "Time from a change in Close to its webhook.";
+        NOTICES_MISSED_TOTAL = Counter Count "numberdesk_notices_missed_total" []
+            "Changes that no webhook announced and that were found in Close's event log.";
+        READBACKS_DUE = Gauge Count "numberdesk_readbacks_due" []
+            "Numbers whose refetch from Close is due.";
+        READBACK_AGE_SECONDS = Gauge Seconds "numberdesk_readback_age_seconds" []
+            "Time that the oldest announced change has waited for a refetch from Close.";
+        READBACK_SECONDS = Histogram Seconds "numberdesk_readback_seconds" []
+            "Time from the announcement of a change to the inventory showing it.";
+        READBACKS_GIVEN_UP_TOTAL = Counter Count "numberdesk_readbacks_given_up_total" []
+            "Announced changes that Close still did not show after 15 minutes.";
+        INVENTORY_NUMBERS = Gauge Count "numberdesk_inventory_numbers" []
+            "Numbers in the inventory in memory.";
+        INVENTORY_AGE_SECONDS = Gauge Seconds "numberdesk_inventory_age_seconds" []
+            "Time since any replica last completed a comparison with Close; since the process started, if it knows of none.";
+    }
+
+    "The service" {
+        HTTP_REQUESTS_TOTAL = Counter Count "numberdesk_http_requests_total" ["method", "route", "status"]
+            "HTTP requests answered.";
+        HTTP_REQUEST_DURATION_SECONDS = Histogram Seconds "numberdesk_http_request_duration_seconds" ["method", "route"]
+            "Time to answer an HTTP request.";
+        HTTP_REQUESTS_IN_FLIGHT = Gauge Count "numberdesk_http_requests_in_flight" []
+            "HTTP requests being answered now.";
+        REQUESTS_LIMITED_TOTAL = Counter Count "numberdesk_requests_limited_total" ["team"]
+            "Requests answered with 429 because the team exceeded its rate limit.";
+        REQUESTS_SHED_TOTAL = Counter Count "numberdesk_requests_shed_total" []
+            "Requests answered with 503 because too many were being worked on.";
+        TLS_CERTIFICATE_GOOD = Gauge Flag "numberdesk_tls_certificate_good" []
+            "1, or 0 while the files of `[server.tls]` are not in force, or their certificate is expired or not yet valid; only with TLS.";
+        TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = Gauge Seconds "numberdesk_tls_certificate_expiry_timestamp_seconds" []
+            "When the certificate in force expires, in seconds since 1970; only with TLS.";
+        TLS_HANDSHAKES_FAILED_TOTAL = Counter Count "numberdesk_tls_handshakes_failed_total" ["reason"]
+            "TLS handshakes that failed: `too_slow`, `hung_up`, `not_tls`, `nothing_in_common` or `refused_by_client`.";
+        TOKENS_TOTAL = Counter Count "numberdesk_tokens_total" ["outcome"]
+            "Bearer tokens checked: `verified`, `remembered` (verified before), `invalid` or `keys_unavailable`.";
+        JWKS_AGE_SECONDS = Gauge Seconds "numberdesk_jwks_age_seconds" ["issuer"]
+            "Time since the issuer's keys were last read; since the process started, if they never were.";
+        JWKS_FETCH_TOTAL = Counter Count "numberdesk_jwks_fetch_total" ["issuer", "outcome"]
+            "Attempts to read an issuer's keys: `ok` or `failed`.";
+        JWK_REFUSED_TOTAL = Counter Count "numberdesk_jwk_refused_total" ["reason"]
+            "Keys of issuers that are not used, by reason.";
+        STORE_UP = Gauge Flag "numberdesk_store_up" []
+            "1, or 0 while the database can't be read or takes no writes.";
+        AUDIT_SEALED_TOTAL = Counter Count "numberdesk_audit_sealed_total" []
+            "Audit rows added to the hash chain.";
+        AUDIT_UNSEALED_AGE_SECONDS = Gauge Seconds "numberdesk_audit_unsealed_age_seconds" []
+            "Age of the oldest audit row that is not in the hash chain yet.";
+        FEED_PLACE = Counter Count "numberdesk_feed_place" []
+            "Sequence number of the last event that this process has published to its subscribers.";
+        WEBHOOK_DELIVERIES_TOTAL = Counter Count "numberdesk_webhook_deliveries_total" ["outcome"]
+            "Attempts to deliver webhooks to apps: `delivered`, `failed` (tried again later) or `dead` (given up).";
+        WEBHOOK_DELIVERIES_PENDING = Gauge Count "numberdesk_webhook_deliveries_pending" []
+            "Webhooks to apps that are not delivered yet.";
+        WEBHOOK_OLDEST_PENDING_AGE_SECONDS = Gauge Seconds "numberdesk_webhook_oldest_pending_age_seconds" []
+            "Time that the oldest pending webhook to an app has waited.";
+        TRACE_EXPORTS_TOTAL = Counter Count "numberdesk_trace_exports_total" ["outcome"]
+            "Batches of spans sent to the collector: `done`, `refused` (an error response) or `lost` (no response).";
+        WORKER_FAILURES_TOTAL = Counter Count "numberdesk_worker_failures_total" ["worker"]
+            "Steps of background workers that failed; every one is tried again.";
+        BUILD_INFO = Gauge Flag "numberdesk_build_info" ["version"]
+            "Always 1; the label is the version that runs.";
+    }
+}
+
+/// Metrics of the operating-system process. The crate `metrics-process` records them, with help texts of its own.
+pub const PROCESS: Section = Section {
+    title: "The process",
+    metrics: &[
+        process(
+            "process_cpu_seconds_total",
+            Kind::Counter,
+            Unit::Seconds,
+            "Processor time used.",
+        ),
+        process(
+            "process_resident_memory_bytes",
+            Kind::Gauge,
+            Unit::Bytes,
+            "Resident memory.",
+        ),
+        process(
+            "process_virtual_memory_bytes",
+            Kind::Gauge,
+            Unit::Bytes,
+            "Virtual memory.",
+        ),
+        process(
+            "process_virtual_memory_max_bytes",
+            Kind::Gauge,
+            Unit::Bytes,
+            "The limit of virtual memory.",
+        ),
+        process(
+            "process_open_fds",
+            Kind::Gauge,
+            Unit::Count,
+            "Open file descriptors: files and connections.",
+        ),
+        process(
+            "process_max_fds",
+            Kind::Gauge,
+            Unit::Count,
+            "The limit of open file descriptors.",
+        ),
+        process("process_threads", Kind::Gauge, Unit::Count, "Threads."),
+        process(
+            "process_start_time_seconds",
+            Kind::Gauge,
+            Unit::Seconds,
+            "When the process started, in seconds since 1970.",
+        ),
+    ],
+};
+
+const fn process(name: &'static str, kind: Kind, unit: Unit, help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind,
+        unit,
+        labels: &[],
+        help,
+    }
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl Unit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Seconds => "seconds",
+            Self::Dollars => "US dollars",
+            Self::Bytes => "bytes",
+            Self::Flag => "1 or 0",
+        }
+    }
+}
+
+const INTRODUCTION: &str = "\
+# What does numberdesk measure?
+
+<!-- Generated from src/telemetry/metrics.rs by `make docs`; do not edit. -->
+
+`GET /metrics` on the ops port serves the metrics in the Prometheus text format. It needs no token and contains no secret: no
+phone number, no caller, no key.
+
+Every label has a bounded set of values. `route` is a path template, `team` is a team that the policy file names (all others
+are `other`), and `country` is an ISO 3166 code. Histograms are in seconds.
+
+Each replica reads the facts of the business (orders, teams, orphans) from the database every ten seconds, so every replica
+reports the same values: aggregate them with `max by (…)`, not `sum`. What a process did itself, such as requests answered,
+is summed over the replicas.
+
+[`/readyz?verbose`](status.md#readyz) shows the rest, for example what is wrong with a file.
+";
+
+/// Renders docs/metrics.md.
+pub fn guide() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for section in SECTIONS.iter().chain([&PROCESS]) {
+        let title = section.title;
+        let _ = write!(
+            page,
+            "\n## {title}\n\n| metric | kind | labels | unit | meaning |\n|---|---|---|---|---|\n"
+        );
+        for Metric {
+            name,
+            kind,
+            unit,
+            labels,
+            help,
+        } in section.metrics
+        {
+            let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let (labels, kind, unit) = (labels.join(", "), kind.name(), unit.name());
+            let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {unit} | {help} |");
+        }
+    }
+    page
+}
