@@ -311,6 +311,10 @@ pub(super) fn print_lines_to_copy(stage: &Stage) {
         folder.display()
     );
     println!();
+    println!(
+        "     # These variables, and API, OPS and CLOSE:  . {}/env",
+        folder.display()
+    );
     for persona in personas {
         println!("     # {}", persona.does);
         println!("     {}='{}'", persona.name.to_uppercase(), persona.token);

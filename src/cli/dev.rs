@@ -12,7 +12,7 @@ use super::serve::Signals;
 use super::token::{AUDIENCE, ISSUER, sign};
 use crate::app::{self, App};
 use crate::auth::LocalIssuer;
-use crate::cli::{Failure, demo, serve};
+use crate::cli::{Failure, demo, dev_env, serve};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
@@ -87,6 +87,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         folder: folder.clone(),
         personas: personas(&issuer, &close).await?,
     };
+    write_env(&stage)?;
     let toured = tokio::select! {
         toured = stay(&stage, &app, arguments.exit_after_tour) => toured,
         () = signals.next() => {
@@ -100,6 +101,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     signals.unless_another(end).await?;
     Ok(toured?)
+}
+
+/// Writes the URLs and tokens for shells and scripts.
+fn write_env(stage: &Stage) -> anyhow::Result<()> {
+    let urls = [("API", &stage.api), ("OPS", &stage.ops), ("CLOSE", &stage.close)];
+    let urls = urls.map(|(name, url)| (name.to_owned(), url.as_str()));
+    let tokens = stage
+        .personas
+        .iter()
+        .map(|persona| (persona.name.to_uppercase(), persona.token.as_str()));
+    let variables: Vec<_> = urls.into_iter().chain(tokens).collect();
+    dev_env::write(&stage.folder, &variables)
+        .with_context(|| format!("{}/env cannot be written", stage.folder.display()))
 }
 
 /// Gives the tour and stays up, until something that must run has stopped.
@@ -210,7 +224,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
         .await?
         .json()
         .await?;
-    let cast: [(&str, &str, &[&str], &[Permission]); 3] = [
+    let cast: [(&str, &str, &[&str], &[Permission]); 4] = [
         (
             "alice",
             "an app of sales-emea: rents, changes and releases",
@@ -223,8 +237,18 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
             ],
         ),
         (
+            "bob",
+            "another app of sales-emea: may also order group numbers, which need an approval",
+            &["sales-emea"],
+            &[
+                Permission::NumbersRead,
+                Permission::NumbersRent,
+                Permission::NumbersGroup,
+            ],
+        ),
+        (
             "lena",
-            "lead of sales-emea: group numbers too, approvals, webhooks, and the audit trail",
+            "lead of sales-emea: approvals, webhooks, audit trail and spend",
             &["sales-emea"],
             &[
                 Permission::NumbersRead,
@@ -234,6 +258,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
                 Permission::NumbersRelease,
                 Permission::OrdersApprove,
                 Permission::AuditRead,
+                Permission::SpendRead,
                 Permission::WebhooksManage,
             ],
         ),

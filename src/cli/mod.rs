@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod dev;
+mod dev_env;
 mod doctor;
 mod explain;
 mod health;

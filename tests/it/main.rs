@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod cli;
 mod close;
+mod docs;
 mod events;
 mod http;
 mod numbers;

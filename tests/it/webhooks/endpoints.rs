@@ -385,7 +385,7 @@ async fn without_a_secret_or_anywhere_to_go_there_are_no_webhooks_and_the_settin
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
     on_sqlite(|database| async move {
-        let guide = std::fs::read_to_string(root().join("docs/outgoing-webhooks.md")).expect("the guide");
+        let guide = std::fs::read_to_string(root().join("docs/events.md")).expect("the guide");
         let program = guide
             .split("```python\n")
             .nth(1)

@@ -1,0 +1,140 @@
+//! The commands in the README and the guides work as they are written.
+//!
+//! Each page gets a folder of its own with what a reader has: the manifests, the binary where `cargo run --release` puts
+//! it, and `numberdesk dev` running. Its blocks then run in order in one shell. docs/STYLE.md explains the markers.
+
+mod blocks;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use tokio::process::Command;
+
+use crate::support::binary::{ask_to_end, command, end};
+use crate::support::program::root;
+
+/// Pages that are tried at the same time.
+const AT_ONCE: usize = 3;
+/// The longest that the blocks of one page may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_in_the_readme_and_the_guides_work_as_they_are_written() {
+    let mut pages = vec![PathBuf::from("README.md")];
+    let guides = fs::read_dir(root().join("docs")).expect("the guides can be listed");
+    pages.extend(guides.filter_map(|file| {
+        let name = PathBuf::from("docs").join(file.expect("a file of the folder").file_name());
+        name.extension()
+            .is_some_and(|extension| extension == "md")
+            .then_some(name)
+    }));
+    pages.sort_unstable();
+    let results: Vec<_> = stream::iter(pages)
+        .map(|page| async move {
+            let page = page.to_str().expect("names of guides are text");
+            try_page(page).await.map_err(|wrong| format!("{page}: {wrong}"))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let tried = results.iter().filter(|result| matches!(result, Ok(true))).count();
+    let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert!(
+        tried >= 10,
+        "only {tried} pages have commands: are they still found?"
+    );
+}
+
+/// Runs the blocks of a page; `false` if it has none to run.
+async fn try_page(page: &str) -> Result<bool, String> {
+    let text = fs::read_to_string(root().join(page)).map_err(|error| error.to_string())?;
+    let Some(script) = blocks::script(page, &blocks::blocks(&text)?)? else {
+        return Ok(false);
+    };
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    furnish(folder.path());
+    let output = folder.path().join("dev-output");
+    let mut dev = command(folder.path(), &["dev"])
+        .stdout(File::create(&output).expect("it can be written"))
+        .stderr(File::create(folder.path().join("dev-errors")).expect("it can be written"))
+        .spawn()
+        .expect("dev can be started");
+    let printed = || fs::read_to_string(&output).unwrap_or_default();
+    let ready = async {
+        while !printed().contains("Ctrl-C") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, ready).await.is_err() {
+        return Err(format!("dev does not end its demo:\n{}", printed()));
+    }
+    let result = run(folder.path(), &script).await;
+    ask_to_end(&dev).await;
+    let ended = end(&mut dev).await;
+    result?;
+    match ended {
+        0 => Ok(true),
+        code => Err(format!("dev ended with {code}")),
+    }
+}
+
+/// Puts into the folder what a reader of the guides has in the repository's.
+fn furnish(folder: &Path) {
+    let release = folder.join("target/release");
+    fs::create_dir_all(&release).expect("a folder can be made");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_numberdesk"), release.join("numberdesk"))
+        .expect("a link can be made");
+    copy(&root().join("k8s"), &folder.join("k8s"));
+    // So that curl fails on a status of 400 or more without an option in every command of the guides.
+    fs::write(folder.join(".curlrc"), "fail-with-body\n").expect("it can be written");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("the folder can be listed") {
+        let entry = entry.expect("a file of the folder");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("its type is known").is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("the file can be copied");
+        }
+    }
+}
+
+/// Runs the script, and ends everything that it has started.
+async fn run(folder: &Path, script: &str) -> Result<(), String> {
+    let log = folder.join("output");
+    let file = File::create(&log).expect("it can be written");
+    let mut shell = Command::new("bash")
+        .args(["-c", script])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("CURL_HOME", folder)
+        .stdin(std::process::Stdio::null())
+        .stdout(file.try_clone().expect("a file can be shared"))
+        .stderr(file)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("bash can be run");
+    let group = format!("-{}", shell.id().expect("it runs"));
+    let ended = tokio::time::timeout(PATIENCE, shell.wait()).await;
+    let killed = Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .await;
+    killed.expect("kill can be run");
+    let printed = || fs::read_to_string(&log).unwrap_or_default();
+    match ended {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(status) => Err(format!("ended with {status:?} after\n{}", printed())),
+        Err(_) => Err(format!("did not end within {PATIENCE:?} after\n{}", printed())),
+    }
+}
