@@ -280,7 +280,7 @@ impl Unit {
 }
 
 const INTRODUCTION: &str = "\
-# What does numberdesk measure?
+# Metrics
 
 <!-- Generated from src/telemetry/metrics.rs by `make docs`; do not edit. -->
 
