@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::backoff::Backoff;
 use crate::telemetry::metrics::WORKER_FAILURES_TOTAL;
 
 /// The longest pause after a failure: however seldom a step is due, one that keeps failing is noticed within minutes.
@@ -60,7 +61,7 @@ impl Workers {
         let told = self.stop.clone();
         self.tracker.spawn(async move {
             let last_word = told.clone().drop_guard();
-            let mut backoff = retry;
+            let mut backoff = backoff(interval, retry);
             loop {
                 let done = tokio::select! {
                     () = told.cancelled() => break,
@@ -68,7 +69,7 @@ impl Workers {
                 };
                 let pause = match done {
                     Ok(()) => {
-                        backoff = retry;
+                        backoff.reset();
                         interval
                     }
                     Err(error) => {
@@ -76,9 +77,7 @@ impl Workers {
                         let error = format!("{:#}", anyhow::Error::from_boxed(error.into()));
                         tracing::warn!(worker = name, error, "a step failed; trying again");
                         metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(1);
-                        let pause = backoff;
-                        backoff = longer(backoff, interval, retry);
-                        pause
+                        backoff.next_pause()
                     }
                 };
                 tokio::select! {
@@ -93,9 +92,9 @@ impl Workers {
     }
 }
 
-/// The pause after the failure that follows one with this pause.
-fn longer(pause: Duration, interval: Duration, retry: Duration) -> Duration {
-    (pause * 2).min(interval.min(LONGEST).max(retry))
+/// The pauses after failures: `retry` at first, then doubling up to `interval` or a minute.
+fn backoff(interval: Duration, retry: Duration) -> Backoff {
+    Backoff::new(retry, interval.min(LONGEST).max(retry))
 }
 
 #[cfg(test)]
@@ -107,8 +106,9 @@ mod tests {
         let retry = Duration::from_secs(5);
         for (interval, most) in [(1, 5), (15, 15), (300, 60), (3_600, 60)] {
             let (interval, most) = (Duration::from_secs(interval), Duration::from_secs(most));
-            let pauses = std::iter::successors(Some(retry), |pause| Some(longer(*pause, interval, retry)));
-            assert_eq!(pauses.take(20).max(), Some(most), "{interval:?}");
+            let mut backoff = backoff(interval, retry);
+            let pauses = (0..20).map(|_| backoff.next_pause());
+            assert_eq!(pauses.max(), Some(most), "{interval:?}");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! One issuer's keys over time: fetched when needed, looked up again at a bounded rate, kept while the issuer is
 //! down. Knows when to ask, not how keys are read or where they come from.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
 use crate::auth::Rejection;
@@ -286,8 +287,7 @@ impl Keys {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is a single assignment: there is no half-done one to fear.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

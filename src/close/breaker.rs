@@ -1,9 +1,11 @@
 //! The breaker: a Close that has stopped answering is left alone for a while, then asked once. So nobody waits for what
 //! won't come, nothing paid is sent into the void, and Close is not knocked on by everyone as it comes back.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::domain::backoff::Backoff;
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::CLOSE_BREAKER_OPEN;
 
@@ -29,7 +31,7 @@ struct State {
 struct Open {
     since: Timestamp,
     until: Timestamp,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Open {
@@ -78,13 +80,14 @@ impl Breaker {
             *state = State::default();
         } else {
             state.lost = state.lost.saturating_add(1);
-            let pause = match state.open {
-                Some(open) if pass == Pass::Probe => Some((open.pause * 2).min(LONGEST)),
-                None if state.lost >= LOST => Some(FIRST),
+            let backoff = match state.open {
+                Some(open) if pass == Pass::Probe => Some(open.backoff),
+                None if state.lost >= LOST => Some(Backoff::new(FIRST, LONGEST)),
                 // Begun before it was left alone.
                 _ => None,
             };
-            if let Some(pause) = pause {
+            if let Some(mut backoff) = backoff {
+                let pause = backoff.next_pause();
                 tracing::warn!(
                     calls = state.lost,
                     pause_s = pause.as_secs(),
@@ -93,7 +96,7 @@ impl Breaker {
                 state.open = Some(Open {
                     since: now,
                     until: now.plus(pause),
-                    pause,
+                    backoff,
                 });
             }
         }
@@ -101,8 +104,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A state is written whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

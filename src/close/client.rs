@@ -24,7 +24,7 @@ use crate::close::breaker::{Breaker, Pass};
 use crate::close::endpoint::Endpoint;
 use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
-use crate::domain::time::{Clock, Timestamp, http_date};
+use crate::domain::time::{Clock, Timestamp};
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
 
@@ -248,7 +248,7 @@ const UNSAID: i64 = i64::MIN;
 
 /// When the answer was written, by the clock of who wrote it.
 fn answered_at(headers: &HeaderMap) -> Option<Timestamp> {
-    http_date(headers.get(DATE)?.to_str().ok()?)
+    Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Why there is no answer.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::close::endpoint::{Endpoint, Group};
 use crate::domain::input::json;
-use crate::domain::time::{Timestamp, http_date};
+use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::CLOSE_RATE_LIMIT_REMAINING;
 
 const GROUPS: usize = Group::Unsubscribe as usize + 1;
@@ -100,7 +100,7 @@ fn named_by_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
             let after = text(RETRY_AFTER)?;
             seconds(after)
                 .and_then(length)
-                .or_else(|| Some(http_date(after)?.since(now)))
+                .or_else(|| Some(Timestamp::from_http_date(after)?.since(now)))
         })
         .or_else(|| length(seconds(text(OLD_RESET)?)?))
 }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_date_is_a_way_to_say_it_too() {
         assert_eq!(
-            http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Timestamp::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
             Some("1994-11-06T08:49:37Z".parse().unwrap())
         );
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
             "Sun, 06 Foo 1994 08:49:37 GMT",
             "x",
         ] {
-            assert_eq!(http_date(bad), None, "{bad}");
+            assert_eq!(Timestamp::from_http_date(bad), None, "{bad}");
         }
     }
 

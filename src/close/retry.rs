@@ -11,6 +11,7 @@ use crate::close::Trouble;
 use crate::close::client::Client;
 use crate::close::endpoint::Endpoint;
 use crate::close::response::{Outcome, Reply};
+use crate::domain::backoff::Backoff;
 use crate::telemetry::metrics::CLOSE_WAITING;
 
 /// How often a call is sent at most.
@@ -90,7 +91,7 @@ impl Client {
     /// The pause before the next try: a hundredth of the deadline, doubling, of which a random half is left out so that
     /// many callers don't come back together.
     pub(super) fn pause(&self, attempt: u32) -> Duration {
-        let whole = self.timeout / 100 * 2_u32.saturating_pow(attempt.saturating_sub(1));
+        let whole = Backoff::new(self.timeout / 100, self.timeout).pause_after(attempt);
         let mut random = [0_u8; 4];
         rand::fill(&mut random).expect("the system has randomness once TLS was set up");
         let share = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);

@@ -1,8 +1,9 @@
 //! The policy file as it is now: a good one is put in force, a broken one turned down, and either is told once, by the
 //! replica that comes first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::desk::Desk;
@@ -74,9 +75,9 @@ impl Desk {
 
 impl Told {
     fn last(&self) -> Last {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
     fn is(&self, told: Last) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        *self.0.lock() = told;
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod audit_chain;
+pub mod backoff;
 pub mod caller;
 pub mod close_event;
 pub mod country;

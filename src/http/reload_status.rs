@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::domain::time::Timestamp;
@@ -39,7 +40,7 @@ impl Board {
     ) {
         let wrong = outcome.as_ref().err().map(ToString::to_string);
         let good = wrong.is_none();
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.0.lock();
         let since = match lines.get(what) {
             Some(before) if before.good == good => before.since,
             _ => now,
@@ -56,6 +57,6 @@ impl Board {
     }
 
     pub(super) fn lines(&self) -> BTreeMap<&'static str, Looked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }

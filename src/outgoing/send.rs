@@ -14,7 +14,7 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 use super::allow::{Forbidden, Rules};
-use crate::domain::time::http_date;
+use crate::domain::time::Timestamp;
 
 /// Turns the name of a host into its addresses.
 pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
@@ -51,7 +51,7 @@ pub enum RetryAfter {
     /// After so long.
     Delay(Duration),
     /// Not before.
-    At(crate::domain::time::Timestamp),
+    At(Timestamp),
 }
 
 /// What sends. Two clients, because what may be reached depends on whether it is encrypted.
@@ -173,7 +173,7 @@ fn retry_after(value: &HeaderValue) -> Option<RetryAfter> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(RetryAfter::Delay(Duration::from_secs(text.parse().ok()?)));
     }
-    http_date(text).map(RetryAfter::At)
+    Timestamp::from_http_date(text).map(RetryAfter::At)
 }
 
 /// What a receiver's operator needs to know, in fixed words: errors of the client repeat URLs and addresses.

@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::close::RentAnswer;
 use crate::desk::Desk;
 use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::backoff::Backoff;
 use crate::domain::caller::{Scope, Team};
 use crate::domain::id::{OrderId, RequestId};
 use crate::domain::order::{Evidence, Order, Settlement, State};
-use crate::domain::time::Timestamp;
 use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::store::{Claim, Observation};
@@ -19,6 +19,10 @@ use crate::telemetry::metrics::{CLOSE_FORBIDDEN_TOTAL, CLOSE_UNAUTHORIZED_TOTAL,
 
 /// After Close refused the key, no order is sent for so long: it counts refusals, too.
 const KEY_PAUSE: Duration = Duration::from_secs(15);
+/// Pauses between attempts to send an order that Close did not execute.
+const SEND_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+/// Pauses between attempts to write an outcome to a database that does not answer.
+const WRITE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 impl Desk {
     /// Begins the send on a task of its own, which outlives the request. Not once the process is to stop: the order
@@ -97,21 +101,20 @@ impl Desk {
 
     /// The claim may or may not have been written; for certain nothing was sent under it.
     async fn unclaim(&self, id: &OrderId, holder: &str) {
-        let mut pause = Duration::from_millis(100);
+        let mut backoff = WRITE_BACKOFF;
         loop {
             let row = AuditRow::new(self.now(), Actor::desk(), Action::OrderSend, "queued").order(id);
             match self.0.store.unclaim(id, holder, &row).await {
                 Ok(_) | Err(Error::Internal(_)) => return,
-                Err(_) => tokio::time::sleep(pause).await,
+                Err(_) => tokio::time::sleep(backoff.next_pause()).await,
             }
-            pause = (pause * 2).min(Duration::from_secs(5));
         }
     }
 
     /// Writes the outcome down, however long that takes: Close has acted already. Dying meanwhile leaves a lapsed
     /// lease, which is found again.
     async fn settle(&self, order: &Order, settlement: Settlement, found: Option<Observation>) {
-        let mut pause = Duration::from_millis(100);
+        let mut backoff = WRITE_BACKOFF;
         loop {
             let error = match self
                 .settle_answer(order, settlement.clone(), found.as_ref())
@@ -127,8 +130,7 @@ impl Desk {
                 return;
             }
             tracing::error!(order = %order.id, ?settlement, error = chain(&error), "the outcome is not written yet");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
+            tokio::time::sleep(backoff.next_pause()).await;
         }
     }
 
@@ -287,15 +289,10 @@ impl Desk {
     }
 
     fn again(&self, order: &Order, reason: String) -> Settlement {
+        let attempts = u32::try_from(order.attempt.max(1)).unwrap_or(u32::MAX);
         Settlement::Requeued {
-            not_before: backoff(self.now(), order.attempt),
+            not_before: self.now().plus(SEND_BACKOFF.pause_after(attempts)),
             reason,
         }
     }
-}
-
-/// One second after the first attempt, twice as long after each further one, a minute at most.
-fn backoff(now: Timestamp, attempt: i64) -> Timestamp {
-    let doublings = u32::try_from(attempt.clamp(1, 7) - 1).unwrap_or(0);
-    now.plus(Duration::from_secs(1 << doublings).min(Duration::from_mins(1)))
 }

@@ -2,8 +2,9 @@
 //! a team with many orders takes nothing from one with few.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::domain::caller::Team;
@@ -77,8 +78,7 @@ impl Shares {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic stands between two states that are whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who is at which order in this process: each order has one task at a time that tries to send it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::id::OrderId;
 
@@ -30,9 +32,8 @@ impl Turns {
         self.lock().contains(id)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<OrderId>> {
-        // A set is whole whenever the lock is let go.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashSet<OrderId>> {
+        self.0.lock()
     }
 }
 

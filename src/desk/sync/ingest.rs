@@ -1,8 +1,7 @@
 //! Taking in what Close delivers: proved to be Close's, durable before it is answered, believed in nothing. Notices that
 //! come at the same moment are written together.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
@@ -146,8 +145,7 @@ impl Desk {
 }
 
 impl Inbox {
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<(Notice, oneshot::Sender<bool>)>> {
-        // A list is whole whenever the lock is let go.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Vec<(Notice, oneshot::Sender<bool>)>> {
+        self.waiting.lock()
     }
 }

@@ -1,8 +1,9 @@
 //! Room for requests: so many are at work at once, so many wait for the end of an order, so many send their body. What
 //! comes on top is turned away before anything is done for it. It does not know what any of them wants.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::Limits;
@@ -104,7 +105,7 @@ impl Place {
 
 impl Held {
     fn put(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        *self.permit.lock() = permit;
     }
 }
 

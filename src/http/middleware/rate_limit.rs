@@ -3,9 +3,9 @@
 //! draft-ietf-httpapi-ratelimit-headers-10 has it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 
 use crate::domain::caller::{Caller, Team};
 use crate::domain::time::Timestamp;
@@ -61,7 +61,7 @@ impl Allowance {
     }
 
     fn draw(&self, whose: &str, now: i64) -> Standing {
-        let mut all = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.full_at.lock();
         if all.len() >= TEAMS && !all.contains_key(whose) {
             all.retain(|_, full_at| *full_at > now);
         }
@@ -164,9 +164,9 @@ mod tests {
         for nth in 0..TEAMS + 5 {
             allowance.draw(&nth.to_string(), NOW);
         }
-        assert!(allowance.full_at.lock().unwrap().len() <= TEAMS + 1);
+        assert!(allowance.full_at.lock().len() <= TEAMS + 1);
         allowance.draw("late", NOW + 60 * SECOND);
-        assert_eq!(allowance.full_at.lock().unwrap().len(), 1);
+        assert_eq!(allowance.full_at.lock().len(), 1);
     }
 
     #[test]

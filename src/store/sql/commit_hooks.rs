@@ -2,8 +2,9 @@
 //! which numbers read otherwise than before. Other processes learn it from the feed.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::domain::id::PhoneNumberId;
@@ -59,7 +60,7 @@ impl Changes {
     }
 
     fn touched(&self) -> MutexGuard<'_, Touched> {
-        self.0.touched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.touched.lock()
     }
 }
 
