@@ -1,4 +1,4 @@
-//! What can go wrong at the desk, said without HTTP.
+//! The errors of a use case, independent of HTTP.
 
 use serde_json::{Map, Value};
 
@@ -7,32 +7,32 @@ use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Fault;
 use crate::domain::order::State;
-use crate::domain::service_account::AccountName;
+use crate::domain::service_account::ServiceAccountName;
 
-/// The cause of a failure that the caller cannot mend; it goes to the log, never to the caller.
+/// The cause of a failure that the caller cannot fix; it goes to the log, never to the caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error and what caused it in turn, in one line.
+/// Returns an error and all its causes in one line, separated by colons.
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        said = format!("{said}: {error}");
+        text = format!("{text}: {error}");
         cause = error.source();
     }
-    said
+    text
 }
 
-/// Why a request was not done.
+/// The reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The input is wrong; each fault with its place.
+    /// The input is invalid; the list has every fault with its JSON pointer.
     #[error("the request has {} fault(s)", .0.len())]
     Invalid(Vec<Fault>),
-    /// It does not exist, or not for this caller.
+    /// The object does not exist, or the caller may not see it.
     #[error("not found")]
     NotFound,
-    /// The caller has several teams, or none, and named none.
+    /// The request names no team, and the caller has several teams or none.
     #[error("a team must be named")]
     TeamRequired {
         /// The caller's teams.
@@ -41,110 +41,110 @@ pub enum Error {
     /// The token lacks a permission.
     #[error("the token lacks the permission {need}")]
     PermissionMissing {
-        /// Which one.
+        /// The missing permission.
         need: Permission,
     },
     /// The policy has no entry for the service account.
     #[error("the service account {name} of {issuer} is not in the policy")]
     ServiceAccountUnmapped {
-        /// Which one.
-        name: AccountName,
-        /// Its cluster.
+        /// The service account.
+        name: ServiceAccountName,
+        /// The issuer of its cluster.
         issuer: String,
     },
-    /// Policy, quota or budget says no.
+    /// The policy, a quota or the budget denies the request.
     #[error("denied by {}", .explanation.rule)]
     Denied {
-        /// Which family of rule.
+        /// The family of the rule that denied it.
         refusal: Refusal,
-        /// Why.
+        /// The rule, and how to satisfy it.
         explanation: Box<Explanation>,
-        /// The caps and what is used of them, for quota and budget.
+        /// The team's caps and usage, for a quota or budget denial.
         caps: Option<(Caps, Usage)>,
     },
-    /// An order needs an idempotency key.
+    /// The request creates an order but has no idempotency key.
     #[error("the idempotency key is missing")]
     IdempotencyKeyMissing,
-    /// The key was used with another body.
+    /// The idempotency key was used with a different request body.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused {
-        /// The order that has the key.
+        /// The order that was created with the key.
         order_id: OrderId,
     },
-    /// Something was sent to Close already.
+    /// The order was already sent to Close.
     #[error("the order is {state} and can't be cancelled")]
     OrderNotCancellable {
-        /// Where the order stands.
+        /// The order's state.
         state: State,
     },
-    /// No person has to decide about the order.
+    /// The order is not in manual review.
     #[error("the order is {state} and not in review")]
     OrderNotInReview {
-        /// Where the order stands.
+        /// The order's state.
         state: State,
     },
-    /// Close, or the desk's own books, say otherwise than the person who settles.
-    #[error("what was said does not agree with what is known: {reason}")]
+    /// The reviewer's decision contradicts Close or the service's own records.
+    #[error("the decision contradicts the known facts: {reason}")]
     SettleContradicted {
-        /// What is known.
+        /// The contradicting fact.
         reason: String,
     },
-    /// The caller ordered it, and asks to be the second person too.
+    /// The caller created the order, and therefore can't approve or reject it.
     #[error("the order is the caller's own")]
     OwnOrder,
-    /// The order waits for nobody's approval, or it was decided otherwise.
+    /// The order does not wait for approval, or was already decided differently.
     #[error("the order is {state} and awaits no approval")]
     OrderNotAwaitingApproval {
-        /// Where the order stands.
+        /// The order's state.
         state: State,
     },
-    /// Close was asked to release the number already.
+    /// A release request was already sent to Close.
     #[error("a release of the number is under way")]
     ReleaseUnderWay,
     /// The number changed since the caller read it.
     #[error("the number has changed")]
     PreconditionFailed,
-    /// The replica has as much of this under way as it takes.
+    /// This replica is at its limit for this kind of work.
     #[error("too busy: {reason}")]
     Busy {
-        /// What there is too much of.
+        /// The work that reached its limit.
         reason: &'static str,
     },
-    /// There are no webhooks, because something is not configured.
-    #[error("there are no webhooks without {missing}")]
+    /// Outgoing webhooks are disabled, because settings are missing.
+    #[error("webhooks are disabled: {missing} is not set")]
     WebhooksOff {
-        /// The settings that are missing.
+        /// The names of the missing settings.
         missing: &'static str,
     },
-    /// The team has as many endpoints as it may.
-    #[error("the team has {limit} endpoints")]
+    /// The team has the maximum number of endpoints.
+    #[error("the team has {limit} endpoints, the maximum")]
     TooManyEndpoints {
-        /// How many it may have.
+        /// The maximum.
         limit: u32,
     },
-    /// Nothing is sent to an endpoint that is disabled.
+    /// The endpoint is disabled, so that nothing can be sent to it.
     #[error("the endpoint is disabled")]
     EndpointDisabled,
-    /// Close said no.
+    /// Close refused the call.
     #[error("close refused: {}", .message.as_ref().unwrap_or(.close_status))]
     CloseRefused {
-        /// Close's word, or `error`.
+        /// Close's status word, or `error`.
         close_status: String,
         /// Close's message.
         message: Option<String>,
         /// Close's field errors.
         errors: Option<Map<String, Value>>,
     },
-    /// Close can't be reached, or its answer makes no sense; nothing is known to have changed.
+    /// Close did not answer, or its answer was not understood; no change is known.
     #[error("close is unavailable: {reason}")]
     CloseUnavailable {
-        /// What happened instead of an answer.
+        /// The failure, without URLs or secrets.
         reason: String,
     },
-    /// The database can't be used now.
+    /// The database does not answer.
     #[error("the database is unavailable")]
     StoreUnavailable(#[source] Cause),
-    /// A fault of the desk itself.
+    /// A defect of the service itself.
     #[error("internal error")]
     Internal(#[source] Cause),
 }

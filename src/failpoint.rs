@@ -1,8 +1,10 @@
-//! Places where a test may have the process killed: between one effect and the next. Compiled in only with the feature
-//! `failpoints`; without it, reaching one is nothing at all.
+//! Points between two side effects where a test can kill the process.
+//!
+//! They exist only with the Cargo feature `failpoints`. Without it, [`reached`] is an empty function.
 
-/// The process comes by `name`. With the feature, and when `NUMBERDESK_TEST_KILL_AT` names it, it is killed here as by
-/// the machine's power: by SIGKILL, with nothing written, closed or said.
+/// Kills the process with SIGKILL if the environment variable `NUMBERDESK_TEST_KILL_AT` equals `name`.
+///
+/// SIGKILL stands for a power failure: the process flushes nothing and closes nothing.
 #[cfg(feature = "failpoints")]
 pub fn reached(name: &str) {
     if std::env::var("NUMBERDESK_TEST_KILL_AT").is_ok_and(|wanted| wanted == name) {
@@ -16,6 +18,6 @@ pub fn reached(name: &str) {
     }
 }
 
-/// Nothing.
+/// Does nothing, because the feature `failpoints` is off.
 #[cfg(not(feature = "failpoints"))]
 pub const fn reached(_: &str) {}

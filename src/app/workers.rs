@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::backoff::Backoff;
+use crate::error::chain;
 use crate::telemetry::metrics::WORKER_FAILURES_TOTAL;
 
 /// The longest pause after a failure: however seldom a step is due, one that keeps failing is noticed within minutes.
@@ -74,7 +75,7 @@ impl Workers {
                     }
                     Err(error) => {
                         // With its causes: the error alone may say no more than that the database is away.
-                        let error = format!("{:#}", anyhow::Error::from_boxed(error.into()));
+                        let error = chain(&*error.into());
                         tracing::warn!(worker = name, error, "a step failed; trying again");
                         metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(1);
                         backoff.next_pause()

@@ -9,7 +9,7 @@ use crate::auth::Rejection;
 use crate::auth::issuer::ClaimPointers;
 use crate::auth::jwt::invalid;
 use crate::domain::caller::{Caller, Team};
-use crate::domain::service_account::{AccountName, ServiceAccount};
+use crate::domain::service_account::{ServiceAccount, ServiceAccountName};
 use crate::domain::time::Timestamp;
 
 /// How far the issuer's clock may be from ours.
@@ -74,7 +74,7 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
         ));
     }
     // In the audit trail such a name is a service account's, and no other issuer's to give.
-    if AccountName::is_claimed_by(&subject) {
+    if ServiceAccountName::is_claimed_by(&subject) {
         return Err(invalid(
             "the token's `sub` is a service account's, which only an issuer of kind kubernetes can vouch for",
         ));
@@ -109,7 +109,7 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
 /// Which service account the token of a cluster speaks for; only to be asked of a verified token. What else the token
 /// says gives it no right.
 pub(super) fn account(claims: Map<String, Value>) -> Result<ServiceAccount, Rejection> {
-    let name: AccountName = text(&claims, "sub").parse().map_err(|_| {
+    let name: ServiceAccountName = text(&claims, "sub").parse().map_err(|_| {
         invalid(
             "the token's `sub` must be system:serviceaccount:, a namespace and the name of a service account",
         )

@@ -162,7 +162,7 @@ impl Auth {
         let weight = u32::try_from(text.len().div_ceil(TOKEN_UNIT_BYTES)).unwrap_or(u32::MAX);
         let identity = match &issuer.kind {
             IssuerKind::Oidc(pointers) => Identity::Caller(Arc::new(claims::caller(token.claims, pointers)?)),
-            IssuerKind::Kubernetes => Identity::Account(Arc::new(claims::account(token.claims)?)),
+            IssuerKind::Kubernetes => Identity::ServiceAccount(Arc::new(claims::account(token.claims)?)),
         };
         Ok(Remembered {
             identity,

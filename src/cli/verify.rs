@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::Failure;
 use crate::config;
-use crate::domain::audit_chain::{Broken, Head, Link, Walk, Walked, Why};
+use crate::domain::audit_chain::{Break, BrokenRow, Head, Link, Verified, Verifier};
 use crate::store::Store;
 
 /// Rows read at once.
@@ -35,14 +35,14 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let heads = arguments.heads;
-    let walk = if arguments.subset {
-        Walk::subset(heads.clone())
+    let verifier = if arguments.subset {
+        Verifier::subset(heads.clone())
     } else {
-        Walk::whole(heads.clone())
+        Verifier::whole(heads.clone())
     };
     let walked = match arguments.export {
-        Some(file) => through_export(&file, walk)?,
-        None => through_database(&arguments.config, walk).await?,
+        Some(file) => through_export(&file, verifier)?,
+        None => through_database(&arguments.config, verifier).await?,
     };
     match walked.first {
         Some(first) => println!(
@@ -59,7 +59,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Ends where the head stood at the beginning: rows that are sealed meanwhile move it on.
-async fn through_database(config: &Path, mut walk: Walk) -> Result<Walked, Failure> {
+async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let url = config::store(config, config::environment()).map_err(Failure::Faulty)?;
     println!("checking  {url}");
     let store = Store::open_to_read(url.secret())
@@ -73,16 +73,16 @@ async fn through_database(config: &Path, mut walk: Walk) -> Result<Walked, Failu
         let Some(end) = links.last() else { break };
         last = Some((end.seq, end.row.id.clone()));
         for link in &links {
-            walk.pass(link).map_err(told)?;
+            verifier.check(link).map_err(told)?;
         }
     }
-    let walked = walk.end(Some(&head)).map_err(told)?;
+    let walked = verifier.finish(Some(&head)).map_err(told)?;
     if let Some((seq, id)) = store.placed_beyond(head.seq).await? {
         // Row and head are written together, so that the head is there by now if the row is an honest one.
         let head = audit_head(&store).await?;
         if head.seq < seq {
-            let (id, why) = (Some(id), Why::BeyondHead { head });
-            return Err(told(Broken { seq, id, why }));
+            let (id, why) = (Some(id), Break::BeyondHead { head });
+            return Err(told(BrokenRow { seq, id, why }));
         }
     }
     println!(
@@ -101,15 +101,15 @@ async fn audit_head(store: &Store) -> anyhow::Result<Head> {
         .ok_or_else(|| anyhow!("the head of the audit chain was taken away"))
 }
 
-fn through_export(file: &Path, mut walk: Walk) -> Result<Walked, Failure> {
+fn through_export(file: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let mut lines = Lines::open(file)?;
     println!("checking  {}", lines.name);
     while let Some(link) = lines.next()? {
-        if let Err(broken) = walk.pass(&link) {
+        if let Err(broken) = verifier.check(&link) {
             return Err(told(lines.sought(broken)));
         }
     }
-    walk.end(None).map_err(told)
+    verifier.finish(None).map_err(told)
 }
 
 /// The answer is no.
@@ -117,7 +117,7 @@ fn through_export(file: &Path, mut walk: Walk) -> Result<Walked, Failure> {
     clippy::needless_pass_by_value,
     reason = "it is handed over where errors are turned"
 )]
-fn told(broken: Broken) -> Failure {
+fn told(broken: BrokenRow) -> Failure {
     println!("broken    {broken}");
     Failure::No
 }
@@ -169,16 +169,16 @@ impl Lines {
     }
 
     /// A row that is missing in its place may come later; then it is in the wrong order.
-    fn sought(mut self, broken: Broken) -> Broken {
-        let Why::Missing { instead, .. } = broken.why else {
+    fn sought(mut self, broken: BrokenRow) -> BrokenRow {
+        let Break::Missing { instead, .. } = broken.why else {
             return broken;
         };
         while let Ok(Some(link)) = self.next() {
             if link.seq == broken.seq {
-                return Broken {
+                return BrokenRow {
                     seq: link.seq,
                     id: Some(link.row.id),
-                    why: Why::OutOfOrder { after: instead },
+                    why: Break::OutOfOrder { after: instead },
                 };
             }
         }

@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::close_event::Notice;
+use crate::domain::close_event::CloseEvent;
 
 /// The longest word and id that is taken, in bytes; Close's are shorter.
 const LONGEST: usize = 100;
 
 /// From the event object; `None` unless it says what happened to what kind of thing.
-pub(super) fn notice(event: &Map<String, Value>) -> Option<Notice> {
+pub(super) fn notice(event: &Map<String, Value>) -> Option<CloseEvent> {
     let text = |name: &str| event.get(name).and_then(Value::as_str);
     let data = |name: &str| event.get("data")?.get(name)?.as_str();
-    Some(Notice {
+    Some(CloseEvent {
         event_id: text("id").filter(|id| is_event(id)).map(str::to_owned),
         updated: text("date_updated").and_then(|time| time.parse().ok()),
         object_type: text("object_type").filter(|word| is_word(word))?.to_owned(),

@@ -2,25 +2,23 @@
 //! believes nothing.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::close::endpoint::{Endpoint, Events};
 use crate::close::event_json;
 use crate::close::response::Reply;
 use crate::close::{Close, Trouble, json};
-use crate::domain::close_event::Notice;
+use crate::domain::close_event::CloseEvent;
 use crate::domain::id::{PhoneNumberId, UserId};
-use crate::domain::number::{Facts, words};
+use crate::domain::number::Facts;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
 /// The most pages of the log that are read at once: more numbers than anybody rents between two looks.
 const PAGES: usize = 100;
 
-words! {
+string_enum! {
     /// What can happen to a number.
     Change {
         /// It came.
@@ -59,7 +57,7 @@ impl Close {
 
     /// One kind of change to numbers since `since`, by Close's clock, newest first: every page of it, each of them whole,
     /// or an error. What happens meanwhile may be missing: who looks again looks some minutes further back.
-    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<Notice>, Trouble> {
+    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<CloseEvent>, Trouble> {
         let bound = Some(since);
         let of = Events::Changes { change, since: bound };
         let found = self.log(of, since, |event| notice(change, &event)).await?;
@@ -145,7 +143,7 @@ fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp,
 }
 
 /// A change of this kind to a number, by the time of the event's last change.
-fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, Notice)> {
+fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, CloseEvent)> {
     let notice = event_json::notice(event)?;
     let number = notice.object_id.as_ref()?.parse::<PhoneNumberId>().is_ok();
     let asked = notice.object_type == "phone_number" && notice.action == change.as_str();

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::close::event_json::notice;
-use crate::domain::close_event::Notice;
+use crate::domain::close_event::CloseEvent;
 use crate::domain::input::json;
 use crate::domain::time::Timestamp;
 
@@ -145,7 +145,7 @@ pub fn verify(
 
 /// What an authentic body says; `None` when it is not the JSON of an event. Members that stand twice, nesting beyond
 /// measure and more than a megabyte are not.
-pub fn delivery(body: &[u8]) -> Option<Notice> {
+pub fn delivery(body: &[u8]) -> Option<CloseEvent> {
     if body.len() > LARGEST {
         return None;
     }

@@ -13,13 +13,10 @@ mod tls;
 mod traces;
 mod webhooks;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -27,7 +24,7 @@ use crate::domain::input::document::{Document, FileFault};
 use crate::domain::input::fields::{self, Fault};
 use crate::domain::input::pointer::Pointer;
 use crate::domain::network::{HostPattern, Network};
-use crate::domain::number::words;
+use crate::domain::string_enum::string_enum;
 
 pub use environment::environment;
 pub use secret::{SecretSource, StoreUrl};
@@ -252,7 +249,7 @@ pub struct Log {
     pub level: String,
 }
 
-words! {
+string_enum! {
     /// The shape of a log line.
     LogFormat {
         /// Text on a terminal, JSON elsewhere.

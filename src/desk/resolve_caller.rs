@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::desk::Desk;
 use crate::domain::caller::Caller;
-use crate::domain::service_account::{AccountName, Identity, ServiceAccount};
+use crate::domain::service_account::{Identity, ServiceAccount, ServiceAccountName};
 use crate::error::Error;
 use crate::policy::Grant;
 
@@ -13,9 +13,14 @@ impl Desk {
     pub fn admit(&self, identity: Identity) -> Result<Arc<Caller>, Error> {
         let account = match identity {
             Identity::Caller(caller) => return Ok(caller),
-            Identity::Account(account) => account,
+            Identity::ServiceAccount(account) => account,
         };
-        match self.0.policy.load().account(&account.issuer, &account.name) {
+        match self
+            .0
+            .policy
+            .load()
+            .service_account(&account.issuer, &account.name)
+        {
             Some(grant) => Ok(Arc::new(acting(&account, grant))),
             None => Err(Error::ServiceAccountUnmapped {
                 name: account.name.clone(),
@@ -27,13 +32,15 @@ impl Desk {
     /// Whether the policy in force gives a caller who was admitted before what it gave then. What a token gives, it gives
     /// until it ends.
     pub(super) fn still_admits(&self, caller: &Caller) -> bool {
-        let Ok(name) = caller.subject.parse::<AccountName>() else {
+        let Ok(name) = caller.subject.parse::<ServiceAccountName>() else {
             return true;
         };
         let policy = self.0.policy.load();
-        policy.account(&caller.issuer, &name).is_some_and(|grant| {
-            caller.teams == [grant.team.clone()] && caller.permissions == grant.permissions
-        })
+        policy
+            .service_account(&caller.issuer, &name)
+            .is_some_and(|grant| {
+                caller.teams == [grant.team.clone()] && caller.permissions == grant.permissions
+            })
     }
 }
 

@@ -1,82 +1,79 @@
-//! One row of the audit trail: who did what to what, what policy said, and how it ended.
+//! A row of the audit trail: actor, action, object, policy decision and outcome.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::caller::{Caller, Team};
 use crate::domain::decision::Decision;
 use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
-use crate::domain::number::words;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
-use serde::Deserialize;
-use std::fmt;
-use std::str::FromStr;
 
-words! {
-    /// What was done or tried.
+string_enum! {
+    /// The action that an audit row records, whether it succeeded or not.
     Action {
-        /// An order was asked for.
+        /// A caller requested an order.
         OrderCreate = "order.create",
-        /// The paid call was begun.
+        /// The service began the paid call to Close.
         OrderSend = "order.send",
-        /// An order changed its state by what Close answered.
+        /// Close's answer changed the state of an order.
         OrderSettle = "order.settle",
-        /// A person decided how an order in review ended.
+        /// A person settled an order in manual review.
         OrderReview = "order.review",
-        /// A second person agreed to an order.
+        /// A second person approved an order.
         OrderApprove = "order.approve",
-        /// A second person did not agree to an order.
+        /// A second person rejected an order.
         OrderReject = "order.reject",
-        /// Nobody agreed to an order in time.
+        /// The approval period of an order expired.
         OrderExpire = "order.expire",
-        /// An order was withdrawn.
+        /// A caller cancelled an order.
         OrderCancel = "order.cancel",
-        /// A number was changed.
+        /// A caller changed a number.
         NumberUpdate = "number.update",
-        /// A number was released, or is to be.
+        /// A caller released a number or scheduled its release.
         NumberRelease = "number.release",
-        /// A release that was scheduled was called off.
+        /// A caller cancelled a scheduled release.
         NumberKeep = "number.keep",
-        /// A number was given to a team.
+        /// An administrator assigned a number to a team.
         NumberTransfer = "number.transfer",
-        /// A number was found gone from Close.
+        /// The service found that Close no longer has a number.
         NumberGone = "number.gone",
-        /// A number turned up after its order was given up.
+        /// A number appeared after its order was given up.
         NumberLate = "number.late",
-        /// An endpoint of webhooks was registered.
+        /// A caller registered a webhook endpoint.
         EndpointCreate = "webhook_endpoint.create",
-        /// An endpoint was changed, or made active or disabled by a person.
+        /// A caller changed, enabled or disabled an endpoint.
         EndpointUpdate = "webhook_endpoint.update",
-        /// The desk disabled an endpoint.
+        /// The service disabled an endpoint.
         EndpointDisable = "webhook_endpoint.disable",
-        /// An endpoint was removed.
+        /// A caller deleted an endpoint.
         EndpointDelete = "webhook_endpoint.delete",
-        /// An endpoint got another secret.
+        /// A caller rotated an endpoint's secret.
         EndpointRotate = "webhook_endpoint.rotate_secret",
-        /// An endpoint's secret was read.
+        /// A caller read an endpoint's secret.
         EndpointReveal = "webhook_endpoint.read_secret",
-        /// Events were sent to an endpoint again.
+        /// A caller replayed events to an endpoint.
         EndpointReplay = "webhook_endpoint.replay",
-        /// A trial was sent to an endpoint.
+        /// A caller sent a test event to an endpoint.
         EndpointTest = "webhook_endpoint.test",
-        /// Another policy came into force.
+        /// A new policy came into force.
         PolicyChange = "policy.change",
-        /// The policy file was broken, and not taken.
+        /// The service rejected an invalid policy file.
         PolicyReject = "policy.reject",
     }
 }
 
-/// Who is written down: a caller by issuer and subject, or the desk itself.
+/// The actor of an audit row: a caller by issuer and subject, or the service itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// The token's issuer; empty for the desk itself.
+    /// The token's issuer; empty for the service itself.
     pub issuer: String,
-    /// The token's subject; `numberdesk` for the desk itself.
+    /// The token's subject; `numberdesk` for the service itself.
     pub subject: String,
 }
 
 impl Actor {
-    /// The desk itself, when no request stands behind an act.
+    /// Returns the service itself as actor, for actions without a request.
     pub fn desk() -> Self {
         Self {
             issuer: String::new(),
@@ -93,37 +90,37 @@ impl From<&Caller> for Actor {
     }
 }
 
-/// One row. It is written in the transaction of the effect it tells of.
+/// A row of the audit trail. The transaction that makes the change also writes the row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditRow {
-    /// Its id; ids sort by time.
+    /// The row's id; ids sort by time.
     pub id: AuditId,
-    /// When.
+    /// When the action happened.
     pub at: Timestamp,
-    /// Who.
+    /// Who acted.
     pub actor: Actor,
-    /// For which team.
+    /// The team concerned.
     pub team: Option<Team>,
-    /// What.
+    /// What was done.
     pub action: Action,
-    /// `allowed` or `denied`; `None` where policy had no say.
+    /// Whether the policy allowed it; `None` where the policy was not asked.
     pub allowed: Option<bool>,
-    /// The rule that decided.
+    /// The path of the policy rule that decided.
     pub rule: Option<String>,
     /// The order concerned.
     pub order_id: Option<OrderId>,
     /// The number concerned.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// How it ended, in a word or two: a state, `released`, `denied`, …
+    /// The outcome in one or two words: a state, `released`, `denied`, …
     pub outcome: String,
-    /// What else a reader needs: the request, Close's answer. Never a secret.
+    /// More detail, such as the request or Close's answer. Never a secret.
     pub detail: Value,
-    /// The request it came with.
+    /// The id of the request that caused it.
     pub request_id: Option<RequestId>,
 }
 
 impl AuditRow {
-    /// A row at `now`; the rest is added by the methods below.
+    /// Creates a row at `now`; the methods below add the rest.
     pub fn new(now: Timestamp, actor: Actor, action: Action, outcome: impl Into<String>) -> Self {
         Self {
             id: AuditId::generate(now),
@@ -140,7 +137,7 @@ impl AuditRow {
             request_id: None,
         }
     }
-    /// The next row of the same act: who, what, for whom and why stay.
+    /// Returns the next row of the same action, with a new id, time and outcome.
     #[must_use]
     pub fn then(&self, now: Timestamp, outcome: impl Into<String>) -> Self {
         Self {
@@ -150,7 +147,7 @@ impl AuditRow {
             ..self.clone()
         }
     }
-    /// The same find as the end of a release that was under way: it was theirs who asked for that.
+    /// Turns a "number gone" row into the end of a pending release, by the actor who requested it.
     #[must_use]
     pub fn ends_release(self, asked: Actor) -> Self {
         Self {
@@ -161,38 +158,38 @@ impl AuditRow {
             ..self
         }
     }
-    /// For this team.
+    /// Sets the team.
     #[must_use]
     pub fn team(mut self, team: Option<&Team>) -> Self {
         self.team = team.cloned();
         self
     }
-    /// With what policy said.
+    /// Sets the policy's decision and rule.
     #[must_use]
     pub fn decision(mut self, decision: &Decision) -> Self {
         self.allowed = Some(decision.allowed());
         self.rule = Some(decision.explanation().rule.clone());
         self
     }
-    /// About this order.
+    /// Sets the order.
     #[must_use]
     pub fn order(mut self, id: &OrderId) -> Self {
         self.order_id = Some(id.clone());
         self
     }
-    /// About this number.
+    /// Sets the number.
     #[must_use]
     pub fn number(mut self, id: &PhoneNumberId) -> Self {
         self.phone_number_id = Some(id.clone());
         self
     }
-    /// With more to read.
+    /// Sets the detail.
     #[must_use]
     pub fn detail(mut self, detail: Value) -> Self {
         self.detail = detail;
         self
     }
-    /// Part of this request.
+    /// Sets the request id.
     #[must_use]
     pub fn request(mut self, id: Option<&RequestId>) -> Self {
         self.request_id = id.cloned();

@@ -1,5 +1,6 @@
-//! A notice: what Close says happened. It is taken down and believed in nothing: who acts on it asks Close for the
-//! object.
+//! An event of Close, as a webhook or Close's event log reports it.
+//!
+//! The service uses an event only as a hint: it tells which object to refetch, and how recent the answer must be.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,27 +9,32 @@ use crate::domain::country::Country;
 use crate::domain::id::{GroupId, NotAnId, PhoneNumberId};
 use crate::domain::time::Timestamp;
 
-/// One event of Close's.
+/// The path to which Close delivers its webhooks, below the service's public URL.
+pub const WEBHOOK_PATH: &str = "/webhooks/close";
+
+/// One event of Close.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Its id, `ev_…`. Seen again, it may say more: Close joins what happens to an object in a short time.
+pub struct CloseEvent {
+    /// The event's id, `ev_…`.
+    ///
+    /// Close merges changes that happen in a short time, so that an event with a known id can contain more than before.
     pub event_id: Option<String>,
-    /// When it was last changed (`date_updated`), by Close's clock.
+    /// When Close last changed the event (`date_updated`), by Close's clock.
     pub updated: Option<Timestamp>,
-    /// Such as `phone_number` or `group`.
+    /// The object's type, such as `phone_number` or `group`.
     pub object_type: String,
-    /// Which one.
+    /// The object's id.
     pub object_id: Option<String>,
-    /// `created`, `updated`, `deleted`, or a word to come.
+    /// `created`, `updated` or `deleted`; Close may add others.
     pub action: String,
-    /// When the object was last changed as the event shows it (`data.date_updated`), by Close's clock.
+    /// When the object was last changed (`data.date_updated`), by Close's clock.
     pub data_updated: Option<Timestamp>,
-    /// The country of the object as the event shows it (`data.country`).
+    /// The object's country (`data.country`).
     pub country: Option<Country>,
 }
 
-impl Notice {
-    /// What it is about, if that is something the desk follows.
+impl CloseEvent {
+    /// Returns the object, if the service tracks objects of this type.
     pub fn object(&self) -> Option<Object> {
         let id = self.object_id.as_deref()?;
         match self.object_type.as_str() {
@@ -38,18 +44,18 @@ impl Notice {
         }
     }
 
-    /// Whether it says that the object is no more.
+    /// Whether the event reports that the object was deleted.
     pub fn gone(&self) -> bool {
         self.action == "deleted"
     }
 
-    /// Whether it says that there is a number that was not there before.
+    /// Whether the event reports a new phone number.
     pub fn new_number(&self) -> bool {
         self.object_type == "phone_number" && self.action == "created"
     }
 }
 
-/// What the desk follows in Close.
+/// An object in Close that the service tracks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Object {
     /// A phone number.
@@ -59,7 +65,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Its id.
+    /// Returns the object's id.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Number(id) => id.as_str(),

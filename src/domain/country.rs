@@ -5,17 +5,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A country that exists, as its two capital letters.
+/// An existing country, as two capital letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// The code, such as `DE`.
+    /// Returns the code, such as `DE`.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("made from two ASCII letters")
     }
-    /// The English short name, such as `Germany`.
+    /// Returns the English short name, such as `Germany`.
     pub fn name(&self) -> &'static str {
         rust_iso3166::from_alpha2(self.as_str()).map_or("", |country| country.name)
     }
@@ -27,7 +27,7 @@ impl fmt::Display for Country {
     }
 }
 
-/// A text that is not a country's code.
+/// The error for a string that is not a country code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an ISO 3166 country code of two capital letters, like \"DE\"")]
 pub struct NotACountry;

@@ -1,50 +1,50 @@
-//! What policy said and why, in words that a caller can act on.
+//! A decision of the policy and its explanation, on which a caller can act.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::money::Money;
 
-/// Which family of rule a refusal belongs to; each has a problem type of its own.
+/// The family of rules that a denial belongs to. Each has its own problem type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// The policy does not allow it, whatever is used up.
+    /// The policy does not allow it, regardless of usage.
     Policy,
-    /// Too many numbers held, or too many orders in a day.
+    /// The team would hold too many numbers, or place too many orders in a day.
     Quota,
-    /// The monthly price of all numbers held would be too high.
+    /// The monthly price of all the team's numbers would exceed its budget.
     Budget,
 }
 
-/// The rule that decided, what the caller has, what it would need, and what to do about it.
+/// The explanation of a decision: the rule, the actual value, the required value and a hint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// The rule's path in the policy, such as `teams.sales-emea.countries`.
     pub rule: String,
-    /// What was asked for, or what the caller has.
+    /// The requested value, or the value that the caller has.
     pub have: Value,
-    /// What the rule needs.
+    /// The value that the rule requires.
     pub need: Value,
-    /// What to do, in a sentence.
+    /// What to do, in one sentence.
     pub hint: String,
 }
 
-/// The answer to "may this caller do this".
+/// The policy's decision about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Yes; the explanation names the rule that allows it.
+    /// Allowed; the explanation names the rule that allows it.
     Allowed(Explanation),
-    /// No.
+    /// Denied.
     Denied(Refusal, Explanation),
 }
 
 impl Decision {
-    /// Whether it is a yes.
+    /// Whether the request is allowed.
     pub const fn allowed(&self) -> bool {
         matches!(self, Self::Allowed(_))
     }
-    /// The explanation, either way.
+    /// Returns the explanation.
     pub const fn explanation(&self) -> &Explanation {
         match self {
             Self::Allowed(explanation) | Self::Denied(_, explanation) => explanation,
@@ -52,28 +52,28 @@ impl Decision {
     }
 }
 
-/// What a team may have at most; `None` is unlimited.
+/// A team's upper limits; `None` is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caps {
-    /// Numbers held at the same time, reservations included.
+    /// The most numbers held at the same time, reservations included.
     pub max_numbers: Option<i64>,
-    /// Orders in the last 24 hours.
+    /// The most orders in 24 hours.
     pub max_orders_per_day: Option<i64>,
-    /// The monthly price of all numbers held, reservations included.
+    /// The highest monthly price of all numbers in US dollars, reservations included.
     pub monthly_budget: Option<Money>,
 }
 
-/// What a team has of each cap.
+/// A team's usage of each limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Numbers held.
+    /// The number of phone numbers held.
     pub numbers_held: i64,
-    /// Numbers that open orders hold a place for.
+    /// The number of phone numbers that open orders reserve.
     pub numbers_reserved: i64,
-    /// Orders of the last 24 hours that count: neither refused nor cancelled.
+    /// The orders of the last 24 hours, without refused and cancelled ones.
     pub orders_last_day: i64,
-    /// Monthly price of the numbers held.
+    /// The monthly price of the numbers held, in US dollars.
     pub monthly_held: Money,
-    /// Monthly price that open orders reserve.
+    /// The monthly price that open orders reserve, in US dollars.
     pub monthly_reserved: Money,
 }

@@ -1,20 +1,17 @@
 //! An event on its way to an endpoint: what is sent, where it stands, and when it is tried again.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::caller::Team;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
-use crate::domain::number::words;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 
-words! {
+string_enum! {
     /// Where a delivery stands.
     DeliveryState {
         /// It will be tried, or tried again.
@@ -29,38 +26,38 @@ words! {
 /// An event on its way to an endpoint. There is one for each event and endpoint: a replay sends it again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
-    /// Its id.
+    /// The delivery's id.
     pub id: DeliveryId,
-    /// Where to.
+    /// The receiving endpoint.
     pub endpoint_id: EndpointId,
     /// The endpoint's team.
     pub team: Team,
-    /// Which event.
+    /// The delivered event.
     pub event_id: EventId,
-    /// Its type.
+    /// The event's type.
     pub kind: String,
-    /// The event as it is sent, the same bytes at every attempt.
+    /// The request body: the event as JSON, the same bytes in every attempt.
     pub body: String,
-    /// Where it stands.
+    /// The delivery's state.
     pub state: DeliveryState,
-    /// Attempts begun since it was queued.
+    /// The number of attempts since the delivery was last queued.
     pub attempts: i64,
-    /// When it was queued, or queued again.
+    /// When the delivery was last queued.
     pub queued_at: Timestamp,
-    /// When the first attempt since then was begun.
+    /// When the first attempt since then began.
     pub began_at: Option<Timestamp>,
-    /// When it is next tried.
+    /// When the next attempt is due.
     pub due_at: Timestamp,
-    /// When it was last tried.
+    /// When the last attempt began.
     pub attempted_at: Option<Timestamp>,
-    /// How that ended: a status, or some words.
+    /// The result of the last attempt: an HTTP status or a short text.
     pub outcome: Option<String>,
-    /// When it was delivered or given up.
+    /// When the delivery succeeded or was given up.
     pub finished_at: Option<Timestamp>,
 }
 
 impl Delivery {
-    /// The event, to be sent to the endpoint at once.
+    /// Creates the delivery of an event, due at once.
     pub fn new(event: &Event, endpoint: &Endpoint, now: Timestamp) -> Self {
         let Event {
             id,
@@ -70,15 +67,15 @@ impl Delivery {
             data,
             ..
         } = event;
-        let body = written(id, kind, team.as_ref(), *at, &Value::Object(data.clone()));
+        let body = event_json(id, kind, team.as_ref(), *at, &Value::Object(data.clone()));
         Self::of(id, kind, body, endpoint, now)
     }
 
-    /// A trial that is no event of the feed.
+    /// Creates a test delivery, whose event is not in the event log.
     pub fn test(endpoint: &Endpoint, now: Timestamp) -> Self {
         let id = EventId::generate(now);
         let data = json!({ "webhook_endpoint_id": endpoint.id });
-        let body = written(&id, TEST, Some(&endpoint.team), now, &data);
+        let body = event_json(&id, TEST, Some(&endpoint.team), now, &data);
         Self::of(&id, TEST, body, endpoint, now)
     }
 
@@ -102,15 +99,15 @@ impl Delivery {
     }
 }
 
-/// The type of a trial.
+/// The event type of a test delivery.
 const TEST: &str = "webhook_endpoint.test";
 
-/// An event as everyone is shown it.
-fn written(id: &EventId, kind: &str, team: Option<&Team>, at: Timestamp, data: &Value) -> String {
+/// Returns an event as JSON, in the format of `GET /v1/events`.
+fn event_json(id: &EventId, kind: &str, team: Option<&Team>, at: Timestamp, data: &Value) -> String {
     json!({ "id": id, "type": kind, "team": team, "occurred_at": at, "data": data }).to_string()
 }
 
-/// Pauses before the second attempt, the third, and so on; the last one again and again.
+/// The pauses before the second attempt, the third, and so on. The last pause repeats.
 const PAUSES: [Duration; 7] = [
     Duration::from_secs(5),
     Duration::from_mins(5),
@@ -120,28 +117,30 @@ const PAUSES: [Duration; 7] = [
     Duration::from_hours(10),
     Duration::from_hours(14),
 ];
-/// A receiver that asks for more patience gets so much.
-const LONGEST_WISH: Duration = Duration::from_hours(24);
+/// The longest pause that a receiver can ask for with `Retry-After`.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl Delivery {
-    /// When to try again after an attempt that failed at `now`; `None` when its time is up, which is `retry_for` after
-    /// the first attempt, with a last one just then. `wish` is when the receiver wants to be asked again, and `share`,
-    /// from 0 to 1, how much of the pause is taken: at random, so that many don't come back together.
-    pub fn again(
+    /// Returns when to try again after an attempt that failed at `now`; `None` gives the delivery up.
+    ///
+    /// The last attempt is `retry_for` after the first one. `requested` is the time of the receiver's `Retry-After`
+    /// header. `share`, from 0 to 1, is the part of the pause to take: the caller passes a random number, so that
+    /// deliveries do not come back at the same moment.
+    pub fn next_attempt(
         &self,
         now: Timestamp,
         retry_for: Duration,
-        wish: Option<Timestamp>,
+        requested: Option<Timestamp>,
         share: f64,
     ) -> Option<Timestamp> {
         let end = self.began_at.unwrap_or(now).plus(retry_for);
         if now >= end {
             return None;
         }
-        let place = usize::try_from(self.attempts - 1).unwrap_or_default();
-        let pause = PAUSES[place.min(PAUSES.len() - 1)].mul_f64(share.clamp(0.0, 1.0));
-        let wish = wish.unwrap_or(now).min(now.plus(LONGEST_WISH));
-        Some(now.plus(pause).max(wish).min(end))
+        let index = usize::try_from(self.attempts - 1).unwrap_or_default();
+        let pause = PAUSES[index.min(PAUSES.len() - 1)].mul_f64(share.clamp(0.0, 1.0));
+        let requested = requested.unwrap_or(now).min(now.plus(MAX_RETRY_AFTER));
+        Some(now.plus(pause).max(requested).min(end))
     }
 }
 
@@ -180,7 +179,7 @@ mod tests {
         let pause = |attempts, now: u64, share| {
             let now = Timestamp::from_seconds(0).plus(Duration::from_secs(now));
             delivery(attempts)
-                .again(now, week, None, share)
+                .next_attempt(now, week, None, share)
                 .map(|at| at.since(now).as_secs())
         };
         let whole: Vec<_> = (1..=9).map(|attempts| pause(attempts, 1, 1.0).unwrap()).collect();
@@ -203,11 +202,11 @@ mod tests {
         let nearly = week.as_secs() - 10;
         assert_eq!(pause(9, nearly, 1.0), Some(10));
         assert_eq!(pause(9, week.as_secs(), 1.0), None);
-        // What the receiver wishes for counts when it is later, and is bounded.
+        // The receiver's time counts when it is later, up to a maximum.
         let wish = |after| {
             let now = Timestamp::from_seconds(1);
             delivery(2)
-                .again(now, week, Some(now.plus(after)), 0.5)
+                .next_attempt(now, week, Some(now.plus(after)), 0.5)
                 .unwrap()
                 .since(now)
         };

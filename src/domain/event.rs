@@ -1,89 +1,87 @@
-//! An event: something that changed, told to whoever follows the desk. It names what changed and how it stands now;
-//! the object itself is read where it is.
+//! An event: a change that the service reports in its event log and through webhooks.
+//!
+//! An event names the changed object and its new state. Clients read the object itself from its own endpoint.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::caller::Team;
 use crate::domain::id::{EventId, OrderId, PhoneNumberId};
-use crate::domain::number::{Facts, words};
+use crate::domain::number::Facts;
 use crate::domain::order::State;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-words! {
-    /// What happened.
+string_enum! {
+    /// The type of an event.
     EventKind {
-        /// A second person has to agree to an order.
+        /// An order waits for the approval of a second person.
         OrderAwaitingApproval = "order.awaiting_approval",
-        /// An order waits to be sent.
+        /// An order waits in the queue.
         OrderQueued = "order.queued",
-        /// An order's paid call is, or may be, under way.
+        /// The paid call of an order is in progress, or may be.
         OrderRenting = "order.renting",
-        /// Nobody knows yet what became of an order's paid call.
+        /// The outcome of an order's paid call is unknown.
         OrderUnverified = "order.unverified",
-        /// A person has to look at an order.
+        /// An order needs manual review.
         OrderNeedsReview = "order.needs_review",
-        /// An order has its number.
+        /// An order received its number.
         OrderFulfilled = "order.fulfilled",
         /// An order ended without a number.
         OrderRefused = "order.refused",
-        /// An order was withdrawn before anything was sent.
+        /// An order was cancelled before the service sent it.
         OrderCancelled = "order.cancelled",
-        /// A number came into the inventory, or is there again.
+        /// A number entered the inventory, or came back.
         NumberAdded = "phone_number.added",
-        /// Close says something else of a number than before.
+        /// A number's fields in Close changed.
         NumberUpdated = "phone_number.updated",
-        /// The team got a number.
+        /// A team received a number.
         NumberAssigned = "phone_number.assigned",
-        /// The number went to another team.
+        /// A number moved to another team.
         NumberUnassigned = "phone_number.unassigned",
-        /// A number is to be released.
+        /// The release of a number was scheduled.
         NumberReleaseScheduled = "phone_number.release_scheduled",
-        /// A number is kept after all.
+        /// A scheduled release was cancelled.
         NumberReleaseCalledOff = "phone_number.release_called_off",
-        /// Close was, or may have been, asked to release a number.
+        /// A release request was sent to Close, or may have been.
         NumberReleasing = "phone_number.releasing",
-        /// A number was released by the desk.
+        /// The service released a number.
         NumberReleased = "phone_number.released",
-        /// A number is gone from Close, and not by the desk.
+        /// A number disappeared from Close without a release by the service.
         NumberVanished = "phone_number.vanished",
-        /// A group of users in Close has changed.
+        /// A group of users in Close changed.
         GroupChanged = "group.changed",
-        /// The desk has stopped telling an endpoint of events.
+        /// The service disabled a webhook endpoint.
         EndpointDisabled = "webhook_endpoint.disabled",
-        /// The whole inventory was compared with Close.
+        /// The service compared the whole inventory with Close.
         InventoryCompared = "inventory.compared",
-        /// Another policy is in force.
+        /// A new policy is in force.
         PolicyChanged = "policy.changed",
-        /// The policy file is broken, and the last good one stays in force.
+        /// The policy file is invalid; the last valid one stays in force.
         PolicyRejected = "policy.rejected",
     }
 }
 
-/// Something that changed.
+/// A change that the service reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its id.
+    /// The event's id.
     pub id: EventId,
-    /// When.
+    /// When the change happened.
     pub at: Timestamp,
-    /// Whose affair it is; `None` is nobody's but an administrator's.
+    /// The team concerned; only administrators see events without a team.
     pub team: Option<Team>,
-    /// What happened: a word of [`EventKind`], or of a newer version of the desk.
+    /// The event's type: one of [`EventKind`], or of a newer version of the service.
     pub kind: String,
     /// The order concerned.
     pub order_id: Option<OrderId>,
     /// The number concerned.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// What a follower needs to know at once.
+    /// The event's data, as JSON members.
     pub data: Map<String, Value>,
 }
 
 impl Event {
-    /// An event of what belongs to `team`.
+    /// Creates an event about an object of `team`.
     pub fn new(at: Timestamp, kind: EventKind, team: Option<&Team>) -> Self {
         Self {
             id: EventId::generate(at),
@@ -96,7 +94,7 @@ impl Event {
         }
     }
 
-    /// An order that came to stand in `state`.
+    /// Creates the event that an order reached `state`.
     pub fn of_order(
         at: Timestamp,
         team: &Team,
@@ -118,23 +116,23 @@ impl Event {
         event.order_id = Some(id.clone());
         event.phone_number_id = number.cloned();
         event
-            .said("order_id", json!(id))
-            .said("state", json!(state))
-            .said("phone_number_id", json!(number))
+            .with("order_id", json!(id))
+            .with("state", json!(state))
+            .with("phone_number_id", json!(number))
     }
 
-    /// Something that happened to a number.
+    /// Creates an event about a number.
     pub fn of_number(at: Timestamp, kind: EventKind, team: Option<&Team>, facts: &Facts) -> Self {
         let mut event = Self::new(at, kind, team);
         event.phone_number_id = Some(facts.id.clone());
         event
-            .said("phone_number_id", json!(facts.id))
-            .said("number", json!(facts.number))
+            .with("phone_number_id", json!(facts.id))
+            .with("number", json!(facts.number))
     }
 
-    /// Adds something that a follower needs to know.
+    /// Adds a member to the event's data.
     #[must_use]
-    pub fn said(mut self, name: &str, value: Value) -> Self {
+    pub fn with(mut self, name: &str, value: Value) -> Self {
         self.data.insert(name.to_owned(), value);
         self
     }

@@ -1,5 +1,7 @@
-//! Ids as prefixed newtypes, so that mixing two does not compile and none can smuggle a path.
-//! The desk's own ids sort by the time they were made.
+//! Ids as newtypes with a prefix.
+//!
+//! Two kinds of ids can't be mixed up, and an id can't change the path of a URL. The service's own ids sort by their
+//! creation time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +12,7 @@ use crate::domain::time::Timestamp;
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A text that is not an id of the kind asked for.
+/// The error for a string that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an id like `{prefix}…`: the prefix and 1 to 64 letters or digits")]
 pub struct NotAnId {
@@ -25,7 +27,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as it is written.
+            /// Returns the id as a string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -59,7 +61,7 @@ macro_rules! own_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         id!($(#[$doc])* $name, $prefix);
         impl $name {
-            /// A new id that sorts by `now`.
+            /// Creates an id that sorts by `now`.
             pub fn generate(now: Timestamp) -> Self {
                 Self(format!(concat!($prefix, "{}"), sortable(now)))
             }
@@ -73,11 +75,11 @@ id!(/** A group of users in Close, `group_…`. */ GroupId, "group_");
 id!(/** A webhook subscription in Close, `whsub_…`. */ SubscriptionId, "whsub_");
 own_id!(/** An order, `ord_…`. */ OrderId, "ord_");
 own_id!(/** A row of the audit trail, `aud_…`. */ AuditId, "aud_");
-own_id!(/** One request to the desk, `req_…`; every answer and log line carries it. */ RequestId, "req_");
+own_id!(/** A request to the service, `req_…`; every response and log line carries it. */ RequestId, "req_");
 own_id!(/** An entry of the ledger, `led_…`. */ LedgerId, "led_");
-own_id!(/** An event of the feed, `evt_…`. */ EventId, "evt_");
+own_id!(/** An event, `evt_…`. */ EventId, "evt_");
 own_id!(/** An endpoint of outgoing webhooks, `we_…`. */ EndpointId, "we_");
-own_id!(/** An event on its way to an endpoint, `dlv_…`. */ DeliveryId, "dlv_");
+own_id!(/** A delivery of an event to an endpoint, `dlv_…`. */ DeliveryId, "dlv_");
 
 fn well_formed(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| {
@@ -85,7 +87,7 @@ fn well_formed(text: &str, prefix: &str) -> bool {
     })
 }
 
-/// A version 7 UUID in Crockford's base 32: 26 characters that sort as the time does.
+/// Returns a version 7 UUID in Crockford's base 32: 26 characters that sort by time.
 fn sortable(now: Timestamp) -> String {
     let micros = now.as_micros().unsigned_abs();
     let time = uuid::Timestamp::from_unix_time(

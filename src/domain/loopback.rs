@@ -1,8 +1,8 @@
-//! Whether a URL leads to this machine: only there may anything go without TLS.
+//! Recognizes loopback URLs. The service sends data without TLS only to them.
 
 use url::{Host, Url};
 
-/// Whether the host is this machine by its very name.
+/// Whether the URL's host is `localhost` or a loopback address.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),

@@ -1,4 +1,4 @@
-//! The words of the trade as types: pure values, no I/O, nothing async.
+//! The business terms as types: pure values without I/O and without async code.
 
 pub mod audit;
 pub mod audit_chain;
@@ -23,5 +23,6 @@ pub mod phone;
 pub mod raw_object;
 pub mod service_account;
 pub mod spend;
+pub mod string_enum;
 pub mod time;
 pub mod webhook;

@@ -1,4 +1,4 @@
-//! Amounts of money in US dollars, to the cent. Never a float once inside.
+//! Amounts of money in US dollars, exact to the cent. The service never calculates with floats.
 
 use std::fmt;
 use std::iter::Sum;
@@ -6,37 +6,38 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// US dollars, kept as whole cents; written as `"1.15"`.
+/// An amount in US dollars, stored as whole cents and written as `"1.15"`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Money(i64);
 
 impl Money {
-    /// Nothing.
+    /// Zero dollars.
     pub const ZERO: Self = Self(0);
 
-    /// From whole cents.
+    /// Creates an amount from whole cents.
     pub const fn from_cents(cents: i64) -> Self {
         Self(cents)
     }
-    /// Whole cents.
+    /// Returns the amount in whole cents.
     pub const fn cents(self) -> i64 {
         self.0
     }
-    /// The sum; stops at the largest amount rather than wrap.
+    /// Returns the sum. It saturates instead of overflowing.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
-    /// The difference.
+    /// Returns the difference. It saturates instead of overflowing.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
-    /// From a price as Close reports it, a double in dollars: rounded up to the cent, so that a budget is
-    /// never exceeded by rounding. `None` for what cannot be a price.
+    /// Converts a price that Close reports as a double in dollars; `None` if it can't be a price.
+    ///
+    /// It rounds up to the cent, so that rounding never exceeds a budget.
     pub fn from_reported(dollars: f64) -> Option<Self> {
-        // Half a thousandth of a cent absorbs what a double cannot hold exactly (1.15 is 1.1499…).
+        // Subtracting 0.0005 cents absorbs the error of the double (1.15 is 1.1499…).
         let cents = (dollars * 100.0 - 0.000_5).ceil();
         #[expect(
             clippy::cast_possible_truncation,
@@ -60,7 +61,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// A text that is not an amount.
+/// The error for a string that is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an amount in US dollars like \"120.00\": digits, a point and two decimals")]
 pub struct NotMoney;

@@ -1,4 +1,4 @@
-//! A month of the calendar, in UTC: what money is added up by.
+//! A calendar month in UTC, the period of a spend report.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,11 +15,11 @@ pub struct Month {
 }
 
 impl Month {
-    /// Its first moment.
+    /// Returns the first moment of the month.
     pub const fn start(self) -> Timestamp {
         self.start
     }
-    /// The first moment after it.
+    /// Returns the first moment of the next month.
     pub const fn end(self) -> Timestamp {
         self.end
     }
@@ -31,7 +31,7 @@ impl fmt::Display for Month {
     }
 }
 
-/// A text that is not a month.
+/// The error for a string that is not a month.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a month like 2026-11")]
 pub struct NotAMonth;

@@ -1,5 +1,4 @@
-//! Names of hosts and ranges of addresses as people write them in the configuration. What may be done with them is
-//! decided elsewhere.
+//! Host patterns and networks, as the configuration writes them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,17 +7,19 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::Host;
 
-/// A host by name, or every host below a name: `hooks.example.com`, `*.apps.example.com`. Compared as DNS does, so
-/// that a name in another script equals its punycode.
+/// A host name, or all hosts below a name: `hooks.example.com`, `*.apps.example.com`.
+///
+/// Names are compared as in DNS: case does not matter, and an international name equals its punycode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
-    /// Lower case, punycode, without a dot at its end.
+    /// The name in lower case and punycode, without a trailing dot.
     name: String,
+    /// Whether the pattern matches the hosts below `name`, and not `name` itself.
     below: bool,
 }
 
 impl HostPattern {
-    /// Whether it means the host of this name, which is written as the `url` crate writes it.
+    /// Whether the pattern matches a host name in the normal form of the `url` crate.
     pub fn matches(&self, host: &str) -> bool {
         if self.below {
             host.strip_suffix(&self.name)
@@ -30,7 +31,7 @@ impl HostPattern {
     }
 }
 
-/// A text that names no host.
+/// The error for a string that is not a host pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be the name of a host, like \"hooks.example.com\", or \"*.example.com\" for every host below a name{hint}"
@@ -57,29 +58,29 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// A range of addresses: `10.20.0.0/16`, `fd00::/8`.
+/// A range of IP addresses in CIDR notation, such as `10.20.0.0/16` or `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether the address is one of it.
+    /// Whether the address lies in this range.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }
 
-/// A text that is no range of addresses.
+/// The error for a string that is not a range of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotANetwork {
-    /// Not at all.
+    /// The string is not in CIDR notation.
     #[error(
         "must be a range of addresses like \"10.20.0.0/16\", \"fd00::/8\", or \"10.20.0.7/32\" for a single one"
     )]
     Malformed,
-    /// There are bits behind the prefix.
+    /// The address has bits set behind the prefix.
     #[error("has bits behind its prefix: did you mean \"{0}\"?")]
     Untidy(IpNet),
-    /// Written as IPv6.
+    /// The range is IPv4, but written as IPv6.
     #[error("must be written as the IPv4 range that it is")]
     Mapped,
 }

@@ -1,8 +1,6 @@
-//! A phone number: what Close says of it, and what the desk knows about it.
+//! A phone number: Close's facts about it, and the service's own data.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,108 +10,78 @@ use crate::domain::country::Country;
 use crate::domain::id::{GroupId, OrderId, PhoneNumberId, UserId};
 use crate::domain::money::Money;
 use crate::domain::raw_object::RawObject;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
-
-        impl $name {
-            /// Every word there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-            /// The word as it is written.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-        impl FromStr for $name {
-            type Err = String;
-            fn from_str(text: &str) -> Result<Self, String> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| {
-                    let known: Vec<_> = Self::ALL.iter().map(|word| word.as_str()).collect();
-                    format!("must be one of {}", known.join(", "))
-                })
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-words! {
-    /// Whether a number is one person's or a group's.
+string_enum! {
+    /// Whether a number belongs to one person or to a group.
     Sharing {
-        /// One person's.
+        /// It belongs to one person.
         Personal = "personal",
-        /// A group's.
+        /// It belongs to a group.
         Group = "group",
     }
 }
-words! {
+string_enum! {
     /// The kind of line that can be ordered.
     CarrierType {
-        /// In one town.
+        /// A number of one town or area.
         Local = "local",
-        /// In a whole country.
+        /// A number of a whole country.
         National = "national",
-        /// A mobile line.
+        /// A mobile number.
         Mobile = "mobile",
-        /// Free for who calls.
+        /// A number that is free of charge for callers.
         TollFree = "tollfree",
     }
 }
 
-/// What Close says of a number, at one moment. The typed fields are read from `object`, which is kept whole:
-/// fields that nobody here knows are passed on.
+/// Close's facts about a number, at one moment.
+///
+/// The typed fields are read from `object`. The service keeps the whole object and passes unknown fields on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Close's id.
+    /// The number's id in Close.
     pub id: PhoneNumberId,
-    /// The Close organization that has it.
+    /// The Close organization that owns the number.
     pub organization: Option<String>,
-    /// The number itself, E.164.
+    /// The phone number in E.164.
     pub number: String,
-    /// Its country, when Close names one that exists.
+    /// The number's country, if Close names an existing one.
     pub country: Option<Country>,
-    /// `internal` (rented), `external`, `virtual`, or a word to come.
+    /// `internal` (rented), `external` or `virtual`; Close may add others.
     pub kind: String,
-    /// What people call it.
+    /// The label.
     pub label: Option<String>,
-    /// `local`, `mobile`, … as Close writes it.
+    /// The kind of line, as Close writes it, such as `local` or `mobile`.
     pub carrier_type: Option<String>,
-    /// Users it rings for.
+    /// The users for whom it rings.
     pub participants: Vec<UserId>,
-    /// Groups it rings for.
+    /// The groups for which it rings.
     pub participant_groups: Vec<GroupId>,
-    /// The only user of a personal number.
+    /// The user of a personal number.
     pub user: Option<UserId>,
-    /// Whether Close calls it a group number, or more than one user or any group has it.
+    /// Whether it is a group number: Close says so, or it has several users or any group.
     pub group: bool,
     /// Whether it can send SMS.
     pub sms: Option<bool>,
-    /// What the last month cost, once Close has billed one.
+    /// The price of the last billed month in US dollars; `None` before the first bill.
     pub billed: Option<Money>,
-    /// When Close made it.
+    /// When Close created the number.
     pub created_at: Option<Timestamp>,
-    /// When Close last changed it.
+    /// When Close last changed the number.
     #[serde(default)]
     pub updated_at: Option<Timestamp>,
-    /// Close's object, field for field.
+    /// Close's object, with all its fields.
     pub object: RawObject,
 }
 
 impl Facts {
-    /// Whether it is rented and so has a monthly price.
+    /// Whether the number is rented, and therefore has a monthly price.
     pub fn rented(&self) -> bool {
         self.kind == "internal"
     }
-    /// The fields of Close's object that read otherwise in `later`, in the order of their names.
+    /// Returns the names of the fields of Close's object that differ in `later`, sorted.
     pub fn changed(&self, later: &Self) -> Vec<String> {
         let (known, later) = (self.object.members(), later.object.members());
         let names: BTreeSet<&String> = known.keys().chain(later.keys()).collect();
@@ -123,48 +91,50 @@ impl Facts {
             .cloned()
             .collect()
     }
-    /// Whether the user is a participant, or the one of a personal number.
+    /// Whether the user is a participant, or the user of a personal number.
     pub fn involves(&self, user: &UserId) -> bool {
         self.participants.contains(user) || self.user.as_ref() == Some(user)
     }
 }
 
-/// How a number came into the organization, as Close tells: for who decides about one that no order accounts for.
+/// How a number came into the organization, according to Close.
+///
+/// It helps a person to decide about a number that no order accounts for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// When, by Close's clock; `None` when Close does not say (any more).
+    /// When the number came, by Close's clock; `None` if Close does not report it (any more).
     pub at: Option<Timestamp>,
-    /// Whose doing it was.
+    /// The user in Close who added the number.
     pub user_id: Option<UserId>,
-    /// The API key that did it, by Close's id of it; `None` when it was none, or Close does not say.
+    /// The id in Close of the API key that added it; `None` if there was none, or Close does not report it.
     pub api_key_id: Option<String>,
-    /// Whether it came by the call that rents; `None` when Close does not say.
+    /// Whether the rent call added it; `None` if Close does not report it.
     pub by_renting: Option<bool>,
 }
 
 /// A number of the inventory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Number {
-    /// What Close says.
+    /// Close's facts.
     pub facts: Facts,
-    /// Who it belongs to; `None` is an orphan.
+    /// The team that owns the number; `None` for an orphan.
     pub team: Option<Team>,
-    /// The order it was rented for.
+    /// The order for which it was rented.
     pub order_id: Option<OrderId>,
-    /// What it costs a month: billed, or estimated until then.
+    /// The monthly price in US dollars: the billed one, or an estimate before the first bill.
     pub monthly: Money,
-    /// When Close said so.
+    /// When the service read the facts from Close.
     pub as_of: Timestamp,
-    /// A release was sent to Close and its outcome is not known yet.
+    /// Whether a release was sent to Close and its outcome is not known yet.
     pub releasing: bool,
-    /// When it is to be released; `None` when nobody scheduled that.
+    /// When the number is to be released; `None` if no release is scheduled.
     pub release_at: Option<Timestamp>,
-    /// Where it comes from, if it is an orphan and Close was asked.
+    /// How the number came into the organization; known only for orphans.
     pub provenance: Option<Provenance>,
 }
 
 impl Number {
-    /// A word that changes whenever what a reader sees of the number changes (but not with `as_of`): the ETag.
+    /// Returns the number's ETag, which changes with every visible field except `as_of`.
     pub fn version(&self) -> String {
         let seen = serde_json::json!([
             self.facts.object,

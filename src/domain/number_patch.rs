@@ -1,5 +1,6 @@
-//! The fields of a number that Close lets be written, as a caller may send them. It checks what needs no
-//! policy; who may change what is decided elsewhere.
+//! A change of a number's writable fields, as a caller sends it.
+//!
+//! This module checks the values; the policy decides who may change which field.
 
 use std::collections::BTreeSet;
 
@@ -10,35 +11,36 @@ use crate::domain::id::{GroupId, UserId};
 use crate::domain::input::fields::Node;
 use crate::domain::phone::E164;
 
-/// Close takes no more groups on one number.
+/// The maximum number of groups of one number in Close.
 const MAX_GROUPS: usize = 40;
 
-/// What is to be changed on a number; `None` leaves a field as it is. Lists replace the whole list.
+/// A patch for a number. `None` leaves a field unchanged; a list replaces the whole list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// What people call it, at most 255 characters.
+pub struct NumberPatch {
+    /// The label, at most 255 characters.
     pub label: Option<String>,
-    /// Where calls are forwarded.
+    /// The number to which calls are forwarded.
     pub forward_to: Option<E164>,
     /// Whether calls are forwarded.
     pub forward_to_enabled: Option<bool>,
-    /// Whether who answers must press 1.
+    /// Whether a person must press 1 to accept a call.
     pub press_1_to_accept: Option<bool>,
-    /// What callers hear; `Some(None)` takes it away.
+    /// The URL of the voicemail greeting; `Some(None)` removes the greeting.
     pub voicemail_greeting_url: Option<Option<Url>>,
-    /// Seconds it rings, 15 to 90.
+    /// How long an inbound call rings, in seconds, 15 to 90.
     pub inbound_ring_duration: Option<i64>,
-    /// Users it rings for.
+    /// The users for whom it rings.
     pub participants: Option<Vec<UserId>>,
-    /// Outside phones that ring with it.
+    /// External phones that ring too.
     pub phone_numbers: Option<Vec<E164>>,
-    /// Groups it rings for.
+    /// The groups for which it rings.
     pub participant_groups: Option<Vec<GroupId>>,
 }
 
-impl Changes {
-    /// Reads a JSON merge patch. Unknown fields, `null` where Close takes none, and a patch that changes
-    /// nothing are faults.
+impl NumberPatch {
+    /// Reads a JSON merge patch.
+    ///
+    /// Faults are unknown fields, `null` where Close does not accept it, and a patch without any field.
     pub fn read(node: Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let label = fields.optional("label", |node| node.text(255));
@@ -66,7 +68,7 @@ impl Changes {
         });
         let whole = fields.node().clone();
         let clean = fields.finish();
-        let changes = Self {
+        let patch = Self {
             label: label?,
             forward_to: forward_to?,
             forward_to_enabled: forward_to_enabled?,
@@ -78,13 +80,13 @@ impl Changes {
             participant_groups: participant_groups?,
         };
         clean?;
-        if changes == Self::default() {
+        if patch == Self::default() {
             return whole.fault("must change at least one field");
         }
-        Some(changes)
+        Some(patch)
     }
 
-    /// The changes under Close's field names; only what changes is in it.
+    /// Returns the changed fields under Close's field names.
     pub fn object(&self) -> Map<String, Value> {
         fn texts<T: Into<String> + Clone>(items: &[T]) -> Value {
             items
@@ -125,7 +127,7 @@ impl Changes {
     }
 }
 
-/// A list in which nothing stands twice.
+/// Reads a list without duplicates.
 pub(crate) fn distinct<'a, T: Clone + Into<String>>(
     node: &Node<'a>,
     item: impl Fn(Node<'a>) -> Option<T>,
@@ -136,13 +138,14 @@ pub(crate) fn distinct<'a, T: Clone + Into<String>>(
         if seen.borrow_mut().insert(value.clone().into()) {
             Some(value)
         } else {
-            node.fault("stands twice in the list")
+            node.fault("is a duplicate in the list")
         }
     })
 }
 
-/// Close fetches the greeting: an address inside some network is not for it, and must not be reachable by
-/// asking it (SSRF).
+/// Reads the URL of a greeting, which must name a public host.
+///
+/// Close fetches the URL. A caller must not use Close to reach internal addresses (server-side request forgery).
 fn greeting(node: &Node<'_>) -> Option<Url> {
     let text = node.text(2_048)?;
     let Ok(url) = text.parse::<Url>() else {
@@ -173,7 +176,7 @@ fn public(host: &str) -> bool {
     ];
     match host.trim_end_matches('.').rsplit_once('.') {
         Some((_, last)) => !INTERNAL.contains(&last),
-        // A name of one part is looked up in the network of whoever asks.
+        // A name without a dot resolves within the network of the client.
         None => false,
     }
 }
@@ -185,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     fn faults(body: &Value) -> Vec<String> {
-        read(body, Changes::read)
+        read(body, NumberPatch::read)
             .unwrap_err()
             .iter()
             .map(ToString::to_string)
@@ -200,9 +203,9 @@ mod tests {
             "inbound_ring_duration": 15, "participants": ["user_A", "user_B"],
             "phone_numbers": ["+4930901820"], "participant_groups": []
         });
-        let changes = read(&body, Changes::read).unwrap();
+        let changes = read(&body, NumberPatch::read).unwrap();
         assert_eq!(Value::Object(changes.object()), body);
-        let cleared = read(&json!({"voicemail_greeting_url": null}), Changes::read).unwrap();
+        let cleared = read(&json!({"voicemail_greeting_url": null}), NumberPatch::read).unwrap();
         assert_eq!(
             Value::Object(cleared.object()),
             json!({"voicemail_greeting_url": null})
@@ -219,7 +222,7 @@ mod tests {
                 "/label: must be a string, not null",
                 "/forward_to: must be a valid phone number in E.164, like \"+4930901820\"",
                 "/inbound_ring_duration: must be a whole number from 15 to 90",
-                "/participants/1: stands twice in the list",
+                "/participants/1: is a duplicate in the list",
                 "/participant_groups/0: must be an id like `group_…`: the prefix and 1 to 64 letters or digits",
                 "/user_id: unknown key `user_id`; known are label, forward_to, forward_to_enabled, press_1_to_accept, \
                  voicemail_greeting_url, inbound_ring_duration, participants, phone_numbers, participant_groups",
@@ -235,7 +238,7 @@ mod tests {
     #[test]
     fn a_patch_that_changes_nothing_is_a_fault() {
         assert_eq!(faults(&json!({})), [": must change at least one field"]);
-        assert!(read(&json!([]), Changes::read).is_err());
+        assert!(read(&json!([]), NumberPatch::read).is_err());
     }
 
     #[test]

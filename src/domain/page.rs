@@ -1,18 +1,18 @@
-//! Pages of a list: how many rows, from where, and what came out.
+//! Pages of a list.
 
-/// How many rows a page may have at most: 1 to 200, 50 when nothing is said.
+/// The maximum number of rows of a page: 1 to 200, by default 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u32);
 
 impl Limit {
-    /// `None` outside 1 to 200.
+    /// Creates a limit; `None` outside 1 to 200.
     pub fn new(rows: i64) -> Option<Self> {
         u32::try_from(rows)
             .ok()
             .filter(|rows| (1..=200).contains(rows))
             .map(Self)
     }
-    /// The number of rows.
+    /// Returns the number of rows.
     pub const fn rows(self) -> u32 {
         self.0
     }
@@ -24,11 +24,11 @@ impl Default for Limit {
     }
 }
 
-/// One page of a list, in the list's own order.
+/// One page of a list, in the order of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// The rows of this page.
     pub rows: Vec<T>,
-    /// The sort key of the last row when more follow: the next page starts after it.
+    /// The sort key of the last row, if more rows follow. The next page starts after it.
     pub next: Option<String>,
 }

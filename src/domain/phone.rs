@@ -1,5 +1,6 @@
-//! Phone numbers as the world dials them: E.164, with the country they ring in.
-//! Only numbers that people send in are judged here; what Close reports is taken as it is.
+//! Phone numbers in E.164, and their countries.
+//!
+//! The service validates only numbers that callers send. It accepts numbers that Close reports as they are.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,24 +10,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::country::Country;
 
-/// A number that can be dialled, in E.164, such as `+4930901820`.
+/// A valid phone number in E.164, such as `+4930901820`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct E164(String);
 
 impl E164 {
-    /// The number as it is written, with its `+`.
+    /// Returns the number with its `+`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The country it rings in; `None` for numbers of no country, such as satellite phones.
+    /// Returns the number's country; `None` for numbers without one, such as satellite phones.
     pub fn country(&self) -> Option<Country> {
         parsed(&self.0)?.get_region_code()?.to_string().parse().ok()
     }
 
-    /// Whether calling it costs more than a call: premium-rate, shared-cost, personal and corporate
-    /// numbers, where toll fraud earns its money.
+    /// Whether a call to it can cost extra: premium-rate, shared-cost, personal and corporate numbers.
+    ///
+    /// Toll fraud uses such numbers.
     pub fn premium(&self) -> bool {
         use PhoneNumberType::{FixedLine, FixedLineOrMobile, Mobile, TollFree, VoIP};
         parsed(&self.0).is_none_or(|number| {
@@ -46,7 +48,7 @@ fn parsed(text: &str) -> Option<PhoneNumber> {
     text.parse::<PhoneNumber>().ok().filter(PhoneNumber::is_valid)
 }
 
-/// The digits after the country's calling code, of any text that reads as a number with a `+`; valid or not.
+/// Returns the digits after the country code of a number with a `+`, whether the number is valid or not.
 pub fn national(text: &str) -> Option<String> {
     let number = text.parse::<PhoneNumber>().ok()?;
     Some(number.get_national_significant_number())
@@ -58,7 +60,7 @@ impl fmt::Display for E164 {
     }
 }
 
-/// A text that is not a number one can dial.
+/// The error for a string that is not a valid phone number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a valid phone number in E.164, like \"+4930901820\"")]
 pub struct NotANumber;

@@ -1,5 +1,6 @@
-//! A JSON object that is passed on and hardly ever looked into: kept as its text, which takes a fifth of the memory and
-//! reads back the same each time.
+//! A JSON object that the service stores and passes on, but seldom reads.
+//!
+//! It is kept as text, which takes a fifth of the memory of a parsed object and preserves the object exactly.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,17 +10,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// A JSON object. Two are the same whatever the order of their members. A clone shares the text.
+/// A JSON object. Equality ignores the order of members. Clones share the text.
 #[derive(Clone)]
 pub struct RawObject(Arc<RawValue>);
 
 impl RawObject {
-    /// Its members, in their order.
+    /// Parses the object and returns its members, in their order.
     pub fn members(&self) -> Map<String, Value> {
         serde_json::from_str(self.0.get()).expect("it was an object when it was made")
     }
 
-    /// One member.
+    /// Parses the object and returns one member.
     pub fn get(&self, name: &str) -> Option<Value> {
         self.members().swap_remove(name)
     }
@@ -59,11 +60,11 @@ impl Serialize for RawObject {
 impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        // What the desk has written is read often, and is an object by its first letter.
+        // The service wrote this JSON itself and reads it often, so a look at the first byte is enough.
         if text.get().starts_with('{') {
             Ok(Self(text.into()))
         } else {
-            Err(D::Error::custom("is no object"))
+            Err(D::Error::custom("is not an object"))
         }
     }
 }

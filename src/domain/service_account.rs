@@ -1,5 +1,6 @@
-//! A Kubernetes service account: what it is called, and what a token of it says. What it may do is not known here:
-//! the policy says so.
+//! Kubernetes service accounts: their names and the claims of their tokens.
+//!
+//! A token of a service account carries no permissions; the policy grants them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,69 +10,69 @@ use serde_json::Value;
 
 use crate::domain::caller::Caller;
 
-/// What the `sub` of every service account begins with.
+/// The prefix of the `sub` claim of every service account.
 const PREFIX: &str = "system:serviceaccount:";
 const MAX_NAMESPACE_BYTES: usize = 63;
-/// As long as any subject may be.
+/// The maximum length of any subject.
 const MAX_SUBJECT_BYTES: usize = 255;
 
-/// Who a verified token is of.
+/// The identity that a verified token proves.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// The token says itself what its bearer may do.
+    /// A caller whose token carries its teams and permissions.
     Caller(Arc<Caller>),
-    /// The token says only who its bearer is.
-    Account(Arc<ServiceAccount>),
+    /// A service account, whose permissions are in the policy.
+    ServiceAccount(Arc<ServiceAccount>),
 }
 
 /// A service account, from a verified token of its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccount {
-    /// The token's `iss`: the cluster.
+    /// The token's `iss`, which stands for the cluster.
     pub issuer: String,
-    /// Which one of the cluster's.
-    pub name: AccountName,
-    /// All claims.
+    /// The account's namespace and name.
+    pub name: ServiceAccountName,
+    /// All claims of the token.
     pub claims: Value,
 }
 
-/// Namespace and name; written as Kubernetes writes the subject, `system:serviceaccount:crm:dialer`.
+/// A service account's namespace and name, written like `system:serviceaccount:crm:dialer`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountName {
+pub struct ServiceAccountName {
     namespace: String,
     name: String,
 }
 
-/// Why a namespace and a name are no service account.
+/// The error for a namespace and a name that can't be a service account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnAccount {
-    /// The namespace is none.
+pub enum InvalidServiceAccount {
+    /// The namespace is invalid.
     #[error(
-        "must be a namespace of Kubernetes: 1 to 63 lower-case letters, digits or `-`, none of them `-` at an end"
+        "must be a Kubernetes namespace: 1 to 63 lower-case letters, digits or `-`, without `-` at either end"
     )]
     Namespace,
-    /// The name is none.
+    /// The name is invalid.
     #[error(
-        "must be a service account's name: lower-case letters, digits, `-` or `.`, a letter or digit at each end of \
-         what stands between dots"
+        "must be the name of a service account: lower-case letters, digits, `-` or `.`; each part between dots begins \
+         and ends with a letter or digit"
     )]
     Name,
-    /// They make no subject.
+    /// Both together are too long for a subject.
     #[error("namespace and name are too long: the subject of a token has at most 255 characters")]
     Long,
 }
 
-impl AccountName {
-    /// Kubernetes' own rules: a namespace is a DNS label, an account's name a DNS subdomain.
-    pub fn new(namespace: &str, name: &str) -> Result<Self, NotAnAccount> {
+impl ServiceAccountName {
+    /// Validates both by Kubernetes' rules: the namespace is a DNS label, the name a DNS subdomain.
+    pub fn new(namespace: &str, name: &str) -> Result<Self, InvalidServiceAccount> {
         if namespace.len() > MAX_NAMESPACE_BYTES || !is_part(namespace) {
-            return Err(NotAnAccount::Namespace);
+            return Err(InvalidServiceAccount::Namespace);
         }
         if !name.split('.').all(is_part) {
-            return Err(NotAnAccount::Name);
+            return Err(InvalidServiceAccount::Name);
         }
         if PREFIX.len() + namespace.len() + 1 + name.len() > MAX_SUBJECT_BYTES {
-            return Err(NotAnAccount::Long);
+            return Err(InvalidServiceAccount::Long);
         }
         Ok(Self {
             namespace: namespace.to_owned(),
@@ -79,40 +80,40 @@ impl AccountName {
         })
     }
 
-    /// Whether a subject claims to be a service account, well-formed or not.
+    /// Whether a subject has the prefix of a service account, even if it is malformed.
     pub fn is_claimed_by(subject: &str) -> bool {
         subject.starts_with(PREFIX)
     }
 
-    /// Its namespace.
+    /// Returns the namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Its name in the namespace.
+    /// Returns the name within the namespace.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl fmt::Display for AccountName {
+impl fmt::Display for ServiceAccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{}:{}", self.namespace, self.name)
     }
 }
 
-impl FromStr for AccountName {
-    type Err = NotAnAccount;
-    fn from_str(subject: &str) -> Result<Self, NotAnAccount> {
+impl FromStr for ServiceAccountName {
+    type Err = InvalidServiceAccount;
+    fn from_str(subject: &str) -> Result<Self, InvalidServiceAccount> {
         let (namespace, name) = subject
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split_once(':'))
-            .ok_or(NotAnAccount::Namespace)?;
+            .ok_or(InvalidServiceAccount::Namespace)?;
         Self::new(namespace, name)
     }
 }
 
-/// A part of a name as RFC 1123 and Kubernetes have it, of any length.
+/// Whether the text is a DNS label by RFC 1123, apart from its length.
 fn is_part(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
@@ -129,10 +130,10 @@ mod tests {
             "system:serviceaccount:a:0",
             "system:serviceaccount:team-1:app.v2-x",
         ] {
-            let name: AccountName = subject.parse().unwrap();
+            let name: ServiceAccountName = subject.parse().unwrap();
             assert_eq!(name.to_string(), subject);
         }
-        let name: AccountName = "system:serviceaccount:crm:dialer".parse().unwrap();
+        let name: ServiceAccountName = "system:serviceaccount:crm:dialer".parse().unwrap();
         assert_eq!((name.namespace(), name.name()), ("crm", "dialer"));
     }
 
@@ -162,8 +163,8 @@ mod tests {
             "system:node:crm:dialer",
             &long,
         ] {
-            assert!(subject.parse::<AccountName>().is_err(), "{subject:?}");
+            assert!(subject.parse::<ServiceAccountName>().is_err(), "{subject:?}");
         }
-        assert!(long[..long.len() - 2].parse::<AccountName>().is_ok());
+        assert!(long[..long.len() - 2].parse::<ServiceAccountName>().is_ok());
     }
 }

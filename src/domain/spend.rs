@@ -1,54 +1,52 @@
-//! What a month cost. Close bills a number's month when it is rented, and then month by month: so a number counts once in
-//! every month in which some team held it at any moment, at the price last in force for it then, for the team that held
-//! it first. It is reckoned from the ledger's entries alone, which the caps are enforced by as well.
+//! The cost of a month.
+//!
+//! Close bills a number when it is rented, and then every month. A number therefore counts once in every month in which
+//! any team held it at any moment: at the last price in force in that month, for the team that held it first. The
+//! calculation uses only the ledger, which also enforces the caps.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use crate::domain::caller::Team;
 use crate::domain::money::Money;
 use crate::domain::month::Month;
-use crate::domain::number::words;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-words! {
-    /// What a month's cost is told by.
+string_enum! {
+    /// The dimension by which a spend report groups the cost.
     GroupBy {
-        /// The team that held the number first in the month.
+        /// The team that first held the number in the month.
         Team = "team",
         /// The number's country.
         Country = "country",
-        /// Who ordered the number.
+        /// The person who ordered the number.
         User = "user",
     }
 }
 
-/// One change of what a team holds, by one number: an entry of the ledger.
+/// An entry of the ledger: a change of one number in a team's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
-    /// When.
+    /// When the entry was booked.
     pub at: Timestamp,
-    /// Whose books.
+    /// The team whose account changes.
     pub team: Team,
-    /// How many more numbers it holds: 1, 0 or -1.
+    /// The change of the count of numbers: 1, 0 or -1.
     pub numbers: i64,
-    /// How much more it pays a month.
+    /// The change of the monthly price, in US dollars.
     pub monthly: Money,
 }
 
-/// What one number costs in a month, and whom.
+/// The cost of one number in a month, and the team that bears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// The team that held it first.
+    /// The team that first held the number.
     pub team: Team,
-    /// The monthly price last in force.
+    /// The last monthly price in force, in US dollars.
     pub monthly: Money,
 }
 
-/// One number's bookings, as they come in, and what they make of a month.
+/// Computes the cost of one number in a month from its ledger entries.
 #[derive(Debug)]
 pub struct Tally {
     month: Month,
@@ -59,7 +57,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet.
+    /// Creates a tally without entries.
     pub fn new(month: Month) -> Self {
         Self {
             month,
@@ -70,7 +68,7 @@ impl Tally {
         }
     }
 
-    /// Takes in the next booking, in the order of the ledger.
+    /// Adds the next entry, in the order of the ledger.
     pub fn book(&mut self, booking: Booking) {
         let Booking {
             at,
@@ -89,7 +87,7 @@ impl Tally {
         if self.begun {
             let held: i64 = self.held.values().sum();
             if numbers > 0 {
-                // Clocks of two replicas may let it leave before it came; it was held all the same.
+                // The clocks of two replicas can differ, so that a number leaves before it comes. It still counts.
                 let price = if held > 0 { self.monthly } else { monthly };
                 self.share.get_or_insert(Share { team, monthly: price });
             }
@@ -99,13 +97,13 @@ impl Tally {
         }
     }
 
-    /// What the number costs in the month, if it was held in it.
+    /// Returns the number's cost in the month; `None` if no team held it.
     pub fn share(mut self) -> Option<Share> {
         self.begin();
         self.share
     }
 
-    /// Whoever holds it when the month begins holds it first.
+    /// Begins the month: the team that holds the number at this moment is the first holder.
     fn begin(&mut self) {
         if !self.begun {
             self.begun = true;
@@ -118,36 +116,36 @@ impl Tally {
     }
 }
 
-/// How many numbers there were, and what they cost together.
+/// A count of numbers and their total cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// Numbers.
+    /// The count of numbers.
     pub numbers: u64,
-    /// US dollars.
+    /// The total cost in US dollars.
     pub amount: Money,
 }
 
 impl Sum {
-    /// One number more.
+    /// Adds a number with this monthly price.
     pub fn add(&mut self, monthly: Money) {
         self.numbers += 1;
         self.amount = self.amount.plus(monthly);
     }
 }
 
-/// What a month cost.
+/// The spend report of a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spend {
-    /// Which month.
+    /// The month.
     pub month: Month,
-    /// By what it is told.
+    /// The dimension of the groups.
     pub by: GroupBy,
-    /// What each of them cost; `None` is nobody, or no known country.
+    /// The cost of each group; `None` stands for an unknown person or country.
     pub groups: BTreeMap<Option<String>, Sum>,
 }
 
 impl Spend {
-    /// All of it.
+    /// Returns the sum of all groups.
     pub fn total(&self) -> Sum {
         let mut total = Sum::default();
         for sum in self.groups.values() {

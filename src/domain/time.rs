@@ -1,4 +1,6 @@
-//! Points in time and lengths of time. The only place that names the time library or asks the system clock.
+//! Points in time, clocks and lengths of time.
+//!
+//! Only this module names the time library or reads the system clock.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +10,17 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time, UTC, to the microsecond. Written as RFC 3339 with a `Z`.
+/// A point in time in UTC, exact to the microsecond. Written as RFC 3339 with a `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From microseconds since 1970.
+    /// Creates a point in time from microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
-    /// From seconds since 1970, as tokens have them.
+    /// Creates a point in time from seconds since 1970, the unit of token claims.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
@@ -28,25 +30,25 @@ impl Timestamp {
         let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some(Self(micros(since_1970)))
     }
-    /// Microseconds since 1970.
+    /// Returns the microseconds since 1970.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
-    /// Whole seconds since 1970, rounded down.
+    /// Returns the whole seconds since 1970, rounded down.
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
-    /// Later by `length`.
+    /// Returns the point in time that is `length` later.
     #[must_use]
     pub fn plus(self, length: Duration) -> Self {
         Self(self.0.saturating_add(micros(length)))
     }
-    /// Earlier by `length`.
+    /// Returns the point in time that is `length` earlier.
     #[must_use]
     pub fn minus(self, length: Duration) -> Self {
         Self(self.0.saturating_sub(micros(length)))
     }
-    /// How long after `earlier`; zero when it is not after.
+    /// Returns the time that passed since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -65,7 +67,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A text that is not a point in time.
+/// The error for a string that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a time like 2026-11-23T10:00:00Z")]
 pub struct NotATime;
@@ -73,7 +75,7 @@ pub struct NotATime;
 impl FromStr for Timestamp {
     type Err = NotATime;
 
-    /// RFC 3339; without an offset it is UTC, as Close means it.
+    /// Parses RFC 3339. A time without an offset is UTC, as in Close's API.
     fn from_str(text: &str) -> Result<Self, NotATime> {
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
             return Ok(Self(time.as_microsecond()));
@@ -97,20 +99,20 @@ impl From<Timestamp> for String {
     }
 }
 
-/// What tells the time: the system's clock, or one that a test sets.
+/// A clock: the system's, or one that a test moves.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// The system's clock.
+    /// Returns the system's clock.
     pub const fn system() -> Self {
         Self(None)
     }
-    /// A clock that stands at `start` until [`Clock::advance`] moves it. Clones move together.
+    /// Creates a clock that shows `start` until [`Clock::advance`] moves it. Clones move together.
     pub fn manual(start: Timestamp) -> Self {
         Self(Some(Arc::new(AtomicI64::new(start.as_micros()))))
     }
-    /// Now.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         if let Some(manual) = &self.0 {
             Timestamp(manual.load(Ordering::SeqCst))
@@ -120,7 +122,7 @@ impl Clock {
             Timestamp(now.as_microsecond())
         }
     }
-    /// Moves a manual clock on; the system's clock takes no orders.
+    /// Moves a manual clock forward; it has no effect on the system's clock.
     pub fn advance(&self, length: Duration) {
         if let Some(manual) = &self.0 {
             manual.fetch_add(micros(length), Ordering::SeqCst);
@@ -128,11 +130,11 @@ impl Clock {
     }
 }
 
-/// A length of time as people write it in a file: a whole number and `ms`, `s`, `m`, `h` or `d`.
+/// A length of time in a settings file: a whole number and `ms`, `s`, `m`, `h` or `d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-/// A text that is not a length of time.
+/// The error for a string that is not a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a length of time like \"30s\", \"5m\", \"24h\" or \"7d\"")]
 pub struct NotASpan;
@@ -150,7 +152,7 @@ impl FromStr for Span {
             "d" => 86_400_000,
             _ => return Err(NotASpan),
         };
-        // A century is longer than anything the desk waits for, and keeps every sum in range.
+        // The limit of a century keeps every sum of times in range.
         number
             .checked_mul(unit_ms)
             .filter(|ms| *ms <= 100 * 366 * 86_400_000)

@@ -1,6 +1,5 @@
-//! An endpoint: where an app is told of events, which ones it wants, and what may be changed about it.
+//! A webhook endpoint: the URL to which the service sends a team's events.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,54 +11,55 @@ use crate::domain::caller::Team;
 use crate::domain::event::EventKind;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Node;
-use crate::domain::number::words;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-/// Endpoints that a team may have.
+/// The maximum number of endpoints of a team.
 pub const MAX_ENDPOINTS: u32 = 20;
-/// Characters of a URL, and of a description.
+/// The maximum length of a URL, in characters.
 const MAX_URL: usize = 2_048;
+/// The maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 255;
 
-words! {
-    /// Whether an endpoint is told of events.
+string_enum! {
+    /// Whether the service sends events to an endpoint.
     EndpointState {
-        /// It is.
+        /// The service sends events to it.
         Active = "active",
-        /// It is not, until somebody makes it active again.
+        /// The service sends nothing until a caller makes it active again.
         Disabled = "disabled",
     }
 }
-words! {
+string_enum! {
     /// Why an endpoint is disabled.
     DisabledReason {
-        /// Somebody asked for it.
+        /// A caller disabled it.
         Asked = "asked",
-        /// It answered 410 Gone.
+        /// The receiver answered 410 Gone.
         Gone = "gone",
-        /// Nothing got through for as long as one delivery is tried.
+        /// No delivery succeeded for the whole retry period of a delivery.
         Failing = "failing",
     }
 }
-/// Which events an endpoint wants: all, or those of some types.
+/// The event types that an endpoint receives: all, or some.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Types(Option<Vec<TypePattern>>);
 
 impl Types {
-    /// All events.
+    /// All event types.
     pub const ALL: Self = Self(None);
 
-    /// Whether it wants events of this type.
+    /// Whether the endpoint receives events of this type.
     pub fn wants(&self, kind: &str) -> bool {
         self.0
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(kind)))
     }
-    /// The patterns; `None` for all.
+    /// Returns the patterns; `None` stands for all types.
     pub fn patterns(&self) -> Option<&[TypePattern]> {
         self.0.as_deref()
     }
-    /// Reads a list of types; `null` is all of them.
+    /// Reads a list of types; `null` stands for all types.
     pub fn read(node: &Node<'_>) -> Option<Self> {
         if node.value().is_null() {
             return Some(Self::ALL);
@@ -75,7 +75,7 @@ impl Types {
     }
 }
 
-/// A type of event, or all that begin alike: `order.fulfilled`, `order.*`.
+/// An event type, or all types with a prefix: `order.fulfilled`, `order.*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TypePattern(String);
@@ -87,16 +87,16 @@ impl TypePattern {
             None => kind == self.0,
         }
     }
-    /// As it is written.
+    /// Returns the pattern as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that is no type of event.
+/// The error for a string that matches no event type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be a type of event or the start of some, like \"order.*\"; there are {}",
+    "must be an event type, or a prefix like \"order.*\"; the types are {}",
     known()
 )]
 pub struct NotAType;
@@ -130,49 +130,53 @@ impl From<TypePattern> for String {
     }
 }
 
-/// An endpoint that a team has registered.
+/// A registered endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
-    /// Its id.
+    /// The endpoint's id.
     pub id: EndpointId,
-    /// Whose events it is told of.
+    /// The team whose events it receives.
     pub team: Team,
-    /// Where it is.
+    /// The receiver's URL.
     pub url: Url,
-    /// What people call it.
+    /// A description for people.
     pub description: Option<String>,
-    /// Which events it wants.
+    /// The event types that it receives.
     pub types: Types,
-    /// Why it is disabled, if it is.
+    /// Why the endpoint is disabled; `None` if it is active.
     pub disabled: Option<DisabledReason>,
-    /// Which secret signs, counted from 1.
+    /// The generation of the signing secret, counted from 1. Each rotation adds 1.
     pub generation: i64,
     /// When the secret was last rotated.
     pub rotated_at: Option<Timestamp>,
-    /// Who registered it.
+    /// The subject of the caller who registered it.
     pub created_by: String,
-    /// When.
+    /// When it was registered.
     pub created_at: Timestamp,
-    /// When it was last changed, by whomever.
+    /// When it was last changed, by a caller or by the service.
     pub updated_at: Timestamp,
 }
 
 impl Endpoint {
-    /// Whether it is told of events.
+    /// Returns whether the endpoint is active or disabled.
     pub const fn state(&self) -> EndpointState {
         match self.disabled {
             None => EndpointState::Active,
             Some(_) => EndpointState::Disabled,
         }
     }
-    /// The secrets that sign at `now`, the newest first: for a while after a rotation also the one before.
+    /// Returns the generations of the secrets that sign at `now`, newest first.
+    ///
+    /// For the time `overlap` after a rotation, the previous secret signs too.
     pub fn generations(&self, now: Timestamp, overlap: Duration) -> Vec<i64> {
         let overlaps = self.rotated_at.is_some_and(|at| now < at.plus(overlap));
         let before = overlaps.then(|| self.generation - 1);
         std::iter::once(self.generation).chain(before).collect()
     }
-    /// As the audit trail tells of it. Of the URL only where it leads: the rest of it may be what lets one in there.
-    pub fn told(&self) -> Value {
+    /// Returns the endpoint as the audit trail shows it.
+    ///
+    /// Only the origin of the URL is included, because path and query can contain credentials.
+    pub fn audit_detail(&self) -> Value {
         json!({
             "webhook_endpoint_id": self.id,
             "origin": self.url.origin().ascii_serialization(),
@@ -181,21 +185,21 @@ impl Endpoint {
     }
 }
 
-/// What is to be registered.
+/// A request to register an endpoint.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EndpointBody {
-    /// For which team, when the caller says.
+pub struct NewEndpoint {
+    /// The team, if the request names one.
     pub team: Option<Team>,
-    /// Where it is.
+    /// The receiver's URL.
     pub url: Url,
-    /// What people call it.
+    /// A description for people.
     pub description: Option<String>,
-    /// Which events it wants.
+    /// The event types that it receives.
     pub types: Types,
 }
 
-impl EndpointBody {
-    /// Reads it.
+impl NewEndpoint {
+    /// Reads the request body.
     pub fn read(node: Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let team = fields.nullable("team", |node| node.parse());
@@ -212,21 +216,21 @@ impl EndpointBody {
     }
 }
 
-/// What is to be changed of an endpoint; `None` leaves a field as it is.
+/// A patch for an endpoint; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct EndpointChanges {
-    /// Where it is.
+pub struct EndpointPatch {
+    /// The receiver's URL.
     pub url: Option<Url>,
-    /// What people call it; `Some(None)` takes that away.
+    /// A description for people; `Some(None)` removes it.
     pub description: Option<Option<String>>,
-    /// Which events it wants.
+    /// The event types that it receives.
     pub types: Option<Types>,
-    /// Whether it is told of events.
+    /// Returns whether the endpoint is active or disabled.
     pub state: Option<EndpointState>,
 }
 
-impl EndpointChanges {
-    /// Reads a JSON merge patch; one that changes nothing is a fault.
+impl EndpointPatch {
+    /// Reads a JSON merge patch. A patch without any field is a fault.
     pub fn read(node: Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let url = fields.optional("url", |node| url(&node));
@@ -253,7 +257,7 @@ impl EndpointChanges {
         Some(changes)
     }
 
-    /// The endpoint with the changes made.
+    /// Returns the endpoint with the patch applied.
     pub fn applied(&self, endpoint: &Endpoint, now: Timestamp) -> Endpoint {
         let mut changed = endpoint.clone();
         if let Some(url) = &self.url {
@@ -280,7 +284,7 @@ impl EndpointChanges {
 fn url(node: &Node<'_>) -> Option<Url> {
     match node.text(MAX_URL)?.parse() {
         Ok(url) => Some(url),
-        Err(_) => node.fault("must be a whole URL, like \"https://hooks.example.com/numberdesk\""),
+        Err(_) => node.fault("must be an absolute URL, like \"https://hooks.example.com/numberdesk\""),
     }
 }
 

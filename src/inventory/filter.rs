@@ -1,28 +1,28 @@
-//! Which numbers a list shows. It does not know whose they are: that comes by the scope.
+//! The filter of a list of numbers. The scope limits the list to the caller's teams.
 
 use crate::domain::country::Country;
 use crate::domain::id::UserId;
 use crate::domain::number::Number;
 
-/// Which numbers; what is `None` does not matter.
+/// A filter of numbers. A condition that is `None` matches every number.
 #[derive(Debug, Clone, Default)]
 pub struct NumberFilter {
-    /// Of this country.
+    /// The country.
     pub country: Option<Country>,
-    /// This number, E.164.
+    /// The phone number in E.164.
     pub number: Option<String>,
-    /// Of this kind: `internal`, `external`, `virtual`, …
+    /// The kind: `internal`, `external`, `virtual`, …
     pub kind: Option<String>,
-    /// With this text in the label, whatever the case.
+    /// A part of the label, in any case.
     pub label: Option<String>,
-    /// Whose participant, or whose only user, this is.
+    /// A participant, or the user of a personal number.
     pub participant: Option<UserId>,
-    /// Only those of no team, or only those of some team.
+    /// `true` for numbers without a team, `false` for numbers with one.
     pub orphan: Option<bool>,
 }
 
 impl NumberFilter {
-    /// Tells, number by number, whether the filter lets it through.
+    /// Returns a predicate that tells whether a number matches.
     pub(super) fn test(&self) -> impl Fn(&Number) -> bool {
         let label = self.label.as_deref().map(str::to_lowercase);
         move |number| {
@@ -39,7 +39,7 @@ impl NumberFilter {
     }
 }
 
-/// Whether the label has the text, which is in lower case, in it.
+/// Whether the label contains the text, which must be in lower case.
 fn contains(label: &str, text: &str) -> bool {
     label.to_lowercase().contains(text)
 }

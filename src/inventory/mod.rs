@@ -1,5 +1,7 @@
-//! The numbers as one process has them in memory: what reads are answered from. A snapshot never changes; the next
-//! one shares all that stayed the same with it. It does not know where numbers come from, nor when to look again.
+//! The in-memory snapshot of all numbers, from which the service answers reads.
+//!
+//! A snapshot is immutable; the next one shares the unchanged parts with it. This module neither loads numbers nor
+//! decides when a snapshot is out of date.
 
 mod filter;
 
@@ -16,50 +18,52 @@ use crate::domain::page::{Limit, Page};
 
 pub use crate::inventory::filter::NumberFilter;
 
-/// All numbers that are not gone, at one moment. A clone costs nothing.
+/// All existing numbers at one moment. Clones are cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     all: Rows,
-    /// Only shelves with something on them.
-    shelves: RedBlackTreeMapSync<Shelf, Rows>,
+    /// The numbers of each index; empty indexes are removed.
+    indexes: RedBlackTreeMapSync<Index, Rows>,
 }
 
 /// Numbers by id.
 type Rows = RedBlackTreeMapSync<PhoneNumberId, Arc<Number>>;
 
-/// Where numbers lie that are asked for together.
+/// A key by which numbers are looked up together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Shelf {
+enum Index {
+    /// The numbers of this team.
     Team(Team),
+    /// The numbers without a team.
     Orphans,
-    /// With this number, E.164.
+    /// The number with this phone number in E.164.
     Number(String),
-    /// That involve this user.
+    /// The numbers of this user.
     User(UserId),
 }
 
 impl Snapshot {
-    /// How many numbers there are.
+    /// Returns the count of numbers.
     pub fn len(&self) -> usize {
         self.all.size()
     }
 
-    /// How many numbers there are that no team has.
+    /// Returns the count of numbers without a team.
     pub fn orphans(&self) -> usize {
-        self.shelves.get(&Shelf::Orphans).map_or(0, Rows::size)
+        self.indexes.get(&Index::Orphans).map_or(0, Rows::size)
     }
 
-    /// Whether there is none.
+    /// Whether the snapshot has no numbers.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// The number, if it is there for this scope. Orphans are for [`Scope::All`] alone.
+    /// Returns the number, if it exists in this scope. Only [`Scope::All`] contains orphans.
     pub fn number(&self, scope: &Scope, id: &PhoneNumberId) -> Option<&Arc<Number>> {
         self.all.get(id).filter(|number| within(scope, number))
     }
 
-    /// A page of numbers, by id, after the id `after`.
+    /// Returns a page of numbers, sorted by id, that starts after the id `after`.
     pub fn numbers(
         &self,
         scope: &Scope,
@@ -70,7 +74,7 @@ impl Snapshot {
         let wanted = limit.rows() as usize;
         let beyond = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let passes = filter.test();
-        // One more than asked for tells whether another page follows.
+        // One row more than requested shows whether another page follows.
         let mut found: Vec<_> = self
             .narrowest(scope, filter)
             .into_iter()
@@ -94,21 +98,22 @@ impl Snapshot {
         }
     }
 
-    /// The next snapshot: each number as it is now, or `None` where it is gone. What is the same is shared: a change
-    /// costs as much as the depth of the trees, whatever their size.
+    /// Returns the next snapshot; `changes` has each changed number, or `None` if it is gone.
+    ///
+    /// The snapshots share their unchanged parts. A change costs the depth of the trees, and not their size.
     #[must_use]
     pub fn with(mut self, changes: impl IntoIterator<Item = (PhoneNumberId, Option<Number>)>) -> Self {
         for (id, number) in changes {
             let number = number.map(Arc::new);
-            let before = self.all.get(&id).map(|known| shelves(known)).unwrap_or_default();
-            let after = number.as_deref().map(shelves).unwrap_or_default();
-            for shelf in before.difference(&after) {
-                self.take_off(shelf, &id);
+            let before = self.all.get(&id).map(|known| indexes(known)).unwrap_or_default();
+            let after = number.as_deref().map(indexes).unwrap_or_default();
+            for index in before.difference(&after) {
+                self.remove_from(index, &id);
             }
             match number {
                 Some(number) => {
-                    for shelf in after {
-                        self.put_on(shelf, &number);
+                    for index in after {
+                        self.insert_into(index, &number);
                     }
                     self.all.insert_mut(id, number);
                 }
@@ -120,49 +125,50 @@ impl Snapshot {
         self
     }
 
-    /// The fewest numbers among which all those must be that scope and filter ask for; none twice, unless a team is
-    /// named twice.
+    /// Returns the smallest set of rows that contains every match of scope and filter.
+    ///
+    /// It contains a number twice only if the scope names a team twice.
     fn narrowest(&self, scope: &Scope, filter: &NumberFilter) -> Vec<&Rows> {
         let asked = [
-            filter.number.clone().map(Shelf::Number),
-            filter.participant.clone().map(Shelf::User),
-            (filter.orphan == Some(true)).then_some(Shelf::Orphans),
+            filter.number.clone().map(Index::Number),
+            filter.participant.clone().map(Index::User),
+            (filter.orphan == Some(true)).then_some(Index::Orphans),
         ];
         let teams = match scope {
             Scope::All => vec![&self.all],
-            Scope::Teams(teams) => self.on(teams.iter().cloned().map(Shelf::Team)),
+            Scope::Teams(teams) => self.indexed(teams.iter().cloned().map(Index::Team)),
         };
         asked
             .into_iter()
             .flatten()
-            .map(|shelf| self.on([shelf]))
+            .map(|index| self.indexed([index]))
             .chain([teams])
             .min_by_key(|some| some.iter().map(|rows| rows.size()).sum::<usize>())
             .unwrap_or_default()
     }
 
-    fn on(&self, shelves: impl IntoIterator<Item = Shelf>) -> Vec<&Rows> {
-        shelves
+    fn indexed(&self, indexes: impl IntoIterator<Item = Index>) -> Vec<&Rows> {
+        indexes
             .into_iter()
-            .filter_map(|shelf| self.shelves.get(&shelf))
+            .filter_map(|index| self.indexes.get(&index))
             .collect()
     }
 
-    fn put_on(&mut self, place: Shelf, number: &Arc<Number>) {
+    fn insert_into(&mut self, index: Index, number: &Arc<Number>) {
         let (id, number) = (number.facts.id.clone(), number.clone());
-        if let Some(rows) = self.shelves.get_mut(&place) {
+        if let Some(rows) = self.indexes.get_mut(&index) {
             rows.insert_mut(id, number);
         } else {
-            self.shelves
-                .insert_mut(place, Rows::new_sync().insert(id, number));
+            self.indexes
+                .insert_mut(index, Rows::new_sync().insert(id, number));
         }
     }
 
-    fn take_off(&mut self, place: &Shelf, id: &PhoneNumberId) {
-        if let Some(rows) = self.shelves.get_mut(place) {
+    fn remove_from(&mut self, index: &Index, id: &PhoneNumberId) {
+        if let Some(rows) = self.indexes.get_mut(index) {
             rows.remove_mut(id);
             if rows.is_empty() {
-                self.shelves.remove_mut(place);
+                self.indexes.remove_mut(index);
             }
         }
     }
@@ -176,13 +182,13 @@ fn within(scope: &Scope, number: &Number) -> bool {
     }
 }
 
-fn shelves(number: &Number) -> BTreeSet<Shelf> {
+fn indexes(number: &Number) -> BTreeSet<Index> {
     let facts = &number.facts;
     let users = facts.participants.iter().chain(&facts.user);
-    let mut shelves: BTreeSet<_> = users.cloned().map(Shelf::User).collect();
-    shelves.insert(number.team.clone().map_or(Shelf::Orphans, Shelf::Team));
-    shelves.insert(Shelf::Number(facts.number.clone()));
-    shelves
+    let mut indexes: BTreeSet<_> = users.cloned().map(Index::User).collect();
+    indexes.insert(number.team.clone().map_or(Index::Orphans, Index::Team));
+    indexes.insert(Index::Number(facts.number.clone()));
+    indexes
 }
 
 #[cfg(test)]

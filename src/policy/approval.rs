@@ -1,74 +1,27 @@
-//! Must a second person agree? It is asked last: only what is allowed can be approved.
+//! Question: must a second person approve the order?
+//!
+//! It comes last, because only an allowed order can be approved.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::caller::Permission;
-use crate::domain::country::Country;
 use crate::domain::decision::Explanation;
-use crate::domain::input::fields::Node;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::order::Request;
-use crate::policy::denial::{Asked, Denial, value};
-use crate::policy::read::money;
+use crate::policy::denial::{Denial, TeamPolicy, value};
 
 const KEY: &str = "approval";
 
-/// Which orders of a team a second person has to approve: those that meet one of these. It is written as in the
-/// policy file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ApprovalRule {
-    /// Those for a number whose monthly price is above this, or not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub above_monthly: Option<Money>,
-    /// Those for a number that several people share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group_numbers: Option<bool>,
-    /// Those for a number in one of these countries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub countries: Option<Vec<Country>>,
-}
-
-impl ApprovalRule {
-    /// Reads `{ above_monthly, group_numbers, countries }`. `allowed` is where the team may order, as far as that
-    /// could be read.
-    pub(super) fn read(node: Node<'_>, allowed: Option<&[Country]>) -> Option<Self> {
-        let mut fields = node.fields()?;
-        let empty = ["above_monthly", "group_numbers", "countries"]
-            .iter()
-            .all(|name| !fields.has(name));
-        let above_monthly = fields.optional("above_monthly", |node| money(&node));
-        let group_numbers = fields.optional("group_numbers", |node| node.boolean());
-        let countries = fields.optional("countries", |node| {
-            node.list(|item| {
-                let country = item.parse()?;
-                if allowed.is_some_and(|allowed| !allowed.contains(&country)) {
-                    return item.fault(format!(
-                        "the team may not order in {country}: add it to the team's `countries`, or leave it out here"
-                    ));
-                }
-                Some(country)
-            })
-        });
-        let whole = fields.node().clone();
-        fields.finish()?;
-        if empty {
-            return whole.fault(
-                "must say for what: `above_monthly`, `group_numbers` or `countries`, such as { group_numbers = true }",
-            );
-        }
-        Some(Self {
-            above_monthly: above_monthly?,
-            group_numbers: group_numbers?,
-            countries: countries?,
-        })
-    }
-}
-
-/// The first member of the team's rule that asks for a second person; `price` is the estimate, if there is one.
-pub(super) fn asks(asked: &Asked<'_>, request: &Request, price: Option<Money>) -> Option<Explanation> {
-    let rule = asked.rules.approval.as_ref()?;
+/// Returns why a second person must approve the order, or `None`.
+///
+/// `price` is the estimated monthly price; `None` if it is unknown.
+pub(super) fn required(
+    team_policy: &TeamPolicy<'_>,
+    request: &Request,
+    price: Option<Money>,
+) -> Option<Explanation> {
+    let rule = team_policy.rules.approval.as_ref()?;
     let country = request.country;
     if rule
         .countries
@@ -76,7 +29,7 @@ pub(super) fn asks(asked: &Asked<'_>, request: &Request, price: Option<Money>) -
         .is_some_and(|countries| countries.contains(&country))
     {
         return Some(second_person(
-            asked,
+            team_policy,
             "countries",
             value(country),
             &format!("a number in {country}"),
@@ -84,10 +37,10 @@ pub(super) fn asks(asked: &Asked<'_>, request: &Request, price: Option<Money>) -
     }
     if rule.group_numbers == Some(true) && request.group() {
         return Some(second_person(
-            asked,
+            team_policy,
             "group_numbers",
             json!("group"),
-            "a number that several people share",
+            "a number for several people",
         ));
     }
     let limit = rule.above_monthly?;
@@ -95,34 +48,40 @@ pub(super) fn asks(asked: &Asked<'_>, request: &Request, price: Option<Money>) -
         Some(price) if price <= limit => None,
         Some(price) => {
             let what = format!("a number for {price} USD a month, which is above {limit}");
-            Some(second_person(asked, "above_monthly", value(price), &what))
+            Some(second_person(team_policy, "above_monthly", value(price), &what))
         }
         None => Some(second_person(
-            asked,
+            team_policy,
             "above_monthly",
             Value::Null,
-            "a number whose monthly price is not known",
+            "a number whose monthly price is unknown",
         )),
     }
 }
 
-/// A personal number that a change would make a group number has not been approved as one.
-pub(super) fn no_way_round(asked: &Asked<'_>, number: &Number) -> Result<(), Denial> {
-    let rule = asked.rules.approval.as_ref().and_then(|rule| rule.group_numbers);
+/// Denies a patch that makes a personal number a group number, if group numbers need approval.
+///
+/// Otherwise a caller could order a personal number and avoid the approval.
+pub(super) fn forbid_bypass(team_policy: &TeamPolicy<'_>, number: &Number) -> Result<(), Denial> {
+    let rule = team_policy
+        .rules
+        .approval
+        .as_ref()
+        .and_then(|rule| rule.group_numbers);
     if number.facts.group || rule != Some(true) {
         return Ok(());
     }
-    let hint = "order a number with `sharing: \"group\"`, which a second person can approve: a change can't wait for one";
-    Err(asked.deny(&member("group_numbers"), "personal", need(), hint.to_owned()))
+    let hint = "order a number with `sharing: \"group\"` instead: a second person can approve an order, but not a change";
+    Err(team_policy.deny(&member("group_numbers"), "personal", need(), hint.to_owned()))
 }
 
-fn second_person(asked: &Asked<'_>, name: &str, have: Value, what: &str) -> Explanation {
+fn second_person(team_policy: &TeamPolicy<'_>, name: &str, have: Value, what: &str) -> Explanation {
     Explanation {
-        rule: asked.rule(&member(name)),
+        rule: team_policy.rule(&member(name)),
         have,
         need: need(),
         hint: format!(
-            "someone else with the permission {} has to approve {what}",
+            "another person with the permission {} must approve {what}",
             Permission::OrdersApprove
         ),
     }
@@ -166,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_price_above_the_limit_needs_a_second_person_and_one_at_the_limit_does_not() {
-        // A number in DE is reckoned at 5.00.
+        // The estimated price of a number in DE is 5.00.
         let order = json!({"country": "DE"});
         assert_eq!(why("{ above_monthly = \"5.00\" }", &order), None);
         let why = why("{ above_monthly = \"4.99\" }", &order).unwrap();
@@ -177,7 +136,7 @@ mod tests {
         );
         assert_eq!(
             why.hint,
-            "someone else with the permission orders:approve has to approve \
+            "another person with the permission orders:approve must approve \
              a number for 5.00 USD a month, which is above 4.99"
         );
     }
@@ -243,14 +202,14 @@ mod tests {
             policy(&format!("{OPEN}approval = {{ group_numbers = true }}")),
             sales(),
         );
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let mut number = number();
-        let no = Decision::from(no_way_round(&asked, &number).unwrap_err());
+        let no = Decision::from(forbid_bypass(&team_policy, &number).unwrap_err());
         assert!(
             matches!(&no, Decision::Denied(Refusal::Policy, why) if why.rule == "teams.sales.approval.group_numbers")
         );
         number.facts.group = true;
-        assert!(no_way_round(&asked, &number).is_ok());
+        assert!(forbid_bypass(&team_policy, &number).is_ok());
     }
 
     #[test]
@@ -258,7 +217,7 @@ mod tests {
         assert_eq!(
             faults("approval = {}"),
             [
-                "p.toml:2: teams.sales.approval: must say for what: `above_monthly`, `group_numbers` or `countries`, \
+                "p.toml:2: teams.sales.approval: must have at least one of `above_monthly`, `group_numbers` and `countries`, \
                  such as { group_numbers = true }"
             ]
         );
@@ -272,7 +231,7 @@ mod tests {
                  digits, a point and two decimals, in quotes",
                 "p.toml:5: teams.sales.approval.group_numbers: must be true or false, not a string",
                 "p.toml:6: teams.sales.approval.countries[1]: the team may not order in BR: \
-                 add it to the team's `countries`, or leave it out here",
+                 add it to the team's `countries`, or remove it here",
                 "p.toml:7: teams.sales.approval.above_montly: unknown key `above_montly`; did you mean `above_monthly`?",
             ]
         );
@@ -300,8 +259,8 @@ mod tests {
         let text = explain(&policy, &alice(), &sales(), &order, &Usage::default());
         assert!(
             text.contains(
-                "approval by teams.sales.approval.above_monthly: someone else with the permission orders:approve \
-                 has to approve a number for 5.00 USD a month, which is above 1.00\n"
+                "approval by teams.sales.approval.above_monthly: another person with the permission orders:approve \
+                 must approve a number for 5.00 USD a month, which is above 1.00\n"
             ),
             "{text}"
         );

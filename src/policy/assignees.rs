@@ -1,19 +1,20 @@
-//! Who is the number for, and may it be for them?
+//! Question: which users get the number, and may they have it?
 
 use serde_json::{Value, json};
 
 use crate::domain::caller::Caller;
 use crate::domain::id::UserId;
-use crate::policy::Members;
-use crate::policy::denial::{Asked, Denial, listed};
-use crate::policy::rules::Assignees;
+use crate::policy::denial::{Denial, TeamPolicy, listed};
+use crate::policy::rules::{Assignees, Members};
 
 const KEY: &str = "assign_to";
 
-/// The users that were named, if each may have it. When none was named it is for the caller's own user; when the
-/// token names none either it is left to Close (`None`: the owner of the API key).
+/// Returns the users who get the number, if the rule allows each of them.
+///
+/// These are the named users or else the caller's own user. If the token names no user either, the result is `None`
+/// and Close decides: the number goes to the owner of the API key.
 pub(super) fn choose(
-    asked: &Asked<'_>,
+    team_policy: &TeamPolicy<'_>,
     caller: &Caller,
     members: &Members,
     named: Option<&[UserId]>,
@@ -24,55 +25,55 @@ pub(super) fn choose(
         (None, None) => return Ok(None),
     };
     for user in &users {
-        check(asked, caller, members, user)?;
+        check(team_policy, caller, members, user)?;
     }
     Ok(Some(users))
 }
 
-/// Whether this one user may be given a number.
+/// Checks whether the rule allows this user to get a number.
 pub(super) fn check(
-    asked: &Asked<'_>,
+    team_policy: &TeamPolicy<'_>,
     caller: &Caller,
     members: &Members,
     user: &UserId,
 ) -> Result<(), Denial> {
-    let rule = asked.rule(KEY);
-    match &asked.rules.assign_to {
+    let rule = team_policy.rule(KEY);
+    match &team_policy.rules.assign_to {
         Assignees::Anyone => Ok(()),
         Assignees::SelfOnly => match &caller.close_user {
             Some(own) if own == user => Ok(()),
             Some(own) => {
-                let hint = format!("ask for {own}, your own user, or have the platform team widen {rule}");
-                Err(asked.deny(KEY, user, json!([own]), hint))
+                let hint =
+                    format!("assign it to {own}, your own user, or ask the platform team to extend {rule}");
+                Err(team_policy.deny(KEY, user, json!([own]), hint))
             }
             None => {
                 let hint = format!(
-                    "the token names no Close user: leave the user out, get the claim into the token, \
-                     or have the platform team widen {rule}"
+                    "the token names no Close user: leave the user out, add the claim to the token, \
+                     or ask the platform team to extend {rule}"
                 );
-                Err(asked.deny(KEY, user, Value::Null, hint))
+                Err(team_policy.deny(KEY, user, Value::Null, hint))
             }
         },
         Assignees::Users(users) if users.contains(user) => Ok(()),
         Assignees::Users(users) => {
             let hint = format!(
-                "assign it to one of {}, or have the platform team add {user} to {rule}",
+                "assign it to one of {}, or ask the platform team to add {user} to {rule}",
                 listed(users)
             );
-            Err(asked.deny(KEY, user, users, hint))
+            Err(team_policy.deny(KEY, user, users, hint))
         }
         Assignees::Group(group) => match members.get(group) {
             Some(members) if members.contains(user) => Ok(()),
             Some(_) => {
-                let hint =
-                    format!("have {user} made a member of {group} in Close, or assign it to one who is");
-                Err(asked.deny(KEY, user, json!({"group": group}), hint))
+                let hint = format!("add {user} to {group} in Close, or assign it to a member of that group");
+                Err(team_policy.deny(KEY, user, json!({"group": group}), hint))
             }
             None => {
                 let hint = format!(
-                    "who is in {group} is not known yet: Close has to be asked first; try again soon"
+                    "the members of {group} are not known yet, because Close was not asked; try again soon"
                 );
-                Err(asked.deny(KEY, user, json!({"group": group}), hint))
+                Err(team_policy.deny(KEY, user, json!({"group": group}), hint))
             }
         },
     }
@@ -86,10 +87,10 @@ mod tests {
 
     fn chosen(rules: &str, caller: &Caller, named: Option<&[&str]>) -> Result<Option<Vec<UserId>>, String> {
         let (policy, team) = (policy(rules), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let named: Option<Vec<UserId>> = named.map(|names| names.iter().map(|name| user(name)).collect());
         choose(
-            &asked,
+            &team_policy,
             caller,
             &members("group_A", &["ALICE", "BOB"]),
             named.as_deref(),
@@ -106,7 +107,7 @@ mod tests {
         );
         assert_eq!(
             chosen("", &alice(), Some(&["ALICE", "BOB"])).unwrap_err(),
-            "ask for user_ALICE, your own user, or have the platform team widen teams.sales.assign_to"
+            "assign it to user_ALICE, your own user, or ask the platform team to extend teams.sales.assign_to"
         );
     }
 

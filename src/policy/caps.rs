@@ -1,49 +1,55 @@
-//! Is there room for one more: numbers, orders, money?
+//! Question: do the caps on numbers, orders and money allow one more number?
 
 use serde_json::json;
 
 use crate::domain::decision::{Refusal, Usage};
 use crate::domain::money::Money;
-use crate::policy::denial::{Asked, Denial};
+use crate::policy::denial::{Denial, TeamPolicy};
 
-/// Whether one more number may be held, reservations included.
-pub(super) fn one_more_number(asked: &Asked<'_>, usage: &Usage) -> Result<(), Denial> {
-    let Some(max) = asked.rules.max_numbers else {
+/// Checks whether the team may hold one more number, reservations included.
+pub(super) fn one_more_number(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Result<(), Denial> {
+    let Some(max) = team_policy.rules.max_numbers else {
         return Ok(());
     };
     if taken(usage) < max {
         return Ok(());
     }
-    let rule = asked.rule("max_numbers");
+    let rule = team_policy.rule("max_numbers");
     let hint =
-        format!("release a number, wait for open orders to end, or have the platform team raise {rule}");
+        format!("release a number, wait until open orders end, or ask the platform team to raise {rule}");
     let have = json!({"held": usage.numbers_held, "reserved": usage.numbers_reserved});
     Err(Denial::new(Refusal::Quota, rule, have, max, hint))
 }
 
-/// Whether one more order may be placed in these 24 hours.
-pub(super) fn one_more_order(asked: &Asked<'_>, usage: &Usage) -> Result<(), Denial> {
-    let Some(max) = asked.rules.max_orders_per_day else {
+/// Checks whether the team may place one more order within 24 hours.
+pub(super) fn one_more_order(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Result<(), Denial> {
+    let Some(max) = team_policy.rules.max_orders_per_day else {
         return Ok(());
     };
     if usage.orders_last_day < max {
         return Ok(());
     }
-    let rule = asked.rule("max_orders_per_day");
-    let hint = format!("wait until the oldest order is 24 hours old, or have the platform team raise {rule}");
+    let rule = team_policy.rule("max_orders_per_day");
+    let hint =
+        format!("wait until the oldest order is 24 hours old, or ask the platform team to raise {rule}");
     let have = json!({"orders_last_24h": usage.orders_last_day});
     Err(Denial::new(Refusal::Quota, rule, have, max, hint))
 }
 
-/// Whether the budget bears a number at this monthly price; the price it is reckoned at. Without a budget an
-/// unknown price is reckoned as nothing; with one it is a no, because nobody could say whether it fits.
-pub(super) fn money_for(asked: &Asked<'_>, usage: &Usage, price: Option<Money>) -> Result<Money, Denial> {
-    let Some(budget) = asked.rules.monthly_budget else {
+/// Checks whether the budget allows a number at this monthly price, and returns the price to reserve.
+///
+/// Without a budget, an unknown price counts as zero. With a budget, an unknown price is denied.
+pub(super) fn money_for(
+    team_policy: &TeamPolicy<'_>,
+    usage: &Usage,
+    price: Option<Money>,
+) -> Result<Money, Denial> {
+    let Some(budget) = team_policy.rules.monthly_budget else {
         return Ok(price.unwrap_or(Money::ZERO));
     };
     let Some(price) = price else {
-        let hint = "have the platform team add the country, or `default`, to [prices]: \
-                    without a price nobody can say whether it fits the budget";
+        let hint = "ask the platform team to add the country, or `default`, to [prices]: \
+                    the budget can't be checked without a price";
         let rule = "prices".to_owned();
         return Err(Denial::new(
             Refusal::Policy,
@@ -56,16 +62,16 @@ pub(super) fn money_for(asked: &Asked<'_>, usage: &Usage, price: Option<Money>) 
     if spent(usage).plus(price) <= budget {
         return Ok(price);
     }
-    let rule = asked.rule("monthly_budget");
+    let rule = team_policy.rule("monthly_budget");
     let hint =
-        format!("release a number, wait for open orders to end, or have the platform team raise {rule}");
+        format!("release a number, wait until open orders end, or ask the platform team to raise {rule}");
     let have = json!({"held": usage.monthly_held, "reserved": usage.monthly_reserved, "price": price});
     Err(Denial::new(Refusal::Budget, rule, have, budget, hint))
 }
 
-/// What is left once one more number at this price is there, in a sentence.
-pub(super) fn left_after(asked: &Asked<'_>, usage: &Usage, price: Money, order: bool) -> String {
-    let rules = asked.rules;
+/// Returns a sentence about the remaining caps after one more number at this price.
+pub(super) fn left_after(team_policy: &TeamPolicy<'_>, usage: &Usage, price: Money, order: bool) -> String {
+    let rules = team_policy.rules;
     let mut left = Vec::new();
     if let Some(max) = rules.max_numbers {
         left.push(format!(
@@ -86,9 +92,9 @@ pub(super) fn left_after(asked: &Asked<'_>, usage: &Usage, price: Money, order: 
         ));
     }
     if left.is_empty() {
-        format!("{} has no limit on numbers, orders or money", asked.team)
+        format!("{} has no limit on numbers, orders or money", team_policy.team)
     } else {
-        format!("after this {} has left: {}", asked.team, left.join(", "))
+        format!("{} then has left: {}", team_policy.team, left.join(", "))
     }
 }
 
@@ -122,64 +128,64 @@ mod tests {
     #[test]
     fn the_last_place_can_be_taken_and_the_one_after_it_cannot() {
         let (policy, team) = (policy(RULES), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let five = Some(Money::from_cents(500));
-        assert!(one_more_number(&asked, &usage(1, 1, 0, 0, 0)).is_ok());
-        assert!(one_more_number(&asked, &usage(2, 1, 0, 0, 0)).is_err());
-        assert!(one_more_order(&asked, &usage(0, 0, 1, 0, 0)).is_ok());
-        assert!(one_more_order(&asked, &usage(0, 0, 2, 0, 0)).is_err());
-        assert!(money_for(&asked, &usage(0, 0, 0, 300, 200), five).is_ok());
-        assert!(money_for(&asked, &usage(0, 0, 0, 300, 201), five).is_err());
+        assert!(one_more_number(&team_policy, &usage(1, 1, 0, 0, 0)).is_ok());
+        assert!(one_more_number(&team_policy, &usage(2, 1, 0, 0, 0)).is_err());
+        assert!(one_more_order(&team_policy, &usage(0, 0, 1, 0, 0)).is_ok());
+        assert!(one_more_order(&team_policy, &usage(0, 0, 2, 0, 0)).is_err());
+        assert!(money_for(&team_policy, &usage(0, 0, 0, 300, 200), five).is_ok());
+        assert!(money_for(&team_policy, &usage(0, 0, 0, 300, 201), five).is_err());
     }
 
     #[test]
     fn the_family_of_a_refusal_is_quota_budget_or_policy() {
         let (policy, team) = (policy(RULES), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let full = usage(3, 0, 2, 1_000, 0);
         let family = |denial: Denial| match Decision::from(denial) {
             Decision::Denied(refusal, why) => (refusal, why.rule),
             Decision::Allowed(_) => unreachable!("a denial is no yes"),
         };
-        let number = family(one_more_number(&asked, &full).unwrap_err());
+        let number = family(one_more_number(&team_policy, &full).unwrap_err());
         assert_eq!(number, (Refusal::Quota, "teams.sales.max_numbers".into()));
-        let order = family(one_more_order(&asked, &full).unwrap_err());
+        let order = family(one_more_order(&team_policy, &full).unwrap_err());
         assert_eq!(order, (Refusal::Quota, "teams.sales.max_orders_per_day".into()));
-        let money = family(money_for(&asked, &full, Some(Money::from_cents(1))).unwrap_err());
+        let money = family(money_for(&team_policy, &full, Some(Money::from_cents(1))).unwrap_err());
         assert_eq!(money, (Refusal::Budget, "teams.sales.monthly_budget".into()));
-        let unknown = family(money_for(&asked, &full, None).unwrap_err());
+        let unknown = family(money_for(&team_policy, &full, None).unwrap_err());
         assert_eq!(unknown, (Refusal::Policy, "prices".into()));
     }
 
     #[test]
     fn a_free_number_is_refused_too_while_the_budget_is_overdrawn() {
         let (policy, team) = (policy(RULES), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
-        assert!(money_for(&asked, &usage(0, 0, 0, 1_001, 0), Some(Money::ZERO)).is_err());
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
+        assert!(money_for(&team_policy, &usage(0, 0, 0, 1_001, 0), Some(Money::ZERO)).is_err());
     }
 
     #[test]
     fn without_caps_there_is_always_room_and_an_unknown_price_counts_as_nothing() {
         let (policy, team) = (policy(""), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let huge = usage(i64::MAX, i64::MAX, i64::MAX, i64::MAX, i64::MAX);
-        assert!(one_more_number(&asked, &huge).is_ok() && one_more_order(&asked, &huge).is_ok());
-        assert_eq!(money_for(&asked, &huge, None).unwrap(), Money::ZERO);
+        assert!(one_more_number(&team_policy, &huge).is_ok() && one_more_order(&team_policy, &huge).is_ok());
+        assert_eq!(money_for(&team_policy, &huge, None).unwrap(), Money::ZERO);
     }
 
     proptest! {
         #[test]
         fn no_sum_wraps(held in 0..=i64::MAX, reserved in 0..=i64::MAX, price in 0..=i64::MAX) {
             let (policy, team) = (policy(RULES), sales());
-            let asked = Asked::of(&policy, &team).unwrap();
+            let team_policy = TeamPolicy::of(&policy, &team).unwrap();
             let usage = usage(held, reserved, held, held, reserved);
-            let room = one_more_number(&asked, &usage).is_ok();
+            let room = one_more_number(&team_policy, &usage).is_ok();
             prop_assert_eq!(room, i128::from(held) + i128::from(reserved) < 3);
             let price = Money::from_cents(price);
-            let bears = money_for(&asked, &usage, Some(price)).is_ok();
+            let bears = money_for(&team_policy, &usage, Some(price)).is_ok();
             let sum = i128::from(held) + i128::from(reserved) + i128::from(price.cents());
             prop_assert_eq!(bears, sum <= 1_000);
-            left_after(&asked, &usage, price, true);
+            left_after(&team_policy, &usage, price, true);
         }
     }
 }

@@ -1,39 +1,44 @@
-//! Which kind of line will it be?
+//! Question: which kind of line may it be?
 
 use serde_json::Value;
 
 use crate::domain::number::CarrierType;
-use crate::policy::denial::{Asked, Denial, listed};
+use crate::policy::denial::{Denial, TeamPolicy, listed};
 
 const KEY: &str = "carrier_types";
 
-/// The kind that was asked for, if it is allowed; the only allowed one when none was; any when no rule says.
-pub(super) fn choose(asked: &Asked<'_>, wanted: Option<CarrierType>) -> Result<Option<CarrierType>, Denial> {
-    let Some(allowed) = asked.rules.carrier_types.as_deref() else {
+/// Returns the requested kind of line, or the only allowed one if the request names none.
+///
+/// `None` means any kind: neither the request nor the rules name one.
+pub(super) fn choose(
+    team_policy: &TeamPolicy<'_>,
+    wanted: Option<CarrierType>,
+) -> Result<Option<CarrierType>, Denial> {
+    let Some(allowed) = team_policy.rules.carrier_types.as_deref() else {
         return Ok(wanted);
     };
-    let rule = asked.rule(KEY);
+    let rule = team_policy.rule(KEY);
     match (wanted, allowed) {
         (Some(kind), _) if allowed.contains(&kind) => Ok(wanted),
         (None, [only]) => Ok(Some(*only)),
         (None, []) => {
-            let hint = format!("have the platform team add a kind of line to {rule}");
-            Err(asked.deny(KEY, Value::Null, allowed, hint))
+            let hint = format!("ask the platform team to add a kind of line to {rule}");
+            Err(team_policy.deny(KEY, Value::Null, allowed, hint))
         }
         (None, _) => {
-            let hint = format!("name one of {} as `carrier_type`", listed(allowed));
-            Err(asked.deny(KEY, Value::Null, allowed, hint))
+            let hint = format!("set `carrier_type` to one of {}", listed(allowed));
+            Err(team_policy.deny(KEY, Value::Null, allowed, hint))
         }
         (Some(kind), []) => {
-            let hint = format!("have the platform team add {kind} to {rule}");
-            Err(asked.deny(KEY, kind, allowed, hint))
+            let hint = format!("ask the platform team to add {kind} to {rule}");
+            Err(team_policy.deny(KEY, kind, allowed, hint))
         }
         (Some(kind), _) => {
             let hint = format!(
-                "ask for one of {}, or have the platform team add {kind} to {rule}",
+                "request one of {}, or ask the platform team to add {kind} to {rule}",
                 listed(allowed)
             );
-            Err(asked.deny(KEY, kind, allowed, hint))
+            Err(team_policy.deny(KEY, kind, allowed, hint))
         }
     }
 }
@@ -46,8 +51,8 @@ mod tests {
 
     fn chosen(rules: &str, wanted: Option<CarrierType>) -> Result<Option<CarrierType>, String> {
         let (policy, team) = (policy(rules), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
-        choose(&asked, wanted).map_err(|denial| Decision::from(denial).explanation().hint.clone())
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
+        choose(&team_policy, wanted).map_err(|denial| Decision::from(denial).explanation().hint.clone())
     }
 
     #[test]
@@ -67,7 +72,7 @@ mod tests {
         );
         assert_eq!(
             chosen("carrier_types = [\"local\", \"mobile\"]", None).unwrap_err(),
-            "name one of local, mobile as `carrier_type`"
+            "set `carrier_type` to one of local, mobile"
         );
     }
 
@@ -75,7 +80,7 @@ mod tests {
     fn a_kind_that_is_not_listed_is_denied_and_an_empty_list_allows_none() {
         assert_eq!(
             chosen("carrier_types = [\"local\"]", Some(CarrierType::TollFree)).unwrap_err(),
-            "ask for one of local, or have the platform team add tollfree to teams.sales.carrier_types"
+            "request one of local, or ask the platform team to add tollfree to teams.sales.carrier_types"
         );
         assert!(chosen("carrier_types = []", None).is_err());
         assert!(chosen("carrier_types = []", Some(CarrierType::Local)).is_err());

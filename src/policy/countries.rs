@@ -1,25 +1,29 @@
-//! May a number be ordered in this country?
+//! Question: may the caller order a number in this country?
 
 use serde_json::json;
 
 use crate::domain::caller::Caller;
 use crate::domain::country::Country;
-use crate::policy::denial::{Asked, Denial, listed};
+use crate::policy::denial::{Denial, TeamPolicy, listed};
 use crate::policy::rules::AllowedCountries;
 
 const KEY: &str = "countries";
 
-/// The countries that the caller may order in, if `country` is among them.
-pub(super) fn check(asked: &Asked<'_>, caller: &Caller, country: Country) -> Result<Vec<Country>, Denial> {
-    let (allowed, claim) = match &asked.rules.countries {
+/// Returns the countries in which the caller may order, if `country` is one of them.
+pub(super) fn check(
+    team_policy: &TeamPolicy<'_>,
+    caller: &Caller,
+    country: Country,
+) -> Result<Vec<Country>, Denial> {
+    let (allowed, claim) = match &team_policy.rules.countries {
         AllowedCountries::List(countries) => (countries.clone(), None),
         AllowedCountries::Claim { pointer, within } => {
             let Some(claimed) = pointer.words(&caller.claims) else {
                 let hint = format!(
-                    "get the claim {pointer} into the token, an array or a string of country codes: {} asks for it",
-                    asked.rule(KEY)
+                    "add the claim {pointer} to the token, as an array or a string of country codes: {} requires it",
+                    team_policy.rule(KEY)
                 );
-                return Err(asked.deny(KEY, json!(null), json!({"claim": pointer}), hint));
+                return Err(team_policy.deny(KEY, json!(null), json!({"claim": pointer}), hint));
             };
             let claims = |country: &&Country| claimed.contains(&country.as_str());
             (
@@ -31,20 +35,20 @@ pub(super) fn check(asked: &Asked<'_>, caller: &Caller, country: Country) -> Res
     if allowed.contains(&country) {
         return Ok(allowed);
     }
-    let rule = asked.rule(KEY);
-    let way_out = match claim {
+    let rule = team_policy.rule(KEY);
+    let remedy = match claim {
         Some((pointer, within)) if within.contains(&country) => {
-            format!("get {country} into the token's claim {pointer}")
+            format!("add {country} to the token's claim {pointer}")
         }
-        Some(_) => format!("have the platform team add {country} to {rule}.within"),
-        None => format!("have the platform team add {country} to {rule}"),
+        Some(_) => format!("ask the platform team to add {country} to {rule}.within"),
+        None => format!("ask the platform team to add {country} to {rule}"),
     };
     let hint = if allowed.is_empty() {
-        way_out
+        remedy
     } else {
-        format!("ask for one of {}, or {way_out}", listed(&allowed))
+        format!("request one of {}, or {remedy}", listed(&allowed))
     };
-    Err(asked.deny(KEY, country, allowed, hint))
+    Err(team_policy.deny(KEY, country, allowed, hint))
 }
 
 #[cfg(test)]
@@ -56,8 +60,8 @@ mod tests {
 
     fn denied(rules: &str, caller: &Caller, country: &str) -> Explanation {
         let (policy, team) = (policy(rules), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
-        let denial = check(&asked, caller, country.parse().unwrap()).unwrap_err();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
+        let denial = check(&team_policy, caller, country.parse().unwrap()).unwrap_err();
         Decision::from(denial).explanation().clone()
     }
 
@@ -68,11 +72,11 @@ mod tests {
         assert_eq!((no.have, no.need), (json!("US"), json!(["DE", "FR", "GB"])));
         assert_eq!(
             no.hint,
-            "ask for one of DE, FR, GB, or have the platform team add US to teams.sales.countries"
+            "request one of DE, FR, GB, or ask the platform team to add US to teams.sales.countries"
         );
         assert_eq!(
             denied("", &alice(), "US").hint,
-            "have the platform team add US to teams.sales.countries"
+            "ask the platform team to add US to teams.sales.countries"
         );
     }
 
@@ -80,17 +84,17 @@ mod tests {
     fn a_claim_allows_what_it_names_and_never_beyond_within() {
         let rules = "countries = { claim = \"/phone/countries\", within = [\"DE\", \"FR\"] }";
         let (policy, team) = (policy(rules), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         // Alice's token names DE, US and XX.
-        let allowed = check(&asked, &alice(), "DE".parse().unwrap()).unwrap();
+        let allowed = check(&team_policy, &alice(), "DE".parse().unwrap()).unwrap();
         assert_eq!(allowed, ["DE".parse().unwrap()]);
         assert_eq!(
             denied(rules, &alice(), "FR").hint,
-            "ask for one of DE, or get FR into the token's claim /phone/countries"
+            "request one of DE, or add FR to the token's claim /phone/countries"
         );
         assert_eq!(
             denied(rules, &alice(), "US").hint,
-            "ask for one of DE, or have the platform team add US to teams.sales.countries.within"
+            "request one of DE, or ask the platform team to add US to teams.sales.countries.within"
         );
     }
 

@@ -1,5 +1,6 @@
-//! The three decisions: rent, update, receive. The order of the questions is fixed, so that a caller is always
-//! told the same first thing; each question is a file of its own.
+//! The three decisions: rent, update and receive.
+//!
+//! Each decision asks its questions in a fixed order, so that the same request always gets the same first denial.
 
 #[cfg(test)]
 mod tests;
@@ -11,15 +12,27 @@ use crate::domain::decision::{Decision, Explanation, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
-use crate::domain::number_patch::Changes;
+use crate::domain::number_patch::NumberPatch;
 use crate::domain::order::{Request, Terms};
-use crate::policy::denial::{Asked, Denial, value};
-use crate::policy::{
-    Members, Policy, Ruling, approval, assignees, caps, carriers, countries, forwarding, groups,
-};
+use crate::policy::denial::{Denial, TeamPolicy, value};
+use crate::policy::file::Policy;
+use crate::policy::rules::Members;
+use crate::policy::{approval, assignees, caps, carriers, countries, forwarding, groups};
 
-/// Whether the caller may order this number for the team, and on what terms. The store checks the caps once more
-/// when it reserves: `usage` may be old by then.
+/// The policy's answer to an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether the order is allowed, and why.
+    pub decision: Decision,
+    /// The terms to send and to reserve; `Some` exactly if the order is allowed.
+    pub terms: Option<Terms>,
+    /// Why a second person must approve the order first; `None` if nobody must, or the order is denied.
+    pub approval: Option<Explanation>,
+}
+
+/// Decides whether the caller may order this number for the team, and on what terms.
+///
+/// `usage` can be out of date. The store therefore checks the caps again when it reserves.
 pub fn decide_rent(
     policy: &Policy,
     caller: &Caller,
@@ -42,19 +55,19 @@ pub fn decide_rent(
     }
 }
 
-/// Whether the caller may change the team's number so.
+/// Decides whether the caller may apply this patch to the team's number.
 pub fn decide_update(
     policy: &Policy,
     caller: &Caller,
     team: &Team,
     number: &Number,
-    changes: &Changes,
+    changes: &NumberPatch,
     members: &Members,
 ) -> Decision {
     settled(update(policy, caller, team, number, changes, members))
 }
 
-/// Whether the team has room for a number that comes to it, as an orphan adopted or from another team.
+/// Decides whether the team's caps allow it to receive a number: an orphan, or one of another team.
 pub fn decide_receive(policy: &Policy, team: &Team, number: &Number, usage: &Usage) -> Decision {
     settled(receive(policy, team, number, usage))
 }
@@ -71,23 +84,23 @@ fn rent(
     usage: &Usage,
     members: &Members,
 ) -> Result<(Terms, Explanation, Option<Explanation>), Denial> {
-    let asked = Asked::of(policy, team)?;
-    let countries = countries::check(&asked, caller, request.country)?;
-    let carrier_type = carriers::choose(&asked, request.carrier_type)?;
+    let team_policy = TeamPolicy::of(policy, team)?;
+    let countries = countries::check(&team_policy, caller, request.country)?;
+    let carrier_type = carriers::choose(&team_policy, request.carrier_type)?;
     if request.group() {
-        groups::check(&asked, caller)?;
+        groups::check(&team_policy, caller)?;
     }
-    let assign_to = assignees::choose(&asked, caller, members, request.assign_to.as_deref())?;
-    caps::one_more_number(&asked, usage)?;
-    caps::one_more_order(&asked, usage)?;
+    let assign_to = assignees::choose(&team_policy, caller, members, request.assign_to.as_deref())?;
+    caps::one_more_number(&team_policy, usage)?;
+    caps::one_more_order(&team_policy, usage)?;
     let price = policy.estimate(Some(request.country));
-    let monthly = caps::money_for(&asked, usage, price)?;
-    let approval = approval::asks(&asked, request, price);
+    let monthly = caps::money_for(&team_policy, usage, price)?;
+    let approval = approval::required(&team_policy, request, price);
     let explanation = Explanation {
         have: json!({"country": request.country, "sharing": request.sharing, "estimated_monthly_price": monthly}),
         need: json!({"countries": countries}),
-        hint: caps::left_after(&asked, usage, monthly, true),
-        rule: asked.path,
+        hint: caps::left_after(&team_policy, usage, monthly, true),
+        rule: team_policy.path,
     };
     let terms = Terms {
         carrier_type,
@@ -102,33 +115,35 @@ fn update(
     caller: &Caller,
     team: &Team,
     number: &Number,
-    changes: &Changes,
+    changes: &NumberPatch,
     members: &Members,
 ) -> Result<Explanation, Denial> {
-    let asked = Asked::of(policy, team)?;
+    let team_policy = TeamPolicy::of(policy, team)?;
     if makes_or_widens_a_group(number, changes) {
-        groups::check(&asked, caller)?;
-        approval::no_way_round(&asked, number)?;
+        groups::check(&team_policy, caller)?;
+        approval::forbid_bypass(&team_policy, number)?;
     }
     let newcomer = |user: &&UserId| !number.facts.involves(user);
     for user in changes.participants.iter().flatten().filter(newcomer) {
-        assignees::check(&asked, caller, members, user)?;
+        assignees::check(&team_policy, caller, members, user)?;
     }
     if let Some(groups) = &changes.participant_groups {
-        groups::may_join(&asked, number, groups)?;
+        groups::may_join(&team_policy, number, groups)?;
     }
-    forwarding::check(&asked, number, changes)?;
+    forwarding::check(&team_policy, number, changes)?;
     Ok(Explanation {
-        rule: asked.path,
+        rule: team_policy.path,
         have: Value::Object(changes.object()),
         need: Value::Null,
-        hint: "the rules of the team allow every one of these changes".to_owned(),
+        hint: "the rules of the team allow all these changes".to_owned(),
     })
 }
 
-/// Several users or any group after the change, and someone among them who was not there before. Taking people
-/// off a group number, or writing down who already has it, asks for nothing.
-fn makes_or_widens_a_group(number: &Number, changes: &Changes) -> bool {
+/// Whether the patch makes the number a group number, or adds somebody to one.
+///
+/// After such a patch the number has several users or any group, and at least one of them is new. A patch that only
+/// removes people, or repeats the present ones, needs no permission.
+fn makes_or_widens_a_group(number: &Number, changes: &NumberPatch) -> bool {
     let facts = &number.facts;
     let users = changes.participants.as_deref().unwrap_or(&facts.participants);
     let groups = changes
@@ -144,23 +159,23 @@ fn makes_or_widens_a_group(number: &Number, changes: &Changes) -> bool {
 }
 
 fn receive(policy: &Policy, team: &Team, number: &Number, usage: &Usage) -> Result<Explanation, Denial> {
-    let asked = Asked::of(policy, team)?;
+    let team_policy = TeamPolicy::of(policy, team)?;
     let (price, hint) = if number.team.as_ref() == Some(team) {
-        (Money::ZERO, "the number is the team's already".to_owned())
+        (Money::ZERO, "the number already belongs to the team".to_owned())
     } else {
-        caps::one_more_number(&asked, usage)?;
-        let price = caps::money_for(&asked, usage, price_of(policy, number))?;
-        (price, caps::left_after(&asked, usage, price, false))
+        caps::one_more_number(&team_policy, usage)?;
+        let price = caps::money_for(&team_policy, usage, price_of(policy, number))?;
+        (price, caps::left_after(&team_policy, usage, price, false))
     };
     Ok(Explanation {
         have: json!({"phone_number_id": number.facts.id, "monthly_price": price}),
         need: value(number.facts.country),
         hint,
-        rule: asked.path,
+        rule: team_policy.path,
     })
 }
 
-/// What the number will weigh: what it costs as far as anybody knows; nothing if it is not rented.
+/// Returns the number's known or estimated monthly price; zero if it is not rented, `None` if unknown.
 fn price_of(policy: &Policy, number: &Number) -> Option<Money> {
     if !number.facts.rented() {
         return Some(Money::ZERO);

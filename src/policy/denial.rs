@@ -1,28 +1,29 @@
-//! What every question needs: whose rules are asked and where they stand in the file, and the shape of a no.
+//! What all questions share: a team's rules with their path in the file, and the denial.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::caller::Team;
 use crate::domain::decision::{Decision, Explanation, Refusal};
+use crate::domain::input::document::bare_or_quoted;
+use crate::policy::file::Policy;
 use crate::policy::rules::TeamRules;
-use crate::policy::{Policy, bare_or_quoted};
 
-/// The rules of the team that is asked about.
-pub(super) struct Asked<'a> {
-    /// Where they stand, such as `teams.sales`.
+/// The rules of one team, with their path in the policy file.
+pub(super) struct TeamPolicy<'a> {
+    /// The path of the rules, such as `teams.sales`.
     pub(super) path: String,
     pub(super) rules: &'a TeamRules,
     pub(super) team: &'a Team,
 }
 
-impl<'a> Asked<'a> {
-    /// No rules, no numbers.
+impl<'a> TeamPolicy<'a> {
+    /// Finds the rules of a team. A team without rules is denied everything.
     pub(super) fn of(policy: &'a Policy, team: &'a Team) -> Result<Self, Denial> {
         let Some((path, rules)) = policy.rules(team) else {
             let rule = format!("teams.{}", bare_or_quoted(team.as_str()));
             let hint = format!(
-                "have the platform team write [{rule}] in the policy: what is not written there is denied"
+                "ask the platform team to add [{rule}] to the policy: a team without rules is denied everything"
             );
             return Err(Denial::new(
                 Refusal::Policy,
@@ -35,18 +36,18 @@ impl<'a> Asked<'a> {
         Ok(Self { path, rules, team })
     }
 
-    /// The path of one of its rules.
+    /// Returns the path of one of the rules.
     pub(super) fn rule(&self, key: &str) -> String {
         format!("{}.{key}", self.path)
     }
 
-    /// A no by the policy, whatever is used up.
+    /// Creates a denial that does not depend on usage.
     pub(super) fn deny(&self, key: &str, have: impl Serialize, need: impl Serialize, hint: String) -> Denial {
         Denial::new(Refusal::Policy, self.rule(key), have, need, hint)
     }
 }
 
-/// A no; boxed, because the way to a yes carries it along.
+/// A denial. It is boxed to keep `Result`s small.
 #[derive(Debug)]
 pub(super) struct Denial(Box<(Refusal, Explanation)>);
 
@@ -77,12 +78,12 @@ impl From<Denial> for Decision {
     }
 }
 
-/// As JSON; what is shown here are names, lists of names and amounts.
+/// Converts a name, a list of names or an amount to JSON.
 pub(super) fn value(of: impl Serialize) -> Value {
     serde_json::to_value(of).expect("names, lists and amounts are always JSON")
 }
 
-/// "DE, FR, GB", or "none".
+/// Returns the items separated by commas, such as `DE, FR, GB`, or `none`.
 pub(super) fn listed<T: ToString>(items: &[T]) -> String {
     if items.is_empty() {
         "none".to_owned()

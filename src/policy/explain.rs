@@ -1,4 +1,4 @@
-//! A decision in words, for a person at a terminal.
+//! Explains a decision as text, for a person at a terminal.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,13 @@ use crate::domain::caller::{Caller, Team};
 use crate::domain::decision::{Decision, Usage};
 use crate::domain::id::UserId;
 use crate::domain::order::Request;
-use crate::policy::{Members, Policy, Ruling, decide_rent};
+use crate::policy::decide::{Ruling, decide_rent};
+use crate::policy::file::Policy;
+use crate::policy::rules::Members;
 
-/// What the policy says to this order: the decision, the rule that made it, what would have to change, and the
-/// rules of the team. Several lines, each ended by a line feed. Who is in a Close group is not known here.
+/// Returns the decision about an order, its rule, values and hint, and the rules of the team.
+///
+/// The text has several lines, each with a line feed at its end. The members of Close groups are unknown here.
 pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request, usage: &Usage) -> String {
     let Ruling {
         decision,
@@ -39,7 +42,7 @@ pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request,
         lines.push((
             "terms",
             format!(
-                "{kind} line for {users}, reckoned at {} USD a month",
+                "{kind} line for {users}, estimated at {} USD a month",
                 terms.monthly
             ),
         ));
@@ -62,7 +65,7 @@ pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request,
     text
 }
 
-/// As TOML would write it, on one line.
+/// Returns a value as TOML on one line.
 fn shown(value: &Value) -> String {
     match value {
         Value::Object(map) => {
@@ -96,7 +99,7 @@ mod tests {
             "denied   by teams.sales.countries\n\
              have     \"US\"\n\
              need     [\"DE\"]\n\
-             hint     ask for one of DE, or have the platform team add US to teams.sales.countries\n\
+             hint     request one of DE, or ask the platform team to add US to teams.sales.countries\n\
              \n\
              [teams.sales]\n\
              countries = [\"DE\"]\n\
@@ -114,11 +117,11 @@ mod tests {
         let text = explain(&policy, &alice(), &sales(), &order, &Usage::default());
         assert!(text.starts_with("allowed  by teams.sales\n"), "{text}");
         assert!(
-            text.contains("terms    local line for user_ALICE, reckoned at 5.00 USD a month\n"),
+            text.contains("terms    local line for user_ALICE, estimated at 5.00 USD a month\n"),
             "{text}"
         );
         assert!(
-            text.contains("after this sales has left: 15.00 of 20.00 USD a month"),
+            text.contains("sales then has left: 15.00 of 20.00 USD a month"),
             "{text}"
         );
     }

@@ -1,24 +1,30 @@
-//! May calls be sent on to this number? Toll fraud lives here: what is not plainly allowed is denied.
+//! Question: may calls be forwarded to this number?
+//!
+//! Toll fraud uses forwarding. The policy therefore denies every target that it does not clearly allow.
 
 use serde_json::json;
 
 use crate::domain::number::Number;
-use crate::domain::number_patch::Changes;
+use crate::domain::number_patch::NumberPatch;
 use crate::domain::phone::E164;
-use crate::policy::denial::{Asked, Denial, listed};
+use crate::policy::denial::{Denial, TeamPolicy, listed};
 
 const KEY: &str = "forward_to_countries";
 
-/// Whether every outside phone that the changes bring into play may be called.
-pub(super) fn check(asked: &Asked<'_>, number: &Number, changes: &Changes) -> Result<(), Denial> {
+/// Checks every external phone that the patch would ring.
+pub(super) fn check(
+    team_policy: &TeamPolicy<'_>,
+    number: &Number,
+    changes: &NumberPatch,
+) -> Result<(), Denial> {
     for target in changes
         .forward_to
         .iter()
         .chain(changes.phone_numbers.iter().flatten())
     {
-        target_allowed(asked, target)?;
+        target_allowed(team_policy, target)?;
     }
-    // Switching it on sends calls to a target that somebody else may have set.
+    // Switching forwarding on sends calls to the present target, which somebody else may have set.
     if changes.forward_to_enabled == Some(true) && changes.forward_to.is_none() {
         let present = number
             .facts
@@ -28,39 +34,39 @@ pub(super) fn check(asked: &Asked<'_>, number: &Number, changes: &Changes) -> Re
         if let Some(text) = present.filter(|text| !text.is_empty()) {
             let Ok(target) = text.parse() else {
                 let hint =
-                    "set `forward_to` to a number in E.164 first: the present one can't be read".to_owned();
-                return Err(asked.deny(KEY, text, &asked.rules.forward_to_countries, hint));
+                    "first set `forward_to` to a number in E.164: the present one is invalid".to_owned();
+                return Err(team_policy.deny(KEY, text, &team_policy.rules.forward_to_countries, hint));
             };
-            target_allowed(asked, &target)?;
+            target_allowed(team_policy, &target)?;
         }
     }
     Ok(())
 }
 
-fn target_allowed(asked: &Asked<'_>, target: &E164) -> Result<(), Denial> {
-    let allowed = &asked.rules.forward_to_countries;
+fn target_allowed(team_policy: &TeamPolicy<'_>, target: &E164) -> Result<(), Denial> {
+    let allowed = &team_policy.rules.forward_to_countries;
     let country = target.country();
     if target.premium() {
         let hint =
-            "take an ordinary landline or mobile number: numbers that cost extra are never called".to_owned();
-        return Err(asked.deny(KEY, json!({"number": target, "premium": true}), allowed, hint));
+            "use an ordinary landline or mobile number: premium-rate numbers are never allowed".to_owned();
+        return Err(team_policy.deny(KEY, json!({"number": target, "premium": true}), allowed, hint));
     }
     if country.is_some_and(|country| allowed.contains(&country)) {
         return Ok(());
     }
-    let rule = asked.rule(KEY);
+    let rule = team_policy.rule(KEY);
     let hint = match (country, allowed.as_slice()) {
         (None, _) => format!(
-            "take a number of one of {}: this one belongs to no country",
+            "use a number in one of {}: this one belongs to no country",
             listed(allowed)
         ),
-        (Some(country), []) => format!("have the platform team add {country} to {rule}"),
+        (Some(country), []) => format!("ask the platform team to add {country} to {rule}"),
         (Some(country), _) => format!(
-            "take a number of one of {}, or have the platform team add {country} to {rule}",
+            "use a number in one of {}, or ask the platform team to add {country} to {rule}",
             listed(allowed)
         ),
     };
-    Err(asked.deny(KEY, json!({"number": target, "country": country}), allowed, hint))
+    Err(team_policy.deny(KEY, json!({"number": target, "country": country}), allowed, hint))
 }
 
 #[cfg(test)]
@@ -78,12 +84,12 @@ mod tests {
 
     fn hint(rules: &str, present: &Value, changes: &Value) -> Option<String> {
         let (policy, team) = (policy(rules), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let mut number = number();
         let forwarded = [("forward_to".to_owned(), present.clone())];
         number.facts.object = serde_json::Map::from_iter(forwarded).into();
-        let changes = read(changes, Changes::read).unwrap();
-        let denial = check(&asked, &number, &changes).err()?;
+        let changes = read(changes, NumberPatch::read).unwrap();
+        let denial = check(&team_policy, &number, &changes).err()?;
         Some(Decision::from(denial).explanation().hint.clone())
     }
 
@@ -101,14 +107,14 @@ mod tests {
                 &json!({"phone_numbers": [BERLIN, KINGSTON]})
             )
             .unwrap(),
-            "take a number of one of DE, or have the platform team add JM to teams.sales.forward_to_countries"
+            "use a number in one of DE, or ask the platform team to add JM to teams.sales.forward_to_countries"
         );
     }
 
     #[test]
     fn premium_numbers_and_numbers_of_no_country_are_never_called() {
         let premium = hint(GERMANY, &Value::Null, &json!({"forward_to": PREMIUM})).unwrap();
-        assert!(premium.contains("cost extra"), "{premium}");
+        assert!(premium.contains("premium-rate"), "{premium}");
         assert!(hint(GERMANY, &Value::Null, &json!({"forward_to": SATELLITE})).is_some());
     }
 

@@ -1,33 +1,33 @@
-//! May this caller have a number that several people share, or put a Close group on one?
+//! Question: may this caller have a group number, or add a Close group to a number?
 
 use serde_json::json;
 
 use crate::domain::caller::Caller;
 use crate::domain::id::GroupId;
 use crate::domain::number::Number;
-use crate::policy::denial::{Asked, Denial};
+use crate::policy::denial::{Denial, TeamPolicy};
 use crate::policy::rules::{Assignees, GroupRule};
 
 const KEY: &str = "group_numbers";
 
-/// Whether the caller may have a group number at all.
-pub(super) fn check(asked: &Asked<'_>, caller: &Caller) -> Result<(), Denial> {
-    let rule = asked.rule(KEY);
-    match &asked.rules.group_numbers {
+/// Checks whether the caller may have group numbers at all.
+pub(super) fn check(team_policy: &TeamPolicy<'_>, caller: &Caller) -> Result<(), Denial> {
+    let rule = team_policy.rule(KEY);
+    match &team_policy.rules.group_numbers {
         GroupRule::Everybody => Ok(()),
         GroupRule::Permission(permission) if caller.permissions.contains(permission) => Ok(()),
         GroupRule::Permission(permission) => {
             let hint = format!(
-                "get the permission {permission} into the token, or leave it a personal number of one user"
+                "add the permission {permission} to the token, or keep it a personal number of one user"
             );
             let have = json!({"sharing": "group", "permissions": caller.permissions});
-            Err(asked.deny(KEY, have, json!({"permission": permission}), hint))
+            Err(team_policy.deny(KEY, have, json!({"permission": permission}), hint))
         }
         GroupRule::Nobody => {
             let hint = format!(
-                "leave it a personal number of one user, or have the platform team allow group numbers in {rule}"
+                "keep it a personal number of one user, or ask the platform team to allow group numbers in {rule}"
             );
-            Err(asked.deny(
+            Err(team_policy.deny(
                 KEY,
                 json!({"sharing": "group"}),
                 json!({"sharing": "personal"}),
@@ -37,22 +37,26 @@ pub(super) fn check(asked: &Asked<'_>, caller: &Caller) -> Result<(), Denial> {
     }
 }
 
-/// Whether each of the groups may be put on the number: it is there already, or it is the one of the rule.
-pub(super) fn may_join(asked: &Asked<'_>, number: &Number, groups: &[GroupId]) -> Result<(), Denial> {
-    let fits = |group: &&GroupId| match &asked.rules.assign_to {
+/// Checks whether each of the groups is on the number already, or the rule allows to add it.
+pub(super) fn may_join(
+    team_policy: &TeamPolicy<'_>,
+    number: &Number,
+    groups: &[GroupId],
+) -> Result<(), Denial> {
+    let allowed = |group: &&GroupId| match &team_policy.rules.assign_to {
         Assignees::Anyone => true,
-        Assignees::Group(allowed) => *group == allowed,
+        Assignees::Group(member) => *group == member,
         Assignees::SelfOnly | Assignees::Users(_) => false,
     };
     let present = |group: &&GroupId| number.facts.participant_groups.contains(group);
-    match groups.iter().find(|group| !present(group) && !fits(group)) {
+    match groups.iter().find(|group| !present(group) && !allowed(group)) {
         None => Ok(()),
         Some(group) => {
             let hint = format!(
-                "leave {group} out, or have the platform team write {} = {{ group = \"{group}\" }}",
-                asked.rule("assign_to")
+                "leave {group} out, or ask the platform team to set {} = {{ group = \"{group}\" }}",
+                team_policy.rule("assign_to")
             );
-            Err(asked.deny("assign_to", group, &asked.rules.assign_to, hint))
+            Err(team_policy.deny("assign_to", group, &team_policy.rules.assign_to, hint))
         }
     }
 }
@@ -65,8 +69,8 @@ mod tests {
 
     fn may_have(rules: &str, caller: &Caller) -> Result<(), String> {
         let (policy, team) = (policy(rules), sales());
-        let asked = Asked::of(&policy, &team).unwrap();
-        check(&asked, caller).map_err(|denial| Decision::from(denial).explanation().hint.clone())
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
+        check(&team_policy, caller).map_err(|denial| Decision::from(denial).explanation().hint.clone())
     }
 
     #[test]
@@ -87,7 +91,7 @@ mod tests {
         let mut caller = alice();
         assert_eq!(
             may_have(rules, &caller).unwrap_err(),
-            "get the permission phones:shared into the token, or leave it a personal number of one user"
+            "add the permission phones:shared to the token, or keep it a personal number of one user"
         );
         caller.permissions.insert("phones:shared".into());
         assert!(may_have(rules, &caller).is_ok());
@@ -97,11 +101,11 @@ mod tests {
     fn a_group_is_put_on_a_number_only_by_name_or_by_anyone_but_may_stay_where_it_is() {
         let joins = |rules: &str, groups: &[&str]| {
             let (policy, team) = (policy(rules), sales());
-            let asked = Asked::of(&policy, &team).unwrap();
+            let team_policy = TeamPolicy::of(&policy, &team).unwrap();
             let mut number = number();
             number.facts.participant_groups = vec!["group_OLD".parse().unwrap()];
             let groups: Vec<_> = groups.iter().map(|group| group.parse().unwrap()).collect();
-            may_join(&asked, &number, &groups).is_ok()
+            may_join(&team_policy, &number, &groups).is_ok()
         };
         assert!(joins("assign_to = \"self\"", &["group_OLD"]));
         assert!(!joins("assign_to = \"self\"", &["group_OLD", "group_A"]));

@@ -1,24 +1,41 @@
-//! The policy file, read strictly: what is unknown, impossible or incomplete is a fault with its place. It
-//! decides nothing.
+//! Reads the policy file strictly: unknown, impossible and incomplete entries are faults with file, line and key.
 
 use std::collections::BTreeMap;
 
 use crate::domain::caller::{NotATeam, Team};
 use crate::domain::country::{Country, NotACountry};
-use crate::domain::input::fields::Node;
+use crate::domain::input::document::{Document, FileFault};
+use crate::domain::input::fields::{self, Node};
 use crate::domain::money::{Money, NotMoney};
-use crate::policy::accounts;
-use crate::policy::approval::ApprovalRule;
-use crate::policy::rules::{AllowedCountries, Assignees, GroupRule, TeamRules};
-use crate::policy::{ANY_TEAM, Policy};
+use crate::policy::file::{Policy, fingerprint};
+use crate::policy::rules::{ANY_TEAM, AllowedCountries, ApprovalRule, Assignees, GroupRule, TeamRules};
+use crate::policy::service_accounts;
 
-/// More than any organization has; keeps every sum in range.
+/// The largest cap. It is more than any organization needs, and keeps every sum in range.
 const MOST: i64 = 1_000_000;
 
-/// The whole file: `[teams.…]`, `[[service_accounts]]` and `[prices]`.
-pub(super) fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
+impl Policy {
+    /// Parses a policy file without service accounts; `file` is the file name in faults.
+    ///
+    /// An empty text is a policy that allows nothing.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<FileFault>> {
+        Self::parse_for(file, text, &[])
+    }
+
+    /// Parses a policy file that may grant permissions to service accounts of these clusters (issuers).
+    pub fn parse_for(file: &str, text: &str, clusters: &[String]) -> Result<Self, Vec<FileFault>> {
+        let document = Document::parse(file, text)?;
+        let mut policy = fields::read(document.root(), |root| policy(root, clusters))
+            .map_err(|faults| document.locate(faults))?;
+        policy.fingerprint = fingerprint(text);
+        Ok(policy)
+    }
+}
+
+/// Reads the whole file: `[teams.…]`, `[[service_accounts]]` and `[prices]`.
+fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
     let mut file = root.fields()?;
-    // Prices first: a team's budget is checked against them.
+    // Prices come first, because the check of a team's budget needs them.
     let prices = file.optional("prices", |node| node.entries(|name, node| price(name, &node)));
     let listed: Option<BTreeMap<Option<Country>, Money>> =
         prices.map(|prices| prices.into_iter().flatten().collect());
@@ -27,13 +44,13 @@ pub(super) fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
     });
     let teams: Option<BTreeMap<String, TeamRules>> = teams.map(|teams| teams.into_iter().flatten().collect());
     let accounts = file.optional("service_accounts", |node| {
-        accounts::read(&node, teams.as_ref(), clusters)
+        service_accounts::read(&node, teams.as_ref(), clusters)
     });
     file.finish()?;
     let mut prices = listed?;
     Some(Policy {
         teams: teams?,
-        accounts: accounts?.unwrap_or_default(),
+        service_accounts: accounts?.unwrap_or_default(),
         default_price: prices.remove(&None),
         prices: prices
             .into_iter()
@@ -43,7 +60,7 @@ pub(super) fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
     })
 }
 
-/// One price: of a country, or, under `default`, of all others (`None`).
+/// Reads one price: of a country, or under `default` of all other countries (`None`).
 fn price(name: &str, node: &Node<'_>) -> Option<(Option<Country>, Money)> {
     let country = match name.parse() {
         Ok(country) => Some(Some(country)),
@@ -83,7 +100,7 @@ fn team(
         let allowed = countries
             .as_ref()
             .map(|countries| countries.as_ref().map_or(&[][..], AllowedCountries::most));
-        ApprovalRule::read(node, allowed)
+        approval_rule(node, allowed)
     });
     let release_delay = fields.optional("release_delay", |node| node.parse());
     fields.finish()?;
@@ -103,7 +120,7 @@ fn team(
     Some((name.to_owned(), rules))
 }
 
-/// Without a price nobody could say whether an order fits the budget.
+/// Checks that every allowed country has a price. Without one, the budget can't be checked.
 fn budget_has_prices(
     node: &Node<'_>,
     countries: &AllowedCountries,
@@ -190,7 +207,42 @@ fn assignees(node: &Node<'_>) -> Option<Assignees> {
     }
 }
 
-pub(super) fn money(node: &Node<'_>) -> Option<Money> {
+/// Reads `{ above_monthly, group_numbers, countries }`.
+///
+/// `allowed` are the countries in which the team may order; `None` if they have a fault.
+fn approval_rule(node: Node<'_>, allowed: Option<&[Country]>) -> Option<ApprovalRule> {
+    let mut fields = node.fields()?;
+    let empty = ["above_monthly", "group_numbers", "countries"]
+        .iter()
+        .all(|name| !fields.has(name));
+    let above_monthly = fields.optional("above_monthly", |node| money(&node));
+    let group_numbers = fields.optional("group_numbers", |node| node.boolean());
+    let countries = fields.optional("countries", |node| {
+        node.list(|item| {
+            let country = item.parse()?;
+            if allowed.is_some_and(|allowed| !allowed.contains(&country)) {
+                return item.fault(format!(
+                    "the team may not order in {country}: add it to the team's `countries`, or remove it here"
+                ));
+            }
+            Some(country)
+        })
+    });
+    let whole = fields.node().clone();
+    fields.finish()?;
+    if empty {
+        return whole.fault(
+            "must have at least one of `above_monthly`, `group_numbers` and `countries`, such as { group_numbers = true }",
+        );
+    }
+    Some(ApprovalRule {
+        above_monthly: above_monthly?,
+        group_numbers: group_numbers?,
+        countries: countries?,
+    })
+}
+
+fn money(node: &Node<'_>) -> Option<Money> {
     if node.value().is_number() {
         return node.fault(format!("{NotMoney}, in quotes"));
     }
@@ -198,180 +250,4 @@ pub(super) fn money(node: &Node<'_>) -> Option<Money> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::policy::Policy;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn faults(text: &str) -> Vec<String> {
-        Policy::parse("policy.toml", text)
-            .unwrap_err()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn several_faults_are_named_at_once_with_file_line_and_key() {
-        let text = r#"[teams.sales]
-countries = ["DE", "Germany", 5]
-group_numbers = "yes"
-carrier_types = ["local", "fax"]
-max_numbers = -1
-max_orders_per_day = 1.5
-monthly_budget = "120.5"
-forward_to_countries = "DE"
-assign_to = ["user_A", "bob"]
-contries = []
-
-[teams.claimed]
-countries = { claim = "phone.countries" }
-group_numbers = { permission = "" }
-monthly_budget = 120.00
-assign_to = { group = "user_A" }
-
-[teams."a b"]
-assign_to = "me"
-
-[teams.poor]
-countries = ["DE", "US"]
-monthly_budget = "10.00"
-
-[prices]
-US = "1.15"
-XX = "1.00"
-FR = 1
-
-[price]
-"#;
-        let expected = r#"policy.toml:2: teams.sales.countries[1]: must be an ISO 3166 country code of two capital letters, like "DE"
-policy.toml:2: teams.sales.countries[2]: must be a string, not a number
-policy.toml:3: teams.sales.group_numbers: must be true, false, or { permission = "numbers:group" }
-policy.toml:4: teams.sales.carrier_types[1]: must be one of local, national, mobile, tollfree
-policy.toml:5: teams.sales.max_numbers: must be a whole number from 0 to 1000000
-policy.toml:6: teams.sales.max_orders_per_day: must be a whole number from 0 to 1000000
-policy.toml:7: teams.sales.monthly_budget: must be an amount in US dollars like "120.00": digits, a point and two decimals
-policy.toml:8: teams.sales.forward_to_countries: must be an array, not a string
-policy.toml:9: teams.sales.assign_to[1]: must be an id like `user_…`: the prefix and 1 to 64 letters or digits
-policy.toml:10: teams.sales.contries: unknown key `contries`; did you mean `countries`?
-policy.toml:13: teams.claimed.countries.claim: must be a JSON pointer into the token, like "/phone/countries" (`~` is written `~0`)
-policy.toml:13: teams.claimed.countries: `within` is required
-policy.toml:14: teams.claimed.group_numbers.permission: must be a permission like "numbers:group", without spaces
-policy.toml:15: teams.claimed.monthly_budget: must be an amount in US dollars like "120.00": digits, a point and two decimals, in quotes
-policy.toml:16: teams.claimed.assign_to.group: must be an id like `group_…`: the prefix and 1 to 64 letters or digits
-policy.toml:18: teams."a b": the name must be a team name: 1 to 64 letters, digits, `-`, `_` or `.`, or "*" for any other team
-policy.toml:19: teams."a b".assign_to: must be "self", "anyone", a list of Close user ids like ["user_…"], or { group = "group_…" }
-policy.toml:27: prices.XX: the name must be an ISO 3166 country code of two capital letters, like "DE", or `default`
-policy.toml:28: prices.FR: must be an amount in US dollars like "120.00": digits, a point and two decimals, in quotes
-policy.toml:30: price: unknown key `price`; did you mean `prices`?"#;
-        let expected: Vec<&str> = expected.lines().collect();
-        assert_eq!(faults(text), expected);
-    }
-
-    #[test]
-    fn a_budget_without_a_price_for_an_allowed_country_and_without_a_default_is_a_fault() {
-        let team = "[teams.s]\ncountries = { claim = \"/c\", within = [\"DE\", \"US\"] }\nmonthly_budget = \"1.00\"\n";
-        assert_eq!(
-            faults(&format!("{team}[prices]\nUS = \"1.15\"")),
-            [
-                "policy.toml:3: teams.s.monthly_budget: a budget needs a price for every allowed country: \
-                 add DE or `default` to [prices]"
-            ]
-        );
-        assert_eq!(faults(team).len(), 1);
-        assert!(Policy::parse("p", &format!("{team}[prices]\ndefault = \"5.00\"")).is_ok());
-        assert!(Policy::parse("p", &format!("{team}[prices]\nUS = \"1.15\"\nDE = \"5.00\"")).is_ok());
-    }
-
-    #[test]
-    fn a_team_s_rules_are_shown_again_as_they_were_written() {
-        let text = r#"
-            [teams.full]
-            countries = { claim = "/phone/countries", within = ["DE", "FR"] }
-            group_numbers = { permission = "numbers:group" }
-            carrier_types = ["local", "mobile"]
-            max_numbers = 50
-            max_orders_per_day = 10
-            monthly_budget = "120.00"
-            forward_to_countries = ["DE"]
-            assign_to = { group = "group_A" }
-            release_delay = "24h"
-            [teams.short]
-            [teams.other]
-            countries = ["DE"]
-            group_numbers = true
-            assign_to = ["user_A"]
-            [prices]
-            default = "5.00"
-        "#;
-        let policy = Policy::parse("p", text).unwrap();
-        let shown =
-            |team: &str| serde_json::to_value(policy.rules(&team.parse().unwrap()).unwrap().1).unwrap();
-        assert_eq!(
-            shown("full"),
-            json!({"countries": {"claim": "/phone/countries", "within": ["DE", "FR"]},
-                "group_numbers": {"permission": "numbers:group"}, "carrier_types": ["local", "mobile"],
-                "max_numbers": 50, "max_orders_per_day": 10, "monthly_budget": "120.00",
-                "forward_to_countries": ["DE"], "assign_to": {"group": "group_A"}, "release_delay": "24h"})
-        );
-        assert_eq!(
-            shown("short"),
-            json!({"countries": [], "group_numbers": false, "forward_to_countries": [], "assign_to": "self"})
-        );
-        assert_eq!(shown("other")["assign_to"], json!(["user_A"]));
-    }
-
-    #[test]
-    fn a_release_waits_a_minute_at_least_and_90_days_at_most() {
-        let policy = |delay: &str| format!("[teams.s]\nrelease_delay = {delay}\n");
-        for good in ["1m", "60s", "24h", "90d"] {
-            let policy = Policy::parse("p", &policy(&format!("\"{good}\""))).unwrap();
-            let team = "s".parse().unwrap();
-            assert_eq!(
-                policy.release_delay(&team),
-                Some(good.parse::<crate::domain::time::Span>().unwrap().0)
-            );
-            assert_eq!(policy.release_delay(&"other".parse().unwrap()), None);
-        }
-        for bad in [
-            "\"59s\"",
-            "\"0s\"",
-            "\"2161h\"",
-            "\"91d\"",
-            "\"a day\"",
-            "\"\"",
-            "\"-1h\"",
-        ] {
-            assert_eq!(
-                faults(&policy(bad)),
-                [
-                    "policy.toml:2: teams.s.release_delay: must be a length of time from \"1m\" to \"90d\", \
-                     like \"24h\""
-                ],
-                "{bad}"
-            );
-        }
-        assert_eq!(
-            faults(&policy("24")),
-            ["policy.toml:2: teams.s.release_delay: must be a string, not a number"]
-        );
-    }
-
-    #[test]
-    fn a_fault_of_syntax_names_its_line() {
-        assert!(
-            faults("[teams.sales]\ncountries = [\"DE\"\nmax_numbers = 1\n")[0].starts_with("policy.toml:")
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(
-            key in "(teams|prices|teams\\.a|teams\\.\"\\*\"|\\PC{0,9})",
-            field in "(countries|group_numbers|monthly_budget|assign_to|max_numbers|default|US|\\PC{0,9})",
-            value in "(\\[\"DE\"\\]|true|-?[0-9]{1,30}|\"\\PC{0,9}\"|\\{ ?(claim|group|within) ?= ?\"/?[a-z~]{0,3}\" ?\\}|\\PC{0,20})",
-        ) {
-            let _ = Policy::parse("p", &format!("[{key}]\n{field} = {value}\n"));
-        }
-    }
-}
+mod tests;

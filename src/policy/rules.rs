@@ -1,6 +1,8 @@
-//! What one team may do, as types. How it is written in the file is known to `read`; how it is shown again
-//! (`/v1/me`) is the same shape.
+//! The rules of one team, as types.
+//!
+//! `GET /v1/me` serializes them in the same form as the policy file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,41 +15,46 @@ use crate::domain::input::pointer::Pointer;
 use crate::domain::money::Money;
 use crate::domain::number::CarrierType;
 use crate::domain::time::Span;
-use crate::policy::approval::ApprovalRule;
 
-/// The rules of one team. The default allows nothing. It is written as in the policy file.
+/// The name of the entry for teams without an entry of their own.
+pub(super) const ANY_TEAM: &str = "*";
+
+/// The members of Close groups, as far as the service knows them; an unknown group has no entry.
+pub type Members = BTreeMap<GroupId, BTreeSet<UserId>>;
+
+/// The rules of one team, in the form of the policy file. The default allows nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct TeamRules {
-    /// Where numbers may be ordered.
+    /// The countries in which the team may order numbers.
     pub countries: AllowedCountries,
-    /// Who may have numbers that several people share.
+    /// The callers who may have group numbers.
     pub group_numbers: GroupRule,
-    /// The kinds of line; `None` is any.
+    /// The allowed kinds of line; `None` allows all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier_types: Option<Vec<CarrierType>>,
-    /// Numbers held at the same time, reservations included; `None` is unlimited.
+    /// The most numbers held at the same time, reservations included; `None` is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_numbers: Option<i64>,
-    /// Orders in 24 hours; `None` is unlimited.
+    /// The most orders in 24 hours; `None` is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_orders_per_day: Option<i64>,
-    /// US dollars a month for all numbers held, reservations included; `None` is unlimited.
+    /// The highest monthly price of all numbers in US dollars, with reservations; `None` is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monthly_budget: Option<Money>,
-    /// Where calls may be forwarded.
+    /// The countries to which calls may be forwarded.
     pub forward_to_countries: Vec<Country>,
-    /// Who may be given a number.
+    /// The users who may get a number.
     pub assign_to: Assignees,
-    /// Which orders a second person has to approve; `None` is none.
+    /// The orders that a second person must approve; `None` requires no approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
-    /// How long after it was asked for a release is sent to Close; `None` is at once.
+    /// How long a release is delayed; `None` sends it to Close at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_delay: Option<ReleaseDelay>,
 }
 
 impl TeamRules {
-    /// The Close group whose members may be given numbers, if that is the rule.
+    /// Returns the Close group whose members may get numbers, if the rule names one.
     pub fn group(&self) -> Option<&GroupId> {
         match &self.assign_to {
             Assignees::Group(group) => Some(group),
@@ -55,7 +62,7 @@ impl TeamRules {
         }
     }
 
-    /// What the team may have at most.
+    /// Returns the team's caps.
     pub const fn caps(&self) -> Caps {
         Caps {
             max_numbers: self.max_numbers,
@@ -65,7 +72,7 @@ impl TeamRules {
     }
 }
 
-/// How long a release can be called off: a minute to 90 days, kept as it was written.
+/// The time in which a release can be cancelled: one minute to 90 days, kept as written.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct ReleaseDelay {
@@ -75,13 +82,13 @@ pub struct ReleaseDelay {
 }
 
 impl ReleaseDelay {
-    /// How long.
+    /// Returns the length of the delay.
     pub const fn length(&self) -> Duration {
         self.length
     }
 }
 
-/// A text that is no such delay.
+/// The error for a string that is not a release delay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a length of time from \"1m\" to \"90d\", like \"24h\"")]
 pub struct NotADelay;
@@ -99,24 +106,38 @@ impl FromStr for ReleaseDelay {
     }
 }
 
-/// Where numbers may be ordered.
+/// The orders that a second person must approve: those that meet at least one condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ApprovalRule {
+    /// Orders with a monthly price above this amount in US dollars, or with an unknown price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub above_monthly: Option<Money>,
+    /// Orders for group numbers, if `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_numbers: Option<bool>,
+    /// Orders for a number in one of these countries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countries: Option<Vec<Country>>,
+}
+
+/// The countries in which a team may order.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum AllowedCountries {
-    /// In these.
+    /// These countries.
     List(Vec<Country>),
-    /// In those that the token names, as far as they are among `within`.
+    /// The countries that a claim of the token names, limited to `within`.
     Claim {
-        /// Where the token names them.
+        /// The claim that names the countries.
         #[serde(rename = "claim")]
         pointer: Pointer,
-        /// The most that any token can have.
+        /// The countries that a token can name at most.
         within: Vec<Country>,
     },
 }
 
 impl AllowedCountries {
-    /// The most that any caller may have.
+    /// Returns the countries that any caller of the team can have at most.
     pub fn most(&self) -> &[Country] {
         match self {
             Self::List(countries)
@@ -132,7 +153,7 @@ impl Default for AllowedCountries {
     }
 }
 
-/// Who may have numbers that several people share; written `false`, `true` or `{ permission = "…" }`.
+/// The callers who may have group numbers: `false`, `true` or `{ permission = "…" }` in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum GroupRule {
     /// No caller of the team.
@@ -140,7 +161,7 @@ pub enum GroupRule {
     Nobody,
     /// Every caller of the team.
     Everybody,
-    /// Callers whose token has the permission.
+    /// Callers of the team whose token has this permission.
     Permission(String),
 }
 
@@ -154,15 +175,17 @@ impl Serialize for GroupRule {
     }
 }
 
-/// Who may be given a number; written `"self"`, `"anyone"`, a list of users or `{ group = "group_…" }`.
+/// The users who may get a number.
+///
+/// In the file: `"self"`, `"anyone"`, a list of users or `{ group = "group_…" }`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Assignees {
-    /// The caller's own user in Close.
+    /// Only the caller's own user in Close.
     #[default]
     SelfOnly,
-    /// These users.
+    /// The listed users.
     Users(Vec<UserId>),
-    /// The members of a Close group.
+    /// The members of this Close group.
     Group(GroupId),
     /// Any user of the Close organization.
     Anyone,

@@ -1,4 +1,4 @@
-//! Callers, numbers and a policy for the tests of this folder.
+//! Sample callers, numbers and policies for the tests of this module.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::policy::{Members, Policy};
 
 pub(super) const PRICES: &str = "[prices]\nUS = \"1.15\"\ndefault = \"5.00\"\n";
 
-/// A policy whose team `sales` has these rules.
+/// Parses a policy in which the team `sales` has these rules.
 pub(super) fn policy(rules: &str) -> Policy {
     Policy::parse("policy.toml", &format!("[teams.sales]\n{rules}\n{PRICES}")).unwrap()
 }
@@ -27,7 +27,7 @@ pub(super) fn user(name: &str) -> UserId {
     format!("user_{name}").parse().unwrap()
 }
 
-/// Alice, user `user_ALICE` in Close.
+/// Returns the caller Alice, who is `user_ALICE` in Close.
 pub(super) fn alice() -> Caller {
     Caller {
         issuer: "https://idp.example.com/".into(),
@@ -39,7 +39,7 @@ pub(super) fn alice() -> Caller {
     }
 }
 
-/// An app whose token names no user in Close.
+/// Returns an app whose token names no user in Close.
 pub(super) fn app() -> Caller {
     Caller {
         close_user: None,
@@ -56,7 +56,7 @@ pub(super) fn members(group: &str, users: &[&str]) -> Members {
     Members::from([(group.parse().unwrap(), users)])
 }
 
-/// A German number of the team, for nobody yet.
+/// Returns a German number of the team without users.
 pub(super) fn number() -> Number {
     Number {
         facts: Facts {

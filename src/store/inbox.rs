@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::close_event::Notice;
+use crate::domain::close_event::CloseEvent;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
@@ -14,7 +14,7 @@ use crate::store::sql::param::Arg;
 impl Store {
     /// Takes notices in, in one transaction, and makes an errand of each that is new and of an object the desk follows;
     /// which of them are new. On disk when this returns.
-    pub async fn take_in(&self, notices: &[Notice], now: Timestamp) -> Result<Vec<bool>, Error> {
+    pub async fn take_in(&self, notices: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
         let mut tx = self.db.begin().await?;
         let mut unseen = write_down(&mut tx, notices, now).await?;
         // One that names no event can't be told from another and is always taken for new; of two that are the same, one is.
@@ -47,7 +47,7 @@ impl Store {
 }
 
 /// The event's id and the version of it that the notice tells.
-fn named(notice: &Notice) -> Option<(String, i64)> {
+fn named(notice: &CloseEvent) -> Option<(String, i64)> {
     let version = notice.updated.map_or(0, Timestamp::as_micros);
     Some((notice.event_id.clone()?, version))
 }
@@ -55,7 +55,7 @@ fn named(notice: &Notice) -> Option<(String, i64)> {
 /// Writes down what is new, in the order of all who write here, so that none waits for another in a circle; what that is.
 async fn write_down(
     tx: &mut Tx,
-    notices: &[Notice],
+    notices: &[CloseEvent],
     now: Timestamp,
 ) -> Result<BTreeSet<(String, i64)>, Error> {
     let names: BTreeSet<_> = notices.iter().filter_map(named).collect();
@@ -88,7 +88,7 @@ struct Told {
 }
 
 /// Makes errands. What is gone does not come back, whatever is told of it late.
-async fn ask(tx: &mut Tx, news: impl Iterator<Item = &Notice>, now: Timestamp) -> Result<(), Error> {
+async fn ask(tx: &mut Tx, news: impl Iterator<Item = &CloseEvent>, now: Timestamp) -> Result<(), Error> {
     let mut objects: BTreeMap<String, Told> = BTreeMap::new();
     for notice in news {
         let Some(object) = notice.object() else { continue };

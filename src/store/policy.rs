@@ -106,7 +106,7 @@ async fn tell(
 ) -> Result<(), Error> {
     let mut event = Event::new(now, kind, None);
     for (name, value) in data {
-        event = event.said(name, value.clone());
+        event = event.with(name, value.clone());
     }
     let row = AuditRow::new(now, Actor::desk(), action, outcome).detail(json!(event.data));
     feed::write(tx, &event).await?;

@@ -97,7 +97,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         end(&mut tx, errand).await?;
         let event = Event::new(now, EventKind::GroupChanged, None);
-        feed::write(&mut tx, &event.said("group_id", group.as_str().into())).await?;
+        feed::write(&mut tx, &event.with("group_id", group.as_str().into())).await?;
         tx.commit().await
     }
 

@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "desk",
             "domain",
+            "error",
             "http",
             "outgoing",
             "policy",

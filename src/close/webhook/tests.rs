@@ -180,7 +180,7 @@ fn a_delivery_says_what_happened_to_what() {
     let notice = delivery(body.to_string().as_bytes()).unwrap();
     assert_eq!(
         notice,
-        Notice {
+        CloseEvent {
             event_id: Some("ev_E1".to_owned()),
             updated: Some("2026-11-23T10:05:02.456Z".parse().unwrap()),
             object_type: "phone_number".to_owned(),

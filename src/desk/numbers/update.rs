@@ -10,7 +10,7 @@ use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::input::fields;
 use crate::domain::number::Number;
-use crate::domain::number_patch::Changes;
+use crate::domain::number_patch::NumberPatch;
 use crate::error::Error;
 use crate::policy;
 
@@ -46,7 +46,7 @@ impl Desk {
         if expected.is_some_and(|expected| !expected.holds(&number)) {
             return Err(Error::PreconditionFailed);
         }
-        let changes = fields::read(patch, Changes::read)?;
+        let changes = fields::read(patch, NumberPatch::read)?;
         let team = number.team.clone();
         let decision = self.decide_update(by, team.as_ref(), &number, &changes).await;
         let asked = by
@@ -69,7 +69,7 @@ impl Desk {
     async fn change(
         &self,
         asked: &AuditRow,
-        changes: &Changes,
+        changes: &NumberPatch,
         order_id: Option<&OrderId>,
     ) -> Result<(), Error> {
         let Some(id) = &asked.phone_number_id else {
@@ -107,7 +107,7 @@ impl Desk {
         by: By<'_>,
         team: Option<&Team>,
         number: &Number,
-        changes: &Changes,
+        changes: &NumberPatch,
     ) -> Decision {
         match team {
             Some(team) => {

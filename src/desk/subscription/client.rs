@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::close::{Close, Subscription, Trouble};
+use crate::domain::close_event::WEBHOOK_PATH;
 use crate::domain::id::SubscriptionId;
 use crate::domain::loopback::is_loopback;
 
@@ -98,7 +99,7 @@ pub fn delivery_url(public_url: &Url, close: &Url) -> Option<Url> {
     url.path_segments_mut()
         .ok()?
         .pop_if_empty()
-        .extend(["webhooks", "close"]);
+        .extend(WEBHOOK_PATH.split('/').skip(1));
     Some(url)
 }
 

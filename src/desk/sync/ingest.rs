@@ -7,7 +7,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::close::{Forged, webhook};
 use crate::desk::Desk;
-use crate::domain::close_event::Notice;
+use crate::domain::close_event::CloseEvent;
 use crate::error::Error;
 use crate::telemetry::metrics::{WEBHOOK_LAG_SECONDS, WEBHOOKS_RECEIVED_TOTAL};
 
@@ -25,7 +25,7 @@ pub enum Received {
 /// Notices that wait to be written, each with who waits for it.
 #[derive(Default)]
 pub(in crate::desk) struct Inbox {
-    waiting: Mutex<Vec<(Notice, oneshot::Sender<bool>)>>,
+    waiting: Mutex<Vec<(CloseEvent, oneshot::Sender<bool>)>>,
     /// Whoever has it writes for all.
     turn: tokio::sync::Mutex<()>,
 }
@@ -89,7 +89,7 @@ impl Desk {
     }
 
     /// Writes the notice down, with all others that wait, and wakes who acts on it; whether it is new.
-    async fn write_down(&self, notice: Notice) -> Result<bool, Error> {
+    async fn write_down(&self, notice: CloseEvent) -> Result<bool, Error> {
         let inbox = &self.0.inbox;
         let (told, mut answer) = oneshot::channel();
         inbox.waiting().push((notice, told));
@@ -121,7 +121,7 @@ impl Desk {
     }
 
     /// Takes notices in from wherever they come, and wakes who acts on them; which of them are new.
-    pub(in crate::desk) async fn note(&self, notices: &[Notice]) -> Result<Vec<bool>, Error> {
+    pub(in crate::desk) async fn note(&self, notices: &[CloseEvent]) -> Result<Vec<bool>, Error> {
         let now = self.now();
         let fresh = self.0.store.take_in(notices, now).await?;
         let new: Vec<_> = notices.iter().zip(&fresh).filter(|(_, fresh)| **fresh).collect();
@@ -145,7 +145,7 @@ impl Desk {
 }
 
 impl Inbox {
-    fn waiting(&self) -> MutexGuard<'_, Vec<(Notice, oneshot::Sender<bool>)>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(CloseEvent, oneshot::Sender<bool>)>> {
         self.waiting.lock()
     }
 }

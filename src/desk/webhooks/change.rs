@@ -6,7 +6,7 @@ use crate::desk::{By, Desk};
 use crate::domain::audit::Action;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields;
-use crate::domain::webhook::{Endpoint, EndpointChanges};
+use crate::domain::webhook::{Endpoint, EndpointPatch};
 use crate::error::Error;
 
 impl Desk {
@@ -20,7 +20,7 @@ impl Desk {
     ) -> Result<Endpoint, Error> {
         loop {
             let before = self.reach_endpoint(by, id).await?;
-            let changes = fields::read(patch, EndpointChanges::read)?;
+            let changes = fields::read(patch, EndpointPatch::read)?;
             let now = self.now();
             let after = changes.applied(&before, now);
             if (Endpoint {
@@ -37,7 +37,7 @@ impl Desk {
             let row = by
                 .row(now, Action::EndpointUpdate, after.state().as_str())
                 .team(Some(&after.team))
-                .detail(json!({ "from": before.told(), "to": after.told() }));
+                .detail(json!({ "from": before.audit_detail(), "to": after.audit_detail() }));
             // Otherwise somebody was quicker: the changes are made to what is there now.
             if self.0.store.change_endpoint(&before, &after, &row).await? {
                 return Ok(after);
@@ -51,7 +51,7 @@ impl Desk {
         let row = by
             .row(self.now(), Action::EndpointDelete, "deleted")
             .team(Some(&endpoint.team))
-            .detail(endpoint.told());
+            .detail(endpoint.audit_detail());
         if self.0.store.remove_endpoint(&endpoint, &row).await? {
             Ok(())
         } else {

@@ -164,7 +164,7 @@ impl Desk {
             Answer::Status { .. } | Answer::Lost(_) | Answer::Forbidden(_) => None,
         };
         let retry_for = self.0.settings.outgoing.retry_for();
-        if let Some(at) = delivery.again(now, retry_for, wish, share()) {
+        if let Some(at) = delivery.next_attempt(now, retry_for, wish, share()) {
             return Ok((Settled::Again(at), None));
         }
         // It was tried for as long as anything is, and nothing else got through meanwhile either.
@@ -176,11 +176,11 @@ impl Desk {
 
 fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Timestamp) -> Disabling {
     let event = Event::new(now, EventKind::EndpointDisabled, Some(&endpoint.team))
-        .said("webhook_endpoint_id", json!(endpoint.id))
-        .said("reason", json!(reason));
+        .with("webhook_endpoint_id", json!(endpoint.id))
+        .with("reason", json!(reason));
     let audit = AuditRow::new(now, Actor::desk(), Action::EndpointDisable, "disabled")
         .team(Some(&endpoint.team))
-        .detail(json!({ "endpoint": endpoint.told(), "reason": reason, "outcome": outcome }));
+        .detail(json!({ "endpoint": endpoint.audit_detail(), "reason": reason, "outcome": outcome }));
     Disabling {
         url: endpoint.url.clone(),
         reason,

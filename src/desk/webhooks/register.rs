@@ -8,7 +8,7 @@ use crate::domain::audit::Action;
 use crate::domain::caller::Permission;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Fault;
-use crate::domain::webhook::{Endpoint, EndpointBody, MAX_ENDPOINTS};
+use crate::domain::webhook::{Endpoint, MAX_ENDPOINTS, NewEndpoint};
 use crate::error::Error;
 use crate::outgoing::Outgoing;
 
@@ -17,7 +17,7 @@ impl Desk {
     pub async fn register_endpoint(
         &self,
         by: By<'_>,
-        body: EndpointBody,
+        body: NewEndpoint,
     ) -> Result<(Endpoint, SecretString), Error> {
         let team = by.caller.team(body.team.as_ref())?;
         by.caller.need(Permission::WebhooksManage)?;
@@ -40,7 +40,7 @@ impl Desk {
         let row = by
             .row(now, Action::EndpointCreate, "created")
             .team(Some(&endpoint.team))
-            .detail(endpoint.told());
+            .detail(endpoint.audit_detail());
         if self.0.store.add_endpoint(&endpoint, &row).await? {
             Ok((endpoint, secret))
         } else {

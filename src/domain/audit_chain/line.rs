@@ -1,17 +1,19 @@
-//! A link of the chain as one line of an export: JSON with the members of the audit trail, and `detail` as its text
-//! stands in the store, because floats and the order of members would not survive being read and written again.
+//! One line of an audit export: a chain link as JSON.
+//!
+//! `detail` is copied byte for byte from the store: parsing and writing it again could change floats and the order of
+//! members, and with them the hash.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::domain::audit::Actor;
-use crate::domain::audit_chain::{Link, Stored};
+use crate::domain::audit_chain::link::{Link, StoredRow};
 use crate::domain::time::Timestamp;
 
-/// A row that no line can say: only one that somebody tampered with.
+/// The error for a row that can't be exported, because somebody tampered with it.
 #[derive(Debug, thiserror::Error)]
 #[error("row {seq} of the audit chain ({id}) can't be exported: {what}")]
-pub struct Unwritable {
+pub struct NotExportable {
     seq: i64,
     id: String,
     what: &'static str,
@@ -65,10 +67,10 @@ struct Read {
 }
 
 impl Link {
-    /// The line, without its end.
-    pub fn to_line(&self) -> Result<String, Unwritable> {
+    /// Returns the line, without a line feed.
+    pub fn to_line(&self) -> Result<String, NotExportable> {
         let row = &self.row;
-        let unwritable = |what, cause| Unwritable {
+        let unwritable = |what, cause| NotExportable {
             seq: self.seq,
             id: row.id.clone(),
             what,
@@ -81,9 +83,9 @@ impl Link {
             Some(_) => return Err(unwritable("`allowed` is neither 0 nor 1", None)),
         };
         let detail: &RawValue = serde_json::from_str(&row.detail)
-            .map_err(|fault| unwritable("`detail` is no JSON", Some(fault)))?;
+            .map_err(|fault| unwritable("`detail` is not JSON", Some(fault)))?;
         if detail.get() != row.detail || row.detail.contains(['\n', '\r']) {
-            return Err(unwritable("`detail` is no JSON in one line", None));
+            return Err(unwritable("`detail` is not JSON on one line", None));
         }
         let line = Written {
             seq: self.seq,
@@ -105,17 +107,17 @@ impl Link {
             detail,
             request_id: row.request_id.as_deref(),
         };
-        serde_json::to_string(&line).map_err(|fault| unwritable("it is no JSON", Some(fault)))
+        serde_json::to_string(&line).map_err(|fault| unwritable("the row is not valid JSON", Some(fault)))
     }
 
-    /// The link that a line of an export tells of; the error says what is wrong with the line.
+    /// Parses a line of an export.
     pub fn from_line(line: &[u8]) -> Result<Self, serde_json::Error> {
         let read: Read = serde_json::from_slice(line)?;
         Ok(Self {
             seq: read.seq,
             prev: read.prev,
             hash: read.hash,
-            row: Stored {
+            row: StoredRow {
                 id: read.id,
                 at: read.at.as_micros(),
                 issuer: read.actor.issuer,

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn row(id: &str) -> Stored {
-    Stored {
+fn row(id: &str) -> StoredRow {
+    StoredRow {
         id: id.into(),
         at: 1_795_000_000_000_001,
         issuer: "https://idp.example.com/".into(),
@@ -24,7 +24,7 @@ fn row(id: &str) -> Stored {
     }
 }
 
-fn chain(rows: Vec<Stored>) -> Vec<Link> {
+fn chain(rows: Vec<StoredRow>) -> Vec<Link> {
     let mut head = Head::genesis();
     let mut links = Vec::new();
     for row in rows {
@@ -40,11 +40,11 @@ fn chain(rows: Vec<Stored>) -> Vec<Link> {
     links
 }
 
-fn walk(mut walk: Walk, links: &[Link]) -> Result<Walked, Broken> {
+fn verifier(mut verifier: Verifier, links: &[Link]) -> Result<Verified, BrokenRow> {
     for link in links {
-        walk.pass(link)?;
+        verifier.check(link)?;
     }
-    walk.end(None)
+    verifier.finish(None)
 }
 
 /// Written down once and for all: a verifier of somebody else's relies on it.
@@ -92,7 +92,7 @@ fn a_head_is_read_as_it_is_written_and_nothing_else_is_one() {
 fn a_row_that_no_line_can_say_is_refused_and_named() {
     let [link] = chain(vec![row("aud_1")]).try_into().unwrap();
     for (what, change) in [
-        ("`allowed`", (|row| row.allowed = Some(2)) as fn(&mut Stored)),
+        ("`allowed`", (|row| row.allowed = Some(2)) as fn(&mut StoredRow)),
         ("`detail`", |row| row.detail = "{".into()),
         ("`detail`", |row| row.detail = "{\n}".into()),
         ("`detail`", |row| row.detail = " {}".into()),
@@ -107,7 +107,7 @@ fn a_row_that_no_line_can_say_is_refused_and_named() {
     }
 }
 
-fn any_row() -> impl Strategy<Value = Stored> {
+fn any_row() -> impl Strategy<Value = StoredRow> {
     let text = "\\PC{0,6}|[\\x00-\\x1f\"\\\\]{0,3}";
     let detail = prop_oneof![
         Just("null".to_owned()),
@@ -121,7 +121,7 @@ fn any_row() -> impl Strategy<Value = Stored> {
         option::of(0..=1_i64),
         detail,
     )
-        .prop_map(|(texts, maybe, at, allowed, detail)| Stored {
+        .prop_map(|(texts, maybe, at, allowed, detail)| StoredRow {
             id: texts[0].clone(),
             at,
             issuer: texts[1].clone(),
@@ -149,7 +149,7 @@ proptest! {
             read.push(Link::from_line(line.as_bytes()).unwrap());
         }
         prop_assert_eq!(&read, &links);
-        let walked = walk(Walk::whole(Vec::new()), &read).unwrap();
+        let walked = verifier(Verifier::whole(Vec::new()), &read).unwrap();
         prop_assert_eq!(walked.rows, links.len() as u64);
     }
 
@@ -162,9 +162,9 @@ proptest! {
         prop_assume!(links[place].row != other);
         links[place].row = other;
         let seq = links[place].seq;
-        for way in [Walk::whole(Vec::new()), Walk::subset(Vec::new())] {
-            let broken = walk(way, &links).unwrap_err();
-            prop_assert_eq!((broken.seq, broken.why), (seq, Why::Changed));
+        for way in [Verifier::whole(Vec::new()), Verifier::subset(Vec::new())] {
+            let broken = verifier(way, &links).unwrap_err();
+            prop_assert_eq!((broken.seq, broken.why), (seq, Break::Changed));
         }
     }
 
@@ -175,13 +175,13 @@ proptest! {
         let links = chain(rows);
         let end = Head { seq: links[links.len() - 1].seq, hash: links[links.len() - 1].hash.clone().unwrap() };
         let chosen: Vec<Link> = chosen.iter().map(|place| place.get(&links).clone()).collect();
-        let mut way = Walk::whole(vec![end]);
-        let passed: Result<Vec<()>, Broken> = chosen.iter().map(|link| way.pass(link)).collect();
-        let whole = passed.is_ok() && way.end(None).is_ok();
+        let mut way = Verifier::whole(vec![end]);
+        let passed: Result<Vec<()>, BrokenRow> = chosen.iter().map(|link| way.check(link)).collect();
+        let whole = passed.is_ok() && way.finish(None).is_ok();
         prop_assert_eq!(whole, chosen == links);
         // A subset is some of the rows, in order.
         let rising = chosen.windows(2).all(|pair| pair[0].seq < pair[1].seq);
-        prop_assert_eq!(walk(Walk::subset(Vec::new()), &chosen).is_ok(), rising);
+        prop_assert_eq!(verifier(Verifier::subset(Vec::new()), &chosen).is_ok(), rising);
     }
 }
 
@@ -192,11 +192,11 @@ fn every_break_is_told_apart_and_named() {
         seq: links[place].seq,
         hash: links[place].hash.clone().unwrap(),
     };
-    let broken = |way: Walk, links: &[Link]| {
-        let broken = walk(way, links).unwrap_err();
+    let broken = |way: Verifier, links: &[Link]| {
+        let broken = verifier(way, links).unwrap_err();
         (broken.seq, broken.id.clone(), broken.to_string())
     };
-    let whole = || Walk::whole(Vec::new());
+    let whole = || Verifier::whole(Vec::new());
     let take = |places: &[usize]| {
         places
             .iter()
@@ -231,23 +231,23 @@ fn every_break_is_told_apart_and_named() {
     assert!((at, &id) == (3, &c) && text.contains("changed"), "{text}");
 
     // A head further on than the rows, one with another hash, and one that is in between.
-    assert!(walk(Walk::whole(vec![head(0), head(3), head(4)]), &links).is_ok());
-    let (at, _, text) = broken(Walk::whole(vec![head(4)]), &links[..3]);
+    assert!(verifier(Verifier::whole(vec![head(0), head(3), head(4)]), &links).is_ok());
+    let (at, _, text) = broken(Verifier::whole(vec![head(4)]), &links[..3]);
     assert!(at == 4 && text.contains("cut off after row 3"), "{text}");
     let forged = Head { seq: 2, ..head(4) };
-    let (at, id, text) = broken(Walk::whole(vec![forged]), &links);
+    let (at, id, text) = broken(Verifier::whole(vec![forged]), &links);
     assert!(
         (at, id.as_deref()) == (2, Some("b")) && text.contains("not that of the head"),
         "{text}"
     );
-    let (at, _, text) = broken(Walk::subset(vec![head(1)]), &take(&[0, 4]));
+    let (at, _, text) = broken(Verifier::subset(vec![head(1)]), &take(&[0, 4]));
     assert!(at == 2 && text.contains("not among"), "{text}");
 
     // Some rows only are fine if that was said; then each must tell what it comes after.
-    assert!(walk(Walk::subset(vec![head(4)]), &take(&[1, 2, 4])).is_ok());
+    assert!(verifier(Verifier::subset(vec![head(4)]), &take(&[1, 2, 4])).is_ok());
     let mut silent = take(&[1, 4]);
     silent[1].prev = None;
-    let (at, _, text) = broken(Walk::subset(Vec::new()), &silent);
+    let (at, _, text) = broken(Verifier::subset(Vec::new()), &silent);
     assert!(at == 5 && text.contains("`prev` is missing"), "{text}");
 }
 
@@ -255,11 +255,11 @@ fn every_break_is_told_apart_and_named() {
 fn the_head_of_a_store_must_be_its_last_row() {
     let links = chain(["a", "b"].map(row).to_vec());
     let ended = |links: &[Link], head: &Head| {
-        let mut walk = Walk::whole(Vec::new());
+        let mut verifier = Verifier::whole(Vec::new());
         for link in links {
-            walk.pass(link)?;
+            verifier.check(link)?;
         }
-        walk.end(Some(head))
+        verifier.finish(Some(head))
     };
     let head = Head {
         seq: 2,
@@ -268,11 +268,11 @@ fn the_head_of_a_store_must_be_its_last_row() {
     assert!(ended(&links, &head).is_ok());
     assert!(ended(&[], &Head::genesis()).is_ok());
     let cut = ended(&links[..1], &head).unwrap_err();
-    assert_eq!((cut.seq, cut.why), (2, Why::CutOff { head: head.clone() }));
+    assert_eq!((cut.seq, cut.why), (2, Break::CutOff { head: head.clone() }));
     let other = Head {
         seq: 2,
         hash: "x".into(),
     };
     let broken = ended(&links, &other).unwrap_err();
-    assert_eq!((broken.seq, broken.why), (2, Why::OtherHead { head: other }));
+    assert_eq!((broken.seq, broken.why), (2, Break::OtherHead { head: other }));
 }

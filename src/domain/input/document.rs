@@ -1,5 +1,6 @@
-//! A TOML file as a tree that [`fields`](crate::domain::input::fields) reads, with the line of every key, so that a
-//! fault is named by file, line and key. It does not know what the keys mean.
+//! A TOML file as a tree that [`fields`](crate::domain::input::fields) can read.
+//!
+//! The document remembers the line of every key, so that a fault names file, line and key.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,17 +10,18 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::domain::input::fields::Fault;
+use crate::domain::input::pointer::{child, unescape};
 
-/// One thing that is wrong in a file, or in what overrides it.
+/// A fault in a file, or in a value that overrides the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
-    /// The file as it was named, or `env NAME` for a value from the environment.
+    /// The file's name as the user wrote it, or `env NAME` for an environment variable.
     pub file: String,
-    /// The line, counted from 1; `None` where there is none, such as for a variable.
+    /// The line, counted from 1; `None` for an environment variable or a missing key.
     pub line: Option<usize>,
     /// The key, such as `teams.sales.countries[0]`; empty for the whole file.
     pub key: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 
@@ -36,7 +38,7 @@ impl fmt::Display for FileFault {
     }
 }
 
-/// A parsed file.
+/// A parsed TOML file.
 #[derive(Debug, Clone)]
 pub struct Document {
     file: String,
@@ -51,8 +53,9 @@ enum Origin {
 }
 
 impl Document {
-    /// Parses TOML; `file` is the name that faults carry. A syntax fault names its line; the parser goes on
-    /// behind it as far as it can.
+    /// Parses TOML; `file` is the file name in faults.
+    ///
+    /// A syntax error names its line. The parser continues after it as far as it can.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<FileFault>> {
         let lines = Lines::new(text);
         let fault = |line, message: &str| FileFault {
@@ -77,13 +80,15 @@ impl Document {
         })
     }
 
-    /// The tree, to be read with [`fields::read`](crate::domain::input::fields::read).
+    /// Returns the tree, for [`fields::read`](crate::domain::input::fields::read).
     pub fn root(&self) -> &Value {
         &self.root
     }
 
-    /// Puts a value at `path`, making the tables and lists on the way; a part that is a number counts in a list,
-    /// and one past its end appends. Faults of this value name `source` instead of file and line.
+    /// Sets the value at `path`, and creates missing tables and lists.
+    ///
+    /// A number in the path is an index of a list; an index past the end appends. Faults of this value name `source`
+    /// instead of file and line.
     pub fn set(&mut self, path: &[&str], value: Value, source: &str) {
         let mut here = &mut self.root;
         let mut pointer = String::new();
@@ -119,7 +124,7 @@ impl Document {
         self.origins.insert(pointer, Origin::Source(source.to_owned()));
     }
 
-    /// Says where each fault stands, in the order of the lines.
+    /// Adds file, line and key to each fault, and sorts the faults by line.
     pub fn locate(&self, faults: Vec<Fault>) -> Vec<FileFault> {
         let placed = faults.into_iter().map(|fault| {
             let (file, line) = match self.origin(&fault.pointer) {
@@ -137,7 +142,7 @@ impl Document {
         in_order(placed.collect())
     }
 
-    /// Where the value stands, or the nearest one around it that stands anywhere.
+    /// Returns the origin of the value, or of the nearest enclosing value that has one.
     fn origin(&self, pointer: &str) -> Option<&Origin> {
         let mut pointer = pointer;
         while !pointer.is_empty() {
@@ -153,7 +158,7 @@ impl Document {
         let mut here = Some(&self.root);
         let mut key = String::new();
         for part in pointer.split('/').skip(1) {
-            let name = part.replace("~1", "/").replace("~0", "~");
+            let name = unescape(part);
             if let Some(Value::Array(items)) = here {
                 key.push('[');
                 key.push_str(&name);
@@ -171,7 +176,7 @@ impl Document {
     }
 }
 
-/// A key as TOML writes it: bare where it may be, else in quotes.
+/// Returns a key as TOML writes it: bare if possible, otherwise in quotes.
 pub fn bare_or_quoted(key: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !key.is_empty() && key.bytes().all(bare) {
@@ -186,10 +191,6 @@ fn in_order(mut faults: Vec<FileFault>) -> Vec<FileFault> {
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     faults.dedup();
     faults
-}
-
-fn child(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn object(table: &DeTable<'_>, at: &str, lines: &Lines, origins: &mut BTreeMap<String, Origin>) -> Value {
@@ -220,7 +221,7 @@ fn value(
             .ok()
             .and_then(Number::from_f64)
             .map_or_else(|| Value::String(float.to_string()), Value::Number),
-        // No key of ours is a date: as a string it meets the check of whatever was expected.
+        // No setting is a date. As a string, it fails the check of the expected type.
         DeValue::Datetime(date) => Value::String(date.to_string()),
         DeValue::Array(items) => items
             .iter()
@@ -231,14 +232,14 @@ fn value(
     }
 }
 
-/// Where each line begins.
+/// The byte offset of every line after the first.
 struct Lines(Vec<usize>);
 
 impl Lines {
     fn new(text: &str) -> Self {
         Self(text.match_indices('\n').map(|(at, _)| at + 1).collect())
     }
-    /// The line of a byte, counted from 1.
+    /// Returns the line of a byte, counted from 1.
     fn at(&self, byte: usize) -> usize {
         self.0.partition_point(|start| *start <= byte) + 1
     }

@@ -1,6 +1,7 @@
-//! One reader for everything people write by hand: request bodies, the configuration and the policy.
-//! It goes on after a fault, so that all faults are named at once, each with a JSON pointer (RFC 6901).
-//! It does not know where the tree came from: TOML files map the pointer back to a line.
+//! A reader for all hand-written input: request bodies, the configuration and the policy.
+//!
+//! It continues after a fault, and so reports all faults at once, each with a JSON pointer (RFC 6901). For TOML files,
+//! [`document`](crate::domain::input::document) maps the pointer to a line.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,12 +9,14 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-/// One thing that is wrong: where, and what would be right.
+use crate::domain::input::pointer;
+
+/// A fault in the input, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// JSON pointer to the value, `""` for the whole document.
+    /// The JSON pointer to the value; `""` for the whole document.
     pub pointer: String,
-    /// What is wrong and what would be right, in a sentence without a full stop.
+    /// What is wrong or what would be right, as a sentence without a full stop.
     pub message: String,
 }
 
@@ -23,9 +26,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads a whole document with `read`; either the value or every fault found.
+/// Reads a whole document with `read`; returns the value or all faults.
 ///
-/// `read` answers `None` only after it has recorded a fault.
+/// `read` must record a fault before it returns `None`.
 pub fn read<T>(root: &Value, read: impl FnOnce(Node<'_>) -> Option<T>) -> Result<T, Vec<Fault>> {
     let faults = RefCell::new(Vec::new());
     let value = read(Node {
@@ -40,7 +43,7 @@ pub fn read<T>(root: &Value, read: impl FnOnce(Node<'_>) -> Option<T>) -> Result
     }
 }
 
-/// A value in the document together with its place.
+/// A value in the document, with its location.
 #[derive(Clone)]
 pub struct Node<'a> {
     value: &'a Value,
@@ -49,12 +52,14 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The value itself.
+    /// Returns the value.
     pub fn value(&self) -> &'a Value {
         self.value
     }
 
-    /// Records a fault at this place; always `None`, so that a reader can `return node.fault(…)`.
+    /// Records a fault at this location.
+    ///
+    /// It always returns `None`, so that a reader can write `return node.fault(…)`.
     pub fn fault<T>(&self, message: impl Into<String>) -> Option<T> {
         self.faults.borrow_mut().push(Fault {
             pointer: self.pointer.clone(),
@@ -63,7 +68,7 @@ impl<'a> Node<'a> {
         None
     }
 
-    /// The object's fields, read one by one; call [`Fields::finish`] at the end.
+    /// Returns a reader of the object's fields. Call [`Fields::finish`] at the end.
     pub fn fields(self) -> Option<Fields<'a>> {
         match self.value {
             Value::Object(map) => Some(Fields {
@@ -75,7 +80,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The items of an array, each read by `item`. Faults of all items are recorded.
+    /// Reads every item of an array with `item`, and records the faults of all items.
     pub fn list<T>(&self, item: impl Fn(Node<'a>) -> Option<T>) -> Option<Vec<T>> {
         let Value::Array(items) = self.value else {
             return self.fault(format!("must be an array, not {}", kind(self.value)));
@@ -88,7 +93,7 @@ impl<'a> Node<'a> {
         read.into_iter().collect()
     }
 
-    /// Every member of an object whose names are free, in the order they are written.
+    /// Reads every member of an object with arbitrary names, in the order of the text.
     pub fn entries<T>(&self, entry: impl Fn(&'a str, Node<'a>) -> Option<T>) -> Option<Vec<T>> {
         let Value::Object(map) = self.value else {
             return self.fault(format!("must be an object, not {}", kind(self.value)));
@@ -100,7 +105,7 @@ impl<'a> Node<'a> {
         read.into_iter().collect()
     }
 
-    /// A string.
+    /// Reads a string.
     pub fn string(&self) -> Option<&'a str> {
         match self.value {
             Value::String(text) => Some(text),
@@ -108,7 +113,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A string of at most `max` characters without control characters.
+    /// Reads a string of at most `max` characters without control characters.
     pub fn text(&self, max: usize) -> Option<String> {
         let text = self.string()?;
         if text.chars().count() > max {
@@ -120,7 +125,7 @@ impl<'a> Node<'a> {
         Some(text.to_owned())
     }
 
-    /// A string that `T` parses; the fault is `T`'s own message.
+    /// Reads a string and parses it as `T`. The fault is the message of `T`'s error.
     pub fn parse<T: FromStr<Err: fmt::Display>>(&self) -> Option<T> {
         match self.string()?.parse() {
             Ok(value) => Some(value),
@@ -128,7 +133,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
         match self.value {
             Value::Bool(value) => Some(*value),
@@ -136,7 +141,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A whole number from `min` to `max`.
+    /// Reads a whole number from `min` to `max`.
     pub fn integer(&self, min: i64, max: i64) -> Option<i64> {
         match self.value.as_i64() {
             Some(value) if (min..=max).contains(&value) => Some(value),
@@ -149,16 +154,15 @@ impl<'a> Node<'a> {
     }
 
     fn at(&self, name: &str, value: &'a Value) -> Node<'a> {
-        let name = name.replace('~', "~0").replace('/', "~1");
         Node {
             value,
-            pointer: format!("{}/{name}", self.pointer),
+            pointer: pointer::child(&self.pointer, name),
             faults: self.faults,
         }
     }
 }
 
-/// The fields of one object. What is not asked for before [`Fields::finish`] is unknown, and a fault.
+/// A reader of an object's fields. Fields that nobody reads before [`Fields::finish`] are unknown.
 pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     node: Node<'a>,
@@ -166,7 +170,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// A field that must be there.
+    /// Reads a required field.
     pub fn required<T>(&mut self, name: &'static str, read: impl FnOnce(Node<'a>) -> Option<T>) -> Option<T> {
         self.known.push(name);
         match self.map.get(name) {
@@ -175,7 +179,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that may be left out. `Some(None)` is absent, `None` is faulty (and recorded).
+    /// Reads an optional field. `Some(None)` is absent; `None` is invalid, with a recorded fault.
     pub fn optional<T>(
         &mut self,
         name: &'static str,
@@ -188,7 +192,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that may be left out or `null`, which mean the same.
+    /// Reads an optional field for which `null` means absent.
     pub fn nullable<T>(
         &mut self,
         name: &'static str,
@@ -204,17 +208,17 @@ impl<'a> Fields<'a> {
         .map(Option::flatten)
     }
 
-    /// Whether the field is there at all.
+    /// Whether the field is present.
     pub fn has(&self, name: &str) -> bool {
         self.map.contains_key(name)
     }
 
-    /// The object itself, for faults that concern several fields.
+    /// Returns the object itself, for faults that concern several fields.
     pub fn node(&self) -> &Node<'a> {
         &self.node
     }
 
-    /// Records every field that was not asked for, with the nearest one that exists.
+    /// Records a fault for every unknown field, with the nearest known name.
     pub fn finish(self) -> Option<()> {
         let mut clean = Some(());
         for (name, value) in self.map {
@@ -226,13 +230,13 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// "unknown field `x`" and, when one is near, what was probably meant.
+/// Returns the message for an unknown key, with the nearest known key or all of them.
 pub fn unknown(name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(64).collect();
     format!("unknown key `{shown}`; {}", nearest(&shown, known))
 }
 
-/// What was probably meant when one is near; otherwise what there is.
+/// Returns a suggestion: the nearest known name, or the list of known names.
 pub fn nearest(shown: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()

@@ -1,13 +1,16 @@
-//! JSON read strictly: a member that stands twice is a fault, because two readers of one text
-//! could see two different requests (CWE-436). Knows nothing of what the JSON means.
+//! A strict JSON parser that refuses duplicate members.
+//!
+//! Two parsers can read the same text with duplicate members as two different requests (CWE-436).
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON text. Duplicate members, trailing text, bad UTF-8 and nesting beyond `serde_json`'s
-/// limit (128) are faults; the message names line and column.
+/// Parses a JSON text.
+///
+/// It refuses duplicate members, trailing text, invalid UTF-8 and more than 128 levels of nesting (the limit of
+/// `serde_json`). The error names line and column.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(text).map(|strict| strict.0)
 }
@@ -63,7 +66,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some(name) = map.next_key::<String>()? {
             if members.contains_key(&name) {
                 return Err(A::Error::custom(format_args!(
-                    "`{name}` stands twice in one object"
+                    "`{name}` is a duplicate member of one object"
                 )));
             }
             let Strict(value) = map.next_value()?;
@@ -85,7 +88,7 @@ mod tests {
             r#"{"a":1,"\u0061":2}"#,
         ] {
             let fault = parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(fault.contains("`a` stands twice"), "{fault}");
+            assert!(fault.contains("`a` is a duplicate"), "{fault}");
         }
     }
 

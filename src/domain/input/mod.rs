@@ -1,4 +1,4 @@
-//! Reading what people write by hand: request bodies, configuration and policy, with every fault and its place.
+//! Strict readers for request bodies, configuration and policy, which report every fault with its location.
 
 pub mod document;
 pub mod fields;

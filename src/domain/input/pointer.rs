@@ -1,5 +1,4 @@
-//! A JSON pointer (RFC 6901) into a token's claims, as configuration and policy write it. It does not know
-//! what the claim it finds is good for.
+//! JSON pointers (RFC 6901): into request bodies and files, and into the claims of a token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +6,30 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where a claim stands in a token, such as `/phone/countries`. Never the whole token.
+/// Returns the pointer to the member `name` of the value at `parent`, with `~` and `/` in the name escaped.
+pub fn child(parent: &str, name: &str) -> String {
+    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Returns the name that one reference token of a pointer stands for: the reverse of the escape in [`child`].
+pub(super) fn unescape(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}
+
+/// A JSON pointer to a claim of a token, such as `/phone/countries`. Never the whole token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pointer(String);
 
 impl Pointer {
-    /// The pointer as it is written.
+    /// Returns the pointer as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The words of a claim: an array of strings, or one string with spaces between the words, as `scope` is
-    /// in some tokens. `None` when the claim is missing or is something else.
+    /// Returns the values of a claim; `None` if the claim is missing or has another type.
+    ///
+    /// The claim is an array of strings, or one string with spaces between the values, like `scope` in some tokens.
     pub fn words<'a>(&self, claims: &'a Value) -> Option<Vec<&'a str>> {
         match claims.pointer(&self.0)? {
             Value::String(text) => Some(text.split_ascii_whitespace().collect()),
@@ -35,7 +45,7 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// A text that is no pointer.
+/// The error for a string that is not a JSON pointer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a JSON pointer into the token, like \"/phone/countries\" (`~` is written `~0`)")]
 pub struct NotAPointer;

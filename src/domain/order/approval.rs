@@ -1,19 +1,16 @@
 //! A second person's word on an order: why it is asked for, what was said and by whom, and the request that it is
 //! bound to. Which orders need one is the policy's to say.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::Actor;
 use crate::domain::caller::Caller;
 use crate::domain::id::UserId;
-use crate::domain::number::words;
 use crate::domain::order::{Order, State, Terms, WrongState};
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-words! {
+string_enum! {
     /// What became of the question.
     Verdict {
         /// Nobody has said anything yet.

@@ -4,7 +4,6 @@ pub mod approval;
 pub mod matches;
 pub mod request;
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -16,11 +15,12 @@ use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::id::{OrderId, PhoneNumberId, UserId};
 use crate::domain::money::Money;
-use crate::domain::number::{CarrierType, Sharing, words};
+use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::approval::{Approval, Verdict};
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-words! {
+string_enum! {
     /// Where an order stands.
     State {
         /// A second person has to agree.
@@ -53,7 +53,7 @@ impl State {
     }
 }
 
-words! {
+string_enum! {
     /// What a final state rests on.
     Evidence {
         /// Close answered 201 with the number.

@@ -11,6 +11,7 @@ use url::form_urlencoded;
 
 use crate::domain::caller::Team;
 use crate::domain::input::fields::{self, Fault, Fields, Node};
+use crate::domain::input::pointer;
 use crate::domain::page::{Limit, Page};
 use crate::http::Http;
 use crate::http::extract::Caller;
@@ -161,7 +162,7 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
         };
         let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
         if named.insert(shown.clone()) {
-            let pointer = format!("/query/{}", shown.replace('~', "~0").replace('/', "~1"));
+            let pointer = pointer::child("/query", &shown);
             faults.push(Fault {
                 pointer,
                 message: message.to_owned(),

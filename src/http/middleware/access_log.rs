@@ -9,13 +9,11 @@ use axum::response::Response;
 use tracing::Span;
 use tracing::field::Empty;
 
+use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::middleware::request_context::{Ticket, X_REQUEST_ID};
 use crate::http::problem::Problem;
 use crate::telemetry::context::{self, UpstreamTime};
 use crate::telemetry::metrics::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
-
-/// Deliveries of Close come from outside: whoever sends there must not decide what is recorded here.
-const PUBLIC: &str = "/webhooks/close";
 
 /// What a request came to, where its status does not say: put into the answer's extensions.
 #[derive(Clone, Copy)]
@@ -52,7 +50,8 @@ impl Line {
             team = Empty,
             outcome = Empty,
         );
-        if route != PUBLIC {
+        // Anyone can send a webhook: an outside caller must not decide what we trace.
+        if route != WEBHOOK_PATH {
             context::extract(&span, request.headers());
         }
         Self {

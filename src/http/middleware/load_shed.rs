@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::Limits;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::Kind;
@@ -51,7 +52,7 @@ impl Room {
 
     /// A place at work, or a problem at once.
     pub(in crate::http) fn enter(&self, path: &str) -> Result<Place, Problem> {
-        let hall = if path == "/webhooks/close" {
+        let hall = if path == WEBHOOK_PATH {
             &self.close
         } else {
             &self.apps

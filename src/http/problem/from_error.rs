@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
-use crate::domain::service_account::AccountName;
+use crate::domain::input::pointer;
+use crate::domain::service_account::ServiceAccountName;
 use crate::error::Error;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::Kind;
@@ -89,11 +90,7 @@ pub(in crate::http) fn refused(
     if let Some(fields) = errors.filter(|fields| !fields.is_empty()) {
         let mut list = Vec::new();
         for (name, value) in fields {
-            point_out(
-                &mut list,
-                &format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-                value,
-            );
+            point_out(&mut list, &pointer::child("", name), value);
         }
         problem = problem.member("errors", list);
     }
@@ -105,8 +102,7 @@ fn point_out(list: &mut Vec<Value>, pointer: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                point_out(list, &format!("{pointer}/{name}"), value);
+                point_out(list, &pointer::child(pointer, name), value);
             }
         }
         Value::String(message) => list.push(json!({"pointer": pointer, "message": message})),
@@ -115,7 +111,7 @@ fn point_out(list: &mut Vec<Value>, pointer: &str, value: &Value) {
 }
 
 /// Names the account, and what would let it in.
-fn unmapped(name: &AccountName, issuer: &str) -> Problem {
+fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
     let (namespace, name) = (name.namespace(), name.name());
     // The issuer is one of the configuration: a JSON string of it is a TOML string too.
     let entry = format!(

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Fields;
-use crate::domain::webhook::EndpointBody;
+use crate::domain::webhook::NewEndpoint;
 use crate::http::Http;
 use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, PatchBody, QueryFields};
 use crate::http::problem::Problem;
@@ -32,7 +32,7 @@ pub(in crate::http) async fn create(
     _: NoQuery,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let body = body.read(EndpointBody::read)?;
+    let body = body.read(NewEndpoint::read)?;
     let (endpoint, secret) = http.desk.register_endpoint(caller.by(), body).await?;
     let place = format!("/v1/webhook-endpoints/{}", endpoint.id);
     let place = HeaderValue::try_from(place).expect("an id is plain ASCII");

@@ -117,7 +117,7 @@ fn approval(approval: Approval) -> ApprovalView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Approval, example = json!({
     "rule": "teams.sales-emea.approval.group_numbers",
-    "why": "someone else with the permission orders:approve has to approve a number that several people share",
+    "why": "another person with the permission orders:approve must approve a number for several people",
     "decision": "approved", "by": "lena@example.com", "at": "2026-11-23T10:20:00Z", "comment": "For the fair in Berlin",
     "expires_at": "2026-11-26T10:00:00Z",
 }))]

@@ -25,7 +25,7 @@ fn rule(decision: &Decision) -> (bool, &str) {
 }
 
 fn updated(rules: &str, number: &Number, changes: &Value) -> Decision {
-    let changes = read(changes, Changes::read).unwrap();
+    let changes = read(changes, NumberPatch::read).unwrap();
     decide_update(
         &policy(rules),
         &alice(),
@@ -48,7 +48,7 @@ fn an_allowed_order_comes_with_terms_and_what_is_left() {
     assert_eq!(rule(&decision), (true, "teams.sales"));
     assert_eq!(
         decision.explanation().hint,
-        "after this sales has left: 46 of 50 numbers, 8 of 10 orders in 24 hours, 118.85 of 120.00 USD a month"
+        "sales then has left: 46 of 50 numbers, 8 of 10 orders in 24 hours, 118.85 of 120.00 USD a month"
     );
     let expected = Terms {
         carrier_type: Some(CarrierType::Local),
@@ -73,7 +73,7 @@ fn a_team_that_the_policy_does_not_know_may_do_nothing() {
     );
     assert_eq!(rule(&rent.decision), (false, "teams.strangers"));
     assert_eq!(rent.terms, None);
-    let changes = read(&json!({"label": "x"}), Changes::read).unwrap();
+    let changes = read(&json!({"label": "x"}), NumberPatch::read).unwrap();
     let update = decide_update(
         &policy(OPEN),
         &alice(),

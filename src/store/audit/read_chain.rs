@@ -1,7 +1,7 @@
 //! Reading the chain over the audit trail, row by row as it is stored, for exports and for whoever checks it. How it
 //! grows is `seal`.
 
-use crate::domain::audit_chain::{GENESIS, Head, Link, Stored};
+use crate::domain::audit_chain::{GENESIS, Head, Link, StoredRow};
 use crate::domain::caller::Scope;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -139,8 +139,8 @@ fn link(row: &Row) -> Result<Link, Error> {
     })
 }
 
-pub(in crate::store) fn stored(row: &Row) -> Result<Stored, Error> {
-    Ok(Stored {
+pub(in crate::store) fn stored(row: &Row) -> Result<StoredRow, Error> {
+    Ok(StoredRow {
         id: row.text("id")?,
         at: row.int("at")?,
         issuer: row.text("issuer")?,

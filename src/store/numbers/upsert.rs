@@ -264,7 +264,7 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Sight, Er
         None => EventKind::NumberUpdated,
     };
     let event = Event::of_number(seen.as_of, kind, team.as_ref(), &seen.facts);
-    let event = event.said("changed", known.changed(&seen.facts).into());
+    let event = event.with("changed", known.changed(&seen.facts).into());
     feed::write(tx, &event).await?;
     let entry = team.and_then(|team| {
         let entry = |kind| Entry::new(seen.as_of, &team, kind).number(&seen.facts.id);

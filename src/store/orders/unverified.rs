@@ -176,7 +176,7 @@ impl Store {
             .await?;
         if let Some(row) = row {
             let event = Event::of_number(now, EventKind::NumberUpdated, None, &row.json("facts")?);
-            feed::write(&mut tx, &event.said("provenance", json!(provenance))).await?;
+            feed::write(&mut tx, &event.with("provenance", json!(provenance))).await?;
         }
         tx.commit().await
     }
@@ -252,7 +252,7 @@ impl Store {
         };
         rows::write(&mut tx, audit).await?;
         let event = Event::of_number(audit.at, EventKind::NumberUpdated, None, &row.json("facts")?);
-        feed::write(&mut tx, &event.said("order_id", json!(order))).await?;
+        feed::write(&mut tx, &event.with("order_id", json!(order))).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -76,7 +76,7 @@ fn claims_without(name: &str) -> Value {
 async fn identified(auth: &Auth, token: &str) -> Result<Arc<Caller>, Rejection> {
     match auth.identify(token).await? {
         Identity::Caller(caller) => Ok(caller),
-        Identity::Account(account) => panic!("{account:?} is no caller yet"),
+        Identity::ServiceAccount(account) => panic!("{account:?} is no caller yet"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use numberdesk::desk::{Finding, Period};
-use numberdesk::domain::audit_chain::Walk;
+use numberdesk::domain::audit_chain::Verifier;
 use numberdesk::domain::caller::{Caller, Scope};
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
 use numberdesk::domain::order::{Order, Request, State};
@@ -420,20 +420,20 @@ async fn chain_holds(lab: &Lab) {
         .await
         .expect("a head can be read")
         .expect("a head");
-    let mut walk = Walk::whole(Vec::new());
+    let mut verifier = Verifier::whole(Vec::new());
     loop {
         let links = lab
             .store()
-            .sealed(&Scope::All, &Period::default(), walk.at(), head.seq, 500)
+            .sealed(&Scope::All, &Period::default(), verifier.at(), head.seq, 500)
             .await
             .expect("the chain can be read");
         if links.is_empty() {
             break;
         }
         for link in &links {
-            walk.pass(link).expect("every row holds");
+            verifier.check(link).expect("every row holds");
         }
     }
-    walk.end(Some(&head)).expect("the chain ends at its head");
+    verifier.finish(Some(&head)).expect("the chain ends at its head");
     assert_eq!(lab.store().unsealed().await.expect("rows can be counted"), 0);
 }

@@ -1,6 +1,6 @@
 //! What Close told of, taken in once, and the errands that come of it, shared by whoever takes them.
 
-use numberdesk::domain::close_event::{Notice, Object};
+use numberdesk::domain::close_event::{CloseEvent, Object};
 use numberdesk::store::Errand;
 
 use super::*;
@@ -13,8 +13,8 @@ on_both_stores! {
     of_many_who_ask_for_a_turn_one_has_it,
 }
 
-fn told(event: &str, version: u64, action: &str, number: &str) -> Notice {
-    Notice {
+fn told(event: &str, version: u64, action: &str, number: &str) -> CloseEvent {
+    CloseEvent {
         event_id: Some(format!("ev_{event}")),
         updated: Some(later(version)),
         object_type: "phone_number".into(),
@@ -25,7 +25,7 @@ fn told(event: &str, version: u64, action: &str, number: &str) -> Notice {
     }
 }
 
-async fn take_in(store: &Store, notices: &[Notice], at: Timestamp) -> Vec<bool> {
+async fn take_in(store: &Store, notices: &[CloseEvent], at: Timestamp) -> Vec<bool> {
     store.take_in(notices, at).await.unwrap()
 }
 
@@ -71,7 +71,7 @@ async fn a_notice_is_new_once_and_many_of_one_object_are_one_errand(database: Da
 
 async fn of_many_who_take_errands_each_is_one_s_until_its_lease_lapses(database: Database) {
     let store = database.store().await;
-    let notices: Vec<Notice> = (0..40)
+    let notices: Vec<CloseEvent> = (0..40)
         .map(|nth| told(&nth.to_string(), 1, "updated", &format!("n{nth:02}")))
         .collect();
     take_in(&store, &notices, NOW).await;

@@ -1,6 +1,6 @@
 //! Sealing: one chain without a gap or a fork, whoever seals and however many write meanwhile.
 
-use numberdesk::domain::audit_chain::{Head, Walk};
+use numberdesk::domain::audit_chain::{Head, Verifier};
 use numberdesk::error::Error;
 use numberdesk::store::Period;
 use secrecy::ExposeSecret as _;
@@ -27,17 +27,17 @@ async fn record(store: &Store, seconds: u64, outcome: &str) {
 /// Walks along everything that is sealed; where the chain ends.
 async fn walked(store: &Store) -> Head {
     let head = store.audit_head().await.unwrap().expect("a store has a head");
-    let mut walk = Walk::whole(Vec::new());
+    let mut verifier = Verifier::whole(Vec::new());
     loop {
         let links = store
-            .sealed(&Scope::All, &Period::default(), walk.at(), head.seq, 7)
+            .sealed(&Scope::All, &Period::default(), verifier.at(), head.seq, 7)
             .await
             .unwrap();
         if links.is_empty() {
-            return walk.end(Some(&head)).unwrap().head;
+            return verifier.finish(Some(&head)).unwrap().head;
         }
         for link in &links {
-            walk.pass(link).unwrap();
+            verifier.check(link).unwrap();
         }
     }
 }

@@ -12,7 +12,7 @@ use numberdesk::domain::event::{Event, EventKind};
 use numberdesk::domain::id::{EventId, RequestId};
 use numberdesk::domain::input::fields;
 use numberdesk::domain::page::Limit;
-use numberdesk::domain::webhook::{DisabledReason, Endpoint, EndpointBody};
+use numberdesk::domain::webhook::{DisabledReason, Endpoint, NewEndpoint};
 use numberdesk::error::Error;
 use numberdesk::store::{AuditFilter, Settled};
 use secrecy::ExposeSecret as _;
@@ -80,7 +80,7 @@ impl Scene {
     }
 
     async fn register(&self, team: &str, body: Value) -> Result<(Endpoint, String), Error> {
-        let body = fields::read(&body, EndpointBody::read).expect("a body");
+        let body = fields::read(&body, NewEndpoint::read).expect("a body");
         let (endpoint, secret) = by!(self, manager(team), |desk, by| desk.register_endpoint(by, body))?;
         Ok((endpoint, secret.expose_secret().to_owned()))
     }
@@ -112,7 +112,7 @@ impl Scene {
     async fn tells(&self, team: &str, kind: EventKind) -> EventId {
         let team = team.parse().expect("a team");
         let event =
-            Event::new(self.lab.process().desk.now(), kind, Some(&team)).said("order_id", json!("ord_1"));
+            Event::new(self.lab.process().desk.now(), kind, Some(&team)).with("order_id", json!("ord_1"));
         self.lab.store().tell(&event).await.expect("it is told");
         event.id
     }

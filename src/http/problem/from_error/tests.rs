@@ -137,7 +137,7 @@ fn every_error_has_its_status_and_type() {
 fn an_account_that_is_not_in_the_policy_is_told_the_lines_that_would_let_it_in() {
     let issuer = "https://kubernetes.default.svc.cluster.local";
     let document = said(Error::ServiceAccountUnmapped {
-        name: AccountName::new("crm", "dialer").unwrap(),
+        name: ServiceAccountName::new("crm", "dialer").unwrap(),
         issuer: issuer.into(),
     });
     assert_eq!(

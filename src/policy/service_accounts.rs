@@ -1,5 +1,6 @@
-//! What service accounts of Kubernetes may do: the list of the policy file, by cluster and name. It decides nothing: an
-//! account that is not listed is nobody.
+//! The grants of Kubernetes service accounts, as the policy file lists them by cluster and name.
+//!
+//! An account that the file does not list may do nothing.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,39 +8,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::input::fields::{Node, nearest};
-use crate::domain::service_account::{AccountName, NotAnAccount};
-use crate::policy::ANY_TEAM;
-use crate::policy::rules::{GroupRule, TeamRules};
+use crate::domain::service_account::{InvalidServiceAccount, ServiceAccountName};
+use crate::policy::rules::{ANY_TEAM, GroupRule, TeamRules};
 
-/// By cluster, then by name.
-pub(super) type Accounts = BTreeMap<String, BTreeMap<AccountName, Grant>>;
+/// Grants by cluster (issuer), then by name.
+pub(super) type ServiceAccounts = BTreeMap<String, BTreeMap<ServiceAccountName, Grant>>;
 
-/// What one account may do.
+/// The team and permissions of one service account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Whose it is.
+    /// The account's team.
     pub team: Team,
-    /// What it may do for the team.
+    /// The account's permissions.
     pub permissions: BTreeSet<String>,
-    /// The user in Close that it acts for.
+    /// The user in Close for whom the account acts.
     pub close_user: Option<UserId>,
 }
 
-/// `[[service_accounts]]`, for teams of the same file and the clusters that are trusted. `None` for teams: they have faults
-/// of their own, and what depends on them is not looked at.
+/// Reads `[[service_accounts]]`.
+///
+/// `clusters` are the trusted issuers. `teams` are the teams of the same file; `None` if they have faults, in which case
+/// checks that depend on them are skipped.
 pub(super) fn read(
     node: &Node<'_>,
     teams: Option<&BTreeMap<String, TeamRules>>,
     clusters: &[String],
-) -> Option<Accounts> {
-    let accounts = RefCell::new(Accounts::new());
+) -> Option<ServiceAccounts> {
+    let accounts = RefCell::new(ServiceAccounts::new());
     node.list(|item| {
         let (issuer, name, grant) = entry(&item, teams, clusters)?;
         let mut accounts = accounts.borrow_mut();
         let known = accounts.entry(issuer).or_default();
         if known.contains_key(&name) {
             return item.fault(format!(
-                "{}/{} has an entry already",
+                "{}/{} already has an entry",
                 name.namespace(),
                 name.name()
             ));
@@ -54,20 +56,20 @@ fn entry(
     node: &Node<'_>,
     teams: Option<&BTreeMap<String, TeamRules>>,
     clusters: &[String],
-) -> Option<(String, AccountName, Grant)> {
+) -> Option<(String, ServiceAccountName, Grant)> {
     let mut fields = node.clone().fields()?;
-    // Each is held to its own rule where it stands; what no pair of both could be is said of the whole.
+    // A fault of one part names its own key; a fault of both together names the whole entry.
     let namespace = fields.required("namespace", |node| {
         let text = node.string()?;
-        match AccountName::new(text, "any") {
-            Err(wrong @ NotAnAccount::Namespace) => node.fault(wrong.to_string()),
+        match ServiceAccountName::new(text, "any") {
+            Err(wrong @ InvalidServiceAccount::Namespace) => node.fault(wrong.to_string()),
             _ => Some(text),
         }
     });
     let name = fields.required("name", |node| {
         let text = node.string()?;
-        match AccountName::new("any", text) {
-            Err(wrong @ NotAnAccount::Name) => node.fault(wrong.to_string()),
+        match ServiceAccountName::new("any", text) {
+            Err(wrong @ InvalidServiceAccount::Name) => node.fault(wrong.to_string()),
             _ => Some(text),
         }
     });
@@ -76,7 +78,7 @@ fn entry(
         let team: Team = node.parse()?;
         match teams {
             Some(teams) if !has_rules(&team, teams) => node.fault(format!(
-                "no team of this file: add [teams.{team}], or name another; {}",
+                "not a team of this file: add [teams.{team}], or name another team; {}",
                 nearest(
                     team.as_str(),
                     &teams.keys().map(String::as_str).collect::<Vec<_>>()
@@ -93,7 +95,7 @@ fn entry(
         Some(issuer) => issuer,
         None => only(&whole, clusters)?,
     };
-    let name = match AccountName::new(namespace?, name?) {
+    let name = match ServiceAccountName::new(namespace?, name?) {
         Ok(name) => name,
         Err(wrong) => return whole.fault(wrong.to_string()),
     };
@@ -105,8 +107,9 @@ fn entry(
     Some((issuer, name, grant))
 }
 
-/// Where several clusters are trusted, one of them must be named: whoever may make a namespace in one must not become
-/// an account of another.
+/// Returns the only trusted cluster. With several clusters, an entry must name its own.
+///
+/// Otherwise a person who can create a namespace in one cluster could act as an account of another cluster.
 fn only(node: &Node<'_>, clusters: &[String]) -> Option<String> {
     match clusters {
         [only] => Some(only.clone()),
@@ -126,22 +129,22 @@ fn trusted(node: &Node<'_>, clusters: &[String]) -> Option<String> {
         node.fault(NO_CLUSTER)
     } else {
         node.fault(format!(
-            "must be an issuer of the configuration with `kind = \"kubernetes\"`: {}",
+            "must be an issuer in the configuration with `kind = \"kubernetes\"`: {}",
             clusters.join(", ")
         ))
     }
 }
 
 const NO_CLUSTER: &str =
-    "nobody could be this account: the configuration has no [[auth.issuers]] with `kind = \"kubernetes\"`";
+    "no token can prove this account: the configuration has no [[auth.issuers]] with `kind = \"kubernetes\"`";
 
 fn has_rules(team: &Team, teams: &BTreeMap<String, TeamRules>) -> bool {
     teams.contains_key(team.as_str()) || teams.contains_key(ANY_TEAM)
 }
 
-/// Those that the desk knows, and those that a rule of the file asks for.
+/// Reads permissions: the service's own, and those that a rule of the file names.
 fn permissions(node: &Node<'_>, teams: Option<&BTreeMap<String, TeamRules>>) -> Option<BTreeSet<String>> {
-    let asked = teams
+    let named = teams
         .into_iter()
         .flat_map(BTreeMap::values)
         .filter_map(|rules| match &rules.group_numbers {
@@ -149,14 +152,17 @@ fn permissions(node: &Node<'_>, teams: Option<&BTreeMap<String, TeamRules>>) -> 
             GroupRule::Nobody | GroupRule::Everybody => None,
         });
     let mut known: Vec<&str> = Permission::ALL.iter().map(|one| one.as_str()).collect();
-    known.extend(asked);
+    known.extend(named);
     let permissions = node.list(|item| {
         let text = item.string()?;
         if teams.is_none() || known.contains(&text) {
             Some(text.to_owned())
         } else {
             let shown: String = text.chars().take(64).collect();
-            item.fault(format!("no permission `{shown}`; {}", nearest(&shown, &known)))
+            item.fault(format!(
+                "unknown permission `{shown}`; {}",
+                nearest(&shown, &known)
+            ))
         }
     })?;
     if permissions.is_empty() {
@@ -179,11 +185,11 @@ mod tests {
             .map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 
-    fn name(namespace: &str, name: &str) -> AccountName {
-        AccountName::new(namespace, name).unwrap()
+    fn name(namespace: &str, name: &str) -> ServiceAccountName {
+        ServiceAccountName::new(namespace, name).unwrap()
     }
 
-    /// An account of the team sales with more or other lines.
+    /// A policy with one account of the team sales and more lines.
     fn account(lines: &str) -> String {
         format!(
             "[teams.sales]\n[[service_accounts]]\nnamespace = \"crm\"\nname = \"dialer\"\nteam = \"sales\"\n\
@@ -194,7 +200,7 @@ mod tests {
     #[test]
     fn an_account_gets_what_stands_there_and_another_gets_nothing() {
         let policy = parse(&account("close_user = \"user_A\""), &[ONE]).unwrap();
-        let grant = policy.account(ONE, &name("crm", "dialer")).unwrap();
+        let grant = policy.service_account(ONE, &name("crm", "dialer")).unwrap();
         assert_eq!(grant.team.as_str(), "sales");
         assert_eq!(grant.permissions, BTreeSet::from(["numbers:read".to_owned()]));
         assert_eq!(grant.close_user.as_ref().unwrap().as_str(), "user_A");
@@ -203,17 +209,20 @@ mod tests {
             (ONE, "crm", "other"),
             (ONE, "crn", "dialer"),
         ] {
-            assert_eq!(policy.account(issuer, &name(namespace, other)), None);
+            assert_eq!(policy.service_account(issuer, &name(namespace, other)), None);
         }
-        assert_eq!(Policy::nothing().account(ONE, &name("crm", "dialer")), None);
+        assert_eq!(
+            Policy::nothing().service_account(ONE, &name("crm", "dialer")),
+            None
+        );
     }
 
     #[test]
     fn with_several_clusters_an_entry_says_of_which_it_is() {
         let both = [ONE, TWO];
         let policy = parse(&account(&format!("issuer = \"{TWO}\"")), &both).unwrap();
-        assert!(policy.account(TWO, &name("crm", "dialer")).is_some());
-        assert!(policy.account(ONE, &name("crm", "dialer")).is_none());
+        assert!(policy.service_account(TWO, &name("crm", "dialer")).is_some());
+        assert!(policy.service_account(ONE, &name("crm", "dialer")).is_none());
         assert_eq!(
             parse(&account(""), &both).unwrap_err(),
             [format!(
@@ -223,7 +232,7 @@ mod tests {
         assert_eq!(
             parse(&account("issuer = \"https://kubernetes\""), &[ONE]).unwrap_err(),
             [format!(
-                "policy.toml:7: service_accounts[0].issuer: must be an issuer of the configuration with \
+                "policy.toml:7: service_accounts[0].issuer: must be an issuer in the configuration with \
                  `kind = \"kubernetes\"`: {ONE}"
             )]
         );
@@ -258,11 +267,11 @@ nmespace = "y"
 "#;
         let said = parse(text, &[ONE]).unwrap_err();
         let expected = [
-            "policy.toml:4: service_accounts[0].namespace: must be a namespace of Kubernetes",
-            "policy.toml:5: service_accounts[0].name: must be a service account's name",
-            "policy.toml:7: service_accounts[0].permissions[0]: no permission `numbers:rnet`; did you mean `numbers:rent`?",
-            "policy.toml:7: service_accounts[0].permissions[1]: no permission `fly`; known are numbers:read, ",
-            "policy.toml:11: service_accounts[1].team: no team of this file: add [teams.slaes], or name another; did you mean \
+            "policy.toml:4: service_accounts[0].namespace: must be a Kubernetes namespace",
+            "policy.toml:5: service_accounts[0].name: must be the name of a service account",
+            "policy.toml:7: service_accounts[0].permissions[0]: unknown permission `numbers:rnet`; did you mean `numbers:rent`?",
+            "policy.toml:7: service_accounts[0].permissions[1]: unknown permission `fly`; known are numbers:read, ",
+            "policy.toml:11: service_accounts[1].team: not a team of this file: add [teams.slaes], or name another team; did you mean \
              `sales`?",
             "policy.toml:12: service_accounts[1].permissions: must name at least one permission",
             "policy.toml:13: service_accounts[1].close_user: must be an id like `user_…`",
@@ -281,7 +290,7 @@ nmespace = "y"
         let twice = format!("{}{entry}", account(""));
         assert_eq!(
             parse(&twice, &[ONE]).unwrap_err(),
-            ["policy.toml:8: service_accounts[1]: crm/dialer has an entry already"]
+            ["policy.toml:8: service_accounts[1]: crm/dialer already has an entry"]
         );
         let of = |issuer: &str| {
             entry.replace(
@@ -300,10 +309,10 @@ nmespace = "y"
         assert!(parse(&anyone, &[ONE]).is_ok());
         let own = account("").replace("numbers:read", "acme:share");
         assert!(parse(&own, &[ONE]).is_err());
-        let asked = own.replace(
+        let named = own.replace(
             "[teams.sales]",
             "[teams.sales]\ngroup_numbers = { permission = \"acme:share\" }",
         );
-        assert!(parse(&asked, &[ONE]).is_ok());
+        assert!(parse(&named, &[ONE]).is_ok());
     }
 }
