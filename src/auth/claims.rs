@@ -1,25 +1,24 @@
-//! What a token says: whether it is for the desk, now, and who it speaks for. Pure; knows nothing of keys or
-//! signatures.
+//! A token's claims: checks audience and times, and reads the identity that the token names.
+//!
+//! Pure: signatures are verified before, in `jwt`.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::auth::Rejection;
-use crate::auth::issuer::ClaimPointers;
-use crate::auth::jwt::invalid;
+use crate::auth::rejection::{Rejection, invalid};
+use crate::auth::settings::ClaimPointers;
 use crate::domain::caller::{Caller, Team};
 use crate::domain::service_account::{ServiceAccount, ServiceAccountName};
 use crate::domain::time::Timestamp;
 
-/// How far the issuer's clock may be from ours.
+/// The difference allowed between the issuer's clock and ours.
 const LEEWAY_SECONDS: i64 = 30;
-/// 9999-12-31T23:59:59Z. Beyond it a time is a mistake, such as milliseconds.
+/// 9999-12-31T23:59:59Z. A later time is a mistake, such as a time in milliseconds.
 const LATEST_SECONDS: i64 = 253_402_300_799;
 const MAX_SUBJECT_CHARS: usize = 255;
 
-/// Checks audience and times, and that the token is not one of a kind that needs more than to be shown. The moment
-/// from which it no longer holds.
+/// Checks audience and times, and that the token is a plain bearer token. Returns when it expires, leeway included.
 pub(super) fn check(
     claims: &Map<String, Value>,
     audiences: &[String],
@@ -54,17 +53,17 @@ pub(super) fn check(
     }
     if claims.contains_key("cnf") {
         return Err(invalid(
-            "the token is bound to a key (`cnf`), and the desk takes no proof of one",
+            "the token is bound to a key (`cnf`); the service accepts only plain bearer tokens",
         ));
     }
-    // OpenID Connect puts these in ID tokens alone, which are not for calling services.
+    // OpenID Connect puts these into ID tokens, which are not for calling services.
     if claims.contains_key("at_hash") || claims.contains_key("c_hash") {
         return Err(invalid("the token is an ID token, not an access token"));
     }
     Ok(ends)
 }
 
-/// Who the token of a person or an app speaks for; only to be asked of a verified token.
+/// Reads the person or app that a verified token names.
 pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Result<Caller, Rejection> {
     let (issuer, subject) = (text(&claims, "iss"), text(&claims, "sub"));
     if subject.is_empty() || subject.chars().count() > MAX_SUBJECT_CHARS || subject.contains(char::is_control)
@@ -73,10 +72,10 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
             "the token's `sub` must be 1 to 255 characters, none of them a control character",
         ));
     }
-    // In the audit trail such a name is a service account's, and no other issuer's to give.
+    // In the audit trail such a name means a service account, so no other kind of issuer may use it.
     if ServiceAccountName::is_claimed_by(&subject) {
         return Err(invalid(
-            "the token's `sub` is a service account's, which only an issuer of kind kubernetes can vouch for",
+            "the token's `sub` names a service account; only an issuer of kind kubernetes may issue such a token",
         ));
     }
     let claims = Value::Object(claims);
@@ -85,7 +84,7 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
         match word.parse() {
             Ok(team) if !teams.contains(&team) => teams.push(team),
             Ok(_) => {}
-            Err(_) => tracing::debug!(subject, "a team in the token has no valid name and is left out"),
+            Err(_) => tracing::debug!(subject, "team of the token left out: its name is not valid"),
         }
     }
     let permissions: BTreeSet<String> = words(claims.pointer(&pointers.permissions))
@@ -106,17 +105,16 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
     })
 }
 
-/// Which service account the token of a cluster speaks for; only to be asked of a verified token. What else the token
-/// says gives it no right.
+/// Reads the service account that a verified token of a cluster names. Other claims give it no rights.
 pub(super) fn account(claims: Map<String, Value>) -> Result<ServiceAccount, Rejection> {
     let name: ServiceAccountName = text(&claims, "sub").parse().map_err(|_| {
         invalid(
             "the token's `sub` must be system:serviceaccount:, a namespace and the name of a service account",
         )
     })?;
-    // Where API servers say it once more in parts; whoever says two things is not believed.
-    if let Some(told) = claims.get("kubernetes.io") {
-        let part = |pointer| told.pointer(pointer).and_then(Value::as_str);
+    // API servers repeat the account here in parts. A token that contradicts itself is refused.
+    if let Some(repeated) = claims.get("kubernetes.io") {
+        let part = |pointer| repeated.pointer(pointer).and_then(Value::as_str);
         if part("/namespace") != Some(name.namespace()) || part("/serviceaccount/name") != Some(name.name()) {
             return Err(invalid(
                 "the token's `kubernetes.io` names another service account than its `sub`",
@@ -130,7 +128,7 @@ pub(super) fn account(claims: Map<String, Value>) -> Result<ServiceAccount, Reje
     })
 }
 
-/// A claim that is a text; empty when it is none.
+/// A claim that is a string; empty if it is not one.
 fn text(claims: &Map<String, Value>, name: &str) -> String {
     claims
         .get(name)
@@ -140,12 +138,12 @@ fn text(claims: &Map<String, Value>, name: &str) -> String {
 }
 
 fn check_audience(aud: Option<&Value>, audiences: &[String]) -> Result<(), Rejection> {
-    let ours = |aud: &str| audiences.iter().any(|audience| audience == aud);
-    let fits = match aud {
+    let accepted = |aud: &str| audiences.iter().any(|audience| audience == aud);
+    let for_us = match aud {
         None => return Err(invalid("the token has no `aud`")),
-        Some(Value::String(aud)) => ours(aud),
+        Some(Value::String(aud)) => accepted(aud),
         Some(Value::Array(all)) if all.iter().all(Value::is_string) => {
-            all.iter().filter_map(Value::as_str).any(ours)
+            all.iter().filter_map(Value::as_str).any(accepted)
         }
         Some(_) => {
             return Err(invalid(
@@ -153,21 +151,21 @@ fn check_audience(aud: Option<&Value>, audiences: &[String]) -> Result<(), Rejec
             ));
         }
     };
-    if fits {
+    if for_us {
         Ok(())
     } else {
         Err(invalid("the token is for another audience (`aud`)"))
     }
 }
 
-/// A JSON integer that is a plausible time; `1e9`, `1.0` and `"1"` are not integers.
+/// Reads a JSON integer that is a plausible time; `1e9`, `1.0` and `"1"` are not integers.
 fn seconds(value: &Value) -> Option<i64> {
     value
         .as_i64()
         .filter(|seconds| (0..=LATEST_SECONDS).contains(seconds))
 }
 
-/// An array of strings, or one string with spaces between words.
+/// Reads an array of strings, or one string with spaces between words.
 fn words(value: Option<&Value>) -> Vec<&str> {
     match value {
         Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
@@ -208,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_team_and_no_user_is_left_out() {
+    fn invalid_teams_and_users_are_left_out() {
         let caller = read(json!({
             "iss": "i", "sub": "s", "teams": ["*", "a/b", "", 7, null, "ok"], "scope": {"x": 1}, "close_user_id": "../me"
         }))
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_account_is_its_subject_and_nothing_that_contradicts_it() {
+    fn a_service_account_is_read_from_the_subject_and_contradictions_are_refused() {
         let read = |claims: Value| {
             let Value::Object(claims) = claims else {
                 panic!("claims are an object")
@@ -248,10 +246,10 @@ mod tests {
             account(claims)
         };
         let sub = "system:serviceaccount:crm:dialer";
-        let told = json!({"namespace": "crm", "serviceaccount": {"name": "dialer", "uid": "u"}, "pod": {"name": "p"}});
+        let repeated = json!({"namespace": "crm", "serviceaccount": {"name": "dialer", "uid": "u"}, "pod": {"name": "p"}});
         for claims in [
             json!({"iss": "i", "sub": sub}),
-            json!({"iss": "i", "sub": sub, "kubernetes.io": told, "teams": ["sales"], "scope": "numbers:admin"}),
+            json!({"iss": "i", "sub": sub, "kubernetes.io": repeated, "teams": ["sales"], "scope": "numbers:admin"}),
         ] {
             let account = read(claims).unwrap();
             assert_eq!(
@@ -259,7 +257,7 @@ mod tests {
                 ("i", sub)
             );
         }
-        for told in [
+        for repeated in [
             json!(null),
             json!({}),
             json!("crm"),
@@ -270,8 +268,8 @@ mod tests {
             json!({"namespace": ["crm"], "serviceaccount": {"name": "dialer"}}),
         ] {
             assert!(
-                read(json!({"iss": "i", "sub": sub, "kubernetes.io": told})).is_err(),
-                "{told}"
+                read(json!({"iss": "i", "sub": sub, "kubernetes.io": repeated})).is_err(),
+                "{repeated}"
             );
         }
         for sub in [

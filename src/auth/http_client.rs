@@ -1,5 +1,6 @@
-//! How an issuer's address is asked: whose certificates are believed, and which token is shown. Both are read anew each
-//! time, because clusters renew them; knows nothing of what is asked for.
+//! The HTTP client for one issuer's documents, with a private CA and a bearer token if the issuer needs them.
+//!
+//! Clusters renew both files, so they are read again before each request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,82 +11,81 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
 use url::Url;
 
-use crate::auth::issuer::Access;
-use crate::auth::source::{Fault, MAX_BYTES, read};
+use crate::auth::document::{LoadError, MAX_BYTES, read_file};
+use crate::auth::settings::Access;
 use crate::domain::loopback::is_loopback;
 
-/// The second is what RFC 7517 calls a JWKS: API servers of Kubernetes answer 406 to who takes the first alone.
+/// The second is RFC 7517's type of a JWKS: a Kubernetes API server answers 406 to a client that accepts only the first.
 const ACCEPTED: &str = "application/json, application/jwk-set+json";
 
-/// The way to one issuer.
-pub(super) enum Door {
-    /// Anybody's: whom the system trusts, and no token.
+/// The HTTP client for one issuer.
+pub(super) enum HttpClient {
+    /// Trusts the system's authorities and sends no token.
     Public(Client),
-    /// A cluster's own.
+    /// Trusts the authorities of a file, and may send a token.
     Private(Arc<Private>),
 }
 
-/// What it takes to be let in, as files have it.
+/// The files of a private client.
 pub(super) struct Private {
     loopback: bool,
     ca_file: PathBuf,
     token_file: Option<PathBuf>,
 }
 
-/// Someone who may ask now.
-pub(super) struct Asker {
+/// A client with certificates and token as the files have them now.
+pub(super) struct PreparedClient {
     client: Client,
     headers: HeaderMap,
 }
 
-impl Door {
-    /// Files that are named must be usable now.
-    pub(super) fn open(address: &Url, access: Access) -> anyhow::Result<Self> {
+impl HttpClient {
+    /// Checks the settings. Files that they name must be usable now.
+    pub(super) fn new(address: &Url, access: Access) -> anyhow::Result<Self> {
         let loopback = is_loopback(address);
         let Some(ca_file) = access.ca_file else {
             ensure!(
                 access.token_file.is_none(),
-                "a token is shown only to whom an authority of its own vouches for: it needs a `ca_file`"
+                "its `token_file` needs a `ca_file`: the token is sent only to a server that a private authority vouches for"
             );
             let client = client(loopback).https_only(!loopback).build();
-            return Ok(Self::Public(client.context("no HTTP client can be made")?));
+            return Ok(Self::Public(client.context("the HTTP client can't be built")?));
         };
         ensure!(
             address.scheme() == "https",
-            "a `ca_file` is for https, and its address is not"
+            "its `ca_file` is for https, and its address is not https"
         );
         let private = Private {
             loopback,
             ca_file,
             token_file: access.token_file,
         };
-        // What is read here is not kept; it must only be there.
-        let _ = private.enter()?;
+        let _ = private.prepare()?;
         Ok(Self::Private(Arc::new(private)))
     }
 
-    /// Someone who may ask, with certificates and token as they are now.
-    pub(super) async fn enter(&self) -> Result<Asker, Fault> {
+    /// Reads certificates and token again.
+    pub(super) async fn prepare(&self) -> Result<PreparedClient, LoadError> {
         match self {
-            Self::Public(client) => Ok(Asker {
+            Self::Public(client) => Ok(PreparedClient {
                 client: client.clone(),
                 headers: HeaderMap::new(),
             }),
             Self::Private(private) => {
                 let private = Arc::clone(private);
-                tokio::task::spawn_blocking(move || private.enter())
+                tokio::task::spawn_blocking(move || private.prepare())
                     .await
-                    .unwrap_or_else(|stopped| Err(Fault::File(std::io::Error::other(stopped))))
+                    .unwrap_or_else(|stopped| Err(LoadError::File(std::io::Error::other(stopped))))
             }
         }
     }
 }
 
 impl Private {
-    fn enter(&self) -> Result<Asker, Fault> {
-        let unreadable = |what| move |cause| Fault::Access(what, Some(cause));
-        let pem = read(&self.ca_file).map_err(unreadable("its `ca_file` can't be read"))?;
-        let unusable = || Fault::Access("its `ca_file` holds no certificate in PEM that can be used", None);
+    fn prepare(&self) -> Result<PreparedClient, LoadError> {
+        let unreadable = |what| move |cause| LoadError::Access(what, Some(cause));
+        let pem = read_file(&self.ca_file).map_err(unreadable("its `ca_file` can't be read"))?;
+        let unusable = || LoadError::Access("its `ca_file` has no certificate in PEM that can be used", None);
         let authorities = Certificate::from_pem_bundle(&pem).map_err(|_| unusable())?;
         if authorities.is_empty() {
             return Err(unusable());
@@ -93,20 +93,20 @@ impl Private {
         let client = client(self.loopback).https_only(true).tls_certs_only(authorities);
         let mut headers = HeaderMap::new();
         if let Some(file) = &self.token_file {
-            let token = read(file).map_err(unreadable("its `token_file` can't be read"))?;
+            let token = read_file(file).map_err(unreadable("its `token_file` can't be read"))?;
             headers.insert(AUTHORIZATION, bearer(&token)?);
         }
-        Ok(Asker {
+        Ok(PreparedClient {
             client: client.build().map_err(|_| unusable())?,
             headers,
         })
     }
 }
 
-impl Asker {
-    /// What stands there, within bounds.
-    pub(super) async fn fetch(&self, url: Url) -> Result<Vec<u8>, Fault> {
-        let unreachable = |error: reqwest::Error| Fault::Unreachable(error.without_url());
+impl PreparedClient {
+    /// Fetches the document at `url`, [`MAX_BYTES`] at most. Redirects and other statuses than 200 are errors.
+    pub(super) async fn fetch(&self, url: Url) -> Result<Vec<u8>, LoadError> {
+        let unreachable = |error: reqwest::Error| LoadError::Unreachable(error.without_url());
         let mut response = self
             .client
             .get(url)
@@ -117,19 +117,19 @@ impl Asker {
             .map_err(unreachable)?;
         match response.status() {
             StatusCode::OK => {}
-            status if status.is_redirection() => return Err(Fault::Redirect),
-            status => return Err(Fault::Status(status)),
+            status if status.is_redirection() => return Err(LoadError::Redirect),
+            status => return Err(LoadError::Status(status)),
         }
         if response
             .content_length()
             .is_some_and(|length| length > MAX_BYTES as u64)
         {
-            return Err(Fault::TooLarge);
+            return Err(LoadError::TooLarge);
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > MAX_BYTES {
-                return Err(Fault::TooLarge);
+                return Err(LoadError::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
@@ -137,7 +137,7 @@ impl Asker {
     }
 }
 
-/// Redirects are refused: the address that was reviewed is the one that is asked.
+/// Redirects are refused: only the configured address is ever called.
 fn client(loopback: bool) -> ClientBuilder {
     let builder = Client::builder()
         .redirect(Policy::none())
@@ -145,8 +145,8 @@ fn client(loopback: bool) -> ClientBuilder {
     if loopback { builder.no_proxy() } else { builder }
 }
 
-/// The header that shows the token. It is marked, so that nobody prints it.
-fn bearer(token: &[u8]) -> Result<HeaderValue, Fault> {
+/// The `Authorization` header, marked as sensitive so that debug output hides it.
+fn bearer(token: &[u8]) -> Result<HeaderValue, LoadError> {
     let token = token.trim_ascii();
     let header = HeaderValue::from_bytes(&[b"Bearer ", token].concat());
     match header {
@@ -154,7 +154,7 @@ fn bearer(token: &[u8]) -> Result<HeaderValue, Fault> {
             header.set_sensitive(true);
             Ok(header)
         }
-        _ => Err(Fault::Access("its `token_file` holds no token", None)),
+        _ => Err(LoadError::Access("its `token_file` has no token", None)),
     }
 }
 
@@ -173,34 +173,34 @@ mod tests {
     }
 
     #[test]
-    fn what_a_door_needs_is_there_from_the_start_and_goes_with_its_address() {
+    fn access_files_must_be_usable_and_fit_the_address() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             Some(path)
         };
-        let open = |address: &str, ca_file, token_file| {
+        let new = |address: &str, ca_file, token_file| {
             let access = Access { ca_file, token_file };
-            let door = Door::open(&address.parse().unwrap(), access);
-            door.err().map(|fault| format!("{fault:#}")).unwrap_or_default()
+            let client = HttpClient::new(&address.parse().unwrap(), access);
+            client.err().map(|fault| format!("{fault:#}")).unwrap_or_default()
         };
         let (https, token) = (
             "https://kubernetes.default.svc/openid/v1/jwks",
             file("token", "t"),
         );
-        assert_eq!(open(https, None, None), "");
-        assert!(open(https, None, token.clone()).contains("needs a `ca_file`"));
+        assert_eq!(new(https, None, None), "");
+        assert!(new(https, None, token.clone()).contains("needs a `ca_file`"));
         for useless in [
             "",
             "no PEM",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
-            let said = open(https, file("ca", useless), token.clone());
-            assert!(said.contains("no certificate"), "{useless}: {said}");
+            let error = new(https, file("ca", useless), token.clone());
+            assert!(error.contains("no certificate"), "{useless}: {error}");
         }
         let nowhere = Some(folder.path().join("nowhere"));
-        assert!(open(https, nowhere, None).contains("`ca_file` can't be read"));
-        assert!(open("http://127.0.0.1:1/jwks", file("ca", ""), None).contains("is for https"));
+        assert!(new(https, nowhere, None).contains("`ca_file` can't be read"));
+        assert!(new("http://127.0.0.1:1/jwks", file("ca", ""), None).contains("is for https"));
     }
 }

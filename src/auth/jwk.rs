@@ -1,5 +1,4 @@
-//! An issuer's published keys (RFC 7517): which of them can verify tokens, and with what. Knows nothing of where the
-//! document came from.
+//! An issuer's published keys (RFC 7517): which of them may verify tokens, and with which algorithms.
 
 use std::collections::HashMap;
 
@@ -9,17 +8,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
-use crate::auth::issuer::Algorithm;
+use crate::auth::algorithm::Algorithm;
 use crate::domain::input::json;
 use crate::telemetry::metrics::JWK_REFUSED_TOTAL;
 
+/// NIST SP 800-131A requires 2048 bits.
 const MIN_RSA_BITS: usize = 2_048;
+/// Larger keys make verification slow enough to be an attack.
 const MAX_RSA_BITS: usize = 8_192;
 
-/// A public key and what it may be used with.
+/// A public key and the algorithms that it may be used with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Never empty, each of them in the issuer's allow-list.
+    /// Never empty; each is in the issuer's allow-list.
     algorithms: Vec<Algorithm>,
     material: Material,
 }
@@ -38,23 +39,23 @@ pub(super) struct KeySet {
     unnamed: Vec<Key>,
 }
 
-/// What a set has for a token.
+/// The result of looking for a token's key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pick<'a> {
     /// The one key.
     Key(&'a Key),
-    /// Nothing: a newer set might have it.
+    /// No key fits; a newer set might have one.
     Unknown,
-    /// The key is there, and is for another algorithm.
+    /// The named key is for another algorithm.
     OtherAlgorithm,
-    /// The token names no key and several would do.
+    /// The token names no key, and several fit.
     Ambiguous,
 }
 
-/// A document that is no set of keys.
+/// The document is not a set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotAKeySet {
-    #[error("not JSON, or a member stands twice")]
+    #[error("not JSON, or a member is there twice")]
     NotJson,
     #[error("no array `keys`")]
     NoKeys,
@@ -63,7 +64,7 @@ pub(super) enum NotAKeySet {
 }
 
 impl Key {
-    /// Whether the signature (base64url) over the message holds, for an algorithm that this key may be used with.
+    /// Verifies a signature (base64url) of the message. `false` also if the key may not be used with the algorithm.
     pub(super) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         if !self.algorithms.contains(&algorithm) {
             return false;
@@ -85,7 +86,7 @@ impl Key {
 }
 
 impl KeySet {
-    /// Reads a document. Keys that can't or must not verify tokens are left out, counted and logged.
+    /// Parses a document. Keys that can't or must not verify tokens are left out, counted and logged.
     pub(super) fn parse(document: &[u8], allowed: &[Algorithm]) -> Result<Self, NotAKeySet> {
         let document = json::parse(document).map_err(|_| NotAKeySet::NotJson)?;
         let keys = document
@@ -118,7 +119,7 @@ impl KeySet {
                     tracing::warn!(
                         reason,
                         kid = kid.map(|kid| kid.escape_debug().to_string()),
-                        "jwk refused"
+                        "jwk not used"
                     );
                 }
             }
@@ -126,12 +127,12 @@ impl KeySet {
         Ok(set)
     }
 
-    /// How many keys can be used.
+    /// The number of usable keys.
     pub(super) fn len(&self) -> usize {
         self.named.len() + self.unnamed.len()
     }
 
-    /// The key for a token with this `kid` and algorithm. Without `kid` it must be the only one that fits.
+    /// Finds the key for a token with this `kid` and algorithm. Without `kid`, exactly one key must fit.
     pub(super) fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Pick<'_> {
         let fits = |key: &&Key| key.algorithms.contains(&algorithm);
         if let Some(kid) = kid {
@@ -150,7 +151,7 @@ impl KeySet {
     }
 }
 
-/// One key, or why it is refused.
+/// Reads one key. The error is its label in `numberdesk_jwk_refused_total`.
 fn read(key: &Value, allowed: &[Algorithm]) -> Result<Key, &'static str> {
     let key = key.as_object().ok_or("malformed")?;
     if !for_signatures_object(key) {
@@ -202,7 +203,7 @@ fn rsa(key: &Map<String, Value>) -> Result<Material, &'static str> {
     Ok(Material::Rsa { modulus, exponent })
 }
 
-/// An uncompressed point that lies on the curve.
+/// Reads an uncompressed point, and checks that it lies on the curve.
 fn ec(key: &Map<String, Value>, coordinate_bytes: usize) -> Result<Material, &'static str> {
     let mut point = vec![4];
     point.extend(bytes_of(key, "x", coordinate_bytes)?);
@@ -246,7 +247,7 @@ fn bytes_of(key: &Map<String, Value>, name: &str, length: usize) -> Result<Vec<u
     })
 }
 
-/// A number without the leading zeros that some issuers write.
+/// Reads a number, without the leading zeros that some issuers write.
 fn integer(key: &Map<String, Value>, name: &str) -> Result<Vec<u8>, &'static str> {
     let bytes = bytes(key, name)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_of_one_name_are_both_refused() {
+    fn keys_with_the_same_kid_are_all_refused() {
         let keys = set(&json!([ed("a"), with(rsa(2048), "kid", "a".into()), ed("b")]));
         assert_eq!(keys.pick(Some("a"), Algorithm::EdDSA), Pick::Unknown);
         assert!(matches!(keys.pick(Some("b"), Algorithm::EdDSA), Pick::Key(_)));
@@ -364,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_no_key_set_is_an_error() {
+    fn a_document_that_is_not_a_key_set_is_an_error() {
         let parse = |text: &str| KeySet::parse(text.as_bytes(), Algorithm::ALL).unwrap_err();
         assert_eq!(parse(""), NotAKeySet::NotJson);
         assert_eq!(parse("<html>"), NotAKeySet::NotJson);

@@ -1,26 +1,28 @@
-//! One token: taken apart strictly, and checked against one key. What it says about its own key is never believed;
-//! knows nothing of issuers or claims.
+//! A token's form and signature: parses the compact JWS strictly and verifies it with one key.
+//!
+//! A key that the token itself brings or names by address is never used. Claims are checked in `claims`.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::auth::Rejection;
-use crate::auth::issuer::Algorithm;
+use crate::auth::algorithm::Algorithm;
 use crate::auth::jwk::Key;
+use crate::auth::rejection::{Rejection, invalid};
 use crate::domain::input::json;
 
-/// Longer texts are not looked at.
+/// Longer texts are refused unread.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_KID_CHARS: usize = 255;
 
-/// Header members that name or bring a key, or change how the token is read: such a token is refused, not followed.
+/// Header members that bring a key or change how the token is read. A token with one of them is refused.
 const REFUSED_MEMBERS: &[&str] = &["jku", "jwk", "x5u", "x5c", "crit", "b64"];
+/// Accepted values of `typ`, in lower case.
 const TYPES: &[&str] = &["jwt", "at+jwt", "application/at+jwt"];
 
-/// A token taken apart. Nothing in it is to be believed before [`Token::verify`].
+/// A parsed token. None of it may be trusted before [`Token::verify`].
 pub(super) struct Token<'a> {
-    /// What the header claims; the key has the last word.
+    /// `alg` of the header. The key decides whether it may be used with it.
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<String>,
     pub(super) claims: Map<String, Value>,
@@ -29,7 +31,7 @@ pub(super) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// Reads a compact JWS: three parts, base64url without padding, JSON objects without duplicate members.
+    /// Parses a compact JWS: three parts, base64url without padding, JSON objects without duplicate members.
     pub(super) fn parse(text: &'a str) -> Result<Self, Rejection> {
         let malformed = || invalid("the token is not a well-formed JWT");
         let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
@@ -42,7 +44,7 @@ impl<'a> Token<'a> {
         for member in REFUSED_MEMBERS {
             if header.contains_key(*member) {
                 return Err(invalid(
-                    "the token's header asks for what is never done (jku, jwk, x5u, x5c, crit, b64)",
+                    "the token's header has a member that is not accepted (jku, jwk, x5u, x5c, crit, b64)",
                 ));
             }
         }
@@ -72,17 +74,17 @@ impl<'a> Token<'a> {
         })
     }
 
-    /// Whether the key's holder signed it.
+    /// Verifies the signature.
     pub(super) fn verify(&self, key: &Key) -> Result<(), Rejection> {
         if key.verify(self.algorithm, self.signed.as_bytes(), self.signature) {
             Ok(())
         } else {
-            Err(invalid("the token's signature does not hold"))
+            Err(invalid("the token's signature is not valid"))
         }
     }
 }
 
-/// Refuses texts that no token needs, before anything is done with them.
+/// Refuses a text that is too long for a token, before any work is done on it.
 pub(super) fn check_size(text: &str) -> Result<(), Rejection> {
     if text.len() > MAX_TOKEN_BYTES {
         Err(invalid("the token is larger than 16 KiB"))
@@ -91,7 +93,7 @@ pub(super) fn check_size(text: &str) -> Result<(), Rejection> {
     }
 }
 
-/// An ID token, a logout token or a security event is no access token, though the same issuer signed it.
+/// Refuses tokens that the same issuer signed for another purpose: logout tokens, security events and the like.
 fn check_type(typ: Option<&Value>) -> Result<(), Rejection> {
     match typ {
         None => Ok(()),
@@ -109,11 +111,6 @@ fn object(part: &str) -> Result<Map<String, Value>, Rejection> {
     }
 }
 
-/// The caller's fault, said safely.
-pub(super) const fn invalid(reason: &'static str) -> Rejection {
-    Rejection::Invalid { reason }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -126,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_well_formed_token_is_taken_apart() {
+    fn a_well_formed_token_is_parsed() {
         let text = token(r#"{"alg":"ES256","kid":"a","typ":"AT+JWT"}"#, r#"{"iss":"x"}"#);
         let token = Token::parse(&text).unwrap();
         assert_eq!(
@@ -138,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exactly_a_signed_jwt_is_refused() {
+    fn only_a_well_formed_signed_jwt_is_accepted() {
         let good = token(r#"{"alg":"ES256"}"#, "{}");
         for bad in [
             String::new(),
@@ -150,7 +147,7 @@ mod tests {
             format!("{good}\n"),
             good.replace("c2ln", ""),
             good.replace("c2ln", "c2lo\u{e9}"),
-            // The same bytes written another way: bits that no byte needs.
+            // The same bytes, encoded with non-zero padding bits.
             good.replace("c2ln", "c2n"),
             token("[]", "{}"),
             token(r#"{"alg":"ES256"}"#, "[]"),

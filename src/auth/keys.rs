@@ -1,5 +1,7 @@
-//! One issuer's keys over time: fetched when needed, looked up again at a bounded rate, kept while the issuer is
-//! down. Knows when to ask, not how keys are read or where they come from.
+//! One issuer's keys over time: when to load them again, and how long the last good ones serve.
+//!
+//! A key that the issuer removed stops working within five minutes. While the issuer is down, its last good keys serve for
+//! a day. Tokens can't make the service fetch more often than the pauses below allow. One load runs at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,30 +10,29 @@ use anyhow::Context;
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
-use crate::auth::Rejection;
-use crate::auth::issuer::Algorithm;
+use crate::auth::algorithm::Algorithm;
 use crate::auth::jwk::{Key, KeySet, Pick};
-use crate::auth::jwt::invalid;
+use crate::auth::rejection::{Rejection, invalid};
 use crate::auth::source::Source;
 use crate::domain::time::{Clock, Timestamp};
 use crate::error::chain;
 use crate::telemetry::metrics::{JWKS_AGE_SECONDS, JWKS_FETCH_TOTAL};
 
-/// Age at which [`Keys::refresh`] asks again. With a worker that calls every minute, keys get 4 minutes old at most.
+/// The age at which [`Keys::refresh`] loads again. A worker that calls it every minute keeps keys younger than 4 minutes.
 const REFRESH_AFTER: Duration = Duration::from_mins(3);
-/// Age at which a token does not get by without asking first, worker or not: what an issuer removed is gone in 5 minutes.
+/// The age at which a token makes the keys load first, so that a removed key is gone in 5 minutes without a worker too.
 const STALE_AFTER: Duration = Duration::from_mins(4);
-/// The same for a file, which costs nothing to read.
+/// [`STALE_AFTER`] for a file, which is cheap to read.
 const STALE_FILE_AFTER: Duration = Duration::from_secs(20);
-/// How long the last good keys of an issuer that is down are believed.
-const DEAD_AFTER: Duration = Duration::from_hours(24);
-/// Between two fetches that unknown keys ask for.
+/// How long the last good keys of an issuer that is down serve.
+const EXPIRED_AFTER: Duration = Duration::from_hours(24);
+/// The least time between two loads because of unknown keys.
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(30);
-/// Between two fetches of any kind after one failed.
+/// The least time between a failed load and the next one.
 const FAILED_PAUSE: Duration = Duration::from_secs(2);
-/// While stale keys can serve, callers wait for an issuer that just failed this seldom; in between it is asked in
-/// the background.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// While stale keys can serve and the issuer fails, one caller in this time waits for a load; the others start it in the
+/// background.
+const BLOCKING_RETRY_PAUSE: Duration = Duration::from_secs(90);
 
 /// The keys of one issuer.
 pub(super) struct Keys {
@@ -39,11 +40,11 @@ pub(super) struct Keys {
     source: Source,
     allowed: Vec<Algorithm>,
     clock: Clock,
-    /// Since when keys have been wanted.
+    /// The start of the age that metrics report before the first load.
     opened: Timestamp,
     state: Mutex<State>,
-    /// Held while fetching: one at a time.
-    flight: Arc<tokio::sync::Mutex<()>>,
+    /// Held during a load: one at a time.
+    refresh_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -55,17 +56,18 @@ struct State {
     last_for_unknown: Option<Timestamp>,
 }
 
-/// The last keys that could be read.
+/// The last keys that could be loaded.
 pub(super) struct Good {
     set: Arc<KeySet>,
-    /// When the document was asked for.
+    /// When the load of the document began.
     at: Timestamp,
+    /// SHA-256 of the document: the same document again is not parsed.
     document: [u8; 32],
-    /// Changes with the keys.
+    /// Grows whenever the keys change.
     pub(super) generation: u64,
 }
 
-/// How the keys of an issuer stand.
+/// The state of an issuer's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyReport {
     /// The issuer's name.
@@ -74,22 +76,25 @@ pub struct KeyReport {
     pub source: &'static str,
     /// How many keys can verify tokens.
     pub keys: usize,
-    /// How long ago they were read; `None` before the first success.
+    /// The time since they were read; `None` before the first success.
     pub age: Option<Duration>,
-    /// What went wrong the last time, if it did. Holds no secret.
+    /// The error of the last load, if it failed. Contains no secret.
     pub last_error: Option<String>,
-    /// Whether tokens of this issuer can be checked now.
+    /// Whether tokens of this issuer can be verified now.
     pub usable: bool,
 }
 
+/// Whether the keys must be loaded before use.
 enum Need {
     Nothing,
+    /// Load, and wait for it.
     Wait,
+    /// Start a load, and use the keys at hand.
     Background,
 }
 
 impl Keys {
-    /// A file is read at once, and must be good; an address is asked when first needed.
+    /// Loads a file at once, which must have usable keys. Keys at an address are loaded when first needed.
     pub(super) fn open(
         issuer: String,
         source: Source,
@@ -97,13 +102,13 @@ impl Keys {
         clock: Clock,
     ) -> anyhow::Result<Arc<Self>> {
         let (mut state, opened) = (State::default(), clock.now());
-        if let Some(document) = source.at_hand() {
-            let document = document.context("its file of keys")?;
-            let set = KeySet::parse(&document, &allowed).context("its file of keys is no JWKS")?;
-            anyhow::ensure!(set.len() > 0, "its file of keys has no key that can be used");
+        if let Some(document) = source.load_file() {
+            let document = document.context("its `jwks_file`")?;
+            let set = KeySet::parse(&document, &allowed).context("its `jwks_file` is not a JWKS")?;
+            anyhow::ensure!(set.len() > 0, "its `jwks_file` has no key that can be used");
             state.accept(&document, Some(set), opened);
         }
-        let (state, flight) = (Mutex::new(state), Arc::default());
+        let (state, refresh_lock) = (Mutex::new(state), Arc::default());
         Ok(Arc::new(Self {
             issuer,
             source,
@@ -111,25 +116,25 @@ impl Keys {
             clock,
             opened,
             state,
-            flight,
+            refresh_lock,
         }))
     }
 
-    /// The keys to verify with now.
+    /// The keys to verify with now; loads them first if they are too old.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<Good>, Rejection> {
         match self.need() {
             Need::Nothing => {}
-            Need::Wait => self.fetch(|keys| !matches!(keys.need(), Need::Nothing)).await,
+            Need::Wait => self.load_if(|keys| !matches!(keys.need(), Need::Nothing)).await,
             Need::Background => {
-                if let Ok(flight) = Arc::clone(&self.flight).try_lock_owned() {
-                    drop(self.take_off(flight));
+                if let Ok(guard) = Arc::clone(&self.refresh_lock).try_lock_owned() {
+                    drop(self.spawn_load(guard));
                 }
             }
         }
         self.usable().ok_or(Rejection::KeysUnavailable)
     }
 
-    /// The key for a token, and the generation it belongs to. One that is unknown is looked for once more.
+    /// Finds the key for a token, and its generation. Loads the keys again for an unknown key, within the pause.
     pub(super) async fn find(
         self: &Arc<Self>,
         kid: Option<&str>,
@@ -142,20 +147,20 @@ impl Keys {
             return Ok((key, good.generation));
         }
         if self.state().attempts == attempts {
-            self.fetch(Self::may_look_for_unknown).await;
+            self.load_if(Self::may_load_for_unknown).await;
         } else {
-            // The keys came after the token did, and don't have it: that was the look it may cause.
-            self.may_look_for_unknown();
+            // `current` has just loaded: that load counts as the one for this unknown key.
+            self.may_load_for_unknown();
         }
         let good = self.usable().ok_or(Rejection::KeysUnavailable)?;
         let key = good.pick(kid, algorithm)?;
         key.map(|key| (key, good.generation))
-            .ok_or(invalid("the token's key is not one of its issuer's"))
+            .ok_or(invalid("the issuer has no key with the token's `kid`, or none that fits"))
     }
 
-    /// Reads a file; fetches what is older than its refresh time.
+    /// Loads a file again; loads from an address if the keys are due for a refresh.
     pub(super) async fn refresh(self: &Arc<Self>) {
-        self.fetch(|keys| {
+        self.load_if(|keys| {
             let (state, now) = (keys.state(), keys.clock.now());
             let old = state
                 .good
@@ -164,7 +169,7 @@ impl Keys {
             keys.source.is_file() || (old && due(state.last_attempt, FAILED_PAUSE, now))
         })
         .await;
-        self.tell_age();
+        self.report_age();
     }
 
     pub(super) fn report(&self) -> KeyReport {
@@ -176,7 +181,7 @@ impl Keys {
             keys: good.map_or(0, |good| good.set.len()),
             age: good.map(|good| now.since(good.at)),
             last_error: state.last_error.clone(),
-            usable: good.is_some_and(|good| !self.is_dead(good, now)),
+            usable: good.is_some_and(|good| !self.is_expired(good, now)),
         }
     }
 
@@ -191,7 +196,7 @@ impl Keys {
         match &state.good {
             Some(good) if !due(Some(good.at), stale_after, now) => Need::Nothing,
             Some(good)
-                if !self.is_dead(good, now) && !due(state.last_attempt, PATIENCE.min(stale_after), now) =>
+                if !self.is_expired(good, now) && !due(state.last_attempt, BLOCKING_RETRY_PAUSE.min(stale_after), now) =>
             {
                 if may_retry {
                     Need::Background
@@ -204,47 +209,47 @@ impl Keys {
         }
     }
 
-    /// Takes the turn of unknown keys, if it has come.
-    fn may_look_for_unknown(&self) -> bool {
+    /// Whether a load because of an unknown key is allowed now. If so, the next pause begins.
+    fn may_load_for_unknown(&self) -> bool {
         let (mut state, now) = (self.state(), self.clock.now());
-        let may = due(state.last_for_unknown, UNKNOWN_KEY_PAUSE, now);
-        if may {
+        let allowed = due(state.last_for_unknown, UNKNOWN_KEY_PAUSE, now);
+        if allowed {
             state.last_for_unknown = Some(now);
         }
-        may
+        allowed
     }
 
     fn usable(&self) -> Option<Arc<Good>> {
         let now = self.clock.now();
-        self.state().good.clone().filter(|good| !self.is_dead(good, now))
+        self.state().good.clone().filter(|good| !self.is_expired(good, now))
     }
 
-    /// A file that can't be read keeps its last good keys for as long as it takes; an issuer's are bounded in time.
-    fn is_dead(&self, good: &Good, now: Timestamp) -> bool {
-        !self.source.is_file() && now.since(good.at) >= DEAD_AFTER
+    /// Keys from an address expire. Keys from a file that became unusable serve until it is repaired.
+    fn is_expired(&self, good: &Good, now: Timestamp) -> bool {
+        !self.source.is_file() && now.since(good.at) >= EXPIRED_AFTER
     }
 
-    /// Waits for a fetch that is under way; then fetches if that is still wanted.
-    async fn fetch(self: &Arc<Self>, wanted: impl Fn(&Self) -> bool) {
-        let flight = Arc::clone(&self.flight).lock_owned().await;
+    /// Waits for a load that is in progress; then loads if `wanted` still holds.
+    async fn load_if(self: &Arc<Self>, wanted: impl Fn(&Self) -> bool) {
+        let guard = Arc::clone(&self.refresh_lock).lock_owned().await;
         if wanted(self) {
-            // A panic in there has been reported by the runtime, and leaves the last good keys in place.
-            let _ = self.take_off(flight).await;
+            // If the task panics, the runtime reports it and the last good keys stay.
+            let _ = self.spawn_load(guard).await;
         }
     }
 
-    /// Fetches on a task of its own: a caller that hangs up takes nothing from those who wait as well.
-    fn take_off(self: &Arc<Self>, flight: tokio::sync::OwnedMutexGuard<()>) -> tokio::task::JoinHandle<()> {
+    /// Loads on a task of its own, so that a caller that disconnects does not stop the load for others.
+    fn spawn_load(self: &Arc<Self>, guard: tokio::sync::OwnedMutexGuard<()>) -> tokio::task::JoinHandle<()> {
         let keys = Arc::clone(self);
         tokio::spawn(async move {
             keys.load().await;
-            drop(flight);
+            drop(guard);
         })
     }
 
     async fn load(&self) {
-        let asked = self.clock.now();
-        let loaded = self.source.load().await.map_err(|fault| chain(&fault));
+        let started = self.clock.now();
+        let loaded = self.source.load().await.map_err(|error| chain(&error));
         let read = loaded.and_then(|document| {
             let known = self
                 .state()
@@ -254,21 +259,21 @@ impl Keys {
             if known {
                 return Ok((document, None));
             }
-            let set = KeySet::parse(&document, &self.allowed).map_err(|fault| format!("no JWKS: {fault}"))?;
+            let set = KeySet::parse(&document, &self.allowed).map_err(|error| format!("not a JWKS: {error}"))?;
             Ok((document, Some(set)))
         });
         let outcome = if read.is_ok() { "ok" } else { "failed" };
         {
             let mut state = self.state();
             match read {
-                Ok((document, set)) => state.accept(&document, set, asked),
-                Err(fault) => {
+                Ok((document, set)) => state.accept(&document, set, started),
+                Err(error) => {
                     tracing::warn!(
                         issuer = self.issuer,
-                        error = fault,
-                        "jwks not refreshed; the last good keys stay"
+                        error,
+                        "jwks not refreshed; the last good keys stay in use"
                     );
-                    state.last_error = Some(fault);
+                    state.last_error = Some(error);
                 }
             }
             state.attempts += 1;
@@ -276,13 +281,13 @@ impl Keys {
         }
         metrics::counter!(JWKS_FETCH_TOTAL, "issuer" => self.issuer.clone(), "outcome" => outcome)
             .increment(1);
-        self.tell_age();
+        self.report_age();
     }
 
-    /// Also where none could be read yet: an issuer that is away during a rollout must not be silence.
-    fn tell_age(&self) {
-        let never = || self.clock.now().since(self.opened);
-        let age = self.report().age.unwrap_or_else(never);
+    /// Reports an age also before the first load, so that an issuer that is down from the start raises the alert too.
+    fn report_age(&self) {
+        let since_start = || self.clock.now().since(self.opened);
+        let age = self.report().age.unwrap_or_else(since_start);
         metrics::gauge!(JWKS_AGE_SECONDS, "issuer" => self.issuer.clone()).set(age.as_secs_f64());
     }
 
@@ -292,7 +297,7 @@ impl Keys {
 }
 
 impl State {
-    /// Takes a document that was read: its keys, or `None` when it is the one at hand.
+    /// Records a loaded document: its keys, or `None` if the document is unchanged.
     fn accept(&mut self, document: &[u8], set: Option<KeySet>, at: Timestamp) {
         self.last_error = None;
         let before = self.good.take();
@@ -313,20 +318,20 @@ impl State {
 }
 
 impl Good {
-    /// The key, or `None` when a newer set might have it.
+    /// Finds the key; `None` if a newer set might have it.
     fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Option<Key>, Rejection> {
         match self.set.pick(kid, algorithm) {
             Pick::Key(key) => Ok(Some(key.clone())),
             Pick::Unknown => Ok(None),
-            Pick::OtherAlgorithm => Err(invalid("the token's algorithm is not that of its key")),
+            Pick::OtherAlgorithm => Err(invalid("the token's algorithm does not fit its key")),
             Pick::Ambiguous => Err(invalid(
-                "the token must name its key (`kid`): its issuer has several",
+                "the token must name its key (`kid`), because its issuer has several",
             )),
         }
     }
 }
 
-/// Whether `pause` has passed since `last`. A `last` in the future means that the clock was set back: that is due too.
+/// Whether `pause` has passed since `last`. Also true if `last` is in the future: then the clock was set back.
 fn due(last: Option<Timestamp>, pause: Duration, now: Timestamp) -> bool {
     last.is_none_or(|last| last > now || now.since(last) >= pause)
 }

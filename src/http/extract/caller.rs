@@ -40,7 +40,7 @@ impl FromRequestParts<Http> for Caller {
         let token = token(&parts.headers)?;
         let identity = http
             .auth
-            .identify(token)
+            .authenticate(token)
             .await
             .map_err(|rejection| match rejection {
                 Rejection::Invalid { reason } => unauthorized(Some(reason)),

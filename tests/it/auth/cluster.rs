@@ -203,7 +203,7 @@ fn trusting(server: &ApiServer, keys: KeySource, access: Access, clock: &Clock) 
 
 async fn is_dialer(auth: &Auth, server: &ApiServer, signer: &Signer) -> Result<bool, Rejection> {
     let claims = of_account(&server.issuer(), "crm", "dialer", START);
-    match auth.identify(&signer.sign_for_account(&claims)).await? {
+    match auth.authenticate(&signer.sign_for_account(&claims)).await? {
         Identity::ServiceAccount(account) => {
             Ok(account.name.to_string() == "system:serviceaccount:crm:dialer")
         }

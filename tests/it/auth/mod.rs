@@ -74,7 +74,7 @@ fn claims_without(name: &str) -> Value {
 
 /// The caller of an issuer whose tokens say what they permit.
 async fn identified(auth: &Auth, token: &str) -> Result<Arc<Caller>, Rejection> {
-    match auth.identify(token).await? {
+    match auth.authenticate(token).await? {
         Identity::Caller(caller) => Ok(caller),
         Identity::ServiceAccount(account) => panic!("{account:?} is no caller yet"),
     }

@@ -1,0 +1,47 @@
+//! Documents that an issuer publishes: their size limit, reading one from a file, and why none could be loaded.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+/// For one load, discovery included.
+pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest document that is read.
+pub(super) const MAX_BYTES: usize = 1024 * 1024;
+
+/// Why a document could not be loaded.
+///
+/// The texts leave out the address: operators know it from the settings, and errors are shown in more places.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error("the issuer did not answer within {} s", LOAD_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("the issuer can't be reached")]
+    Unreachable(#[source] reqwest::Error),
+    #[error("the issuer answered with status {0}")]
+    Status(StatusCode),
+    #[error("the issuer answered with a redirect, which is not followed")]
+    Redirect,
+    #[error("the document is larger than 1 MiB")]
+    TooLarge,
+    #[error("the file can't be read")]
+    File(#[source] std::io::Error),
+    #[error("{0}")]
+    Access(&'static str, #[source] Option<std::io::Error>),
+    #[error("the discovery document {0}")]
+    Discovery(&'static str),
+}
+
+/// Reads a file of at most [`MAX_BYTES`].
+pub(super) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_BYTES {
+        Err(std::io::Error::other("it is larger than 1 MiB"))
+    } else {
+        Ok(bytes)
+    }
+}
