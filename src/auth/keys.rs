@@ -154,8 +154,9 @@ impl Keys {
         }
         let good = self.usable().ok_or(Rejection::KeysUnavailable)?;
         let key = good.pick(kid, algorithm)?;
-        key.map(|key| (key, good.generation))
-            .ok_or(invalid("the issuer has no key with the token's `kid`, or none that fits"))
+        key.map(|key| (key, good.generation)).ok_or(invalid(
+            "the issuer has no key with the token's `kid`, or none that fits",
+        ))
     }
 
     /// Loads a file again; loads from an address if the keys are due for a refresh.
@@ -196,7 +197,8 @@ impl Keys {
         match &state.good {
             Some(good) if !due(Some(good.at), stale_after, now) => Need::Nothing,
             Some(good)
-                if !self.is_expired(good, now) && !due(state.last_attempt, BLOCKING_RETRY_PAUSE.min(stale_after), now) =>
+                if !self.is_expired(good, now)
+                    && !due(state.last_attempt, BLOCKING_RETRY_PAUSE.min(stale_after), now) =>
             {
                 if may_retry {
                     Need::Background
@@ -221,7 +223,10 @@ impl Keys {
 
     fn usable(&self) -> Option<Arc<Good>> {
         let now = self.clock.now();
-        self.state().good.clone().filter(|good| !self.is_expired(good, now))
+        self.state()
+            .good
+            .clone()
+            .filter(|good| !self.is_expired(good, now))
     }
 
     /// Keys from an address expire. Keys from a file that became unusable serve until it is repaired.
@@ -259,7 +264,8 @@ impl Keys {
             if known {
                 return Ok((document, None));
             }
-            let set = KeySet::parse(&document, &self.allowed).map_err(|error| format!("not a JWKS: {error}"))?;
+            let set =
+                KeySet::parse(&document, &self.allowed).map_err(|error| format!("not a JWKS: {error}"))?;
             Ok((document, Some(set)))
         });
         let outcome = if read.is_ok() { "ok" } else { "failed" };
