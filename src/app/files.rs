@@ -13,7 +13,7 @@ use crate::close::SignatureKey;
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
 use crate::domain::input::document::FileFault;
-use crate::http::Board;
+use crate::http::ReloadStatus;
 use crate::policy::Policy;
 use crate::telemetry::metrics::{CLOSE_KEY_GOOD, POLICY_GOOD};
 
@@ -21,7 +21,7 @@ use crate::telemetry::metrics::{CLOSE_KEY_GOOD, POLICY_GOOD};
 pub(super) const WATCH: Duration = Duration::from_secs(5);
 
 /// Looks at every file again and again.
-pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, board: &Board) {
+pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, status: &ReloadStatus) {
     let it = auth.clone();
     workers.every("keys", WATCH, WATCH, move || {
         let it = it.clone();
@@ -30,20 +30,20 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
             Ok::<(), Infallible>(())
         }
     });
-    let (it, told, file) = (desk.clone(), board.clone(), config.policy_file.clone());
+    let (it, told, file) = (desk.clone(), status.clone(), config.policy_file.clone());
     let clusters: Arc<[String]> = config.clusters().into();
     workers.every("policy", WATCH, WATCH, move || {
         watch_policy(it.clone(), told.clone(), file.clone(), Arc::clone(&clusters))
     });
     if let Some(keys) = config.close.webhook_key.clone() {
-        let (it, told) = (desk.clone(), board.clone());
+        let (it, told) = (desk.clone(), status.clone());
         workers.every("webhook-key", WATCH, WATCH, move || {
             let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
-            told.looked("webhook_signature_key", it.now(), &news, None);
+            told.record("webhook_signature_key", it.now(), &news, None);
             async move { news }
         });
     }
-    let (it, told, key) = (desk.clone(), board.clone(), config.close.api_key.clone());
+    let (it, told, key) = (desk.clone(), status.clone(), config.close.api_key.clone());
     workers.every("api-key", WATCH, WATCH, move || {
         let (it, told, read) = (it.clone(), told.clone(), key.read_api_key());
         async move {
@@ -52,7 +52,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
                 Err(wrong) => Err(wrong),
             };
             metrics::gauge!(CLOSE_KEY_GOOD).set(f64::from(u8::from(news.is_ok())));
-            told.looked("api_key", it.now(), &news, None);
+            told.record("api_key", it.now(), &news, None);
             news
         }
     });
@@ -89,7 +89,7 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
 /// file any more is a change, too.
 async fn watch_policy(
     desk: Desk,
-    board: Board,
+    status: ReloadStatus,
     file: Option<PathBuf>,
     clusters: Arc<[String]>,
 ) -> Result<(), String> {
@@ -100,7 +100,7 @@ async fn watch_policy(
     });
     if file.is_some() {
         metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(news.is_ok())));
-        board.looked("policy", desk.now(), &news, None);
+        status.record("policy", desk.now(), &news, None);
     }
     let told = desk.enforce(looked).await;
     news?;

@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::desk::subscription::client::delivery_url;
 use crate::desk::{self, Desk, Webhooks};
 use crate::domain::time::Clock;
-use crate::http::{self, Board, Http};
+use crate::http::{self, Http, ReloadStatus};
 use crate::policy::Policy;
 use crate::store::{Hold, Store};
 use crate::telemetry::Metrics;
@@ -153,8 +153,8 @@ impl App {
             store.cursor_key().await?,
             limits(config),
         );
-        let board = Board::default();
-        let operators = http::ops(front.clone(), Arc::new(move || rendered.render()), board.clone());
+        let status = ReloadStatus::default();
+        let operators = http::ops(front.clone(), Arc::new(move || rendered.render()), status.clone());
         let tls = identity.as_ref().map(tls::Watched::tls);
         for (listener, tls, router, until, tracker) in [
             (api, tls, http::api(front), stop.clone(), &work),
@@ -174,9 +174,9 @@ impl App {
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
         spawn_workers(&workers, config, &desk, &store);
-        files::spawn(&workers, config, &desk, &auth, &board);
-        tls::spawn(&workers, identity, &board);
-        outgoing::spawn(&workers, config, &desk, &store, outgoing, &board);
+        files::spawn(&workers, config, &desk, &auth, &status);
+        tls::spawn(&workers, identity, &status);
+        outgoing::spawn(&workers, config, &desk, &store, outgoing, &status);
         tracing::info!(%address, %ops_address, "numberdesk is up");
         Ok(Self {
             address,

@@ -6,7 +6,7 @@ use crate::app::workers::Workers;
 use crate::app::{RETRY, TICK, WATCH};
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
-use crate::http::Board;
+use crate::http::ReloadStatus;
 use crate::outgoing::{self, Outgoing};
 use crate::store::Store;
 
@@ -20,7 +20,7 @@ pub(super) fn spawn(
     desk: &Desk,
     store: &Store,
     outgoing: Outgoing,
-    board: &Board,
+    status: &ReloadStatus,
 ) {
     workers.woken(
         "webhooks",
@@ -31,10 +31,10 @@ pub(super) fn spawn(
     );
     workers.every("old-webhooks", TEND, RETRY, step!(desk.tend_deliveries));
     if let Some(secret) = config.webhooks.secret.clone() {
-        let (it, told) = (desk.clone(), board.clone());
+        let (it, told) = (desk.clone(), status.clone());
         workers.every("webhook-secret", WATCH, WATCH, move || {
             let news = secret.read_master().map(|master| outgoing.replace_master(master));
-            told.looked("webhook_secret", it.now(), &news, None);
+            told.record("webhook_secret", it.now(), &news, None);
             async move { news }
         });
     }

@@ -4,7 +4,7 @@ use crate::app::files::WATCH;
 use crate::app::workers::Workers;
 use crate::config::{Config, Identity, TlsFiles};
 use crate::domain::time::Clock;
-use crate::http::{Board, Tls};
+use crate::http::{ReloadStatus, Tls};
 use crate::telemetry::metrics::{TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS, TLS_CERTIFICATE_GOOD};
 
 /// The certificate in force, and where the next one comes from.
@@ -37,7 +37,7 @@ impl Watched {
 
     /// Puts another pair in force. What can't be used, or is out of its time while the one in force is not, keeps that one,
     /// and is told at every look.
-    fn look(&mut self, board: &Board) -> Result<(), String> {
+    fn look(&mut self, status: &ReloadStatus) -> Result<(), String> {
         let now = self.clock.now();
         let in_time = self.in_force.out_of_time(now).is_none();
         let looked = self.files.read().and_then(|found| match found.out_of_time(now) {
@@ -48,7 +48,7 @@ impl Watched {
             Ok(found) => {
                 if !found.is(&self.in_force) {
                     tracing::info!(until = %found.not_after, "another TLS certificate is in force");
-                    self.tls.adopt(found.certified.clone());
+                    self.tls.replace(found.certified.clone());
                     self.in_force = found;
                 }
                 let why = self.in_force.out_of_time(now);
@@ -67,17 +67,17 @@ impl Watched {
         )]
         metrics::gauge!(TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS)
             .set(self.in_force.not_after.as_seconds() as f64);
-        board.looked("tls_certificate", now, &news, Some(self.in_force.not_after));
+        status.record("tls_certificate", now, &news, Some(self.in_force.not_after));
         news
     }
 }
 
 /// Looks at the files again and again.
-pub(super) fn spawn(workers: &Workers, watched: Option<Watched>, board: &Board) {
+pub(super) fn spawn(workers: &Workers, watched: Option<Watched>, status: &ReloadStatus) {
     if let Some(mut watched) = watched {
-        let board = board.clone();
+        let status = status.clone();
         workers.every("tls", WATCH, WATCH, move || {
-            std::future::ready(watched.look(&board))
+            std::future::ready(watched.look(&status))
         });
     }
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr};
 use utoipa::{OpenApi as _, ToSchema};
 
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -79,63 +79,77 @@ struct FaultDoc {
 }
 
 /// What any request may be answered.
-const ALWAYS: &[Kind] = &[
-    Kind::InvalidRequest,
-    Kind::UriTooLong,
-    Kind::HeadersTooLarge,
-    Kind::Internal,
-    Kind::Busy,
+const ALWAYS: &[ProblemType] = &[
+    ProblemType::InvalidRequest,
+    ProblemType::UriTooLong,
+    ProblemType::HeadersTooLarge,
+    ProblemType::Internal,
+    ProblemType::Busy,
 ];
 /// What any request that needs a token may be answered.
-const WITH_TOKEN: &[Kind] = &[
-    Kind::Unauthorized,
-    Kind::PermissionMissing,
-    Kind::NotFound,
-    Kind::RateLimited,
-    Kind::StoreUnavailable,
-    Kind::KeysUnavailable,
+const WITH_TOKEN: &[ProblemType] = &[
+    ProblemType::Unauthorized,
+    ProblemType::PermissionMissing,
+    ProblemType::NotFound,
+    ProblemType::RateLimited,
+    ProblemType::StoreUnavailable,
+    ProblemType::KeysUnavailable,
 ];
 /// What any request with a body may be answered.
-const WITH_BODY: &[Kind] = &[Kind::BodyTooSlow, Kind::BodyTooLarge, Kind::UnsupportedMediaType];
+const WITH_BODY: &[ProblemType] = &[
+    ProblemType::BodyTooSlow,
+    ProblemType::BodyTooLarge,
+    ProblemType::UnsupportedMediaType,
+];
 
 /// What an operation may be answered besides.
-fn own(operation: &str) -> &'static [Kind] {
+fn own(operation: &str) -> &'static [ProblemType] {
     match operation {
         "create_order" => &[
-            Kind::TeamRequired,
-            Kind::IdempotencyKeyMissing,
-            Kind::IdempotencyKeyInvalid,
-            Kind::PolicyDenied,
-            Kind::QuotaExceeded,
-            Kind::BudgetExceeded,
-            Kind::ApprovalRejected,
-            Kind::OrderCancelled,
-            Kind::IdempotencyKeyReused,
-            Kind::CloseRefused,
+            ProblemType::TeamRequired,
+            ProblemType::IdempotencyKeyMissing,
+            ProblemType::IdempotencyKeyInvalid,
+            ProblemType::PolicyDenied,
+            ProblemType::QuotaExceeded,
+            ProblemType::BudgetExceeded,
+            ProblemType::ApprovalRejected,
+            ProblemType::OrderCancelled,
+            ProblemType::IdempotencyKeyReused,
+            ProblemType::CloseRefused,
         ],
-        "cancel_order" => &[Kind::OrderNotCancellable],
+        "cancel_order" => &[ProblemType::OrderNotCancellable],
         "settle_order" => &[
-            Kind::OrderNotInReview,
-            Kind::SettleContradicted,
-            Kind::CloseUnavailable,
+            ProblemType::OrderNotInReview,
+            ProblemType::SettleContradicted,
+            ProblemType::CloseUnavailable,
         ],
-        "approve_order" | "reject_order" => &[Kind::OwnOrder, Kind::OrderNotAwaitingApproval],
+        "approve_order" | "reject_order" => &[ProblemType::OwnOrder, ProblemType::OrderNotAwaitingApproval],
         "update_phone_number" => &[
-            Kind::PolicyDenied,
-            Kind::PreconditionFailed,
-            Kind::CloseRefused,
-            Kind::CloseUnavailable,
+            ProblemType::PolicyDenied,
+            ProblemType::PreconditionFailed,
+            ProblemType::CloseRefused,
+            ProblemType::CloseUnavailable,
         ],
-        "keep_phone_number" => &[Kind::ReleaseUnderWay],
-        "release_phone_number" => &[Kind::CloseRefused, Kind::CloseUnavailable],
-        "transfer_phone_number" => &[Kind::PolicyDenied, Kind::QuotaExceeded, Kind::BudgetExceeded],
-        "receive_webhook" => &[Kind::NotFromClose, Kind::StoreUnavailable],
-        "create_webhook_endpoint" => &[Kind::TeamRequired, Kind::WebhooksOff, Kind::TooManyEndpoints],
-        "update_webhook_endpoint" | "get_webhook_secret" | "rotate_webhook_secret" => &[Kind::WebhooksOff],
-        "replay_webhook_delivery" | "replay_webhooks" | "test_webhook_endpoint" => {
-            &[Kind::WebhooksOff, Kind::EndpointDisabled]
+        "keep_phone_number" => &[ProblemType::ReleaseUnderWay],
+        "release_phone_number" => &[ProblemType::CloseRefused, ProblemType::CloseUnavailable],
+        "transfer_phone_number" => &[
+            ProblemType::PolicyDenied,
+            ProblemType::QuotaExceeded,
+            ProblemType::BudgetExceeded,
+        ],
+        "receive_webhook" => &[ProblemType::NotFromClose, ProblemType::StoreUnavailable],
+        "create_webhook_endpoint" => &[
+            ProblemType::TeamRequired,
+            ProblemType::WebhooksOff,
+            ProblemType::TooManyEndpoints,
+        ],
+        "update_webhook_endpoint" | "get_webhook_secret" | "rotate_webhook_secret" => {
+            &[ProblemType::WebhooksOff]
         }
-        "docs_file" | "problem" => &[Kind::NotFound],
+        "replay_webhook_delivery" | "replay_webhooks" | "test_webhook_endpoint" => {
+            &[ProblemType::WebhooksOff, ProblemType::EndpointDisabled]
+        }
+        "docs_file" | "problem" => &[ProblemType::NotFound],
         _ => &[],
     }
 }
@@ -185,7 +199,7 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
 fn add_problems(path: &str, operation: &mut Operation) {
     let open = operation.security.is_some();
     let id = operation.operation_id.as_deref().unwrap_or_default();
-    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    let mut by_status: BTreeMap<u16, Vec<ProblemType>> = BTreeMap::new();
     let with_token = if open { &[] } else { WITH_TOKEN };
     let with_body = if operation.request_body.is_some() {
         WITH_BODY
@@ -203,7 +217,7 @@ fn add_problems(path: &str, operation: &mut Operation) {
     }
 }
 
-fn answer(path: &str, kinds: &[Kind]) -> utoipa::openapi::Response {
+fn answer(path: &str, kinds: &[ProblemType]) -> utoipa::openapi::Response {
     let said: Vec<String> = kinds
         .iter()
         .map(|kind| format!("[{}]({}): {}", kind.name(), kind.uri(), kind.title()))
@@ -218,13 +232,13 @@ fn answer(path: &str, kinds: &[Kind]) -> utoipa::openapi::Response {
     let mut response = ResponseBuilder::new()
         .description(said.join("; "))
         .content("application/problem+json", content.build());
-    if kinds.contains(&Kind::RateLimited) {
+    if kinds.contains(&ProblemType::RateLimited) {
         let quota = text_header(
             "What is left of the team's quota, as in every answer to a token that holds (draft-ietf-httpapi-ratelimit-headers)",
         );
         response = response.header("RateLimit", quota);
     }
-    if kinds.contains(&Kind::Unauthorized) {
+    if kinds.contains(&ProblemType::Unauthorized) {
         response = response.header("WWW-Authenticate", text_header("How to come back (RFC 6750)"));
     }
     if kinds
@@ -244,34 +258,34 @@ fn text_header(description: &str) -> utoipa::openapi::Header {
         .build()
 }
 
-fn example(path: &str, kind: Kind) -> Value {
+fn example(path: &str, kind: ProblemType) -> Value {
     let mut problem = json!({
         "type": kind.uri(), "title": kind.title(), "status": kind.status().as_u16(), "detail": kind.meaning(),
         "instance": path, "request_id": "req_01KATV8ZJ3E0T9C4M6N2P5Q7RS",
     });
     let decision = |rule: &str, have: Value, need: Value, hint: &str| json!({"rule": rule, "have": have, "need": need, "hint": hint});
     let members = match kind {
-        Kind::InvalidRequest => {
+        ProblemType::InvalidRequest => {
             json!({"errors": [{"pointer": "/query/limit", "message": "must be a whole number from 1 to 200"}]})
         }
-        Kind::TeamRequired => json!({"teams": ["sales-emea", "support"]}),
-        Kind::PermissionMissing => json!({"need": "numbers:rent"}),
-        Kind::PolicyDenied => {
+        ProblemType::TeamRequired => json!({"teams": ["sales-emea", "support"]}),
+        ProblemType::PermissionMissing => json!({"need": "numbers:rent"}),
+        ProblemType::PolicyDenied => {
             json!({"decision": decision("teams.sales-emea.countries", json!("US"), json!(["DE", "FR"]), "order in one of the countries the team may have")})
         }
-        Kind::QuotaExceeded => json!({"limit": 50, "used": 49, "reserved": 1,
+        ProblemType::QuotaExceeded => json!({"limit": 50, "used": 49, "reserved": 1,
             "decision": decision("teams.sales-emea.max_numbers", json!({"held": 49, "reserved": 1}), json!(50), "release a number")}),
-        Kind::BudgetExceeded => json!({"limit": "120.00", "used": "118.45", "reserved": "1.15",
+        ProblemType::BudgetExceeded => json!({"limit": "120.00", "used": "118.45", "reserved": "1.15",
             "decision": decision("teams.sales-emea.monthly_budget", json!({"held": "118.45", "reserved": "1.15", "price": "1.15"}), json!("120.00"), "release a number")}),
-        Kind::OrderCancelled | Kind::ApprovalRejected | Kind::IdempotencyKeyReused => {
+        ProblemType::OrderCancelled | ProblemType::ApprovalRejected | ProblemType::IdempotencyKeyReused => {
             json!({"order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS"})
         }
-        Kind::WebhooksOff => json!({"missing": "webhooks.secret_file"}),
-        Kind::TooManyEndpoints => json!({"limit": 20}),
-        Kind::OrderNotCancellable => json!({"state": "renting"}),
-        Kind::OrderNotInReview => json!({"state": "unverified"}),
-        Kind::OrderNotAwaitingApproval => json!({"state": "cancelled"}),
-        Kind::CloseRefused => {
+        ProblemType::WebhooksOff => json!({"missing": "webhooks.secret_file"}),
+        ProblemType::TooManyEndpoints => json!({"limit": 20}),
+        ProblemType::OrderNotCancellable => json!({"state": "renting"}),
+        ProblemType::OrderNotInReview => json!({"state": "unverified"}),
+        ProblemType::OrderNotAwaitingApproval => json!({"state": "cancelled"}),
+        ProblemType::CloseRefused => {
             json!({"close_status": "has-voice-only", "order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "evidence": "close-refusal"})
         }
         _ => json!({}),
@@ -284,7 +298,8 @@ fn example(path: &str, kind: Kind) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::document;
+    use crate::domain::close_event::WEBHOOK_PATH;
+    use crate::http::router::document;
 
     #[test]
     fn every_operation_tells_its_problems_and_the_request_s_id() {
@@ -295,7 +310,7 @@ mod tests {
                 let responses = operation["responses"].as_object().unwrap();
                 let open = operation["security"].is_array();
                 // Close shows a signature where others show a token.
-                let proved = !open || path == "/webhooks/close";
+                let proved = !open || path == WEBHOOK_PATH;
                 assert_eq!(responses.contains_key("401"), proved, "{method} {path}");
                 assert_eq!(path.starts_with("/v1/"), !open, "{method} {path}");
                 assert!(responses.contains_key("500"), "{method} {path}");

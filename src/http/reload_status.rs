@@ -1,5 +1,7 @@
-//! How the files beside the configuration were found at the last look, for whoever asks `/readyz?verbose`. It does not
-//! know what is in them.
+//! The reload status of the files that the service watches: policy, keys, certificates, secrets.
+//!
+//! The tasks in `app` record the outcome of each reload; `/readyz?verbose` reports the last one of each file. Nothing here
+//! reads a file.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,53 +12,55 @@ use serde::Serialize;
 
 use crate::domain::time::Timestamp;
 
-/// One line a file. Clones share it.
+/// The last reload outcome of each watched file. Clones share it.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<&'static str, Looked>>>);
+pub struct ReloadStatus(Arc<Mutex<BTreeMap<&'static str, FileStatus>>>);
 
-/// How a file stands.
+/// The outcome of a file's last reload.
 #[derive(Clone, Serialize)]
-pub(super) struct Looked {
-    /// Whether what it holds is in use.
-    good: bool,
-    /// Since when it is, or is not.
+pub(super) struct FileStatus {
+    /// Whether the service uses the file's current content.
+    #[serde(rename = "good")]
+    ok: bool,
+    /// When `ok` last changed.
     since: Timestamp,
-    /// Why not. Never a secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wrong: Option<String>,
-    /// When what is in use ends by itself.
+    /// Why the reload failed. Never contains a secret.
+    #[serde(rename = "wrong", skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// When the content in use expires, for files that expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
 }
 
-impl Board {
-    /// Somebody has looked; `expires_at` is when what is in use ends by itself.
-    pub fn looked<E: Display>(
+impl ReloadStatus {
+    /// Records the outcome of one reload of `file`; `expires_at` is when the content in use expires.
+    pub fn record<E: Display>(
         &self,
-        what: &'static str,
+        file: &'static str,
         now: Timestamp,
         outcome: &Result<(), E>,
         expires_at: Option<Timestamp>,
     ) {
-        let wrong = outcome.as_ref().err().map(ToString::to_string);
-        let good = wrong.is_none();
-        let mut lines = self.0.lock();
-        let since = match lines.get(what) {
-            Some(before) if before.good == good => before.since,
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let ok = error.is_none();
+        let mut files = self.0.lock();
+        let since = match files.get(file) {
+            Some(before) if before.ok == ok => before.since,
             _ => now,
         };
-        lines.insert(
-            what,
-            Looked {
-                good,
+        files.insert(
+            file,
+            FileStatus {
+                ok,
                 since,
-                wrong,
+                error,
                 expires_at,
             },
         );
     }
 
-    pub(super) fn lines(&self) -> BTreeMap<&'static str, Looked> {
+    /// The status of every file, by its name.
+    pub(super) fn files(&self) -> BTreeMap<&'static str, FileStatus> {
         self.0.lock().clone()
     }
 }

@@ -1,55 +1,70 @@
-//! The table of contents: every route there is, on either port.
+//! The table of contents: every route of both ports.
+
+use std::sync::LazyLock;
 
 use axum::extract::Extension;
 use axum::middleware::from_fn_with_state;
 use axum::{Router, routing};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::middleware::request_context;
-use crate::http::problem::pages;
+use crate::http::middleware::authenticate::{Authenticated, protect};
+use crate::http::middleware::{fallback, serve_request};
+use crate::http::openapi;
+use crate::http::reload_status::ReloadStatus;
+use crate::http::routes::docs::Document;
 use crate::http::routes::ops::Metrics;
 use crate::http::routes::orders::{self, approve, settle};
 use crate::http::routes::{
-    audit, close_webhook, docs, events, me, numbers, ops as operators, spend, webhook_deliveries,
-    webhook_endpoints,
+    audit, close_webhook, docs, events, me, numbers, ops as operators, problem_pages, spend,
+    webhook_deliveries, webhook_endpoints,
 };
-use crate::http::{Board, Http, openapi};
+use crate::http::state::Http;
 
-/// The API's port: API and documents about it.
+/// The document is the same in every server of the process.
+static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::new(&document()));
+
+/// The routes of the API port.
 pub fn api(http: Http) -> Router {
-    let (routes, _) = documented().split_for_parts();
-    routes
-        .method_not_allowed_fallback(request_context::method_not_allowed)
-        .fallback(request_context::not_found)
-        .layer(CatchPanicLayer::custom(request_context::panicked))
-        .layer(from_fn_with_state(http.clone(), request_context::api))
+    let (protected, _) = protected().split_for_parts();
+    let (public, _) = public().split_for_parts();
+    protect(protected, &http)
+        .merge(public)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .fallback(fallback::not_found)
+        .layer(Extension(DOCUMENT.clone()))
+        .layer(CatchPanicLayer::custom(fallback::panicked))
+        .layer(from_fn_with_state(http.clone(), serve_request::api))
         .with_state(http)
 }
 
-/// The operators' port.
-pub fn ops(http: Http, metrics: Metrics, board: Board) -> Router {
+/// The routes of the operators' port.
+pub fn ops(http: Http, metrics: Metrics, reloads: ReloadStatus) -> Router {
     Router::new()
         .route("/livez", routing::get(operators::livez))
         .route("/readyz", routing::get(operators::readyz))
         .route("/startupz", routing::get(operators::readyz))
         .route("/metrics", routing::get(operators::metrics))
-        .method_not_allowed_fallback(request_context::method_not_allowed)
-        .fallback(request_context::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .fallback(fallback::not_found)
         .layer(Extension(metrics))
-        .layer(Extension(board))
-        .layer(CatchPanicLayer::custom(request_context::panicked))
-        .layer(from_fn_with_state(http.clone(), request_context::ops))
+        .layer(Extension(reloads))
+        .layer(CatchPanicLayer::custom(fallback::panicked))
+        .layer(from_fn_with_state(http.clone(), serve_request::ops))
         .with_state(http)
 }
 
-/// The OpenAPI document that the server serves.
-pub fn document() -> utoipa::openapi::OpenApi {
-    openapi::complete(documented().into_openapi())
+/// The OpenAPI document of the API port.
+pub fn document() -> OpenApi {
+    let mut document = protected().into_openapi();
+    document.merge(public().into_openapi());
+    openapi::complete(document)
 }
 
-fn documented() -> OpenApiRouter<Http> {
+/// Routes that need a token.
+fn protected() -> OpenApiRouter<Authenticated> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(orders::create, orders::list))
         .routes(routes!(orders::get))
@@ -79,6 +94,11 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(webhook_deliveries::replay))
         .routes(routes!(webhook_deliveries::replay_events))
         .routes(routes!(webhook_deliveries::test))
+}
+
+/// Routes that need no token. Close signs what it sends to its webhook.
+fn public() -> OpenApiRouter<Http> {
+    OpenApiRouter::default()
         .routes(routes!(close_webhook::receive))
         .routes(routes!(docs::home))
         .routes(routes!(docs::json))
@@ -86,6 +106,6 @@ fn documented() -> OpenApiRouter<Http> {
         .routes(routes!(docs::swagger))
         .routes(routes!(docs::swagger_page))
         .routes(routes!(docs::swagger_file))
-        .routes(routes!(pages::index))
-        .routes(routes!(pages::page))
+        .routes(routes!(problem_pages::index))
+        .routes(routes!(problem_pages::page))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt as _;
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use crate::domain::input::fields::{self, Node};
 use crate::domain::input::json;
-use crate::http::Http;
-use crate::http::middleware::request_context::Ticket;
+use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
+use crate::http::state::Http;
 
 /// Longest time that a body may take to arrive.
 const TIME: Duration = Duration::from_secs(30);
@@ -49,31 +49,40 @@ impl OptionalBody {
     }
 }
 
-impl FromRequest<Http> for OptionalBody {
+impl<S: Send + Sync> FromRequest<S> for OptionalBody
+where
+    Http: FromRef<S>,
+{
     type Rejection = Problem;
-    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if request.body().is_end_stream() {
             return Ok(Self(None));
         }
-        JsonBody::from_request(request, http).await.map(Some).map(Self)
+        JsonBody::from_request(request, state).await.map(Some).map(Self)
     }
 }
 
-impl FromRequest<Http> for JsonBody {
+impl<S: Send + Sync> FromRequest<S> for JsonBody
+where
+    Http: FromRef<S>,
+{
     type Rejection = Problem;
-    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
-        value(request, http.limits.body, &["application/json"])
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        value(request, Http::from_ref(state).limits.body, &["application/json"])
             .await
             .map(Self)
     }
 }
 
-impl FromRequest<Http> for PatchBody {
+impl<S: Send + Sync> FromRequest<S> for PatchBody
+where
+    Http: FromRef<S>,
+{
     type Rejection = Problem;
-    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         value(
             request,
-            http.limits.body,
+            Http::from_ref(state).limits.body,
             &["application/merge-patch+json", "application/json"],
         )
         .await
@@ -88,20 +97,20 @@ async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, 
             "The body must be sent as {}, in UTF-8 and not compressed.",
             types.join(" or ")
         );
-        return Err(Problem::new(Kind::UnsupportedMediaType).detail(detail));
+        return Err(Problem::new(ProblemType::UnsupportedMediaType).detail(detail));
     }
     let fits = body.size_hint().lower() <= limit as u64;
     if !fits && parts.headers.contains_key(EXPECT) {
         // Whoever asks before sending is told before sending.
         return Err(too_large(limit));
     }
-    let ticket = parts.extensions.get::<Ticket>();
-    let place = &ticket.expect("the front gives every request a ticket").place;
-    let bytes = place
-        .aside(timeout(TIME, collect(body, limit, fits)))
+    let context = parts.extensions.get::<RequestContext>();
+    let permit = &context.expect("every request has a context").permit;
+    let bytes = permit
+        .without_permit(timeout(TIME, collect(body, limit, fits)))
         .await?
         .unwrap_or_else(|_| {
-            Err(Problem::new(Kind::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
+            Err(Problem::new(ProblemType::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
         })?;
     json::parse(&bytes).map_err(|fault| Problem::fault("", format!("the body is not JSON: {fault}")))
 }
@@ -130,7 +139,7 @@ async fn collect(mut body: Body, limit: usize, mut fits: bool) -> Result<Vec<u8>
 
 fn too_large(limit: usize) -> Problem {
     let close = HeaderValue::from_static("close");
-    Problem::new(Kind::BodyTooLarge)
+    Problem::new(ProblemType::BodyTooLarge)
         .detail(format!("The body is larger than {limit} bytes."))
         .header(CONNECTION, close)
 }

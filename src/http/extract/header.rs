@@ -10,10 +10,9 @@ use utoipa::IntoParams;
 
 use crate::desk::Precondition;
 use crate::domain::order::IdempotencyKey;
-use crate::http::Http;
 use crate::http::extract::conditional::{self, Condition};
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
 
 /// However long a caller would like to wait, it is answered after this.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -81,9 +80,9 @@ pub(in crate::http) struct IfNoneMatch(pub(in crate::http) Option<Condition>);
 /// Whether the caller takes a table rather than JSON, by `Accept`.
 pub(in crate::http) struct WantsCsv(pub(in crate::http) bool);
 
-impl FromRequestParts<Http> for Key {
+impl<S: Send + Sync> FromRequestParts<S> for Key {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut values = parts.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else {
             return Ok(Self(None));
@@ -91,37 +90,37 @@ impl FromRequestParts<Http> for Key {
         let key = value.to_str().ok().and_then(|text| text.parse().ok());
         match (key, values.next()) {
             (Some(key), None) => Ok(Self(Some(key))),
-            _ => Err(Problem::new(Kind::IdempotencyKeyInvalid)),
+            _ => Err(Problem::new(ProblemType::IdempotencyKeyInvalid)),
         }
     }
 }
 
-impl FromRequestParts<Http> for Wait {
+impl<S: Send + Sync> FromRequestParts<S> for Wait {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(wait(&parts.headers)))
     }
 }
 
-impl FromRequestParts<Http> for WantsCsv {
+impl<S: Send + Sync> FromRequestParts<S> for WantsCsv {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(wants_csv(&parts.headers)))
     }
 }
 
-impl FromRequestParts<Http> for IfMatch {
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(
             condition(&parts.headers, &IF_MATCH)?.map(Condition::precondition),
         ))
     }
 }
 
-impl FromRequestParts<Http> for IfNoneMatch {
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         condition(&parts.headers, &IF_NONE_MATCH).map(Self)
     }
 }

@@ -1,5 +1,4 @@
-//! What handlers take out of a request: each extractor checks one part of it, and its rejection is a problem.
-//! Put the caller first: whoever has no valid token learns nothing else.
+//! Extractors: each reads and checks one part of a request, and rejects it with a problem.
 
 mod body;
 mod caller;

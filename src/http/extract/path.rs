@@ -1,38 +1,37 @@
-//! Ids in a path. What is not an id at all answers as an id that does not exist.
+//! Ids in a path. A text that is no id is answered 404, like an id that does not exist.
 
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-use crate::http::Http;
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
 
-/// The one id in the path.
+/// The only id in the path.
 pub(in crate::http) struct Id<T>(pub(in crate::http) T);
 
-impl<T: FromStr> FromRequestParts<Http> for Id<T> {
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
-        let text = Path::<String>::from_request_parts(parts, http).await.ok();
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await.ok();
         let id = text.and_then(|Path(text)| text.parse().ok());
-        id.map(Self).ok_or_else(|| Problem::new(Kind::NotFound))
+        id.map(Self).ok_or_else(|| Problem::new(ProblemType::NotFound))
     }
 }
 
 /// The two ids in the path.
 pub(in crate::http) struct TwoIds<A, B>(pub(in crate::http) A, pub(in crate::http) B);
 
-impl<A: FromStr, B: FromStr> FromRequestParts<Http> for TwoIds<A, B> {
+impl<S: Send + Sync, A: FromStr, B: FromStr> FromRequestParts<S> for TwoIds<A, B> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
-        let texts = Path::<(String, String)>::from_request_parts(parts, http)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, state)
             .await
             .ok();
         let ids = texts.and_then(|Path((one, other))| Some(Self(one.parse().ok()?, other.parse().ok()?)));
-        ids.ok_or_else(|| Problem::new(Kind::NotFound))
+        ids.ok_or_else(|| Problem::new(ProblemType::NotFound))
     }
 }

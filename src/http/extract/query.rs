@@ -13,10 +13,10 @@ use crate::domain::caller::Team;
 use crate::domain::input::fields::{self, Fault, Fields, Node};
 use crate::domain::input::pointer;
 use crate::domain::page::{Limit, Page};
-use crate::http::Http;
-use crate::http::extract::Caller;
+use crate::http::extract::caller::Caller;
 use crate::http::extract::cursor::Binding;
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::PageView;
 
 /// Parameters that can be read from a query.
@@ -77,9 +77,9 @@ impl<F: Filter> List<F> {
     }
 }
 
-impl<T: QueryFields> FromRequestParts<Http> for Query<T> {
+impl<S: Send + Sync, T: QueryFields> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(read(
             &pairs(parts.uri.query().unwrap_or_default())?,
             T::read,
@@ -87,18 +87,18 @@ impl<T: QueryFields> FromRequestParts<Http> for Query<T> {
     }
 }
 
-impl FromRequestParts<Http> for NoQuery {
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(read(&pairs(parts.uri.query().unwrap_or_default())?, |_| {
             Some(Self)
         })?)
     }
 }
 
-impl<F: Filter> FromRequestParts<Http> for List<F> {
+impl<S: Send + Sync, F: Filter> FromRequestParts<S> for List<F> {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(list(pairs(parts.uri.query().unwrap_or_default())?)?)
     }
 }

@@ -1,5 +1,6 @@
-//! What is told of a request when it has ended: one line in the log, its span, and the metrics. No query, no header but a
-//! plain request id of the client's own, and no phone number.
+//! The access log: one log line, one span and the metrics of every request of the API port.
+//!
+//! It records no query, no header except a plain request id of the client's own, and no phone number.
 
 use std::time::{Duration, Instant};
 
@@ -10,32 +11,32 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::domain::close_event::WEBHOOK_PATH;
-use crate::http::middleware::request_context::{Ticket, X_REQUEST_ID};
+use crate::http::middleware::request_context::{RequestContext, X_REQUEST_ID};
 use crate::http::problem::Problem;
 use crate::telemetry::context::{self, UpstreamTime};
 use crate::telemetry::metrics::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 
-/// What a request came to, where its status does not say: put into the answer's extensions.
+/// The outcome of a request that its status does not show; an extension of the answer.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Outcome(pub(in crate::http) &'static str);
 
-/// A request that is told of when it has ended.
-pub(in crate::http) struct Line {
+/// A running request, which is logged when it ends.
+pub(in crate::http) struct AccessLog {
     method: &'static str,
     route: String,
     client_request_id: Option<String>,
     started: Instant,
-    /// All that is done for the request is done within.
+    /// The span that all work for the request runs in.
     pub(in crate::http) span: Span,
-    /// What it waited for Close meanwhile.
+    /// The time that the request spends waiting for Close.
     pub(in crate::http) waited: UpstreamTime,
 }
 
-impl Line {
+impl AccessLog {
     pub(in crate::http) fn begin(request: &Request) -> Self {
         let matched = request.extensions().get::<MatchedPath>();
         let (method, route) = (
-            known(request.method()),
+            method_label(request.method()),
             matched.map_or("unmatched", MatchedPath::as_str).to_owned(),
         );
         let span = tracing::info_span!(
@@ -50,7 +51,7 @@ impl Line {
             team = Empty,
             outcome = Empty,
         );
-        // Anyone can send a webhook: an outside caller must not decide what we trace.
+        // Anyone can call the webhook of Close: its senders must not decide which traces are recorded.
         if route != WEBHOOK_PATH {
             context::extract(&span, request.headers());
         }
@@ -69,7 +70,12 @@ impl Line {
         }
     }
 
-    pub(in crate::http) fn write(self, response: &Response, ticket: &Ticket, problem: Option<&Problem>) {
+    pub(in crate::http) fn write(
+        self,
+        response: &Response,
+        request: &RequestContext,
+        problem: Option<&Problem>,
+    ) {
         let Self {
             method,
             route,
@@ -87,15 +93,15 @@ impl Line {
         metrics::counter!(HTTP_REQUESTS_TOTAL, &labels).increment(1);
         metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(took);
 
-        let caller = ticket.caller.get();
-        let subject = caller.map(|caller| plain(&caller.subject));
+        let caller = request.caller.get();
+        let subject = caller.map(|caller| printable(&caller.subject));
         let team = caller.and_then(|caller| caller.team(None).ok()).map(String::from);
         let outcome = match (problem, response.extensions().get()) {
-            (Some(problem), _) => problem.kind().name(),
-            (None, Some(Outcome(word))) => word,
+            (Some(problem), _) => problem.problem_type().name(),
+            (None, Some(Outcome(outcome))) => outcome,
             (None, None) => "ok",
         };
-        let request_id = ticket.request_id.as_str();
+        let request_id = request.request_id.as_str();
         span.record("http.response.status_code", status);
         span.record("request_id", request_id);
         span.record("team", team.as_deref());
@@ -105,8 +111,8 @@ impl Line {
         }
         let (duration_ms, upstream_ms) = (millis(took), millis(waited.total()));
         let trace_id = context::trace_id(&span);
-        /// The same fields, whatever the level is.
-        macro_rules! tell {
+        /// Logs the same fields at any level.
+        macro_rules! log {
             ($level:ident, $message:literal $(, $more:ident)?) => {
                 tracing::$level!(
                     method,
@@ -126,20 +132,20 @@ impl Line {
             };
         }
         if let Some(cause) = problem.and_then(Problem::chain) {
-            tell!(error, "request failed", cause);
+            log!(error, "request failed", cause);
         } else {
-            tell!(info, "request");
+            log!(info, "request");
         }
     }
 }
 
-/// As a number in JSON, which a `u128` is not.
+/// Milliseconds as a `u64`, because JSON cannot carry a `u128`.
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One of a few words, so that nobody fills the metrics with methods of their own.
-fn known(method: &Method) -> &'static str {
+/// The method as a metric label. Unknown methods share one label, so that clients cannot create new series.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -152,8 +158,8 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// A name from a token, fit for a line of text.
-fn plain(text: &str) -> String {
+/// A name from a token, shortened and without control characters, so that it cannot forge log lines.
+fn printable(text: &str) -> String {
     text.chars()
         .take(128)
         .map(|c| if c.is_control() { '\u{FFFD}' } else { c })

@@ -1,5 +1,7 @@
-//! What is left of a request's body when the answer is ready before the body was read: a little is read and dropped,
-//! so that the connection can be used again; otherwise the answer says that it can't.
+//! Drains the rest of a request body that the handler did not read.
+//!
+//! HTTP/1.1 reuses a connection only after the whole request has been read. A small rest is read and dropped; otherwise
+//! the answer closes the connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,50 +16,54 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-/// How much is read and dropped, and how long that may take.
-const SPILLED_BYTES: usize = 64 << 10;
-const SPILL_TIME: Duration = Duration::from_secs(2);
+/// Most bytes that are drained.
+const MAX_DRAINED_BYTES: usize = 64 << 10;
+/// Longest time that draining may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A body that whoever answers holds as well.
-pub(in crate::http) struct Leftover {
-    body: Shared,
-    /// The sender waits to be asked for the body, and was not.
-    unasked: bool,
+/// A request body that the middleware shares with the handler.
+pub(in crate::http) struct SharedBody {
+    body: Handle,
+    /// The client waits for `100 Continue` before it sends the body.
+    expects_continue: bool,
 }
 
 #[derive(Clone)]
-struct Shared(Arc<Mutex<Body>>);
+struct Handle(Arc<Mutex<Body>>);
 
-impl Leftover {
-    /// Keeps a hand on the request's body.
-    pub(in crate::http) fn of(request: &mut Request) -> Self {
-        let unasked = request.headers().contains_key(EXPECT);
-        let body = Shared(Arc::new(Mutex::new(std::mem::take(request.body_mut()))));
+impl SharedBody {
+    /// Replaces the request's body by a handle to it, and keeps another one.
+    pub(in crate::http) fn share(request: &mut Request) -> Self {
+        let expects_continue = request.headers().contains_key(EXPECT);
+        let body = Handle(Arc::new(Mutex::new(std::mem::take(request.body_mut()))));
         *request.body_mut() = Body::new(body.clone());
-        Self { body, unasked }
+        Self {
+            body,
+            expects_continue,
+        }
     }
 
-    /// Reads the rest; `false` when there is too much of it, or it comes too slowly.
-    pub(in crate::http) async fn spill(mut self) -> bool {
+    /// Reads and drops the rest. Returns whether the whole body has been read, so that the connection can be reused.
+    pub(in crate::http) async fn drain(mut self) -> bool {
         if self.body.is_end_stream() {
             return true;
         }
         let rest = async {
-            let mut spilled = 0;
+            let mut drained = 0;
             while let Some(frame) = self.body.frame().await {
                 let Ok(frame) = frame else { return false };
-                spilled += frame.data_ref().map_or(0, Bytes::len);
-                if spilled > SPILLED_BYTES {
+                drained += frame.data_ref().map_or(0, Bytes::len);
+                if drained > MAX_DRAINED_BYTES {
                     return false;
                 }
             }
             true
         };
-        !self.unasked && timeout(SPILL_TIME, rest).await.unwrap_or(false)
+        !self.expects_continue && timeout(DRAIN_TIMEOUT, rest).await.unwrap_or(false)
     }
 }
 
-impl HttpBody for Shared {
+impl HttpBody for Handle {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -1,5 +1,7 @@
-//! Room for requests: so many are at work at once, so many wait for the end of an order, so many send their body. What
-//! comes on top is turned away before anything is done for it. It does not know what any of them wants.
+//! Load shedding: bounds the requests that run, send their body, or wait for an order at the same time.
+//!
+//! A request above a bound is answered 503 before any work is done for it. Webhooks from Close have a pool of their own,
+//! so that apps cannot crowd them out.
 
 use std::sync::Arc;
 
@@ -7,110 +9,116 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::close_event::WEBHOOK_PATH;
-use crate::http::Limits;
+use crate::http::limits::Limits;
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
 use crate::telemetry::metrics::REQUESTS_SHED_TOTAL;
 
-/// Deliveries of Close that are at work at once: room of their own, which nobody else fills.
-const DELIVERIES: usize = 64;
-/// For each request that may be at work, as many may be sending their body: that costs little but memory.
-const SENDERS: usize = 2;
-/// When to come back, in seconds.
-const LATER: u64 = 1;
+/// Webhooks from Close that run at the same time.
+const CLOSE_WEBHOOKS: usize = 64;
+/// Requests that may be sending their body, for each request that may run: a slow body costs little but memory.
+const SENDING_PER_RUNNING: usize = 2;
+/// `Retry-After` of a request that was turned away, in seconds.
+const RETRY_AFTER: u64 = 1;
 
-/// All the room there is.
-pub(in crate::http) struct Room {
-    apps: Arc<Hall>,
-    close: Arc<Hall>,
+/// The concurrency limits of this replica.
+pub(in crate::http) struct LoadShed {
+    apps: Arc<Pool>,
+    close: Arc<Pool>,
     waiting: Arc<Semaphore>,
 }
 
-/// Room for requests of one kind.
-struct Hall {
-    at_work: Arc<Semaphore>,
+/// The limits for one kind of request.
+struct Pool {
+    running: Arc<Semaphore>,
     sending: Semaphore,
 }
 
-/// A request's place; given back with the last of its clones. Without one where nothing is bounded.
+/// A request's permit to run; the last clone returns it. The default permit belongs to no pool and is unlimited.
 #[derive(Clone, Default)]
-pub(in crate::http) struct Place(Option<Arc<Held>>);
+pub(in crate::http) struct Permit(Option<Arc<Held>>);
 
 struct Held {
-    hall: Arc<Hall>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    pool: Arc<Pool>,
+    /// Empty while the request's body arrives, and after its work is done.
+    running: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
-impl Room {
+impl LoadShed {
     pub(in crate::http) fn new(limits: &Limits) -> Self {
         Self {
-            apps: Hall::new(limits.in_flight),
-            close: Hall::new(DELIVERIES),
+            apps: Pool::new(limits.in_flight),
+            close: Pool::new(CLOSE_WEBHOOKS),
             waiting: Arc::new(Semaphore::new(limits.waiting_orders)),
         }
     }
 
-    /// A place at work, or a problem at once.
-    pub(in crate::http) fn enter(&self, path: &str) -> Result<Place, Problem> {
-        let hall = if path == WEBHOOK_PATH {
+    /// Takes a permit to run from the pool of the path, or returns the problem `busy`.
+    pub(in crate::http) fn acquire(&self, path: &str) -> Result<Permit, Problem> {
+        let pool = if path == WEBHOOK_PATH {
             &self.close
         } else {
             &self.apps
         };
         let held = Held {
-            hall: hall.clone(),
-            permit: Mutex::new(Some(hall.begin()?)),
+            pool: pool.clone(),
+            running: Mutex::new(Some(pool.acquire()?)),
         };
-        Ok(Place(Some(Arc::new(held))))
+        Ok(Permit(Some(Arc::new(held))))
     }
 
-    /// A place to wait for the end of an order, if there is one.
-    pub(in crate::http) fn wait(&self) -> Option<OwnedSemaphorePermit> {
+    /// Takes a permit to wait for the end of an order, if one is free.
+    pub(in crate::http) fn acquire_wait(&self) -> Option<OwnedSemaphorePermit> {
         self.waiting.clone().try_acquire_owned().ok()
     }
 }
 
-impl Hall {
-    fn new(at_work: usize) -> Arc<Self> {
+impl Pool {
+    fn new(running: usize) -> Arc<Self> {
         Arc::new(Self {
-            at_work: Arc::new(Semaphore::new(at_work)),
-            sending: Semaphore::new(at_work.saturating_mul(SENDERS)),
+            running: Arc::new(Semaphore::new(running)),
+            sending: Semaphore::new(running.saturating_mul(SENDING_PER_RUNNING)),
         })
     }
 
-    fn begin(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.at_work.clone().try_acquire_owned().map_err(|_| shed())
+    fn acquire(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.running.clone().try_acquire_owned().map_err(|_| overloaded())
     }
 }
 
-impl Place {
-    /// Lets others work while a body arrives: who sends slowly keeps nobody out.
-    pub(in crate::http) async fn aside<T>(&self, arrival: impl Future<Output = T>) -> Result<T, Problem> {
+impl Permit {
+    /// Waits for `body` without the permit to run, then takes a new one.
+    ///
+    /// A client that sends slowly thus keeps no other request from running.
+    pub(in crate::http) async fn without_permit<T>(
+        &self,
+        body: impl Future<Output = T>,
+    ) -> Result<T, Problem> {
         let Some(held) = &self.0 else {
-            return Ok(arrival.await);
+            return Ok(body.await);
         };
-        let _sending = held.hall.sending.try_acquire().map_err(|_| shed())?;
-        held.put(None);
-        let arrived = arrival.await;
-        held.put(Some(held.hall.begin()?));
-        Ok(arrived)
+        let _sending = held.pool.sending.try_acquire().map_err(|_| overloaded())?;
+        held.replace(None);
+        let received = body.await;
+        held.replace(Some(held.pool.acquire()?));
+        Ok(received)
     }
 
-    /// The work is done, although the answer may still be on its way.
-    pub(in crate::http) fn leave(&self) {
+    /// Returns the permit: the work is done, although the answer may still be on its way.
+    pub(in crate::http) fn release(&self) {
         if let Some(held) = &self.0 {
-            held.put(None);
+            held.replace(None);
         }
     }
 }
 
 impl Held {
-    fn put(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.permit.lock() = permit;
+    fn replace(&self, running: Option<OwnedSemaphorePermit>) {
+        *self.running.lock() = running;
     }
 }
 
-fn shed() -> Problem {
+fn overloaded() -> Problem {
     metrics::counter!(REQUESTS_SHED_TOTAL).increment(1);
-    Problem::new(Kind::Busy).retry_after(LATER)
+    Problem::new(ProblemType::Busy).retry_after(RETRY_AFTER)
 }

@@ -8,18 +8,18 @@ use crate::domain::input::pointer;
 use crate::domain::service_account::ServiceAccountName;
 use crate::error::Error;
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(faults) => Self::invalid(&faults),
-            Error::NotFound => Self::new(Kind::NotFound),
+            Error::NotFound => Self::new(ProblemType::NotFound),
             Error::TeamRequired { teams } => {
                 let teams: Vec<String> = teams.into_iter().map(String::from).collect();
-                Self::new(Kind::TeamRequired).member("teams", teams)
+                Self::new(ProblemType::TeamRequired).member("teams", teams)
             }
-            Error::PermissionMissing { need } => Self::new(Kind::PermissionMissing)
+            Error::PermissionMissing { need } => Self::new(ProblemType::PermissionMissing)
                 .detail(format!(
                     "This needs the permission `{need}`, which the token does not carry."
                 ))
@@ -30,49 +30,51 @@ impl From<Error> for Problem {
                 explanation,
                 caps,
             } => denied(refusal, &explanation, caps),
-            Error::IdempotencyKeyMissing => Self::new(Kind::IdempotencyKeyMissing),
+            Error::IdempotencyKeyMissing => Self::new(ProblemType::IdempotencyKeyMissing),
             Error::IdempotencyKeyReused { order_id } => {
-                Self::new(Kind::IdempotencyKeyReused).member("order_id", order_id.as_str())
+                Self::new(ProblemType::IdempotencyKeyReused).member("order_id", order_id.as_str())
             }
-            Error::OrderNotCancellable { state } => Self::new(Kind::OrderNotCancellable)
+            Error::OrderNotCancellable { state } => Self::new(ProblemType::OrderNotCancellable)
                 .detail(format!(
                     "The order is {state}: only an order of which nothing was sent can be cancelled."
                 ))
                 .member("state", state.as_str()),
-            Error::OrderNotInReview { state } => Self::new(Kind::OrderNotInReview)
+            Error::OrderNotInReview { state } => Self::new(ProblemType::OrderNotInReview)
                 .detail(format!("The order is {state}."))
                 .member("state", state.as_str()),
             Error::SettleContradicted { reason } => {
-                Self::new(Kind::SettleContradicted).detail(format!("{reason}."))
+                Self::new(ProblemType::SettleContradicted).detail(format!("{reason}."))
             }
-            Error::OwnOrder => Self::new(Kind::OwnOrder),
-            Error::OrderNotAwaitingApproval { state } => Self::new(Kind::OrderNotAwaitingApproval)
+            Error::OwnOrder => Self::new(ProblemType::OwnOrder),
+            Error::OrderNotAwaitingApproval { state } => Self::new(ProblemType::OrderNotAwaitingApproval)
                 .detail(format!(
                     "The order is {state}: there is nothing to decide about it."
                 ))
                 .member("state", state.as_str()),
-            Error::ReleaseUnderWay => Self::new(Kind::ReleaseUnderWay),
-            Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
-            Error::WebhooksOff { missing } => Self::new(Kind::WebhooksOff)
+            Error::ReleaseUnderWay => Self::new(ProblemType::ReleaseUnderWay),
+            Error::PreconditionFailed => Self::new(ProblemType::PreconditionFailed),
+            Error::WebhooksOff { missing } => Self::new(ProblemType::WebhooksOff)
                 .detail(format!("Whoever runs the service has not set {missing}."))
                 .member("missing", missing),
-            Error::TooManyEndpoints { limit } => Self::new(Kind::TooManyEndpoints)
+            Error::TooManyEndpoints { limit } => Self::new(ProblemType::TooManyEndpoints)
                 .detail(format!(
                     "The team has {limit} endpoints, which is as many as it may have."
                 ))
                 .member("limit", limit),
-            Error::EndpointDisabled => Self::new(Kind::EndpointDisabled),
+            Error::EndpointDisabled => Self::new(ProblemType::EndpointDisabled),
             Error::CloseRefused {
                 close_status,
                 message,
                 errors,
             } => refused(Some(&close_status), message.as_deref(), errors.as_ref()),
-            Error::Busy { reason } => Self::new(Kind::Busy)
+            Error::Busy { reason } => Self::new(ProblemType::Busy)
                 .detail(format!("{}{}.", reason[..1].to_uppercase(), &reason[1..]))
                 .retry_after(5),
-            Error::CloseUnavailable { reason } => Self::new(Kind::CloseUnavailable).cause(reason),
-            Error::StoreUnavailable(cause) => Self::new(Kind::StoreUnavailable).retry_after(5).cause(cause),
-            Error::Internal(cause) => Self::new(Kind::Internal).cause(cause),
+            Error::CloseUnavailable { reason } => Self::new(ProblemType::CloseUnavailable).cause(reason),
+            Error::StoreUnavailable(cause) => Self::new(ProblemType::StoreUnavailable)
+                .retry_after(5)
+                .cause(cause),
+            Error::Internal(cause) => Self::new(ProblemType::Internal).cause(cause),
         }
     }
 }
@@ -83,7 +85,7 @@ pub(in crate::http) fn refused(
     message: Option<&str>,
     errors: Option<&Map<String, Value>>,
 ) -> Problem {
-    let mut problem = Problem::new(Kind::CloseRefused).member("close_status", close_status);
+    let mut problem = Problem::new(ProblemType::CloseRefused).member("close_status", close_status);
     if let Some(message) = message.filter(|message| !message.is_empty()) {
         problem = problem.detail(message);
     }
@@ -119,7 +121,7 @@ fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
          permissions = [\"numbers:read\", \"numbers:rent\"]\n",
         json!(issuer)
     );
-    Problem::new(Kind::ServiceAccountUnmapped)
+    Problem::new(ProblemType::ServiceAccountUnmapped)
         .detail(format!(
             "The policy has no [[service_accounts]] with namespace = \"{namespace}\" and name = \"{name}\"."
         ))
@@ -131,9 +133,9 @@ fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
 
 fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage)>) -> Problem {
     let kind = match refusal {
-        Refusal::Policy => Kind::PolicyDenied,
-        Refusal::Quota => Kind::QuotaExceeded,
-        Refusal::Budget => Kind::BudgetExceeded,
+        Refusal::Policy => ProblemType::PolicyDenied,
+        Refusal::Quota => ProblemType::QuotaExceeded,
+        Refusal::Budget => ProblemType::BudgetExceeded,
     };
     let mut problem = Problem::new(kind)
         .detail(format!(

@@ -2,7 +2,6 @@
 //! It does not know the request; [`crate::http::middleware::request_context`] adds its path and id when the answer is written.
 
 pub(super) mod from_error;
-pub(super) mod pages;
 pub(super) mod problem_type;
 
 use std::sync::Arc;
@@ -13,19 +12,19 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::input::fields::Fault;
 use crate::error::{Cause, chain};
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
 
 /// Faults that one answer names: thousands of wrong fields must not make it many times their size.
 const SHOWN: usize = 100;
 
 /// A problem on its way out.
 #[derive(Debug)]
-pub(super) struct Problem(Box<Said>);
+pub(super) struct Problem(Box<Inner>);
 
 /// Boxed, because every `Result` of a handler has room for it.
 #[derive(Debug)]
-struct Said {
-    kind: Kind,
+struct Inner {
+    kind: ProblemType,
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -35,8 +34,8 @@ struct Said {
 
 impl Problem {
     /// A problem that says of itself what its kind means.
-    pub(super) fn new(kind: Kind) -> Self {
-        Self(Box::new(Said {
+    pub(super) fn new(kind: ProblemType) -> Self {
+        Self(Box::new(Inner {
             kind,
             detail: kind.meaning().to_owned(),
             members: Map::new(),
@@ -63,7 +62,7 @@ impl Problem {
             .take(SHOWN)
             .map(|fault| json!({"pointer": fault.pointer, "message": fault.message}))
             .collect();
-        Self::new(Kind::InvalidRequest)
+        Self::new(ProblemType::InvalidRequest)
             .detail(detail)
             .member("errors", errors)
     }
@@ -105,7 +104,7 @@ impl Problem {
         Some(chain(self.0.cause.as_deref()?))
     }
 
-    pub(super) const fn kind(&self) -> Kind {
+    pub(super) const fn problem_type(&self) -> ProblemType {
         self.0.kind
     }
 

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use axum::http::StatusCode;
 
-macro_rules! kinds {
+macro_rules! problem_types {
     ($($variant:ident = $name:literal, $status:ident, $title:literal, $meaning:literal, $remedy:literal;)*) => {
         /// A type of problem (RFC 9457). Its URI is `/problems/` and the name, and never changes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Kind { $(#[doc = $title] $variant),* }
+        pub enum ProblemType { $(#[doc = $title] $variant),* }
 
-        impl Kind {
+        impl ProblemType {
             /// Every kind there is, by status.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
             /// The last part of the URI.
@@ -38,7 +38,7 @@ macro_rules! kinds {
     };
 }
 
-kinds! {
+problem_types! {
     InvalidRequest = "invalid-request", BAD_REQUEST, "The request is not valid",
         "Something in the body, the query or the headers is not as the API describes it. Nothing was done.",
         "`errors` names every fault: `pointer` is a JSON pointer into the body, or `/query/…` and `/headers/…` for the rest.";
@@ -155,7 +155,7 @@ kinds! {
         "Try again after the time that `Retry-After` names.";
 }
 
-impl Kind {
+impl ProblemType {
     /// The URI that identifies it, a path on this service.
     pub fn uri(self) -> String {
         format!("/problems/{}", self.name())
@@ -164,15 +164,15 @@ impl Kind {
 
 /// A text that is no kind's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAKind;
+pub struct UnknownProblemType;
 
-impl FromStr for Kind {
-    type Err = NotAKind;
-    fn from_str(name: &str) -> Result<Self, NotAKind> {
+impl FromStr for ProblemType {
+    type Err = UnknownProblemType;
+    fn from_str(name: &str) -> Result<Self, UnknownProblemType> {
         Self::ALL
             .iter()
             .copied()
             .find(|kind| kind.name() == name)
-            .ok_or(NotAKind)
+            .ok_or(UnknownProblemType)
     }
 }

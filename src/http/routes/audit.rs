@@ -15,10 +15,10 @@ use crate::domain::caller::Team;
 use crate::domain::id::RequestId;
 use crate::domain::input::fields::Fields;
 use crate::error::Error;
-use crate::http::Http;
 use crate::http::extract::{Caller, Filter, List, Query, QueryFields, flag};
 use crate::http::problem::Problem;
-use crate::http::view::{self, ActionWord, AuditView, PageView};
+use crate::http::state::Http;
+use crate::http::view::{self, ActionEnum, AuditView, PageView};
 
 /// List the audit trail
 ///
@@ -154,7 +154,7 @@ struct ListParams {
     #[param(max_length = 255)]
     actor: Option<String>,
     /// Only this action.
-    #[param(value_type = Option<ActionWord>)]
+    #[param(value_type = Option<ActionEnum>)]
     action: Option<String>,
     /// Only rows about this order.
     #[param(pattern = "^ord_[A-Za-z0-9]{1,64}$")]

@@ -8,10 +8,11 @@ use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
-use crate::http::Http;
-use crate::http::middleware::request_context::Ticket;
+use crate::domain::close_event::WEBHOOK_PATH;
+use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
+use crate::http::problem::problem_type::ProblemType;
+use crate::http::state::Http;
 
 /// The largest delivery, in bytes: far more than a number or a group ever is.
 const LARGEST: usize = 256 << 10;
@@ -23,7 +24,7 @@ const TIME: Duration = Duration::from_secs(10);
 /// Close delivers here what happened to numbers and groups, signed with the key of its webhook subscription. What it says
 /// is never believed: it makes the desk ask Close. Answered once it is durable; delivered again, it changes nothing.
 #[utoipa::path(
-    post, path = "/webhooks/close", tag = "webhooks of Close", operation_id = "receive_webhook", security(()),
+    post, path = WEBHOOK_PATH, tag = "webhooks of Close", operation_id = "receive_webhook", security(()),
     params(
         ("close-sig-hash" = String, Header, description = "Signature of time and body: HMAC-SHA256, 64 hexadecimal digits"),
         ("close-sig-timestamp" = String, Header, description = "When it was signed, in seconds since 1970"),
@@ -40,12 +41,12 @@ pub(in crate::http) async fn receive(
 ) -> Result<StatusCode, Problem> {
     let (parts, body) = request.into_parts();
     if parts.headers.contains_key(CONTENT_ENCODING) {
-        return Err(Problem::new(Kind::NotFromClose)
+        return Err(Problem::new(ProblemType::NotFromClose)
             .detail("The body is compressed. What Close signs is what it sends, as it stands."));
     }
-    let ticket = parts.extensions.get::<Ticket>();
-    let place = &ticket.expect("the front gives every request a ticket").place;
-    let body = place.aside(read(body)).await??;
+    let context = parts.extensions.get::<RequestContext>();
+    let permit = &context.expect("every request has a context").permit;
+    let body = permit.without_permit(read(body)).await??;
     let header = |name| single(&parts.headers, name);
     let received = http
         .desk
@@ -54,7 +55,8 @@ pub(in crate::http) async fn receive(
     match received {
         Ok(_) => Ok(StatusCode::NO_CONTENT),
         Err(Ok(forged)) => {
-            Err(Problem::new(Kind::NotFromClose).detail(format!("The delivery does not hold: {forged}.")))
+            Err(Problem::new(ProblemType::NotFromClose)
+                .detail(format!("The delivery does not hold: {forged}.")))
         }
         Err(Err(fault)) => Err(fault.into()),
     }
@@ -63,10 +65,10 @@ pub(in crate::http) async fn receive(
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {
     match timeout(TIME, axum::body::to_bytes(body, LARGEST)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(_)) => Err(Problem::new(Kind::BodyTooLarge).detail(format!(
+        Ok(Err(_)) => Err(Problem::new(ProblemType::BodyTooLarge).detail(format!(
             "The delivery broke off, or is larger than {LARGEST} bytes."
         ))),
-        Err(_) => Err(Problem::new(Kind::BodyTooSlow)),
+        Err(_) => Err(Problem::new(ProblemType::BodyTooSlow)),
     }
 }
 

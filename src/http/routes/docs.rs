@@ -1,42 +1,38 @@
-//! The OpenAPI document and Swagger UI, all from the binary: a page here asks no other host for anything.
+//! The OpenAPI document and Swagger UI. Both come from the binary: the pages load nothing from other hosts.
 
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
+use axum::extract::Extension;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::http::extract::Id;
+use crate::http::middleware::security_headers::{PAGE_POLICY, REVALIDATE};
 use crate::http::problem::Problem;
-use crate::http::problem::problem_type::Kind;
-use crate::http::router;
+use crate::http::problem::problem_type::ProblemType;
 
-/// Swagger UI sets styles from its script, so styles may be inline; scripts may not.
-pub(in crate::http) const PAGE_POLICY: (HeaderName, HeaderValue) = (
-    CONTENT_SECURITY_POLICY,
-    HeaderValue::from_static(
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-         font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-);
-/// A page may be kept, but not used unasked: the next version of the binary has another one.
-pub(in crate::http) const FRESH: (HeaderName, HeaderValue) =
-    (CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+/// The OpenAPI document in both formats, ready to be sent. Clones share the bytes.
+#[derive(Clone)]
+pub(in crate::http) struct Document {
+    json: Bytes,
+    yaml: Bytes,
+}
 
-static JSON: LazyLock<Bytes> = LazyLock::new(|| {
-    router::document()
-        .to_pretty_json()
-        .expect("the document is made of texts and lists")
-        .into()
-});
-static YAML: LazyLock<Bytes> = LazyLock::new(|| {
-    router::document()
-        .to_yaml()
-        .expect("the document is made of texts and lists")
-        .into()
-});
+impl Document {
+    pub(in crate::http) fn new(document: &OpenApi) -> Self {
+        let json = document.to_pretty_json();
+        let yaml = document.to_yaml();
+        Self {
+            json: json.expect("the document is made of texts and lists").into(),
+            yaml: yaml.expect("the document is made of texts and lists").into(),
+        }
+    }
+}
+
 static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("/openapi.json")
         .use_base_layout()
@@ -48,78 +44,66 @@ static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config)
 });
 
-/// To the documentation
+/// Open the documentation
 ///
-/// Whoever opens the service in a browser wants to read what it is.
+/// Redirects a browser to Swagger UI.
 #[utoipa::path(get, path = "/", tag = "documents", operation_id = "home", security(()),
-    responses((status = 307, description = "To Swagger UI", headers(("Location" = String)))))]
+    responses((status = 307, description = "Redirect to Swagger UI", headers(("Location" = String)))))]
 pub(in crate::http) async fn home() -> Redirect {
     Redirect::temporary("/docs/")
 }
 
-/// This document as JSON
+/// Get this document as JSON
 ///
-/// OpenAPI 3.1, the same as `numberdesk openapi` prints; made for generators of clients.
+/// OpenAPI 3.1, the same text that `numberdesk openapi` prints. Use it to generate clients.
 #[utoipa::path(get, path = "/openapi.json", tag = "documents", operation_id = "openapi_json", security(()),
     responses((status = 200, description = "The OpenAPI document", body = Object)))]
-pub(in crate::http) async fn json() -> Response {
-    (
-        [
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            FRESH,
-        ],
-        JSON.clone(),
-    )
-        .into_response()
+pub(in crate::http) async fn json(Extension(document): Extension<Document>) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(CONTENT_TYPE, json), REVALIDATE], document.json).into_response()
 }
 
-/// This document as YAML
+/// Get this document as YAML
 ///
-/// OpenAPI 3.1, the same as `numberdesk openapi --format yaml` prints.
+/// OpenAPI 3.1, the same text that `numberdesk openapi --format yaml` prints.
 #[utoipa::path(get, path = "/openapi.yaml", tag = "documents", operation_id = "openapi_yaml", security(()),
     responses((status = 200, description = "The OpenAPI document", body = Object, content_type = "application/yaml")))]
-pub(in crate::http) async fn yaml() -> Response {
-    (
-        [
-            (CONTENT_TYPE, HeaderValue::from_static("application/yaml")),
-            FRESH,
-        ],
-        YAML.clone(),
-    )
-        .into_response()
+pub(in crate::http) async fn yaml(Extension(document): Extension<Document>) -> Response {
+    let yaml = HeaderValue::from_static("application/yaml");
+    ([(CONTENT_TYPE, yaml), REVALIDATE], document.yaml).into_response()
 }
 
-/// To Swagger UI
+/// Go to Swagger UI
 ///
-/// The page itself ends with a slash, for the sake of the files beside it.
+/// Redirects to `/docs/`: the page needs the trailing slash to find its files.
 #[utoipa::path(get, path = "/docs", tag = "documents", operation_id = "docs", security(()),
-    responses((status = 307, description = "To Swagger UI", headers(("Location" = String)))))]
+    responses((status = 307, description = "Redirect to Swagger UI", headers(("Location" = String)))))]
 pub(in crate::http) async fn swagger() -> Redirect {
     Redirect::temporary("/docs/")
 }
 
-/// Swagger UI
+/// Open Swagger UI
 ///
-/// Authorize with a token, and try every operation out. It asks no other host for anything.
+/// Authorize with a token and try every operation. The page loads nothing from other hosts.
 #[utoipa::path(get, path = "/docs/", tag = "documents", operation_id = "docs_page", security(()),
-    responses((status = 200, description = "This document to read and to try out", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "The interactive documentation", body = String, content_type = "text/html")))]
 pub(in crate::http) async fn swagger_page() -> Result<Response, Problem> {
     swagger_file(Id("index.html".to_owned())).await
 }
 
-/// A part of Swagger UI
+/// Get a file of Swagger UI
 ///
-/// Served from the binary.
+/// A script, a style sheet or an image of the page.
 #[utoipa::path(get, path = "/docs/{file}", tag = "documents", operation_id = "docs_file", security(()),
-    params(("file" = String, Path, description = "A file of Swagger UI", example = "swagger-ui.css")),
-    responses((status = 200, description = "A script, a style or an image", body = String, content_type = "*/*")))]
+    params(("file" = String, Path, description = "The name of the file", example = "swagger-ui.css")),
+    responses((status = 200, description = "The file", body = String, content_type = "*/*")))]
 pub(in crate::http) async fn swagger_file(Id(file): Id<String>) -> Result<Response, Problem> {
     let served = utoipa_swagger_ui::serve(&file, SWAGGER.clone())
-        .map_err(|fault| Problem::new(Kind::Internal).cause(fault.to_string()))?;
-    let file = served.ok_or_else(|| Problem::new(Kind::NotFound))?;
-    let kind = HeaderValue::from_str(&file.content_type).expect("a media type is plain ASCII");
+        .map_err(|error| Problem::new(ProblemType::Internal).cause(error.to_string()))?;
+    let file = served.ok_or_else(|| Problem::new(ProblemType::NotFound))?;
+    let media_type = HeaderValue::from_str(&file.content_type).expect("a media type is plain ASCII");
     let mut response = (
-        [(CONTENT_TYPE, kind), PAGE_POLICY, FRESH],
+        [(CONTENT_TYPE, media_type), PAGE_POLICY, REVALIDATE],
         file.bytes.into_owned(),
     )
         .into_response();

@@ -17,9 +17,9 @@ use crate::domain::event::EventKind;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::input::fields::{Fault, Fields, Node};
 use crate::domain::page::Limit;
-use crate::http::Http;
 use crate::http::extract::{Caller, Query, QueryFields, limit};
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::{self, EventView, PageView};
 
 /// How often a stream that has nothing to tell says that it is there.
@@ -164,9 +164,9 @@ fn kinds(node: &Node<'_>) -> Option<Vec<EventKind>> {
 /// The header `Last-Event-ID`. An empty one is none: that is how a reader says that it has nothing yet.
 pub(in crate::http) struct LastEventId(Option<EventId>);
 
-impl FromRequestParts<Http> for LastEventId {
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut values = parts.headers.get_all("last-event-id").iter();
         let Some(value) = values.next().filter(|value| !value.is_empty()) else {
             return Ok(Self(None));

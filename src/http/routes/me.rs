@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::http::Http;
 use crate::http::extract::{Caller, NoQuery};
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::{self, MeView};
 
 /// Who am I

@@ -13,13 +13,13 @@ use crate::domain::caller::Team;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::input::fields::{Fields, Node};
 use crate::domain::number::Number;
-use crate::http::Http;
 use crate::http::extract::conditional::etag;
 use crate::http::extract::{
     Caller, Filter, Id, IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, JsonBody, List, NoQuery,
     PatchBody, QueryFields, flag,
 };
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::{self, CountryCode, NumberPatch, NumberView, PageView, ReleaseView, TransferBody};
 
 /// List phone numbers

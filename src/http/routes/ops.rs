@@ -1,4 +1,4 @@
-//! The operators' port: is it alive, is it ready, has it started, and its metrics. No token, no API.
+//! The routes of the operators' port: liveness, readiness, startup and metrics. They need no token.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,23 +14,26 @@ use url::form_urlencoded;
 
 use crate::auth::KeyReport;
 use crate::desk::Readiness;
-use crate::http::reload_status::Looked;
-use crate::http::{Board, Http};
+use crate::http::reload_status::{FileStatus, ReloadStatus};
+use crate::http::state::Http;
 
-/// Renders the metrics as Prometheus reads them.
+/// Renders the metrics in the Prometheus text format.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// The process answers: nothing else is asked, so that trouble elsewhere restarts nothing.
+/// Reports that the process answers.
+///
+/// It checks nothing else, so that a failing database or Close restarts no replica.
 pub(in crate::http) async fn livez() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// Whether requests can be answered, and what is known of everything around; Close being down is told, but does not
-/// make the desk unready. With `?verbose` more of it, for people: none of that is asked anywhere, it is what was last
-/// found.
+/// Reports whether the replica can answer requests, and the state of its dependencies.
+///
+/// An outage of Close is reported, but does not make the replica unready. `?verbose` adds details for people; they come
+/// from memory and cost no call.
 pub(in crate::http) async fn readyz(
     State(http): State<Http>,
-    Extension(board): Extension<Board>,
+    Extension(reloads): Extension<ReloadStatus>,
     RawQuery(query): RawQuery,
 ) -> (StatusCode, Json<Report>) {
     let readiness = http.desk.readiness().await;
@@ -39,22 +42,22 @@ pub(in crate::http) async fn readyz(
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let verbose = wants_more(query.as_deref()).then(|| Verbose {
-        files: board.lines(),
-        issuers: http.auth.report().into_iter().map(OfIssuer::from).collect(),
+    let verbose = is_verbose(query.as_deref()).then(|| Verbose {
+        files: reloads.files(),
+        issuers: http.auth.report().into_iter().map(IssuerReport::from).collect(),
         open_orders: http.desk.open_orders(),
         close_left_alone: http.desk.leaves_close_alone(),
     });
     (status, Json(Report { readiness, verbose }))
 }
 
-/// A probe is answered whatever else it says.
-fn wants_more(query: Option<&str>) -> bool {
+/// Whether the query asks for details. Other parameters are ignored: a probe must get its answer.
+fn is_verbose(query: Option<&str>) -> bool {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .any(|(name, value)| name == "verbose" && !["0", "false"].contains(&&*value))
 }
 
-/// What a probe is told.
+/// The body of `/readyz`.
 #[derive(Serialize)]
 pub(in crate::http) struct Report {
     #[serde(flatten)]
@@ -63,31 +66,33 @@ pub(in crate::http) struct Report {
     verbose: Option<Verbose>,
 }
 
-/// What a person is told besides.
+/// The details that `?verbose` adds.
 #[derive(Serialize)]
 struct Verbose {
-    /// The files beside the configuration.
-    files: BTreeMap<&'static str, Looked>,
-    issuers: Vec<OfIssuer>,
-    /// Orders whose end is not known yet, by state, as they were last counted.
+    /// The last reload of each watched file.
+    files: BTreeMap<&'static str, FileStatus>,
+    /// The signing keys of each issuer.
+    issuers: Vec<IssuerReport>,
+    /// Orders that are not final, by state, as last counted.
     open_orders: BTreeMap<&'static str, i64>,
-    /// Whether Close did not answer for so long that nobody calls for a while.
+    /// Whether the circuit breaker for Close is open.
     close_left_alone: bool,
 }
 
-/// How the keys of an issuer stand.
+/// The state of an issuer's signing keys.
 #[derive(Serialize)]
-struct OfIssuer {
+struct IssuerReport {
     issuer: String,
     source: &'static str,
     keys: usize,
     usable: bool,
     age_seconds: Option<u64>,
-    /// What went wrong the last time.
-    wrong: Option<String>,
+    /// Why the last refresh failed.
+    #[serde(rename = "wrong")]
+    error: Option<String>,
 }
 
-impl From<KeyReport> for OfIssuer {
+impl From<KeyReport> for IssuerReport {
     fn from(report: KeyReport) -> Self {
         Self {
             issuer: report.issuer,
@@ -95,12 +100,12 @@ impl From<KeyReport> for OfIssuer {
             keys: report.keys,
             usable: report.usable,
             age_seconds: report.age.map(|age| age.as_secs()),
-            wrong: report.last_error,
+            error: report.last_error,
         }
     }
 }
 
-/// The metrics.
+/// Returns all metrics.
 pub(in crate::http) async fn metrics(Extension(render): Extension<Metrics>) -> impl IntoResponse {
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

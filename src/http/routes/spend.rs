@@ -12,10 +12,10 @@ use crate::domain::input::fields::Fields;
 use crate::domain::month::Month;
 use crate::domain::spend::{GroupBy, Spend};
 use crate::error::Error;
-use crate::http::Http;
 use crate::http::extract::{Caller, Query, QueryFields, WantsCsv};
 use crate::http::problem::Problem;
-use crate::http::view::{self, FormatWord, GroupByWord, SpendView};
+use crate::http::state::Http;
+use crate::http::view::{self, FormatEnum, GroupByEnum, SpendView};
 
 /// What a month cost
 ///
@@ -96,12 +96,12 @@ struct Params {
     #[param(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$", example = "2026-11")]
     month: String,
     /// By what it is told.
-    #[param(value_type = Option<GroupByWord>)]
+    #[param(value_type = Option<GroupByEnum>)]
     group_by: Option<String>,
     /// Only what this team spent.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
     /// `csv` for a file; `Accept: text/csv` asks for the same.
-    #[param(value_type = Option<FormatWord>)]
+    #[param(value_type = Option<FormatEnum>)]
     format: Option<String>,
 }

@@ -9,10 +9,10 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::input::fields::{Fields, Node};
 use crate::domain::time::Timestamp;
-use crate::http::Http;
 use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, QueryFields, TwoIds};
 use crate::http::problem::Problem;
-use crate::http::view::{self, DeliveryStateWord, DeliveryView, PageView, QueuedView, ReplayBodyDoc};
+use crate::http::state::Http;
+use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedView, ReplayBodyDoc};
 
 /// List what was sent to an endpoint
 ///
@@ -136,7 +136,7 @@ struct ListParams {
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
     /// Only those in this state.
-    #[param(value_type = Option<DeliveryStateWord>)]
+    #[param(value_type = Option<DeliveryStateEnum>)]
     state: Option<String>,
     /// Rows of a page.
     #[param(minimum = 1, maximum = 200, default = 50)]

@@ -10,9 +10,9 @@ use utoipa::IntoParams;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Fields;
 use crate::domain::webhook::NewEndpoint;
-use crate::http::Http;
 use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, PatchBody, QueryFields};
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::{
     self, EndpointBodyDoc, EndpointPatchDoc, EndpointView, NewEndpointView, PageView, SecretView,
 };

@@ -1,5 +1,4 @@
-//! Connections: accepts them, bounds what each may take in time and memory, and lets them end in good order.
-//! It does not know what is served.
+//! The accept loop: accepts connections, bounds what each may use, and shuts them down in order.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,18 +22,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::http::Limits;
+use crate::http::limits::Limits;
 use crate::http::server::tls::Tls;
-use crate::http::server::wire::Wire;
 
-/// What is beyond waits in the kernel's backlog. Idle ones leave within seconds, see [`Limits::header_timeout`].
+/// Most open connections. More wait in the kernel's backlog; idle ones close within [`Limits::header_timeout`].
 const MAX_CONNECTIONS: usize = 4_096;
-/// Head of a request as hyper reads it: roomy, so that what is above our own limits still gets a proper answer.
+/// Hyper's limit for a request's head, in bytes. It is above our own limits, so that a head between the two gets a problem
+/// document as its answer; above this one, hyper answers with a bare status.
 const MAX_HEAD_BYTES: usize = 128 << 10;
-const ROOM_FOR_HEADERS: usize = 1_024;
+/// Hyper's limit for the number of headers, above our own for the same reason.
+const MAX_HYPER_HEADERS: usize = 1_024;
 
-/// Serves until `shutdown`, then lets requests under way end, for [`Limits::grace`] at most. Returns when all
-/// connections have ended. With `tls` it speaks nothing else; a handshake has the time of a request's head.
+/// Serves connections until `shutdown`, then waits for running requests.
+///
+/// Returns when all connections have ended, at the latest [`Limits::grace`] after `shutdown`. With `tls` it accepts TLS
+/// only; a handshake must finish within [`Limits::header_timeout`].
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -45,7 +47,7 @@ pub async fn serve(
     tracing::info!(address = %listener.local_addr()?, "listening");
     let server = Arc::new(server(limits));
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let (connections, kill) = (TaskTracker::new(), CancellationToken::new());
+    let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
     let accept = async {
         loop {
             let slot = slots
@@ -58,9 +60,9 @@ pub async fn serve(
                 server: server.clone(),
                 tls: tls.clone(),
                 router: router.clone(),
-                idle: limits.header_timeout,
+                idle_timeout: limits.header_timeout,
                 shutdown: shutdown.clone(),
-                kill: kill.clone(),
+                abort: abort.clone(),
             };
             connections.spawn(async move {
                 connection.run(stream).await;
@@ -82,7 +84,7 @@ pub async fn serve(
             connections = connections.len(),
             "connections were cut off after the grace period"
         );
-        kill.cancel();
+        abort.cancel();
         connections.wait().await;
     }
     Ok(())
@@ -94,7 +96,7 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(ROOM_FOR_HEADERS.max(limits.max_headers))
+        .max_headers(MAX_HYPER_HEADERS.max(limits.max_headers))
         .max_buf_size(MAX_HEAD_BYTES);
     server
         .http2()
@@ -108,7 +110,9 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
     server
 }
 
-/// The next connection. Trouble of one connection is not ours; out of file descriptors is, and passes.
+/// Accepts the next connection.
+///
+/// An error of one connection is ignored. Any other error, such as no free file descriptor, is logged and retried.
 async fn accept(listener: &TcpListener) -> TcpStream {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
@@ -120,7 +124,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
                     ConnectionAborted | ConnectionRefused | ConnectionReset
                 ) => {}
             Err(error) => {
-                tracing::error!(%error, "can't accept a connection");
+                tracing::error!(%error, "accepting a connection failed");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -131,54 +135,58 @@ struct Connection {
     server: Arc<auto::Builder<TokioExecutor>>,
     tls: Option<Tls>,
     router: Router,
-    idle: Duration,
+    idle_timeout: Duration,
+    /// Ends the connection after its running requests.
     shutdown: CancellationToken,
-    kill: CancellationToken,
+    /// Ends the connection at once.
+    abort: CancellationToken,
 }
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        // Answers are written in one piece; without it the odd one waits for an acknowledgement.
+        // An answer is written in one piece: Nagle's algorithm would only delay it.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.speak(stream).await;
+            return self.serve(stream).await;
         };
-        let shaken = tokio::select! {
-            shaken = tls.shake_hands(stream, self.idle) => shaken,
-            // Nothing has been asked yet.
+        let handshake = tokio::select! {
+            stream = tls.handshake(stream, self.idle_timeout) => stream,
+            // No request has been read yet.
             () = self.shutdown.cancelled() => None,
         };
-        if let Some(stream) = shaken {
-            self.speak(stream).await;
+        if let Some(stream) = handshake {
+            self.serve(stream).await;
         }
     }
 
-    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let wire = Wire::new(stream, self.router.clone());
-        let pulse = Arc::new(Pulse::default());
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let requests = Arc::new(Requests::default());
         let service = service_fn(|request: Request<Incoming>| {
-            let (beat, router) = (pulse.beat(), self.router.clone());
+            let (active, router) = (requests.begin(), self.router.clone());
             async move {
                 let response = router.oneshot(request.map(Body::new)).await?;
-                Ok::<_, Infallible>(response.map(|body| Beating { body, _beat: beat }))
+                Ok::<_, Infallible>(response.map(|body| ActiveBody {
+                    body,
+                    _active: active,
+                }))
             }
         });
-        let mut connection = pin!(self.server.serve_connection(TokioIo::new(wire), service));
+        let mut connection = pin!(self.server.serve_connection(TokioIo::new(stream), service));
         let (mut closing, mut seen) = (false, 0);
         loop {
             tokio::select! {
-                // How a connection broke is the client's affair.
+                // An error of the connection needs no log line: it is the client's.
                 _ = connection.as_mut() => return,
-                () = self.kill.cancelled() => return,
+                () = self.abort.cancelled() => return,
                 () = self.shutdown.cancelled(), if !closing => {}
-                () = tokio::time::sleep(self.idle) => {
-                    let now_seen = pulse.seen.load(Ordering::Relaxed);
-                    let idle = pulse.busy.load(Ordering::Relaxed) == 0 && now_seen == seen;
+                () = tokio::time::sleep(self.idle_timeout) => {
+                    let now_seen = requests.total.load(Ordering::Relaxed);
+                    let idle = requests.active.load(Ordering::Relaxed) == 0 && now_seen == seen;
                     seen = now_seen;
                     if !idle {
                         continue;
                     }
-                    // It was asked to end and did not, with nothing under way.
+                    // The client has ignored the graceful shutdown, and no request is running.
                     if closing {
                         return;
                     }
@@ -190,36 +198,36 @@ impl Connection {
     }
 }
 
-/// Requests under way on a connection, and how many there have been.
+/// Counts the requests of a connection, to find out whether it is idle.
 #[derive(Default)]
-struct Pulse {
-    busy: AtomicUsize,
-    seen: AtomicU64,
+struct Requests {
+    active: AtomicUsize,
+    total: AtomicU64,
 }
 
-impl Pulse {
-    fn beat(self: &Arc<Self>) -> Beat {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        self.seen.fetch_add(1, Ordering::Relaxed);
-        Beat(self.clone())
+impl Requests {
+    fn begin(self: &Arc<Self>) -> ActiveRequest {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+        ActiveRequest(self.clone())
     }
 }
 
-struct Beat(Arc<Pulse>);
+struct ActiveRequest(Arc<Requests>);
 
-impl Drop for Beat {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A request is under way until its answer has been written.
-struct Beating {
+/// The body of an answer. Its request counts as active until the body has been written.
+struct ActiveBody {
     body: Body,
-    _beat: Beat,
+    _active: ActiveRequest,
 }
 
-impl HttpBody for Beating {
+impl HttpBody for ActiveBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -2,4 +2,3 @@
 
 pub(super) mod accept;
 pub(super) mod tls;
-pub(super) mod wire;

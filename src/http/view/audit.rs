@@ -8,7 +8,7 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Team;
 use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
 use crate::domain::time::Timestamp;
-use crate::http::view::enums::ActionWord;
+use crate::http::view::enums::ActionEnum;
 
 /// The row as who may audit sees it.
 pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
@@ -65,7 +65,7 @@ pub(in crate::http) struct AuditView {
     #[schema(required, value_type = Option<String>)]
     team: Option<Team>,
     /// What.
-    #[schema(value_type = ActionWord)]
+    #[schema(value_type = ActionEnum)]
     action: Action,
     /// What policy said; `null` where it had no say.
     #[schema(required)]

@@ -14,7 +14,7 @@ use crate::domain::order::{Evidence, State};
 use crate::domain::spend::GroupBy;
 use crate::domain::webhook::{DisabledReason, EndpointState};
 
-macro_rules! words {
+macro_rules! string_enums {
     ($($doc:ident = $name:literal, $description:literal, $words:expr;)*) => {$(
         #[doc = $description]
         pub(in crate::http) struct $doc;
@@ -33,30 +33,30 @@ macro_rules! words {
     )*};
 }
 
-words! {
-    StateWord = "OrderState", "Where an order stands. `fulfilled`, `refused` and `cancelled` are final; `unverified` means that nobody knows yet whether Close rented.",
+string_enums! {
+    StateEnum = "OrderState", "Where an order stands. `fulfilled`, `refused` and `cancelled` are final; `unverified` means that nobody knows yet whether Close rented.",
         State::ALL.iter().map(|word| word.as_str());
-    VerdictWord = "ApprovalDecision", "What a second person said of an order.",
+    VerdictEnum = "ApprovalDecision", "What a second person said of an order.",
         Verdict::ALL.iter().map(|word| word.as_str());
-    EvidenceWord = "Evidence", "What a final state rests on.",
+    EvidenceEnum = "Evidence", "What a final state rests on.",
         Evidence::ALL.iter().map(|word| word.as_str());
-    SharingWord = "Sharing", "Whether a number is one person's or a group's.",
+    SharingEnum = "Sharing", "Whether a number is one person's or a group's.",
         Sharing::ALL.iter().map(|word| word.as_str());
-    CarrierTypeWord = "CarrierType", "The kind of line that can be ordered.",
+    CarrierTypeEnum = "CarrierType", "The kind of line that can be ordered.",
         CarrierType::ALL.iter().map(|word| word.as_str());
-    ActionWord = "AuditAction", "What was done or tried.",
+    ActionEnum = "AuditAction", "What was done or tried.",
         Action::ALL.iter().map(|word| word.as_str());
-    GroupByWord = "GroupBy", "What a month's cost is told by.",
+    GroupByEnum = "GroupBy", "What a month's cost is told by.",
         GroupBy::ALL.iter().map(|word| word.as_str());
-    EndpointStateWord = "WebhookEndpointState", "Whether an endpoint is told of events.",
+    EndpointStateEnum = "WebhookEndpointState", "Whether an endpoint is told of events.",
         EndpointState::ALL.iter().map(|word| word.as_str());
-    DisabledReasonWord = "WebhookDisabledReason", "Why an endpoint is disabled: somebody asked for it, it answered 410 Gone, or nothing got through for as long as one delivery is tried.",
+    DisabledReasonEnum = "WebhookDisabledReason", "Why an endpoint is disabled: somebody asked for it, it answered 410 Gone, or nothing got through for as long as one delivery is tried.",
         DisabledReason::ALL.iter().map(|word| word.as_str());
-    DeliveryStateWord = "WebhookDeliveryState", "Where a delivery stands: it is tried, or tried again; the receiver has it; it was given up.",
+    DeliveryStateEnum = "WebhookDeliveryState", "Where a delivery stands: it is tried, or tried again; the receiver has it; it was given up.",
         DeliveryState::ALL.iter().map(|word| word.as_str());
-    FormatWord = "Format", "How the answer is written.",
+    FormatEnum = "Format", "How the answer is written.",
         ["json", "csv"].into_iter();
-    EventTypeWord = "EventType", "What happened.",
+    EventTypeEnum = "EventType", "What happened.",
         EventKind::ALL.iter().map(|word| word.as_str());
     CountryCode = "Country", "A country by its ISO 3166-1 alpha-2 code.", countries();
 }

@@ -8,7 +8,7 @@ use crate::domain::caller::Team;
 use crate::domain::event::Event;
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
-use crate::http::view::enums::EventTypeWord;
+use crate::http::view::enums::EventTypeEnum;
 
 /// The event as whoever follows its team sees it.
 pub(in crate::http) fn event(event: Event) -> EventView {
@@ -36,7 +36,7 @@ pub(in crate::http) struct EventView {
     id: EventId,
     /// What happened.
     #[serde(rename = "type")]
-    #[schema(value_type = EventTypeWord)]
+    #[schema(value_type = EventTypeEnum)]
     kind: String,
     /// Whose affair it is; `null` for what belongs to no team, which only `numbers:admin` sees.
     #[schema(required, value_type = Option<String>)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
-pub(super) use enums::{ActionWord, CountryCode, DeliveryStateWord, FormatWord, GroupByWord, StateWord};
+pub(super) use enums::{ActionEnum, CountryCode, DeliveryStateEnum, FormatEnum, GroupByEnum, StateEnum};
 pub(super) use event::{EventView, event};
 pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number, release};
 pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};

@@ -13,7 +13,7 @@ use crate::domain::order::approval::{Approval, Verdict};
 use crate::domain::order::{Evidence, IdempotencyKey, Request, State};
 use crate::domain::time::Timestamp;
 use crate::http::view::enums::{
-    CarrierTypeWord, CountryCode, EvidenceWord, SharingWord, StateWord, UserIdText, VerdictWord,
+    CarrierTypeEnum, CountryCode, EvidenceEnum, SharingEnum, StateEnum, UserIdText, VerdictEnum,
 };
 
 /// The order as everyone sees it who may.
@@ -58,7 +58,7 @@ pub(in crate::http) struct OrderView {
     #[schema(value_type = String, example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")]
     id: OrderId,
     /// Where it stands.
-    #[schema(value_type = StateWord, example = "fulfilled")]
+    #[schema(value_type = StateEnum, example = "fulfilled")]
     state: State,
     /// The team it is for.
     #[schema(value_type = String, example = "sales-emea")]
@@ -85,7 +85,7 @@ pub(in crate::http) struct OrderView {
     #[schema(required)]
     reason: Option<String>,
     /// What the final state rests on.
-    #[schema(required, value_type = Option<EvidenceWord>, example = "close-201")]
+    #[schema(required, value_type = Option<EvidenceEnum>, example = "close-201")]
     evidence: Option<Evidence>,
     /// The key it was sent under.
     #[schema(value_type = String, example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11")]
@@ -127,7 +127,7 @@ struct ApprovalView {
     /// Why.
     why: String,
     /// What became of it.
-    #[schema(value_type = VerdictWord)]
+    #[schema(value_type = VerdictEnum)]
     decision: Verdict,
     /// The subject of who decided.
     #[schema(required)]
@@ -160,12 +160,12 @@ pub(in crate::http) struct CommentBody {
 #[expect(dead_code, reason = "describes how a request is written")]
 struct OrderedDoc {
     country: CountryCode,
-    sharing: SharingWord,
+    sharing: SharingEnum,
     /// Area code or prefix without the country code.
     #[schema(example = "30", nullable = false)]
     prefix: Option<String>,
     #[schema(nullable = false)]
-    carrier_type: Option<CarrierTypeWord>,
+    carrier_type: Option<CarrierTypeEnum>,
     #[schema(nullable = false)]
     bundle_id: Option<String>,
     #[schema(nullable = false)]
@@ -191,13 +191,13 @@ pub(in crate::http) struct OrderBodyDoc {
     #[schema(value_type = CountryCode, example = "DE")]
     country: String,
     /// `personal` unless said otherwise.
-    #[schema(value_type = Option<SharingWord>)]
+    #[schema(value_type = Option<SharingEnum>)]
     sharing: Option<String>,
     /// Area code or prefix without the country code.
     #[schema(pattern = "^[0-9]{0,5}$", example = "30")]
     prefix: Option<String>,
     /// The kind of line. Left out, it is the only one that the team may have.
-    #[schema(value_type = Option<CarrierTypeWord>)]
+    #[schema(value_type = Option<CarrierTypeEnum>)]
     carrier_type: Option<String>,
     /// Regulatory bundle, where the country asks for one.
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]

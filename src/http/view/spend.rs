@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::csv;
 use crate::domain::money::Money;
 use crate::domain::spend::{GroupBy, Spend, Sum};
-use crate::http::view::enums::GroupByWord;
+use crate::http::view::enums::GroupByEnum;
 
 const CURRENCY: &str = "USD";
 
@@ -60,7 +60,7 @@ pub(in crate::http) struct SpendView {
     /// The month, in UTC.
     month: String,
     /// By what it is told.
-    #[schema(value_type = GroupByWord)]
+    #[schema(value_type = GroupByEnum)]
     group_by: GroupBy,
     /// The currency of every amount.
     currency: &'static str,

@@ -10,7 +10,7 @@ use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, EndpointState, TypePattern};
-use crate::http::view::enums::{DeliveryStateWord, DisabledReasonWord, EndpointStateWord};
+use crate::http::view::enums::{DeliveryStateEnum, DisabledReasonEnum, EndpointStateEnum};
 
 /// The endpoint as who may manage it sees it.
 pub(in crate::http) fn endpoint(endpoint: Endpoint) -> EndpointView {
@@ -89,10 +89,10 @@ pub(in crate::http) struct EndpointView {
     #[schema(required, value_type = Option<Vec<String>>)]
     types: Option<Vec<TypePattern>>,
     /// Whether it is told of events.
-    #[schema(value_type = EndpointStateWord)]
+    #[schema(value_type = EndpointStateEnum)]
     state: EndpointState,
     /// Why it is disabled, if it is.
-    #[schema(required, value_type = Option<DisabledReasonWord>)]
+    #[schema(required, value_type = Option<DisabledReasonEnum>)]
     disabled_reason: Option<DisabledReason>,
     /// Who registered it.
     created_by: String,
@@ -152,7 +152,7 @@ pub(in crate::http) struct DeliveryView {
     #[serde(rename = "type")]
     kind: String,
     /// Where it stands.
-    #[schema(value_type = DeliveryStateWord)]
+    #[schema(value_type = DeliveryStateEnum)]
     state: DeliveryState,
     /// Attempts begun since it was queued.
     attempts: i64,
@@ -220,7 +220,7 @@ pub(in crate::http) struct EndpointPatchDoc {
     #[schema(min_items = 1)]
     types: Option<Vec<String>>,
     /// `active`: it is told of events again, first of those that wait for it. `disabled`: it is not.
-    #[schema(value_type = EndpointStateWord, nullable = false)]
+    #[schema(value_type = EndpointStateEnum, nullable = false)]
     state: Option<String>,
 }
 

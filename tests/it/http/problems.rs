@@ -1,6 +1,6 @@
 //! Every problem that the desk can answer is explained: on a page where its `type` points, and in the guide to errors.
 
-use numberdesk::http::{Kind, errors_markdown};
+use numberdesk::http::{ProblemType, errors_markdown};
 
 use crate::support::database::{Database, on_sqlite};
 use crate::support::program::root;
@@ -17,7 +17,7 @@ async fn every_problem_has_a_page(database: Database) {
     let stage = Stage::unseen(database, crate::support::server::Setup::default()).await;
     let index = send(stage.request("GET", "/problems/")).await;
     assert_eq!(index.status, 200, "{index}");
-    for kind in Kind::ALL {
+    for kind in ProblemType::ALL {
         let page = send(stage.request("GET", &kind.uri())).await;
         assert_eq!(page.status, 200, "{page}");
         assert!(page.header("content-type").starts_with("text/html"), "{page}");
@@ -61,7 +61,7 @@ fn the_guide_to_errors_has_a_heading_for_every_problem_and_is_up_to_date() {
         std::fs::write(root().join(GUIDE), errors_markdown()).expect("the guide can be written");
     }
     let guide = std::fs::read_to_string(root().join(GUIDE)).expect("there is a guide to errors");
-    for kind in Kind::ALL {
+    for kind in ProblemType::ALL {
         let heading = format!("## {}", kind.name());
         assert!(
             guide.lines().any(|line| line == heading),

@@ -86,13 +86,10 @@ async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_witho
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(raw::listen(&mut stream).await.status, 200);
-        // What is no request at all is answered with a problem, as without TLS.
+        // hyper itself answers bytes that are not HTTP, as without TLS.
         stream.write_all(b"\0\r\n\r\n").await.unwrap();
         let heard = raw::listen(&mut stream).await;
-        assert!(
-            heard.status == 400 && heard.text.contains("application/problem+json"),
-            "{heard:?}"
-        );
+        assert_eq!(heard.status, 400, "{heard:?}");
     }
     let stream = connect(&stage, &pair.authority, "h2", rustls::ALL_VERSIONS)
         .await

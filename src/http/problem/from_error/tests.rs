@@ -236,7 +236,11 @@ fn field_errors_of_close_are_listed_as_every_error_is() {
 
 #[test]
 fn no_two_kinds_share_a_name() {
-    let names: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-    assert_eq!(names.len(), Kind::ALL.len());
-    assert!(Kind::ALL.iter().all(|kind| kind.name().parse() == Ok(*kind)));
+    let names: BTreeSet<_> = ProblemType::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), ProblemType::ALL.len());
+    assert!(
+        ProblemType::ALL
+            .iter()
+            .all(|kind| kind.name().parse() == Ok(*kind))
+    );
 }

@@ -5,9 +5,9 @@ use axum::extract::State;
 
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Node;
-use crate::http::Http;
 use crate::http::extract::{Caller, Id, NoQuery, OptionalBody};
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::{self, CommentBody, OrderView};
 
 const MAX_COMMENT: usize = 500;

@@ -19,15 +19,15 @@ use crate::domain::order;
 use crate::domain::order::approval::Verdict;
 use crate::domain::order::request::OrderBody;
 use crate::domain::time::Timestamp;
-use crate::http::Http;
 use crate::http::extract::{
     Caller, Filter, Id, JsonBody, Key, List, NoQuery, OrderHeaders, Query, QueryFields, Wait, flag,
 };
 use crate::http::middleware::access_log::Outcome;
 use crate::http::problem::Problem;
 use crate::http::problem::from_error;
-use crate::http::problem::problem_type::Kind;
-use crate::http::view::{self, OrderBodyDoc, OrderView, PageView, StateWord, ValidationView};
+use crate::http::problem::problem_type::ProblemType;
+use crate::http::state::Http;
+use crate::http::view::{self, OrderBodyDoc, OrderView, PageView, StateEnum, ValidationView};
 
 /// Rent a phone number
 ///
@@ -73,7 +73,7 @@ pub(in crate::http) async fn create(
         return Ok(Json(view::validation(validation)).into_response());
     }
     // Where too many wait already, the order goes on and is looked at again.
-    let seat = http.room.wait();
+    let seat = http.load_shed.acquire_wait();
     let wait = if seat.is_some() {
         wait
     } else {
@@ -177,7 +177,7 @@ struct ListParams {
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
     /// Only orders in this state.
-    #[param(value_type = Option<StateWord>)]
+    #[param(value_type = Option<StateEnum>)]
     state: Option<String>,
     /// Only the order with this key; an admin may find one for each team.
     #[param(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
@@ -206,9 +206,9 @@ fn answer(placed: Placed, wait: Option<Duration>, now: Timestamp) -> Result<Resp
         ),
         Unverified => Some(30),
         NeedsReview | AwaitingApproval => Some(60),
-        Refused if rejected(order) => return Err(ended(Kind::ApprovalRejected, order)),
+        Refused if rejected(order) => return Err(ended(ProblemType::ApprovalRejected, order)),
         Refused => return Err(refused(order)),
-        Cancelled => return Err(ended(Kind::OrderCancelled, order)),
+        Cancelled => return Err(ended(ProblemType::OrderCancelled, order)),
     };
     let state = order.state.as_str();
     let location = HeaderValue::from_str(&format!("/v1/orders/{}", order.id)).expect("an id is plain ASCII");
@@ -237,7 +237,7 @@ fn rejected(order: &order::Order) -> bool {
 }
 
 /// Nothing was sent, and nothing will be; the order says why if somebody said so.
-fn ended(kind: Kind, order: &order::Order) -> Problem {
+fn ended(kind: ProblemType, order: &order::Order) -> Problem {
     let problem = Problem::new(kind).member("order_id", order.id.as_str());
     match &order.reason {
         Some(reason) => {

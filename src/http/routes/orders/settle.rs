@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 use crate::desk::Finding;
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Node;
-use crate::http::Http;
 use crate::http::extract::{Caller, Id, JsonBody, NoQuery};
 use crate::http::problem::Problem;
+use crate::http::state::Http;
 use crate::http::view::{self, OrderView};
 
 /// Settle an order in review

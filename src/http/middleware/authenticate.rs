@@ -1,0 +1,143 @@
+//! The authentication middleware: verifies the bearer token of a request and resolves its caller.
+//!
+//! It checks no permission: the desk does.
+
+use axum::Router;
+use axum::extract::{Extension, FromRef, Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+
+use crate::auth::Rejection;
+use crate::http::middleware::rate_limit::rate_limit;
+use crate::http::middleware::request_context::RequestContext;
+use crate::http::problem::Problem;
+use crate::http::problem::problem_type::ProblemType;
+use crate::http::state::Http;
+
+/// The state of routes behind this middleware.
+///
+/// Only [`protect`] makes one, and the extractor `Caller` exists for this state alone: a handler that takes a caller does
+/// not compile on a router without the middleware.
+#[derive(Clone)]
+pub(in crate::http) struct Authenticated(Http);
+
+impl FromRef<Authenticated> for Http {
+    fn from_ref(state: &Authenticated) -> Self {
+        state.0.clone()
+    }
+}
+
+/// Puts the routes behind authentication and then the rate limit.
+///
+/// A request with an unknown path or method passes neither: it is answered 404 or 405.
+pub(in crate::http) fn protect(routes: Router<Authenticated>, http: &Http) -> Router<Http> {
+    routes
+        .route_layer(from_fn_with_state(http.clone(), rate_limit))
+        .route_layer(from_fn_with_state(http.clone(), authenticate))
+        .with_state(Authenticated(http.clone()))
+}
+
+/// Leaves the caller in the request context, or answers 401, 403 or 503.
+async fn authenticate(
+    State(http): State<Http>,
+    Extension(context): Extension<RequestContext>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Err(problem) = resolve(&http, &context, request.headers()).await {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+async fn resolve(http: &Http, context: &RequestContext, headers: &HeaderMap) -> Result<(), Problem> {
+    let identity = http
+        .auth
+        .authenticate(token(headers)?)
+        .await
+        .map_err(|rejection| match rejection {
+            Rejection::Invalid { reason } => unauthorized(Some(reason)),
+            Rejection::KeysUnavailable => Problem::new(ProblemType::KeysUnavailable)
+                .retry_after(10)
+                .cause("no usable keys of the token's issuer"),
+        })?;
+    let caller = http.desk.admit(identity)?;
+    // The middleware runs once for each request, so the caller is not set yet.
+    let _ = context.caller.set(caller);
+    Ok(())
+}
+
+fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Err(unauthorized(None));
+    };
+    if values.next().is_some() {
+        return Err(unauthorized(Some(
+            "the header Authorization appears more than once",
+        )));
+    }
+    let value = value
+        .to_str()
+        .map_err(|_| unauthorized(Some("the token is not ASCII")))?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(unauthorized(None));
+    }
+    let token = token.trim_matches(' ');
+    if token.is_empty() || token.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(unauthorized(Some(
+            "the header Authorization must be `Bearer` and one token",
+        )));
+    }
+    Ok(token)
+}
+
+/// The problem `unauthorized`. Without a token the challenge names no error (RFC 6750 section 3).
+fn unauthorized(reason: Option<&str>) -> Problem {
+    let mut challenge = "Bearer realm=\"numberdesk\"".to_owned();
+    let mut problem = Problem::new(ProblemType::Unauthorized);
+    if let Some(reason) = reason {
+        let quotable = reason.replace(['"', '\\'], "'");
+        challenge = format!("{challenge}, error=\"invalid_token\", error_description=\"{quotable}\"");
+        problem = problem.detail(format!("The token is not valid: {reason}."));
+    } else {
+        problem = problem.detail("The request carries no bearer token.");
+    }
+    let challenge = HeaderValue::from_str(&challenge).expect("the reasons are plain ASCII sentences");
+    problem.header(WWW_AUTHENTICATE, challenge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&'static str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        token(&headers).ok().map(str::to_owned)
+    }
+
+    #[test]
+    fn only_one_bearer_token_is_a_token() {
+        assert_eq!(read(&["Bearer abc.def"]).unwrap(), "abc.def");
+        assert_eq!(read(&["bEARER  abc"]).unwrap(), "abc");
+        for bad in [
+            &[][..],
+            &[""],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer a b"],
+            &["Bearer a\tb"],
+            &["Basic YWxhZGRpbjpvcGVu"],
+            &["abc"],
+            &["Bearer a", "Bearer a"],
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The state that handlers, extractors and middleware share.
+
+use std::sync::Arc;
+
+use crate::auth::Auth;
+use crate::desk::Desk;
+use crate::http::extract::cursor::Cursors;
+use crate::http::limits::Limits;
+use crate::http::middleware::gcra::RateLimiter;
+use crate::http::middleware::load_shed::LoadShed;
+
+/// The state of both ports. Clones share it.
+#[derive(Clone)]
+pub struct Http {
+    pub(in crate::http) desk: Desk,
+    pub(in crate::http) auth: Auth,
+    pub(in crate::http) cursors: Arc<Cursors>,
+    pub(in crate::http) limits: Limits,
+    pub(in crate::http) rate_limiter: Arc<RateLimiter>,
+    pub(in crate::http) load_shed: Arc<LoadShed>,
+}
+
+impl Http {
+    /// `cursor_key` signs the cursors of lists; replicas that share a database share the key.
+    pub fn new(desk: Desk, auth: Auth, cursor_key: [u8; 32], limits: Limits) -> Self {
+        Self {
+            desk,
+            auth,
+            cursors: Arc::new(Cursors::new(cursor_key)),
+            rate_limiter: Arc::new(RateLimiter::new(limits.requests_per_minute, limits.burst)),
+            load_shed: Arc::new(LoadShed::new(&limits)),
+            limits,
+        }
+    }
+}
