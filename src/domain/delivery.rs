@@ -1,4 +1,4 @@
-//! An event on its way to an endpoint: what is sent, where it stands, and when it is tried again.
+//! A delivery of an event to a webhook endpoint: its content, state and retries.
 
 use std::time::Duration;
 
@@ -12,18 +12,20 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 
 string_enum! {
-    /// Where a delivery stands.
+    /// The state of a delivery.
     DeliveryState {
-        /// It will be tried, or tried again.
+        /// The first or another attempt is due.
         Pending = "pending",
-        /// The receiver has it.
+        /// The receiver accepted it.
         Delivered = "delivered",
-        /// It was given up.
+        /// The service gave it up.
         Dead = "dead",
     }
 }
 
-/// An event on its way to an endpoint. There is one for each event and endpoint: a replay sends it again.
+/// A delivery of an event to an endpoint.
+///
+/// Each pair of event and endpoint has one delivery. A replay sends the same delivery again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// The delivery's id.

@@ -106,7 +106,7 @@ pub struct Provenance {
     pub at: Option<Timestamp>,
     /// The user in Close who added the number.
     pub user_id: Option<UserId>,
-    /// The id in Close of the API key that added it; `None` if there was none, or Close does not report it.
+    /// The id of the API key that added it; `None` if there was none, or Close does not report it.
     pub api_key_id: Option<String>,
     /// Whether the rent call added it; `None` if Close does not report it.
     pub by_renting: Option<bool>,

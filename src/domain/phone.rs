@@ -48,7 +48,7 @@ fn parsed(text: &str) -> Option<PhoneNumber> {
     text.parse::<PhoneNumber>().ok().filter(PhoneNumber::is_valid)
 }
 
-/// Returns the digits after the country code of a number with a `+`, whether the number is valid or not.
+/// Returns the digits after the country code of a number with a `+`, even if it is invalid.
 pub fn national(text: &str) -> Option<String> {
     let number = text.parse::<PhoneNumber>().ok()?;
     Some(number.get_national_significant_number())

@@ -252,7 +252,7 @@ mod tests {
     }
 
     proptest! {
-        /// The books at the end of a month are what the numbers cost that are still held.
+        /// If every number is still held at the end of the month, the cost equals the monthly prices.
         #[test]
         fn nothing_left_means_the_month_costs_what_is_held(
             steps in proptest::collection::vec((1..=28_u8, 0..3_u8, 0..3_usize, 1..900_i64), 0..12),

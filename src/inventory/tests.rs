@@ -1,4 +1,4 @@
-//! Snapshots against a plain list of numbers: whatever changes, and whatever is asked for, both show the same.
+//! Compares snapshots with a plain list of numbers: after any changes, every query gives the same result.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -12,7 +12,7 @@ use crate::domain::number::Facts;
 use crate::domain::raw_object::RawObject;
 use crate::domain::time::Timestamp;
 
-/// What numbers and filters are made from: few enough words that they meet.
+/// The values of random numbers and filters: so few that filters often match.
 const TEAMS: [&str; 3] = ["sales", "support", "Sales"];
 const COUNTRIES: [&str; 2] = ["DE", "FR"];
 const LABELS: [&str; 5] = ["Berlin line", "BERLIN büro", "100% Büro", "team_nord!", ""];
@@ -101,7 +101,7 @@ fn scope() -> impl Strategy<Value = Scope> {
     ]
 }
 
-/// What a list shows, said as plainly as it can be.
+/// Returns the expected rows of a list, by the simplest possible code.
 fn shown(known: &BTreeMap<PhoneNumberId, Number>, scope: &Scope, filter: &NumberFilter) -> Vec<Number> {
     let reached = |number: &&Number| match (scope, &number.team) {
         (Scope::All, _) => true,
@@ -125,7 +125,7 @@ fn shown(known: &BTreeMap<PhoneNumberId, Number>, scope: &Scope, filter: &Number
     known.values().filter(reached).filter(asked).cloned().collect()
 }
 
-/// All pages one after the other, and how many there were.
+/// Returns the rows of all pages, and the number of pages.
 fn pages(snapshot: &Snapshot, scope: &Scope, filter: &NumberFilter, limit: i64) -> (Vec<Number>, usize) {
     let limit = Limit::new(limit).unwrap();
     let (mut rows, mut count, mut after) = (Vec::new(), 0, None);

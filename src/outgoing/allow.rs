@@ -1,5 +1,6 @@
-//! Where webhooks may go: pure judgement of a URL and of the addresses that its host stands for. Whatever a setting
-//! does not name is out of reach; it does no look-ups itself.
+//! The allow-list of webhook destinations: pure checks of a URL and of its host's addresses.
+//!
+//! A destination that no setting allows is forbidden. This module resolves no names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -9,67 +10,69 @@ use url::{Host, Url};
 
 use crate::domain::network::{HostPattern, Network};
 
-/// What the operator allows.
+/// The operator's rules for destinations.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// `webhooks.hosts`
+    /// The allowed hosts (`webhooks.hosts`).
     pub hosts: Vec<HostPattern>,
-    /// `webhooks.networks`
+    /// The allowed networks (`webhooks.networks`).
     pub networks: Vec<Network>,
-    /// `webhooks.ports`
+    /// The allowed ports (`webhooks.ports`).
     pub ports: Vec<u16>,
-    /// `webhooks.allow_http`
+    /// Whether plain http is allowed (`webhooks.allow_http`).
     pub allow_http: bool,
 }
 
-/// Why a URL may not be called, in words for whoever registered it: they name the setting and no address.
+/// Why a URL is forbidden.
+///
+/// The texts are for the person who registered the URL. They name the setting, and no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
-    /// Neither https nor http.
+    /// The scheme is neither https nor http.
     #[error("must be an https URL")]
     Scheme,
-    /// Plain http, which nobody allowed.
-    #[error("must be an https URL; http is taken only where `webhooks.allow_http` allows it")]
+    /// Plain http, and no setting allows it.
+    #[error("must be an https URL; http needs the setting `webhooks.allow_http`")]
     Http,
-    /// A user or a password.
+    /// The URL contains a user or a password.
     #[error("must not contain a user or a password")]
     User,
-    /// A fragment.
+    /// The URL contains a fragment.
     #[error("must not contain a fragment")]
     Fragment,
-    /// No host, or one that ends in a dot.
+    /// The URL has no host, or the host ends with a dot.
     #[error("must name a host, without a dot at its end")]
     Host,
-    /// A port that is not listed.
+    /// The port is not allowed.
     #[error("must use one of the ports that the setting `webhooks.ports` lists")]
     Port,
-    /// A host that is not listed.
+    /// The host is not allowed.
     #[error("must name a host that the setting `webhooks.hosts` lists")]
     Unlisted,
-    /// An address out of reach.
+    /// A private or special address that no setting allows.
     #[error(
         "must not lead to a private or special address that the setting `webhooks.networks` does not list"
     )]
     Address,
-    /// An address outside the listed networks, to which only listed hosts may lead.
+    /// A public address outside the allowed networks; only an allowed host may resolve to it.
     #[error("must lead to an address that the setting `webhooks.networks` lists")]
     Elsewhere,
-    /// Plain http to an address that is not listed.
+    /// Plain http to an address outside the allowed networks.
     #[error(
-        "must be an https URL: http is taken only to addresses that the setting `webhooks.networks` lists"
+        "must be an https URL: http is allowed only to addresses that the setting `webhooks.networks` lists"
     )]
     HttpElsewhere,
-    /// An address of a cloud's metadata service.
+    /// The address of a cloud's metadata service.
     #[error("must not lead to a metadata service; no setting allows that")]
     Metadata,
-    /// No address at all.
+    /// The host has no address.
     #[error("must name a host that can be resolved")]
     Unresolved,
 }
 
 impl Rules {
-    /// Judges everything about the URL but the addresses of a host that is given by name.
-    pub fn url(&self, url: &Url) -> Result<(), Forbidden> {
+    /// Checks a URL, except for the addresses of a host name.
+    pub fn check_url(&self, url: &Url) -> Result<(), Forbidden> {
         match url.scheme() {
             "https" => {}
             "http" if self.allow_http => {}
@@ -84,7 +87,7 @@ impl Rules {
         }
         let encrypted = url.scheme() == "https";
         let addresses = match url.host() {
-            // `url` has turned decimal, octal and hexadecimal spellings into addresses, and other scripts into punycode.
+            // The crate `url` converts decimal, octal and hexadecimal hosts to addresses, and other scripts to punycode.
             Some(Host::Domain(name)) if !name.is_empty() && !name.ends_with('.') => {
                 if !self.hosts.iter().any(|pattern| pattern.matches(name)) {
                     return Err(Forbidden::Unlisted);
@@ -102,14 +105,15 @@ impl Rules {
             return Err(Forbidden::Port);
         }
         match addresses {
-            Some(address) => self.addresses(&[address], false, encrypted),
+            Some(address) => self.check_addresses(&[address], false, encrypted),
             None => Ok(()),
         }
     }
 
-    /// Judges all addresses that a host stands for, which is `named` when it is listed by its name. One bad address
-    /// condemns them all: which of them is connected to is not ours to choose.
-    pub fn addresses(&self, all: &[IpAddr], named: bool, encrypted: bool) -> Result<(), Forbidden> {
+    /// Checks all addresses of a host. `named` tells whether the host is on the list of hosts.
+    ///
+    /// One forbidden address forbids the host, because the client may connect to any of its addresses.
+    pub fn check_addresses(&self, all: &[IpAddr], named: bool, encrypted: bool) -> Result<(), Forbidden> {
         if all.is_empty() {
             return Err(Forbidden::Unresolved);
         }
@@ -135,7 +139,7 @@ impl Rules {
     }
 }
 
-/// Where clouds hand out credentials: to AWS, Azure, Google, Oracle and Alibaba what a root password is elsewhere.
+/// The metadata services of AWS, Azure, Google, Oracle and Alibaba, which hand out credentials.
 const METADATA: [&str; 8] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -147,7 +151,7 @@ const METADATA: [&str; 8] = [
     "fd00:ec2::23",
 ];
 
-/// What is not public of IPv4, by IANA's registry of special-purpose addresses (RFC 6890).
+/// IPv4 ranges that are not public, by IANA's registry of special-purpose addresses (RFC 6890).
 const SPECIAL_V4: [&str; 15] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -166,13 +170,13 @@ const SPECIAL_V4: [&str; 15] = [
     "240.0.0.0/4",
 ];
 
-/// The only global unicast addresses of IPv6 that were ever assigned.
+/// The only range of global unicast IPv6 addresses that IANA has assigned.
 const GLOBAL_V6: [&str; 1] = ["2000::/3"];
 
-/// What is special among them: Teredo, benchmarks, ORCHID, documentation, 6to4.
+/// Special ranges within it: Teredo, benchmarks, ORCHID, documentation and 6to4.
 const SPECIAL_V6: [&str; 4] = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
 
-/// IPv4 behind IPv6 by translation (RFC 6052, RFC 8215).
+/// IPv6 addresses that NAT64 translates to IPv4 (RFC 6052, RFC 8215).
 const TRANSLATED: [&str; 1] = ["64:ff9b::/96"];
 
 fn among(list: &[IpNet], address: IpAddr) -> bool {
@@ -184,7 +188,7 @@ fn networks(list: &[&str]) -> Vec<IpNet> {
     list.iter().map(parse).collect()
 }
 
-/// Whether any IPv4 address in this one, however it is wrapped, or itself is that of a metadata service.
+/// Whether the address, or an IPv4 address embedded in it, is that of a metadata service.
 fn is_metadata(address: IpAddr) -> bool {
     static ALL: LazyLock<Vec<IpAddr>> = LazyLock::new(|| {
         let parse = |text: &&str| text.parse().expect("the addresses are written in this file");
@@ -193,7 +197,7 @@ fn is_metadata(address: IpAddr) -> bool {
     ALL.contains(&address) || wrapped(address).is_some_and(|inner| ALL.contains(&IpAddr::V4(inner)))
 }
 
-/// Whether the whole internet may route to it.
+/// Whether the address is public.
 fn is_public(address: IpAddr) -> bool {
     static V4: LazyLock<Vec<IpNet>> = LazyLock::new(|| networks(&SPECIAL_V4));
     static V6: LazyLock<[Vec<IpNet>; 2]> = LazyLock::new(|| [networks(&GLOBAL_V6), networks(&SPECIAL_V6)]);
@@ -204,7 +208,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 host that an IPv6 address is another name for: mapped, or translated by NAT64.
+/// Returns the IPv4 address that an IPv6 address stands for: mapped, or translated by NAT64.
 fn same_host(address: IpAddr) -> Option<Ipv4Addr> {
     static NAT64: LazyLock<Vec<IpNet>> = LazyLock::new(|| networks(&TRANSLATED));
     let IpAddr::V6(v6) = address else { return None };
@@ -212,7 +216,10 @@ fn same_host(address: IpAddr) -> Option<Ipv4Addr> {
         .or_else(|| among(&NAT64, address).then(|| last_four(v6)))
 }
 
-/// The same, and also where no host of today would go that way: compatible addresses, 6to4, local NAT64.
+/// Returns an IPv4 address that is embedded in an IPv6 address in any way.
+///
+/// Beside those of [`same_host`], these are IPv4-compatible addresses, 6to4 and local NAT64. Hosts hardly use them today,
+/// but an attacker could.
 fn wrapped(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(v6) = address else { return None };
     let [first, second, third, ..] = v6.segments();

@@ -1,5 +1,6 @@
-//! Webhooks to apps: where they may go, how they are signed, how one is sent. It knows neither who registered an
-//! endpoint nor when to try again.
+//! Outgoing webhooks: the allow-list of destinations, the signatures and the HTTP client.
+//!
+//! This module sends one request. The desk decides to whom, and when to retry.
 
 mod allow;
 mod send;
@@ -21,52 +22,53 @@ use crate::telemetry::context;
 pub use crate::outgoing::allow::{Forbidden, Rules};
 pub use crate::outgoing::send::{Answer, Lookup, RetryAfter, system_lookup};
 
-/// What the operator says of webhooks.
+/// The operator's settings for outgoing webhooks.
 pub struct Settings {
-    /// Where they may go.
+    /// The allowed destinations.
     pub rules: Rules,
-    /// From which every endpoint's secret is derived.
+    /// The master secret, from which every endpoint's secret is derived.
     pub secret: Option<SecretString>,
-    /// How long a receiver may take to answer.
+    /// The timeout of one attempt.
     pub timeout: Duration,
-    /// How long one delivery is tried.
+    /// How long a delivery is retried.
     pub retry_for: Duration,
-    /// How long the secret before a rotation still signs.
+    /// How long the previous secret still signs after a rotation.
     pub overlap: Duration,
 }
 
-/// What is sent.
+/// One attempt to deliver an event.
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
-    /// Where to.
+    /// The receiver's URL.
     pub url: &'a Url,
-    /// To which endpoint.
+    /// The endpoint's id.
     pub endpoint: &'a EndpointId,
-    /// Which secrets sign it, by their generations.
+    /// The generations of the secrets that sign it.
     pub generations: &'a [i64],
-    /// The event's id, the same at every attempt.
+    /// The event's id, the same in every attempt.
     pub event: &'a EventId,
-    /// When it is sent.
+    /// The time of this attempt, which the signature covers.
     pub at: Timestamp,
     /// The event as JSON.
     pub body: &'a str,
 }
 
-/// The way out. Clones share everything.
+/// The sender of outgoing webhooks. Clones share its state.
 #[derive(Clone)]
 pub struct Outgoing(Arc<Inner>);
 
 struct Inner {
     sender: send::Sender,
     master: ArcSwapOption<SecretString>,
-    reaches: bool,
+    /// Whether the settings allow any destination.
+    has_destinations: bool,
     timeout: Duration,
     retry_for: Duration,
     overlap: Duration,
 }
 
 impl Outgoing {
-    /// A way out; fails when the system has no certificates to trust.
+    /// Creates a sender. It fails if the system has no trusted certificates.
     pub fn new(settings: Settings, lookup: Lookup) -> anyhow::Result<Self> {
         let Settings {
             rules,
@@ -76,7 +78,7 @@ impl Outgoing {
             overlap,
         } = settings;
         Ok(Self(Arc::new(Inner {
-            reaches: !rules.hosts.is_empty() || !rules.networks.is_empty(),
+            has_destinations: !rules.hosts.is_empty() || !rules.networks.is_empty(),
             sender: send::Sender::new(rules, lookup, timeout)?,
             master: ArcSwapOption::from_pointee(secret),
             timeout,
@@ -85,35 +87,36 @@ impl Outgoing {
         })))
     }
 
-    /// The settings that are missing for there to be webhooks at all.
+    /// Returns the names of missing settings, if outgoing webhooks are disabled.
     pub fn missing(&self) -> Option<&'static str> {
         if self.0.master.load().is_none() {
             Some("webhooks.secret_file")
-        } else if !self.0.reaches {
+        } else if !self.0.has_destinations {
             Some("webhooks.hosts or webhooks.networks")
         } else {
             None
         }
     }
 
-    /// Derives secrets from another master secret from now on.
+    /// Replaces the master secret from which the endpoints' secrets are derived.
     pub fn replace_master(&self, master: SecretString) {
         self.0.master.store(Some(Arc::new(master)));
     }
 
-    /// Whether the URL may be called as things stand, which another moment may change: it is judged again whenever
-    /// something is sent.
-    pub async fn judge(&self, url: &Url) -> Result<(), Forbidden> {
-        self.0.sender.judge(url).await
+    /// Checks whether the rules allow the URL at this moment.
+    ///
+    /// The addresses of a host can change. Every attempt therefore checks the URL again.
+    pub async fn check(&self, url: &Url) -> Result<(), Forbidden> {
+        self.0.sender.check(url).await
     }
 
-    /// The secret of an endpoint as its receiver needs it, `whsec_…`; `None` without a master secret.
+    /// Returns the secret of an endpoint, `whsec_…`; `None` without a master secret.
     pub fn secret(&self, endpoint: &EndpointId, generation: i64) -> Option<SecretString> {
         let master = self.0.master.load();
-        Some(sign::written(sign::key(master.as_deref()?, endpoint, generation)))
+        Some(sign::encode(sign::key(master.as_deref()?, endpoint, generation)))
     }
 
-    /// Sends it, once.
+    /// Sends one request, without retries.
     pub async fn send(&self, message: &Message<'_>) -> Answer {
         let Message {
             url,
@@ -125,7 +128,7 @@ impl Outgoing {
         } = *message;
         let master = self.0.master.load_full();
         let Some(master) = master else {
-            return Answer::Lost("there is no master secret to sign with");
+            return Answer::Failed("there is no master secret to sign with");
         };
         let keys: Vec<_> = generations
             .iter()
@@ -154,17 +157,17 @@ impl Outgoing {
             .await
     }
 
-    /// How long a receiver may take to answer.
+    /// Returns the timeout of one attempt.
     pub fn timeout(&self) -> Duration {
         self.0.timeout
     }
 
-    /// How long one delivery is tried.
+    /// Returns how long a delivery is retried.
     pub fn retry_for(&self) -> Duration {
         self.0.retry_for
     }
 
-    /// How long the secret before a rotation still signs.
+    /// Returns how long the previous secret still signs after a rotation.
     pub fn overlap(&self) -> Duration {
         self.0.overlap
     }

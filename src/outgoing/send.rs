@@ -1,5 +1,7 @@
-//! One webhook sent: to an address that was judged a moment ago, by a connection of its own, with headers from scratch.
-//! Of the answer the status and `Retry-After` are read, and nothing else, ever.
+//! Sends one webhook request.
+//!
+//! The request uses a new connection to an address that was just checked, and carries only our own headers. From the
+//! response the sender reads the status and `Retry-After`, and nothing else.
 
 use std::error::Error as StdError;
 use std::io;
@@ -16,10 +18,10 @@ use url::Url;
 use super::allow::{Forbidden, Rules};
 use crate::domain::time::Timestamp;
 
-/// Turns the name of a host into its addresses.
+/// Resolves a host name to its addresses.
 pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
-/// The system's own look-up.
+/// Returns the system's resolver.
 pub fn system_lookup() -> Lookup {
     Arc::new(|host| {
         Box::pin(async move {
@@ -29,32 +31,32 @@ pub fn system_lookup() -> Lookup {
     })
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// With this status.
+    /// The receiver answered.
     Status {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// The header `Retry-After`, as it was written.
+        /// The header `Retry-After`.
         retry_after: Option<RetryAfter>,
     },
-    /// Without an answer, in fixed words.
-    Lost(&'static str),
-    /// It was not sent.
+    /// There was no answer. The text is one of a fixed set, without addresses.
+    Failed(&'static str),
+    /// The rules forbid the URL; nothing was sent.
     Forbidden(Forbidden),
 }
 
-/// When to come back.
+/// When the receiver wants the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// After so long.
+    /// After this time.
     Delay(Duration),
-    /// Not before.
+    /// Not before this time.
     At(Timestamp),
 }
 
-/// What sends. Two clients, because what may be reached depends on whether it is encrypted.
+/// The HTTP clients: two, because the allowed addresses differ between http and https.
 pub(super) struct Sender {
     rules: Arc<Rules>,
     lookup: Lookup,
@@ -67,13 +69,13 @@ impl Sender {
     pub(super) fn new(rules: Rules, lookup: Lookup, timeout: Duration) -> Result<Self, reqwest::Error> {
         let rules = Arc::new(rules);
         let client = |encrypted: bool| {
-            let judged = Judged {
+            let checked = CheckedResolver {
                 rules: rules.clone(),
                 lookup: lookup.clone(),
                 encrypted,
             };
             let builder = reqwest::Client::builder();
-            // Without TLS the system's certificates are not even looked for.
+            // The plain client does not load the system's certificates.
             let builder = if encrypted {
                 builder
             } else {
@@ -82,9 +84,9 @@ impl Sender {
             builder
                 .https_only(encrypted)
                 .http1_only()
-                // The address that was judged is the one that is connected to: no proxy and no redirect comes between,
-                // and no connection outlives the judgement.
-                .dns_resolver(Arc::new(judged))
+                // The client connects to exactly the addresses that were checked: no proxies, no redirects, and no
+                // connection that outlives the check.
+                .dns_resolver(Arc::new(checked))
                 .no_proxy()
                 .redirect(Policy::none())
                 .pool_max_idle_per_host(0)
@@ -103,20 +105,21 @@ impl Sender {
         })
     }
 
-    /// Whether the URL may be called as things stand.
-    pub(super) async fn judge(&self, url: &Url) -> Result<(), Forbidden> {
-        self.rules.url(url)?;
+    /// Checks whether the rules allow the URL at this moment.
+    pub(super) async fn check(&self, url: &Url) -> Result<(), Forbidden> {
+        self.rules.check_url(url)?;
         let Some(host) = url.domain() else {
             return Ok(());
         };
         let found = tokio::time::timeout(self.timeout, (self.lookup)(host.to_owned())).await;
         let addresses = found.ok().and_then(Result::ok).unwrap_or_default();
-        self.rules.addresses(&addresses, true, url.scheme() == "https")
+        self.rules
+            .check_addresses(&addresses, true, url.scheme() == "https")
     }
 
-    /// Sends the body with these headers, once.
+    /// Sends the body with these headers, without retries.
     pub(super) async fn post(&self, url: &Url, headers: HeaderMap, body: String) -> Answer {
-        if let Err(forbidden) = self.rules.url(url) {
+        if let Err(forbidden) = self.rules.check_url(url) {
             return Answer::Forbidden(forbidden);
         }
         let client = match (url.scheme(), &self.http) {
@@ -131,12 +134,12 @@ impl Sender {
                 retry_after: response.headers().get(RETRY_AFTER).and_then(retry_after),
             },
             Err(error) => cause::<Forbidden>(&error)
-                .map_or_else(|| Answer::Lost(lost(&error)), |why| Answer::Forbidden(*why)),
+                .map_or_else(|| Answer::Failed(failure(&error)), |why| Answer::Forbidden(*why)),
         }
     }
 }
 
-/// What every request carries besides its signature.
+/// Returns the headers of every request, without the signature.
 pub(super) fn headers() -> HeaderMap {
     HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -147,21 +150,21 @@ pub(super) fn headers() -> HeaderMap {
     ])
 }
 
-/// A resolver that hands out what was judged, or nothing.
-struct Judged {
+/// A resolver that returns only addresses that the rules allow.
+struct CheckedResolver {
     rules: Arc<Rules>,
     lookup: Lookup,
     encrypted: bool,
 }
 
-impl Resolve for Judged {
+impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let found = (self.lookup)(name.as_str().to_owned());
         let (rules, encrypted) = (self.rules.clone(), self.encrypted);
         Box::pin(async move {
             let addresses = found.await?;
-            rules.addresses(&addresses, true, encrypted)?;
-            // The client puts the URL's port in place of the zero.
+            rules.check_addresses(&addresses, true, encrypted)?;
+            // The client replaces port 0 by the URL's port.
             let all = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok::<Addrs, _>(Box::new(all.collect::<Vec<_>>().into_iter()))
         })
@@ -176,8 +179,8 @@ fn retry_after(value: &HeaderValue) -> Option<RetryAfter> {
     Timestamp::from_http_date(text).map(RetryAfter::At)
 }
 
-/// What a receiver's operator needs to know, in fixed words: errors of the client repeat URLs and addresses.
-fn lost(error: &reqwest::Error) -> &'static str {
+/// Returns a fixed text for an error, because the client's own errors contain URLs and addresses.
+fn failure(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         return "no answer in time";
     }
@@ -194,7 +197,7 @@ fn lost(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// The first cause of this kind in the chain.
+/// Finds the first cause of this type.
 fn cause<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,5 +1,7 @@
-//! Secrets and signatures of webhooks, as Standard Webhooks has them. Secrets are derived from one master secret and
-//! stored nowhere: whoever steals the database can sign nothing.
+//! Secrets and signatures of outgoing webhooks, by the specification Standard Webhooks.
+//!
+//! Every secret is derived from one master secret and is stored nowhere. A stolen database is therefore not enough to
+//! sign webhooks.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,22 +12,22 @@ use sha2::Sha256;
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::time::Timestamp;
 
-/// Says what a derived key is for, so that the master secret can serve no other purpose by the same bytes.
+/// The purpose of the derived keys, which separates them from any other use of the master secret.
 const PURPOSE: &str = "numberdesk-webhook-1";
 
-/// The key of one endpoint in one generation.
+/// Derives the key of one endpoint in one generation.
 pub(super) fn key(master: &SecretString, endpoint: &EndpointId, generation: i64) -> [u8; 32] {
-    // Neither part has a NUL: no two endpoints and generations make the same text.
+    // No part contains NUL, so that different endpoints and generations never give the same text.
     let text = format!("{PURPOSE}\0{endpoint}\0{generation}");
     mac(master.expose_secret().as_bytes(), text.as_bytes())
 }
 
-/// The key as the specification has it written.
-pub(super) fn written(key: [u8; 32]) -> SecretString {
+/// Encodes a key in the format of the specification, `whsec_…`.
+pub(super) fn encode(key: [u8; 32]) -> SecretString {
     format!("whsec_{}", BASE64_STANDARD.encode(key)).into()
 }
 
-/// The header `webhook-signature`: one signature a key, so that receivers with any of them can check it.
+/// Returns the header `webhook-signature`, with one signature for each key.
 pub(super) fn signatures(keys: &[[u8; 32]], id: &EventId, at: Timestamp, body: &str) -> String {
     let signed = format!("{id}.{}.{body}", at.as_seconds());
     keys.iter()

@@ -161,7 +161,7 @@ impl Desk {
                 RetryAfter::Delay(delay) => now.plus(*delay),
                 RetryAfter::At(at) => *at,
             }),
-            Answer::Status { .. } | Answer::Lost(_) | Answer::Forbidden(_) => None,
+            Answer::Status { .. } | Answer::Failed(_) | Answer::Forbidden(_) => None,
         };
         let retry_for = self.0.settings.outgoing.retry_for();
         if let Some(at) = delivery.next_attempt(now, retry_for, wish, share()) {
@@ -193,7 +193,7 @@ fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Ti
 fn told(answer: &Answer) -> String {
     match answer {
         Answer::Status { status, .. } => status.to_string(),
-        Answer::Lost(reason) => (*reason).to_owned(),
+        Answer::Failed(reason) => (*reason).to_owned(),
         Answer::Forbidden(why) => format!("not sent: the URL {why}"),
     }
 }

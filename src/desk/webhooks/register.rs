@@ -50,7 +50,7 @@ impl Desk {
 
     /// An error that says what is wrong with the URL, unless it may be called as things stand.
     pub(in crate::desk) async fn judge(&self, url: &Url) -> Result<(), Error> {
-        self.outgoing()?.judge(url).await.map_err(|forbidden| {
+        self.outgoing()?.check(url).await.map_err(|forbidden| {
             Error::Invalid(vec![Fault {
                 pointer: "/url".to_owned(),
                 message: forbidden.to_string(),

@@ -90,7 +90,8 @@ pub fn hash(prev: &str, seq: i64, row: &StoredRow) -> String {
     hex::encode(digest.finalize())
 }
 
-fn canonical(seq: i64, row: &StoredRow) -> String {
+/// Returns the canonical form of a row, see the module's documentation.
+pub(super) fn canonical(seq: i64, row: &StoredRow) -> String {
     let array = (
         seq,
         &row.id,

@@ -1,9 +1,11 @@
-//! The chain by itself: a known vector, and what must be found whatever the rows are.
+//! Tests of the chain: a fixed test vector, and the faults that a verifier must find.
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
+use super::link::canonical;
 use super::*;
 
 fn row(id: &str) -> StoredRow {
@@ -47,7 +49,7 @@ fn verifier(mut verifier: Verifier, links: &[Link]) -> Result<Verified, BrokenRo
     verifier.finish(None)
 }
 
-/// Written down once and for all: a verifier of somebody else's relies on it.
+/// Other people's verifiers rely on this form.
 #[test]
 fn the_canonical_form_never_changes() {
     let expected = "[1,\"aud_1\",1795000000000001,\"https://idp.example.com/\",\"alice \\\"the\\\" lead\\n\\u0001é\u{7f}\",\
@@ -89,7 +91,7 @@ fn a_head_is_read_as_it_is_written_and_nothing_else_is_one() {
 }
 
 #[test]
-fn a_row_that_no_line_can_say_is_refused_and_named() {
+fn a_row_that_cannot_be_exported_is_refused_and_named() {
     let [link] = chain(vec![row("aud_1")]).try_into().unwrap();
     for (what, change) in [
         ("`allowed`", (|row| row.allowed = Some(2)) as fn(&mut StoredRow)),
@@ -99,10 +101,10 @@ fn a_row_that_no_line_can_say_is_refused_and_named() {
     ] {
         let mut link = link.clone();
         change(&mut link.row);
-        let said = link.to_line().unwrap_err().to_string();
+        let error = link.to_line().unwrap_err().to_string();
         assert!(
-            said.contains("row 1 ") && said.contains("aud_1") && said.contains(what),
-            "{said}"
+            error.contains("row 1 ") && error.contains("aud_1") && error.contains(what),
+            "{error}"
         );
     }
 }
@@ -243,7 +245,7 @@ fn every_break_is_told_apart_and_named() {
     let (at, _, text) = broken(Verifier::subset(vec![head(1)]), &take(&[0, 4]));
     assert!(at == 2 && text.contains("not among"), "{text}");
 
-    // Some rows only are fine if that was said; then each must tell what it comes after.
+    // A subset may omit rows, but each row must then state the hash before it.
     assert!(verifier(Verifier::subset(vec![head(4)]), &take(&[1, 2, 4])).is_ok());
     let mut silent = take(&[1, 4]);
     silent[1].prev = None;

@@ -194,7 +194,7 @@ impl Verifier {
         if link.seq == next {
             let known = self.last.as_ref().map_or(GENESIS, |last| last.hash.as_str());
             return match &link.prev {
-                Some(told) if told != known => Err(broken(Break::Elsewhere { after: at })),
+                Some(stated) if stated != known => Err(broken(Break::Elsewhere { after: at })),
                 _ => Ok(known.to_owned()),
             };
         }

@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Returns the pointer to the member `name` of the value at `parent`, with `~` and `/` in the name escaped.
+/// Returns the pointer to the member `name` of the value at `parent`, with the name escaped.
 pub fn child(parent: &str, name: &str) -> String {
     format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Returns the name that one reference token of a pointer stands for: the reverse of the escape in [`child`].
+/// Returns the name for one token of a pointer: the reverse of the escape in [`child`].
 pub(super) fn unescape(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }

@@ -1,4 +1,4 @@
-//! The table of what may be called (T23): each row is an attack or an honest URL, and what is said of it.
+//! Tests of the allow-list: attacks and honest URLs, with the expected result.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn rules() -> Rules {
 }
 
 fn judged(rules: &Rules, url: &str) -> Result<(), Forbidden> {
-    rules.url(&Url::parse(url).unwrap_or_else(|fault| panic!("{url}: {fault}")))
+    rules.check_url(&Url::parse(url).unwrap_or_else(|fault| panic!("{url}: {fault}")))
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_listed_host_may_lead_to_public_addresses_or_into_listed_networks_and_nowher
             .split_whitespace()
             .map(|text| text.parse().unwrap())
             .collect();
-        assert_eq!(rules().addresses(&all, true, true), said, "{addresses}");
+        assert_eq!(rules().check_addresses(&all, true, true), said, "{addresses}");
     }
 }
 
@@ -160,7 +160,7 @@ fn plain_http_goes_only_where_it_is_allowed_and_only_into_listed_networks() {
     assert_eq!(judged(&rules, "http://127.0.0.1/"), Ok(()));
     assert_eq!(judged(&rules, "http://127.0.0.2/"), Err(Forbidden::Address));
     assert_eq!(judged(&rules, "http://hooks.example.com/"), Ok(()));
-    let to = |address: &str| rules.addresses(&[address.parse().unwrap()], true, false);
+    let to = |address: &str| rules.check_addresses(&[address.parse().unwrap()], true, false);
     assert_eq!(to("127.0.0.1"), Ok(()));
     assert_eq!(to("8.8.8.8"), Err(Forbidden::HttpElsewhere));
 }

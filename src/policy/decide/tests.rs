@@ -1,4 +1,4 @@
-//! The decisions as a caller meets them.
+//! Tests of whole decisions.
 
 use super::*;
 use crate::domain::decision::Refusal;
@@ -316,7 +316,7 @@ fn no_denial_names_another_team() {
     }
 }
 
-/// The policy that the documentation shows.
+/// The example policy of the documentation.
 const SHOWN: &str = r#"
 [teams.sales]
 countries = ["DE", "FR", "GB"]
