@@ -94,7 +94,11 @@ pub(super) fn left_after(team_policy: &TeamPolicy<'_>, usage: &Usage, price: Mon
     if left.is_empty() {
         format!("{} has no limit on numbers, orders or money", team_policy.team)
     } else {
-        format!("{} then has left: {}", team_policy.team, left.join(", "))
+        format!(
+            "remaining for {} after this: {}",
+            team_policy.team,
+            left.join(", ")
+        )
     }
 }
 

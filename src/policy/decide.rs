@@ -61,10 +61,10 @@ pub fn decide_update(
     caller: &Caller,
     team: &Team,
     number: &Number,
-    changes: &NumberPatch,
+    patch: &NumberPatch,
     members: &Members,
 ) -> Decision {
-    settled(update(policy, caller, team, number, changes, members))
+    settled(update(policy, caller, team, number, patch, members))
 }
 
 /// Decides whether the team's caps allow it to receive a number: an orphan, or one of another team.
@@ -115,25 +115,25 @@ fn update(
     caller: &Caller,
     team: &Team,
     number: &Number,
-    changes: &NumberPatch,
+    patch: &NumberPatch,
     members: &Members,
 ) -> Result<Explanation, Denial> {
     let team_policy = TeamPolicy::of(policy, team)?;
-    if makes_or_widens_a_group(number, changes) {
+    if makes_or_widens_a_group(number, patch) {
         groups::check(&team_policy, caller)?;
         approval::forbid_bypass(&team_policy, number)?;
     }
     let newcomer = |user: &&UserId| !number.facts.involves(user);
-    for user in changes.participants.iter().flatten().filter(newcomer) {
+    for user in patch.participants.iter().flatten().filter(newcomer) {
         assignees::check(&team_policy, caller, members, user)?;
     }
-    if let Some(groups) = &changes.participant_groups {
+    if let Some(groups) = &patch.participant_groups {
         groups::may_join(&team_policy, number, groups)?;
     }
-    forwarding::check(&team_policy, number, changes)?;
+    forwarding::check(&team_policy, number, patch)?;
     Ok(Explanation {
         rule: team_policy.path,
-        have: Value::Object(changes.object()),
+        have: Value::Object(patch.object()),
         need: Value::Null,
         hint: "the rules of the team allow all these changes".to_owned(),
     })
@@ -143,10 +143,10 @@ fn update(
 ///
 /// After such a patch the number has several users or any group, and at least one of them is new. A patch that only
 /// removes people, or repeats the present ones, needs no permission.
-fn makes_or_widens_a_group(number: &Number, changes: &NumberPatch) -> bool {
+fn makes_or_widens_a_group(number: &Number, patch: &NumberPatch) -> bool {
     let facts = &number.facts;
-    let users = changes.participants.as_deref().unwrap_or(&facts.participants);
-    let groups = changes
+    let users = patch.participants.as_deref().unwrap_or(&facts.participants);
+    let groups = patch
         .participant_groups
         .as_deref()
         .unwrap_or(&facts.participant_groups);

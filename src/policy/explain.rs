@@ -121,7 +121,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("sales then has left: 15.00 of 20.00 USD a month"),
+            text.contains("remaining for sales after this: 15.00 of 20.00 USD a month"),
             "{text}"
         );
     }

@@ -15,17 +15,17 @@ const KEY: &str = "forward_to_countries";
 pub(super) fn check(
     team_policy: &TeamPolicy<'_>,
     number: &Number,
-    changes: &NumberPatch,
+    patch: &NumberPatch,
 ) -> Result<(), Denial> {
-    for target in changes
+    for target in patch
         .forward_to
         .iter()
-        .chain(changes.phone_numbers.iter().flatten())
+        .chain(patch.phone_numbers.iter().flatten())
     {
         target_allowed(team_policy, target)?;
     }
     // Switching forwarding on sends calls to the present target, which somebody else may have set.
-    if changes.forward_to_enabled == Some(true) && changes.forward_to.is_none() {
+    if patch.forward_to_enabled == Some(true) && patch.forward_to.is_none() {
         let present = number
             .facts
             .object
@@ -82,14 +82,14 @@ mod tests {
     const PREMIUM: &str = "+499001234567";
     const SATELLITE: &str = "+881612345678";
 
-    fn hint(rules: &str, present: &Value, changes: &Value) -> Option<String> {
+    fn hint(rules: &str, present: &Value, patch: &Value) -> Option<String> {
         let (policy, team) = (policy(rules), sales());
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let mut number = number();
         let forwarded = [("forward_to".to_owned(), present.clone())];
         number.facts.object = serde_json::Map::from_iter(forwarded).into();
-        let changes = read(changes, NumberPatch::read).unwrap();
-        let denial = check(&team_policy, &number, &changes).err()?;
+        let patch = read(patch, NumberPatch::read).unwrap();
+        let denial = check(&team_policy, &number, &patch).err()?;
         Some(Decision::from(denial).explanation().hint.clone())
     }
 

@@ -48,7 +48,7 @@ fn an_allowed_order_comes_with_terms_and_what_is_left() {
     assert_eq!(rule(&decision), (true, "teams.sales"));
     assert_eq!(
         decision.explanation().hint,
-        "sales then has left: 46 of 50 numbers, 8 of 10 orders in 24 hours, 118.85 of 120.00 USD a month"
+        "remaining for sales after this: 46 of 50 numbers, 8 of 10 orders in 24 hours, 118.85 of 120.00 USD a month"
     );
     let expected = Terms {
         carrier_type: Some(CarrierType::Local),
