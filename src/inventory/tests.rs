@@ -180,6 +180,6 @@ proptest! {
         }
         // Nothing lies about where it no longer belongs.
         let empty = snapshot.with(known.into_keys().map(|id| (id, None)));
-        prop_assert!(empty.is_empty() && empty.shelves.is_empty());
+        prop_assert!(empty.is_empty() && empty.indexes.is_empty());
     }
 }
