@@ -37,7 +37,7 @@ use crate::desk::{self, Desk, Webhooks};
 use crate::domain::time::Clock;
 use crate::http::{self, Http, ReloadStatus};
 use crate::policy::Policy;
-use crate::store::{Hold, Store};
+use crate::store::{ProcessLock, Store};
 use crate::telemetry::Metrics;
 
 /// How often it is looked whether an order's time has come.
@@ -78,20 +78,20 @@ pub struct App {
     deadline: Duration,
     store: Store,
     /// Given back last of all.
-    hold: Hold,
+    hold: ProcessLock,
 }
 
 impl App {
     /// Opens the store, brings its schema up to date, binds both ports and starts everything.
     /// Neither Close nor an issuer needs to be reachable. A SQLite file that another process serves is left alone.
     pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
-        let hold = Hold::take(config.store.secret())?;
+        let hold = ProcessLock::take(config.store.secret())?;
         Self::start_with(hold, config, policy, metrics).await
     }
 
     /// The same for who holds the database of the configuration already.
     pub async fn start_with(
-        hold: Hold,
+        hold: ProcessLock,
         config: &Config,
         policy: Policy,
         metrics: Metrics,
@@ -257,7 +257,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     );
     workers.every("orphans", UNHURRIED, RETRY, step!(desk.explain_orphans));
     workers.every("forget", FORGET, RETRY, step!(desk.forget));
-    workers.woken("feed", store.news(), TICK, TICK, step!(desk.feed));
+    workers.woken("feed", store.new_events(), TICK, TICK, step!(desk.feed));
     workers.every("listen", RETRY, RETRY, step!(store.listen));
     workers.every("approvals", TICK, RETRY, step!(desk.expire_approvals));
     workers.every("releases", UNHURRIED, RETRY, step!(desk.finish_releases));

@@ -16,7 +16,7 @@ use crate::cli::{Failure, demo, dev_env, serve};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
-use crate::store::Hold;
+use crate::store::ProcessLock;
 use crate::telemetry::{self, Metrics};
 use close_sandbox::{self, Options, Sandbox};
 
@@ -134,7 +134,7 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
     let mut tries = 3;
     loop {
         // Held until the desk has it: what is removed and written here must not be a running desk's.
-        let hold = Hold::take(&database(&arguments.dir)?.into()).with_context(|| {
+        let hold = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
             let folder = arguments.dir.display();
             format!("a desk runs in {folder} already; `--dir` gives this one a folder of its own")
         })?;

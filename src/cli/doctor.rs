@@ -119,7 +119,7 @@ fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
 /// The organization whose numbers the database holds, if it says.
 async fn database(config: &Config, report: &mut Report) -> Option<String> {
     let asked = tokio::time::timeout(PATIENCE, async {
-        let store = Store::open_to_read(config.store.secret()).await?;
+        let store = Store::open_read_only(config.store.secret()).await?;
         if !store.migrated().await? {
             return Ok(None);
         }

@@ -62,14 +62,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let url = config::store(config, config::environment()).map_err(Failure::Faulty)?;
     println!("checking  {url}");
-    let store = Store::open_to_read(url.secret())
+    let store = Store::open_read_only(url.secret())
         .await
         .context("the database can't be opened")?;
     let head = audit_head(&store).await?;
     let mut last: Option<(i64, String)> = None;
     loop {
         let after = last.as_ref().map(|(seq, id)| (*seq, id.as_str()));
-        let links = store.placed(after, head.seq, PAGE).await?;
+        let links = store.all_chain_rows(after, head.seq, PAGE).await?;
         let Some(end) = links.last() else { break };
         last = Some((end.seq, end.row.id.clone()));
         for link in &links {
@@ -77,7 +77,7 @@ async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verif
         }
     }
     let walked = verifier.finish(Some(&head)).map_err(told)?;
-    if let Some((seq, id)) = store.placed_beyond(head.seq).await? {
+    if let Some((seq, id)) = store.first_row_beyond(head.seq).await? {
         // Row and head are written together, so that the head is there by now if the row is an honest one.
         let head = audit_head(&store).await?;
         if head.seq < seq {
@@ -87,7 +87,7 @@ async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verif
     }
     println!(
         "unsealed  {} rows that have no place in the chain yet",
-        store.unsealed().await?
+        store.unchained_count().await?
     );
     store.close().await;
     Ok(walked)

@@ -2,7 +2,6 @@
 //! up takes the largest and not the sum.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -32,14 +31,10 @@ impl Desk {
     /// disk, or a standby, answers questions.
     pub async fn measure(&self) -> Result<(), Error> {
         let told = self.measure_store().await;
-        let taken = self
-            .0
-            .store
-            .take_turn("measure", self.now(), Duration::ZERO)
-            .await;
+        let taken = self.0.store.probe_write(self.now()).await;
         let up = told.is_ok() && taken.is_ok();
         metrics::gauge!(STORE_UP).set(f64::from(u8::from(up)));
-        told.and(taken.map(drop))
+        told.and(taken)
     }
 
     async fn measure_store(&self) -> Result<(), Error> {

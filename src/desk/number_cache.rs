@@ -30,7 +30,7 @@ pub(super) struct Inventory {
     snapshot: ArcSwapOption<Snapshot>,
     /// Numbers to be read again. Whoever reads holds it, so that nothing older overwrites what is newer.
     due: Mutex<BTreeSet<PhoneNumberId>>,
-    /// The count of [`crate::store::Store::touches`] of which the snapshot has everything.
+    /// The count of [`crate::store::Store::dirty_count`] of which the snapshot has everything.
     caught_up: AtomicU64,
     /// Whether what was told of numbers may have been missed.
     missed: AtomicBool,
@@ -69,7 +69,7 @@ impl Desk {
         let Some(known) = inventory.snapshot.load_full() else {
             return self.reload([]).await;
         };
-        let touches = self.0.store.touches();
+        let touches = self.0.store.dirty_count();
         if [&inventory.caught_up, &inventory.gave_up]
             .iter()
             .any(|count| count.load(Ordering::Acquire) == touches)
@@ -99,7 +99,7 @@ impl Desk {
         // What others change while it is loaded is told by the feed afterwards.
         self.feed_begun().await?;
         let mut due = inventory.due.lock().await;
-        let (touches, changed) = self.0.store.touched();
+        let (touches, changed) = self.0.store.take_dirty();
         due.extend(changed);
         due.extend(ids);
         let missed = inventory.missed.load(Ordering::Acquire);
@@ -122,7 +122,7 @@ impl Desk {
     /// Close has shown these numbers unchanged at `as_of`, and everything that came before is in the snapshot.
     pub(super) async fn sighted(&self, as_of: Timestamp) -> Result<(), Error> {
         let inventory = &self.0.inventory;
-        let seen = self.0.store.sighted(as_of).await?;
+        let seen = self.0.store.numbers_seen_since(as_of).await?;
         for some in seen.chunks(BATCH as usize) {
             let _turn = inventory.due.lock().await;
             let Some(known) = inventory.snapshot.load_full() else {
@@ -162,7 +162,7 @@ impl Desk {
         let ids: Vec<_> = due.iter().cloned().collect();
         for some in ids.chunks(BATCH as usize) {
             let mut changes: BTreeMap<_, _> = some.iter().map(|id| (id.clone(), None)).collect();
-            changes.extend(self.0.store.numbers_of(some).await?.into_iter().map(named));
+            changes.extend(self.0.store.numbers_by_id(some).await?.into_iter().map(named));
             snapshot = snapshot.with(changes);
         }
         Ok(snapshot)

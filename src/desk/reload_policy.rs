@@ -44,7 +44,9 @@ impl Desk {
                     Last::Rejected(digest) => Some(digest.as_str()),
                     _ => None,
                 };
-                let before = store.policy_in_force(&fingerprint, mended, self.now()).await?;
+                let before = store
+                    .record_policy_in_force(&fingerprint, mended, self.now())
+                    .await?;
                 if let Some(before) = before {
                     tracing::info!(before, now = fingerprint, "another policy is in force");
                 }
@@ -63,7 +65,7 @@ impl Desk {
                     .map(|fault| fault.chars().take(LENGTH).collect())
                     .collect();
                 store
-                    .policy_rejected(&digest, &faults, &in_force, self.now())
+                    .record_policy_rejected(&digest, &faults, &in_force, self.now())
                     .await?;
                 told
             }

@@ -15,9 +15,9 @@ impl Desk {
     pub async fn forget(&self) -> Result<(), Error> {
         let (store, settings, now) = (&self.0.store, &self.0.settings, self.now());
         let events = now.minus(settings.keep_events);
-        while store.forget_events(events, BATCH).await? == u64::from(BATCH) {}
+        while store.delete_events(events, BATCH).await? == u64::from(BATCH) {}
         let notices = now.minus(settings.webhook_tolerance + LONGER);
-        while store.forget_notices(notices, BATCH).await? == u64::from(BATCH) {}
+        while store.delete_notices(notices, BATCH).await? == u64::from(BATCH) {}
         Ok(())
     }
 }

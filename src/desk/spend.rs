@@ -7,7 +7,7 @@ use crate::domain::caller::{Permission, Scope, Team};
 use crate::domain::month::Month;
 use crate::domain::spend::{GroupBy, Spend, Tally};
 use crate::error::Error;
-use crate::store::Booked;
+use crate::store::LedgerRow;
 
 /// Entries read at once: only these and the groups are in memory.
 const PAGE: u32 = 1_000;
@@ -36,7 +36,11 @@ impl Desk {
         // Nobody holds anything in a month that has not begun.
         while month.start() <= self.now() {
             let after = last.as_ref().map(|(number, id)| (number.as_str(), id.as_str()));
-            let page = self.0.store.booked(&scope, month.end(), after, PAGE).await?;
+            let page = self
+                .0
+                .store
+                .ledger_entries(&scope, month.end(), after, PAGE)
+                .await?;
             let Some(end) = page.last() else { break };
             last = Some((end.number.clone(), end.id.clone()));
             for booked in page {
@@ -63,8 +67,8 @@ struct Counted {
 }
 
 impl Adding<'_> {
-    fn book(&mut self, booked: Booked) {
-        let Booked {
+    fn book(&mut self, booked: LedgerRow) {
+        let LedgerRow {
             number: id,
             booking,
             country,

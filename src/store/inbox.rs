@@ -9,12 +9,12 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::store::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
-use crate::store::sql::param::Arg;
+use crate::store::sql::param::Param;
 
 impl Store {
     /// Takes notices in, in one transaction, and makes an errand of each that is new and of an object the desk follows;
     /// which of them are new. On disk when this returns.
-    pub async fn take_in(&self, notices: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
+    pub async fn ingest(&self, notices: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
         let mut tx = self.db.begin().await?;
         let mut unseen = write_down(&mut tx, notices, now).await?;
         // One that names no event can't be told from another and is always taken for new; of two that are the same, one is.
@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// Forgets notices that were taken in before `before`, `limit` at most; how many.
-    pub async fn forget_notices(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+    pub async fn delete_notices(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let gone = tx
             .execute(sql!(
@@ -127,11 +127,11 @@ async fn ask(tx: &mut Tx, news: impl Iterator<Item = &CloseEvent>, now: Timestam
 #[derive(Default)]
 struct Rows {
     places: Vec<String>,
-    args: Vec<Arg>,
+    args: Vec<Param>,
 }
 
 impl Rows {
-    fn of<const N: usize>(rows: impl Iterator<Item = [Arg; N]>) -> Self {
+    fn of<const N: usize>(rows: impl Iterator<Item = [Param; N]>) -> Self {
         let mut all = Self::default();
         for row in rows {
             let first = all.args.len() + 1;

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 
 /// Which cap is in the way.
@@ -136,7 +136,7 @@ pub(super) async fn lock(
             team.as_str()
         ))
         .await?
-        .ok_or_else(|| nonsense("a usage row is gone", None))?;
+        .ok_or_else(|| corrupt("a usage row is gone", None))?;
     // A statement of its own, so that on PostgreSQL it sees what was committed while this one waited for the lock.
     let counted = tx.row(orders_last_day(team, now, except)).await?;
     read(Some(&locked), counted.as_ref())

@@ -29,19 +29,19 @@ use crate::store::sql::pool::Pools;
 
 pub use crate::store::audit::read_chain::Period;
 pub use crate::store::audit::rows::AuditFilter;
-pub use crate::store::events::feed::Placed;
+pub use crate::store::events::feed::SequencedEvent;
 pub use crate::store::gauges::OpenOrders;
 pub use crate::store::ledger::Cap;
 pub use crate::store::numbers::assign::Transferred;
 pub use crate::store::numbers::upsert::Observation;
 pub use crate::store::orders::claim::Claim;
-pub use crate::store::orders::insert::Accepted;
+pub use crate::store::orders::insert::Inserted;
 pub use crate::store::orders::list::OrderFilter;
-pub use crate::store::orders::unverified::Stray;
-pub use crate::store::refetch_queue::Errand;
-pub use crate::store::spend::Booked;
-pub use crate::store::sql::process_lock::{Hold, NotAlone};
-pub use crate::store::webhooks::deliveries::{Disabling, Settled};
+pub use crate::store::orders::unverified::UnassignedNumber;
+pub use crate::store::refetch_queue::RefetchJob;
+pub use crate::store::spend::LedgerRow;
+pub use crate::store::sql::process_lock::{ProcessLock, ProcessLockError};
+pub use crate::store::webhooks::deliveries::{AttemptResult, DisableEndpoint};
 
 const PING: Duration = Duration::from_secs(2);
 

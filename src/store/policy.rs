@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::store::audit::rows;
 use crate::store::events::feed;
 use crate::store::sql::db::{Tx, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 
 const IN_FORCE: &str = "policy";
 const REJECTED: &str = "policy_rejected";
@@ -19,8 +19,8 @@ const REJECTED: &str = "policy_rejected";
 impl Store {
     /// The policy with this fingerprint is in force. Told by an event and an audit row when it was another one, to
     /// whichever replica, that was told of last; the one before, if this told it. The very first is only written down.
-    /// `mended` are the faults (see [`Store::policy_rejected`]) that this replica has turned down until now.
-    pub async fn policy_in_force(
+    /// `mended` are the faults (see [`Store::record_policy_rejected`]) that this replica has turned down until now.
+    pub async fn record_policy_in_force(
         &self,
         fingerprint: &str,
         mended: Option<&str>,
@@ -42,7 +42,7 @@ impl Store {
         let known = tx
             .lock(sql!("SELECT value FROM settings WHERE name = $1", IN_FORCE))
             .await?
-            .ok_or_else(|| nonsense("the policy that was told of is gone", None))?
+            .ok_or_else(|| corrupt("the policy that was told of is gone", None))?
             .text("value")?;
         let moved = tx
             .execute(sql!(
@@ -67,7 +67,7 @@ impl Store {
 
     /// The policy file is turned down, and the one with this fingerprint stays in force. Told as above, unless the same
     /// `digest` of faults was told last; whether this told it.
-    pub async fn policy_rejected(
+    pub async fn record_policy_rejected(
         &self,
         digest: &str,
         faults: &[String],

@@ -18,7 +18,7 @@ const TOGETHER: usize = 100;
 
 /// Something to ask Close about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
+pub struct RefetchJob {
     /// What.
     pub object: Object,
     /// How many notices there were when it was taken.
@@ -35,12 +35,12 @@ pub struct Errand {
 
 impl Store {
     /// Takes errands that are due, longest due first; for `lease` nobody else takes them.
-    pub async fn take_errands(
+    pub async fn take_refetch_jobs(
         &self,
         now: Timestamp,
         lease: Duration,
         limit: u32,
-    ) -> Result<Vec<Errand>, Error> {
+    ) -> Result<Vec<RefetchJob>, Error> {
         let mut tx = self.db.begin().await?;
         let locked = if tx.on_postgres() {
             " FOR UPDATE SKIP LOCKED"
@@ -68,7 +68,7 @@ impl Store {
 
     /// How many errands are due and nobody's, and since when the oldest of all has waited for an answer of Close. Due time
     /// alone tells nothing of that: where Close does not answer, it is put off again and again.
-    pub async fn errands_due(&self, now: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
+    pub async fn refetch_backlog(&self, now: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
         let row = self
             .db
             .row(sql!(
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Ends errands that were done; one that Close told of again meanwhile is due at once.
-    pub async fn end_errands(&self, errands: &[Errand]) -> Result<(), Error> {
+    pub async fn finish_refetch_jobs(&self, errands: &[RefetchJob]) -> Result<(), Error> {
         for some in in_order(errands).chunks(TOGETHER) {
             let mut tx = self.db.begin().await?;
             for errand in some {
@@ -93,7 +93,12 @@ impl Store {
     }
 
     /// Ends the errand of a group that has changed, and tells all replicas.
-    pub async fn tell_group(&self, errand: &Errand, group: &GroupId, now: Timestamp) -> Result<(), Error> {
+    pub async fn finish_group_refetch(
+        &self,
+        errand: &RefetchJob,
+        group: &GroupId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         end(&mut tx, errand).await?;
         let event = Event::new(now, EventKind::GroupChanged, None);
@@ -103,9 +108,9 @@ impl Store {
 
     /// Gives errands back to be done at `due`, or at once where Close told of them again meanwhile. `tried`: Close was
     /// asked and showed less than it had told.
-    pub async fn put_errands_off(
+    pub async fn postpone_refetch_jobs(
         &self,
-        errands: &[Errand],
+        errands: &[RefetchJob],
         due: Timestamp,
         tried: bool,
     ) -> Result<(), Error> {
@@ -132,13 +137,13 @@ impl Store {
 }
 
 /// In the order in which all who write here lock, so that none waits for another in a circle.
-fn in_order(errands: &[Errand]) -> Vec<&Errand> {
+fn in_order(errands: &[RefetchJob]) -> Vec<&RefetchJob> {
     let mut errands: Vec<_> = errands.iter().collect();
     errands.sort_by(|one, other| one.object.as_str().cmp(other.object.as_str()));
     errands
 }
 
-async fn end(tx: &mut crate::store::sql::db::Tx, errand: &Errand) -> Result<(), Error> {
+async fn end(tx: &mut crate::store::sql::db::Tx, errand: &RefetchJob) -> Result<(), Error> {
     let ended = tx
         .execute(sql!(
             // An errand that ended and was made anew has told of something else since.
@@ -158,8 +163,8 @@ async fn end(tx: &mut crate::store::sql::db::Tx, errand: &Errand) -> Result<(), 
     Ok(())
 }
 
-fn read(row: &Row) -> Result<Errand, Error> {
-    Ok(Errand {
+fn read(row: &Row) -> Result<RefetchJob, Error> {
+    Ok(RefetchJob {
         object: row.parsed("object_id")?,
         notices: row.int("notices")?,
         told_at: row.time("told_at")?,

@@ -1,4 +1,4 @@
-//! Turns: steps that one replica does for all, when their time has come.
+//! The schedule of periodic steps that one replica does for all.
 
 use std::time::Duration;
 
@@ -7,16 +7,21 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::store::sql::db::sql;
 
+/// The row that [`Store::probe_write`] writes.
+const PROBE: &str = "measure";
+
 impl Store {
-    /// Whether it is the caller's to do the step now: of all who ask, one has the turn, and the next is `every` later.
-    pub async fn take_turn(
+    /// Claims the step `name` if it is due, and schedules the next one `every` later.
+    ///
+    /// Of all replicas that call this at the same time, one gets `true` and does the step.
+    pub async fn claim_step(
         &self,
         name: &'static str,
         now: Timestamp,
         every: Duration,
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        let taken = tx
+        let claimed = tx
             .execute(sql!(
                 "INSERT INTO turns (name, due_at) VALUES ($1, $3) ON CONFLICT (name) DO UPDATE \
                     SET due_at = excluded.due_at WHERE turns.due_at <= $2",
@@ -26,6 +31,13 @@ impl Store {
             ))
             .await?;
         tx.commit().await?;
-        Ok(taken == 1)
+        Ok(claimed == 1)
+    }
+
+    /// Writes one row, to find out whether the database accepts writes.
+    ///
+    /// A database with a full disk, or a standby, still answers reads.
+    pub async fn probe_write(&self, now: Timestamp) -> Result<(), Error> {
+        self.claim_step(PROBE, now, Duration::ZERO).await.map(drop)
     }
 }

@@ -6,7 +6,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::sql::db::sql;
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 
 const LOG_READ: &str = "log_read";
 
@@ -16,15 +16,15 @@ impl Store {
         let mut key = [0; 32];
         SystemRandom::new()
             .fill(&mut key)
-            .map_err(|_| nonsense("the system has no randomness", None))?;
+            .map_err(|_| corrupt("the system has no randomness", None))?;
         let known = self.first_word("cursor_key", &hex::encode(key)).await?;
         hex::decode_to_slice(known, &mut key)
-            .map_err(|fault| nonsense("the cursor key can't be read", Some(fault.into())))?;
+            .map_err(|cause| corrupt("the cursor key can't be read", Some(cause.into())))?;
         Ok(key)
     }
 
     /// The Close organization whose numbers this inventory holds: the first that it was ever compared with.
-    pub async fn organization(&self, seen: &str) -> Result<String, Error> {
+    pub async fn claim_organization(&self, seen: &str) -> Result<String, Error> {
         self.first_word("organization", seen).await
     }
 
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// Up to when, by Close's clock, its event log was read; `None` when it never was.
-    pub async fn log_read(&self) -> Result<Option<Timestamp>, Error> {
+    pub async fn event_log_position(&self) -> Result<Option<Timestamp>, Error> {
         let row = self
             .db
             .row(sql!("SELECT value FROM settings WHERE name = $1", LOG_READ))
@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// The event log was read up to `at`.
-    pub async fn read_log_to(&self, at: Timestamp) -> Result<(), Error> {
+    pub async fn advance_event_log_position(&self, at: Timestamp) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         tx.execute(sql!(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE \
@@ -77,7 +77,7 @@ impl Store {
         tx.commit().await?;
         known()
             .await?
-            .ok_or_else(|| nonsense(format!("the setting {name} is gone"), None))?
+            .ok_or_else(|| corrupt(format!("the setting {name} is gone"), None))?
             .text("value")
     }
 }

@@ -11,7 +11,7 @@ use crate::store::sql::select::Select;
 
 /// An entry of the ledger about a number, and what is known of the number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Booked {
+pub struct LedgerRow {
     /// The entry's id.
     pub id: String,
     /// The number.
@@ -28,13 +28,13 @@ impl Store {
     /// The next entries about numbers that a team in scope ever held, number by number in the order they were made,
     /// after the one of this number with this id: all entries, also those of other teams, for only with them can be
     /// told who held it first. None from `until` on.
-    pub async fn booked(
+    pub async fn ledger_entries(
         &self,
         scope: &Scope,
         until: Timestamp,
         after: Option<(&str, &str)>,
         limit: u32,
-    ) -> Result<Vec<Booked>, Error> {
+    ) -> Result<Vec<LedgerRow>, Error> {
         let (number, id) = after.unwrap_or_default();
         let mut select = Select::within_by(
             scope,
@@ -57,9 +57,9 @@ impl Store {
     }
 }
 
-fn read(row: &Row) -> Result<Booked, Error> {
+fn read(row: &Row) -> Result<LedgerRow, Error> {
     let ordered = row.parsed_opt("order_team")?.zip(row.text_opt("created_by")?);
-    Ok(Booked {
+    Ok(LedgerRow {
         id: row.text("id")?,
         number: row.text("phone_number_id")?,
         booking: Booking {

@@ -23,7 +23,7 @@ impl Desk {
     pub async fn seal(&self) -> Result<(), Error> {
         let sealed = self.seal_all().await;
         // Also where sealing fails: that is when it matters.
-        let oldest = self.0.store.oldest_unsealed().await?;
+        let oldest = self.0.store.oldest_unchained().await?;
         let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
         metrics::gauge!(AUDIT_UNSEALED_AGE_SECONDS).set(age);
         sealed?;
@@ -32,12 +32,12 @@ impl Desk {
 
     /// Seals every row that was written before, and waits for a replica that is at it.
     pub(in crate::desk) async fn seal_in_turn(&self) -> Result<(), Error> {
-        while counted(self.0.store.seal_in_turn(BATCH).await?) == u64::from(BATCH) {}
+        while counted(self.0.store.append_to_chain_waiting(BATCH).await?) == u64::from(BATCH) {}
         Ok(())
     }
 
     async fn seal_all(&self) -> Result<(), Error> {
-        while counted(self.0.store.seal(BATCH).await?) == u64::from(BATCH) {}
+        while counted(self.0.store.append_to_chain(BATCH).await?) == u64::from(BATCH) {}
         Ok(())
     }
 

@@ -55,7 +55,7 @@ impl Export {
     pub async fn next(&mut self) -> Result<Vec<Link>, Error> {
         let page = self
             .store
-            .sealed(&self.scope, &self.period, self.at, self.head.seq, PAGE)
+            .chain_links(&self.scope, &self.period, self.at, self.head.seq, PAGE)
             .await?;
         if let Some(last) = page.last() {
             self.at = last.seq;

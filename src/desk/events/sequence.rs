@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, OnceCell, broadcast};
 use crate::desk::Desk;
 use crate::domain::event::{Event, EventKind};
 use crate::error::Error;
-use crate::store::Placed;
+use crate::store::SequencedEvent;
 use crate::telemetry::metrics::{FEED_PLACE, INVENTORY_AGE_SECONDS};
 
 /// Events read at once.
@@ -26,7 +26,7 @@ pub(in crate::desk) struct Feed {
     /// The same, for who only looks.
     told: AtomicI64,
     /// Tells followers.
-    pub(in crate::desk) live: broadcast::Sender<Arc<Placed>>,
+    pub(in crate::desk) live: broadcast::Sender<Arc<SequencedEvent>>,
 }
 
 impl Default for Feed {
@@ -50,7 +50,7 @@ impl Desk {
             None => *at.insert(self.feed_begun().await?),
         };
         self.reload([]).await?;
-        while store.place_events().await? > 0 {}
+        while store.assign_sequence().await? > 0 {}
         loop {
             let page = store.events_after(seq, PAGE).await?;
             let (Some(first), Some(last)) = (page.first(), page.last()) else {
@@ -77,12 +77,12 @@ impl Desk {
 
     /// The place from which on this process is told what happens.
     pub(in crate::desk) async fn feed_begun(&self) -> Result<i64, Error> {
-        let head = || self.0.store.feed_head();
+        let head = || self.0.store.last_sequence();
         self.0.feed.begun.get_or_try_init(head).await.copied()
     }
 
     /// Has the inventory show what these events tell, before they are handed out.
-    pub(in crate::desk) async fn shows(&self, page: &[Placed]) -> Result<(), Error> {
+    pub(in crate::desk) async fn shows(&self, page: &[SequencedEvent]) -> Result<(), Error> {
         let told = self.0.feed.told.load(Ordering::Acquire);
         if page.last().is_none_or(|last| last.seq <= told) {
             return Ok(());
@@ -95,7 +95,7 @@ impl Desk {
     }
 
     /// Tells this process what happened. Told twice, it does no harm.
-    async fn tell(&self, page: &[Placed]) -> Result<(), Error> {
+    async fn tell(&self, page: &[SequencedEvent]) -> Result<(), Error> {
         // Whoever hears of a number reads it as it is since.
         let numbers = page
             .iter()

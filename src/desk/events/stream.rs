@@ -16,7 +16,7 @@ use crate::domain::id::EventId;
 use crate::domain::input::fields::Fault;
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
-use crate::store::Placed;
+use crate::store::SequencedEvent;
 
 /// Events read at once by a follower who is behind.
 const PAGE: u32 = 200;
@@ -42,10 +42,10 @@ pub struct Following {
     kinds: Vec<EventKind>,
     /// The place of the last event that was handed out, or that could have been.
     at: i64,
-    backlog: VecDeque<Placed>,
+    backlog: VecDeque<SequencedEvent>,
     /// Whether the backlog reached the end of the feed once since `live` was last complete.
     caught_up: bool,
-    live: broadcast::Receiver<Arc<Placed>>,
+    live: broadcast::Receiver<Arc<SequencedEvent>>,
     stop: CancellationToken,
     left: Duration,
     _slot: OwnedSemaphorePermit,
@@ -86,7 +86,7 @@ impl Desk {
         let live = self.0.feed.live.subscribe();
         let at = match at {
             Some(at) => at,
-            None => self.0.store.feed_head().await?,
+            None => self.0.store.last_sequence().await?,
         };
         let left = by.caller.expires_at().map(|expires| expires.since(self.now()));
         Ok(Following {
@@ -109,12 +109,12 @@ impl Desk {
         let scope = by.caller.scope(filter.team.as_ref())?;
         by.caller.need(Permission::NumbersRead)?;
         // Whatever the caller knows to have happened is in the feed.
-        while self.0.store.place_events().await? > 0 {}
+        while self.0.store.assign_sequence().await? > 0 {}
         let Some(after) = &filter.after else {
             return Ok((scope, None));
         };
         // The event need not be of the team that is asked for, but it must be one that the caller sees.
-        match self.0.store.place_of(&by.caller.scope(None)?, after).await? {
+        match self.0.store.sequence_of(&by.caller.scope(None)?, after).await? {
             Some(at) => Ok((scope, Some(at))),
             None => Err(Error::Invalid(vec![Fault {
                 pointer: "/query/after".to_owned(),
@@ -163,7 +163,7 @@ impl Following {
             };
             match heard {
                 Ok(placed) if placed.seq <= self.at || !self.wants(&placed.event) => {}
-                Ok(placed) => self.backlog.push_back(Placed::clone(&placed)),
+                Ok(placed) => self.backlog.push_back(SequencedEvent::clone(&placed)),
                 Err(RecvError::Lagged(_)) => self.caught_up = false,
                 Err(RecvError::Closed) => return Ok(None),
             }

@@ -27,7 +27,7 @@ impl Desk {
                 .number(id)
                 .detail(json!({ "release_at": release_at }));
             // Otherwise somebody was quicker: as it is now, another answer may be right.
-            if self.0.store.keep(&number, &row).await? {
+            if self.0.store.cancel_release(&number, &row).await? {
                 return Ok(Number {
                     release_at: None,
                     ..number

@@ -51,7 +51,7 @@ impl Desk {
             let outcome = if let Some(delay) = self.window(&number) {
                 let at = now.plus(delay);
                 let row = row("scheduled").detail(json!({ "release_at": at }));
-                let done = self.0.store.schedule(&number, at, &row).await?;
+                let done = self.0.store.schedule_release(&number, at, &row).await?;
                 done.then_some(Released::Scheduled(at))
             } else {
                 let (desk, mark) = (self.clone(), row("releasing"));
@@ -104,7 +104,7 @@ impl Desk {
 
     /// `None`: the number is not as it was known any more, and nothing was sent.
     async fn mark_and_release(&self, number: &Number, mark: AuditRow) -> Result<Option<Released>, Error> {
-        if !self.0.store.releasing(number, &mark).await? {
+        if !self.0.store.mark_releasing(number, &mark).await? {
             return Ok(None);
         }
         failpoint::reached("release.marked");
@@ -152,10 +152,14 @@ impl Desk {
         };
         if number.release_at.is_some() && !matches!(failed, Error::CloseRefused { .. }) {
             let row = mark.then(now, "put off").detail(said);
-            return self.0.store.put_off(id, mark.at, now.plus(AGAIN), &row).await;
+            return self
+                .0
+                .store
+                .postpone_release(id, mark.at, now.plus(AGAIN), &row)
+                .await;
         }
         let row = mark.then(now, "kept").detail(said);
-        self.0.store.kept(id, mark.at, &row).await
+        self.0.store.abort_release(id, mark.at, &row).await
     }
 
     /// Close does not know the number. A key of another organization is told that of every number.
@@ -172,7 +176,7 @@ impl Desk {
     async fn released(&self, id: &PhoneNumberId, mark: &AuditRow, evidence: &str) -> Released {
         let now = self.now();
         let row = mark.then(now, "released").detail(json!({ "evidence": evidence }));
-        match self.0.store.released(id, now, &row).await {
+        match self.0.store.finish_release(id, now, &row).await {
             Ok(_) => Released::Done,
             // Close has released it; the mark stays until that can be written.
             Err(error) => {

@@ -47,7 +47,7 @@ impl Desk {
         } else {
             (decision, usage)
         };
-        self.0.store.record(&row("denied", &decision)).await?;
+        self.0.store.record_audit(&row("denied", &decision)).await?;
         Err(denied(decision, caps, usage))
     }
 }

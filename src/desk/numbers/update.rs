@@ -56,7 +56,7 @@ impl Desk {
             .decision(&decision)
             .detail(json!({ "changes": changes.object(), "why": decision.explanation() }));
         if !decision.allowed() {
-            self.0.store.record(&asked.then(asked.at, "denied")).await?;
+            self.0.store.record_audit(&asked.then(asked.at, "denied")).await?;
             return Err(denied(decision, Caps::default(), Usage::default()));
         }
         let (desk, order_id) = (self.clone(), number.order_id);
@@ -75,15 +75,18 @@ impl Desk {
         let Some(id) = &asked.phone_number_id else {
             return Err(Error::NotFound);
         };
-        self.0.store.record(asked).await?;
+        self.0.store.record_audit(asked).await?;
         let trouble = match self.0.close.update(id, &changes.object()).await {
             Ok(facts) => {
                 let now = self.now();
                 let seen = self.observation(facts, now);
-                self.0.store.update(&seen, &asked.then(now, "updated")).await?;
+                self.0
+                    .store
+                    .observe_change(&seen, &asked.then(now, "updated"))
+                    .await?;
                 // Whoever labels it now has the last word over the order's label.
                 if let (Some(order_id), true) = (order_id, changes.label.is_some()) {
-                    self.0.store.label_set(order_id).await?;
+                    self.0.store.finish_label(order_id).await?;
                 }
                 return Ok(());
             }
@@ -97,7 +100,7 @@ impl Desk {
         let said = json!({ "changes": changes.object(), "close": trouble.to_string() });
         self.0
             .store
-            .record(&asked.then(self.now(), outcome).detail(said))
+            .record_audit(&asked.then(self.now(), outcome).detail(said))
             .await?;
         Err(troubled(trouble))
     }

@@ -31,7 +31,7 @@ impl Desk {
 
     /// One step: cancels what nobody approved in time.
     pub async fn expire_approvals(&self) -> Result<(), Error> {
-        for order in self.0.store.overdue(self.now(), BATCH).await? {
+        for order in self.0.store.overdue_approvals(self.now(), BATCH).await? {
             self.expire(order).await?;
         }
         Ok(())
@@ -77,7 +77,7 @@ impl Desk {
                 "fingerprint": order.request.fingerprint(),
                 "approved": order.approval.as_ref().map(|approval| &approval.fingerprint),
             }));
-        if self.0.store.cancel(&order, &row).await? {
+        if self.0.store.cancel_order(&order, &row).await? {
             let _ = self.0.changed.send(order.id);
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Desk {
             .order(id)
             .detail(said(&order, comment.as_deref()));
         if order.is_own_of(by.caller) {
-            self.0.store.record(&row.then(now, "denied")).await?;
+            self.0.store.record_audit(&row.then(now, "denied")).await?;
             return Err(Error::OwnOrder);
         }
         if order.is_overdue(now) {
@@ -118,7 +118,7 @@ impl Desk {
                 _ => order.rejected(actor, comment, now),
             };
             if let Ok(order) = decided
-                && self.0.store.decide(&order, &row).await?
+                && self.0.store.decide_approval(&order, &row).await?
             {
                 self.announce(&order, verdict);
             }
@@ -142,7 +142,7 @@ impl Desk {
         let order = order
             .expired(now)
             .map_err(|wrong| Error::Internal(wrong.into()))?;
-        if self.0.store.decide(&order, &row).await? {
+        if self.0.store.decide_approval(&order, &row).await? {
             self.announce(&order, Verdict::Expired);
         }
         Ok(())

@@ -22,7 +22,7 @@ impl Desk {
             .row(now, Action::OrderCancel, "cancelled")
             .team(Some(&team))
             .order(id);
-        let done = self.0.store.cancel(&order, &row).await?;
+        let done = self.0.store.cancel_order(&order, &row).await?;
         let placed = self.placed(&Scope::Teams(vec![team]), id).await?;
         if !done {
             // It was sent between the look and the write.

@@ -15,7 +15,7 @@ use crate::domain::order::{IdempotencyKey, Order, Request, State, Terms};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, chain};
 use crate::policy;
-use crate::store::Accepted;
+use crate::store::Inserted;
 use crate::telemetry::metrics::ORDERS_DENIED_TOTAL;
 
 impl Desk {
@@ -77,7 +77,7 @@ impl Desk {
                 )
         };
         let Some(terms) = ruling.terms.clone() else {
-            self.0.store.record(&row(&ruling.decision, "denied")).await?;
+            self.0.store.record_audit(&row(&ruling.decision, "denied")).await?;
             metrics::counter!(ORDERS_DENIED_TOTAL).increment(1);
             return Err(denied(ruling.decision, caps, usage));
         };
@@ -95,20 +95,20 @@ impl Desk {
         match self
             .0
             .store
-            .accept(&order, &fingerprint, &caps, &accepted)
+            .insert_order(&order, &fingerprint, &caps, &accepted)
             .await?
         {
-            Accepted::New => {
+            Inserted::New => {
                 if order.state == State::Queued {
                     self.start(order.id.clone(), team.clone());
                 }
                 Ok(order)
             }
-            Accepted::Existing { order, fingerprint } => same(order, &fingerprint, &request),
+            Inserted::Existing { order, fingerprint } => same(order, &fingerprint, &request),
             // Others were quicker between the decision and the reservation: the same rule, asked again, says why.
-            Accepted::Capped { usage, .. } => {
+            Inserted::Capped { usage, .. } => {
                 let ruling = policy::decide_rent(&policy, by.caller, team, &request, &usage, &members);
-                self.0.store.record(&row(&ruling.decision, "denied")).await?;
+                self.0.store.record_audit(&row(&ruling.decision, "denied")).await?;
                 Err(denied(ruling.decision, caps, usage))
             }
         }

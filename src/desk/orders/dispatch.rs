@@ -58,7 +58,7 @@ impl Desk {
         let row = AuditRow::new(now, Actor::desk(), Action::OrderSend, "renting").order(id);
         // This claim's alone, so that it can be taken back without touching another one.
         let holder = format!("{}/{}", self.0.holder, row.id);
-        let claimed = match self.0.store.claim(id, &holder, now, lease, &row).await {
+        let claimed = match self.0.store.claim_order(id, &holder, now, lease, &row).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 self.unclaim(id, &holder).await;
@@ -104,7 +104,7 @@ impl Desk {
         let mut backoff = WRITE_BACKOFF;
         loop {
             let row = AuditRow::new(self.now(), Actor::desk(), Action::OrderSend, "queued").order(id);
-            match self.0.store.unclaim(id, holder, &row).await {
+            match self.0.store.unclaim_order(id, holder, &row).await {
                 Ok(_) | Err(Error::Internal(_)) => return,
                 Err(_) => tokio::time::sleep(backoff.next_pause()).await,
             }
@@ -179,7 +179,7 @@ impl Desk {
         if let Some(number) = &order.phone_number_id {
             row = row.number(number);
         }
-        if !self.0.store.settle(&order, found, &row).await? {
+        if !self.0.store.settle_order(&order, found, &row).await? {
             return Ok(false);
         }
         let country = order.request.country.to_string();
@@ -219,7 +219,10 @@ impl Desk {
         }
         tracing::error!(order = %order.id, number = %phone_number_id, "the order was settled otherwise before its number came");
         if let Some(found) = found {
-            self.0.store.introduce(std::slice::from_ref(found)).await?;
+            self.0
+                .store
+                .insert_if_unknown(std::slice::from_ref(found))
+                .await?;
         }
         self.name_late(phone_number_id, order, None).await.map(drop)
     }

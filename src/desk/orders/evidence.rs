@@ -57,7 +57,7 @@ impl Desk {
             .filter_map(|(_, creation)| creation.facts.clone())
             .map(|facts| self.observation(facts, started))
             .collect();
-        self.0.store.introduce(&unlisted).await?;
+        self.0.store.insert_if_unknown(&unlisted).await?;
         // The key may have been replaced meanwhile by one that sees other numbers.
         if self.ours().await?.organization != by.organization {
             return Err(unavailable("the API key was replaced during the look"));
@@ -77,7 +77,7 @@ impl Desk {
             other => other.map_err(troubled)?,
         };
         let ids: Vec<_> = creations.keys().cloned().collect();
-        let answered = self.0.store.answered(&ids).await?;
+        let answered = self.0.store.confirmed_by_response(&ids).await?;
         let keys = answered
             .iter()
             .filter_map(|id| creations.get(id)?.api_key.clone())
@@ -100,7 +100,11 @@ impl Desk {
             return Ok(Vec::new());
         };
         let country = first.request.country;
-        let strays = self.0.store.strays(country, sent.minus(UNMEASURED)).await?;
+        let strays = self
+            .0
+            .store
+            .unassigned_numbers(country, sent.minus(UNMEASURED))
+            .await?;
         Ok(strays
             .into_iter()
             .filter(|stray| self.answers(first, sent, &stray.number.facts))

@@ -19,11 +19,15 @@ impl Desk {
     /// Names the order on every number of nobody that came too late for it. `seen` is what a look has learnt of where
     /// numbers come from; without one, Close is asked when there is something to name.
     pub(in crate::desk) async fn name_late_arrivals(&self, seen: Option<&Origins>) -> Result<(), Error> {
-        let orders = self.0.store.given_up(self.now()).await?;
+        let orders = self.0.store.given_up_orders(self.now()).await?;
         let mut late = Vec::new();
         for order in orders {
             let Some(sent) = order.sent_at else { continue };
-            let strays = self.0.store.strays(order.request.country, sent).await?;
+            let strays = self
+                .0
+                .store
+                .unassigned_numbers(order.request.country, sent)
+                .await?;
             late.extend(
                 strays
                     .into_iter()
@@ -78,7 +82,11 @@ impl Desk {
             .order(&order.id)
             .number(id)
             .detail(json!({ "evidence": order.evidence, "sent_at": order.sent_at }));
-        let named = self.0.store.name_late(id, &order.id, quiet, &row).await?;
+        let named = self
+            .0
+            .store
+            .record_late_arrival(id, &order.id, quiet, &row)
+            .await?;
         if named {
             metrics::counter!(LATE_ARRIVALS_TOTAL).increment(1);
             tracing::error!(order = %order.id, number = %id, "a number turned up after its order was given up: adopt or release it");

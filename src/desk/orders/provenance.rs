@@ -24,7 +24,7 @@ impl Desk {
             return Ok(());
         }
         let mut last = Ok(());
-        for number in self.0.store.unexplained(BATCH).await? {
+        for number in self.0.store.numbers_without_provenance(BATCH).await? {
             let facts = &number.facts;
             let age = facts.created_at.map(|created| now.since(created));
             // The log remembers nothing of it.
@@ -56,7 +56,7 @@ impl Desk {
                 api_key_id: creation.api_key,
                 by_renting: creation.by_renting,
             });
-            self.0.store.explain(&facts.id, &provenance, now).await?;
+            self.0.store.set_provenance(&facts.id, &provenance, now).await?;
         }
         last
     }

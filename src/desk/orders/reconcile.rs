@@ -22,12 +22,16 @@ impl Desk {
     /// number of times.
     pub async fn reconcile(&self) -> Result<(), Error> {
         let now = self.now();
-        let taken = self.0.store.take_doubtful(now, |order| self.pause(order)).await?;
+        let taken = self
+            .0
+            .store
+            .take_due_unverified(now, |order| self.pause(order))
+            .await?;
         let countries: BTreeSet<Country> = taken.iter().map(|order| order.request.country).collect();
         // Before the look: an order that is in doubt only afterwards may have been sent meanwhile.
         let mut doubts = Vec::new();
         for country in countries {
-            doubts.push((country, self.0.store.doubtful(country).await?));
+            doubts.push((country, self.0.store.unverified_orders(country).await?));
         }
         let sent = doubts
             .iter()
@@ -54,7 +58,7 @@ impl Desk {
     }
 
     async fn settle_doubts(&self, country: Country, known: &[Order], look: &Look) -> Result<(), Error> {
-        let orders = self.0.store.doubtful(country).await?;
+        let orders = self.0.store.unverified_orders(country).await?;
         let as_before = |order: &Order| {
             known
                 .iter()
@@ -75,9 +79,9 @@ impl Desk {
     async fn carry_out(&self, order: &Order, verdict: Verdict, look: &Look) -> Result<(), Error> {
         let settlement = match verdict {
             Verdict::Open if order.absent_since.is_none() => return Ok(()),
-            Verdict::Open => return self.0.store.absent(order, None).await,
+            Verdict::Open => return self.0.store.set_absent_since(order, None).await,
             Verdict::Nothing { believed: false } => {
-                self.0.store.absent(order, Some(look.started)).await?;
+                self.0.store.set_absent_since(order, Some(look.started)).await?;
                 failpoint::reached("reconcile.noted");
                 return Ok(());
             }

@@ -12,7 +12,7 @@ impl Desk {
     /// One step: may be run at any time, by any replica, any number of times.
     pub async fn resume(&self) -> Result<(), Error> {
         let now = self.now();
-        for order in self.0.store.lapsed(now, BATCH).await? {
+        for order in self.0.store.lapsed_orders(now, BATCH).await? {
             let reason = "the desk stopped while the call to Close was under way".to_owned();
             let row = self.settlement_row(&order, Actor::desk(), None);
             self.settle_once(&order, Settlement::Unverified { reason }, None, row)
@@ -21,7 +21,7 @@ impl Desk {
         if self.0.key_refused.hold(now) || self.0.close.is_away() {
             return Ok(());
         }
-        for (id, team) in self.0.store.due(now, BATCH).await? {
+        for (id, team) in self.0.store.due_orders(now, BATCH).await? {
             self.start(id, team);
         }
         Ok(())

@@ -36,7 +36,7 @@ impl Desk {
         // Whoever else looks for labels to set leaves this one alone meanwhile.
         self.0
             .store
-            .label_again(order, self.now().plus(Duration::from_mins(1)))
+            .retry_label(order, self.now().plus(Duration::from_mins(1)))
             .await?;
         let changes = Map::from_iter([("label".to_owned(), Value::from(label))]);
         let answer = self.0.close.update(number, &changes).await;
@@ -50,27 +50,30 @@ impl Desk {
         match answer {
             Ok(facts) => {
                 let row = row("updated", json!({ "changes": changes }));
-                self.0.store.update(&self.observation(facts, now), &row).await?;
-                self.0.store.label_set(order).await
+                self.0
+                    .store
+                    .observe_change(&self.observation(facts, now), &row)
+                    .await?;
+                self.0.store.finish_label(order).await
             }
-            Err(Trouble::NotFound) => self.0.store.label_set(order).await,
+            Err(Trouble::NotFound) => self.0.store.finish_label(order).await,
             // Close will not change its mind: someone else has to label it.
             Err(trouble @ Trouble::Refused { .. }) => {
                 tracing::warn!(%order, %number, %trouble, "Close refuses the label");
                 self.0
                     .store
-                    .record(&row(
+                    .record_audit(&row(
                         "refused",
                         json!({ "changes": changes, "close": trouble.to_string() }),
                     ))
                     .await?;
-                self.0.store.label_set(order).await
+                self.0.store.finish_label(order).await
             }
             Err(trouble) => {
                 tracing::warn!(%order, %number, %trouble, "the label could not be set; trying again in 5 minutes");
                 self.0
                     .store
-                    .label_again(order, now.plus(Duration::from_mins(5)))
+                    .retry_label(order, now.plus(Duration::from_mins(5)))
                     .await
             }
         }

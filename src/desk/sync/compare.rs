@@ -44,7 +44,7 @@ impl Desk {
                 self.compared(started);
                 // The other replicas hear of it by the feed.
                 let event = Event::new(started, EventKind::InventoryCompared, None);
-                self.0.store.tell(&event).await?;
+                self.0.store.write_event(&event).await?;
             }
             Err(Error::StoreUnavailable(_) | Error::Internal(_)) => {}
             Err(error) => self.close_is(&error.to_string()),
@@ -55,7 +55,7 @@ impl Desk {
     /// The same, once at the start of this process and from then on when it is its turn: of all replicas, one compares.
     pub async fn sync_in_turn(&self) -> Result<(), Error> {
         let every = self.0.settings.full_sync;
-        let turn = self.0.store.take_turn("sync", self.now(), every).await?;
+        let turn = self.0.store.claim_step("sync", self.now(), every).await?;
         if turn {
             // Should it fail, it is still this replica's to do.
             self.0.synced.store(false, Ordering::Relaxed);
@@ -85,7 +85,7 @@ impl Desk {
         for id in self
             .0
             .store
-            .known_ids(listing.started.minus(self.0.settings.settle_after))
+            .known_number_ids(listing.started.minus(self.0.settings.settle_after))
             .await?
         {
             if !listing.ids.contains(&id) && !self.look_again(&id).await? {
@@ -97,7 +97,7 @@ impl Desk {
             for id in absent {
                 let row =
                     AuditRow::new(listing.started, Actor::desk(), Action::NumberGone, "gone").number(&id);
-                if self.0.store.gone(&id, listing.started, &row).await? {
+                if self.0.store.mark_gone(&id, listing.started, &row).await? {
                     tracing::warn!(number = %id, "a number is gone from Close");
                 }
             }
@@ -137,7 +137,7 @@ impl Desk {
         let Some(first) = me.organization_ids.first() else {
             return Err(unavailable("the API key belongs to no Close organization"));
         };
-        let organization = self.0.store.organization(first).await?;
+        let organization = self.0.store.claim_organization(first).await?;
         if me.organization_ids.contains(&organization) {
             return Ok(Ours {
                 organization,

@@ -123,7 +123,7 @@ impl Desk {
     /// Takes notices in from wherever they come, and wakes who acts on them; which of them are new.
     pub(in crate::desk) async fn note(&self, notices: &[CloseEvent]) -> Result<Vec<bool>, Error> {
         let now = self.now();
-        let fresh = self.0.store.take_in(notices, now).await?;
+        let fresh = self.0.store.ingest(notices, now).await?;
         let new: Vec<_> = notices.iter().zip(&fresh).filter(|(_, fresh)| **fresh).collect();
         if !new.is_empty() {
             self.0.wakes.told.notify_one();
@@ -136,7 +136,7 @@ impl Desk {
             .collect();
         countries.dedup();
         for country in countries {
-            if self.0.store.look_now(country, now).await? > 0 {
+            if self.0.store.make_unverified_due(country, now).await? > 0 {
                 self.0.wakes.doubt.notify_one();
             }
         }

@@ -20,9 +20,9 @@ impl Desk {
     /// is compared as a whole instead.
     pub async fn catch_up(&self) -> Result<(), Error> {
         let (now, slack) = self.at_close(self.now());
-        let Some(known) = self.0.store.log_read().await? else {
+        let Some(known) = self.0.store.event_log_position().await? else {
             // There is nothing to miss before the first complete comparison.
-            return self.0.store.read_log_to(now).await;
+            return self.0.store.advance_event_log_position(now).await;
         };
         // A clock that was wrong once must not hide what is to come.
         let since = known.min(now).minus(AGAIN + slack).max(now.minus(MEMORY));
@@ -45,6 +45,6 @@ impl Desk {
                 }
             }
         }
-        self.0.store.read_log_to(now).await
+        self.0.store.advance_event_log_position(now).await
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::number::Facts;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
-use crate::store::Errand;
+use crate::store::RefetchJob;
 use crate::telemetry::metrics::{
     READBACK_AGE_SECONDS, READBACK_SECONDS, READBACKS_DUE, READBACKS_GIVEN_UP_TOTAL,
 };
@@ -58,7 +58,7 @@ impl Desk {
     pub async fn read_back(&self) -> Result<(), Error> {
         loop {
             let now = self.now();
-            let (due, since) = self.0.store.errands_due(now).await?;
+            let (due, since) = self.0.store.refetch_backlog(now).await?;
             let age = since.map_or(0.0, |since| now.since(since).as_secs_f64());
             metrics::gauge!(READBACKS_DUE).set(f64::from(u32::try_from(due).unwrap_or(u32::MAX)));
             metrics::gauge!(READBACK_AGE_SECONDS).set(age);
@@ -70,7 +70,7 @@ impl Desk {
             } else {
                 (MANY, LISTING)
             };
-            let taken = self.0.store.take_errands(now, lease, limit).await?;
+            let taken = self.0.store.take_refetch_jobs(now, lease, limit).await?;
             if taken.is_empty() {
                 return Ok(());
             }
@@ -83,7 +83,7 @@ impl Desk {
         }
     }
 
-    async fn ask_for_each(&self, taken: Vec<Errand>) -> Result<(), Error> {
+    async fn ask_for_each(&self, taken: Vec<RefetchJob>) -> Result<(), Error> {
         let answers: Vec<_> = stream::iter(taken)
             .map(|errand| async move {
                 let shown = self.ask_for(&errand).await;
@@ -105,13 +105,13 @@ impl Desk {
         self.conclude(shown).await?;
         self.0
             .store
-            .put_errands_off(&unasked, self.now().plus(AWAY), false)
+            .postpone_refetch_jobs(&unasked, self.now().plus(AWAY), false)
             .await?;
         trouble.map_or(Ok(()), Err)
     }
 
     /// One listing for them all, in which each that is missing is asked for by itself.
-    async fn ask_for_all(&self, taken: Vec<Errand>) -> Result<(), Error> {
+    async fn ask_for_all(&self, taken: Vec<RefetchJob>) -> Result<(), Error> {
         let (numbers, groups): (Vec<_>, Vec<_>) = taken
             .into_iter()
             .partition(|errand| matches!(errand.object, Object::Number(_)));
@@ -119,7 +119,7 @@ impl Desk {
             let off = [numbers, groups].concat();
             self.0
                 .store
-                .put_errands_off(&off, self.now().plus(AWAY), false)
+                .postpone_refetch_jobs(&off, self.now().plus(AWAY), false)
                 .await?;
             return Err(error);
         }
@@ -128,7 +128,7 @@ impl Desk {
         let known: HashMap<_, _> = self
             .0
             .store
-            .numbers_of(&ids)
+            .numbers_by_id(&ids)
             .await?
             .into_iter()
             .map(|number| (number.facts.id.clone(), number))
@@ -144,11 +144,11 @@ impl Desk {
         self.conclude(shown).await
     }
 
-    async fn ask_for(&self, errand: &Errand) -> Result<Shown, Error> {
+    async fn ask_for(&self, errand: &RefetchJob) -> Result<Shown, Error> {
         let id = match &errand.object {
             Object::Number(id) => id,
             Object::Group(group) => {
-                self.0.store.tell_group(errand, group, self.now()).await?;
+                self.0.store.finish_group_refetch(errand, group, self.now()).await?;
                 return Ok(Shown::All);
             }
         };
@@ -157,7 +157,7 @@ impl Desk {
             Ok(Some(facts)) => {
                 let shown = answered(errand, Some(&facts));
                 self.0.store.observe(&[self.observation(facts, asked)]).await?;
-                self.0.store.touch([id.clone()]);
+                self.0.store.mark_dirty([id.clone()]);
                 failpoint::reached("errand.observed");
                 Ok(shown)
             }
@@ -167,7 +167,7 @@ impl Desk {
                     return Ok(if gone { Shown::All } else { Shown::Less });
                 }
                 // What is told late of a number that is gone has nothing more to say.
-                let buried = self.0.store.was_buried(id).await?;
+                let buried = self.0.store.is_tombstone(id).await?;
                 Ok(if buried { Shown::All } else { Shown::Less })
             }
             Err(trouble @ Trouble::Refused { .. }) => {
@@ -187,14 +187,14 @@ impl Desk {
         // Only a key of this organization can say that a number is gone.
         self.ours().await?;
         let row = AuditRow::new(asked, Actor::desk(), Action::NumberGone, "gone").number(id);
-        let gone = self.0.store.gone(id, asked, &row).await?;
+        let gone = self.0.store.mark_gone(id, asked, &row).await?;
         if gone {
             tracing::warn!(number = %id, "a number is gone from Close");
         }
         Ok(gone)
     }
 
-    async fn conclude(&self, shown: Vec<(Errand, Shown)>) -> Result<(), Error> {
+    async fn conclude(&self, shown: Vec<(RefetchJob, Shown)>) -> Result<(), Error> {
         let (mut done, mut again) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for (errand, shown) in shown {
             let pause = usize::try_from(errand.tries)
@@ -214,19 +214,19 @@ impl Desk {
                 }
             }
         }
-        self.0.store.end_errands(&done).await?;
+        self.0.store.finish_refetch_jobs(&done).await?;
         if !done.is_empty() {
             failpoint::reached("errands.ended");
         }
         for (pause, errands) in again {
             let due = self.now().plus(pause);
-            self.0.store.put_errands_off(&errands, due, true).await?;
+            self.0.store.postpone_refetch_jobs(&errands, due, true).await?;
         }
         Ok(())
     }
 }
 
-fn number(errand: &Errand) -> Option<&PhoneNumberId> {
+fn number(errand: &RefetchJob) -> Option<&PhoneNumberId> {
     match &errand.object {
         Object::Number(id) => Some(id),
         Object::Group(_) => None,
@@ -234,7 +234,7 @@ fn number(errand: &Errand) -> Option<&PhoneNumberId> {
 }
 
 /// Whether the number as Close shows it, or that it shows none, is all that it had told of.
-fn answered(errand: &Errand, shown: Option<&Facts>) -> Shown {
+fn answered(errand: &RefetchJob, shown: Option<&Facts>) -> Shown {
     let whole = match shown {
         None => errand.gone,
         Some(facts) => {

@@ -39,7 +39,7 @@ impl Desk {
                 .team(Some(&after.team))
                 .detail(json!({ "from": before.audit_detail(), "to": after.audit_detail() }));
             // Otherwise somebody was quicker: the changes are made to what is there now.
-            if self.0.store.change_endpoint(&before, &after, &row).await? {
+            if self.0.store.update_endpoint(&before, &after, &row).await? {
                 return Ok(after);
             }
         }
@@ -52,7 +52,7 @@ impl Desk {
             .row(self.now(), Action::EndpointDelete, "deleted")
             .team(Some(&endpoint.team))
             .detail(endpoint.audit_detail());
-        if self.0.store.remove_endpoint(&endpoint, &row).await? {
+        if self.0.store.delete_endpoint(&endpoint, &row).await? {
             Ok(())
         } else {
             Err(Error::NotFound)

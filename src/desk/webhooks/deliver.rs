@@ -17,7 +17,7 @@ use crate::domain::webhook::{DisabledReason, Endpoint};
 use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::outgoing::{Answer, Message, RetryAfter};
-use crate::store::{Disabling, Settled};
+use crate::store::{DisableEndpoint, AttemptResult};
 use crate::telemetry::metrics::{
     WEBHOOK_DELIVERIES_PENDING, WEBHOOK_DELIVERIES_TOTAL, WEBHOOK_OLDEST_PENDING_AGE_SECONDS,
 };
@@ -49,8 +49,8 @@ impl Desk {
     /// Forgets what is old, and tells how much is waiting.
     pub async fn tend_deliveries(&self) -> Result<(), Error> {
         let before = self.now().minus(KEPT);
-        while self.0.store.forget_deliveries(before, FORGOTTEN).await? == u64::from(FORGOTTEN) {}
-        let (pending, oldest) = self.0.store.deliveries_pending().await?;
+        while self.0.store.delete_deliveries(before, FORGOTTEN).await? == u64::from(FORGOTTEN) {}
+        let (pending, oldest) = self.0.store.pending_deliveries().await?;
         let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
         metrics::gauge!(WEBHOOK_DELIVERIES_PENDING).set(f64::from(pending));
         metrics::gauge!(WEBHOOK_OLDEST_PENDING_AGE_SECONDS).set(age);
@@ -124,15 +124,15 @@ impl Desk {
         let (settled, disabled) = self.judge_attempt(delivery, answer, now).await?;
         let outcome = told(answer);
         let word = match &settled {
-            Settled::Delivered => "delivered",
-            Settled::Again(_) => "failed",
-            Settled::Dead => "dead",
+            AttemptResult::Delivered => "delivered",
+            AttemptResult::RetryAt(_) => "failed",
+            AttemptResult::Dead => "dead",
         };
         let disabling = disabled.map(|reason| disabling(endpoint, reason, &outcome, now));
         let written = self
             .0
             .store
-            .settle_delivery(delivery, holder, &settled, &outcome, now, disabling.as_ref())
+            .record_attempt(delivery, holder, &settled, &outcome, now, disabling.as_ref())
             .await?;
         if written {
             metrics::counter!(WEBHOOK_DELIVERIES_TOTAL, "outcome" => word).increment(1);
@@ -148,12 +148,12 @@ impl Desk {
         delivery: &Delivery,
         answer: &Answer,
         now: Timestamp,
-    ) -> Result<(Settled, Option<DisabledReason>), Error> {
+    ) -> Result<(AttemptResult, Option<DisabledReason>), Error> {
         let wish = match answer {
             Answer::Status {
                 status: 200..=299, ..
-            } => return Ok((Settled::Delivered, None)),
-            Answer::Status { status: 410, .. } => return Ok((Settled::Dead, Some(DisabledReason::Gone))),
+            } => return Ok((AttemptResult::Delivered, None)),
+            Answer::Status { status: 410, .. } => return Ok((AttemptResult::Dead, Some(DisabledReason::Gone))),
             Answer::Status {
                 status: 429 | 503,
                 retry_after: Some(after),
@@ -165,23 +165,23 @@ impl Desk {
         };
         let retry_for = self.0.settings.outgoing.retry_for();
         if let Some(at) = delivery.next_attempt(now, retry_for, wish, share()) {
-            return Ok((Settled::Again(at), None));
+            return Ok((AttemptResult::RetryAt(at), None));
         }
         // It was tried for as long as anything is, and nothing else got through meanwhile either.
         let began = delivery.began_at.unwrap_or(now);
         let alive = self.0.store.delivered_since(&delivery.endpoint_id, began).await?;
-        Ok((Settled::Dead, (!alive).then_some(DisabledReason::Failing)))
+        Ok((AttemptResult::Dead, (!alive).then_some(DisabledReason::Failing)))
     }
 }
 
-fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Timestamp) -> Disabling {
+fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Timestamp) -> DisableEndpoint {
     let event = Event::new(now, EventKind::EndpointDisabled, Some(&endpoint.team))
         .with("webhook_endpoint_id", json!(endpoint.id))
         .with("reason", json!(reason));
     let audit = AuditRow::new(now, Actor::desk(), Action::EndpointDisable, "disabled")
         .team(Some(&endpoint.team))
         .detail(json!({ "endpoint": endpoint.audit_detail(), "reason": reason, "outcome": outcome }));
-    Disabling {
+    DisableEndpoint {
         url: endpoint.url.clone(),
         reason,
         event,

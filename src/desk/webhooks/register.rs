@@ -41,7 +41,7 @@ impl Desk {
             .row(now, Action::EndpointCreate, "created")
             .team(Some(&endpoint.team))
             .detail(endpoint.audit_detail());
-        if self.0.store.add_endpoint(&endpoint, &row).await? {
+        if self.0.store.insert_endpoint(&endpoint, &row).await? {
             Ok((endpoint, secret))
         } else {
             Err(Error::TooManyEndpoints { limit: MAX_ENDPOINTS })

@@ -37,7 +37,7 @@ impl Desk {
                 .row(now, Action::EndpointRotate, "rotated")
                 .team(Some(&after.team))
                 .detail(json!({ "webhook_endpoint_id": id, "generation": after.generation }));
-            if self.0.store.change_endpoint(&before, &after, &row).await? {
+            if self.0.store.update_endpoint(&before, &after, &row).await? {
                 return self.said(&after);
             }
         }
@@ -51,7 +51,7 @@ impl Desk {
             .row(self.now(), Action::EndpointReveal, "revealed")
             .team(Some(&endpoint.team))
             .detail(json!({ "webhook_endpoint_id": id, "generation": endpoint.generation }));
-        self.0.store.record(&row).await?;
+        self.0.store.record_audit(&row).await?;
         Ok(secret)
     }
 

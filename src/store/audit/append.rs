@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::store::audit::read_chain::{HEAD, columns, head, stored};
 use crate::store::sql::db::{Statement, Tx, sql};
-use crate::store::sql::error::nonsense;
-use crate::store::sql::param::Arg;
+use crate::store::sql::error::corrupt;
+use crate::store::sql::param::Param;
 use crate::store::sql::row::Row;
 
 const UNSEALED: &str = concat!(
@@ -20,8 +20,8 @@ const UNSEALED: &str = concat!(
 impl Store {
     /// Seals rows that are not sealed yet, in the order of their ids, `limit` at most; how many. None while another
     /// replica is at it.
-    pub async fn seal(&self, limit: u32) -> Result<u64, Error> {
-        if self.oldest_unsealed().await?.is_none() {
+    pub async fn append_to_chain(&self, limit: u32) -> Result<u64, Error> {
+        if self.oldest_unchained().await?.is_none() {
             return Ok(0);
         }
         let mut tx = self.db.begin().await?;
@@ -34,14 +34,14 @@ impl Store {
 
     /// The same, but waits for a replica that is at it: when fewer than `limit` were left, every row that was written
     /// before is sealed.
-    pub async fn seal_in_turn(&self, limit: u32) -> Result<u64, Error> {
+    pub async fn append_to_chain_waiting(&self, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let head = tx.lock(sql!(HEAD)).await?.ok_or_else(headless)?;
         extend(tx, &head, limit).await
     }
 
     /// When the first row was written that is not sealed yet.
-    pub async fn oldest_unsealed(&self) -> Result<Option<Timestamp>, Error> {
+    pub async fn oldest_unchained(&self) -> Result<Option<Timestamp>, Error> {
         let row = self
             .db
             .row(sql!("SELECT at FROM audit WHERE seq IS NULL ORDER BY id LIMIT 1"))
@@ -76,7 +76,7 @@ async fn extend(mut tx: Tx, locked: &Row, limit: u32) -> Result<u64, Error> {
         .await?,
     ];
     if moved != [count, 1] {
-        return Err(nonsense("the audit chain moved while it was held", None));
+        return Err(corrupt("the audit chain moved while it was held", None));
     }
     tx.commit().await?;
     Ok(count)
@@ -84,7 +84,7 @@ async fn extend(mut tx: Tx, locked: &Row, limit: u32) -> Result<u64, Error> {
 
 /// One statement for a batch: the lock is held for as long as two round trips take, not two hundred.
 fn place(sealed: Vec<(String, Head)>) -> Statement {
-    let mut args: Vec<Arg> = Vec::with_capacity(sealed.len() * 3);
+    let mut args: Vec<Param> = Vec::with_capacity(sealed.len() * 3);
     let mut places = Vec::with_capacity(sealed.len());
     for (id, Head { seq, hash }) in sealed {
         let first = args.len() + 1;
@@ -102,5 +102,5 @@ fn place(sealed: Vec<(String, Head)>) -> Statement {
 }
 
 fn headless() -> Error {
-    nonsense("the head of the audit chain is gone", None)
+    corrupt("the head of the audit chain is gone", None)
 }

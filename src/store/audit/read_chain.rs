@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::sql::db::sql;
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
 
@@ -45,7 +45,7 @@ impl Store {
 
     /// The next rows of the chain in scope, after the place `after` and up to the place `last`, each with the hash
     /// before it.
-    pub async fn sealed(
+    pub async fn chain_links(
         &self,
         scope: &Scope,
         period: &Period,
@@ -73,7 +73,7 @@ impl Store {
 
     /// The next rows that have a place, after the one with this place and id, and up to the place `last`: all of them,
     /// also such as the desk would never write.
-    pub async fn placed(
+    pub async fn all_chain_rows(
         &self,
         after: Option<(i64, &str)>,
         last: i64,
@@ -93,7 +93,7 @@ impl Store {
     }
 
     /// The first row after the place `last`: its place and id.
-    pub async fn placed_beyond(&self, last: i64) -> Result<Option<(i64, String)>, Error> {
+    pub async fn first_row_beyond(&self, last: i64) -> Result<Option<(i64, String)>, Error> {
         let row = self
             .db
             .row(sql!(
@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// How many rows have no place yet.
-    pub async fn unsealed(&self) -> Result<i64, Error> {
+    pub async fn unchained_count(&self) -> Result<i64, Error> {
         let row = self
             .db
             .row(sql!("SELECT COUNT(*) AS rows FROM audit WHERE seq IS NULL"))
@@ -131,10 +131,10 @@ fn link(row: &Row) -> Result<Link, Error> {
             row: stored(row)?,
         })
     };
-    read().map_err(|fault: Error| {
-        nonsense(
+    read().map_err(|cause: Error| {
+        corrupt(
             format!("row {seq} of the audit chain can't be read"),
-            Some(fault.into()),
+            Some(cause.into()),
         )
     })
 }

@@ -32,7 +32,7 @@ pub struct AuditFilter {
 
 impl Store {
     /// Writes down what had no other effect, such as a refusal.
-    pub async fn record(&self, row: &AuditRow) -> Result<(), Error> {
+    pub async fn record_audit(&self, row: &AuditRow) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         write(&mut tx, row).await?;
         tx.commit().await

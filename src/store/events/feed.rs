@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::store::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
-use crate::store::sql::error::nonsense;
-use crate::store::sql::param::Arg;
+use crate::store::sql::error::corrupt;
+use crate::store::sql::param::Param;
 use crate::store::sql::row::{Row, json};
 use crate::store::sql::select::Select;
 use crate::store::webhooks::deliveries;
@@ -36,7 +36,7 @@ pub(in crate::store) use select_event;
 
 /// An event and its place in the feed. Places rise by one from event to event, without a gap.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Placed {
+pub struct SequencedEvent {
     /// The place.
     pub seq: i64,
     /// The event.
@@ -46,7 +46,7 @@ pub struct Placed {
 impl Store {
     /// Gives places to events that were committed and have none, in the order in which they happened; how many. Waits
     /// for another replica that is at it, so that whatever this process has committed before has its place afterwards.
-    pub async fn place_events(&self) -> Result<usize, Error> {
+    pub async fn assign_sequence(&self) -> Result<usize, Error> {
         let waiting = self
             .db
             .row(sql!("SELECT id FROM events WHERE seq IS NULL LIMIT 1"))
@@ -58,7 +58,7 @@ impl Store {
         let head = tx
             .lock(sql!("SELECT seq FROM feed_head WHERE one = 1"))
             .await?
-            .ok_or_else(|| nonsense("the head of the feed is gone", None))?
+            .ok_or_else(|| corrupt("the head of the feed is gone", None))?
             .int("seq")?;
         let rows = tx
             .rows(sql!(
@@ -75,7 +75,7 @@ impl Store {
         tx.execute(sql!("UPDATE feed_head SET seq = $1 WHERE one = 1", head + count))
             .await?;
         if placed != events.len() as u64 {
-            return Err(nonsense("an event got a place while the feed was held", None));
+            return Err(corrupt("an event got a place while the feed was held", None));
         }
         deliveries::fan_out(&mut tx, &events).await?;
         if tx.on_postgres() {
@@ -87,14 +87,14 @@ impl Store {
     }
 
     /// Tells something that has no other effect.
-    pub async fn tell(&self, event: &Event) -> Result<(), Error> {
+    pub async fn write_event(&self, event: &Event) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         write(&mut tx, event).await?;
         tx.commit().await
     }
 
     /// Events of all teams after a place, in the order of the feed.
-    pub async fn events_after(&self, seq: i64, limit: u32) -> Result<Vec<Placed>, Error> {
+    pub async fn events_after(&self, seq: i64, limit: u32) -> Result<Vec<SequencedEvent>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -113,7 +113,7 @@ impl Store {
         kinds: &[EventKind],
         seq: i64,
         limit: u32,
-    ) -> Result<Vec<Placed>, Error> {
+    ) -> Result<Vec<SequencedEvent>, Error> {
         let mut select = Select::within(scope, select_event!(""));
         select.and("seq > ?", seq);
         if !kinds.is_empty() {
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// The place of an event in the scope's reach; `None` for one that is not there, or no longer.
-    pub async fn place_of(&self, scope: &Scope, id: &EventId) -> Result<Option<i64>, Error> {
+    pub async fn sequence_of(&self, scope: &Scope, id: &EventId) -> Result<Option<i64>, Error> {
         let mut select = Select::within(scope, select_event!(""));
         select.and_just("seq IS NOT NULL");
         select.and("id = ?", id.as_str());
@@ -133,16 +133,16 @@ impl Store {
     }
 
     /// The last place that was given.
-    pub async fn feed_head(&self) -> Result<i64, Error> {
+    pub async fn last_sequence(&self) -> Result<i64, Error> {
         self.db
             .row(sql!("SELECT seq FROM feed_head WHERE one = 1"))
             .await?
-            .ok_or_else(|| nonsense("the head of the feed is gone", None))?
+            .ok_or_else(|| corrupt("the head of the feed is gone", None))?
             .int("seq")
     }
 
     /// Forgets events that have their place and are older than `before`, `limit` at most; how many.
-    pub async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+    pub async fn delete_events(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let gone = tx
             .execute(sql!(
@@ -160,9 +160,9 @@ impl Store {
 /// Writes an event in the transaction of what it tells.
 pub(in crate::store) async fn write(tx: &mut Tx, event: &Event) -> Result<(), Error> {
     static NTH: AtomicI64 = AtomicI64::new(0);
-    tx.made().events = true;
+    tx.effects().events = true;
     if let Some(number) = &event.phone_number_id {
-        tx.made().numbers.insert(number.clone());
+        tx.effects().numbers.insert(number.clone());
     }
     tx.execute(sql!(
         "INSERT INTO events (id, at, nth, team, kind, order_id, phone_number_id, data) \
@@ -204,7 +204,7 @@ pub(in crate::store) async fn number(
 }
 
 fn places(events: &[Event], head: i64) -> Statement {
-    let mut args: Vec<Arg> = Vec::with_capacity(events.len() * 2);
+    let mut args: Vec<Param> = Vec::with_capacity(events.len() * 2);
     let mut rows = Vec::with_capacity(events.len());
     for (event, seq) in events.iter().zip(head + 1..) {
         args.extend([event.id.as_str().into(), seq.into()]);
@@ -220,8 +220,8 @@ fn places(events: &[Event], head: i64) -> Statement {
     }
 }
 
-fn placed(row: &Row) -> Result<Placed, Error> {
-    Ok(Placed {
+fn placed(row: &Row) -> Result<SequencedEvent, Error> {
+    Ok(SequencedEvent {
         seq: row.int("seq")?,
         event: read(row)?,
     })

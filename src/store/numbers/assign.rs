@@ -13,7 +13,7 @@ use crate::store::audit::rows;
 use crate::store::ledger::{self, Cap, Entry, Kind};
 use crate::store::numbers::upsert;
 use crate::store::sql::db::sql;
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
 
@@ -69,7 +69,7 @@ impl Store {
     }
 
     /// Those of the numbers that are there, whoever has them.
-    pub async fn numbers_of(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
+    pub async fn numbers_by_id(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
         let mut found = Vec::new();
         for some in ids.chunks(TOGETHER) {
             let mut select = Select::within(&Scope::All, SELECT);
@@ -93,7 +93,7 @@ impl Store {
         audit: &AuditRow,
     ) -> Result<Transferred, Error> {
         let mut tx = self.db.begin().await?;
-        let Some(given) = upsert::give(&mut tx, now, id, to, None).await? else {
+        let Some(given) = upsert::assign(&mut tx, now, id, to, None).await? else {
             return Ok(Transferred::NotFound);
         };
         if given.gone {
@@ -124,7 +124,7 @@ impl Store {
         let row = tx
             .row(sql!(format!("{SELECT} WHERE id = $1"), id.as_str()))
             .await?
-            .ok_or_else(|| nonsense("a number is gone from the inventory", None))?;
+            .ok_or_else(|| corrupt("a number is gone from the inventory", None))?;
         let number = read(&row)?;
         let mut audit = audit.clone();
         if let (Some(release_at), Some(detail)) = (given.called_off, audit.detail.as_object_mut()) {

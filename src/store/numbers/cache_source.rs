@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// The numbers that Close has shown at `since` or later.
-    pub async fn sighted(&self, since: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
+    pub async fn numbers_seen_since(&self, since: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
         let statement = sql!(
             "SELECT id FROM numbers WHERE as_of >= $1 AND gone_at IS NULL",
             since

@@ -29,7 +29,12 @@ macro_rules! cleared {
 impl Store {
     /// Schedules a release for `at`, asked for by the audit row's actor. `false`: the number is not as `known` any
     /// more, and nothing changed.
-    pub async fn schedule(&self, known: &Number, at: Timestamp, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn schedule_release(
+        &self,
+        known: &Number,
+        at: Timestamp,
+        audit: &AuditRow,
+    ) -> Result<bool, Error> {
         let change = sql!(
             "UPDATE numbers SET release_at = $2, release_try_at = $2, release_issuer = $3, release_subject = $4 \
              WHERE id = $1",
@@ -43,7 +48,7 @@ impl Store {
     }
 
     /// Calls off what was scheduled. `false`: the number is not as `known` any more, and nothing changed.
-    pub async fn keep(&self, known: &Number, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn cancel_release(&self, known: &Number, audit: &AuditRow) -> Result<bool, Error> {
         let change = sql!(
             concat!("UPDATE numbers SET ", cleared!(), " WHERE id = $1"),
             known.facts.id.as_str()
@@ -54,7 +59,7 @@ impl Store {
 
     /// Marks the number before Close is asked to release it, with the time of the audit row and for its actor: of
     /// many who know it unmarked, one wins. `false`: the number is not as `known` any more, and nothing changed.
-    pub async fn releasing(&self, known: &Number, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn mark_releasing(&self, known: &Number, audit: &AuditRow) -> Result<bool, Error> {
         let change = sql!(
             "UPDATE numbers SET releasing_at = $2, release_issuer = $3, release_subject = $4 WHERE id = $1",
             known.facts.id.as_str(),
@@ -88,7 +93,12 @@ impl Store {
 
     /// Takes the mark of `marked` back: Close keeps the number, and nothing is scheduled any more. A later mark of
     /// somebody else stays, because how that one ends is not known.
-    pub async fn kept(&self, id: &PhoneNumberId, marked: Timestamp, audit: &AuditRow) -> Result<(), Error> {
+    pub async fn abort_release(
+        &self,
+        id: &PhoneNumberId,
+        marked: Timestamp,
+        audit: &AuditRow,
+    ) -> Result<(), Error> {
         let change = sql!(
             concat!(
                 "UPDATE numbers SET ",
@@ -103,7 +113,7 @@ impl Store {
 
     /// Takes the mark of `marked` back because Close was not reached: what is scheduled stays, and is tried again at
     /// `again`.
-    pub async fn put_off(
+    pub async fn postpone_release(
         &self,
         id: &PhoneNumberId,
         marked: Timestamp,
@@ -123,20 +133,30 @@ impl Store {
 
     /// Close said that it has released the number: its team holds it no more, and the row stays as a tombstone.
     /// `false`: it was gone before, and nothing changed.
-    pub async fn released(&self, id: &PhoneNumberId, at: Timestamp, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn finish_release(
+        &self,
+        id: &PhoneNumberId,
+        at: Timestamp,
+        audit: &AuditRow,
+    ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let Some(row) = present(&mut tx, id).await? else {
             return Ok(false);
         };
         // A listing that was asked for later and lags may have shown it still.
         let gone_at = at.max(row.time("as_of")?);
-        bury(tx, id, gone_at, &row, EventKind::NumberReleased, audit.clone()).await
+        tombstone(tx, id, gone_at, &row, EventKind::NumberReleased, audit.clone()).await
     }
 
     /// Close was asked at `at` and has the number no more: its team holds it no more, and the row stays as a
     /// tombstone. A release that was under way has ended with it, and the row says that instead. `false`: it was gone
     /// before, or was seen since, and nothing changed.
-    pub async fn gone(&self, id: &PhoneNumberId, at: Timestamp, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn mark_gone(
+        &self,
+        id: &PhoneNumberId,
+        at: Timestamp,
+        audit: &AuditRow,
+    ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let Some(row) = present(&mut tx, id).await? else {
             return Ok(false);
@@ -149,11 +169,11 @@ impl Store {
             audit = audit.ends_release(asked(&row)?);
             kind = EventKind::NumberReleased;
         }
-        bury(tx, id, at, &row, kind, audit).await
+        tombstone(tx, id, at, &row, kind, audit).await
     }
 
     /// Whether the number was there once and is no more.
-    pub async fn was_buried(&self, id: &PhoneNumberId) -> Result<bool, Error> {
+    pub async fn is_tombstone(&self, id: &PhoneNumberId) -> Result<bool, Error> {
         let row = self
             .db
             .row(sql!(
@@ -238,7 +258,7 @@ fn asked(row: &Row) -> Result<Actor, Error> {
     )
 }
 
-async fn bury(
+async fn tombstone(
     mut tx: Tx,
     id: &PhoneNumberId,
     at: Timestamp,

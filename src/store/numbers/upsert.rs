@@ -18,7 +18,7 @@ use crate::store::events::feed;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::numbers::release;
 use crate::store::sql::db::{Tx, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::{Row, json};
 
 /// What Close said of one number, and when.
@@ -69,9 +69,9 @@ impl Store {
             let mut tx = self.db.begin().await?;
             let mut entries = Vec::new();
             for one in batch {
-                let sight = see(&mut tx, one).await?;
-                changed += u64::from(sight.changed);
-                entries.extend(sight.entry);
+                let upserted = upsert(&mut tx, one).await?;
+                changed += u64::from(upserted.changed);
+                entries.extend(upserted.entry);
             }
             ledger::enter(&mut tx, entries).await?;
             tx.commit().await?;
@@ -80,12 +80,12 @@ impl Store {
     }
 
     /// Takes in what Close says of one number after it was changed, with the audit row of the change.
-    pub async fn update(&self, seen: &Observation, audit: &AuditRow) -> Result<(), Error> {
+    pub async fn observe_change(&self, seen: &Observation, audit: &AuditRow) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        let sight = see(&mut tx, seen).await?;
-        ledger::enter(&mut tx, sight.entry.into_iter().collect()).await?;
+        let upserted = upsert(&mut tx, seen).await?;
+        ledger::enter(&mut tx, upserted.entry.into_iter().collect()).await?;
         // Also when it reads as before: it is known to be so as of now.
-        tx.made().numbers.insert(seen.facts.id.clone());
+        tx.effects().numbers.insert(seen.facts.id.clone());
         let mut audit = audit.clone();
         if audit.team.is_none() {
             let row = lock(&mut tx, &seen.facts.id).await?;
@@ -99,7 +99,7 @@ impl Store {
 
     /// The ids of all numbers that are not gone, without those that an order brought after `settled`: Close may not
     /// show them everywhere yet.
-    pub async fn known_ids(&self, settled: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
+    pub async fn known_number_ids(&self, settled: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -113,7 +113,7 @@ impl Store {
 }
 
 /// What an observation did.
-pub(in crate::store) struct Sight {
+pub(in crate::store) struct Upserted {
     /// The number is new, is back, or reads otherwise than before.
     pub(in crate::store) changed: bool,
     /// What that does to the books of its team; to be entered once all numbers of the transaction are locked.
@@ -121,10 +121,10 @@ pub(in crate::store) struct Sight {
 }
 
 /// Takes in one observation.
-pub(in crate::store) async fn see(tx: &mut Tx, seen: &Observation) -> Result<Sight, Error> {
+pub(in crate::store) async fn upsert(tx: &mut Tx, seen: &Observation) -> Result<Upserted, Error> {
     let Some(row) = lock(tx, &seen.facts.id).await? else {
         if insert(tx, seen).await? {
-            return Ok(Sight {
+            return Ok(Upserted {
                 changed: true,
                 entry: None,
             });
@@ -132,19 +132,19 @@ pub(in crate::store) async fn see(tx: &mut Tx, seen: &Observation) -> Result<Sig
         // Somebody else saw it at the same moment.
         let row = lock(tx, &seen.facts.id)
             .await?
-            .ok_or_else(|| nonsense("a number is gone from the inventory", None))?;
+            .ok_or_else(|| corrupt("a number is gone from the inventory", None))?;
         return refresh(tx, seen, &row).await;
     };
     refresh(tx, seen, &row).await
 }
 
 /// Takes in a number only if it was never seen.
-pub(in crate::store) async fn introduce(tx: &mut Tx, seen: &Observation) -> Result<(), Error> {
+pub(in crate::store) async fn insert_if_unknown(tx: &mut Tx, seen: &Observation) -> Result<(), Error> {
     insert(tx, seen).await.map(drop)
 }
 
 /// Whose the number was, before it was given away.
-pub(in crate::store) struct Given {
+pub(in crate::store) struct Assigned {
     /// The team that had it.
     pub(in crate::store) team: Option<Team>,
     /// What it costs a month, in cents.
@@ -158,13 +158,13 @@ pub(in crate::store) struct Given {
 }
 
 /// Gives a number to a team, and to the order it was rented for if there is one. `None`: it is not known.
-pub(in crate::store) async fn give(
+pub(in crate::store) async fn assign(
     tx: &mut Tx,
     at: Timestamp,
     id: &PhoneNumberId,
     team: &Team,
     order: Option<&OrderId>,
-) -> Result<Option<Given>, Error> {
+) -> Result<Option<Assigned>, Error> {
     let Some(row) = lock(tx, id).await? else {
         return Ok(None);
     };
@@ -184,7 +184,7 @@ pub(in crate::store) async fn give(
     .await?;
     let before: Option<Team> = row.parsed_opt("team")?;
     let gone = row.int_opt("gone_at")?.is_some();
-    tx.made().numbers.insert(id.clone());
+    tx.effects().numbers.insert(id.clone());
     if before.as_ref() != Some(team) && !gone {
         let facts: Facts = row.json("facts")?;
         if let Some(before) = &before {
@@ -198,7 +198,7 @@ pub(in crate::store) async fn give(
     } else if called_off.is_some() {
         release::call_off(tx, id).await?;
     }
-    Ok(Some(Given {
+    Ok(Some(Assigned {
         team: before,
         monthly: row.int("monthly")?,
         gone,
@@ -215,8 +215,8 @@ async fn lock(tx: &mut Tx, id: &PhoneNumberId) -> Result<Option<Row>, Error> {
     .await
 }
 
-async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Sight, Error> {
-    let unchanged = Sight {
+async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted, Error> {
+    let unchanged = Upserted {
         changed: false,
         entry: None,
     };
@@ -276,7 +276,7 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Sight, Er
             Some(entry(Kind::TrueUp).held(0, monthly - monthly_before))
         }
     });
-    Ok(Sight { changed: true, entry })
+    Ok(Upserted { changed: true, entry })
 }
 
 async fn insert(tx: &mut Tx, seen: &Observation) -> Result<bool, Error> {

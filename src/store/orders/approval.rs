@@ -18,7 +18,7 @@ impl Store {
     /// Writes an order after [`Order::approved`], [`Order::rejected`] or [`Order::expired`]: of many at once, one.
     /// When nothing is left to be sent, the reservation is given back. `false`: it no longer awaits approval, and
     /// nothing changed.
-    pub async fn decide(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn decide_approval(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let row = tx
             .row(sql!(
@@ -48,7 +48,7 @@ impl Store {
     }
 
     /// Orders that nobody approved in time, those that waited longest first.
-    pub async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
+    pub async fn overdue_approvals(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
         let rows = self
             .db
             .rows(sql!(

@@ -19,7 +19,7 @@ use crate::store::ledger::{self, Entry, Kind};
 use crate::store::numbers::upsert::{self, Observation};
 use crate::store::orders::list::{read, select_order};
 use crate::store::sql::db::{Tx, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::{Row, json};
 
 /// What became of a claim.
@@ -40,7 +40,7 @@ pub enum Claim {
 impl Store {
     /// Queued orders whose time has come and whose country lets them be sent now, with their teams: of each team the
     /// oldest first, and the teams in turn. Of one country only those that may be sent side by side.
-    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, Team)>, Error> {
+    pub async fn due_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, Team)>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -76,7 +76,7 @@ impl Store {
     /// In one country, what is under way at the same time is of one shape, so that numbers of unknown outcomes can
     /// always be told apart, or need not be; and nothing new is sent while an order is `unverified`, or its sender
     /// died (`renting` with a lapsed lease).
-    pub async fn claim(
+    pub async fn claim_order(
         &self,
         id: &OrderId,
         holder: &str,
@@ -102,7 +102,7 @@ impl Store {
             return Ok(Claim::Altered(order));
         }
         let country = order.request.country;
-        lock_lane(&mut tx, country).await?;
+        lock_country(&mut tx, country).await?;
         match in_the_way(&mut tx, id, country, now).await? {
             None => {}
             Some(true) => return Ok(Claim::Frozen),
@@ -110,7 +110,7 @@ impl Store {
         }
         let order = order
             .claimed(now)
-            .map_err(|wrong| nonsense("a queued order can't be claimed", Some(wrong.into())))?;
+            .map_err(|wrong| corrupt("a queued order can't be claimed", Some(wrong.into())))?;
         let won = tx
             .execute(sql!(
                 "UPDATE orders SET state = 'renting', attempt = $2, sent_at = $3, not_before = NULL, reason = NULL, \
@@ -135,7 +135,7 @@ impl Store {
 
     /// Takes a claim back of which it is certain that nothing was sent under it: `holder` must be this claim's alone.
     /// `false`: there is no such claim, and nothing changed.
-    pub async fn unclaim(&self, id: &OrderId, holder: &str, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn unclaim_order(&self, id: &OrderId, holder: &str, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let row = tx
             .row(sql!(
@@ -159,7 +159,7 @@ impl Store {
     }
 
     /// Orders whose send was begun and whose lease has lapsed: nobody is on them any more.
-    pub async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
+    pub async fn lapsed_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -179,7 +179,7 @@ impl Store {
     /// its team and order, whoever adopted it meanwhile. Refused, the reservation is given back. Otherwise it stays.
     ///
     /// [`Error::Internal`] when a fulfilled order comes without its number.
-    pub async fn settle(
+    pub async fn settle_order(
         &self,
         order: &Order,
         found: Option<&Observation>,
@@ -203,7 +203,7 @@ impl Store {
             ],
             State::Unverified | State::NeedsReview | State::Queued => Vec::new(),
             state @ (State::AwaitingApproval | State::Renting | State::Cancelled) => {
-                return Err(nonsense(format!("a send can't end as {state}"), None));
+                return Err(corrupt(format!("a send can't end as {state}"), None));
             }
         };
         ledger::enter(&mut tx, entries).await?;
@@ -217,7 +217,7 @@ impl Store {
 }
 
 /// Lets one claim a time look at what is under way in the country, and begin.
-async fn lock_lane(tx: &mut Tx, country: Country) -> Result<(), Error> {
+async fn lock_country(tx: &mut Tx, country: Country) -> Result<(), Error> {
     tx.execute(sql!(
         "INSERT INTO lanes (country) VALUES ($1) ON CONFLICT (country) DO NOTHING",
         country.as_str()
@@ -294,17 +294,17 @@ async fn fulfil(
     let id = order
         .phone_number_id
         .as_ref()
-        .ok_or_else(|| nonsense("a fulfilled order names no number", None))?;
+        .ok_or_else(|| corrupt("a fulfilled order names no number", None))?;
     let mut entries = Vec::new();
     if let Some(seen) = found {
         if seen.facts.id != *id {
-            return Err(nonsense("the order was fulfilled with another number", None));
+            return Err(corrupt("the order was fulfilled with another number", None));
         }
-        entries.extend(upsert::see(tx, seen).await?.entry);
+        entries.extend(upsert::upsert(tx, seen).await?.entry);
     }
-    let held = upsert::give(tx, order.updated_at, id, team, Some(&order.id))
+    let held = upsert::assign(tx, order.updated_at, id, team, Some(&order.id))
         .await?
-        .ok_or_else(|| nonsense("the number of a fulfilled order is not known", None))?;
+        .ok_or_else(|| corrupt("the number of a fulfilled order is not known", None))?;
     if held.taken {
         return Ok(None);
     }

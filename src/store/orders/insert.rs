@@ -12,7 +12,7 @@ use crate::store::ledger::{self, Cap, Entry, Kind};
 use crate::store::orders::approval;
 use crate::store::orders::list::{by_key, read};
 use crate::store::sql::db::{Tx, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::json;
 
 /// What became of an order that came in.
@@ -21,7 +21,7 @@ use crate::store::sql::row::json;
     clippy::large_enum_variant,
     reason = "it is matched where it is returned and kept nowhere"
 )]
-pub enum Accepted {
+pub enum Inserted {
     /// It is stored, and its share of quota and budget is reserved.
     New,
     /// The team used the key before; nothing changed.
@@ -48,15 +48,15 @@ impl Store {
     /// Exact under any number of concurrent calls: the key is unique, and the caps are enforced by one conditional
     /// update of the team's usage row. `order.terms.monthly` is reserved of the budget; the orders of the last 24
     /// hours are counted up to `order.created_at`. The audit row is written only with a new order.
-    pub async fn accept(
+    pub async fn insert_order(
         &self,
         order: &Order,
         fingerprint: &str,
         caps: &Caps,
         audit: &AuditRow,
-    ) -> Result<Accepted, Error> {
+    ) -> Result<Inserted, Error> {
         if !order.state.reserves() {
-            return Err(nonsense(format!("an order can't begin as {}", order.state), None));
+            return Err(corrupt(format!("an order can't begin as {}", order.state), None));
         }
         let mut tx = self.db.begin().await?;
         // On PostgreSQL this waits for whoever is about to use the same key.
@@ -64,8 +64,8 @@ impl Store {
             let row = tx
                 .row(by_key(&order.team, &order.idempotency_key))
                 .await?
-                .ok_or_else(|| nonsense("the order that has the key is gone", None))?;
-            return Ok(Accepted::Existing {
+                .ok_or_else(|| corrupt("the order that has the key is gone", None))?;
+            return Ok(Inserted::Existing {
                 order: read(&row)?,
                 fingerprint: row.text("fingerprint")?,
             });
@@ -85,14 +85,14 @@ impl Store {
         if let Err(cap) = room {
             tx.rollback().await?;
             let refusal = cap.refusal();
-            return Ok(Accepted::Capped { refusal, cap, usage });
+            return Ok(Inserted::Capped { refusal, cap, usage });
         }
         rows::write(&mut tx, audit).await?;
         feed::order(&mut tx, order).await?;
         failpoint::reached("accept.commit");
         tx.commit().await?;
         failpoint::reached("accept.done");
-        Ok(Accepted::New)
+        Ok(Inserted::New)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::events::feed;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::orders::approval;
 use crate::store::sql::db::{Statement, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
 
@@ -79,7 +79,7 @@ impl Store {
 
     /// Writes an order after [`Order::cancelled`] and gives its reservation back. `false`: it is being sent, or has
     /// ended, and nothing changed.
-    pub async fn cancel(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn cancel_order(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         // Whatever its attempt, and approved or not: it may have been sent in vain and queued again since it was read.
         let row = tx
@@ -124,14 +124,14 @@ impl Store {
                 let request: Request = row.json("request")?;
                 let label = request
                     .label
-                    .ok_or_else(|| nonsense("an order without a label waits for it to be set", None))?;
+                    .ok_or_else(|| corrupt("an order without a label waits for it to be set", None))?;
                 Ok((row.parsed("id")?, row.parsed("phone_number_id")?, label))
             })
             .collect()
     }
 
     /// The label is set, or nobody can set it.
-    pub async fn label_set(&self, id: &OrderId) -> Result<(), Error> {
+    pub async fn finish_label(&self, id: &OrderId) -> Result<(), Error> {
         self.label(sql!(
             "UPDATE orders SET label_due_at = NULL WHERE id = $1",
             id.as_str()
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// The label is to be tried again at `at`; nothing changes when it was set meanwhile.
-    pub async fn label_again(&self, id: &OrderId, at: Timestamp) -> Result<(), Error> {
+    pub async fn retry_label(&self, id: &OrderId, at: Timestamp) -> Result<(), Error> {
         self.label(sql!(
             "UPDATE orders SET label_due_at = $2 WHERE id = $1 AND label_due_at IS NOT NULL",
             id.as_str(),

@@ -29,7 +29,7 @@ const MEMORY: Duration = Duration::from_hours(30 * 24);
 
 /// A number that no order accounts for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stray {
+pub struct UnassignedNumber {
     /// What is known of it.
     pub number: Number,
     /// When the desk first saw it.
@@ -39,7 +39,7 @@ pub struct Stray {
 impl Store {
     /// Orders in doubt whose turn it is, taken by whoever comes first: the next turn is `pause` later, given for each
     /// order. Not while a call is under way in the country: what it rents could be taken for theirs.
-    pub async fn take_doubtful(
+    pub async fn take_due_unverified(
         &self,
         now: Timestamp,
         pause: impl Fn(&Order) -> Duration,
@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Makes it the turn of all orders in doubt of a country, or of any: Close has told of something new; how many.
-    pub async fn look_now(&self, country: Option<Country>, now: Timestamp) -> Result<u64, Error> {
+    pub async fn make_unverified_due(&self, country: Option<Country>, now: Timestamp) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let country = country.as_ref().map(Country::as_str);
         let turned = tx
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// All orders of a country that are in doubt, oldest first.
-    pub async fn doubtful(&self, country: Country) -> Result<Vec<Order>, Error> {
+    pub async fn unverified_orders(&self, country: Country) -> Result<Vec<Order>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// Since when Close has shown nothing that fits an order in doubt; `None` when it shows something again.
-    pub async fn absent(&self, order: &Order, since: Option<Timestamp>) -> Result<(), Error> {
+    pub async fn set_absent_since(&self, order: &Order, since: Option<Timestamp>) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         tx.execute(sql!(
             "UPDATE orders SET absent_since = $3 WHERE id = $1 AND attempt = $2 AND state = 'unverified' \
@@ -119,7 +119,11 @@ impl Store {
 
     /// Rented numbers of a country, or of none that Close names, that belong to no order, first seen at `since` or
     /// later. Those that are gone again count, and those that a team adopted: they were rented all the same.
-    pub async fn strays(&self, country: Country, since: Timestamp) -> Result<Vec<Stray>, Error> {
+    pub async fn unassigned_numbers(
+        &self,
+        country: Country,
+        since: Timestamp,
+    ) -> Result<Vec<UnassignedNumber>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -134,7 +138,7 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| {
-                Ok(Stray {
+                Ok(UnassignedNumber {
                     number: assign::read(row)?,
                     seen_at: row.time("seen_at")?,
                 })
@@ -143,7 +147,7 @@ impl Store {
     }
 
     /// Numbers of nobody of which nobody has asked where they come from, newest id last.
-    pub async fn unexplained(&self, limit: u32) -> Result<Vec<Number>, Error> {
+    pub async fn numbers_without_provenance(&self, limit: u32) -> Result<Vec<Number>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -159,7 +163,7 @@ impl Store {
     }
 
     /// Writes down where a number of nobody comes from, once.
-    pub async fn explain(
+    pub async fn set_provenance(
         &self,
         id: &PhoneNumberId,
         provenance: &Provenance,
@@ -183,16 +187,16 @@ impl Store {
 
     /// Takes in numbers that are told of by other means than a listing, as far as they are not known yet: what is
     /// known, or known to be gone, stays as it is.
-    pub async fn introduce(&self, seen: &[Observation]) -> Result<(), Error> {
+    pub async fn insert_if_unknown(&self, seen: &[Observation]) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         for one in seen {
-            upsert::introduce(&mut tx, one).await?;
+            upsert::insert_if_unknown(&mut tx, one).await?;
         }
         tx.commit().await
     }
 
     /// Those of the numbers that Close itself named as the answer to an order of ours.
-    pub async fn answered(&self, ids: &[PhoneNumberId]) -> Result<Vec<PhoneNumberId>, Error> {
+    pub async fn confirmed_by_response(&self, ids: &[PhoneNumberId]) -> Result<Vec<PhoneNumberId>, Error> {
         let mut ours = Vec::new();
         for id in ids {
             let row = self
@@ -211,7 +215,7 @@ impl Store {
 
     /// Orders of the last thirty days that ended without a number because Close showed none, and that none has been
     /// named for since; latest send first.
-    pub async fn given_up(&self, now: Timestamp) -> Result<Vec<Order>, Error> {
+    pub async fn given_up_orders(&self, now: Timestamp) -> Result<Vec<Order>, Error> {
         let rows = self
             .db
             .rows(sql!(
@@ -229,7 +233,7 @@ impl Store {
     /// Writes on a number of nobody the order that it came too late for. `quiet`: only while no other order of that
     /// country is under way, in doubt or in review, as the number may be that one's. `false`: it is somebody's, has
     /// such a name already, or may be another one's, and nothing changed.
-    pub async fn name_late(
+    pub async fn record_late_arrival(
         &self,
         id: &PhoneNumberId,
         order: &OrderId,

@@ -1,5 +1,6 @@
-//! What this process has just committed, told to the rest of it: that events wait for their place in the feed, and
-//! which numbers read otherwise than before. Other processes learn it from the feed.
+//! Commit hooks: they notify this process of new events, due deliveries and changed numbers after each commit.
+//!
+//! Other processes learn the same from the event log.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,86 +11,89 @@ use tokio::sync::Notify;
 use crate::domain::id::PhoneNumberId;
 use crate::store::Store;
 
-/// What one transaction changes.
+/// The effects of one transaction that this process is notified of after the commit.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Made {
-    /// It wrote events.
+pub(in crate::store) struct CommitEffects {
+    /// The transaction wrote events.
     pub(in crate::store) events: bool,
-    /// It queued deliveries, or made room for others.
+    /// The transaction queued deliveries, or freed capacity for waiting ones.
     pub(in crate::store) deliveries: bool,
-    /// Numbers that it changed, or may have.
+    /// Numbers that the transaction changed, or may have changed.
     pub(in crate::store) numbers: BTreeSet<PhoneNumberId>,
 }
 
-/// What all transactions of this process have changed. Clones share it.
+/// Collects the effects of all transactions of this process. Clones share the same state.
 #[derive(Clone, Default)]
-pub(in crate::store) struct Changes(Arc<Shared>);
+pub(in crate::store) struct CommitHooks(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    news: Arc<Notify>,
+    events: Arc<Notify>,
     deliveries: Arc<Notify>,
-    touched: Mutex<Touched>,
+    dirty: Mutex<Dirty>,
 }
 
+/// Changed numbers that the number cache has not read again yet.
 #[derive(Default)]
-struct Touched {
-    times: u64,
+struct Dirty {
+    /// Counts every commit that changed numbers.
+    count: u64,
     numbers: BTreeSet<PhoneNumberId>,
 }
 
-impl Changes {
-    pub(in crate::store) fn tell(&self, made: Made) {
-        self.touch(made.numbers);
-        if made.events {
-            self.0.news.notify_one();
+impl CommitHooks {
+    /// Marks the changed numbers dirty and wakes the waiting workers.
+    pub(in crate::store) fn run(&self, effects: CommitEffects) {
+        self.mark_dirty(effects.numbers);
+        if effects.events {
+            self.0.events.notify_one();
         }
-        if made.deliveries {
+        if effects.deliveries {
             self.0.deliveries.notify_one();
         }
     }
 
-    fn touch(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
+    fn mark_dirty(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
         let mut numbers = numbers.into_iter().peekable();
         if numbers.peek().is_none() {
             return;
         }
-        let mut touched = self.touched();
-        touched.numbers.extend(numbers);
-        touched.times += 1;
+        let mut dirty = self.dirty();
+        dirty.numbers.extend(numbers);
+        dirty.count += 1;
     }
 
-    fn touched(&self) -> MutexGuard<'_, Touched> {
-        self.0.touched.lock()
+    fn dirty(&self) -> MutexGuard<'_, Dirty> {
+        self.0.dirty.lock()
     }
 }
 
 impl Store {
-    /// Notified when there is, or may be, something new in the feed.
-    pub fn news(&self) -> Arc<Notify> {
-        self.db.changes.0.news.clone()
+    /// Notified when the event log has, or may have, new events.
+    pub fn new_events(&self) -> Arc<Notify> {
+        self.db.hooks.0.events.clone()
     }
 
-    /// Notified when webhooks may have become due.
+    /// Notified when webhook deliveries may have become due.
     pub fn deliveries_due(&self) -> Arc<Notify> {
-        self.db.changes.0.deliveries.clone()
+        self.db.hooks.0.deliveries.clone()
     }
 
-    /// How often this process has changed numbers. Whoever keeps a copy of them has read all that [`Store::touched`]
-    /// gave with the same count.
-    pub fn touches(&self) -> u64 {
-        self.db.changes.touched().times
+    /// How often this process has changed numbers.
+    ///
+    /// A cache is current when it has read everything that [`Store::take_dirty`] returned with the same count.
+    pub fn dirty_count(&self) -> u64 {
+        self.db.hooks.dirty().count
     }
 
-    /// Takes the numbers that this process has changed since they were last taken, and the count of
-    /// [`Store::touches`] up to which they stand.
-    pub fn touched(&self) -> (u64, BTreeSet<PhoneNumberId>) {
-        let mut touched = self.db.changes.touched();
-        (touched.times, std::mem::take(&mut touched.numbers))
+    /// Takes the numbers changed since the last call, and the [`Store::dirty_count`] that they belong to.
+    pub fn take_dirty(&self) -> (u64, BTreeSet<PhoneNumberId>) {
+        let mut dirty = self.db.hooks.dirty();
+        (dirty.count, std::mem::take(&mut dirty.numbers))
     }
 
-    /// Gives numbers back that were taken and could not be read.
-    pub fn touch(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
-        self.db.changes.touch(numbers);
+    /// Marks numbers dirty again that a reader took and failed to read.
+    pub fn mark_dirty(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
+        self.db.hooks.mark_dirty(numbers);
     }
 }

@@ -8,9 +8,9 @@ use sqlx::sqlite::Sqlite;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use crate::error::Error;
-use crate::store::sql::commit_hooks::{Changes, Made};
-use crate::store::sql::error::{CannotOpen, fault};
-use crate::store::sql::param::Arg;
+use crate::store::sql::commit_hooks::{CommitEffects, CommitHooks};
+use crate::store::sql::error::{CannotOpen, store_error};
+use crate::store::sql::param::Param;
 use crate::store::sql::pool::Pools;
 use crate::store::sql::row::Row;
 
@@ -20,8 +20,8 @@ const SILENT: Duration = Duration::from_secs(20);
 /// Waits for the database, but not for ever.
 async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(SILENT, work).await {
-        Ok(done) => done.map_err(fault),
-        Err(_) => Err(fault(sqlx::Error::PoolTimedOut)),
+        Ok(done) => done.map_err(store_error),
+        Err(_) => Err(store_error(sqlx::Error::PoolTimedOut)),
     }
 }
 
@@ -29,15 +29,15 @@ async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 #[derive(Clone)]
 pub(in crate::store) struct Db {
     pub(in crate::store) pools: Pools,
-    pub(in crate::store) changes: Changes,
+    pub(in crate::store) hooks: CommitHooks,
 }
 
 /// A transaction that may write. Dropped without [`Tx::commit`], it is rolled back.
 pub(in crate::store) struct Tx {
     on: On,
-    changes: Changes,
+    hooks: CommitHooks,
     /// What it changes that others in this process are to be told of.
-    made: Made,
+    effects: CommitEffects,
 }
 
 enum On {
@@ -47,13 +47,13 @@ enum On {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// A statement with its arguments. Made by `sql!` or [`crate::store::sql::select::Select`].
+/// A statement with its arguments. CommitEffects by `sql!` or [`crate::store::sql::select::Select`].
 #[derive(Debug)]
 pub(in crate::store) struct Statement {
     /// The text: always literals from this module's siblings, never anything a user sent.
     pub(in crate::store) text: String,
     /// `$1`, `$2`, …
-    pub(in crate::store) args: Vec<Arg>,
+    pub(in crate::store) args: Vec<Param>,
 }
 
 /// A statement and its arguments: `sql!("… $1 …", value)`.
@@ -61,7 +61,7 @@ macro_rules! sql {
     ($text:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::sql::db::Statement {
             text: ($text).to_owned(),
-            args: vec![$($crate::store::sql::param::Arg::from($arg)),*],
+            args: vec![$($crate::store::sql::param::Param::from($arg)),*],
         }
     };
 }
@@ -73,8 +73,8 @@ macro_rules! bound {
         let mut query = sqlx::query(AssertSqlSafe(text));
         for arg in args {
             query = match arg {
-                Arg::Text(text) => query.bind(text),
-                Arg::Int(int) => query.bind(int),
+                Param::Text(text) => query.bind(text),
+                Param::Int(int) => query.bind(int),
             };
         }
         query
@@ -98,8 +98,8 @@ impl Db {
         .await?;
         Ok(Tx {
             on,
-            changes: self.changes.clone(),
-            made: Made::default(),
+            hooks: self.hooks.clone(),
+            effects: CommitEffects::default(),
         })
     }
 
@@ -141,7 +141,7 @@ impl From<Pools> for Db {
     fn from(pools: Pools) -> Self {
         Self {
             pools,
-            changes: Changes::default(),
+            hooks: CommitHooks::default(),
         }
     }
 }
@@ -218,7 +218,7 @@ impl Tx {
                 .await
                 .map(drop),
         }
-        .map_err(fault)
+        .map_err(store_error)
     }
 
     /// Makes it so, and tells this process what has changed: also where nobody knows whether it was made so.
@@ -230,7 +230,7 @@ impl Tx {
             }
         })
         .await;
-        self.changes.tell(self.made);
+        self.hooks.run(self.effects);
         done
     }
 
@@ -240,12 +240,12 @@ impl Tx {
             On::Sqlite(tx) => tx.rollback().await,
             On::Postgres(tx) => tx.rollback().await,
         }
-        .map_err(fault)
+        .map_err(store_error)
     }
 
     /// What the transaction changes that others in this process are to be told of once it is committed.
-    pub(in crate::store) fn made(&mut self) -> &mut Made {
-        &mut self.made
+    pub(in crate::store) fn effects(&mut self) -> &mut CommitEffects {
+        &mut self.effects
     }
 
     /// Whether it is one of PostgreSQL.

@@ -31,20 +31,20 @@ impl CannotOpen {
 /// A row, or an argument, that does not make sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
-pub(in crate::store) struct Nonsense {
+pub(in crate::store) struct Corrupt {
     what: String,
     #[source]
     cause: Option<Cause>,
 }
 
 /// An internal error that says what made no sense.
-pub(in crate::store) fn nonsense(what: impl Into<String>, cause: Option<Cause>) -> Error {
+pub(in crate::store) fn corrupt(what: impl Into<String>, cause: Option<Cause>) -> Error {
     let what = what.into();
-    Error::Internal(Box::new(Nonsense { what, cause }))
+    Error::Internal(Box::new(Corrupt { what, cause }))
 }
 
 /// Sorts an error of the driver.
-pub(in crate::store) fn fault(error: sqlx::Error) -> Error {
+pub(in crate::store) fn store_error(error: sqlx::Error) -> Error {
     let passing = match &error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

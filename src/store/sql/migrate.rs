@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::store::sql::db::{Db, sql};
-use crate::store::sql::error::{no_such_table, nonsense};
+use crate::store::sql::error::{corrupt, no_such_table};
 
 struct Migration {
     name: &'static str,
@@ -66,7 +66,7 @@ pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
         match known {
             Some(row) if row.text("checksum")? == migration.checksum() => {}
             Some(_) => {
-                return Err(nonsense(
+                return Err(corrupt(
                     format!("migration {} was applied in another wording", migration.name),
                     None,
                 ));

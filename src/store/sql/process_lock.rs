@@ -11,11 +11,13 @@ use crate::store::sql::pool::{keep_private, private, sqlite_file};
 
 /// The right to serve a database, given back when it is dropped or the process dies.
 #[derive(Debug)]
-pub struct Hold(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] Option<File>);
+pub struct ProcessLock(
+    #[expect(dead_code, reason = "the lock lasts as long as the file is open")] Option<File>,
+);
 
 /// Why the database can't be served by this process.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAlone {
+pub enum ProcessLockError {
     /// Another process has it.
     #[error(
         "the SQLite file {} is served by another numberdesk{}: a SQLite file is for one process; end the other one \
@@ -38,18 +40,18 @@ pub enum NotAlone {
     },
 }
 
-impl Hold {
+impl ProcessLock {
     /// Takes the right to serve the database at `url`, which need not be open; the file of a SQLite database is made
     /// when it is missing, and is the same by whatever link it is reached. What is wrong with the URL itself is left
     /// to [`crate::store::Store::open`].
-    pub fn take(url: &SecretString) -> Result<Self, NotAlone> {
+    pub fn take(url: &SecretString) -> Result<Self, ProcessLockError> {
         let Ok(Some(options)) = sqlite_file(url.expose_secret()) else {
             return Ok(Self(None));
         };
         let named = options.get_filename();
         let file = keep_private(named)
             .and_then(|()| named.canonicalize())
-            .map_err(|cause| NotAlone::Unknown {
+            .map_err(|cause| ProcessLockError::Unknown {
                 file: named.to_owned(),
                 cause,
             })?;
@@ -58,11 +60,11 @@ impl Hold {
         let beside = PathBuf::from(beside);
         match lock(&beside) {
             Ok(Some(lock)) => Ok(Self(Some(lock))),
-            Ok(None) => Err(NotAlone::Served {
+            Ok(None) => Err(ProcessLockError::Served {
                 file,
                 pid: holder(&beside),
             }),
-            Err(cause) => Err(NotAlone::Unknown { file: beside, cause }),
+            Err(cause) => Err(ProcessLockError::Unknown { file: beside, cause }),
         }
     }
 }

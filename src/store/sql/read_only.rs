@@ -19,7 +19,7 @@ const NEVER_WRITE: &str = "SET default_transaction_read_only = on";
 impl Store {
     /// Opens `sqlite://file` or connects to `postgres://…` for reading alone, also while a desk works with it. The
     /// error names the place, never the password.
-    pub async fn open_to_read(url: &SecretString) -> Result<Self, Error> {
+    pub async fn open_read_only(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
         let opened = if url.starts_with("sqlite:") {
             file(url).await

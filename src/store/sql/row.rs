@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::sql::error::{fault, nonsense};
+use crate::store::sql::error::{corrupt, store_error};
 
 /// One row of either database.
 pub(in crate::store) enum Row {
@@ -29,7 +29,7 @@ impl Row {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(fault)
+        .map_err(store_error)
     }
     /// A text.
     pub(in crate::store) fn text(&self, column: &str) -> Result<String, Error> {
@@ -41,7 +41,7 @@ impl Row {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(fault)
+        .map_err(store_error)
     }
     /// An integer.
     pub(in crate::store) fn int(&self, column: &str) -> Result<i64, Error> {
@@ -70,10 +70,10 @@ impl Row {
     ) -> Result<Option<T>, Error> {
         self.text_opt(column)?
             .map(|text| {
-                text.parse().map_err(|fault: T::Err| {
-                    nonsense(
+                text.parse().map_err(|cause: T::Err| {
+                    corrupt(
                         format!("column {column} can't be read"),
-                        Some(fault.to_string().into()),
+                        Some(cause.to_string().into()),
                     )
                 })
             })
@@ -88,7 +88,7 @@ impl Row {
         self.text_opt(column)?
             .map(|text| {
                 serde_json::from_str(&text)
-                    .map_err(|fault| nonsense(format!("column {column} can't be read"), Some(fault.into())))
+                    .map_err(|cause| corrupt(format!("column {column} can't be read"), Some(cause.into())))
             })
             .transpose()
     }
@@ -99,11 +99,11 @@ impl Row {
 }
 
 fn present<T>(value: Option<T>, column: &str) -> Result<T, Error> {
-    value.ok_or_else(|| nonsense(format!("column {column} is empty"), None))
+    value.ok_or_else(|| corrupt(format!("column {column} is empty"), None))
 }
 
 /// JSON as it is stored.
 pub(in crate::store) fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value)
-        .map_err(|fault| nonsense("a value can't be written as JSON", Some(fault.into())))
+        .map_err(|cause| corrupt("a value can't be written as JSON", Some(cause.into())))
 }

@@ -4,13 +4,13 @@ use crate::domain::caller::Scope;
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
 use crate::store::sql::db::{Db, Statement};
-use crate::store::sql::param::Arg;
+use crate::store::sql::param::Param;
 use crate::store::sql::row::Row;
 
 /// A SELECT under construction. Conditions are literals; values are always arguments.
 pub(in crate::store) struct Select {
     text: String,
-    args: Vec<Arg>,
+    args: Vec<Param>,
 }
 
 impl Select {
@@ -38,7 +38,7 @@ impl Select {
     }
 
     /// Adds a condition; each `?` in it stands for `value`.
-    pub(in crate::store) fn and(&mut self, condition: &'static str, value: impl Into<Arg>) {
+    pub(in crate::store) fn and(&mut self, condition: &'static str, value: impl Into<Param>) {
         let place = self.place(value);
         self.text.push_str(" AND ");
         self.text.push_str(&condition.replace('?', &place));
@@ -48,8 +48,8 @@ impl Select {
     pub(in crate::store) fn and_both(
         &mut self,
         condition: &'static str,
-        one: impl Into<Arg>,
-        other: impl Into<Arg>,
+        one: impl Into<Param>,
+        other: impl Into<Param>,
     ) {
         let places = [self.place(one), self.place(other)];
         let condition = condition.replacen('?', &places[0], 1);
@@ -61,7 +61,7 @@ impl Select {
     pub(in crate::store) fn and_one_of(
         &mut self,
         condition: &'static str,
-        values: impl Iterator<Item = impl Into<Arg>>,
+        values: impl Iterator<Item = impl Into<Param>>,
     ) {
         let places: Vec<String> = values.map(|value| self.place(value)).collect();
         self.text.push_str(" AND ");
@@ -69,7 +69,7 @@ impl Select {
     }
 
     /// Adds a condition when there is a value for it.
-    pub(in crate::store) fn and_some(&mut self, condition: &'static str, value: Option<impl Into<Arg>>) {
+    pub(in crate::store) fn and_some(&mut self, condition: &'static str, value: Option<impl Into<Param>>) {
         if let Some(value) = value {
             self.and(condition, value);
         }
@@ -125,7 +125,7 @@ impl Select {
         self.statement()
     }
 
-    fn place(&mut self, value: impl Into<Arg>) -> String {
+    fn place(&mut self, value: impl Into<Param>) -> String {
         self.args.push(value.into());
         format!("${}", self.args.len())
     }

@@ -19,8 +19,8 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::store::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
-use crate::store::sql::error::nonsense;
-use crate::store::sql::param::Arg;
+use crate::store::sql::error::corrupt;
+use crate::store::sql::param::Param;
 use crate::store::sql::row::Row;
 use crate::store::webhooks::endpoints::{self, read as read_endpoint, select_endpoint};
 
@@ -39,18 +39,18 @@ pub(in crate::store) use delivery_columns;
 
 /// How an attempt is written down.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Settled {
+pub enum AttemptResult {
     /// The receiver has it.
     Delivered,
     /// It failed, and is tried again at this time.
-    Again(Timestamp),
+    RetryAt(Timestamp),
     /// It failed, and is given up.
     Dead,
 }
 
 /// An endpoint that is no longer told of events, with what tells of that.
 #[derive(Debug)]
-pub struct Disabling {
+pub struct DisableEndpoint {
     /// Where it was when it failed: one that has moved since is left alone.
     pub url: Url,
     /// Why.
@@ -106,7 +106,7 @@ impl Store {
                 now
             ))
             .await?
-            .ok_or_else(|| nonsense("a count has no row", None))?
+            .ok_or_else(|| corrupt("a count has no row", None))?
             .int("n")?;
         let room = i64::try_from(limit).unwrap_or(AT_ONCE).min(AT_ONCE - under_way);
         if room <= 0 {
@@ -136,19 +136,19 @@ impl Store {
 
     /// Writes down how the attempt of a claim ended, and disables the endpoint if it is to be. `false`: the claim is no
     /// longer `holder`'s, and nothing changed.
-    pub async fn settle_delivery(
+    pub async fn record_attempt(
         &self,
         delivery: &Delivery,
         holder: &str,
-        settled: &Settled,
+        settled: &AttemptResult,
         outcome: &str,
         now: Timestamp,
-        disabling: Option<&Disabling>,
+        disabling: Option<&DisableEndpoint>,
     ) -> Result<bool, Error> {
         let (state, due_at, finished_at) = match settled {
-            Settled::Delivered => (DeliveryState::Delivered, now, Some(now)),
-            Settled::Again(at) => (DeliveryState::Pending, *at, None),
-            Settled::Dead => (DeliveryState::Dead, now, Some(now)),
+            AttemptResult::Delivered => (DeliveryState::Delivered, now, Some(now)),
+            AttemptResult::RetryAt(at) => (DeliveryState::Pending, *at, None),
+            AttemptResult::Dead => (DeliveryState::Dead, now, Some(now)),
         };
         let mut tx = self.db.begin().await?;
         if let Some(it) = disabling {
@@ -169,7 +169,7 @@ impl Store {
         if written == 0 {
             return Ok(false);
         }
-        tx.made().deliveries = true;
+        tx.effects().deliveries = true;
         failpoint::reached("delivery.commit");
         tx.commit().await?;
         Ok(true)
@@ -227,7 +227,7 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, events: &[Event]) -> Result<(
 pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Result<u64, Error> {
     let mut queued = 0;
     for some in deliveries.chunks(ROWS) {
-        let mut args: Vec<Arg> = Vec::with_capacity(some.len() * 8);
+        let mut args: Vec<Param> = Vec::with_capacity(some.len() * 8);
         let mut rows = Vec::with_capacity(some.len());
         for it in some {
             let first = args.len() + 1;
@@ -258,7 +258,7 @@ pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Res
             })
             .await?;
     }
-    tx.made().deliveries |= queued > 0;
+    tx.effects().deliveries |= queued > 0;
     Ok(queued)
 }
 

@@ -13,10 +13,10 @@ use crate::store::Store;
 use crate::store::audit::rows;
 use crate::store::events::feed;
 use crate::store::sql::db::{Statement, Tx, sql};
-use crate::store::sql::error::nonsense;
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::{Row, json};
 use crate::store::sql::select::Select;
-use crate::store::webhooks::deliveries::Disabling;
+use crate::store::webhooks::deliveries::DisableEndpoint;
 
 macro_rules! select_endpoint {
     ($rest:literal) => {
@@ -34,7 +34,7 @@ const COUNTING: &str = "SELECT pg_advisory_xact_lock(7126083515430212)";
 
 impl Store {
     /// Registers an endpoint. `false`: the team has as many as it may, and nothing changed.
-    pub async fn add_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn insert_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         // Of two that count at the same time, each would see room for one.
         if tx.on_postgres() {
@@ -46,7 +46,7 @@ impl Store {
                 endpoint.team.as_str()
             ))
             .await?
-            .ok_or_else(|| nonsense("a count has no row", None))?
+            .ok_or_else(|| corrupt("a count has no row", None))?
             .int("n")?;
         if had >= i64::from(MAX_ENDPOINTS) {
             return Ok(false);
@@ -92,7 +92,7 @@ impl Store {
 
     /// Writes `after` over `before`. An endpoint that becomes active again tries what waits for it at once, and as long
     /// as if it were new. `false`: it is not any more as it was before, and nothing changed.
-    pub async fn change_endpoint(
+    pub async fn update_endpoint(
         &self,
         before: &Endpoint,
         after: &Endpoint,
@@ -110,7 +110,7 @@ impl Store {
                 after.updated_at
             ))
             .await?;
-            tx.made().deliveries = true;
+            tx.effects().deliveries = true;
         }
         rows::write(&mut tx, audit).await?;
         tx.commit().await?;
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Removes an endpoint, and what is on its way there. `false`: it is not there any more.
-    pub async fn remove_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
+    pub async fn delete_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let gone = tx
             .execute(sql!(
@@ -146,10 +146,10 @@ impl Store {
 pub(in crate::store) async fn disable(
     tx: &mut Tx,
     id: &EndpointId,
-    disabling: &Disabling,
+    disabling: &DisableEndpoint,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Disabling {
+    let DisableEndpoint {
         url,
         reason,
         event,

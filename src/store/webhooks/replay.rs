@@ -102,7 +102,7 @@ impl Store {
     }
 
     /// Forgets deliveries that were queued before, whatever became of them; how many, `limit` at most.
-    pub async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+    pub async fn delete_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let gone = tx
             .execute(sql!(
@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// How many deliveries active endpoints wait for, and since when the one that waits longest.
-    pub async fn deliveries_pending(&self) -> Result<(u32, Option<Timestamp>), Error> {
+    pub async fn pending_deliveries(&self) -> Result<(u32, Option<Timestamp>), Error> {
         let row = self
             .db
             .row(sql!(

@@ -359,7 +359,7 @@ impl Model {
             .collect();
         let known = lab
             .store()
-            .known_ids(Clock::system().now().plus(Duration::from_hours(48)))
+            .known_number_ids(Clock::system().now().plus(Duration::from_hours(48)))
             .await;
         let known: BTreeSet<String> = known
             .expect("numbers can be read")
@@ -424,7 +424,7 @@ async fn chain_holds(lab: &Lab) {
     loop {
         let links = lab
             .store()
-            .sealed(&Scope::All, &Period::default(), verifier.at(), head.seq, 500)
+            .chain_links(&Scope::All, &Period::default(), verifier.at(), head.seq, 500)
             .await
             .expect("the chain can be read");
         if links.is_empty() {
@@ -435,5 +435,5 @@ async fn chain_holds(lab: &Lab) {
         }
     }
     verifier.finish(Some(&head)).expect("the chain ends at its head");
-    assert_eq!(lab.store().unsealed().await.expect("rows can be counted"), 0);
+    assert_eq!(lab.store().unchained_count().await.expect("rows can be counted"), 0);
 }

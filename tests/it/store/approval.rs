@@ -40,7 +40,7 @@ fn petra() -> Actor {
 async fn an_approval_reads_back_the_same(database: Database) {
     let store = database.store().await;
     let order = waiting("key", 60);
-    assert_eq!(accept(&store, &order, &ANY).await, Accepted::New);
+    assert_eq!(accept(&store, &order, &ANY).await, Inserted::New);
     let read = async || store.order(&scope("sales"), &order.id).await.unwrap().unwrap();
     assert_eq!(read().await, order);
     let approved = order
@@ -49,14 +49,14 @@ async fn an_approval_reads_back_the_same(database: Database) {
         .unwrap();
     assert!(
         store
-            .decide(&approved, &note(Action::OrderApprove))
+            .decide_approval(&approved, &note(Action::OrderApprove))
             .await
             .unwrap()
     );
     assert_eq!(read().await, approved);
     assert!(
         !store
-            .decide(&approved, &note(Action::OrderApprove))
+            .decide_approval(&approved, &note(Action::OrderApprove))
             .await
             .unwrap()
     );
@@ -79,16 +79,20 @@ async fn of_approve_reject_expire_and_cancel_at_once_one_wins(database: Database
                 match index {
                     0 => {
                         store
-                            .decide(&order.approved(petra(), None, NOW).unwrap(), &note)
+                            .decide_approval(&order.approved(petra(), None, NOW).unwrap(), &note)
                             .await
                     }
                     1 => {
                         store
-                            .decide(&order.rejected(petra(), None, NOW).unwrap(), &note)
+                            .decide_approval(&order.rejected(petra(), None, NOW).unwrap(), &note)
                             .await
                     }
-                    2 => store.decide(&order.expired(later(60)).unwrap(), &note).await,
-                    _ => store.cancel(&order.cancelled(NOW).unwrap(), &note).await,
+                    2 => {
+                        store
+                            .decide_approval(&order.expired(later(60)).unwrap(), &note)
+                            .await
+                    }
+                    _ => store.cancel_order(&order.cancelled(NOW).unwrap(), &note).await,
                 }
                 .unwrap()
             }
@@ -116,9 +120,17 @@ async fn only_what_is_overdue_is_found_and_the_oldest_first(database: Database) 
         accept(&store, order, &ANY).await;
     }
     let rejected = decided.rejected(petra(), None, NOW).unwrap();
-    assert!(store.decide(&rejected, &note(Action::OrderReject)).await.unwrap());
-    assert_eq!(store.overdue(later(30), 9).await.unwrap(), [early.clone(), late]);
-    assert_eq!(store.overdue(later(30), 1).await.unwrap(), [early]);
+    assert!(
+        store
+            .decide_approval(&rejected, &note(Action::OrderReject))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        store.overdue_approvals(later(30), 9).await.unwrap(),
+        [early.clone(), late]
+    );
+    assert_eq!(store.overdue_approvals(later(30), 1).await.unwrap(), [early]);
 }
 
 async fn an_order_that_is_not_what_was_approved_is_not_claimed(database: Database) {
@@ -135,7 +147,7 @@ async fn an_order_that_is_not_what_was_approved_is_not_claimed(database: Databas
         .clear();
     assert!(
         store
-            .decide(&approved, &note(Action::OrderApprove))
+            .decide_approval(&approved, &note(Action::OrderApprove))
             .await
             .unwrap()
     );

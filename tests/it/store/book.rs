@@ -67,7 +67,7 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
             // A number that another order has is an error, and must change nothing.
             drop(
                 store
-                    .settle(&settled, Some(&seen(&number, now)), &note(Action::OrderSettle))
+                    .settle_order(&settled, Some(&seen(&number, now)), &note(Action::OrderSettle))
                     .await,
             );
         }
@@ -75,7 +75,7 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
             let mut order = dice.pick(&orders).clone();
             order.state = State::Queued;
             store
-                .cancel(&order.cancelled(now).unwrap(), &note(Action::OrderCancel))
+                .cancel_order(&order.cancelled(now).unwrap(), &note(Action::OrderCancel))
                 .await
                 .unwrap();
         }
@@ -104,17 +104,17 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
             let note = AuditRow::new(now, Actor::desk(), Action::NumberRelease, "test");
             let id = &known.facts.id;
             match dice.throw(6) {
-                0 => drop(store.schedule(&known, now, &note).await.unwrap()),
-                1 => drop(store.keep(&known, &note).await.unwrap()),
-                2 => drop(store.releasing(&known, &note).await.unwrap()),
-                3 => store.kept(id, now, &note).await.unwrap(),
-                4 => store.put_off(id, now, now, &note).await.unwrap(),
-                _ => drop(store.released(id, now, &note).await.unwrap()),
+                0 => drop(store.schedule_release(&known, now, &note).await.unwrap()),
+                1 => drop(store.cancel_release(&known, &note).await.unwrap()),
+                2 => drop(store.mark_releasing(&known, &note).await.unwrap()),
+                3 => store.abort_release(id, now, &note).await.unwrap(),
+                4 => store.postpone_release(id, now, now, &note).await.unwrap(),
+                _ => drop(store.finish_release(id, now, &note).await.unwrap()),
             }
         }
         _ => drop(
             store
-                .gone(&number_id(&number), now, &note(Action::NumberGone))
+                .mark_gone(&number_id(&number), now, &note(Action::NumberGone))
                 .await
                 .unwrap(),
         ),

@@ -170,18 +170,21 @@ async fn numbers_are_read_by_name_and_sighted_unless_they_are_gone(database: Dat
         .await
         .unwrap();
     let gone = note(Action::NumberGone);
-    assert!(store.gone(&number_id("C"), later(9), &gone).await.unwrap());
+    assert!(store.mark_gone(&number_id("C"), later(9), &gone).await.unwrap());
     let named = ["A", "B", "C", "D"].map(number_id);
-    let numbers = store.numbers_of(&named).await.unwrap();
+    let numbers = store.numbers_by_id(&named).await.unwrap();
     let mut ids: Vec<_> = numbers.into_iter().map(|number| number.facts.id).collect();
     ids.sort();
     assert_eq!(ids, ["A", "B"].map(number_id));
-    assert_eq!(store.numbers_of(&[]).await.unwrap(), []);
+    assert_eq!(store.numbers_by_id(&[]).await.unwrap(), []);
     // More than one statement takes.
     let many: Vec<_> = (0..1234).map(|nth| number_id(&format!("X{nth}"))).collect();
     let many = [many, named.to_vec()].concat();
-    assert_eq!(store.numbers_of(&many).await.unwrap().len(), 2);
-    assert_eq!(store.sighted(later(5)).await.unwrap(), [number_id("B")]);
-    assert_eq!(store.sighted(later(6)).await.unwrap(), []);
-    assert_eq!(store.sighted(NOW).await.unwrap().len(), 2);
+    assert_eq!(store.numbers_by_id(&many).await.unwrap().len(), 2);
+    assert_eq!(
+        store.numbers_seen_since(later(5)).await.unwrap(),
+        [number_id("B")]
+    );
+    assert_eq!(store.numbers_seen_since(later(6)).await.unwrap(), []);
+    assert_eq!(store.numbers_seen_since(NOW).await.unwrap().len(), 2);
 }

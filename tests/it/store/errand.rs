@@ -1,7 +1,7 @@
 //! What Close told of, taken in once, and the errands that come of it, shared by whoever takes them.
 
 use numberdesk::domain::close_event::{CloseEvent, Object};
-use numberdesk::store::Errand;
+use numberdesk::store::RefetchJob;
 
 use super::*;
 
@@ -26,14 +26,14 @@ fn told(event: &str, version: u64, action: &str, number: &str) -> CloseEvent {
 }
 
 async fn take_in(store: &Store, notices: &[CloseEvent], at: Timestamp) -> Vec<bool> {
-    store.take_in(notices, at).await.unwrap()
+    store.ingest(notices, at).await.unwrap()
 }
 
-async fn take(store: &Store, at: Timestamp, limit: u32) -> Vec<Errand> {
-    store.take_errands(at, LEASE, limit).await.unwrap()
+async fn take(store: &Store, at: Timestamp, limit: u32) -> Vec<RefetchJob> {
+    store.take_refetch_jobs(at, LEASE, limit).await.unwrap()
 }
 
-fn objects(errands: &[Errand]) -> Vec<String> {
+fn objects(errands: &[RefetchJob]) -> Vec<String> {
     errands.iter().map(|errand| errand.object.to_string()).collect()
 }
 
@@ -62,7 +62,7 @@ async fn a_notice_is_new_once_and_many_of_one_object_are_one_errand(database: Da
     assert_eq!(taken[0].version_at, Some(later(2)));
     assert_eq!(take_in(&store, &[], NOW).await, [false; 0]);
     // Forgotten, it is new again.
-    assert_eq!(store.forget_notices(later(1), 10).await.unwrap(), 3);
+    assert_eq!(store.delete_notices(later(1), 10).await.unwrap(), 3);
     assert_eq!(
         take_in(&store, &[told("1", 1, "updated", "a")], NOW).await,
         [true]
@@ -97,9 +97,9 @@ async fn of_many_who_take_errands_each_is_one_s_until_its_lease_lapses(database:
     ids.dedup();
     assert_eq!((ids.len(), taken.len()), (40, 40));
     // What somebody holds is due to nobody else, until they are taken for dead.
-    assert_eq!(store.errands_due(NOW).await.unwrap().0, 0);
+    assert_eq!(store.refetch_backlog(NOW).await.unwrap().0, 0);
     let lapsed = NOW.plus(LEASE);
-    assert_eq!(store.errands_due(lapsed).await.unwrap(), (40, Some(NOW)));
+    assert_eq!(store.refetch_backlog(lapsed).await.unwrap(), (40, Some(NOW)));
     assert_eq!(take(&store, lapsed, 100).await.len(), 40);
 }
 
@@ -108,28 +108,28 @@ async fn what_is_told_of_meanwhile_is_due_again_whoever_ends_the_errand(database
     take_in(&store, &[told("1", 1, "updated", "a")], NOW).await;
     let first = take(&store, NOW, 10).await;
     take_in(&store, &[told("2", 2, "updated", "a")], later(1)).await;
-    store.end_errands(&first).await.unwrap();
+    store.finish_refetch_jobs(&first).await.unwrap();
     let second = take(&store, later(1), 10).await;
     assert_eq!(
         objects(&second),
         ["phon_a"],
         "the second notice is still to be answered"
     );
-    store.end_errands(&second).await.unwrap();
+    store.finish_refetch_jobs(&second).await.unwrap();
     assert!(take(&store, later(2), 10).await.is_empty());
     // Made anew, it is another errand: whoever was late with the first one does not end it.
     take_in(&store, &[told("3", 3, "updated", "a")], later(3)).await;
-    store.end_errands(&first).await.unwrap();
-    store.put_errands_off(&first, later(1_000), true).await.unwrap();
+    store.finish_refetch_jobs(&first).await.unwrap();
+    store.postpone_refetch_jobs(&first, later(1_000), true).await.unwrap();
     let third = take(&store, later(3), 10).await;
     assert_eq!(objects(&third), ["phon_a"]);
     assert_eq!(third[0].tries, 0);
     // Put off, it is due when its time has come, and counted where Close showed too little.
-    store.put_errands_off(&third, later(10), true).await.unwrap();
+    store.postpone_refetch_jobs(&third, later(10), true).await.unwrap();
     assert!(take(&store, later(9), 10).await.is_empty());
     let fourth = take(&store, later(10), 10).await;
     assert_eq!(fourth[0].tries, 1);
-    store.put_errands_off(&fourth, later(20), false).await.unwrap();
+    store.postpone_refetch_jobs(&fourth, later(20), false).await.unwrap();
     assert_eq!(take(&store, later(20), 10).await[0].tries, 1);
 }
 
@@ -150,7 +150,7 @@ async fn of_many_who_ask_for_a_turn_one_has_it(database: Database) {
         let tasks: Vec<_> = (0..6)
             .map(|_| {
                 let store = store.clone();
-                tokio::spawn(async move { store.take_turn("sync", at, every).await.unwrap() })
+                tokio::spawn(async move { store.claim_step("sync", at, every).await.unwrap() })
             })
             .collect();
         let mut turns = 0;
@@ -159,5 +159,5 @@ async fn of_many_who_ask_for_a_turn_one_has_it(database: Database) {
         }
         assert_eq!(turns, 1);
     }
-    assert!(!store.take_turn("sync", later(900 + 899), every).await.unwrap());
+    assert!(!store.claim_step("sync", later(900 + 899), every).await.unwrap());
 }

@@ -18,7 +18,7 @@ fn event(team_name: &str, at: Timestamp) -> Event {
 }
 
 async fn kinds(store: &Store, scope: &Scope) -> Vec<String> {
-    while store.place_events().await.unwrap() > 0 {}
+    while store.assign_sequence().await.unwrap() > 0 {}
     let events = store.events(scope, &[], 0, 1_000).await.unwrap();
     events.into_iter().map(|placed| placed.event.kind).collect()
 }
@@ -58,11 +58,11 @@ async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss
         tasks.push(tokio::spawn(async move {
             for nth in 0..EACH {
                 store
-                    .tell(&event("sales", later((writer * EACH + nth) as u64)))
+                    .write_event(&event("sales", later((writer * EACH + nth) as u64)))
                     .await
                     .unwrap();
                 if nth % 3 == writer % 3 {
-                    store.place_events().await.unwrap();
+                    store.assign_sequence().await.unwrap();
                 }
             }
         }));
@@ -70,7 +70,7 @@ async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss
     // Goes on from place to place while they write, as a follower does.
     let (mut at, mut read) = (0, BTreeSet::new());
     while read.len() < WRITERS * EACH {
-        store.place_events().await.unwrap();
+        store.assign_sequence().await.unwrap();
         for placed in store.events_after(at, 7).await.unwrap() {
             assert_eq!(placed.seq, at + 1, "places have no gap");
             at = placed.seq;
@@ -80,41 +80,47 @@ async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(store.place_events().await.unwrap(), 0);
+    assert_eq!(store.assign_sequence().await.unwrap(), 0);
     assert_eq!(
-        store.feed_head().await.unwrap(),
+        store.last_sequence().await.unwrap(),
         i64::try_from(WRITERS * EACH).unwrap()
     );
 }
 
 async fn a_change_is_told_to_this_process_before_it_is_read_elsewhere(database: Database) {
     let store = database.store().await;
-    let (news, before) = (store.news(), store.touches());
+    let (news, before) = (store.new_events(), store.dirty_count());
     store.observe(&[seen("a", NOW)]).await.unwrap();
     news.notified().await;
-    assert!(store.touches() > before);
-    let (count, touched) = store.touched();
-    assert_eq!(count, store.touches());
+    assert!(store.dirty_count() > before);
+    let (count, touched) = store.take_dirty();
+    assert_eq!(count, store.dirty_count());
     assert_eq!(touched.into_iter().collect::<Vec<_>>(), [number_id("a")]);
     // Taken is taken, and what could not be read is given back.
-    assert!(store.touched().1.is_empty());
-    store.touch([number_id("b")]);
-    assert!(store.touches() > count);
-    assert_eq!(store.touched().1.len(), 1);
+    assert!(store.take_dirty().1.is_empty());
+    store.mark_dirty([number_id("b")]);
+    assert!(store.dirty_count() > count);
+    assert_eq!(store.take_dirty().1.len(), 1);
 }
 
 async fn what_is_old_is_forgotten_and_no_place_to_go_on_from(database: Database) {
     let store = database.store().await;
     let (old, new) = (event("sales", NOW), event("sales", later(100)));
     for event in [&old, &new] {
-        store.tell(event).await.unwrap();
+        store.write_event(event).await.unwrap();
     }
     // What has no place yet stays: nobody has been told of it.
-    assert_eq!(store.forget_events(later(50), 10).await.unwrap(), 0);
-    store.place_events().await.unwrap();
-    assert_eq!(store.place_of(&scope("sales"), &old.id).await.unwrap(), Some(1));
-    assert_eq!(store.place_of(&scope("support"), &old.id).await.unwrap(), None);
-    assert_eq!(store.forget_events(later(50), 10).await.unwrap(), 1);
-    assert_eq!(store.place_of(&scope("sales"), &old.id).await.unwrap(), None);
-    assert_eq!(store.place_of(&scope("sales"), &new.id).await.unwrap(), Some(2));
+    assert_eq!(store.delete_events(later(50), 10).await.unwrap(), 0);
+    store.assign_sequence().await.unwrap();
+    assert_eq!(
+        store.sequence_of(&scope("sales"), &old.id).await.unwrap(),
+        Some(1)
+    );
+    assert_eq!(store.sequence_of(&scope("support"), &old.id).await.unwrap(), None);
+    assert_eq!(store.delete_events(later(50), 10).await.unwrap(), 1);
+    assert_eq!(store.sequence_of(&scope("sales"), &old.id).await.unwrap(), None);
+    assert_eq!(
+        store.sequence_of(&scope("sales"), &new.id).await.unwrap(),
+        Some(2)
+    );
 }

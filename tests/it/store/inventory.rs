@@ -49,12 +49,12 @@ async fn the_latest_word_of_close_counts_whatever_order_it_comes_in(database: Da
     // The same again is no change, but it is a later word.
     assert_eq!(store.observe(&[labelled("three", later(9))]).await.unwrap(), 0);
     store
-        .update(&labelled("eight", later(8)), &note(Action::NumberUpdate))
+        .observe_change(&labelled("eight", later(8)), &note(Action::NumberUpdate))
         .await
         .unwrap();
     assert_eq!(label(&store).await.as_deref(), Some("three"));
     store
-        .update(&labelled("nine", later(9)), &note(Action::NumberUpdate))
+        .observe_change(&labelled("nine", later(9)), &note(Action::NumberUpdate))
         .await
         .unwrap();
     assert_eq!(label(&store).await.as_deref(), Some("nine"));
@@ -80,7 +80,7 @@ async fn many_observers_of_one_number_leave_the_latest_word(database: Database) 
     .await;
     assert_eq!(label(&store).await.as_deref(), Some("60"));
     assert_eq!(
-        store.known_ids(Timestamp::from_micros(0)).await.unwrap(),
+        store.known_number_ids(Timestamp::from_micros(0)).await.unwrap(),
         ["A", "B", "C"].map(number_id)
     );
 }
@@ -121,7 +121,7 @@ async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(data
     let known = store.number(&Scope::All, &id).await.unwrap().unwrap();
     assert!(
         store
-            .releasing(&known, &note(Action::NumberRelease))
+            .mark_releasing(&known, &note(Action::NumberRelease))
             .await
             .unwrap()
     );
@@ -131,18 +131,21 @@ async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(data
             id.clone(),
             AuditRow::new(NOW, Actor::desk(), Action::NumberGone, "gone"),
         );
-        async move { store.gone(&id, later(1), &note).await.unwrap() }
+        async move { store.mark_gone(&id, later(1), &note).await.unwrap() }
     })
     .await;
     assert_eq!(gone.iter().filter(|done| **done).count(), 1);
     assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
     assert!(
         !store
-            .releasing(&known, &note(Action::NumberRelease))
+            .mark_releasing(&known, &note(Action::NumberRelease))
             .await
             .unwrap()
     );
-    assert_eq!(store.known_ids(Timestamp::from_micros(0)).await.unwrap(), []);
+    assert_eq!(
+        store.known_number_ids(Timestamp::from_micros(0)).await.unwrap(),
+        []
+    );
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().numbers_held, 0);
     assert_books_balance(&database).await;
 
@@ -214,7 +217,7 @@ async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Databa
     assert_eq!(store.usage(&team("support"), NOW).await.unwrap().numbers_held, 1);
     assert_eq!(transfer(&store, "X", "sales", &ANY).await, Transferred::NotFound);
     store
-        .gone(&number_id("A"), NOW, &note(Action::NumberGone))
+        .mark_gone(&number_id("A"), NOW, &note(Action::NumberGone))
         .await
         .unwrap();
     assert_eq!(transfer(&store, "A", "sales", &ANY).await, Transferred::NotFound);
@@ -250,7 +253,14 @@ async fn transfers_that_race_neither_lose_a_number_nor_break_a_cap_nor_lock_each
         }
     })
     .await;
-    assert_eq!(store.known_ids(Timestamp::from_micros(0)).await.unwrap().len(), 8);
+    assert_eq!(
+        store
+            .known_number_ids(Timestamp::from_micros(0))
+            .await
+            .unwrap()
+            .len(),
+        8
+    );
     for name in ["red", "green", "blue"] {
         assert!(store.usage(&team(name), NOW).await.unwrap().numbers_held <= 3);
     }

@@ -145,7 +145,7 @@ async fn numbers_are_filtered_and_never_shown_to_others(database: Database) {
     personal.facts.label = None;
     store.observe(&[personal, seen("C", NOW)]).await.unwrap();
     let gone = note(Action::NumberGone);
-    store.gone(&number_id("C"), NOW, &gone).await.unwrap();
+    store.mark_gone(&number_id("C"), NOW, &gone).await.unwrap();
 
     let by = |set: fn(&mut NumberFilter)| {
         let mut filter = NumberFilter::default();
@@ -246,7 +246,7 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
             .detail(serde_json::json!({"request": {"country": "DE"}, "odd": "\u{0}"}));
         row.allowed = Some(index == 1);
         row.rule = Some("teams.sales.countries".into());
-        store.record(&row).await.unwrap();
+        store.record_audit(&row).await.unwrap();
         rows.insert(0, row);
     }
     let read = async |scope: Scope, filter: AuditFilter| {

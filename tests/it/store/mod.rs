@@ -24,7 +24,7 @@ use numberdesk::domain::money::Money;
 use numberdesk::domain::number::{Facts, Sharing};
 use numberdesk::domain::order::{Evidence, Order, Request, Settlement, State, Terms};
 use numberdesk::domain::time::Timestamp;
-use numberdesk::store::{Accepted, Claim, Observation, Store};
+use numberdesk::store::{Claim, Inserted, Observation, Store};
 use serde_json::Map;
 
 use crate::support::database::{Database, on_both_stores};
@@ -94,9 +94,9 @@ fn note(action: Action) -> AuditRow {
     AuditRow::new(NOW, Actor::desk(), action, "test")
 }
 
-async fn accept(store: &Store, order: &Order, caps: &Caps) -> Accepted {
+async fn accept(store: &Store, order: &Order, caps: &Caps) -> Inserted {
     store
-        .accept(
+        .insert_order(
             order,
             "fingerprint",
             caps,
@@ -108,14 +108,14 @@ async fn accept(store: &Store, order: &Order, caps: &Caps) -> Accepted {
 
 async fn claim(store: &Store, id: &OrderId, now: Timestamp) -> Claim {
     store
-        .claim(id, "replica-1", now, LEASE, &note(Action::OrderSend).order(id))
+        .claim_order(id, "replica-1", now, LEASE, &note(Action::OrderSend).order(id))
         .await
         .unwrap()
 }
 
 /// Accepts an order and begins its send.
 async fn renting(store: &Store, order: &Order) -> Order {
-    assert_eq!(accept(store, order, &ANY).await, Accepted::New);
+    assert_eq!(accept(store, order, &ANY).await, Inserted::New);
     match claim(store, &order.id, NOW).await {
         Claim::Claimed(order) => order,
         other => panic!("not claimed but {other:?}"),
@@ -125,7 +125,7 @@ async fn renting(store: &Store, order: &Order) -> Order {
 async fn settle(store: &Store, order: &Order, settlement: Settlement, found: Option<&Observation>) -> bool {
     let settled = order.clone().settled(settlement, NOW).unwrap();
     store
-        .settle(&settled, found, &note(Action::OrderSettle).order(&order.id))
+        .settle_order(&settled, found, &note(Action::OrderSettle).order(&order.id))
         .await
         .unwrap()
 }

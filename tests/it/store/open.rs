@@ -73,7 +73,9 @@ async fn a_closed_store_is_unavailable(database: Database) {
     assert!(matches!(store.ping().await, Err(Error::StoreUnavailable(_))));
     let order = order("sales", "k", "DE");
     assert!(matches!(
-        store.accept(&order, "f", &ANY, &note(Action::OrderCreate)).await,
+        store
+            .insert_order(&order, "f", &ANY, &note(Action::OrderCreate))
+            .await,
         Err(Error::StoreUnavailable(_))
     ));
 }
@@ -167,7 +169,7 @@ async fn connections_that_the_server_ended_are_made_anew() {
         store.ping().await.unwrap();
         assert_eq!(
             accept(&store, &order("sales", "k", "DE"), &ANY).await,
-            Accepted::New
+            Inserted::New
         );
     })
     .await;

@@ -5,10 +5,10 @@ use numberdesk::store::Cap;
 
 use super::*;
 
-fn count_new(outcomes: &[Accepted]) -> usize {
+fn count_new(outcomes: &[Inserted]) -> usize {
     outcomes
         .iter()
-        .filter(|outcome| **outcome == Accepted::New)
+        .filter(|outcome| **outcome == Inserted::New)
         .count()
 }
 
@@ -21,8 +21,8 @@ async fn three_of_two_hundred(database: Database, caps: Caps, refusal: Refusal, 
     assert_eq!(count_new(&outcomes), 3);
     for outcome in outcomes {
         match outcome {
-            Accepted::New => {}
-            Accepted::Capped {
+            Inserted::New => {}
+            Inserted::Capped {
                 refusal: said,
                 cap: by,
                 usage,
@@ -31,7 +31,7 @@ async fn three_of_two_hundred(database: Database, caps: Caps, refusal: Refusal, 
                 assert_eq!((usage.numbers_reserved, usage.orders_last_day), (3, 3));
                 assert_eq!(usage.monthly_reserved, Money::from_cents(1500));
             }
-            Accepted::Existing { .. } => panic!("no key was used twice"),
+            Inserted::Existing { .. } => panic!("no key was used twice"),
         }
     }
     assert_eq!(database.ask("SELECT COUNT(*) FROM orders").await, 3);
@@ -97,10 +97,10 @@ async fn fifty_requests_with_one_key_are_one_order(database: Database) {
         .unwrap();
     assert_eq!(fingerprint, "fingerprint");
     for outcome in outcomes {
-        if outcome != Accepted::New {
+        if outcome != Inserted::New {
             assert_eq!(
                 outcome,
-                Accepted::Existing {
+                Inserted::Existing {
                     order: stored.clone(),
                     fingerprint: "fingerprint".into()
                 }
@@ -118,11 +118,11 @@ async fn a_key_is_the_team_s_own(database: Database) {
     let store = database.store().await;
     assert_eq!(
         accept(&store, &order("sales", "k", "DE"), &ANY).await,
-        Accepted::New
+        Inserted::New
     );
     assert_eq!(
         accept(&store, &order("support", "k", "DE"), &ANY).await,
-        Accepted::New
+        Inserted::New
     );
     assert!(
         store
@@ -162,7 +162,7 @@ async fn a_text_with_a_nul_is_stored_without_it(database: Database) {
     let store = database.store().await;
     let mut odd = order("sales", "k", "DE");
     odd.created_by = "mal\0lory".into();
-    assert_eq!(accept(&store, &odd, &ANY).await, Accepted::New);
+    assert_eq!(accept(&store, &odd, &ANY).await, Inserted::New);
     let stored = store.order(&Scope::All, &odd.id).await.unwrap().unwrap();
     assert_eq!(stored.created_by, "mal\u{fffd}lory");
 }
@@ -179,31 +179,31 @@ async fn orders_of_a_day_are_a_rolling_day_and_failures_do_not_count(database: D
     accept(&store, &withdrawn, &caps).await;
     assert!(
         store
-            .cancel(&withdrawn.cancelled(NOW).unwrap(), &note(Action::OrderCancel))
+            .cancel_order(&withdrawn.cancelled(NOW).unwrap(), &note(Action::OrderCancel))
             .await
             .unwrap()
     );
     let mut yesterday = order("sales", "yesterday", "DE");
     yesterday.created_at = NOW.minus(Duration::from_hours(24));
-    assert_eq!(accept(&store, &yesterday, &caps).await, Accepted::New);
+    assert_eq!(accept(&store, &yesterday, &caps).await, Inserted::New);
     assert_eq!(
         accept(&store, &order("sales", "one", "DE"), &caps).await,
-        Accepted::New
+        Inserted::New
     );
     assert_eq!(
         accept(&store, &order("sales", "two", "DE"), &caps).await,
-        Accepted::New
+        Inserted::New
     );
     assert!(matches!(
         accept(&store, &order("sales", "three", "DE"), &caps).await,
-        Accepted::Capped {
+        Inserted::Capped {
             cap: Cap::OrdersPerDay,
             ..
         }
     ));
     assert_eq!(
         accept(&store, &order("support", "other-team", "DE"), &caps).await,
-        Accepted::New
+        Inserted::New
     );
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().orders_last_day, 2);
 }
@@ -218,7 +218,7 @@ async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing
         monthly_budget: Some(Money::from_cents(2000)),
         ..ANY
     };
-    let Accepted::Capped { cap, usage, .. } = accept(&store, &order("sales", "next", "DE"), &caps).await
+    let Inserted::Capped { cap, usage, .. } = accept(&store, &order("sales", "next", "DE"), &caps).await
     else {
         panic!("the budget is used up");
     };
@@ -243,7 +243,7 @@ async fn an_order_is_withdrawn_once_and_not_when_it_is_being_sent(database: Data
     as_queued.state = State::Queued;
     assert!(
         !store
-            .cancel(&as_queued.cancelled(NOW).unwrap(), &note(Action::OrderCancel))
+            .cancel_order(&as_queued.cancelled(NOW).unwrap(), &note(Action::OrderCancel))
             .await
             .unwrap()
     );
@@ -253,7 +253,7 @@ async fn an_order_is_withdrawn_once_and_not_when_it_is_being_sent(database: Data
         let cancelled = queued.clone().cancelled(NOW).unwrap();
         async move {
             store
-                .cancel(&cancelled, &note(Action::OrderCancel))
+                .cancel_order(&cancelled, &note(Action::OrderCancel))
                 .await
                 .unwrap()
         }
@@ -282,7 +282,10 @@ async fn a_cancel_and_a_claim_at_once_never_both_win(database: Database) {
             async move {
                 if index == 0 {
                     let order = order.cancelled(NOW).unwrap();
-                    store.cancel(&order, &note(Action::OrderCancel)).await.unwrap()
+                    store
+                        .cancel_order(&order, &note(Action::OrderCancel))
+                        .await
+                        .unwrap()
                 } else {
                     matches!(claim(&store, &order.id, NOW).await, Claim::Claimed(_))
                 }

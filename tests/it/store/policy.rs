@@ -14,7 +14,7 @@ on_both_stores! {
 
 /// All that is in the feed.
 async fn told(store: &Store) -> Vec<Event> {
-    while store.place_events().await.unwrap() > 0 {}
+    while store.assign_sequence().await.unwrap() > 0 {}
     let events = store.events(&Scope::All, &[], 0, 100).await.unwrap();
     events.into_iter().map(|placed| placed.event).collect()
 }
@@ -30,13 +30,16 @@ async fn trail(store: &Store) -> Vec<AuditRow> {
 async fn a_policy_that_comes_into_force_is_told_once_however_many_say_so(database: Database) {
     let store = database.store().await;
     // The first there ever was changes nothing.
-    assert_eq!(store.policy_in_force("aa", None, NOW).await.unwrap(), None);
+    assert_eq!(store.record_policy_in_force("aa", None, NOW).await.unwrap(), None);
     assert!(told(&store).await.is_empty() && trail(&store).await.is_empty());
     let mut replicas = Vec::new();
     for _ in 0..8 {
         let replica = database.open().await;
         replicas.push(tokio::spawn(async move {
-            replica.policy_in_force("bb", None, later(1)).await.unwrap()
+            replica
+                .record_policy_in_force("bb", None, later(1))
+                .await
+                .unwrap()
         }));
     }
     let mut by = Vec::new();
@@ -45,9 +48,12 @@ async fn a_policy_that_comes_into_force_is_told_once_however_many_say_so(databas
     }
     assert_eq!(by, ["aa"], "one told it, and what was before");
     // Whoever starts with the same has no news; with what was before, it has.
-    assert_eq!(store.policy_in_force("bb", None, later(2)).await.unwrap(), None);
     assert_eq!(
-        store.policy_in_force("aa", None, later(3)).await.unwrap(),
+        store.record_policy_in_force("bb", None, later(2)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        store.record_policy_in_force("aa", None, later(3)).await.unwrap(),
         Some("bb".to_owned())
     );
     let (events, rows) = (told(&store).await, trail(&store).await);
@@ -73,16 +79,25 @@ async fn a_broken_policy_is_told_once_and_again_when_it_was_mended_between(datab
     let store = database.store().await;
     let rejected = async |digest: &str, at| {
         let faults = [format!("policy.toml:1: {digest}")];
-        store.policy_rejected(digest, &faults, "aa", at).await.unwrap()
+        store
+            .record_policy_rejected(digest, &faults, "aa", at)
+            .await
+            .unwrap()
     };
-    store.policy_in_force("aa", None, NOW).await.unwrap();
+    store.record_policy_in_force("aa", None, NOW).await.unwrap();
     assert!(rejected("one", later(1)).await);
     assert!(!rejected("one", later(2)).await, "another replica finds the same");
     assert!(rejected("two", later(3)).await, "it is broken in another way");
     // Who had not seen that yet mends nothing of it.
-    store.policy_in_force("aa", Some("one"), later(4)).await.unwrap();
+    store
+        .record_policy_in_force("aa", Some("one"), later(4))
+        .await
+        .unwrap();
     assert!(!rejected("two", later(5)).await);
-    store.policy_in_force("aa", Some("two"), later(6)).await.unwrap();
+    store
+        .record_policy_in_force("aa", Some("two"), later(6))
+        .await
+        .unwrap();
     assert!(rejected("two", later(7)).await, "it was mended in between");
     let (events, rows) = (told(&store).await, trail(&store).await);
     let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();

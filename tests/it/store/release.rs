@@ -35,7 +35,12 @@ async fn known(store: &Store, id: &str) -> Number {
 async fn scheduled(store: &Store, id: &str) -> Number {
     rented(store, "sales", id).await;
     let number = known(store, id).await;
-    assert!(store.schedule(&number, later(60), &by_alice(NOW)).await.unwrap());
+    assert!(
+        store
+            .schedule_release(&number, later(60), &by_alice(NOW))
+            .await
+            .unwrap()
+    );
     known(store, id).await
 }
 
@@ -60,19 +65,29 @@ async fn a_schedule_is_made_once_and_kept_by_who_knows_of_it(database: Database)
     let store = database.store().await;
     rented(&store, "sales", "A").await;
     let before = known(&store, "A").await;
-    assert!(store.schedule(&before, later(60), &by_alice(NOW)).await.unwrap());
+    assert!(
+        store
+            .schedule_release(&before, later(60), &by_alice(NOW))
+            .await
+            .unwrap()
+    );
     // Whoever read the number before that does not know how it stands.
     let rows = database.ask("SELECT COUNT(*) FROM audit").await;
-    assert!(!store.schedule(&before, later(90), &by_alice(NOW)).await.unwrap());
-    assert!(!store.releasing(&before, &by_alice(NOW)).await.unwrap());
-    assert!(!store.keep(&before, &by_alice(NOW)).await.unwrap());
+    assert!(
+        !store
+            .schedule_release(&before, later(90), &by_alice(NOW))
+            .await
+            .unwrap()
+    );
+    assert!(!store.mark_releasing(&before, &by_alice(NOW)).await.unwrap());
+    assert!(!store.cancel_release(&before, &by_alice(NOW)).await.unwrap());
     assert_eq!(database.ask("SELECT COUNT(*) FROM audit").await, rows);
     let after = known(&store, "A").await;
     assert_eq!(after.release_at, Some(later(60)));
     assert_ne!(after.version(), before.version());
     assert_eq!(due(&store, later(59)).await, []);
     assert_eq!(due(&store, later(60)).await, [(number_id("A"), ALICE.to_owned())]);
-    assert!(store.keep(&after, &by_alice(NOW)).await.unwrap());
+    assert!(store.cancel_release(&after, &by_alice(NOW)).await.unwrap());
     assert_eq!(known(&store, "A").await, before);
     assert_eq!(due(&store, later(600)).await, []);
     assert_books_balance(&database).await;
@@ -87,9 +102,9 @@ async fn of_all_who_keep_and_release_at_the_last_moment_one_wins(database: Datab
             async move {
                 let row = by_alice(later(60));
                 if index.is_multiple_of(3) {
-                    store.keep(&number, &row).await.unwrap()
+                    store.cancel_release(&number, &row).await.unwrap()
                 } else {
-                    store.releasing(&number, &row).await.unwrap()
+                    store.mark_releasing(&number, &row).await.unwrap()
                 }
             }
         })
@@ -107,12 +122,12 @@ async fn a_mark_is_taken_back_by_who_made_it_alone(database: Database) {
     rented(&store, "sales", "A").await;
     let id = number_id("A");
     let number = known(&store, "A").await;
-    assert!(store.releasing(&number, &by_alice(NOW)).await.unwrap());
+    assert!(store.mark_releasing(&number, &by_alice(NOW)).await.unwrap());
     assert_ne!(known(&store, "A").await.version(), number.version());
     // A second one does not know how the first one ended, nor the first one how the second one will.
     let marked = known(&store, "A").await;
-    assert!(store.releasing(&marked, &by_alice(later(1))).await.unwrap());
-    store.kept(&id, NOW, &by_alice(later(2))).await.unwrap();
+    assert!(store.mark_releasing(&marked, &by_alice(later(1))).await.unwrap());
+    store.abort_release(&id, NOW, &by_alice(later(2))).await.unwrap();
     assert!(known(&store, "A").await.releasing);
     let open = store.unfinished_releases(later(1), 10).await.unwrap();
     assert_eq!(
@@ -121,7 +136,10 @@ async fn a_mark_is_taken_back_by_who_made_it_alone(database: Database) {
             .collect::<Vec<_>>(),
         [(&id, ALICE)]
     );
-    store.kept(&id, later(1), &by_alice(later(2))).await.unwrap();
+    store
+        .abort_release(&id, later(1), &by_alice(later(2)))
+        .await
+        .unwrap();
     assert_eq!(known(&store, "A").await, number);
     assert!(store.unfinished_releases(later(9), 10).await.unwrap().is_empty());
 }
@@ -130,10 +148,10 @@ async fn what_is_put_off_is_due_again_later(database: Database) {
     let store = database.store().await;
     let number = scheduled(&store, "A").await;
     let (id, mark) = (number_id("A"), by_alice(later(60)));
-    assert!(store.releasing(&number, &mark).await.unwrap());
+    assert!(store.mark_releasing(&number, &mark).await.unwrap());
     assert_eq!(due(&store, later(999)).await, [], "it is under way");
     store
-        .put_off(&id, mark.at, later(300), &by_alice(later(61)))
+        .postpone_release(&id, mark.at, later(300), &by_alice(later(61)))
         .await
         .unwrap();
     assert_eq!(known(&store, "A").await, number, "what was promised stays");
@@ -141,8 +159,11 @@ async fn what_is_put_off_is_due_again_later(database: Database) {
     assert_eq!(due(&store, later(300)).await, [(id.clone(), ALICE.to_owned())]);
     // What Close refuses is not tried again.
     let mark = by_alice(later(300));
-    assert!(store.releasing(&number, &mark).await.unwrap());
-    store.kept(&id, mark.at, &by_alice(later(301))).await.unwrap();
+    assert!(store.mark_releasing(&number, &mark).await.unwrap());
+    store
+        .abort_release(&id, mark.at, &by_alice(later(301)))
+        .await
+        .unwrap();
     assert_eq!(known(&store, "A").await.release_at, None);
     assert_eq!(due(&store, later(9999)).await, []);
 }
@@ -152,10 +173,10 @@ async fn a_number_found_gone_ends_the_release_that_was_under_way(database: Datab
     let found =
         |id: &str, at| AuditRow::new(at, Actor::desk(), Action::NumberGone, "gone").number(&number_id(id));
     let number = scheduled(&store, "A").await;
-    assert!(store.releasing(&number, &by_alice(later(60))).await.unwrap());
+    assert!(store.mark_releasing(&number, &by_alice(later(60))).await.unwrap());
     assert!(
         store
-            .gone(&number_id("A"), later(61), &found("A", later(61)))
+            .mark_gone(&number_id("A"), later(61), &found("A", later(61)))
             .await
             .unwrap()
     );
@@ -170,7 +191,7 @@ async fn a_number_found_gone_ends_the_release_that_was_under_way(database: Datab
     scheduled(&store, "B").await;
     assert!(
         store
-            .gone(&number_id("B"), later(62), &found("B", later(62)))
+            .mark_gone(&number_id("B"), later(62), &found("B", later(62)))
             .await
             .unwrap()
     );
@@ -186,12 +207,22 @@ async fn what_close_has_released_is_gone_whatever_a_late_listing_showed(database
     store.observe(&[seen("A", later(5))]).await.unwrap();
     assert!(
         !store
-            .gone(&id, later(3), &note(Action::NumberGone))
+            .mark_gone(&id, later(3), &note(Action::NumberGone))
             .await
             .unwrap()
     );
-    assert!(store.released(&id, later(3), &by_alice(later(3))).await.unwrap());
-    assert!(!store.released(&id, later(4), &by_alice(later(4))).await.unwrap());
+    assert!(
+        store
+            .finish_release(&id, later(3), &by_alice(later(3)))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .finish_release(&id, later(4), &by_alice(later(4)))
+            .await
+            .unwrap()
+    );
     assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
     assert_eq!(store.observe(&[seen("A", later(6))]).await.unwrap(), 0);
     assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
@@ -220,6 +251,6 @@ async fn a_schedule_does_not_follow_a_number_to_another_team(database: Database)
     );
     assert_eq!(due(&store, later(999)).await, []);
     // Whoever decided before it moved decides nothing of it.
-    assert!(!store.releasing(&number, &by_alice(later(60))).await.unwrap());
+    assert!(!store.mark_releasing(&number, &by_alice(later(60))).await.unwrap());
     assert_books_balance(&database).await;
 }

@@ -139,28 +139,31 @@ async fn a_claim_is_taken_back_by_nobody_but_who_made_it(database: Database) {
     let order = order("sales", "k", "DE");
     accept(&store, &order, &ANY).await;
     let row = note(Action::OrderSend);
-    let claimed = store.claim(&order.id, "desk/1", NOW, LEASE, &row).await.unwrap();
+    let claimed = store
+        .claim_order(&order.id, "desk/1", NOW, LEASE, &row)
+        .await
+        .unwrap();
     assert!(matches!(claimed, Claim::Claimed(_)));
     assert!(
         !store
-            .unclaim(&order.id, "desk/2", &note(Action::OrderSend))
+            .unclaim_order(&order.id, "desk/2", &note(Action::OrderSend))
             .await
             .unwrap()
     );
     assert!(
         store
-            .unclaim(&order.id, "desk/1", &note(Action::OrderSend))
+            .unclaim_order(&order.id, "desk/1", &note(Action::OrderSend))
             .await
             .unwrap()
     );
     let again = store
-        .claim(&order.id, "desk/3", NOW, LEASE, &note(Action::OrderSend))
+        .claim_order(&order.id, "desk/3", NOW, LEASE, &note(Action::OrderSend))
         .await
         .unwrap();
     assert!(matches!(again, Claim::Claimed(_)));
     assert!(
         !store
-            .unclaim(&order.id, "desk/1", &note(Action::OrderSend))
+            .unclaim_order(&order.id, "desk/1", &note(Action::OrderSend))
             .await
             .unwrap()
     );
@@ -172,13 +175,13 @@ async fn a_sender_that_died_freezes_its_country_and_is_found(database: Database)
     let waiting = order("sales", "waiting", "DE");
     accept(&store, &waiting, &ANY).await;
     let (before, after) = (NOW.plus(LEASE).minus(Duration::from_micros(1)), NOW.plus(LEASE));
-    assert_eq!(store.lapsed(before, 10).await.unwrap(), []);
+    assert_eq!(store.lapsed_orders(before, 10).await.unwrap(), []);
     assert_eq!(due_ids(&store, before, 10).await, from_ref(&waiting.id));
-    assert_eq!(store.lapsed(after, 10).await.unwrap(), from_ref(&dead));
+    assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), from_ref(&dead));
     assert_eq!(due_ids(&store, after, 10).await, []);
     assert_eq!(claim(&store, &waiting.id, after).await, Claim::Frozen);
     assert!(settle(&store, &dead, unverified(), None).await);
-    assert_eq!(store.lapsed(after, 10).await.unwrap(), []);
+    assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), []);
     // The sender was only slow. What it knows for certain counts more than the doubt, once.
     assert!(settle(&store, &dead, fulfilled("A"), Some(&seen("A", NOW))).await);
     assert!(!settle(&store, &dead, unverified(), None).await);
@@ -288,7 +291,7 @@ async fn a_number_that_is_gone_before_its_order_is_settled_is_not_held(database:
     store.observe(&[seen("A", NOW)]).await.unwrap();
     assert!(
         store
-            .gone(&number_id("A"), later(1), &note(Action::NumberGone))
+            .mark_gone(&number_id("A"), later(1), &note(Action::NumberGone))
             .await
             .unwrap()
     );
@@ -306,15 +309,15 @@ async fn no_number_is_ever_two_orders_nor_an_order_fulfilled_without_one(databas
     let note = note(Action::OrderSettle);
     assert!(
         !store
-            .settle(&settled, Some(&seen("A", NOW)), &note)
+            .settle_order(&settled, Some(&seen("A", NOW)), &note)
             .await
             .unwrap()
     );
     let settled = order.clone().settled(fulfilled("B"), NOW).unwrap();
-    assert!(store.settle(&settled, None, &note).await.is_err());
+    assert!(store.settle_order(&settled, None, &note).await.is_err());
     assert!(
         store
-            .settle(&settled, Some(&seen("C", NOW)), &note)
+            .settle_order(&settled, Some(&seen("C", NOW)), &note)
             .await
             .is_err()
     );
@@ -348,7 +351,7 @@ async fn a_requeued_order_waits_its_time_and_its_old_sender_has_no_say(database:
 
 /// What is due, without the teams.
 async fn due_ids(store: &Store, now: Timestamp, limit: u32) -> Vec<OrderId> {
-    let due = store.due(now, limit).await.unwrap();
+    let due = store.due_orders(now, limit).await.unwrap();
     due.into_iter().map(|(id, _)| id).collect()
 }
 
@@ -359,7 +362,7 @@ async fn of_two_teams_neither_waits_for_all_orders_of_the_other(database: Databa
     }
     let late = order("support", "late", "FR");
     accept(&store, &late, &ANY).await;
-    let due = store.due(NOW, 2).await.unwrap();
+    let due = store.due_orders(NOW, 2).await.unwrap();
     assert!(due.contains(&(late.id, team("support"))), "{due:?}");
 }
 
@@ -385,10 +388,10 @@ async fn a_label_is_due_until_it_is_set_or_the_number_is_gone(database: Database
     rented(&store, "sales", "B").await;
     let due = [(order.id.clone(), number_id("A"), "Berlin line".to_owned())];
     assert_eq!(store.labels_due(NOW, 10).await.unwrap(), due);
-    store.label_again(&order.id, later(9)).await.unwrap();
+    store.retry_label(&order.id, later(9)).await.unwrap();
     assert_eq!(store.labels_due(later(8), 10).await.unwrap(), []);
     assert_eq!(store.labels_due(later(9), 10).await.unwrap(), due);
-    store.label_set(&order.id).await.unwrap();
-    store.label_again(&order.id, NOW).await.unwrap();
+    store.finish_label(&order.id).await.unwrap();
+    store.retry_label(&order.id, NOW).await.unwrap();
     assert_eq!(store.labels_due(later(99), 10).await.unwrap(), []);
 }

@@ -70,17 +70,17 @@ async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_e
     let id = text(&lab.close.person_rents(json!({ "country": "DE" })).await["id"]);
     other.desk.sync().await.unwrap();
     let now = other.desk.now();
-    while other.store.place_events().await.unwrap() > 0 {}
+    while other.store.assign_sequence().await.unwrap() > 0 {}
     assert!(
         other
             .store
-            .forget_events(now.plus(Duration::from_hours(1)), 1_000)
+            .delete_events(now.plus(Duration::from_hours(1)), 1_000)
             .await
             .unwrap()
             > 0
     );
     let later = Event::new(now, EventKind::GroupChanged, None);
-    other.store.tell(&later).await.unwrap();
+    other.store.write_event(&later).await.unwrap();
     lab.step(|desk| async move { desk.feed().await }).await.unwrap();
     let listed = lab.step(list(&sales)).await.unwrap().rows;
     assert_eq!(listed.len(), before + 1);

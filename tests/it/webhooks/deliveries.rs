@@ -14,7 +14,7 @@ use numberdesk::domain::input::fields;
 use numberdesk::domain::page::Limit;
 use numberdesk::domain::webhook::{DisabledReason, Endpoint, NewEndpoint};
 use numberdesk::error::Error;
-use numberdesk::store::{AuditFilter, Settled};
+use numberdesk::store::{AuditFilter, AttemptResult};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ impl Scene {
         let team = team.parse().expect("a team");
         let event =
             Event::new(self.lab.process().desk.now(), kind, Some(&team)).with("order_id", json!("ord_1"));
-        self.lab.store().tell(&event).await.expect("it is told");
+        self.lab.store().write_event(&event).await.expect("it is told");
         event.id
     }
 
@@ -282,7 +282,7 @@ async fn an_event_goes_to_the_endpoints_of_its_team_that_want_it_and_to_nobody_e
     scene.tells("sales", EventKind::OrderFulfilled).await;
     scene.tells("sales", EventKind::OrderQueued).await;
     let event = Event::new(scene.lab.process().desk.now(), EventKind::NumberAdded, None);
-    scene.lab.store().tell(&event).await.expect("it is told");
+    scene.lab.store().write_event(&event).await.expect("it is told");
     scene.place().await;
     scene.deliver().await;
     let mut got: Vec<String> = scene
@@ -594,10 +594,10 @@ async fn a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now(database: Data
             .expect("it is asked")
             .map(|(_, deliveries)| deliveries[0].clone())
     };
-    let settle = async |delivery: &Delivery, holder: &str, settled: Settled| {
+    let settle = async |delivery: &Delivery, holder: &str, settled: AttemptResult| {
         let now = scene.lab.process().desk.now();
         let settled = store
-            .settle_delivery(delivery, holder, &settled, "x", now, None)
+            .record_attempt(delivery, holder, &settled, "x", now, None)
             .await;
         settled.expect("it is asked")
     };
@@ -606,9 +606,9 @@ async fn a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now(database: Data
     scene.lab.pass(lease);
     let quick = claim("quick").await.expect("it is due again");
     assert_eq!((slow.id.clone(), quick.attempts), (quick.id.clone(), 2));
-    assert!(!settle(&slow, "slow", Settled::Dead).await);
-    assert!(settle(&quick, "quick", Settled::Delivered).await);
-    assert!(!settle(&quick, "quick", Settled::Dead).await);
+    assert!(!settle(&slow, "slow", AttemptResult::Dead).await);
+    assert!(settle(&quick, "quick", AttemptResult::Delivered).await);
+    assert!(!settle(&quick, "quick", AttemptResult::Dead).await);
     assert_eq!(scene.delivery(&endpoint).await.state, DeliveryState::Delivered);
 }
 
