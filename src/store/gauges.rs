@@ -1,4 +1,4 @@
-//! The database counted: open orders and the usage of all teams, for metrics. Cheap by the indices; it changes nothing.
+//! Counts for metrics: open orders and the usage of all teams. Indexes keep these reads cheap.
 
 use crate::domain::caller::Team;
 use crate::domain::country::Country;
@@ -6,32 +6,33 @@ use crate::domain::decision::Usage;
 use crate::domain::order::State;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
+use crate::store::orders::row::state_in;
 use crate::store::sql::db::sql;
 
-/// Orders of one country in one state that is not final.
+/// The orders of one country in one state that is not final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenOrders {
     /// The state.
     pub state: State,
     /// The country.
     pub country: Country,
-    /// How many.
+    /// The number of orders.
     pub count: i64,
     /// When the oldest of them was accepted.
     pub oldest: Timestamp,
 }
 
 impl Store {
-    /// All orders whose end is not known yet, by state and country.
+    /// All orders that are not in a final state, by state and country.
     pub async fn open_orders(&self) -> Result<Vec<OpenOrders>, Error> {
         let rows = self
             .db
-            .rows(sql!(
+            .rows(sql!(format!(
                 "SELECT state, country, COUNT(*) AS orders, MIN(created_at) AS oldest FROM orders \
-                 WHERE state IN ('awaiting_approval', 'queued', 'renting', 'unverified', 'needs_review') \
-                 GROUP BY state, country"
-            ))
+                 WHERE {} GROUP BY state, country",
+                state_in(State::ALL.iter().copied().filter(|state| !state.is_final()))
+            )))
             .await?;
         rows.iter()
             .map(|row| {
@@ -45,7 +46,7 @@ impl Store {
             .collect()
     }
 
-    /// What every team that ever had something holds and reserves; orders of the last day are not counted.
+    /// The usage of every team that ever had a ledger entry, without the orders of the last day.
     pub async fn usages(&self) -> Result<Vec<(Team, Usage)>, Error> {
         let rows = self
             .db

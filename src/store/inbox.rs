@@ -1,5 +1,6 @@
-//! The inbox: what Close told of, durable before Close is answered, each notice once; and the errands that come of it.
-//! A notice says what to ask Close about and is believed in nothing else.
+//! The inbox of Close's webhooks: each one is stored once, before Close is answered, with the refetch job it causes.
+//!
+//! A webhook only names the object to refetch from Close; nothing else in it is trusted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,33 +8,34 @@ use crate::domain::close_event::CloseEvent;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::param::Param;
 
 impl Store {
-    /// Takes notices in, in one transaction, and makes an errand of each that is new and of an object the desk follows;
-    /// which of them are new. On disk when this returns.
+    /// Stores notices in one transaction, and queues a refetch job for each new one of an object that the desk follows.
+    ///
+    /// Returns which of them are new. They are on disk when this returns.
     pub async fn ingest(&self, notices: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
         let mut tx = self.db.begin().await?;
-        let mut unseen = write_down(&mut tx, notices, now).await?;
-        // One that names no event can't be told from another and is always taken for new; of two that are the same, one is.
+        let mut unseen = store_names(&mut tx, notices, now).await?;
+        // A notice without an event id always counts as new. Of two equal notices, one does.
         let fresh: Vec<bool> = notices
             .iter()
-            .map(|notice| notice.event_id.is_none() || named(notice).is_some_and(|name| unseen.remove(&name)))
+            .map(|notice| notice.event_id.is_none() || name(notice).is_some_and(|name| unseen.remove(&name)))
             .collect();
         let news = notices.iter().zip(&fresh).filter(|(_, fresh)| **fresh);
-        ask(&mut tx, news.map(|(notice, _)| notice), now).await?;
+        queue_jobs(&mut tx, news.map(|(notice, _)| notice), now).await?;
         failpoint::reached("inbox.commit");
         tx.commit().await?;
         failpoint::reached("inbox.done");
         Ok(fresh)
     }
 
-    /// Forgets notices that were taken in before `before`, `limit` at most; how many.
+    /// Deletes up to `limit` notices that were received before `before`; returns how many.
     pub async fn delete_notices(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
-        let gone = tx
+        let deleted = tx
             .execute(sql!(
                 "DELETE FROM inbox WHERE (event_id, version) IN \
                     (SELECT event_id, version FROM inbox WHERE received_at < $1 ORDER BY received_at LIMIT $2)",
@@ -42,23 +44,25 @@ impl Store {
             ))
             .await?;
         tx.commit().await?;
-        Ok(gone)
+        Ok(deleted)
     }
 }
 
-/// The event's id and the version of it that the notice tells.
-fn named(notice: &CloseEvent) -> Option<(String, i64)> {
+/// The id and version of the Close event that the notice carries.
+fn name(notice: &CloseEvent) -> Option<(String, i64)> {
     let version = notice.updated.map_or(0, Timestamp::as_micros);
     Some((notice.event_id.clone()?, version))
 }
 
-/// Writes down what is new, in the order of all who write here, so that none waits for another in a circle; what that is.
-async fn write_down(
+/// Inserts the new notices and returns their names.
+///
+/// It inserts in order of the names, so that two transactions do not wait for each other.
+async fn store_names(
     tx: &mut Tx,
     notices: &[CloseEvent],
     now: Timestamp,
 ) -> Result<BTreeSet<(String, i64)>, Error> {
-    let names: BTreeSet<_> = notices.iter().filter_map(named).collect();
+    let names: BTreeSet<_> = notices.iter().filter_map(name).collect();
     if names.is_empty() {
         return Ok(names);
     }
@@ -79,36 +83,38 @@ async fn write_down(
         .collect()
 }
 
-/// What the notices of one object come to.
+/// The notices of one object, merged.
 #[derive(Default)]
-struct Told {
+struct Merged {
     notices: i64,
     gone: bool,
     version_at: Option<Timestamp>,
 }
 
-/// Makes errands. What is gone does not come back, whatever is told of it late.
-async fn ask(tx: &mut Tx, news: impl Iterator<Item = &CloseEvent>, now: Timestamp) -> Result<(), Error> {
-    let mut objects: BTreeMap<String, Told> = BTreeMap::new();
+/// Queues one refetch job per object.
+///
+/// `gone` stays set, because a deleted object does not come back, whatever arrives late.
+async fn queue_jobs(tx: &mut Tx, news: impl Iterator<Item = &CloseEvent>, now: Timestamp) -> Result<(), Error> {
+    let mut objects: BTreeMap<String, Merged> = BTreeMap::new();
     for notice in news {
         let Some(object) = notice.object() else { continue };
-        let told = objects.entry(object.as_str().to_owned()).or_default();
-        told.notices += 1;
-        told.gone |= notice.gone();
-        told.version_at = told.version_at.max(notice.data_updated);
+        let merged = objects.entry(object.as_str().to_owned()).or_default();
+        merged.notices += 1;
+        merged.gone |= notice.gone();
+        merged.version_at = merged.version_at.max(notice.data_updated);
     }
     if objects.is_empty() {
         return Ok(());
     }
-    let rows = Rows::of(objects.into_iter().map(|(object, told)| {
+    let rows = Rows::of(objects.into_iter().map(|(object, merged)| {
         [
             object.into(),
-            told.notices.into(),
+            merged.notices.into(),
             now.into(),
             now.into(),
             0.into(),
-            told.gone.into(),
-            told.version_at.into(),
+            merged.gone.into(),
+            merged.version_at.into(),
         ]
     }));
     tx.execute(rows.statement(
@@ -123,10 +129,10 @@ async fn ask(tx: &mut Tx, news: impl Iterator<Item = &CloseEvent>, now: Timestam
     .map(drop)
 }
 
-/// Rows of one statement: a batch takes one round trip, not one a row.
+/// The rows of a multi-row INSERT, so that a batch takes one round trip.
 #[derive(Default)]
 struct Rows {
-    places: Vec<String>,
+    tuples: Vec<String>,
     args: Vec<Param>,
 }
 
@@ -136,7 +142,7 @@ impl Rows {
         for row in rows {
             let first = all.args.len() + 1;
             let places: Vec<String> = (first..first + N).map(|place| format!("${place}")).collect();
-            all.places.push(format!("({})", places.join(", ")));
+            all.tuples.push(format!("({})", places.join(", ")));
             all.args.extend(row);
         }
         all
@@ -144,7 +150,7 @@ impl Rows {
 
     fn statement(self, before: &'static str, after: &'static str) -> Statement {
         Statement {
-            text: format!("{before} {} {after}", self.places.join(", ")),
+            text: format!("{before} {} {after}", self.tuples.join(", ")),
             args: self.args,
         }
     }

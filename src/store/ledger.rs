@@ -1,5 +1,7 @@
-//! What each team holds and reserves: a usage row that the caps are enforced on, and the ledger of every change of
-//! it. The row is at all times the sum of its ledger, because nothing but this file touches either.
+//! The ledger: every change of what a team holds and reserves, and the usage row that is its sum.
+//!
+//! The caps are enforced on the usage row. Only this file writes to the tables `usage` and `ledger`, so the row always
+//! equals the sum of its entries.
 
 use std::time::Duration;
 
@@ -9,12 +11,12 @@ use crate::domain::id::{LedgerId, OrderId, PhoneNumberId};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 
-/// Which cap is in the way.
+/// A cap that leaves no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cap {
     /// `max_numbers`.
@@ -26,7 +28,7 @@ pub enum Cap {
 }
 
 impl Cap {
-    /// The family of rule it belongs to.
+    /// The kind of refusal that the cap causes.
     pub const fn refusal(self) -> Refusal {
         match self {
             Self::Numbers | Self::OrdersPerDay => Refusal::Quota,
@@ -35,22 +37,22 @@ impl Cap {
     }
 }
 
-/// Why a usage row changed.
+/// The reason for a ledger entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An order was accepted.
     Reserve,
     /// A reservation became a number.
     Hold,
-    /// A reservation or a number is no more.
+    /// A reservation or a number ended.
     GiveBack,
     /// The price of a number changed.
     TrueUp,
-    /// A number came from nobody or another team.
+    /// A number came from another team, or was unassigned before.
     TransferIn,
     /// A number went to another team.
     TransferOut,
-    /// The books were wrong: a number belongs to another team, or is there again.
+    /// The ledger was wrong: a number belongs to another team, or exists again.
     Correction,
 }
 
@@ -68,7 +70,7 @@ impl Kind {
     }
 }
 
-/// A change of one team's usage row.
+/// One entry: a change of one team's usage row.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) at: Timestamp,
@@ -97,23 +99,23 @@ impl Entry {
             monthly_reserved: 0,
         }
     }
-    /// Because of this order.
+    /// Names the order that caused the entry.
     pub(super) fn order(mut self, id: &OrderId) -> Self {
         self.order_id = Some(id.clone());
         self
     }
-    /// Because of this number.
+    /// Names the number that caused the entry.
     pub(super) fn number(mut self, id: &PhoneNumberId) -> Self {
         self.phone_number_id = Some(id.clone());
         self
     }
-    /// `count` more numbers held, for `monthly` more.
+    /// Adds `count` numbers held, and their monthly price in cents.
     pub(super) fn held(mut self, count: i64, monthly: i64) -> Self {
         self.numbers_held = count;
         self.monthly_held = monthly;
         self
     }
-    /// `count` more numbers reserved, for `monthly` more.
+    /// Adds `count` numbers reserved, and their monthly price in cents.
     pub(super) fn reserved(mut self, count: i64, monthly: i64) -> Self {
         self.numbers_reserved = count;
         self.monthly_reserved = monthly;
@@ -121,35 +123,46 @@ impl Entry {
     }
 }
 
-/// The team's usage row, made if it was missing, which nobody else changes before this transaction ends; and the
-/// orders of the last 24 hours as they stand while it is held, `except` left out.
+/// The outcome of entering a change that a cap can prevent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// The entry is written.
+    Done,
+    /// The cap leaves no room; nothing is written.
+    Capped(Cap),
+}
+
+/// Locks the team's usage row until the transaction ends, and creates it if it is missing.
+///
+/// The result includes the orders of the last 24 hours, without `except`.
 pub(super) async fn lock(
     tx: &mut Tx,
     team: &Team,
     now: Timestamp,
     except: Option<&OrderId>,
 ) -> Result<Usage, Error> {
-    make(tx, team).await?;
+    create_usage(tx, team).await?;
     let locked = tx
         .lock(sql!(
             "SELECT numbers_held, numbers_reserved, monthly_held, monthly_reserved FROM usage WHERE team = $1",
             team.as_str()
         ))
         .await?
-        .ok_or_else(|| corrupt("a usage row is gone", None))?;
-    // A statement of its own, so that on PostgreSQL it sees what was committed while this one waited for the lock.
+        .ok_or_else(|| corrupt("a usage row is missing", None))?;
+    // A separate statement: on PostgreSQL it sees the orders committed while the first one waited for the lock.
     let counted = tx.row(orders_last_day(team, now, except)).await?;
     read(Some(&locked), counted.as_ref())
 }
 
-/// Enters a change if the caps leave room for it: one conditional update. Otherwise the cap that is in the way,
-/// going by `used`, the row as it was locked.
+/// Enters a change with one conditional update if the caps leave room for it.
+///
+/// `used` is the locked row; it tells which cap leaves no room.
 pub(super) async fn enter_within(
     tx: &mut Tx,
     entry: Entry,
     caps: &Caps,
     used: &Usage,
-) -> Result<Result<(), Cap>, Error> {
+) -> Result<Entered, Error> {
     let room = tx
         .execute(sql!(
             "UPDATE usage SET numbers_held = numbers_held + $2, numbers_reserved = numbers_reserved + $3, \
@@ -167,7 +180,7 @@ pub(super) async fn enter_within(
         .await?;
     if room == 1 {
         write(tx, entry).await?;
-        return Ok(Ok(()));
+        return Ok(Entered::Done);
     }
     let numbers = used.numbers_held + used.numbers_reserved + entry.numbers_held + entry.numbers_reserved;
     let cap = if caps.max_numbers.is_some_and(|max| numbers > max) {
@@ -175,14 +188,14 @@ pub(super) async fn enter_within(
     } else {
         Cap::Budget
     };
-    Ok(Err(cap))
+    Ok(Entered::Capped(cap))
 }
 
-/// Enters changes that no cap can stop, team by team in the order in which all transactions lock.
+/// Enters changes that no cap limits, in the lock order of all transactions: by team.
 pub(super) async fn enter(tx: &mut Tx, mut entries: Vec<Entry>) -> Result<(), Error> {
     entries.sort_by(|a, b| a.team.cmp(&b.team));
     for entry in entries {
-        make(tx, &entry.team).await?;
+        create_usage(tx, &entry.team).await?;
         tx.execute(sql!(
             "UPDATE usage SET numbers_held = numbers_held + $2, numbers_reserved = numbers_reserved + $3, \
                 monthly_held = monthly_held + $4, monthly_reserved = monthly_reserved + $5 WHERE team = $1",
@@ -198,7 +211,7 @@ pub(super) async fn enter(tx: &mut Tx, mut entries: Vec<Entry>) -> Result<(), Er
     Ok(())
 }
 
-async fn make(tx: &mut Tx, team: &Team) -> Result<(), Error> {
+async fn create_usage(tx: &mut Tx, team: &Team) -> Result<(), Error> {
     tx.execute(sql!(
         "INSERT INTO usage (team, numbers_held, numbers_reserved, monthly_held, monthly_reserved) \
          VALUES ($1, 0, 0, 0, 0) ON CONFLICT (team) DO NOTHING",
@@ -252,7 +265,7 @@ fn read(row: Option<&Row>, orders: Option<&Row>) -> Result<Usage, Error> {
 }
 
 impl Store {
-    /// What the team holds and reserves now; zeros for a team that never had anything.
+    /// What the team holds and reserves now; zeros for a team without entries.
     pub async fn usage(&self, team: &Team, now: Timestamp) -> Result<Usage, Error> {
         let row = self
             .db

@@ -1,5 +1,7 @@
-//! What was last told of the policy, by whichever replica came first: the fingerprint in force, and the faults of a file
-//! that is turned down. So a change is told once, however many replicas and restarts there are.
+//! Records the policy in force and the rejected policy file.
+//!
+//! The first replica that sees a change writes its event and audit row, so each change is reported once, whatever the
+//! number of replicas and restarts.
 
 use serde_json::{Value, json};
 
@@ -7,9 +9,9 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::audit::rows;
-use crate::store::events::feed;
+use crate::store::events::write;
+use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::error::corrupt;
 
@@ -17,9 +19,11 @@ const IN_FORCE: &str = "policy";
 const REJECTED: &str = "policy_rejected";
 
 impl Store {
-    /// The policy with this fingerprint is in force. Told by an event and an audit row when it was another one, to
-    /// whichever replica, that was told of last; the one before, if this told it. The very first is only written down.
-    /// `mended` are the faults (see [`Store::record_policy_rejected`]) that this replica has turned down until now.
+    /// Records the fingerprint of the policy in force.
+    ///
+    /// If it differs from the one last recorded by any replica, writes a `policy.changed` event and an audit row, and
+    /// returns the previous fingerprint. The very first fingerprint is recorded without an event. `mended` is the digest
+    /// of the faults that this replica had rejected until now (see [`Store::record_policy_rejected`]).
     pub async fn record_policy_in_force(
         &self,
         fingerprint: &str,
@@ -42,18 +46,18 @@ impl Store {
         let known = tx
             .lock(sql!("SELECT value FROM settings WHERE name = $1", IN_FORCE))
             .await?
-            .ok_or_else(|| corrupt("the policy that was told of is gone", None))?
+            .ok_or_else(|| corrupt("the recorded policy is missing", None))?
             .text("value")?;
-        let moved = tx
+        let changed = tx
             .execute(sql!(
                 "UPDATE settings SET value = $1 WHERE name = $2 AND value <> $1",
                 fingerprint,
                 IN_FORCE
             ))
             .await?;
-        if moved == 1 {
+        if changed == 1 {
             let data = [("old", json!(known)), ("new", json!(fingerprint))];
-            tell(
+            report(
                 &mut tx,
                 now,
                 (EventKind::PolicyChanged, Action::PolicyChange, "changed"),
@@ -62,11 +66,13 @@ impl Store {
             .await?;
         }
         tx.commit().await?;
-        Ok((moved == 1).then_some(known))
+        Ok((changed == 1).then_some(known))
     }
 
-    /// The policy file is turned down, and the one with this fingerprint stays in force. Told as above, unless the same
-    /// `digest` of faults was told last; whether this told it.
+    /// Records that the policy file is rejected, and that the policy `in_force` stays.
+    ///
+    /// Writes a `policy.rejected` event and an audit row, and returns `true`, unless a replica has recorded the same
+    /// `digest` of faults last.
     pub async fn record_policy_rejected(
         &self,
         digest: &str,
@@ -75,7 +81,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        let moved = tx
+        let changed = tx
             .execute(sql!(
                 "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE \
                     SET value = excluded.value WHERE settings.value <> excluded.value",
@@ -83,9 +89,9 @@ impl Store {
                 digest
             ))
             .await?;
-        if moved == 1 {
+        if changed == 1 {
             let data = [("in_force", json!(in_force)), ("faults", json!(faults))];
-            tell(
+            report(
                 &mut tx,
                 now,
                 (EventKind::PolicyRejected, Action::PolicyReject, "rejected"),
@@ -94,11 +100,12 @@ impl Store {
             .await?;
         }
         tx.commit().await?;
-        Ok(moved == 1)
+        Ok(changed == 1)
     }
 }
 
-async fn tell(
+/// Writes the event and the audit row of a change.
+async fn report(
     tx: &mut Tx,
     now: Timestamp,
     (kind, action, outcome): (EventKind, Action, &str),
@@ -109,6 +116,6 @@ async fn tell(
         event = event.with(name, value.clone());
     }
     let row = AuditRow::new(now, Actor::desk(), action, outcome).detail(json!(event.data));
-    feed::write(tx, &event).await?;
+    write::event(tx, &event).await?;
     rows::write(tx, &row).await
 }

@@ -1,5 +1,7 @@
-//! Errands: objects of Close that are to be read back, shared by all replicas. Whoever takes one has it for a while; a
-//! notice that comes meanwhile makes it due again.
+//! The queue of objects to refetch from Close, shared by all replicas.
+//!
+//! A replica takes a job with a lease. A webhook that arrives meanwhile makes the job due again. In the database the
+//! queue is the table `errands`.
 
 use std::time::Duration;
 
@@ -8,33 +10,33 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::id::GroupId;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::events::feed;
-use crate::store::sql::db::sql;
+use crate::store::events::write;
+use crate::store::handle::Store;
+use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::row::Row;
 
-/// Errands written in one transaction: others get their turn in between.
-const TOGETHER: usize = 100;
+/// Jobs per transaction, few enough to let other writers in between.
+const BATCH: usize = 100;
 
-/// Something to ask Close about.
+/// An object to refetch from Close.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefetchJob {
-    /// What.
+    /// The object.
     pub object: Object,
-    /// How many notices there were when it was taken.
+    /// The number of webhooks when the job was taken.
     notices: i64,
-    /// When Close last told of it.
+    /// When the last webhook of the object arrived.
     pub told_at: Timestamp,
-    /// How often Close has shown less than it had told.
+    /// How often Close has returned stale data.
     pub tries: i64,
-    /// Whether Close told that it is gone.
+    /// Whether a webhook reported the object as deleted.
     pub gone: bool,
-    /// How new it must be for the notice to be answered, by Close's clock.
+    /// The version by Close's clock that the data must have reached; older data is stale.
     pub version_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Takes errands that are due, longest due first; for `lease` nobody else takes them.
+    /// Takes up to `limit` due jobs, longest due first. No other replica takes them until `lease` is over.
     pub async fn take_refetch_jobs(
         &self,
         now: Timestamp,
@@ -61,13 +63,14 @@ impl Store {
             ))
             .await?;
         tx.commit().await?;
-        let mut errands = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        errands.sort_by(|one, other| one.object.cmp(&other.object));
-        Ok(errands)
+        let mut jobs = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        jobs.sort_by(|one, other| one.object.cmp(&other.object));
+        Ok(jobs)
     }
 
-    /// How many errands are due and nobody's, and since when the oldest of all has waited for an answer of Close. Due time
-    /// alone tells nothing of that: where Close does not answer, it is put off again and again.
+    /// The number of due jobs without a lease, and when the oldest job was queued.
+    ///
+    /// `due_at` is no substitute for that time: it moves forward on every failed attempt.
     pub async fn refetch_backlog(&self, now: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
         let row = self
             .db
@@ -80,53 +83,54 @@ impl Store {
         row.map_or(Ok((0, None)), |row| Ok((row.int("n")?, row.time_opt("since")?)))
     }
 
-    /// Ends errands that were done; one that Close told of again meanwhile is due at once.
-    pub async fn finish_refetch_jobs(&self, errands: &[RefetchJob]) -> Result<(), Error> {
-        for some in in_order(errands).chunks(TOGETHER) {
+    /// Deletes finished jobs. A job with a new webhook meanwhile is due at once instead.
+    pub async fn finish_refetch_jobs(&self, jobs: &[RefetchJob]) -> Result<(), Error> {
+        for some in in_order(jobs).chunks(BATCH) {
             let mut tx = self.db.begin().await?;
-            for errand in some {
-                end(&mut tx, errand).await?;
+            for job in some {
+                end(&mut tx, job).await?;
             }
             tx.commit().await?;
         }
         Ok(())
     }
 
-    /// Ends the errand of a group that has changed, and tells all replicas.
+    /// Deletes the job of a changed group, and writes the event that notifies all replicas.
     pub async fn finish_group_refetch(
         &self,
-        errand: &RefetchJob,
+        job: &RefetchJob,
         group: &GroupId,
         now: Timestamp,
     ) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        end(&mut tx, errand).await?;
+        end(&mut tx, job).await?;
         let event = Event::new(now, EventKind::GroupChanged, None);
-        feed::write(&mut tx, &event.with("group_id", group.as_str().into())).await?;
+        write::event(&mut tx, &event.with("group_id", group.as_str().into())).await?;
         tx.commit().await
     }
 
-    /// Gives errands back to be done at `due`, or at once where Close told of them again meanwhile. `tried`: Close was
-    /// asked and showed less than it had told.
+    /// Returns jobs to the queue, due at `due`, or at once when a new webhook arrived meanwhile.
+    ///
+    /// `stale` counts an attempt in which Close returned stale data.
     pub async fn postpone_refetch_jobs(
         &self,
-        errands: &[RefetchJob],
+        jobs: &[RefetchJob],
         due: Timestamp,
-        tried: bool,
+        stale: bool,
     ) -> Result<(), Error> {
-        for some in in_order(errands).chunks(TOGETHER) {
+        for some in in_order(jobs).chunks(BATCH) {
             let mut tx = self.db.begin().await?;
-            for errand in some {
+            for job in some {
                 tx.execute(sql!(
                     "UPDATE errands SET lease_until = NULL, \
                         due_at = CASE WHEN notices = $2 AND told_at = $3 THEN $4 ELSE due_at END, \
                         tries = CASE WHEN notices = $2 AND told_at = $3 THEN tries + $5 ELSE tries END \
                      WHERE object_id = $1",
-                    errand.object.as_str(),
-                    errand.notices,
-                    errand.told_at,
+                    job.object.as_str(),
+                    job.notices,
+                    job.told_at,
                     due,
-                    i64::from(tried)
+                    i64::from(stale)
                 ))
                 .await?;
             }
@@ -136,27 +140,27 @@ impl Store {
     }
 }
 
-/// In the order in which all who write here lock, so that none waits for another in a circle.
-fn in_order(errands: &[RefetchJob]) -> Vec<&RefetchJob> {
-    let mut errands: Vec<_> = errands.iter().collect();
-    errands.sort_by(|one, other| one.object.as_str().cmp(other.object.as_str()));
-    errands
+/// Sorts jobs into the lock order of this table, so that two transactions do not wait for each other.
+fn in_order(jobs: &[RefetchJob]) -> Vec<&RefetchJob> {
+    let mut jobs: Vec<_> = jobs.iter().collect();
+    jobs.sort_by(|one, other| one.object.as_str().cmp(other.object.as_str()));
+    jobs
 }
 
-async fn end(tx: &mut crate::store::sql::db::Tx, errand: &RefetchJob) -> Result<(), Error> {
+async fn end(tx: &mut Tx, job: &RefetchJob) -> Result<(), Error> {
     let ended = tx
         .execute(sql!(
-            // An errand that ended and was made anew has told of something else since.
+            // A job that was deleted and queued again belongs to a newer webhook.
             "DELETE FROM errands WHERE object_id = $1 AND notices = $2 AND told_at = $3",
-            errand.object.as_str(),
-            errand.notices,
-            errand.told_at
+            job.object.as_str(),
+            job.notices,
+            job.told_at
         ))
         .await?;
     if ended == 0 {
         tx.execute(sql!(
             "UPDATE errands SET lease_until = NULL WHERE object_id = $1",
-            errand.object.as_str()
+            job.object.as_str()
         ))
         .await?;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 
 /// The row that [`Store::probe_write`] writes.

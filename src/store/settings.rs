@@ -1,34 +1,34 @@
-//! What all replicas share and nobody configures: written by whoever comes first, the same for all from then on.
+//! Values that all replicas share and that nobody configures: the first replica writes them.
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 use crate::store::sql::error::corrupt;
 
-const LOG_READ: &str = "log_read";
+const EVENT_LOG_POSITION: &str = "log_read";
 
 impl Store {
-    /// The key that authenticates cursors: random, made by whoever asks first, the same on all replicas.
+    /// The random key that signs cursors; the first replica creates it.
     pub async fn cursor_key(&self) -> Result<[u8; 32], Error> {
         let mut key = [0; 32];
         SystemRandom::new()
             .fill(&mut key)
-            .map_err(|_| corrupt("the system has no randomness", None))?;
-        let known = self.first_word("cursor_key", &hex::encode(key)).await?;
+            .map_err(|_| corrupt("the system's random generator failed", None))?;
+        let known = self.get_or_insert("cursor_key", &hex::encode(key)).await?;
         hex::decode_to_slice(known, &mut key)
             .map_err(|cause| corrupt("the cursor key can't be read", Some(cause.into())))?;
         Ok(key)
     }
 
-    /// The Close organization whose numbers this inventory holds: the first that it was ever compared with.
+    /// The Close organization of this inventory: the first one seen, which is stored if none is yet.
     pub async fn claim_organization(&self, seen: &str) -> Result<String, Error> {
-        self.first_word("organization", seen).await
+        self.get_or_insert("organization", seen).await
     }
 
-    /// The same, as far as there was a comparison.
+    /// The Close organization of this inventory, if one is stored.
     pub async fn known_organization(&self) -> Result<Option<String>, Error> {
         let row = self
             .db
@@ -37,29 +37,32 @@ impl Store {
         row.map(|row| row.text("value")).transpose()
     }
 
-    /// Up to when, by Close's clock, its event log was read; `None` when it never was.
+    /// The time by Close's clock up to which its event log was read; `None` when it never was.
     pub async fn event_log_position(&self) -> Result<Option<Timestamp>, Error> {
         let row = self
             .db
-            .row(sql!("SELECT value FROM settings WHERE name = $1", LOG_READ))
+            .row(sql!(
+                "SELECT value FROM settings WHERE name = $1",
+                EVENT_LOG_POSITION
+            ))
             .await?;
         row.map(|row| row.parsed("value")).transpose()
     }
 
-    /// The event log was read up to `at`.
+    /// Records that Close's event log was read up to `at`; an earlier time than the stored one changes nothing.
     pub async fn advance_event_log_position(&self, at: Timestamp) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         tx.execute(sql!(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE \
                 SET value = CASE WHEN settings.value > excluded.value THEN settings.value ELSE excluded.value END",
-            LOG_READ,
+            EVENT_LOG_POSITION,
             at.to_string()
         ))
         .await?;
         tx.commit().await
     }
 
-    async fn first_word(&self, name: &'static str, word: &str) -> Result<String, Error> {
+    async fn get_or_insert(&self, name: &'static str, value: &str) -> Result<String, Error> {
         let known = || {
             self.db
                 .row(sql!("SELECT value FROM settings WHERE name = $1", name))
@@ -71,13 +74,13 @@ impl Store {
         tx.execute(sql!(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
             name,
-            word
+            value
         ))
         .await?;
         tx.commit().await?;
         known()
             .await?
-            .ok_or_else(|| corrupt(format!("the setting {name} is gone"), None))?
+            .ok_or_else(|| corrupt(format!("the setting {name} is missing"), None))?
             .text("value")
     }
 }

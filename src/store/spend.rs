@@ -1,33 +1,34 @@
-//! The ledger read number by number, for whoever adds up what months cost. It adds up nothing itself.
+//! Reads the ledger number by number, for the monthly spend. It adds up nothing itself.
 
 use crate::domain::caller::{Scope, Team};
 use crate::domain::country::Country;
 use crate::domain::spend::Booking;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
 
-/// An entry of the ledger about a number, and what is known of the number.
+/// A ledger entry of a number, with the number's country and order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerRow {
-    /// The entry's id.
+    /// The id of the entry.
     pub id: String,
     /// The number.
     pub number: String,
-    /// What it says.
+    /// The change that the entry books.
     pub booking: Booking,
-    /// Where the number is.
+    /// The country of the number.
     pub country: Option<Country>,
-    /// The team whose order rented the number, and who ordered; `None` for a number that was adopted.
+    /// The team and creator of the order that rented the number; `None` for an adopted number.
     pub ordered: Option<(Team, String)>,
 }
 
 impl Store {
-    /// The next entries about numbers that a team in scope ever held, number by number in the order they were made,
-    /// after the one of this number with this id: all entries, also those of other teams, for only with them can be
-    /// told who held it first. None from `until` on.
+    /// The next entries of numbers that a team in scope ever held, before `until`, by number and id.
+    ///
+    /// `after` is the number and id of the last entry read. Entries of other teams are included, because the first
+    /// holder of a number follows only from all of them.
     pub async fn ledger_entries(
         &self,
         scope: &Scope,
@@ -38,7 +39,7 @@ impl Store {
         let (number, id) = after.unwrap_or_default();
         let mut select = Select::within_by(
             scope,
-            // Looked up row by row: a join would begin at the first number on every page.
+            // Subqueries per row: a join would start from the first number on every page.
             "SELECT ledger.id, ledger.phone_number_id, ledger.at, ledger.team, ledger.numbers_held, ledger.monthly_held, \
                 (SELECT country FROM numbers WHERE numbers.id = ledger.phone_number_id) AS country, \
                 (SELECT team FROM orders WHERE orders.phone_number_id = ledger.phone_number_id) AS order_team, \

@@ -4,7 +4,7 @@ use crate::desk::{By, Desk, Placed};
 use crate::domain::audit::Action;
 use crate::domain::caller::{Permission, Scope};
 use crate::domain::id::OrderId;
-use crate::domain::order::WrongState;
+use crate::domain::order::transition::WrongState;
 use crate::error::Error;
 
 impl Desk {

@@ -7,12 +7,10 @@ use tokio::sync::broadcast;
 
 use crate::desk::{By, Desk, Placed, denied};
 use crate::domain::audit::{Action, AuditRow};
-use crate::domain::caller::{Caller, Permission, Scope, Team};
+use crate::domain::caller::{Permission, Scope, Team};
 use crate::domain::decision::Decision;
 use crate::domain::id::OrderId;
-use crate::domain::order::approval::Approval;
-use crate::domain::order::{IdempotencyKey, Order, Request, State, Terms};
-use crate::domain::time::Timestamp;
+use crate::domain::order::{IdempotencyKey, Order, Request, State};
 use crate::error::{Error, chain};
 use crate::policy;
 use crate::store::Inserted;
@@ -85,7 +83,7 @@ impl Desk {
             .approval
             .clone()
             .map(|why| self.question(by, why, &request, &terms, now));
-        let order = Order::accepted(by.caller, team, &request, terms, &key, approval, now);
+        let order = Order::new(by.caller, team, &request, terms, &key, approval, now);
         let fingerprint = request.fingerprint();
         let outcome = match order.state {
             State::AwaitingApproval => order.state.as_str(),
@@ -163,46 +161,6 @@ async fn changed(changes: &mut broadcast::Receiver<OrderId>, id: &OrderId) {
             Ok(other) if &other != id => {}
             // It changed, or some changes were missed: look.
             _ => return,
-        }
-    }
-}
-
-impl Order {
-    fn accepted(
-        caller: &Caller,
-        team: &Team,
-        request: &Request,
-        terms: Terms,
-        key: &IdempotencyKey,
-        approval: Option<Approval>,
-        now: Timestamp,
-    ) -> Self {
-        let (state, reason) = match &approval {
-            Some(approval) => (State::AwaitingApproval, Some(approval.why.clone())),
-            None => (State::Queued, None),
-        };
-        Self {
-            id: OrderId::generate(now),
-            team: team.clone(),
-            issuer: caller.issuer.clone(),
-            created_by: caller.subject.clone(),
-            idempotency_key: key.clone(),
-            request: request.clone(),
-            terms,
-            approval,
-            state,
-            attempt: 0,
-            sent_at: None,
-            absent_since: None,
-            not_before: None,
-            phone_number_id: None,
-            close_status: None,
-            reason,
-            close_errors: None,
-            evidence: None,
-            created_at: now,
-            updated_at: now,
-            finished_at: None,
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::backoff::Backoff;
 use crate::domain::caller::{Scope, Team};
 use crate::domain::id::{OrderId, RequestId};
-use crate::domain::order::{Evidence, Order, Settlement, State};
+use crate::domain::order::transition::Settlement;
+use crate::domain::order::{Evidence, Order, State};
 use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::store::{Claim, Observation};
@@ -67,7 +68,7 @@ impl Desk {
         };
         let order = match claimed {
             Claim::Claimed(order) => order,
-            Claim::Elsewhere => return Ok(()),
+            Claim::Unavailable => return Ok(()),
             Claim::Occupied => {
                 tracing::debug!(order = %id, "the order waits: others of its country are being sent");
                 return Ok(());
@@ -76,7 +77,7 @@ impl Desk {
                 tracing::info!(order = %id, "the order waits: another one of its country is unverified");
                 return Ok(());
             }
-            Claim::Altered(order) => return self.call_off(order).await,
+            Claim::NotAsApproved(order) => return self.call_off(order).await,
         };
         failpoint::reached("claim.done");
         // The claim is on disk. If writing it took so long that the lease could end during the call, nothing is sent.

@@ -6,7 +6,8 @@ use crate::desk::{By, Desk, Placed};
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::{Permission, Scope};
 use crate::domain::id::{OrderId, PhoneNumberId};
-use crate::domain::order::{Evidence, Order, Settlement, State};
+use crate::domain::order::transition::Settlement;
+use crate::domain::order::{Evidence, Order, State};
 use crate::error::Error;
 
 /// What a person found out.

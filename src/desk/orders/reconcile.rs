@@ -10,7 +10,8 @@ use crate::desk::orders::verdict::{Verdict, judge};
 use crate::domain::audit::Actor;
 use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
-use crate::domain::order::{Evidence, Order, Settlement};
+use crate::domain::order::transition::Settlement;
+use crate::domain::order::{Evidence, Order};
 use crate::error::Error;
 use crate::failpoint;
 

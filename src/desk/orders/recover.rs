@@ -2,7 +2,7 @@
 
 use crate::desk::Desk;
 use crate::domain::audit::Actor;
-use crate::domain::order::Settlement;
+use crate::domain::order::transition::Settlement;
 use crate::error::Error;
 
 /// Orders taken up in one step; the next step takes the next ones.

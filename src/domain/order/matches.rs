@@ -1,18 +1,20 @@
-//! Whether a number can be what an order asked for. Only what never changes of a number is compared: people may have
-//! given it another label or other users since.
+//! Decides whether a number can be the result of an order.
+//!
+//! It compares only properties of a number that never change: people may have changed its label or users since.
 
 use crate::domain::number::Facts;
 use crate::domain::order::Order;
 use crate::domain::phone::national;
 
 impl Order {
-    /// Whether the number can have been rented for this order, going by country, prefix, kind of line and SMS. What
-    /// Close leaves open fits.
+    /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
+    ///
+    /// A property that Close leaves open matches.
     pub fn fits(&self, facts: &Facts) -> bool {
         let request = &self.request;
         let country = facts.country.is_none_or(|country| country == request.country);
         let prefix = request.prefix.as_deref().is_none_or(|prefix| {
-            // Some countries write area codes with a zero in front.
+            // Some countries write area codes with a leading zero.
             national(&facts.number).is_none_or(|digits| {
                 digits.starts_with(prefix) || digits.starts_with(prefix.trim_start_matches('0'))
             })
@@ -26,7 +28,7 @@ impl Order {
     }
 }
 
-/// An order in doubt, for tests.
+/// An unverified order, for tests.
 #[cfg(test)]
 pub(crate) mod sample {
     use serde_json::{Value, json};

@@ -1,21 +1,84 @@
-//! The body of an order as a caller sends it: its fields, their limits and their defaults. It does not know
-//! what any team may order.
+//! The request of an order: its body with limits and defaults, and the terms that the policy makes of it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::caller::Team;
+use crate::domain::country::Country;
 use crate::domain::id::UserId;
 use crate::domain::input::fields::Node;
-use crate::domain::number::Sharing;
+use crate::domain::money::Money;
+use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::number_patch::distinct;
-use crate::domain::order::Request;
 
 const MAX_ASSIGNEES: usize = 50;
 
-/// An order's body, checked and with its defaults filled in.
+/// A request for one number, with defaults filled in.
+///
+/// Two requests are the same when all fields are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The country of the number.
+    pub country: Country,
+    /// Whether one person or a group uses the number.
+    pub sharing: Sharing,
+    /// The area code or prefix without the country code: 1 to 5 digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The kind of line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier_type: Option<CarrierType>,
+    /// The regulatory bundle, where the country requires one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle_id: Option<String>,
+    /// Whether the number must (`true`) or need not (`false`) support SMS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with_sms: Option<bool>,
+    /// Whether the number must (`true`) or need not (`false`) support MMS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with_mms: Option<bool>,
+    /// The users in Close that the number is assigned to; never empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assign_to: Option<Vec<UserId>>,
+    /// The label that the desk sets on the rented number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl Request {
+    /// Whether several people share the number.
+    pub fn group(&self) -> bool {
+        self.sharing == Sharing::Group || self.assign_to.as_ref().is_some_and(|users| users.len() > 1)
+    }
+
+    /// A hash that is equal for equal requests.
+    ///
+    /// It covers the body with its defaults, and nothing of the token.
+    pub fn fingerprint(&self) -> String {
+        let text = serde_json::to_string(self).expect("a request is plain data");
+        hex::encode(Sha256::digest(text))
+    }
+}
+
+/// The terms that the policy sets for a request: values for omitted fields, and the estimated price.
+///
+/// The desk sends them to Close unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The requested kind of line, or the only one that the team may have.
+    pub carrier_type: Option<CarrierType>,
+    /// The requested users, or the caller's own user. `None` leaves it to Close, which assigns the key's owner.
+    pub assign_to: Option<Vec<UserId>>,
+    /// The estimated monthly price.
+    pub monthly: Money,
+}
+
+/// The body of an order, checked and with its defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderBody {
-    /// The team it is for, if it names one.
+    /// The team, if the body names one.
     pub team: Option<Team>,
-    /// What is asked for.
+    /// The request.
     pub request: Request,
 }
 

@@ -1,17 +1,16 @@
-//! Reading the chain over the audit trail, row by row as it is stored, for exports and for whoever checks it. How it
-//! grows is `seal`.
+//! Reads the hash chain over the audit trail as it is stored, for exports and for verification.
 
 use crate::domain::audit_chain::{GENESIS, Head, Link, StoredRow};
 use crate::domain::caller::Scope;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
 
-/// The columns that the hash is made of, but for the place.
+/// The columns that the hash covers, besides the sequence number.
 macro_rules! columns {
     () => {
         "id, at, issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome, detail, request_id"
@@ -20,31 +19,30 @@ macro_rules! columns {
 pub(in crate::store) use columns;
 
 pub(in crate::store) const HEAD: &str = "SELECT seq, hash FROM audit_head WHERE one = 1";
-/// Each row with the hash before it, where there is one. MIN makes one of several, should somebody have made several.
+/// Each row with the hash of the row before it, if any. MIN picks one of several, which only tampering produces.
 const LINKS: &str = concat!(
     "SELECT seq, hash, (SELECT MIN(before.hash) FROM audit AS before WHERE before.seq = audit.seq - 1) AS prev, ",
     columns!(),
     " FROM audit"
 );
 
-/// Which rows of the chain; what is `None` does not matter. The team comes by the scope.
+/// A period of the chain; `None` does not limit it. The scope selects the teams.
 #[derive(Debug, Clone, Default)]
 pub struct Period {
-    /// At this time or later.
+    /// Only rows at this time or later.
     pub since: Option<Timestamp>,
-    /// Before this time.
+    /// Only rows before this time.
     pub until: Option<Timestamp>,
 }
 
 impl Store {
-    /// The end of the chain as it is written down; `None` when somebody took it away.
+    /// The stored head of the chain; `None` when its row was deleted.
     pub async fn audit_head(&self) -> Result<Option<Head>, Error> {
         let row = self.db.row(sql!(HEAD)).await?;
         row.as_ref().map(head).transpose()
     }
 
-    /// The next rows of the chain in scope, after the place `after` and up to the place `last`, each with the hash
-    /// before it.
+    /// The next rows in scope after sequence number `after` and up to `last`, each with the hash before it.
     pub async fn chain_links(
         &self,
         scope: &Scope,
@@ -71,8 +69,9 @@ impl Store {
             .collect()
     }
 
-    /// The next rows that have a place, after the one with this place and id, and up to the place `last`: all of them,
-    /// also such as the desk would never write.
+    /// The next rows after this sequence number and id, up to sequence number `last`.
+    ///
+    /// For verification: it returns every stored row, also those that the desk would never write.
     pub async fn all_chain_rows(
         &self,
         after: Option<(i64, &str)>,
@@ -80,19 +79,16 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Link>, Error> {
         let (seq, id) = after.unwrap_or((i64::MIN, ""));
-        let placed = concat!(
+        let text = concat!(
             "SELECT seq, hash, ",
             columns!(),
             " FROM audit WHERE (seq, id) > ($1, $2) AND seq <= $3 ORDER BY seq, id LIMIT $4"
         );
-        let rows = self
-            .db
-            .rows(sql!(placed, seq, id, last, i64::from(limit)))
-            .await?;
+        let rows = self.db.rows(sql!(text, seq, id, last, i64::from(limit))).await?;
         rows.iter().map(link).collect()
     }
 
-    /// The first row after the place `last`: its place and id.
+    /// The sequence number and id of the first row after `last`.
     pub async fn first_row_beyond(&self, last: i64) -> Result<Option<(i64, String)>, Error> {
         let row = self
             .db
@@ -104,7 +100,7 @@ impl Store {
         row.map(|row| Ok((row.int("seq")?, row.text("id")?))).transpose()
     }
 
-    /// How many rows have no place yet.
+    /// How many rows are not in the chain yet.
     pub async fn unchained_count(&self) -> Result<i64, Error> {
         let row = self
             .db

@@ -6,39 +6,39 @@ use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
 use crate::domain::page::{Limit, Page};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::row::{Row, json};
 use crate::store::sql::select::Select;
 
-/// Which rows of the audit trail; what is `None` does not matter. The team comes by the scope.
+/// Filters of the audit trail; `None` does not filter. The scope selects the teams.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// The subject of who did it.
+    /// Only rows of this actor's subject.
     pub actor: Option<String>,
-    /// What was done.
+    /// Only this action.
     pub action: Option<Action>,
-    /// To which order.
+    /// Only rows of this order.
     pub order_id: Option<OrderId>,
-    /// To which number.
+    /// Only rows of this number.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// At this time or later.
+    /// Only rows at this time or later.
     pub since: Option<Timestamp>,
-    /// Before this time.
+    /// Only rows before this time.
     pub until: Option<Timestamp>,
-    /// What policy said.
+    /// Only rows that the policy allowed, or denied.
     pub allowed: Option<bool>,
 }
 
 impl Store {
-    /// Writes down what had no other effect, such as a refusal.
+    /// Writes an audit row without another change, such as the row of a refusal.
     pub async fn record_audit(&self, row: &AuditRow) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         write(&mut tx, row).await?;
         tx.commit().await
     }
 
-    /// A page of the trail, newest first. Rows without a team are seen by [`Scope::All`] alone.
+    /// A page of the trail, newest first. Rows without a team are visible only to a scope of all teams.
     pub async fn audit(
         &self,
         scope: &Scope,
@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-/// Writes the row in the transaction of the effect it tells of.
+/// Writes an audit row in the transaction of the change that it reports.
 pub(in crate::store) async fn write(tx: &mut Tx, row: &AuditRow) -> Result<(), Error> {
     tx.execute(sql!(
         "INSERT INTO audit (id, at, issuer, subject, team, action, allowed, rule, order_id, phone_number_id, \

@@ -1,17 +1,18 @@
-//! Hearing of what other processes put into the feed.
+//! Listens for events that other replicas have sequenced.
 
 use sqlx::postgres::PgListener;
 
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::events::feed::CHANNEL;
+use crate::store::events::sequence::CHANNEL;
+use crate::store::handle::Store;
 use crate::store::sql::error::store_error;
 use crate::store::sql::pool::Pools;
 
 impl Store {
-    /// Listens, and notifies [`Store::new_events`] of what it hears; ends with an error when that can't go on. It may miss
-    /// something, so whoever relies on the feed also looks from time to time. A SQLite file has one process: there is
-    /// nobody to listen to, and this never ends.
+    /// Notifies [`Store::new_events`] whenever another replica has sequenced events.
+    ///
+    /// It may miss a notification, so a reader of the event log must also poll. It ends with an error when it can't
+    /// listen. A SQLite file has one process, so there it waits forever.
     pub async fn listen(&self) -> Result<(), Error> {
         let Pools::Postgres(pool) = &self.db.pools else {
             return std::future::pending().await;
@@ -19,7 +20,7 @@ impl Store {
         let mut listener = PgListener::connect_with(pool).await.map_err(store_error)?;
         listener.listen(CHANNEL).await.map_err(store_error)?;
         loop {
-            // `None`: the connection was lost and made anew. What was said meanwhile was not heard.
+            // `None`: the driver has reconnected, and notifications may have been lost. Readers look either way.
             listener.try_recv().await.map_err(store_error)?;
             self.new_events().notify_one();
         }

@@ -1,4 +1,7 @@
-//! Events as rows, and notifications of new ones.
+//! Events as rows of the table `events`: written, sequenced, read and announced to other replicas.
 
-pub(super) mod feed;
+pub(super) mod find;
 pub(super) mod listen;
+pub(super) mod row;
+pub(super) mod sequence;
+pub(super) mod write;

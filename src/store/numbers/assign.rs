@@ -1,151 +1,87 @@
-//! Numbers of the inventory: read one by one, and handed from team to team. What Close says of them comes in by
-//! `inventory`, how they are given back is `release`.
+//! Assigns a number to a team inside a transaction, for transfers and fulfilled orders.
 
-use crate::domain::audit::AuditRow;
-use crate::domain::caller::{Scope, Team};
-use crate::domain::decision::{Caps, Refusal, Usage};
-use crate::domain::id::PhoneNumberId;
-use crate::domain::number::Number;
+use crate::domain::caller::Team;
+use crate::domain::event::EventKind;
+use crate::domain::id::{OrderId, PhoneNumberId};
+use crate::domain::number::Facts;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::audit::rows;
-use crate::store::ledger::{self, Cap, Entry, Kind};
-use crate::store::numbers::upsert;
-use crate::store::sql::db::sql;
-use crate::store::sql::error::corrupt;
-use crate::store::sql::row::Row;
-use crate::store::sql::select::Select;
+use crate::store::events::write;
+use crate::store::numbers::row::lock;
+use crate::store::sql::db::{Tx, sql};
 
-/// Ids in one statement.
-const TOGETHER: usize = 500;
-
-/// What became of a transfer.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is matched where it is returned and kept nowhere"
-)]
-pub enum Transferred {
-    /// The number is the team's.
-    Done(Number),
-    /// There is no such number.
-    NotFound,
-    /// A cap of the receiving team is in the way; nothing changed.
-    Capped {
-        /// The family of rule.
-        refusal: Refusal,
-        /// Which cap.
-        cap: Cap,
-        /// What the receiving team has, without this number.
-        usage: Usage,
-    },
+/// The number before it was assigned.
+pub(in crate::store) struct Before {
+    /// The team that had it, if any.
+    pub(in crate::store) team: Option<Team>,
+    /// The monthly price in cents.
+    pub(in crate::store) monthly: i64,
+    /// Whether the row is a tombstone.
+    pub(in crate::store) gone: bool,
+    /// Whether another order was fulfilled with the number.
+    pub(in crate::store) taken: bool,
+    /// The scheduled release that was called off: a schedule does not follow the number to another team.
+    pub(in crate::store) called_off: Option<Timestamp>,
 }
 
-/// `SELECT` with all that makes a number and who asked for its release, and `$more` columns, to go on with `WHERE`.
-macro_rules! select_number {
-    ($more:literal, $rest:literal) => {
-        concat!(
-            "SELECT id, facts, team, order_id, monthly, as_of, releasing_at, release_at, release_issuer, \
-                release_subject, origin",
-            $more,
-            " FROM numbers",
-            $rest
-        )
+/// Assigns a number to a team, and to the order that rented it, if there is one.
+///
+/// Returns `None` when the number is unknown.
+pub(in crate::store) async fn assign(
+    tx: &mut Tx,
+    at: Timestamp,
+    id: &PhoneNumberId,
+    team: &Team,
+    order: Option<&OrderId>,
+) -> Result<Option<Before>, Error> {
+    let Some(row) = lock(tx, id).await? else {
+        return Ok(None);
     };
-}
-pub(in crate::store) use select_number;
-
-pub(in crate::store) const SELECT: &str = select_number!("", "");
-
-impl Store {
-    /// The number, if it is there for this scope. Gone ones are not, and orphans are for [`Scope::All`] alone.
-    pub async fn number(&self, scope: &Scope, id: &PhoneNumberId) -> Result<Option<Number>, Error> {
-        let mut select = Select::within(scope, SELECT);
-        select.and_just("gone_at IS NULL");
-        select.and("id = ?", id.as_str());
-        let row = self.db.row(select.statement()).await?;
-        row.as_ref().map(read).transpose()
+    let taken = tx
+        .row(sql!(
+            "SELECT id FROM orders WHERE phone_number_id = $1 AND id <> $2",
+            id.as_str(),
+            order.map_or("", OrderId::as_str)
+        ))
+        .await?;
+    tx.execute(sql!(
+        "UPDATE numbers SET team = $2, order_id = COALESCE($3, order_id) WHERE id = $1",
+        id.as_str(),
+        team.as_str(),
+        order.map(OrderId::as_str)
+    ))
+    .await?;
+    let before: Option<Team> = row.parsed_opt("team")?;
+    let gone = row.int_opt("gone_at")?.is_some();
+    tx.effects().numbers.insert(id.clone());
+    if before.as_ref() != Some(team) && !gone {
+        let facts: Facts = row.json("facts")?;
+        if let Some(before) = &before {
+            write::number(tx, at, EventKind::NumberUnassigned, Some(before), &facts).await?;
+        }
+        write::number(tx, at, EventKind::NumberAssigned, Some(team), &facts).await?;
     }
-
-    /// Those of the numbers that are there, whoever has them.
-    pub async fn numbers_by_id(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
-        let mut found = Vec::new();
-        for some in ids.chunks(TOGETHER) {
-            let mut select = Select::within(&Scope::All, SELECT);
-            select.and_just("gone_at IS NULL");
-            select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
-            let rows = self.db.rows(select.statement()).await?;
-            found.extend(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?);
-        }
-        Ok(found)
+    let mut called_off = row.time_opt("release_at")?;
+    if before.as_ref() == Some(team) {
+        called_off = None;
+    } else if called_off.is_some() {
+        call_off(tx, id).await?;
     }
-
-    /// Gives a number to a team, an orphan or another team's, if the receiving team's caps leave room: what it
-    /// holds may grow by this number. A team that has it already keeps it. What the team before had scheduled for it
-    /// is called off, and the audit row says so.
-    pub async fn transfer(
-        &self,
-        id: &PhoneNumberId,
-        to: &Team,
-        caps: &Caps,
-        now: Timestamp,
-        audit: &AuditRow,
-    ) -> Result<Transferred, Error> {
-        let mut tx = self.db.begin().await?;
-        let Some(given) = upsert::assign(&mut tx, now, id, to, None).await? else {
-            return Ok(Transferred::NotFound);
-        };
-        if given.gone {
-            return Ok(Transferred::NotFound);
-        }
-        if given.team.as_ref() != Some(to) {
-            let from = given.team.filter(|team| team != to);
-            // Both rows are locked in the order of all transactions before either changes.
-            if let Some(from) = from.as_ref().filter(|from| *from < to) {
-                ledger::lock(&mut tx, from, now, None).await?;
-            }
-            let usage = ledger::lock(&mut tx, to, now, None).await?;
-            let entry = Entry::new(now, to, Kind::TransferIn)
-                .number(id)
-                .held(1, given.monthly);
-            if let Err(cap) = ledger::enter_within(&mut tx, entry, caps, &usage).await? {
-                tx.rollback().await?;
-                let refusal = cap.refusal();
-                return Ok(Transferred::Capped { refusal, cap, usage });
-            }
-            if let Some(from) = from {
-                let entry = Entry::new(now, &from, Kind::TransferOut)
-                    .number(id)
-                    .held(-1, -given.monthly);
-                ledger::enter(&mut tx, vec![entry]).await?;
-            }
-        }
-        let row = tx
-            .row(sql!(format!("{SELECT} WHERE id = $1"), id.as_str()))
-            .await?
-            .ok_or_else(|| corrupt("a number is gone from the inventory", None))?;
-        let number = read(&row)?;
-        let mut audit = audit.clone();
-        if let (Some(release_at), Some(detail)) = (given.called_off, audit.detail.as_object_mut()) {
-            detail.insert("release_called_off".to_owned(), release_at.to_string().into());
-        }
-        rows::write(&mut tx, &audit).await?;
-        tx.commit().await?;
-        Ok(Transferred::Done(number))
-    }
+    Ok(Some(Before {
+        team: before,
+        monthly: row.int("monthly")?,
+        gone,
+        taken: taken.is_some(),
+        called_off,
+    }))
 }
 
-/// A number from its row.
-pub(in crate::store) fn read(row: &Row) -> Result<Number, Error> {
-    Ok(Number {
-        facts: row.json("facts")?,
-        team: row.parsed_opt("team")?,
-        order_id: row.parsed_opt("order_id")?,
-        monthly: row.money("monthly")?,
-        as_of: row.time("as_of")?,
-        releasing: row.time_opt("releasing_at")?.is_some(),
-        release_at: row.time_opt("release_at")?,
-        provenance: row.json_opt("origin")?,
-    })
+/// Removes the schedule of a release. The mark of a release in progress stays, because Close was asked.
+async fn call_off(tx: &mut Tx, id: &PhoneNumberId) -> Result<(), Error> {
+    tx.execute(sql!(
+        "UPDATE numbers SET release_at = NULL, release_try_at = NULL WHERE id = $1",
+        id.as_str()
+    ))
+    .await
+    .map(drop)
 }

@@ -1,15 +1,15 @@
-//! What a copy of the inventory in memory is made from, and kept up by. It does not know who keeps one.
+//! Reads the numbers that a cache in memory is built from and kept current with.
 
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::numbers::assign::{SELECT, read};
+use crate::store::handle::Store;
+use crate::store::numbers::row::{SELECT, read};
 use crate::store::sql::db::sql;
 
 impl Store {
-    /// The first `limit` numbers after the id `after` that are not gone, by id.
+    /// The first `limit` numbers after the id `after`, by id, without tombstones.
     pub async fn numbers_after(
         &self,
         after: Option<&PhoneNumberId>,
@@ -21,7 +21,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// The numbers that Close has shown at `since` or later.
+    /// The numbers that Close showed at `since` or later, without tombstones.
     pub async fn numbers_seen_since(&self, since: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
         let statement = sql!(
             "SELECT id FROM numbers WHERE as_of >= $1 AND gone_at IS NULL",

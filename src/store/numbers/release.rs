@@ -1,7 +1,6 @@
-//! Numbers on their way back to Close: scheduled, called off, marked before Close is asked, and gone. It does not know
-//! what Close answered, only what that comes to.
+//! Releases of numbers: scheduled, cancelled, marked before Close is asked, and finished with a tombstone.
 //!
-//! A number on its way is still its team's: it counts until it is gone.
+//! A number counts as held by its team until it is gone.
 
 use crate::domain::audit::{Actor, AuditRow};
 use crate::domain::caller::Team;
@@ -10,15 +9,15 @@ use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::audit::rows;
-use crate::store::events::feed;
+use crate::store::events::write;
+use crate::store::handle::Store;
 use crate::store::ledger::{self, Entry, Kind};
-use crate::store::numbers::assign::{SELECT, read};
+use crate::store::numbers::row::{SELECT, read, release_actor};
 use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::row::Row;
 
-/// No trace of a release, whether it was scheduled or sent.
+/// Clears every column of a release.
 macro_rules! cleared {
     () => {
         "releasing_at = NULL, release_at = NULL, release_try_at = NULL, release_issuer = NULL, \
@@ -27,8 +26,9 @@ macro_rules! cleared {
 }
 
 impl Store {
-    /// Schedules a release for `at`, asked for by the audit row's actor. `false`: the number is not as `known` any
-    /// more, and nothing changed.
+    /// Schedules a release for `at`, for the actor of the audit row.
+    ///
+    /// Returns `false`, and changes nothing, when the number has changed since `known` was read.
     pub async fn schedule_release(
         &self,
         known: &Number,
@@ -47,7 +47,9 @@ impl Store {
             .await
     }
 
-    /// Calls off what was scheduled. `false`: the number is not as `known` any more, and nothing changed.
+    /// Cancels a scheduled release.
+    ///
+    /// Returns `false`, and changes nothing, when the number has changed since `known` was read.
     pub async fn cancel_release(&self, known: &Number, audit: &AuditRow) -> Result<bool, Error> {
         let change = sql!(
             concat!("UPDATE numbers SET ", cleared!(), " WHERE id = $1"),
@@ -57,8 +59,10 @@ impl Store {
             .await
     }
 
-    /// Marks the number before Close is asked to release it, with the time of the audit row and for its actor: of
-    /// many who know it unmarked, one wins. `false`: the number is not as `known` any more, and nothing changed.
+    /// Marks the number before the desk asks Close to release it, with the time and actor of the audit row.
+    ///
+    /// Of several concurrent calls, one wins. Returns `false`, and changes nothing, when the number has changed since
+    /// `known` was read.
     pub async fn mark_releasing(&self, known: &Number, audit: &AuditRow) -> Result<bool, Error> {
         let change = sql!(
             "UPDATE numbers SET releasing_at = $2, release_issuer = $3, release_subject = $4 WHERE id = $1",
@@ -71,28 +75,30 @@ impl Store {
             .await
     }
 
-    /// Numbers whose scheduled release is due, and who asked for it; longest due first.
+    /// Numbers whose scheduled release is due, with the actor who asked for it; longest due first.
     pub async fn due_releases(&self, now: Timestamp, limit: u32) -> Result<Vec<(Number, Actor)>, Error> {
         let due = " WHERE release_try_at <= $1 AND releasing_at IS NULL AND gone_at IS NULL \
             ORDER BY release_try_at, id LIMIT $2";
-        self.asked_for(sql!(format!("{SELECT}{due}"), now, i64::from(limit)))
+        self.with_actor(sql!(format!("{SELECT}{due}"), now, i64::from(limit)))
             .await
     }
 
-    /// Numbers marked for release at or before `marked`, whose outcome nobody knows yet, and who asked for it; longest
-    /// marked first.
+    /// Numbers marked for release at or before `marked` with an unknown outcome, with the actor who asked for it.
+    ///
+    /// The longest marked come first.
     pub async fn unfinished_releases(
         &self,
         marked: Timestamp,
         limit: u32,
     ) -> Result<Vec<(Number, Actor)>, Error> {
         let open = " WHERE releasing_at <= $1 AND gone_at IS NULL ORDER BY releasing_at, id LIMIT $2";
-        self.asked_for(sql!(format!("{SELECT}{open}"), marked, i64::from(limit)))
+        self.with_actor(sql!(format!("{SELECT}{open}"), marked, i64::from(limit)))
             .await
     }
 
-    /// Takes the mark of `marked` back: Close keeps the number, and nothing is scheduled any more. A later mark of
-    /// somebody else stays, because how that one ends is not known.
+    /// Removes the mark of `marked` and the schedule: Close keeps the number.
+    ///
+    /// A later mark stays, because the outcome of that release is unknown.
     pub async fn abort_release(
         &self,
         id: &PhoneNumberId,
@@ -111,8 +117,9 @@ impl Store {
         self.unmark(change, audit).await
     }
 
-    /// Takes the mark of `marked` back because Close was not reached: what is scheduled stays, and is tried again at
-    /// `again`.
+    /// Removes the mark of `marked` because Close was not reached.
+    ///
+    /// A scheduled release stays and is tried again at `again`.
     pub async fn postpone_release(
         &self,
         id: &PhoneNumberId,
@@ -131,8 +138,9 @@ impl Store {
         self.unmark(change, audit).await
     }
 
-    /// Close said that it has released the number: its team holds it no more, and the row stays as a tombstone.
-    /// `false`: it was gone before, and nothing changed.
+    /// Turns the row into a tombstone after Close confirmed the release; the team no longer holds the number.
+    ///
+    /// Returns `false`, and changes nothing, when the number was gone before.
     pub async fn finish_release(
         &self,
         id: &PhoneNumberId,
@@ -143,14 +151,15 @@ impl Store {
         let Some(row) = present(&mut tx, id).await? else {
             return Ok(false);
         };
-        // A listing that was asked for later and lags may have shown it still.
+        // A stale listing that was requested later may still have shown the number.
         let gone_at = at.max(row.time("as_of")?);
         tombstone(tx, id, gone_at, &row, EventKind::NumberReleased, audit.clone()).await
     }
 
-    /// Close was asked at `at` and has the number no more: its team holds it no more, and the row stays as a
-    /// tombstone. A release that was under way has ended with it, and the row says that instead. `false`: it was gone
-    /// before, or was seen since, and nothing changed.
+    /// Turns the row into a tombstone because Close, asked at `at`, no longer has the number.
+    ///
+    /// A release in progress ends with it, and the audit row records that release. Returns `false`, and changes
+    /// nothing, when the number was gone before or was seen since.
     pub async fn mark_gone(
         &self,
         id: &PhoneNumberId,
@@ -166,13 +175,13 @@ impl Store {
         }
         let (mut audit, mut kind) = (audit.clone(), EventKind::NumberVanished);
         if row.time_opt("releasing_at")?.is_some() {
-            audit = audit.ends_release(asked(&row)?);
+            audit = audit.ends_release(release_actor(&row)?);
             kind = EventKind::NumberReleased;
         }
         tombstone(tx, id, at, &row, kind, audit).await
     }
 
-    /// Whether the number was there once and is no more.
+    /// Whether the number is known and gone.
     pub async fn is_tombstone(&self, id: &PhoneNumberId) -> Result<bool, Error> {
         let row = self
             .db
@@ -184,12 +193,14 @@ impl Store {
         Ok(row.is_some())
     }
 
-    async fn asked_for(&self, statement: Statement) -> Result<Vec<(Number, Actor)>, Error> {
+    async fn with_actor(&self, statement: Statement) -> Result<Vec<(Number, Actor)>, Error> {
         let rows = self.db.rows(statement).await?;
-        rows.iter().map(|row| Ok((read(row)?, asked(row)?))).collect()
+        rows.iter()
+            .map(|row| Ok((read(row)?, release_actor(row)?)))
+            .collect()
     }
 
-    /// Makes a change with its audit row if team, schedule and mark are still as whoever decided it knew them.
+    /// Makes a change, with its audit row, if team, schedule and mark are still as in `known`.
     async fn change_as_known(
         &self,
         known: &Number,
@@ -206,9 +217,9 @@ impl Store {
             return Ok(false);
         }
         tx.execute(change).await?;
-        // Marked again, it is where it was.
+        // A number that is marked again does not change state.
         if kind != EventKind::NumberReleasing || !now.releasing {
-            feed::number(&mut tx, audit.at, kind, now.team.as_ref(), &now.facts).await?;
+            write::number(&mut tx, audit.at, kind, now.team.as_ref(), &now.facts).await?;
         }
         rows::write(&mut tx, audit).await?;
         tx.commit().await?;
@@ -223,23 +234,14 @@ impl Store {
                 None => EventKind::NumberReleaseCalledOff,
             };
             let team: Option<Team> = row.parsed_opt("team")?;
-            feed::number(&mut tx, audit.at, kind, team.as_ref(), &row.json("facts")?).await?;
+            write::number(&mut tx, audit.at, kind, team.as_ref(), &row.json("facts")?).await?;
         }
         rows::write(&mut tx, audit).await?;
         tx.commit().await
     }
 }
 
-/// Takes away what is scheduled; a mark stays, because Close was asked.
-pub(in crate::store) async fn call_off(tx: &mut Tx, id: &PhoneNumberId) -> Result<(), Error> {
-    tx.execute(sql!(
-        "UPDATE numbers SET release_at = NULL, release_try_at = NULL WHERE id = $1",
-        id.as_str()
-    ))
-    .await
-    .map(drop)
-}
-
+/// Locks the number's row, unless it is a tombstone.
 async fn present(tx: &mut Tx, id: &PhoneNumberId) -> Result<Option<Row>, Error> {
     tx.lock(sql!(
         format!("{SELECT} WHERE id = $1 AND gone_at IS NULL"),
@@ -248,16 +250,7 @@ async fn present(tx: &mut Tx, id: &PhoneNumberId) -> Result<Option<Row>, Error> 
     .await
 }
 
-/// Who asked for the release; the desk itself where nobody is written down.
-fn asked(row: &Row) -> Result<Actor, Error> {
-    Ok(
-        match (row.text_opt("release_issuer")?, row.text_opt("release_subject")?) {
-            (Some(issuer), Some(subject)) => Actor { issuer, subject },
-            _ => Actor::desk(),
-        },
-    )
-}
-
+/// Turns the locked row into a tombstone and takes the number from its team.
 async fn tombstone(
     mut tx: Tx,
     id: &PhoneNumberId,
@@ -273,13 +266,13 @@ async fn tombstone(
     ))
     .await?;
     let team: Option<Team> = row.parsed_opt("team")?;
-    feed::number(&mut tx, audit.at, kind, team.as_ref(), &row.json("facts")?).await?;
+    write::number(&mut tx, audit.at, kind, team.as_ref(), &row.json("facts")?).await?;
     if let Some(team) = team {
         let entry = Entry::new(at, &team, Kind::GiveBack)
             .number(id)
             .held(-1, -row.int("monthly")?);
         ledger::enter(&mut tx, vec![entry]).await?;
-        // Whoever found it gone may not know whose it was; its team is to read of it all the same.
+        // The caller may not know the team; the team's audit trail must contain the row all the same.
         audit.team.get_or_insert(team);
     }
     rows::write(&mut tx, &audit).await?;

@@ -1,33 +1,42 @@
-//! What a second person says about an order, written once, and the orders that nobody approved in time.
-//! It does not know who may say so.
+//! Writes the verdicts on orders that need an approval, and selects those whose deadline has passed.
 
 use crate::domain::audit::AuditRow;
-use crate::domain::order::approval::Approval;
-use crate::domain::order::{Evidence, Order};
+use crate::domain::order::transition::Step;
+use crate::domain::order::{Evidence, Order, State};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::audit::rows;
-use crate::store::events::feed;
+use crate::store::events::write;
+use crate::store::handle::Store;
 use crate::store::ledger::{self, Entry, Kind};
-use crate::store::orders::list::{read as order, select_order};
+use crate::store::orders::row::{allows, approval_json, read, select_order};
 use crate::store::sql::db::sql;
-use crate::store::sql::row::{Row, json};
+use crate::store::sql::error::corrupt;
 
 impl Store {
-    /// Writes an order after [`Order::approved`], [`Order::rejected`] or [`Order::expired`]: of many at once, one.
-    /// When nothing is left to be sent, the reservation is given back. `false`: it no longer awaits approval, and
-    /// nothing changed.
+    /// Writes an order after [`Order::approved`], [`Order::rejected`] or [`Order::expired`].
+    ///
+    /// Of several verdicts at once, one wins. When the order will not be sent, its reservation is given back. Returns
+    /// `false`, and changes nothing, when the order no longer awaits approval.
     pub async fn decide_approval(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
+        let step = match order.state {
+            State::Queued => Step::Approve,
+            State::Refused => Step::Reject,
+            State::Cancelled => Step::Expire,
+            state => return Err(corrupt(format!("a verdict can't lead to {state}"), None)),
+        };
         let mut tx = self.db.begin().await?;
         let row = tx
             .row(sql!(
-                "UPDATE orders SET state = $2, approval = $3, reason = $4, evidence = $5, updated_at = $6, \
-                    finished_at = $7 \
-                 WHERE id = $1 AND state = 'awaiting_approval' RETURNING team, monthly",
+                format!(
+                    "UPDATE orders SET state = $2, approval = $3, reason = $4, evidence = $5, updated_at = $6, \
+                        finished_at = $7 \
+                     WHERE id = $1 AND {} RETURNING team, monthly",
+                    allows(step)
+                ),
                 order.id.as_str(),
                 order.state.as_str(),
-                written(order)?,
+                approval_json(order)?,
                 order.reason.as_deref(),
                 order.evidence.map(Evidence::as_str),
                 order.updated_at,
@@ -42,39 +51,19 @@ impl Store {
             ledger::enter(&mut tx, vec![entry]).await?;
         }
         rows::write(&mut tx, audit).await?;
-        feed::order(&mut tx, order).await?;
+        write::order(&mut tx, order).await?;
         tx.commit().await?;
         Ok(true)
     }
 
-    /// Orders that nobody approved in time, those that waited longest first.
+    /// Orders whose approval deadline has passed, longest overdue first.
     pub async fn overdue_approvals(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
-        let rows = self
-            .db
-            .rows(sql!(
-                select_order!(
-                    " WHERE state = 'awaiting_approval' AND approve_by <= $1 ORDER BY approve_by, id LIMIT $2"
-                ),
-                now,
-                i64::from(limit)
-            ))
-            .await?;
-        rows.iter().map(order).collect()
+        let text = format!(
+            "{} WHERE {} AND approve_by <= $1 ORDER BY approve_by, id LIMIT $2",
+            select_order!(""),
+            allows(Step::Expire)
+        );
+        let rows = self.db.rows(sql!(text, now, i64::from(limit))).await?;
+        rows.iter().map(read).collect()
     }
-}
-
-/// The column `approval` of an order.
-pub(in crate::store) fn written(order: &Order) -> Result<Option<String>, Error> {
-    order.approval.as_ref().map(json).transpose()
-}
-
-/// The approval in an order's row.
-pub(in crate::store) fn read(row: &Row) -> Result<Option<Approval>, Error> {
-    let Some(approval) = row.json_opt("approval")? else {
-        return Ok(None);
-    };
-    Ok(Some(Approval {
-        expires_at: row.time("approve_by")?,
-        ..approval
-    }))
 }

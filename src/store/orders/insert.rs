@@ -1,53 +1,52 @@
-//! Accepting an order: its key, its reservation and its audit row in one transaction, or none of them.
+//! Inserts a new order: its idempotency key, reservation, audit row and event in one transaction.
 
 use crate::domain::audit::AuditRow;
 use crate::domain::decision::{Caps, Refusal, Usage};
 use crate::domain::order::Order;
 use crate::error::Error;
 use crate::failpoint;
-use crate::store::Store;
 use crate::store::audit::rows;
-use crate::store::events::feed;
-use crate::store::ledger::{self, Cap, Entry, Kind};
-use crate::store::orders::approval;
-use crate::store::orders::list::{by_key, read};
+use crate::store::events::write;
+use crate::store::handle::Store;
+use crate::store::ledger::{self, Cap, Entered, Entry, Kind};
+use crate::store::orders::row::{approval_json, by_key, read};
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::error::corrupt;
 use crate::store::sql::row::json;
 
-/// What became of an order that came in.
+/// The result of inserting an order.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "it is matched where it is returned and kept nowhere"
 )]
 pub enum Inserted {
-    /// It is stored, and its share of quota and budget is reserved.
+    /// The order is stored, and its share of quota and budget is reserved.
     New,
-    /// The team used the key before; nothing changed.
+    /// The team has used the key before; nothing changed.
     Existing {
-        /// The order that has the key, as it stands.
+        /// The order with the key, in its current state.
         order: Order,
-        /// The fingerprint of the request it came with.
+        /// The fingerprint of that order's request.
         fingerprint: String,
     },
-    /// A cap is in the way; nothing changed.
+    /// A cap leaves no room; nothing changed.
     Capped {
-        /// The family of rule.
+        /// The kind of refusal.
         refusal: Refusal,
-        /// Which cap.
+        /// The cap.
         cap: Cap,
-        /// What the team has, without this order.
+        /// The team's usage without this order.
         usage: Usage,
     },
 }
 
 impl Store {
-    /// Stores a new order and reserves its share, unless the team used the key before or a cap is in the way.
+    /// Inserts a new order and reserves its share, unless the team has used the key before or a cap leaves no room.
     ///
-    /// Exact under any number of concurrent calls: the key is unique, and the caps are enforced by one conditional
-    /// update of the team's usage row. `order.terms.monthly` is reserved of the budget; the orders of the last 24
-    /// hours are counted up to `order.created_at`. The audit row is written only with a new order.
+    /// It is exact under any number of concurrent calls: the key is unique, and one conditional update of the team's
+    /// usage row enforces the caps. It reserves `order.terms.monthly` of the budget, and counts the orders of the 24
+    /// hours before `order.created_at`. The audit row is written only with a new order.
     pub async fn insert_order(
         &self,
         order: &Order,
@@ -59,36 +58,36 @@ impl Store {
             return Err(corrupt(format!("an order can't begin as {}", order.state), None));
         }
         let mut tx = self.db.begin().await?;
-        // On PostgreSQL this waits for whoever is about to use the same key.
+        // On PostgreSQL this waits for a concurrent transaction that inserts the same key.
         if !insert(&mut tx, order, fingerprint).await? {
             let row = tx
                 .row(by_key(&order.team, &order.idempotency_key))
                 .await?
-                .ok_or_else(|| corrupt("the order that has the key is gone", None))?;
+                .ok_or_else(|| corrupt("the order with the key is missing", None))?;
             return Ok(Inserted::Existing {
                 order: read(&row)?,
                 fingerprint: row.text("fingerprint")?,
             });
         }
         let usage = ledger::lock(&mut tx, &order.team, order.created_at, Some(&order.id)).await?;
-        let room = if caps
+        let reserved = if caps
             .max_orders_per_day
             .is_some_and(|max| usage.orders_last_day >= max)
         {
-            Err(Cap::OrdersPerDay)
+            Entered::Capped(Cap::OrdersPerDay)
         } else {
             let entry = Entry::new(order.created_at, &order.team, Kind::Reserve)
                 .order(&order.id)
                 .reserved(1, order.terms.monthly.cents());
             ledger::enter_within(&mut tx, entry, caps, &usage).await?
         };
-        if let Err(cap) = room {
+        if let Entered::Capped(cap) = reserved {
             tx.rollback().await?;
             let refusal = cap.refusal();
             return Ok(Inserted::Capped { refusal, cap, usage });
         }
         rows::write(&mut tx, audit).await?;
-        feed::order(&mut tx, order).await?;
+        write::order(&mut tx, order).await?;
         failpoint::reached("accept.commit");
         tx.commit().await?;
         failpoint::reached("accept.done");
@@ -115,7 +114,7 @@ async fn insert(tx: &mut Tx, order: &Order, fingerprint: &str) -> Result<bool, E
             json(&order.request)?,
             json(&order.terms)?,
             order.terms.monthly,
-            approval::written(order)?,
+            approval_json(order)?,
             order.approval.as_ref().map(|approval| approval.expires_at),
             order.state.as_str(),
             order.attempt,

@@ -1,6 +1,4 @@
-//! Commit hooks: they notify this process of new events, due deliveries and changed numbers after each commit.
-//!
-//! Other processes learn the same from the event log.
+//! Commit hooks: what a transaction changed, and the notifications after its commit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +7,6 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::domain::id::PhoneNumberId;
-use crate::store::Store;
 
 /// The effects of one transaction that this process is notified of after the commit.
 #[derive(Debug, Default)]
@@ -53,7 +50,29 @@ impl CommitHooks {
         }
     }
 
-    fn mark_dirty(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
+    /// Notified after commits with events.
+    pub(in crate::store) fn events(&self) -> Arc<Notify> {
+        self.0.events.clone()
+    }
+
+    /// Notified after commits with deliveries.
+    pub(in crate::store) fn deliveries(&self) -> Arc<Notify> {
+        self.0.deliveries.clone()
+    }
+
+    /// Counts the commits that changed numbers.
+    pub(in crate::store) fn dirty_count(&self) -> u64 {
+        self.dirty().count
+    }
+
+    /// Takes the dirty numbers and the count that they belong to.
+    pub(in crate::store) fn take_dirty(&self) -> (u64, BTreeSet<PhoneNumberId>) {
+        let mut dirty = self.dirty();
+        (dirty.count, std::mem::take(&mut dirty.numbers))
+    }
+
+    /// Marks numbers dirty.
+    pub(in crate::store) fn mark_dirty(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
         let mut numbers = numbers.into_iter().peekable();
         if numbers.peek().is_none() {
             return;
@@ -65,35 +84,5 @@ impl CommitHooks {
 
     fn dirty(&self) -> MutexGuard<'_, Dirty> {
         self.0.dirty.lock()
-    }
-}
-
-impl Store {
-    /// Notified when the event log has, or may have, new events.
-    pub fn new_events(&self) -> Arc<Notify> {
-        self.db.hooks.0.events.clone()
-    }
-
-    /// Notified when webhook deliveries may have become due.
-    pub fn deliveries_due(&self) -> Arc<Notify> {
-        self.db.hooks.0.deliveries.clone()
-    }
-
-    /// How often this process has changed numbers.
-    ///
-    /// A cache is current when it has read everything that [`Store::take_dirty`] returned with the same count.
-    pub fn dirty_count(&self) -> u64 {
-        self.db.hooks.dirty().count
-    }
-
-    /// Takes the numbers changed since the last call, and the [`Store::dirty_count`] that they belong to.
-    pub fn take_dirty(&self) -> (u64, BTreeSet<PhoneNumberId>) {
-        let mut dirty = self.db.hooks.dirty();
-        (dirty.count, std::mem::take(&mut dirty.numbers))
-    }
-
-    /// Marks numbers dirty again that a reader took and failed to read.
-    pub fn mark_dirty(&self, numbers: impl IntoIterator<Item = PhoneNumberId>) {
-        self.db.hooks.mark_dirty(numbers);
     }
 }

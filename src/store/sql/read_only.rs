@@ -1,35 +1,23 @@
-//! Opening a database to look at it and change nothing: it is neither made nor migrated, and every statement that
-//! would write fails.
+//! Opens a database for reading only: it is neither created nor migrated, and every statement that writes fails.
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::error::Error;
-use crate::store::Store;
 use crate::store::sql::error::CannotOpen;
 use crate::store::sql::pool::{ACQUIRE, Pools, SESSION, server};
 
-/// Two: whoever only looks asks one question at a time.
+/// Two are enough: the commands that open a database this way read one thing after another.
 const CONNECTIONS: u32 = 2;
 const NEVER_WRITE: &str = "SET default_transaction_read_only = on";
 
-impl Store {
-    /// Opens `sqlite://file` or connects to `postgres://…` for reading alone, also while a desk works with it. The
-    /// error names the place, never the password.
-    pub async fn open_read_only(url: &SecretString) -> Result<Self, Error> {
-        let url = url.expose_secret();
-        let opened = if url.starts_with("sqlite:") {
-            file(url).await
-        } else {
-            connect(url).await
-        };
-        match opened {
-            Ok(pools) => Ok(Self { db: pools.into() }),
-            Err(cannot) => Err(Error::StoreUnavailable(Box::new(cannot))),
-        }
+/// Opens `sqlite://file` or connects to `postgres://…` for reading only.
+pub(in crate::store) async fn open(url: &str) -> Result<Pools, CannotOpen> {
+    if url.starts_with("sqlite:") {
+        file(url).await
+    } else {
+        connect(url).await
     }
 }
 

@@ -1,68 +1,38 @@
-//! Events on their way to endpoints: made in the transaction that gives the events their places, claimed by one sender
-//! at a time, and settled by the claim's holder alone. A sender that dies leaves a claim that ends by itself.
+//! Claims due deliveries for one sender at a time, and records the result of each attempt.
 //!
-//! Endpoints are locked before deliveries.
+//! Only the holder of a claim records its result. The claim of a sender that dies lapses. Endpoints are locked before
+//! deliveries.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use url::Url;
-
-use crate::domain::audit::AuditRow;
-use crate::domain::caller::Team;
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::event::Event;
 use crate::domain::id::EndpointId;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{DisabledReason, Endpoint};
+use crate::domain::webhook::Endpoint;
 use crate::error::Error;
 use crate::failpoint;
-use crate::store::Store;
-use crate::store::sql::db::{Statement, Tx, sql};
+use crate::store::handle::Store;
+use crate::store::sql::db::sql;
 use crate::store::sql::error::corrupt;
-use crate::store::sql::param::Param;
-use crate::store::sql::row::Row;
-use crate::store::webhooks::endpoints::{self, read as read_endpoint, select_endpoint};
+use crate::store::webhooks::endpoints::{self, DisableEndpoint};
+use crate::store::webhooks::row::{delivery_columns, read_delivery, read_endpoint, select_endpoint};
 
-/// Deliveries under way to one endpoint at once, by all replicas: a slow one holds no more of them up.
+/// Concurrent deliveries to one endpoint by all replicas, so that a slow endpoint delays no other.
 const AT_ONCE: i64 = 4;
-/// Rows written by one statement.
-const ROWS: usize = 500;
 
-macro_rules! delivery_columns {
-    () => {
-        "id, endpoint_id, team, event_id, kind, body, state, attempts, queued_at, began_at, due_at, attempted_at, \
-            outcome, finished_at"
-    };
-}
-pub(in crate::store) use delivery_columns;
-
-/// How an attempt is written down.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttemptResult {
-    /// The receiver has it.
+    /// The receiver accepted the delivery.
     Delivered,
-    /// It failed, and is tried again at this time.
+    /// The attempt failed; the next one is at this time.
     RetryAt(Timestamp),
-    /// It failed, and is given up.
+    /// The attempt failed, and no other follows.
     Dead,
 }
 
-/// An endpoint that is no longer told of events, with what tells of that.
-#[derive(Debug)]
-pub struct DisableEndpoint {
-    /// Where it was when it failed: one that has moved since is left alone.
-    pub url: Url,
-    /// Why.
-    pub reason: DisabledReason,
-    /// What its team is told.
-    pub event: Event,
-    /// What is written down.
-    pub audit: AuditRow,
-}
-
 impl Store {
-    /// Active endpoints to which something is due, those first that wait longest.
+    /// Active endpoints with a due delivery, longest due first.
     pub async fn due_endpoints(&self, now: Timestamp, limit: u32) -> Result<Vec<EndpointId>, Error> {
         let rows = self
             .db
@@ -78,9 +48,10 @@ impl Store {
         rows.iter().map(|row| row.parsed("id")).collect()
     }
 
-    /// Takes deliveries that are due to an endpoint, `limit` at most and no more than may be under way to it: they are
-    /// `holder`'s to send until `lease` is over, which name must be this claim's alone. None while somebody else is
-    /// claiming, or when the endpoint is no longer active.
+    /// Claims up to `limit` due deliveries of an endpoint for `holder`, until `lease` is over.
+    ///
+    /// `holder` must be unique to the claim. It claims no more than the endpoint's concurrency allows. Returns `None`
+    /// while another replica is claiming, when nothing can be claimed, or when the endpoint is disabled.
     pub async fn claim_deliveries(
         &self,
         id: &EndpointId,
@@ -106,10 +77,10 @@ impl Store {
                 now
             ))
             .await?
-            .ok_or_else(|| corrupt("a count has no row", None))?
+            .ok_or_else(|| corrupt("COUNT returned no row", None))?
             .int("n")?;
-        let room = i64::try_from(limit).unwrap_or(AT_ONCE).min(AT_ONCE - under_way);
-        if room <= 0 {
+        let free = i64::try_from(limit).unwrap_or(AT_ONCE).min(AT_ONCE - under_way);
+        if free <= 0 {
             return Ok(None);
         }
         let rows = tx
@@ -126,33 +97,34 @@ impl Store {
                 now,
                 holder,
                 now.plus(lease),
-                room,
+                free,
             ))
             .await?;
-        let deliveries = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let deliveries = rows.iter().map(read_delivery).collect::<Result<Vec<_>, _>>()?;
         tx.commit().await?;
         Ok((!deliveries.is_empty()).then_some((endpoint, deliveries)))
     }
 
-    /// Writes down how the attempt of a claim ended, and disables the endpoint if it is to be. `false`: the claim is no
-    /// longer `holder`'s, and nothing changed.
+    /// Records the result of a claimed attempt, and disables the endpoint if `disabling` is given.
+    ///
+    /// Returns `false`, and changes nothing, when `holder` no longer holds the claim.
     pub async fn record_attempt(
         &self,
         delivery: &Delivery,
         holder: &str,
-        settled: &AttemptResult,
+        result: &AttemptResult,
         outcome: &str,
         now: Timestamp,
         disabling: Option<&DisableEndpoint>,
     ) -> Result<bool, Error> {
-        let (state, due_at, finished_at) = match settled {
+        let (state, due_at, finished_at) = match result {
             AttemptResult::Delivered => (DeliveryState::Delivered, now, Some(now)),
             AttemptResult::RetryAt(at) => (DeliveryState::Pending, *at, None),
             AttemptResult::Dead => (DeliveryState::Dead, now, Some(now)),
         };
         let mut tx = self.db.begin().await?;
-        if let Some(it) = disabling {
-            endpoints::disable(&mut tx, &delivery.endpoint_id, it, now).await?;
+        if let Some(disabling) = disabling {
+            endpoints::disable(&mut tx, &delivery.endpoint_id, disabling, now).await?;
         }
         let written = tx
             .execute(sql!(
@@ -175,7 +147,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether the endpoint has got anything since.
+    /// Whether a delivery to the endpoint has succeeded since.
     pub async fn delivered_since(&self, endpoint: &EndpointId, since: Timestamp) -> Result<bool, Error> {
         let row = self
             .db
@@ -188,96 +160,4 @@ impl Store {
             .await?;
         Ok(row.is_some())
     }
-}
-
-/// Makes the deliveries of these events, in the transaction that gives them their places: one for each active endpoint
-/// of an event's team that wants it.
-pub(in crate::store) async fn fan_out(tx: &mut Tx, events: &[Event]) -> Result<(), Error> {
-    let teams: BTreeSet<&Team> = events.iter().filter_map(|event| event.team.as_ref()).collect();
-    if teams.is_empty() {
-        return Ok(());
-    }
-    let places: Vec<String> = (1..=teams.len()).map(|place| format!("${place}")).collect();
-    let endpoints = tx
-        .rows(Statement {
-            text: format!(
-                "{} WHERE disabled IS NULL AND team IN ({}) ORDER BY id",
-                select_endpoint!(""),
-                places.join(", ")
-            ),
-            args: teams.iter().map(|team| team.as_str().into()).collect(),
-        })
-        .await?
-        .iter()
-        .map(read_endpoint)
-        .collect::<Result<Vec<_>, _>>()?;
-    let wanted = events.iter().flat_map(|event| {
-        endpoints
-            .iter()
-            .filter(|endpoint| {
-                event.team.as_ref() == Some(&endpoint.team) && endpoint.types.wants(&event.kind)
-            })
-            // Due since it happened. How long it is tried is counted from its first attempt.
-            .map(|endpoint| Delivery::new(event, endpoint, event.at))
-    });
-    queue(tx, &wanted.collect::<Vec<_>>()).await.map(drop)
-}
-
-/// Queues deliveries. One that was queued before is sent again, unless it is on its way; how many are queued by this.
-pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Result<u64, Error> {
-    let mut queued = 0;
-    for some in deliveries.chunks(ROWS) {
-        let mut args: Vec<Param> = Vec::with_capacity(some.len() * 8);
-        let mut rows = Vec::with_capacity(some.len());
-        for it in some {
-            let first = args.len() + 1;
-            let places: Vec<String> = (first..first + 8).map(|place| format!("${place}")).collect();
-            rows.push(format!("({}, 'pending', 0)", places.join(", ")));
-            args.extend([
-                it.id.as_str().into(),
-                it.endpoint_id.as_str().into(),
-                it.team.as_str().into(),
-                it.event_id.as_str().into(),
-                it.kind.as_str().into(),
-                it.body.as_str().into(),
-                it.queued_at.into(),
-                it.due_at.into(),
-            ]);
-        }
-        queued += tx
-            .execute(Statement {
-                text: format!(
-                    "INSERT INTO webhook_deliveries (id, endpoint_id, team, event_id, kind, body, queued_at, due_at, \
-                        state, attempts) VALUES {} \
-                     ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, \
-                        queued_at = excluded.queued_at, began_at = NULL, due_at = excluded.due_at, finished_at = NULL \
-                        WHERE webhook_deliveries.state <> 'pending'",
-                    rows.join(", ")
-                ),
-                args,
-            })
-            .await?;
-    }
-    tx.effects().deliveries |= queued > 0;
-    Ok(queued)
-}
-
-/// A delivery in its row.
-pub(in crate::store) fn read(row: &Row) -> Result<Delivery, Error> {
-    Ok(Delivery {
-        id: row.parsed("id")?,
-        endpoint_id: row.parsed("endpoint_id")?,
-        team: row.parsed("team")?,
-        event_id: row.parsed("event_id")?,
-        kind: row.text("kind")?,
-        body: row.text("body")?,
-        state: row.parsed("state")?,
-        attempts: row.int("attempts")?,
-        queued_at: row.time("queued_at")?,
-        began_at: row.time_opt("began_at")?,
-        due_at: row.time("due_at")?,
-        attempted_at: row.time_opt("attempted_at")?,
-        outcome: row.text_opt("outcome")?,
-        finished_at: row.time_opt("finished_at")?,
-    })
 }

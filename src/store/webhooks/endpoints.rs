@@ -1,42 +1,49 @@
-//! Endpoints of webhooks, each as far as a scope reaches. A change is written only over what was read before.
+//! Webhook endpoints: inserted, read in a scope, updated and deleted.
+//!
+//! An update applies only to the version that the caller read.
 
 use url::Url;
 
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::Scope;
+use crate::domain::event::Event;
 use crate::domain::id::EndpointId;
 use crate::domain::page::{Limit, Page};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, MAX_ENDPOINTS};
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::audit::rows;
-use crate::store::events::feed;
+use crate::store::events::write;
+use crate::store::handle::Store;
 use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::error::corrupt;
-use crate::store::sql::row::{Row, json};
+use crate::store::sql::row::json;
 use crate::store::sql::select::Select;
-use crate::store::webhooks::deliveries::DisableEndpoint;
+use crate::store::webhooks::row::{read_endpoint, select_endpoint};
 
-macro_rules! select_endpoint {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, team, url, description, types, disabled, generation, rotated_at, created_by, created_at, \
-                updated_at FROM webhook_endpoints",
-            $rest
-        )
-    };
-}
-pub(in crate::store) use select_endpoint;
-
-/// Any number that nobody else locks on the same PostgreSQL database.
+/// Serializes the counting of endpoints: an arbitrary number that no other lock of this database uses.
 const COUNTING: &str = "SELECT pg_advisory_xact_lock(7126083515430212)";
 
+/// Disables an endpoint, with the event and audit row that report it.
+#[derive(Debug)]
+pub struct DisableEndpoint {
+    /// The URL that failed; an endpoint with another URL by now stays active.
+    pub url: Url,
+    /// The reason.
+    pub reason: DisabledReason,
+    /// The event for its team.
+    pub event: Event,
+    /// The audit row.
+    pub audit: AuditRow,
+}
+
 impl Store {
-    /// Registers an endpoint. `false`: the team has as many as it may, and nothing changed.
+    /// Inserts an endpoint.
+    ///
+    /// Returns `false`, and changes nothing, when the team has reached the maximum number of endpoints.
     pub async fn insert_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        // Of two that count at the same time, each would see room for one.
+        // Without the lock, two concurrent transactions could both count one endpoint too few.
         if tx.on_postgres() {
             tx.script(COUNTING.to_owned()).await?;
         }
@@ -46,7 +53,7 @@ impl Store {
                 endpoint.team.as_str()
             ))
             .await?
-            .ok_or_else(|| corrupt("a count has no row", None))?
+            .ok_or_else(|| corrupt("COUNT returned no row", None))?
             .int("n")?;
         if had >= i64::from(MAX_ENDPOINTS) {
             return Ok(false);
@@ -72,10 +79,10 @@ impl Store {
         Ok(true)
     }
 
-    /// One endpoint.
+    /// The endpoint, if it exists in this scope.
     pub async fn endpoint(&self, scope: &Scope, id: &EndpointId) -> Result<Option<Endpoint>, Error> {
         let row = self.db.row(of(scope, id)).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(read_endpoint).transpose()
     }
 
     /// A page of endpoints, newest first.
@@ -86,12 +93,14 @@ impl Store {
         after: Option<&str>,
     ) -> Result<Page<Endpoint>, Error> {
         Select::within(scope, select_endpoint!(""))
-            .page(&self.db, limit, after, read)
+            .page(&self.db, limit, after, read_endpoint)
             .await
     }
 
-    /// Writes `after` over `before`. An endpoint that becomes active again tries what waits for it at once, and as long
-    /// as if it were new. `false`: it is not any more as it was before, and nothing changed.
+    /// Replaces `before` by `after`.
+    ///
+    /// When the endpoint becomes active again, its pending deliveries are due at once, with a new retry period. Returns
+    /// `false`, and changes nothing, when the endpoint has changed since `before` was read.
     pub async fn update_endpoint(
         &self,
         before: &Endpoint,
@@ -117,17 +126,17 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes an endpoint, and what is on its way there. `false`: it is not there any more.
+    /// Deletes an endpoint and its deliveries. Returns `false` when the endpoint does not exist any more.
     pub async fn delete_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        let gone = tx
+        let deleted = tx
             .execute(sql!(
                 "DELETE FROM webhook_endpoints WHERE id = $1 AND team = $2",
                 endpoint.id.as_str(),
                 endpoint.team.as_str()
             ))
             .await?;
-        if gone == 0 {
+        if deleted == 0 {
             return Ok(false);
         }
         tx.execute(sql!(
@@ -141,8 +150,7 @@ impl Store {
     }
 }
 
-/// Disables an endpoint that is active and still where it was, with its event and its audit row; otherwise nothing is
-/// written.
+/// Disables an active endpoint that still has the failed URL; otherwise writes nothing.
 pub(in crate::store) async fn disable(
     tx: &mut Tx,
     id: &EndpointId,
@@ -166,7 +174,7 @@ pub(in crate::store) async fn disable(
         ))
         .await?;
     if done == 1 {
-        feed::write(tx, event).await?;
+        write::event(tx, event).await?;
         rows::write(tx, audit).await?;
     }
     Ok(())
@@ -198,21 +206,4 @@ fn of(scope: &Scope, id: &EndpointId) -> Statement {
     let mut select = Select::within(scope, select_endpoint!(""));
     select.and("id = ?", id.as_str());
     select.statement()
-}
-
-/// An endpoint in its row.
-pub(in crate::store) fn read(row: &Row) -> Result<Endpoint, Error> {
-    Ok(Endpoint {
-        id: row.parsed("id")?,
-        team: row.parsed("team")?,
-        url: row.parsed::<Url>("url")?,
-        description: row.text_opt("description")?,
-        types: row.json("types")?,
-        disabled: row.parsed_opt("disabled")?,
-        generation: row.int("generation")?,
-        rotated_at: row.time_opt("rotated_at")?,
-        created_by: row.text("created_by")?,
-        created_at: row.time("created_at")?,
-        updated_at: row.time("updated_at")?,
-    })
 }

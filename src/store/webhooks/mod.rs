@@ -2,4 +2,6 @@
 
 pub(super) mod deliveries;
 pub(super) mod endpoints;
+pub(super) mod queue;
 pub(super) mod replay;
+pub(super) mod row;

@@ -1,4 +1,4 @@
-//! Deliveries as their team sees them, sent again when it asks, and forgotten when they are old.
+//! Lists deliveries, queues them again on request, and deletes old ones.
 
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::Scope;
@@ -8,12 +8,13 @@ use crate::domain::page::{Limit, Page};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::audit::rows;
-use crate::store::events::feed::{self, select_event};
+use crate::store::events::row::{self, select_event};
+use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::select::Select;
-use crate::store::webhooks::deliveries::{delivery_columns, queue, read};
+use crate::store::webhooks::queue::queue;
+use crate::store::webhooks::row::{delivery_columns, read_delivery};
 
 macro_rules! select_delivery {
     ($rest:literal) => {
@@ -22,7 +23,7 @@ macro_rules! select_delivery {
 }
 
 impl Store {
-    /// A page of an endpoint's deliveries, newest first, of one state if one is named.
+    /// A page of an endpoint's deliveries, newest first; only in `state`, if given.
     pub async fn deliveries(
         &self,
         scope: &Scope,
@@ -34,10 +35,10 @@ impl Store {
         let mut select = Select::within(scope, select_delivery!(""));
         select.and("endpoint_id = ?", endpoint.as_str());
         select.and_some("state = ?", state.map(DeliveryState::as_str));
-        select.page(&self.db, limit, after, read).await
+        select.page(&self.db, limit, after, read_delivery).await
     }
 
-    /// One delivery of an endpoint.
+    /// The delivery of this endpoint, if it exists in this scope.
     pub async fn delivery(
         &self,
         scope: &Scope,
@@ -48,21 +49,22 @@ impl Store {
         select.and("endpoint_id = ?", endpoint.as_str());
         select.and("id = ?", id.as_str());
         let row = self.db.row(select.statement()).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(read_delivery).transpose()
     }
 
-    /// Queues a delivery, for the first time or again.
+    /// Queues one delivery, for the first time or again.
     pub async fn queue_delivery(&self, delivery: &Delivery, audit: &AuditRow) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        hold(&mut tx, &delivery.endpoint_id).await?;
+        lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
         queue(&mut tx, std::slice::from_ref(delivery)).await?;
         rows::write(&mut tx, audit).await?;
         tx.commit().await
     }
 
-    /// Queues what an endpoint wants of its team's events from `since` and before `until`. `None`: there are more than
-    /// `most` of them, and nothing is queued; else how many are, without those that were on their way anyway. `audit`
-    /// makes the row of that.
+    /// Queues deliveries of the team's events from `since` to before `until` that the endpoint subscribes to.
+    ///
+    /// Returns how many it queued, without those that were pending already; `None`, and queues nothing, when the period
+    /// has more than `most` events. `audit` makes the audit row from the count.
     pub async fn queue_events(
         &self,
         endpoint: &Endpoint,
@@ -88,23 +90,23 @@ impl Store {
         }
         let mut deliveries = Vec::new();
         for row in &rows {
-            let event = feed::read(row)?;
+            let event = row::read(row)?;
             if endpoint.types.wants(&event.kind) {
                 deliveries.push(Delivery::new(&event, endpoint, now));
             }
         }
         let mut tx = self.db.begin().await?;
-        hold(&mut tx, &endpoint.id).await?;
+        lock_endpoint(&mut tx, &endpoint.id).await?;
         let queued = queue(&mut tx, &deliveries).await?;
         rows::write(&mut tx, &audit(queued)).await?;
         tx.commit().await?;
         Ok(Some(queued))
     }
 
-    /// Forgets deliveries that were queued before, whatever became of them; how many, `limit` at most.
+    /// Deletes up to `limit` deliveries that were queued before `before`, in any state; returns how many.
     pub async fn delete_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
-        let gone = tx
+        let deleted = tx
             .execute(sql!(
                 "DELETE FROM webhook_deliveries WHERE id IN \
                     (SELECT id FROM webhook_deliveries WHERE queued_at < $1 ORDER BY queued_at LIMIT $2)",
@@ -113,10 +115,10 @@ impl Store {
             ))
             .await?;
         tx.commit().await?;
-        Ok(gone)
+        Ok(deleted)
     }
 
-    /// How many deliveries active endpoints wait for, and since when the one that waits longest.
+    /// The number of pending deliveries to active endpoints, and when the oldest of them was queued.
     pub async fn pending_deliveries(&self) -> Result<(u32, Option<Timestamp>), Error> {
         let row = self
             .db
@@ -136,8 +138,8 @@ impl Store {
     }
 }
 
-/// Keeps claims away for as long as this takes: they lock the same rows in another order.
-async fn hold(tx: &mut Tx, endpoint: &EndpointId) -> Result<(), Error> {
+/// Locks the endpoint, which keeps claims away: they lock deliveries in another order.
+async fn lock_endpoint(tx: &mut Tx, endpoint: &EndpointId) -> Result<(), Error> {
     tx.lock(sql!(
         "SELECT id FROM webhook_endpoints WHERE id = $1",
         endpoint.as_str()

@@ -137,7 +137,7 @@ async fn an_order_that_is_not_what_was_approved_is_not_claimed(database: Databas
     let store = database.store().await;
     let order = waiting("key", 60);
     accept(&store, &order, &ANY).await;
-    assert_eq!(claim(&store, &order.id, NOW).await, Claim::Elsewhere);
+    assert_eq!(claim(&store, &order.id, NOW).await, Claim::Unavailable);
     let mut approved = order.approved(petra(), None, NOW).unwrap();
     approved
         .approval
@@ -153,7 +153,7 @@ async fn an_order_that_is_not_what_was_approved_is_not_claimed(database: Databas
     );
     assert_eq!(
         claim(&store, &approved.id, NOW).await,
-        Claim::Altered(approved.clone())
+        Claim::NotAsApproved(approved.clone())
     );
     let stored = store.order(&Scope::All, &approved.id).await.unwrap().unwrap();
     assert_eq!((stored.state, stored.attempt), (State::Queued, 0));

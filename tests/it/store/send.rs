@@ -41,7 +41,7 @@ async fn of_many_claims_exactly_one_wins(database: Database) {
     assert_eq!(
         outcomes
             .iter()
-            .filter(|claim| **claim == Claim::Elsewhere)
+            .filter(|claim| **claim == Claim::Unavailable)
             .count(),
         49
     );
@@ -334,7 +334,7 @@ async fn a_requeued_order_waits_its_time_and_its_old_sender_has_no_say(database:
     };
     assert!(settle(&store, &first, again, None).await);
     assert_eq!(due_ids(&store, later(29), 10).await, []);
-    assert_eq!(claim(&store, &first.id, later(29)).await, Claim::Elsewhere);
+    assert_eq!(claim(&store, &first.id, later(29)).await, Claim::Unavailable);
     assert_eq!(due_ids(&store, later(30), 10).await, from_ref(&first.id));
     let Claim::Claimed(second) = claim(&store, &first.id, later(30)).await else {
         panic!("due")

@@ -1,0 +1,208 @@
+//! Tests of approvals and of the transition table.
+
+use serde_json::{Value, json};
+
+use super::transition::{Settlement, Step, WrongState};
+use super::*;
+use crate::domain::audit::Actor;
+use crate::domain::money::Money;
+
+const END: Timestamp = Timestamp::from_seconds(1_795_000_000);
+
+/// An order of Alice, user `user_A` in Close, for the same request at every call.
+fn waiting() -> Order {
+    let request: Request = serde_json::from_value(json!({"country": "DE", "sharing": "personal"})).unwrap();
+    let terms = Terms {
+        carrier_type: None,
+        assign_to: None,
+        monthly: Money::from_cents(500),
+    };
+    Order {
+        id: "ord_1".parse().unwrap(),
+        team: "sales".parse().unwrap(),
+        issuer: "https://idp.example.com/".into(),
+        created_by: "alice".into(),
+        idempotency_key: "key".parse().unwrap(),
+        approval: Some(Approval {
+            rule: "teams.sales.approval.countries".into(),
+            why: "someone else has to".into(),
+            fingerprint: request.fingerprint(),
+            terms: terms.clone(),
+            close_user: Some("user_A".parse().unwrap()),
+            decision: Verdict::Pending,
+            by: None,
+            at: None,
+            comment: None,
+            expires_at: END,
+        }),
+        request,
+        terms,
+        state: State::AwaitingApproval,
+        attempt: 0,
+        sent_at: None,
+        absent_since: None,
+        not_before: None,
+        phone_number_id: None,
+        close_status: None,
+        reason: None,
+        close_errors: None,
+        evidence: None,
+        created_at: END,
+        updated_at: END,
+        finished_at: None,
+    }
+}
+
+fn caller(subject: &str, issuer: &str, close_user: Option<&str>) -> Caller {
+    Caller {
+        issuer: issuer.into(),
+        subject: subject.into(),
+        teams: Vec::new(),
+        permissions: std::collections::BTreeSet::new(),
+        close_user: close_user.map(|user| user.parse().unwrap()),
+        claims: Value::Null,
+    }
+}
+
+#[test]
+fn before_the_end_a_person_decides_and_from_then_on_only_the_clock_does() {
+    let before = Timestamp::from_micros(END.as_micros() - 1);
+    assert!(waiting().approved(Actor::desk(), None, before).is_ok());
+    assert!(waiting().rejected(Actor::desk(), None, before).is_ok());
+    assert_eq!(
+        waiting().expired(before),
+        Err(WrongState(State::AwaitingApproval))
+    );
+    assert!(waiting().approved(Actor::desk(), None, END).is_err());
+    assert!(waiting().rejected(Actor::desk(), None, END).is_err());
+    assert_eq!(waiting().expired(END).unwrap().state, State::Cancelled);
+}
+
+#[test]
+fn an_order_is_decided_once() {
+    let now = Timestamp::from_micros(0);
+    let approved = waiting().approved(Actor::desk(), None, now).unwrap();
+    assert_eq!(
+        approved.clone().rejected(Actor::desk(), None, now),
+        Err(WrongState(State::Queued))
+    );
+    assert_eq!(approved.expired(END), Err(WrongState(State::Queued)));
+    let rejected = waiting().rejected(Actor::desk(), None, now).unwrap();
+    assert_eq!(
+        rejected.approved(Actor::desk(), None, now),
+        Err(WrongState(State::Refused))
+    );
+}
+
+#[test]
+fn an_order_is_one_s_own_by_subject_or_by_user_in_close_where_both_are_known() {
+    let order = waiting();
+    for own in [
+        caller("alice", "https://idp.example.com/", None),
+        caller("alice", "https://other.example.com/", Some("user_B")),
+        caller("app", "https://idp.example.com/", Some("user_A")),
+    ] {
+        assert!(order.is_own_of(&own), "{own:?}");
+    }
+    let mut unknown = waiting();
+    unknown.approval.as_mut().unwrap().close_user = None;
+    for (order, other) in [
+        (
+            &order,
+            caller("petra", "https://idp.example.com/", Some("user_B")),
+        ),
+        (&order, caller("petra", "https://idp.example.com/", None)),
+        (&unknown, caller("petra", "https://idp.example.com/", None)),
+        (
+            &unknown,
+            caller("petra", "https://idp.example.com/", Some("user_A")),
+        ),
+    ] {
+        assert!(!order.is_own_of(&other), "{other:?}");
+    }
+}
+
+#[test]
+fn nothing_but_what_was_approved_is_sent() {
+    assert!(!waiting().is_as_approved());
+    let approved = waiting()
+        .approved(Actor::desk(), None, Timestamp::from_micros(0))
+        .unwrap();
+    assert!(approved.is_as_approved());
+    let mut other = approved.clone();
+    other.request.prefix = Some("30".into());
+    assert!(!other.is_as_approved());
+    let mut other = approved.clone();
+    other.terms.monthly = Money::ZERO;
+    assert!(!other.is_as_approved());
+    let free = Order {
+        approval: None,
+        ..approved
+    };
+    assert!(free.is_as_approved());
+}
+
+/// Every method of an order that changes its state, with its step.
+fn moved(order: &Order, step: Step) -> Option<Result<Order, WrongState>> {
+    let (order, now) = (order.clone(), Timestamp::from_micros(0));
+    let settled = |settlement: Settlement| {
+        assert_eq!(settlement.step(), step);
+        order.clone().settled(settlement, now)
+    };
+    Some(match step {
+        Step::Approve => order.approved(Actor::desk(), None, now),
+        Step::Reject => order.rejected(Actor::desk(), None, now),
+        Step::Expire => order.expired(END),
+        Step::Cancel => order.cancelled(now),
+        Step::Claim => order.claimed(now),
+        // Only the store takes a claim back.
+        Step::Unclaim => return None,
+        Step::Requeue => settled(Settlement::Requeued {
+            not_before: now,
+            reason: "busy".into(),
+        }),
+        Step::MarkUnverified => settled(Settlement::Unverified {
+            reason: "reset".into(),
+        }),
+        Step::Review => settled(Settlement::Review {
+            reason: "two numbers fit".into(),
+        }),
+        Step::Fulfil => settled(Settlement::Fulfilled {
+            phone_number_id: "phon_1".parse().unwrap(),
+            evidence: Evidence::Close201,
+        }),
+        Step::Refuse => settled(Settlement::Refused {
+            close_status: None,
+            reason: None,
+            close_errors: None,
+            evidence: Evidence::CloseRefusal,
+        }),
+    })
+}
+
+#[test]
+fn every_method_moves_an_order_as_the_table_says() {
+    for &state in State::ALL {
+        for &step in Step::ALL {
+            let order = Order { state, ..waiting() };
+            let Some(result) = moved(&order, step) else {
+                continue;
+            };
+            let expected = step.next(state).ok_or(WrongState(state));
+            assert_eq!(result.map(|order| order.state), expected, "{step:?} from {state}");
+        }
+    }
+}
+
+#[test]
+fn every_state_is_reached_and_final_states_are_left_by_no_step() {
+    let reached = |state: State| {
+        [true, false].map(State::initial).contains(&state)
+            || Step::ALL.iter().any(|step| step.to_state() == state)
+    };
+    for &state in State::ALL {
+        assert!(reached(state), "no step leads to {state}");
+        let left = Step::ALL.iter().any(|step| step.next(state).is_some());
+        assert_eq!(left, !state.is_final(), "{state}");
+    }
+}

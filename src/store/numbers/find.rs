@@ -1,0 +1,38 @@
+//! Reads numbers by id.
+
+use crate::domain::caller::Scope;
+use crate::domain::id::PhoneNumberId;
+use crate::domain::number::Number;
+use crate::error::Error;
+use crate::store::handle::Store;
+use crate::store::numbers::row::{SELECT, read};
+use crate::store::sql::select::Select;
+
+/// Ids in one statement.
+const BATCH: usize = 500;
+
+impl Store {
+    /// The number, if it exists in this scope and is not gone.
+    ///
+    /// Unassigned numbers are visible only to a scope of all teams.
+    pub async fn number(&self, scope: &Scope, id: &PhoneNumberId) -> Result<Option<Number>, Error> {
+        let mut select = Select::within(scope, SELECT);
+        select.and_just("gone_at IS NULL");
+        select.and("id = ?", id.as_str());
+        let row = self.db.row(select.statement()).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Those of the numbers that are not gone, whatever their team.
+    pub async fn numbers_by_id(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
+        let mut found = Vec::new();
+        for some in ids.chunks(BATCH) {
+            let mut select = Select::within(&Scope::All, SELECT);
+            select.and_just("gone_at IS NULL");
+            select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
+            let rows = self.db.rows(select.statement()).await?;
+            found.extend(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+}

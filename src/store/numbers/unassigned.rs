@@ -1,0 +1,143 @@
+//! Numbers that no order accounts for: where they come from, and which order they may belong to.
+
+use serde_json::json;
+
+use crate::domain::audit::AuditRow;
+use crate::domain::country::Country;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::id::{OrderId, PhoneNumberId};
+use crate::domain::number::{Number, Provenance};
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::audit::rows;
+use crate::store::events::write;
+use crate::store::handle::Store;
+use crate::store::numbers::row::{read, select_number};
+use crate::store::numbers::upsert::{self, Observation};
+use crate::store::sql::db::sql;
+use crate::store::sql::row;
+
+/// A number that no order accounts for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnassignedNumber {
+    /// The number.
+    pub number: Number,
+    /// When the desk first saw it.
+    pub seen_at: Timestamp,
+}
+
+impl Store {
+    /// Rented numbers without an order that were first seen at `since` or later, of this country or of an unknown one.
+    ///
+    /// Numbers that are gone again and numbers that a team adopted are included: Close rented them all the same. For
+    /// reconciliation only, which must see the numbers of every team.
+    pub async fn unassigned_numbers(
+        &self,
+        country: Country,
+        since: Timestamp,
+    ) -> Result<Vec<UnassignedNumber>, Error> {
+        let rows = self
+            .db
+            .rows(sql!(
+                select_number!(
+                    ", seen_at",
+                    " WHERE order_id IS NULL AND kind = 'internal' \
+                        AND (country = $1 OR country IS NULL) AND seen_at >= $2 ORDER BY id"
+                ),
+                country.as_str(),
+                since
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UnassignedNumber {
+                    number: read(row)?,
+                    seen_at: row.time("seen_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Unassigned numbers whose provenance has not been looked up yet, by id.
+    pub async fn numbers_without_provenance(&self, limit: u32) -> Result<Vec<Number>, Error> {
+        let rows = self
+            .db
+            .rows(sql!(
+                select_number!(
+                    "",
+                    " WHERE origin IS NULL AND team IS NULL AND order_id IS NULL AND gone_at IS NULL \
+                      ORDER BY id LIMIT $1"
+                ),
+                i64::from(limit)
+            ))
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Records the provenance of an unassigned number, once.
+    pub async fn set_provenance(
+        &self,
+        id: &PhoneNumberId,
+        provenance: &Provenance,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        let row = tx
+            .row(sql!(
+                "UPDATE numbers SET origin = $2 WHERE id = $1 AND origin IS NULL AND team IS NULL \
+                    AND gone_at IS NULL RETURNING facts",
+                id.as_str(),
+                row::json(provenance)?
+            ))
+            .await?;
+        if let Some(row) = row {
+            let event = Event::of_number(now, EventKind::NumberUpdated, None, &row.json("facts")?);
+            write::event(&mut tx, &event.with("provenance", json!(provenance))).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Inserts numbers that Close mentions outside a listing, if they are unknown.
+    ///
+    /// Known numbers and tombstones stay as they are.
+    pub async fn insert_if_unknown(&self, seen: &[Observation]) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        for one in seen {
+            upsert::insert_if_unknown(&mut tx, one).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Writes on an unassigned number the order that it came too late for.
+    ///
+    /// With `quiet`, only while no order of that country is in progress, in doubt or in review, because the number may
+    /// belong to that order. Returns `false`, and changes nothing, when the number has a team or an order, or may
+    /// belong to another order.
+    pub async fn record_late_arrival(
+        &self,
+        id: &PhoneNumberId,
+        order: &OrderId,
+        quiet: Option<Country>,
+        audit: &AuditRow,
+    ) -> Result<bool, Error> {
+        let mut tx = self.db.begin().await?;
+        let named = tx
+            .row(sql!(
+                "UPDATE numbers SET order_id = $2 WHERE id = $1 AND team IS NULL AND order_id IS NULL \
+                    AND NOT EXISTS (SELECT 1 FROM orders WHERE country = $3 \
+                        AND state IN ('renting', 'unverified', 'needs_review')) RETURNING facts",
+                id.as_str(),
+                order.as_str(),
+                quiet.as_ref().map(Country::as_str)
+            ))
+            .await?;
+        let Some(row) = named else {
+            return Ok(false);
+        };
+        rows::write(&mut tx, audit).await?;
+        let event = Event::of_number(audit.at, EventKind::NumberUpdated, None, &row.json("facts")?);
+        write::event(&mut tx, &event.with("order_id", json!(order))).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

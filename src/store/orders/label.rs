@@ -1,0 +1,63 @@
+//! Labels that the desk still has to set on the numbers of fulfilled orders.
+
+use crate::domain::id::{OrderId, PhoneNumberId};
+use crate::domain::order::Request;
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::store::handle::Store;
+use crate::store::sql::db::{Statement, sql};
+use crate::store::sql::error::corrupt;
+
+impl Store {
+    /// Fulfilled orders whose label is due, longest due first.
+    pub async fn labels_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(OrderId, PhoneNumberId, String)>, Error> {
+        let rows = self
+            .db
+            .rows(sql!(
+                "SELECT o.id, o.phone_number_id, o.request FROM orders o \
+                    JOIN numbers n ON n.id = o.phone_number_id AND n.gone_at IS NULL AND n.team = o.team \
+                 WHERE o.label_due_at IS NOT NULL AND o.label_due_at <= $1 ORDER BY o.label_due_at, o.id LIMIT $2",
+                now,
+                i64::from(limit)
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let request: Request = row.json("request")?;
+                let label = request
+                    .label
+                    .ok_or_else(|| corrupt("an order without a label has `label_due_at`", None))?;
+                Ok((row.parsed("id")?, row.parsed("phone_number_id")?, label))
+            })
+            .collect()
+    }
+
+    /// Records that the label is set, or that nobody can set it.
+    pub async fn finish_label(&self, id: &OrderId) -> Result<(), Error> {
+        self.update_label(sql!(
+            "UPDATE orders SET label_due_at = NULL WHERE id = $1",
+            id.as_str()
+        ))
+        .await
+    }
+
+    /// Makes the label due again at `at`, unless it was set meanwhile.
+    pub async fn retry_label(&self, id: &OrderId, at: Timestamp) -> Result<(), Error> {
+        self.update_label(sql!(
+            "UPDATE orders SET label_due_at = $2 WHERE id = $1 AND label_due_at IS NOT NULL",
+            id.as_str(),
+            at
+        ))
+        .await
+    }
+
+    async fn update_label(&self, statement: Statement) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        tx.execute(statement).await?;
+        tx.commit().await
+    }
+}

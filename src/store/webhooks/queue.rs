@@ -1,0 +1,89 @@
+//! Queues webhook deliveries: new ones for sequenced events, and repeated ones.
+
+use std::collections::BTreeSet;
+
+use crate::domain::caller::Team;
+use crate::domain::delivery::Delivery;
+use crate::domain::event::Event;
+use crate::error::Error;
+use crate::store::sql::db::{Statement, Tx};
+use crate::store::sql::param::Param;
+use crate::store::webhooks::row::{read_endpoint, select_endpoint};
+
+/// Rows in one statement.
+const ROWS: usize = 500;
+
+/// Queues one delivery per event and active endpoint of its team that subscribes to its type.
+///
+/// It runs in the transaction that sequences the events.
+pub(in crate::store) async fn fan_out(tx: &mut Tx, events: &[Event]) -> Result<(), Error> {
+    let teams: BTreeSet<&Team> = events.iter().filter_map(|event| event.team.as_ref()).collect();
+    if teams.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = (1..=teams.len()).map(|place| format!("${place}")).collect();
+    let endpoints = tx
+        .rows(Statement {
+            text: format!(
+                "{} WHERE disabled IS NULL AND team IN ({}) ORDER BY id",
+                select_endpoint!(""),
+                places.join(", ")
+            ),
+            args: teams.iter().map(|team| team.as_str().into()).collect(),
+        })
+        .await?
+        .iter()
+        .map(read_endpoint)
+        .collect::<Result<Vec<_>, _>>()?;
+    let wanted = events.iter().flat_map(|event| {
+        endpoints
+            .iter()
+            .filter(|endpoint| {
+                event.team.as_ref() == Some(&endpoint.team) && endpoint.types.wants(&event.kind)
+            })
+            // Due since the event. The retry period begins with the first attempt.
+            .map(|endpoint| Delivery::new(event, endpoint, event.at))
+    });
+    queue(tx, &wanted.collect::<Vec<_>>()).await.map(drop)
+}
+
+/// Queues deliveries, and queues finished ones again; returns how many it queued.
+///
+/// A delivery that is pending already stays as it is.
+pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Result<u64, Error> {
+    let mut queued = 0;
+    for some in deliveries.chunks(ROWS) {
+        let mut args: Vec<Param> = Vec::with_capacity(some.len() * 8);
+        let mut rows = Vec::with_capacity(some.len());
+        for it in some {
+            let first = args.len() + 1;
+            let places: Vec<String> = (first..first + 8).map(|place| format!("${place}")).collect();
+            rows.push(format!("({}, 'pending', 0)", places.join(", ")));
+            args.extend([
+                it.id.as_str().into(),
+                it.endpoint_id.as_str().into(),
+                it.team.as_str().into(),
+                it.event_id.as_str().into(),
+                it.kind.as_str().into(),
+                it.body.as_str().into(),
+                it.queued_at.into(),
+                it.due_at.into(),
+            ]);
+        }
+        queued += tx
+            .execute(Statement {
+                text: format!(
+                    "INSERT INTO webhook_deliveries (id, endpoint_id, team, event_id, kind, body, queued_at, due_at, \
+                        state, attempts) VALUES {} \
+                     ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, \
+                        queued_at = excluded.queued_at, began_at = NULL, due_at = excluded.due_at, finished_at = NULL \
+                        WHERE webhook_deliveries.state <> 'pending'",
+                    rows.join(", ")
+                ),
+                args,
+            })
+            .await?;
+    }
+    tx.effects().deliveries |= queued > 0;
+    Ok(queued)
+}
