@@ -75,7 +75,10 @@ impl Desk {
                 )
         };
         let Some(terms) = ruling.terms.clone() else {
-            self.0.store.record_audit(&row(&ruling.decision, "denied")).await?;
+            self.0
+                .store
+                .record_audit(&row(&ruling.decision, "denied"))
+                .await?;
             metrics::counter!(ORDERS_DENIED_TOTAL).increment(1);
             return Err(denied(ruling.decision, caps, usage));
         };
@@ -106,7 +109,10 @@ impl Desk {
             // Others were quicker between the decision and the reservation: the same rule, asked again, says why.
             Inserted::Capped { usage, .. } => {
                 let ruling = policy::decide_rent(&policy, by.caller, team, &request, &usage, &members);
-                self.0.store.record_audit(&row(&ruling.decision, "denied")).await?;
+                self.0
+                    .store
+                    .record_audit(&row(&ruling.decision, "denied"))
+                    .await?;
                 Err(denied(ruling.decision, caps, usage))
             }
         }

@@ -148,7 +148,10 @@ impl Desk {
         let id = match &errand.object {
             Object::Number(id) => id,
             Object::Group(group) => {
-                self.0.store.finish_group_refetch(errand, group, self.now()).await?;
+                self.0
+                    .store
+                    .finish_group_refetch(errand, group, self.now())
+                    .await?;
                 return Ok(Shown::All);
             }
         };

@@ -17,7 +17,7 @@ use crate::domain::webhook::{DisabledReason, Endpoint};
 use crate::error::{Error, chain};
 use crate::failpoint;
 use crate::outgoing::{Answer, Message, RetryAfter};
-use crate::store::{DisableEndpoint, AttemptResult};
+use crate::store::{AttemptResult, DisableEndpoint};
 use crate::telemetry::metrics::{
     WEBHOOK_DELIVERIES_PENDING, WEBHOOK_DELIVERIES_TOTAL, WEBHOOK_OLDEST_PENDING_AGE_SECONDS,
 };
@@ -153,7 +153,9 @@ impl Desk {
             Answer::Status {
                 status: 200..=299, ..
             } => return Ok((AttemptResult::Delivered, None)),
-            Answer::Status { status: 410, .. } => return Ok((AttemptResult::Dead, Some(DisabledReason::Gone))),
+            Answer::Status { status: 410, .. } => {
+                return Ok((AttemptResult::Dead, Some(DisabledReason::Gone)));
+            }
             Answer::Status {
                 status: 429 | 503,
                 retry_after: Some(after),

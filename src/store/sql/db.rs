@@ -1,5 +1,7 @@
-//! Two databases behind one face: pools, transactions, and statements that both understand. Every text uses `$1`
-//! placeholders and binds only texts and 64-bit integers. It does not know what is stored.
+//! One interface to SQLite and PostgreSQL: transactions and statements that both databases understand.
+//!
+//! Every statement uses `$1` placeholders and binds only texts and 64-bit integers. This module does not know what is
+//! stored.
 
 use std::time::Duration;
 
@@ -9,23 +11,23 @@ use sqlx::{AssertSqlSafe, Transaction};
 
 use crate::error::Error;
 use crate::store::sql::commit_hooks::{CommitEffects, CommitHooks};
-use crate::store::sql::error::{CannotOpen, store_error};
+use crate::store::sql::error::store_error;
 use crate::store::sql::param::Param;
 use crate::store::sql::pool::Pools;
 use crate::store::sql::row::Row;
 
-/// Longer than all that a session allows itself: only a server that has fallen silent takes it.
-const SILENT: Duration = Duration::from_secs(20);
+/// The deadline of every database call: longer than all time-outs of a session, so that only a dead server reaches it.
+const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Waits for the database, but not for ever.
+/// Runs a database call with the deadline.
 async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
-    match tokio::time::timeout(SILENT, work).await {
+    match tokio::time::timeout(DEADLINE, work).await {
         Ok(done) => done.map_err(store_error),
         Err(_) => Err(store_error(sqlx::Error::PoolTimedOut)),
     }
 }
 
-/// The database, and what this process has just changed in it.
+/// The database and the commit hooks of this process.
 #[derive(Clone)]
 pub(in crate::store) struct Db {
     pub(in crate::store) pools: Pools,
@@ -36,12 +38,12 @@ pub(in crate::store) struct Db {
 pub(in crate::store) struct Tx {
     on: On,
     hooks: CommitHooks,
-    /// What it changes that others in this process are to be told of.
+    /// The effects that the commit hooks report.
     effects: CommitEffects,
 }
 
 enum On {
-    /// On SQLite, holding the write lock from its first moment.
+    /// On SQLite; it holds the write lock from the start.
     Sqlite(Transaction<'static, Sqlite>),
     /// On PostgreSQL, READ COMMITTED.
     Postgres(Transaction<'static, Postgres>),
@@ -50,13 +52,13 @@ enum On {
 /// A statement with its arguments. CommitEffects by `sql!` or [`crate::store::sql::select::Select`].
 #[derive(Debug)]
 pub(in crate::store) struct Statement {
-    /// The text: always literals from this module's siblings, never anything a user sent.
+    /// The text: built from literals of the store, never from input of a user.
     pub(in crate::store) text: String,
-    /// `$1`, `$2`, …
+    /// The arguments of `$1`, `$2` and so on.
     pub(in crate::store) args: Vec<Param>,
 }
 
-/// A statement and its arguments: `sql!("… $1 …", value)`.
+/// Builds a statement: `sql!("… $1 …", value)`.
 macro_rules! sql {
     ($text:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::sql::db::Statement {
@@ -82,11 +84,6 @@ macro_rules! bound {
 }
 
 impl Db {
-    /// Opens a SQLite file, which is made when it is missing, or connects to a PostgreSQL server.
-    pub(in crate::store) async fn open(url: &str) -> Result<Self, CannotOpen> {
-        Pools::open(url).await.map(Self::from)
-    }
-
     /// Begins a transaction that may write.
     pub(in crate::store) async fn begin(&self) -> Result<Tx, Error> {
         let on = bounded(async {
@@ -103,7 +100,7 @@ impl Db {
         })
     }
 
-    /// All rows of one statement that only reads.
+    /// All rows of a statement that only reads.
     pub(in crate::store) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, Error> {
         bounded(async {
             match &self.pools {
@@ -120,12 +117,12 @@ impl Db {
         .await
     }
 
-    /// The row of one statement that only reads and finds at most one.
+    /// The row of a statement that only reads and finds at most one.
     pub(in crate::store) async fn row(&self, statement: Statement) -> Result<Option<Row>, Error> {
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// Closes every connection once its present work is done.
+    /// Closes every connection after its current work.
     pub(in crate::store) async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { write, read } => {
@@ -147,7 +144,7 @@ impl From<Pools> for Db {
 }
 
 impl Tx {
-    /// Runs a statement; the number of rows it touched.
+    /// Runs a statement; returns the number of affected rows.
     pub(in crate::store) async fn execute(&mut self, statement: Statement) -> Result<u64, Error> {
         bounded(async {
             match &mut self.on {
@@ -186,8 +183,9 @@ impl Tx {
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// The row of a SELECT, which nobody else changes before this transaction ends. SQLite's writer holds the
-    /// whole file anyway.
+    /// The row of a SELECT, locked until this transaction ends.
+    ///
+    /// On SQLite a writer holds the lock on the whole file anyway.
     pub(in crate::store) async fn lock(&mut self, mut statement: Statement) -> Result<Option<Row>, Error> {
         if self.on_postgres() {
             statement.text.push_str(" FOR UPDATE");
@@ -195,7 +193,9 @@ impl Tx {
         self.row(statement).await
     }
 
-    /// The same, but `None` at once where another transaction holds the row. On SQLite nobody else can.
+    /// The row of a SELECT, locked until this transaction ends; `None` at once when another transaction holds it.
+    ///
+    /// On SQLite no other transaction can hold it.
     pub(in crate::store) async fn lock_if_free(
         &mut self,
         mut statement: Statement,
@@ -221,7 +221,7 @@ impl Tx {
         .map_err(store_error)
     }
 
-    /// Makes it so, and tells this process what has changed: also where nobody knows whether it was made so.
+    /// Commits, and runs the commit hooks, also when it is unknown whether the commit succeeded.
     pub(in crate::store) async fn commit(self) -> Result<(), Error> {
         let done = bounded(async {
             match self.on {
@@ -234,7 +234,7 @@ impl Tx {
         done
     }
 
-    /// Makes it as if nothing had happened.
+    /// Undoes every change of the transaction.
     pub(in crate::store) async fn rollback(self) -> Result<(), Error> {
         match self.on {
             On::Sqlite(tx) => tx.rollback().await,
@@ -243,12 +243,12 @@ impl Tx {
         .map_err(store_error)
     }
 
-    /// What the transaction changes that others in this process are to be told of once it is committed.
+    /// The effects of this transaction, which the commit hooks report after the commit.
     pub(in crate::store) fn effects(&mut self) -> &mut CommitEffects {
         &mut self.effects
     }
 
-    /// Whether it is one of PostgreSQL.
+    /// Whether the database is PostgreSQL.
     pub(in crate::store) fn on_postgres(&self) -> bool {
         matches!(self.on, On::Postgres(_))
     }

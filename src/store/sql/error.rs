@@ -1,10 +1,10 @@
-//! What the databases complain about, told apart: what another moment may mend, and what should not happen.
+//! Classifies database errors: those that pass, such as a lost connection, and those that must not happen.
 
 use sqlx::error::DatabaseError;
 
 use crate::error::{Cause, Error};
 
-/// A database that can't be opened. Says where it is and as whom, never the password.
+/// The database can't be opened. The message names the place and the user, never the password.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(in crate::store) struct CannotOpen {
@@ -28,7 +28,7 @@ impl CannotOpen {
     }
 }
 
-/// A row, or an argument, that does not make sense.
+/// A row, or an argument, is corrupt.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(in crate::store) struct Corrupt {
@@ -37,13 +37,13 @@ pub(in crate::store) struct Corrupt {
     cause: Option<Cause>,
 }
 
-/// An internal error that says what made no sense.
+/// An internal error that names what is corrupt.
 pub(in crate::store) fn corrupt(what: impl Into<String>, cause: Option<Cause>) -> Error {
     let what = what.into();
     Error::Internal(Box::new(Corrupt { what, cause }))
 }
 
-/// Sorts an error of the driver.
+/// Classifies an error of the driver.
 pub(in crate::store) fn store_error(error: sqlx::Error) -> Error {
     let passing = match &error {
         sqlx::Error::Io(_)
@@ -52,7 +52,7 @@ pub(in crate::store) fn store_error(error: sqlx::Error) -> Error {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed
-        // The driver's word for a connection that ended in the middle of a message.
+        // The driver's error for a connection that ended in the middle of a message.
         | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(cause) => passes(cause.as_ref()),
         _ => false,
@@ -84,7 +84,7 @@ fn passes(cause: &dyn DatabaseError) -> bool {
     }
 }
 
-/// Whether the error says that a table is not there.
+/// Whether the error reports a missing table.
 pub(in crate::store) fn no_such_table(error: &Error) -> bool {
     let Error::Internal(cause) = error else {
         return false;

@@ -1,4 +1,4 @@
-//! The schema, step by step: each step is a file of `migrations/`, applied once and never edited afterwards.
+//! Applies the migrations: files of `migrations/`, each applied once and never edited afterwards.
 
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0008_outgoing"),
 ];
 
-/// Any number that nobody else locks on the same PostgreSQL database.
+/// Serializes migrators: an arbitrary number that no other lock of this database uses.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7126083515430211)";
 
 impl Migration {
@@ -40,7 +40,7 @@ impl Migration {
     }
 }
 
-/// Applies what is missing, all of it or nothing, one migrator at a time; the names of what was applied.
+/// Applies the missing migrations, all or none, one migrator at a time; returns their names.
 pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
     // On SQLite the transaction itself is the lock.
     let mut tx = db.begin().await?;
@@ -72,8 +72,8 @@ pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
                 ));
             }
             None => {
-                // A collation of the server's language would sort ids otherwise than SQLite does, and indexes
-                // in it break when the system's locale data changes.
+                // A collation of the server's locale would sort ids in another order than SQLite, and its indexes
+                // break when the locale data of the system changes.
                 let text = if postgres {
                     migration.text.replace(" TEXT", " TEXT COLLATE \"C\"")
                 } else {
@@ -94,8 +94,9 @@ pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
     Ok(applied)
 }
 
-/// Whether every step that this binary knows was applied as it knows it. Steps of a newer binary don't count
-/// against it, so that old replicas serve on while new ones are rolled out.
+/// Whether every migration that this binary knows was applied with the same text.
+///
+/// Migrations of a newer binary are ignored, so that old replicas keep serving during a rollout.
 pub(in crate::store) async fn migrated(db: &Db) -> Result<bool, Error> {
     let rows = match db.rows(sql!("SELECT name, checksum FROM migrations")).await {
         Err(error) if no_such_table(&error) => return Ok(false),

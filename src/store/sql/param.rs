@@ -1,9 +1,9 @@
-//! What a statement is given: texts and 64-bit integers, whatever they stand for in the domain.
+//! Parameters of statements: texts and 64-bit integers, converted from the values of the domain.
 
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 
-/// One argument of a statement.
+/// One parameter of a statement.
 #[derive(Debug, Clone)]
 pub(in crate::store) enum Param {
     /// A text.
@@ -13,7 +13,7 @@ pub(in crate::store) enum Param {
 }
 
 impl From<Option<String>> for Param {
-    /// PostgreSQL has no NUL in a text; what Close or a token sends may have one.
+    /// Replaces NUL, which PostgreSQL can't store in a text; values from Close or a token may contain it.
     fn from(text: Option<String>) -> Self {
         Self::Text(text.map(|text| {
             if text.contains('\0') {

@@ -1,4 +1,4 @@
-//! Connections: how each of the two databases is opened, and under what every session runs.
+//! Connection pools: how each of the two databases is opened, and the settings of every session.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -16,23 +16,25 @@ use crate::store::sql::error::CannotOpen;
 
 /// How long a task waits for a connection before the database counts as unavailable.
 pub(in crate::store) const ACQUIRE: Duration = Duration::from_secs(5);
-/// Writers of a SQLite file stand in line for one connection, each for one flush of the disk.
-const WRITER_TURN: Duration = Duration::from_secs(15);
+/// How long a writer of a SQLite file waits for the one writing connection; each holder needs one flush of the disk.
+const WRITER_WAIT: Duration = Duration::from_secs(15);
 const CONNECTIONS: u32 = 10;
-/// How often, and after what pause, a file that somebody else is just opening is tried again.
-const LOCKED_TURNS: u32 = 200;
+/// How often, and after which pause, a file is tried again that another process is just opening.
+const LOCKED_TRIES: u32 = 200;
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
-/// What each PostgreSQL session runs under, whatever the server's defaults: no statement hangs for ever, the
-/// guards are written for READ COMMITTED, and a commit is on disk before a paid call follows it.
+/// The settings of every PostgreSQL session, whatever the server's defaults.
+///
+/// No statement hangs forever, the conditional updates are written for READ COMMITTED, and a commit is on disk before a
+/// paid call follows it.
 pub(in crate::store) const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
     SET idle_in_transaction_session_timeout = '15s'; SET default_transaction_isolation = 'read committed'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
-/// Where the database is.
+/// The connections to the database.
 #[derive(Clone)]
 pub(in crate::store) enum Pools {
-    /// A file. One connection writes: SQLite has one writer at a time, and a line in the pool is fairer than
-    /// writers that poll for the lock.
+    /// A file. One connection writes, because SQLite has one writer at a time: the pool's queue is fairer than writers
+    /// that poll for the lock.
     Sqlite {
         /// The only connection that writes.
         write: SqlitePool,
@@ -44,7 +46,7 @@ pub(in crate::store) enum Pools {
 }
 
 impl Pools {
-    /// Opens a SQLite file, which is made when it is missing, or connects to a PostgreSQL server.
+    /// Opens a SQLite file, which is created if it is missing, or connects to a PostgreSQL server.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, CannotOpen> {
         if let Some(options) = sqlite_file(url)? {
             Self::open_file(options).await
@@ -64,7 +66,7 @@ impl Pools {
         let options = options
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true)
-            // The paid call follows the commit: it has to be on disk.
+            // A paid call follows the commit, so the commit must be on disk.
             .synchronous(SqliteSynchronous::Full);
         let writer = options
             .clone()
@@ -72,17 +74,17 @@ impl Pools {
             .journal_mode(SqliteJournalMode::Wal);
         let one = PoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(WRITER_TURN)
+            .acquire_timeout(WRITER_WAIT)
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .after_release(|connection, _| Box::pin(is_clean(connection)));
-        // Turning a new file to its write-ahead log needs it for oneself, and SQLite then says "locked" at once
-        // instead of waiting its turn: <https://sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode>
-        let mut turns = LOCKED_TURNS;
+        // Switching a new file to its write-ahead log needs an exclusive lock, and SQLite fails with "locked" at once
+        // instead of waiting: <https://sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode>
+        let mut tries = LOCKED_TRIES;
         let write = loop {
             match one.clone().connect_with(writer.clone()).await {
-                Err(cause) if turns > 0 && locked(&cause) => turns -= 1,
+                Err(cause) if tries > 0 && locked(&cause) => tries -= 1,
                 done => break done.map_err(cannot)?,
             }
             tokio::time::sleep(LOCKED_PAUSE).await;
@@ -112,15 +114,17 @@ impl Pools {
     }
 }
 
-/// Whether a connection may be used again. SQLite ends some transactions by itself, such as where the disk is full, and the
-/// driver, which then fails to roll back, takes the connection for one in a transaction for ever.
+/// Whether a connection can be used again.
+///
+/// SQLite ends some transactions by itself, such as when the disk is full. The driver then fails to roll back and treats
+/// the connection as in a transaction forever.
 async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // Answered after a rollback that is under way.
+    // The driver answers it after a rollback in progress.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// The server that the URL names, and what is said when it can't be reached: its place, never the password.
+/// The server that the URL names, and the error message when it can't be reached, without the password.
 pub(in crate::store) fn server(url: &str) -> Result<(PgConnectOptions, String), CannotOpen> {
     let options: PgConnectOptions = url
         .parse()
@@ -134,12 +138,12 @@ pub(in crate::store) fn server(url: &str) -> Result<(PgConnectOptions, String), 
     Ok((options.application_name("numberdesk"), unreachable))
 }
 
-/// Makes the file, when it is missing, readable by its owner alone; SQLite gives its side files the same mode.
+/// Creates the file, if it is missing, readable only by its owner. SQLite gives its side files the same mode.
 pub(in crate::store) fn keep_private(file: &Path) -> io::Result<()> {
     private().append(true).open(file).map(drop)
 }
 
-/// Makes a file that is missing readable by its owner alone.
+/// Options that create a missing file readable only by its owner.
 pub(in crate::store) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true);
@@ -148,7 +152,7 @@ pub(in crate::store) fn private() -> OpenOptions {
     options
 }
 
-/// Whether SQLite says that somebody else has the file for itself.
+/// Whether SQLite reports that another process holds the file.
 fn locked(error: &sqlx::Error) -> bool {
     // SQLITE_BUSY and its extended codes: the low byte is 5.
     error
@@ -158,7 +162,7 @@ fn locked(error: &sqlx::Error) -> bool {
         .is_some_and(|code| code & 0xff == 5)
 }
 
-/// The SQLite file that the URL names; `None` when it names no SQLite database.
+/// The SQLite file that the URL names; `None` for another database.
 pub(in crate::store) fn sqlite_file(url: &str) -> Result<Option<SqliteConnectOptions>, CannotOpen> {
     if !url.starts_with("sqlite:") {
         return Ok(None);

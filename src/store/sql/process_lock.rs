@@ -1,5 +1,7 @@
-//! One process serves a SQLite file: it holds a lock of the operating system on a file beside it, which ends with the
-//! process however that ends. PostgreSQL needs none. Whoever only migrates or reads asks for none either.
+//! The process lock: only one process at a time serves a SQLite file.
+//!
+//! The process locks a file beside the database. The operating system releases the lock when the process ends, however
+//! it ends. PostgreSQL needs no such lock, and neither do commands that only migrate or read.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -9,41 +11,42 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::store::sql::pool::{keep_private, private, sqlite_file};
 
-/// The right to serve a database, given back when it is dropped or the process dies.
+/// The right to serve a database, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct ProcessLock(
     #[expect(dead_code, reason = "the lock lasts as long as the file is open")] Option<File>,
 );
 
-/// Why the database can't be served by this process.
+/// Why this process can't serve the database.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessLockError {
-    /// Another process has it.
+    /// Another process serves it.
     #[error(
         "the SQLite file {} is served by another numberdesk{}: a SQLite file is for one process; end the other one \
          first, or put `postgres://…` into store.url for several replicas", .file.display(), known(*.pid)
     )]
     Served {
-        /// The database.
+        /// The database file.
         file: PathBuf,
         /// The other process, if it is known.
         pid: Option<u32>,
     },
-    /// Nobody can say.
+    /// The lock file can't be opened or locked.
     #[error("{} can't be locked", .file.display())]
     Unknown {
         /// The file beside the database.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         cause: io::Error,
     },
 }
 
 impl ProcessLock {
-    /// Takes the right to serve the database at `url`, which need not be open; the file of a SQLite database is made
-    /// when it is missing, and is the same by whatever link it is reached. What is wrong with the URL itself is left
-    /// to [`crate::store::Store::open`].
+    /// Takes the lock of the database at `url`, which need not be open.
+    ///
+    /// It creates a missing SQLite file and resolves links, so that two links to a file share one lock. A wrong URL is
+    /// left to `Store::open`, which reports it.
     pub fn take(url: &SecretString) -> Result<Self, ProcessLockError> {
         let Ok(Some(options)) = sqlite_file(url.expose_secret()) else {
             return Ok(Self(None));
@@ -69,8 +72,9 @@ impl ProcessLock {
     }
 }
 
-/// The locked file, with this process written into it; `None` when another has it. The file stays when the lock ends:
-/// removing it would let two processes lock two files of one name.
+/// Locks the file and writes this process's id into it; `None` when another process holds the lock.
+///
+/// The file stays when the lock ends. If it were removed, two processes could lock two files of the same name.
 fn lock(beside: &Path) -> io::Result<Option<File>> {
     let mut file = private().read(true).write(true).open(beside)?;
     match file.try_lock() {

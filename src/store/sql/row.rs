@@ -1,5 +1,6 @@
-//! Reading a row back into the words of the domain. A value that does not parse is an internal error that names
-//! its column: only the desk writes here.
+//! Reads columns of a row as values of the domain.
+//!
+//! Only the desk writes to the database, so a value that does not parse is an internal error, which names its column.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -16,14 +17,14 @@ use crate::store::sql::error::{corrupt, store_error};
 
 /// One row of either database.
 pub(in crate::store) enum Row {
-    /// Of SQLite.
+    /// A row of SQLite.
     Sqlite(SqliteRow),
-    /// Of PostgreSQL.
+    /// A row of PostgreSQL.
     Postgres(PgRow),
 }
 
 impl Row {
-    /// A text that may be missing.
+    /// A nullable text.
     pub(in crate::store) fn text_opt(&self, column: &str) -> Result<Option<String>, Error> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -35,7 +36,7 @@ impl Row {
     pub(in crate::store) fn text(&self, column: &str) -> Result<String, Error> {
         present(self.text_opt(column)?, column)
     }
-    /// An integer that may be missing.
+    /// A nullable integer.
     pub(in crate::store) fn int_opt(&self, column: &str) -> Result<Option<i64>, Error> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -47,11 +48,11 @@ impl Row {
     pub(in crate::store) fn int(&self, column: &str) -> Result<i64, Error> {
         present(self.int_opt(column)?, column)
     }
-    /// A flag that may be missing.
+    /// A nullable flag.
     pub(in crate::store) fn flag_opt(&self, column: &str) -> Result<Option<bool>, Error> {
         Ok(self.int_opt(column)?.map(|int| int != 0))
     }
-    /// A point in time that may be missing.
+    /// A nullable point in time.
     pub(in crate::store) fn time_opt(&self, column: &str) -> Result<Option<Timestamp>, Error> {
         Ok(self.int_opt(column)?.map(Timestamp::from_micros))
     }
@@ -63,7 +64,7 @@ impl Row {
     pub(in crate::store) fn money(&self, column: &str) -> Result<Money, Error> {
         Ok(Money::from_cents(self.int(column)?))
     }
-    /// An id or a word that may be missing.
+    /// A nullable id or enum value.
     pub(in crate::store) fn parsed_opt<T: FromStr<Err: Display>>(
         &self,
         column: &str,
@@ -79,11 +80,11 @@ impl Row {
             })
             .transpose()
     }
-    /// An id or a word.
+    /// An id or enum value.
     pub(in crate::store) fn parsed<T: FromStr<Err: Display>>(&self, column: &str) -> Result<T, Error> {
         present(self.parsed_opt(column)?, column)
     }
-    /// JSON that may be missing.
+    /// Nullable JSON.
     pub(in crate::store) fn json_opt<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
         self.text_opt(column)?
             .map(|text| {
@@ -102,7 +103,7 @@ fn present<T>(value: Option<T>, column: &str) -> Result<T, Error> {
     value.ok_or_else(|| corrupt(format!("column {column} is empty"), None))
 }
 
-/// JSON as it is stored.
+/// Writes a value as JSON, for a column.
 pub(in crate::store) fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value)
         .map_err(|cause| corrupt("a value can't be written as JSON", Some(cause.into())))

@@ -1,4 +1,4 @@
-//! Lists: a SELECT put together from literal conditions, read page by page from where the last page ended.
+//! Builds SELECT statements for lists from literal conditions, and reads them page by page.
 
 use crate::domain::caller::Scope;
 use crate::domain::page::{Limit, Page};
@@ -7,19 +7,21 @@ use crate::store::sql::db::{Db, Statement};
 use crate::store::sql::param::Param;
 use crate::store::sql::row::Row;
 
-/// A SELECT under construction. Conditions are literals; values are always arguments.
+/// A SELECT under construction. Conditions are literals; values are always parameters.
 pub(in crate::store) struct Select {
     text: String,
     args: Vec<Param>,
 }
 
 impl Select {
-    /// Begins with the rows of `scope`: there is no list without one.
+    /// Starts with the rows of `scope`; every list needs a scope.
     pub(in crate::store) fn within(scope: &Scope, from: &'static str) -> Self {
         Self::within_by(scope, from, "team IN (?)")
     }
 
-    /// The same where a row belongs to a team by another condition; `?` in it stands for the teams.
+    /// Starts with the rows of `scope`, where `condition` decides which team a row belongs to.
+    ///
+    /// `?` in it stands for the teams.
     pub(in crate::store) fn within_by(scope: &Scope, from: &'static str, condition: &'static str) -> Self {
         let mut select = Self {
             text: from.to_owned(),
@@ -81,7 +83,7 @@ impl Select {
         self.text.push_str(condition);
     }
 
-    /// The statement as it stands.
+    /// The finished statement.
     pub(in crate::store) fn statement(self) -> Statement {
         Statement {
             text: self.text,
@@ -89,8 +91,9 @@ impl Select {
         }
     }
 
-    /// One page by id, which sorts by time, newest first, after the id `after`. Rows that come meanwhile neither repeat
-    /// nor hide others.
+    /// One page of the rows after the id `after`, newest first: ids sort by time.
+    ///
+    /// Rows inserted meanwhile neither repeat nor hide others.
     pub(in crate::store) async fn page<T>(
         mut self,
         db: &Db,
@@ -99,7 +102,7 @@ impl Select {
         read: impl Fn(&Row) -> Result<T, Error>,
     ) -> Result<Page<T>, Error> {
         self.and_some("id < ?", after);
-        // One more than asked for tells whether another page follows.
+        // One row more than the limit shows whether another page follows.
         let place = self.place(i64::from(limit.rows()) + 1);
         self.text.push_str(" ORDER BY id DESC LIMIT ");
         self.text.push_str(&place);
@@ -115,7 +118,7 @@ impl Select {
         Ok(Page { rows, next })
     }
 
-    /// The first rows by other columns than the id alone.
+    /// The first rows in the order of these columns.
     pub(in crate::store) fn first(mut self, columns: &'static str, limit: u32) -> Statement {
         let place = self.place(i64::from(limit));
         self.text.push_str(" ORDER BY ");

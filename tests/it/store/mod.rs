@@ -13,6 +13,7 @@ mod policy;
 mod release;
 mod seal;
 mod send;
+mod transition;
 
 use std::time::Duration;
 
