@@ -94,7 +94,11 @@ struct Merged {
 /// Queues one refetch job per object.
 ///
 /// `gone` stays set, because a deleted object does not come back, whatever arrives late.
-async fn queue_jobs(tx: &mut Tx, news: impl Iterator<Item = &CloseEvent>, now: Timestamp) -> Result<(), Error> {
+async fn queue_jobs(
+    tx: &mut Tx,
+    news: impl Iterator<Item = &CloseEvent>,
+    now: Timestamp,
+) -> Result<(), Error> {
     let mut objects: BTreeMap<String, Merged> = BTreeMap::new();
     for notice in news {
         let Some(object) = notice.object() else { continue };

@@ -2,13 +2,12 @@
 //!
 //! The policy decides which orders need one.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::Actor;
 use crate::domain::id::UserId;
-use crate::domain::string_enum::string_enum;
 use crate::domain::order::request::Terms;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
 string_enum! {

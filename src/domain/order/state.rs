@@ -1,8 +1,5 @@
 //! The states of an order, and the evidence that a final state rests on.
 
-
-use serde::{Deserialize, Serialize};
-
 use crate::domain::string_enum::string_enum;
 
 string_enum! {

@@ -435,5 +435,8 @@ async fn chain_holds(lab: &Lab) {
         }
     }
     verifier.finish(Some(&head)).expect("the chain ends at its head");
-    assert_eq!(lab.store().unchained_count().await.expect("rows can be counted"), 0);
+    assert_eq!(
+        lab.store().unchained_count().await.expect("rows can be counted"),
+        0
+    );
 }

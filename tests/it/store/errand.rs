@@ -120,16 +120,25 @@ async fn what_is_told_of_meanwhile_is_due_again_whoever_ends_the_errand(database
     // Made anew, it is another errand: whoever was late with the first one does not end it.
     take_in(&store, &[told("3", 3, "updated", "a")], later(3)).await;
     store.finish_refetch_jobs(&first).await.unwrap();
-    store.postpone_refetch_jobs(&first, later(1_000), true).await.unwrap();
+    store
+        .postpone_refetch_jobs(&first, later(1_000), true)
+        .await
+        .unwrap();
     let third = take(&store, later(3), 10).await;
     assert_eq!(objects(&third), ["phon_a"]);
     assert_eq!(third[0].tries, 0);
     // Put off, it is due when its time has come, and counted where Close showed too little.
-    store.postpone_refetch_jobs(&third, later(10), true).await.unwrap();
+    store
+        .postpone_refetch_jobs(&third, later(10), true)
+        .await
+        .unwrap();
     assert!(take(&store, later(9), 10).await.is_empty());
     let fourth = take(&store, later(10), 10).await;
     assert_eq!(fourth[0].tries, 1);
-    store.postpone_refetch_jobs(&fourth, later(20), false).await.unwrap();
+    store
+        .postpone_refetch_jobs(&fourth, later(20), false)
+        .await
+        .unwrap();
     assert_eq!(take(&store, later(20), 10).await[0].tries, 1);
 }
 

@@ -140,7 +140,10 @@ async fn a_store_without_a_head_seals_nothing_and_says_so(database: Database) {
     let store = database.store().await;
     record(&store, 1, "gone").await;
     database.change("DELETE FROM audit_head").await;
-    for failed in [store.append_to_chain(9).await, store.append_to_chain_waiting(9).await] {
+    for failed in [
+        store.append_to_chain(9).await,
+        store.append_to_chain_waiting(9).await,
+    ] {
         let Err(Error::Internal(cause)) = failed else {
             panic!("sealed without a head: {failed:?}");
         };

@@ -14,7 +14,7 @@ use numberdesk::domain::input::fields;
 use numberdesk::domain::page::Limit;
 use numberdesk::domain::webhook::{DisabledReason, Endpoint, NewEndpoint};
 use numberdesk::error::Error;
-use numberdesk::store::{AuditFilter, AttemptResult};
+use numberdesk::store::{AttemptResult, AuditFilter};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
