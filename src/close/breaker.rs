@@ -1,5 +1,7 @@
-//! The breaker: a Close that has stopped answering is left alone for a while, then asked once. So nobody waits for what
-//! won't come, nothing paid is sent into the void, and Close is not knocked on by everyone as it comes back.
+//! The circuit breaker: after too many calls without a response, no call is made for a while; then one probe decides.
+//!
+//! Requests then fail at once instead of waiting, no paid call is sent without hope of a response, and Close is not
+//! flooded by every caller when it comes back.
 
 use std::time::Duration;
 
@@ -9,21 +11,22 @@ use crate::domain::backoff::Backoff;
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::CLOSE_BREAKER_OPEN;
 
-/// Calls in a row without an answer after which Close is left alone. A 5xx is none: what stands before Close says that, too.
-const LOST: u32 = 20;
-/// How long at first; twice as long after each probe that fails.
+/// Failures in a row that open the circuit. A 5xx is a failure: proxies in front of a dead Close answer with one.
+const FAILURES: u32 = 20;
+/// How long the circuit stays open at first; twice as long after each failed probe.
 const FIRST: Duration = Duration::from_secs(1);
+/// The longest time that it stays open.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Whether Close answers, as far as the calls so far tell.
+/// Whether Close answers, judged by the calls so far.
 #[derive(Default)]
 pub(super) struct Breaker(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Calls in a row without an answer.
-    lost: u32,
-    /// While it is open.
+    /// Calls in a row without a response.
+    failures: u32,
+    /// While the circuit is open.
     open: Option<Open>,
 }
 
@@ -35,63 +38,63 @@ struct Open {
 }
 
 impl Open {
-    /// Not for who has had the clock set back, either: how long that would last nobody knows.
+    /// Whether calls are refused. A clock that was set back behind `since` ends it too: `until` could be far away.
     fn holds(self, now: Timestamp) -> bool {
         (self.since..self.until).contains(&now)
     }
 }
 
-/// Leave to make one call.
+/// Permission to make one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// As usual.
-    Usual,
-    /// The one call that shows whether Close is back.
+    /// The circuit is closed.
+    Normal,
+    /// The one call that decides whether the circuit closes.
     Probe,
 }
 
 impl Breaker {
-    /// Whether a call would be refused.
+    /// Whether a call would be refused now.
     pub(super) fn is_open(&self, now: Timestamp) -> bool {
         self.lock().open.is_some_and(|open| open.holds(now))
     }
 
-    /// Leave to make a call that takes `limit` at most; none while Close is left alone or somebody probes.
+    /// Permits a call that takes `limit` at most; `None` while the circuit is open or a probe is in progress.
     pub(super) fn enter(&self, now: Timestamp, limit: Duration) -> Option<Pass> {
         let mut state = self.lock();
         let Some(open) = &mut state.open else {
-            return Some(Pass::Usual);
+            return Some(Pass::Normal);
         };
         if open.holds(now) {
             return None;
         }
-        // Should the probe be dropped, another one follows after that time.
+        // If the probe is dropped without a result, the next one is permitted after this time.
         (open.since, open.until) = (now, now.plus(limit));
         Some(Pass::Probe)
     }
 
-    /// How a call ended.
-    pub(super) fn learn(&self, pass: Pass, answered: bool, now: Timestamp) {
+    /// Records how a call ended.
+    pub(super) fn record(&self, pass: Pass, answered: bool, now: Timestamp) {
         let mut state = self.lock();
         if answered {
             if state.open.is_some() {
-                tracing::info!("Close answers again");
+                tracing::info!("Close answers again: circuit closed");
             }
             *state = State::default();
         } else {
-            state.lost = state.lost.saturating_add(1);
+            state.failures = state.failures.saturating_add(1);
             let backoff = match state.open {
                 Some(open) if pass == Pass::Probe => Some(open.backoff),
-                None if state.lost >= LOST => Some(Backoff::new(FIRST, LONGEST)),
-                // Begun before it was left alone.
+                None if state.failures >= FAILURES => Some(Backoff::new(FIRST, LONGEST)),
+                // The call began before the circuit opened.
                 _ => None,
             };
             if let Some(mut backoff) = backoff {
                 let pause = backoff.next_pause();
                 tracing::warn!(
-                    calls = state.lost,
+                    failures = state.failures,
                     pause_s = pause.as_secs(),
-                    "Close does not answer and is left alone"
+                    "Close does not answer: circuit open"
                 );
                 state.open = Some(Open {
                     since: now,
@@ -115,29 +118,29 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(30);
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn lose(breaker: &Breaker, times: u32, now: Timestamp) {
+    fn fail(breaker: &Breaker, times: u32, now: Timestamp) {
         for _ in 0..times {
             let pass = breaker.enter(now, LIMIT).unwrap();
-            breaker.learn(pass, false, now);
+            breaker.record(pass, false, now);
         }
     }
 
     #[test]
-    fn only_calls_in_a_row_without_an_answer_open_it() {
+    fn only_failures_in_a_row_open_the_circuit() {
         let (breaker, now) = (Breaker::default(), NOW);
-        lose(&breaker, LOST - 1, now);
-        breaker.learn(Pass::Usual, true, now);
-        lose(&breaker, LOST - 1, now);
+        fail(&breaker, FAILURES - 1, now);
+        breaker.record(Pass::Normal, true, now);
+        fail(&breaker, FAILURES - 1, now);
         assert!(!breaker.is_open(now));
-        lose(&breaker, 1, now);
+        fail(&breaker, 1, now);
         assert!(breaker.is_open(now));
         assert_eq!(breaker.enter(now, LIMIT), None);
     }
 
     #[test]
-    fn one_probe_is_let_through_and_each_that_fails_makes_the_pause_longer() {
+    fn one_probe_is_permitted_and_each_failed_one_makes_the_pause_longer() {
         let (breaker, mut now) = (Breaker::default(), NOW);
-        lose(&breaker, LOST, now);
+        fail(&breaker, FAILURES, now);
         let mut pauses = Vec::new();
         for _ in 0..6 {
             let began = now;
@@ -147,31 +150,31 @@ mod tests {
             pauses.push(now.since(began).as_secs());
             assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Probe));
             assert_eq!(breaker.enter(now, LIMIT), None, "one at a time");
-            // Who began before it was open changes nothing.
-            breaker.learn(Pass::Usual, false, now);
-            breaker.learn(Pass::Probe, false, now);
+            // A call that began before the circuit opened changes nothing.
+            breaker.record(Pass::Normal, false, now);
+            breaker.record(Pass::Probe, false, now);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
         now = now.plus(LONGEST);
         let probe = breaker.enter(now, LIMIT).unwrap();
-        breaker.learn(probe, true, now);
-        assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Usual));
-        lose(&breaker, LOST - 1, now);
-        assert!(!breaker.is_open(now), "it begins anew");
+        breaker.record(probe, true, now);
+        assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Normal));
+        fail(&breaker, FAILURES - 1, now);
+        assert!(!breaker.is_open(now), "the count starts again");
     }
 
     #[test]
-    fn a_probe_that_never_tells_is_followed_by_another() {
+    fn a_probe_without_a_result_is_followed_by_another() {
         let (breaker, now) = (Breaker::default(), NOW);
-        lose(&breaker, LOST, now);
+        fail(&breaker, FAILURES, now);
         assert_eq!(breaker.enter(now.plus(FIRST), LIMIT), Some(Pass::Probe));
         assert_eq!(breaker.enter(now.plus(FIRST + LIMIT), LIMIT), Some(Pass::Probe));
     }
 
     #[test]
-    fn a_clock_that_is_set_back_holds_nothing_up() {
+    fn a_clock_that_is_set_back_closes_the_circuit_early() {
         let breaker = Breaker::default();
-        lose(&breaker, LOST, NOW);
+        fail(&breaker, FAILURES, NOW);
         assert!(!breaker.is_open(NOW.minus(Duration::from_secs(1))));
         assert_eq!(breaker.enter(NOW.minus(LIMIT), LIMIT), Some(Pass::Probe));
     }

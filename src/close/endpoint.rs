@@ -1,18 +1,30 @@
-//! The closed list of what may be asked of Close: no other method and path can be written down.
+//! The closed list of calls to Close: code can't express any other method and path.
 
 use reqwest::Method;
 use url::Url;
 
-use crate::close::Change;
 use crate::domain::id::{GroupId, PhoneNumberId, SubscriptionId};
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-/// Rows asked for on one page of a listing: Close's own default.
+/// The rows of one page of a listing: Close's default.
 const ROWS: &str = "100";
-/// Events asked for on one page of the log: the most that Close gives.
+/// The events of one page of the log: Close's maximum.
 const EVENTS: &str = "50";
 
-/// One call that the desk may make.
+string_enum! {
+    /// A change to a number, as the event log names it.
+    Change {
+        /// The number was added.
+        Created = "created",
+        /// The number was changed.
+        Updated = "updated",
+        /// The number was removed.
+        Deleted = "deleted",
+    }
+}
+
+/// One call that the service may make.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Endpoint<'a> {
     /// `POST phone_number/request/internal/`, the paid one.
@@ -25,7 +37,7 @@ pub(super) enum Endpoint<'a> {
     Update(&'a PhoneNumberId),
     /// `DELETE phone_number/{id}/`.
     Release(&'a PhoneNumberId),
-    /// `GET event/`, newest first; from this place of the log on.
+    /// `GET event/`, newest first, from this cursor on.
     Events { of: Events<'a>, cursor: Option<&'a str> },
     /// `GET me/`.
     Me,
@@ -43,20 +55,20 @@ pub(super) enum Endpoint<'a> {
     Unsubscribe(&'a SubscriptionId),
 }
 
-/// What is asked of the event log: combinations of filters that Close takes.
+/// A query of the event log: a combination of filters that Close accepts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Events<'a> {
-    /// One kind of change to any number, since a moment by Close's clock or as far back as it is read.
+    /// One kind of change to any number, since a moment by Close's clock, or without a bound.
     Changes {
         change: Change,
         since: Option<Timestamp>,
     },
-    /// How one number came.
+    /// The creation of one number.
     CreationOf(&'a PhoneNumberId),
 }
 
 impl Endpoint<'_> {
-    /// Its name in metrics and logs.
+    /// The name in metrics and logs.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Rent => "rent",
@@ -89,7 +101,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// What Close counts it together with.
+    /// The group of its rate limit.
     pub(super) const fn group(self) -> Group {
         match self {
             Self::Rent => Group::Rent,
@@ -106,7 +118,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// How urgent it is, in a word for metrics.
+    /// How urgent it is, as a label value in metrics.
     pub(super) const fn class(self) -> &'static str {
         match self {
             Self::Rent | Self::Release(_) | Self::Update(_) => "change",
@@ -115,17 +127,17 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Whether it can wait while others need what is left of the rate limit.
+    /// Whether it leaves the rest of a rate limit to more urgent calls.
     pub(super) const fn can_wait(self) -> bool {
         matches!(self, Self::List { .. } | Self::Events { .. })
     }
 
-    /// Whether a second copy on the wire would do harm or hide what the first one did.
-    pub(super) const fn once(self) -> bool {
-        matches!(self, Self::Rent | Self::Release(_) | Self::Subscribe)
+    /// Whether a second request does no harm and does not hide the outcome of the first.
+    pub(super) const fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Rent | Self::Release(_) | Self::Subscribe)
     }
 
-    /// The largest answer that is read, in bytes.
+    /// The largest response that is read, in bytes.
     pub(super) const fn cap(self) -> usize {
         match self {
             Self::List { .. } | Self::Events { .. } | Self::Subscriptions { .. } => 8 << 20,
@@ -133,7 +145,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Its URL under `base`, built from segments and with the closing slash that Close wants.
+    /// The URL under `base`, built from path segments, with the trailing slash that Close requires.
     pub(super) fn url(self, base: &Url) -> Url {
         let mut url = base.clone();
         {
@@ -163,7 +175,7 @@ impl Endpoint<'_> {
                     .append_pair("_limit", ROWS)
                     .append_pair("_skip", &skip.to_string());
             }
-            // How many rows a page has is Close's to say: what it takes here is not documented.
+            // The page size is not documented, so Close's default holds.
             Self::Subscriptions { skip } if skip > 0 => {
                 url.query_pairs_mut().append_pair("_skip", &skip.to_string());
             }
@@ -174,7 +186,7 @@ impl Endpoint<'_> {
                         query
                             .append_pair("object_type", "phone_number")
                             .append_pair("action", change.as_str());
-                        // A cursor goes with the other filters, and without bounds of time.
+                        // Close accepts a cursor with the other filters, but not with bounds of time.
                         if let (Some(since), None) = (since, cursor) {
                             query.append_pair("date_updated__gte", &since.to_string());
                         }
@@ -196,7 +208,7 @@ impl Endpoint<'_> {
     }
 }
 
-/// What Close counts together: method and first segment of the path, renting apart.
+/// The calls that share a rate limit: same method and first path segment; renting has its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Group {
     Rent,
@@ -217,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_url_lies_under_the_base_and_ends_with_a_slash() {
+    fn every_url_is_under_the_base_and_ends_with_a_slash() {
         let (number, group) = ("phon_A1".parse().unwrap(), "group_B2".parse().unwrap());
         let subscription = "whsub_C3".parse().unwrap();
         let since = Some("2026-11-23T10:00:00Z".parse().unwrap());

@@ -1,16 +1,16 @@
-//! Notices as Close writes them, in a delivery or a row of the event log.
+//! Events in Close's JSON, as webhooks and the event log contain them.
 
 use serde_json::{Map, Value};
 
 use crate::domain::close_event::CloseEvent;
 
-/// The longest word and id that is taken, in bytes; Close's are shorter.
+/// The longest word and id that is accepted, in bytes; Close's are shorter.
 const LONGEST: usize = 100;
 
-/// From the event object; `None` unless it says what happened to what kind of thing.
-pub(super) fn notice(event: &Map<String, Value>) -> Option<CloseEvent> {
-    let text = |name: &str| event.get(name).and_then(Value::as_str);
-    let data = |name: &str| event.get("data")?.get(name)?.as_str();
+/// Reads an event; `None` unless it names its action and the type of its object.
+pub(super) fn event(object: &Map<String, Value>) -> Option<CloseEvent> {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let data = |name: &str| object.get("data")?.get(name)?.as_str();
     Some(CloseEvent {
         event_id: text("id").filter(|id| is_event(id)).map(str::to_owned),
         updated: text("date_updated").and_then(|time| time.parse().ok()),

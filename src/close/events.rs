@@ -1,72 +1,62 @@
-//! Close's event log, as far as it tells where numbers come from and what became of them. It says what Close says, and
-//! believes nothing.
+//! Close's event log: how numbers were created, and what changed.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::close::endpoint::{Endpoint, Events};
+use crate::close::client::CloseClient;
+use crate::close::endpoint::{Change, Endpoint, Events};
+use crate::close::error::Error;
 use crate::close::event_json;
+use crate::close::json;
 use crate::close::response::Reply;
-use crate::close::{Close, Trouble, json};
 use crate::domain::close_event::CloseEvent;
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Facts;
-use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-/// The most pages of the log that are read at once: more numbers than anybody rents between two looks.
+/// The most pages of the log that are read at once: more events than happen between two reads.
 const PAGES: usize = 100;
 
-string_enum! {
-    /// What can happen to a number.
-    Change {
-        /// It came.
-        Created = "created",
-        /// It was changed.
-        Updated = "updated",
-        /// It went.
-        Deleted = "deleted",
-    }
-}
-
-/// How a number came into the organization, by the event log.
+/// How a number came into the organization, according to the event log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Creation {
     /// When, by Close's clock.
     pub at: Timestamp,
-    /// Whose doing it was.
+    /// The user who did it.
     pub user: Option<UserId>,
-    /// The API key that did it; `None` when it was none, or Close does not say.
+    /// The API key that did it; `None` if no key did, or Close does not say.
     pub api_key: Option<String>,
-    /// Whether it came by the call that rents; `None` when Close does not say.
+    /// Whether it came by the call that rents; `None` if Close does not say.
     pub by_renting: Option<bool>,
-    /// The number as it was then, if the log has it.
+    /// The number at that time, if the log has it.
     pub facts: Option<Facts>,
 }
 
-impl Close {
-    /// Creations of numbers, by number: the newest fifty in any case, and all since `since`, by Close's clock. Every
-    /// page that was needed, each of them whole, or an error.
-    pub async fn creations(&self, since: Timestamp) -> Result<BTreeMap<PhoneNumberId, Creation>, Trouble> {
+impl CloseClient {
+    /// Reads creations of numbers, by number: the newest fifty, and all since `since` by Close's clock.
+    ///
+    /// All pages that are needed are complete, or it is an error.
+    pub async fn creations(&self, since: Timestamp) -> Result<BTreeMap<PhoneNumberId, Creation>, Error> {
         let (change, bound) = (Change::Created, None);
         let of = Events::Changes { change, since: bound };
         let found = self.log(of, since, creation).await?;
         Ok(found.into_iter().map(|(_, creation)| creation).collect())
     }
 
-    /// One kind of change to numbers since `since`, by Close's clock, newest first: every page of it, each of them whole,
-    /// or an error. What happens meanwhile may be missing: who looks again looks some minutes further back.
-    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<CloseEvent>, Trouble> {
+    /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an error.
+    ///
+    /// Changes that happen meanwhile may be missing, so the next read should start some minutes earlier.
+    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<CloseEvent>, Error> {
         let bound = Some(since);
         let of = Events::Changes { change, since: bound };
-        let found = self.log(of, since, |event| notice(change, &event)).await?;
+        let found = self.log(of, since, |event| change_of(change, &event)).await?;
         let recent = found.into_iter().filter(|(at, _)| *at >= since);
-        Ok(recent.map(|(_, notice)| notice).collect())
+        Ok(recent.map(|(_, event)| event).collect())
     }
 
-    /// How a number came; `None` when the log does not say (any more).
-    pub async fn creation_of(&self, id: &PhoneNumberId) -> Result<Option<Creation>, Trouble> {
+    /// Reads how a number was created; `None` if the log does not say, or no longer.
+    pub async fn creation_of(&self, id: &PhoneNumberId) -> Result<Option<Creation>, Error> {
         let of = Events::CreationOf(id);
         let found = self
             .log(of, Timestamp::from_micros(i64::MIN), |event| {
@@ -82,9 +72,9 @@ impl Close {
         of: Events<'_>,
         since: Timestamp,
         read: impl Fn(Map<String, Value>) -> Option<(Timestamp, T)>,
-    ) -> Result<Vec<(Timestamp, T)>, Trouble> {
+    ) -> Result<Vec<(Timestamp, T)>, Error> {
         let unavailable = |reason: &str| {
-            Err(Trouble::Unavailable {
+            Err(Error::Unavailable {
                 reason: reason.to_owned(),
             })
         };
@@ -95,7 +85,7 @@ impl Close {
                 cursor: cursor.as_deref(),
             };
             let page = match self.0.ask(endpoint, None, |reply| page(reply, &read)).await {
-                Err(Trouble::NotFound) => return unavailable("close does not know the event log (404)"),
+                Err(Error::NotFound) => return unavailable("close does not know the event log (404)"),
                 other => other?,
             };
             let oldest = page.events.last().map(|(at, _)| *at);
@@ -118,7 +108,7 @@ struct Page<T> {
     next: Option<String>,
 }
 
-/// A page is whole or it is none: 200, a list, and every row such an event as was asked for.
+/// Reads a page; `None` unless the status is 200 and every row is an event of the requested kind.
 fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp, T)>) -> Option<Page<T>> {
     if reply.status != 200 {
         return None;
@@ -142,15 +132,15 @@ fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp,
     Some(Page { events, next })
 }
 
-/// A change of this kind to a number, by the time of the event's last change.
-fn notice(change: Change, event: &Map<String, Value>) -> Option<(Timestamp, CloseEvent)> {
-    let notice = event_json::notice(event)?;
-    let number = notice.object_id.as_ref()?.parse::<PhoneNumberId>().is_ok();
-    let asked = notice.object_type == "phone_number" && notice.action == change.as_str();
-    (number && asked).then_some((notice.updated?, notice))
+/// Reads a change of this kind to a number, with the time of the event's last change.
+fn change_of(change: Change, object: &Map<String, Value>) -> Option<(Timestamp, CloseEvent)> {
+    let event = event_json::event(object)?;
+    let number = event.object_id.as_ref()?.parse::<PhoneNumberId>().is_ok();
+    let requested = event.object_type == "phone_number" && event.action == change.as_str();
+    (number && requested).then_some((event.updated?, event))
 }
 
-/// Which number came, and how, by the time of the event.
+/// Reads which number was created, and how, with the time of the event.
 fn creation(mut event: Map<String, Value>) -> Option<(Timestamp, (PhoneNumberId, Creation))> {
     let facts = event.remove("data").and_then(json::facts);
     let text = |name: &str| event.get(name).and_then(Value::as_str);
@@ -251,13 +241,13 @@ mod tests {
                 event[name] = value.clone();
             }
             page(reply(json!({"data": [event]})), |event| {
-                notice(Change::Updated, &event)
+                change_of(Change::Updated, &event)
             })
         };
         let good = event(json!({})).unwrap();
-        let (at, notice) = &good.events[0];
-        assert_eq!(Some(*at), notice.updated);
-        assert_eq!(notice.object_id.as_deref(), Some("phon_1"));
+        let (at, change) = &good.events[0];
+        assert_eq!(Some(*at), change.updated);
+        assert_eq!(change.object_id.as_deref(), Some("phon_1"));
         for odd in [
             json!({"object_type": "group"}),
             json!({"object_type": null}),

@@ -1,19 +1,31 @@
-//! Close's JSON: what is sent, and what is read from it. Its objects grow without notice and lack fields that its own
-//! schema requires, so only what identifies a thing must be there; anything else that is not as expected is absent.
+//! Close's JSON: the bodies of requests, and how responses are read.
+//!
+//! Close adds members without notice and leaves out members that its own schema requires. So only the members that
+//! identify an object are required; any other member of an unexpected type counts as missing.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
-use crate::close::Me;
 use crate::close::response::Reply;
 use crate::domain::id::{GroupId, UserId};
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
 use crate::domain::order::{Request, Terms};
 
-/// The body of the paid call: what was asked for, as policy filled it in, and nothing else.
+/// The user that the API key belongs to: in Close, everything the desk does is done by this user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// The user.
+    pub user_id: UserId,
+    /// The organizations that the key sees, `orga_…`, without repetitions. A key belongs to one.
+    pub organization_ids: Vec<String>,
+    /// The user's permissions in Close, such as `manage_group_numbers`.
+    pub permissions: BTreeSet<String>,
+}
+
+/// The body of the paid call: the order's request with the policy's values, and nothing else.
 pub(super) fn rent(request: &Request, terms: &Terms) -> Value {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
@@ -35,7 +47,7 @@ pub(super) fn rent(request: &Request, terms: &Terms) -> Value {
     Value::Object(body)
 }
 
-/// A phone number; `None` without an id and a number.
+/// Reads a phone number; `None` without an id and a number.
 pub(super) fn facts(body: Value) -> Option<Facts> {
     let Value::Object(object) = body else {
         return None;
@@ -48,14 +60,14 @@ pub(super) fn facts(body: Value) -> Option<Facts> {
         number: text("number").filter(|number| !number.is_empty())?.to_owned(),
         organization: text("organization_id").map(str::to_owned),
         country: text("country").and_then(|country| country.parse().ok()),
-        // Without a type it counts as rented: better a price too many in a budget than one too few.
+        // Without a type the number counts as rented, so that its price is not missing in a budget.
         kind: text("type").unwrap_or("internal").to_owned(),
         label: text("label").map(str::to_owned),
         carrier_type: text("carrier_type").map(str::to_owned),
         participants: ids(object.get("participants")),
         participant_groups: ids(object.get("participant_groups")),
         user: text("user_id").and_then(|user| user.parse().ok()),
-        // Counted before reading: who can't be read still makes it a group number.
+        // Unreadable participants count too: they still make it a group number.
         group: yes("is_group_number") == Some(true)
             || items("participants") > 1
             || items("participant_groups") > 0,
@@ -73,7 +85,7 @@ pub(super) struct Page {
     pub(super) has_more: bool,
 }
 
-/// A page is whole or it is none: 200, both members, and every row a phone number.
+/// Reads a page; `None` unless the status is 200, both members are there, and every row is a phone number.
 pub(super) fn page(reply: Reply) -> Option<Page> {
     let Value::Object(mut body) = reply.body else {
         return None;
@@ -86,7 +98,7 @@ pub(super) fn page(reply: Reply) -> Option<Page> {
     (reply.status == 200).then_some(Page { numbers, has_more })
 }
 
-/// Whose key it is.
+/// Reads the user that the key belongs to.
 pub(super) fn me(body: &Value) -> Option<Me> {
     let memberships = list(body.get("memberships"));
     let mut organization_ids = Vec::new();
@@ -113,7 +125,7 @@ pub(super) fn me(body: &Value) -> Option<Me> {
     })
 }
 
-/// The members of the group that was asked for. A group that does not show its members is no answer.
+/// Reads the members of this group; `None` for another group, and for one that does not show its members.
 pub(super) fn members(id: &GroupId, body: &Value) -> Option<BTreeSet<UserId>> {
     if body.get("id")?.as_str()? != id.as_str() {
         return None;
@@ -138,7 +150,7 @@ fn ids<T: FromStr>(value: Option<&Value>) -> Vec<T> {
         .collect()
 }
 
-/// Dollars, as a number or as text.
+/// Reads dollars, as a number or as text.
 fn price(value: &Value) -> Option<Money> {
     let dollars = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     Money::from_reported(dollars)

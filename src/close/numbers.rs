@@ -5,40 +5,42 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
+use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
+use crate::close::error::Error;
+use crate::close::json;
 use crate::close::response::{Outcome, Refusal, Reply};
 use crate::close::retry::left;
-use crate::close::{Close, Trouble, json};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Facts;
 use crate::domain::time::Timestamp;
 
 /// The most pages of one listing.
 const PAGES: usize = 5_000;
-/// The most that one listing may bring, in bytes: more than a hundred thousand numbers.
+/// The largest listing, in bytes: more than a hundred thousand numbers.
 const LISTING: usize = 256 << 20;
-/// How often a release is tried that never left the machine.
-const TRIES: u32 = 4;
+/// The most attempts of a release that was not sent.
+const ATTEMPTS: u32 = 4;
 
-/// What is known after a release.
+/// The outcome of a release.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ReleaseAnswer {
+pub enum ReleaseOutcome {
     /// Released.
     Released,
-    /// Close does not know the number (any more).
+    /// Close does not know the number, or no longer.
     AlreadyGone,
-    /// Not released: Close said no.
+    /// Not released: Close refused.
     Refused {
         /// The HTTP status, 400 to 499.
         status: u16,
-        /// Close's word; `error` when it names none.
+        /// Close's status word; `error` if there is none.
         close_status: String,
         /// Close's message, at most 1,000 characters.
         reason: Option<String>,
         /// Close's field errors, by field.
         close_errors: Option<Map<String, Value>>,
     },
-    /// Not released: for certain nothing left this machine.
+    /// Not released: nothing was sent.
     NotSent {
         /// Why.
         reason: String,
@@ -48,30 +50,30 @@ pub enum ReleaseAnswer {
         /// When it resets.
         until: Timestamp,
     },
-    /// Not released: Close does not accept the key.
+    /// Not released: Close rejects the API key.
     Unauthorized,
-    /// Close may or may not have released it: nobody knows yet.
+    /// Close may or may not have released the number.
     Unknown {
-        /// What happened instead of an answer.
+        /// What happened instead of a usable response.
         reason: String,
     },
 }
 
-impl Close {
-    /// One number; `None` when Close says that it does not exist.
-    pub async fn number(&self, id: &PhoneNumberId) -> Result<Option<Facts>, Trouble> {
+impl CloseClient {
+    /// Reads one number; `None` if it does not exist.
+    pub async fn number(&self, id: &PhoneNumberId) -> Result<Option<Facts>, Error> {
         let found = self.0.ask(Endpoint::Read(id), None, |reply| this(id, reply.body));
         match found.await {
             Ok(facts) => Ok(Some(facts)),
-            Err(Trouble::NotFound) => Ok(None),
-            Err(trouble) => Err(trouble),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// All numbers: every page, each of them whole, or an error. Each page has the settings' timeout for itself.
-    pub async fn numbers(&self) -> Result<Vec<Facts>, Trouble> {
+    /// Lists all numbers: all pages complete, or an error. The deadline holds for each page.
+    pub async fn numbers(&self) -> Result<Vec<Facts>, Error> {
         let unavailable = |reason: &str| {
-            Err(Trouble::Unavailable {
+            Err(Error::Unavailable {
                 reason: reason.to_owned(),
             })
         };
@@ -81,8 +83,8 @@ impl Close {
             let read = |reply: Reply| Some((reply.size, json::page(reply)?));
             let page = self.0.ask(Endpoint::List { skip }, None, read).await;
             let (bytes, page) = match page {
-                // A listing exists: whoever says that it does not is not Close as it is known.
-                Err(Trouble::NotFound) => {
+                // The listing always exists, so a 404 is not an answer about numbers.
+                Err(Error::NotFound) => {
                     return unavailable("close does not know the list of numbers (404)");
                 }
                 other => other?,
@@ -108,28 +110,28 @@ impl Close {
         unavailable("the listing had no end")
     }
 
-    /// Changes a number: only the members of `changes`. May be sent more than once, with the same effect.
-    pub async fn update(&self, id: &PhoneNumberId, changes: &Map<String, Value>) -> Result<Facts, Trouble> {
+    /// Changes the members of a number that are in `changes`. Idempotent, so it may be sent more than once.
+    pub async fn update(&self, id: &PhoneNumberId, changes: &Map<String, Value>) -> Result<Facts, Error> {
         let body = Value::Object(changes.clone());
         self.0
             .ask(Endpoint::Update(id), Some(&body), |reply| this(id, reply.body))
             .await
     }
 
-    /// Releases a number. Sent at most once; repeated only while for certain nothing left this machine.
-    pub async fn release(&self, id: &PhoneNumberId) -> ReleaseAnswer {
-        let (client, endpoint) = (&self.0, Endpoint::Release(id));
-        if let Some(until) = client.limits.held(endpoint.group(), client.clock.now()) {
-            return ReleaseAnswer::RateLimited { until };
+    /// Releases a number. Sent at most once: an attempt is repeated only if nothing was sent.
+    pub async fn release(&self, id: &PhoneNumberId) -> ReleaseOutcome {
+        let (transport, endpoint) = (&self.0, Endpoint::Release(id));
+        if let Some(until) = transport.limits.held(endpoint.group(), transport.clock.now()) {
+            return ReleaseOutcome::RateLimited { until };
         }
-        let deadline = Instant::now() + client.timeout;
+        let deadline = Instant::now() + transport.timeout;
         let mut attempt = 1;
         loop {
-            let answer = released(client.exchange(endpoint, None, left(deadline)).await);
-            let pause = client.pause(attempt);
-            if attempt == TRIES || pause >= left(deadline) || !matches!(answer, ReleaseAnswer::NotSent { .. })
+            let outcome = released(transport.exchange(endpoint, None, left(deadline)).await);
+            let pause = transport.pause(attempt);
+            if attempt == ATTEMPTS || pause >= left(deadline) || !matches!(outcome, ReleaseOutcome::NotSent { .. })
             {
-                return answer;
+                return outcome;
             }
             sleep(pause).await;
             attempt += 1;
@@ -137,24 +139,24 @@ impl Close {
     }
 }
 
-fn released(outcome: Outcome) -> ReleaseAnswer {
+fn released(outcome: Outcome) -> ReleaseOutcome {
     match outcome {
-        Outcome::Done(_) => ReleaseAnswer::Released,
-        Outcome::Refused(Refusal { status: 404, .. }) => ReleaseAnswer::AlreadyGone,
-        Outcome::Refused(refusal) => ReleaseAnswer::Refused {
+        Outcome::Done(_) => ReleaseOutcome::Released,
+        Outcome::Refused(Refusal { status: 404, .. }) => ReleaseOutcome::AlreadyGone,
+        Outcome::Refused(refusal) => ReleaseOutcome::Refused {
             status: refusal.status,
             close_status: refusal.close_status.unwrap_or_else(|| "error".to_owned()),
             reason: refusal.reason,
             close_errors: refusal.close_errors,
         },
-        Outcome::NotSent { reason } => ReleaseAnswer::NotSent { reason },
-        Outcome::RateLimited { until } => ReleaseAnswer::RateLimited { until },
-        Outcome::Unauthorized => ReleaseAnswer::Unauthorized,
-        Outcome::Unclear { reason } => ReleaseAnswer::Unknown { reason },
+        Outcome::NotSent { reason } => ReleaseOutcome::NotSent { reason },
+        Outcome::RateLimited { until } => ReleaseOutcome::RateLimited { until },
+        Outcome::Unauthorized => ReleaseOutcome::Unauthorized,
+        Outcome::Unclear { reason } => ReleaseOutcome::Unknown { reason },
     }
 }
 
-/// The number that was asked for, and no other.
+/// Reads this number; `None` for another one.
 fn this(id: &PhoneNumberId, body: Value) -> Option<Facts> {
     json::facts(body).filter(|facts| facts.id == *id)
 }

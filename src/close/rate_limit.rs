@@ -1,5 +1,6 @@
-//! Close's rate limits, as far as its answers tell of them: which group of endpoints is to be left alone until when.
-//! Headers are optional and may hold anything; nothing here is ever an error.
+//! Close's rate limits, learned from response headers: until when calls of each group of endpoints must wait.
+//!
+//! Headers are optional and may contain anything, so an unreadable one is ignored.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -13,20 +14,20 @@ use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::CLOSE_RATE_LIMIT_REMAINING;
 
 const GROUPS: usize = Group::Unsubscribe as usize + 1;
-/// The longest wait that is believed.
+/// The longest wait; a longer one in a header is cut.
 const LONGEST: Duration = Duration::from_hours(1);
-/// The wait after a 429 that does not say how long.
-const UNSAID: Duration = Duration::from_secs(2);
+/// The wait after a 429 that names none.
+const DEFAULT: Duration = Duration::from_secs(2);
 /// The shortest wait after a 429: a reset of zero must not become a busy loop.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const OLD_RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
 
-/// What is left of a limit for calls that can't wait: a listing takes the rest and no more.
+/// The share of each limit that listings leave to calls that can't wait.
 const RESERVE: f64 = 0.25;
 
-/// Until when each group is used up, in microseconds since 1970; and until when what is left is for what can't wait.
+/// Per group, in microseconds since 1970: until when the limit is used up, and until when the rest is reserved.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     used_up: [AtomicI64; GROUPS],
@@ -34,12 +35,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Until when calls of the group are to wait, if they are.
+    /// Until when calls of the group must wait; `None` if they need not.
     pub(super) fn held(&self, group: Group, now: Timestamp) -> Option<Timestamp> {
         until(&self.used_up[group as usize], now)
     }
 
-    /// The same for one call, which leaves the rest to others if it can wait.
+    /// Until when this call must wait. A listing also waits while the rest of the limit is reserved.
     pub(super) fn held_for(&self, endpoint: Endpoint<'_>, now: Timestamp) -> Option<Timestamp> {
         let group = endpoint.group();
         let scarce = endpoint
@@ -49,8 +50,8 @@ impl Limits {
         self.held(group, now).max(scarce)
     }
 
-    /// Learns from an answer; for a 429, until when to wait.
-    pub(super) fn learn(
+    /// Records a response. For a 429, returns until when to wait.
+    pub(super) fn record(
         &self,
         endpoint: Endpoint<'_>,
         status: u16,
@@ -64,16 +65,16 @@ impl Limits {
         }
         let reserve = member(headers, "limit").map_or(0.0, |limit| limit * RESERVE);
         if remaining.is_some_and(|remaining| remaining < reserve)
-            && let Some(reset) = named_by_headers(headers, now)
+            && let Some(reset) = reset_in_headers(headers, now)
         {
             let until = now.plus(reset.min(LONGEST));
             self.scarce[endpoint.group() as usize].fetch_max(until.as_micros(), Ordering::Relaxed);
         }
         let wait = if status == 429 {
-            let said = named_by_headers(headers, now).or_else(|| named_by_body(body));
-            Some(said.unwrap_or(UNSAID).clamp(SHORTEST, LONGEST))
+            let wait = reset_in_headers(headers, now).or_else(|| reset_in_body(body));
+            Some(wait.unwrap_or(DEFAULT).clamp(SHORTEST, LONGEST))
         } else if remaining.is_some_and(|remaining| remaining < 1.0) {
-            named_by_headers(headers, now)
+            reset_in_headers(headers, now)
         } else {
             None
         };
@@ -83,16 +84,16 @@ impl Limits {
     }
 }
 
-/// The moment, unless it is over.
+/// The moment, unless it has passed.
 fn until(moment: &AtomicI64, now: Timestamp) -> Option<Timestamp> {
     let until = Timestamp::from_micros(moment.load(Ordering::Relaxed));
     let left = until.since(now);
-    // Longer than any wait that was ever believed: the clock was set back meanwhile.
+    // A longer wait than any that was recorded means that the clock was set back.
     (!left.is_zero() && left <= LONGEST).then_some(until)
 }
 
-/// How long until the reset: `RateLimit` first because it has decimals, then `Retry-After`, then the old header.
-fn named_by_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// The time until the reset: by `RateLimit`, which has decimals, else by `Retry-After`, else by the older header.
+fn reset_in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok();
     member(headers, "reset")
         .and_then(length)
@@ -105,8 +106,8 @@ fn named_by_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         .or_else(|| length(seconds(text(OLD_RESET)?)?))
 }
 
-/// The old body of a 429 names the reset, bare or inside `error`, as a number or as text.
-fn named_by_body(body: &[u8]) -> Option<Duration> {
+/// The time until the reset in the older body of a 429: at the top or inside `error`, as a number or as text.
+fn reset_in_body(body: &[u8]) -> Option<Duration> {
     let body = json::parse(body).ok()?;
     let reset = body
         .get("rate_reset")
@@ -156,7 +157,7 @@ mod tests {
     /// How long a 429 with these headers and this body holds renting, in milliseconds.
     fn wait(pairs: &[(&'static str, &str)], body: &str) -> u128 {
         let limits = Limits::default();
-        let until = limits.learn(Endpoint::Rent, 429, &headers(pairs), body.as_bytes(), NOW);
+        let until = limits.record(Endpoint::Rent, 429, &headers(pairs), body.as_bytes(), NOW);
         assert_eq!(limits.held(Group::Rent, NOW), until);
         until.unwrap().since(NOW).as_millis()
     }
@@ -228,15 +229,15 @@ mod tests {
     fn a_used_up_group_waits_for_its_reset_and_the_others_do_not() {
         let limits = Limits::default();
         let said = |text| headers(&[("ratelimit", text)]);
-        let learn = |text| limits.learn(Endpoint::Me, 200, &said(text), b"", NOW);
-        assert_eq!(learn("limit=10, remaining=3, reset=8"), None);
+        let record = |text| limits.record(Endpoint::Me, 200, &said(text), b"", NOW);
+        assert_eq!(record("limit=10, remaining=3, reset=8"), None);
         assert_eq!(limits.held(Group::Me, NOW), None);
-        assert_eq!(learn("limit=10, remaining=0, reset=8"), None);
+        assert_eq!(record("limit=10, remaining=0, reset=8"), None);
         let until = NOW.plus(Duration::from_secs(8));
         assert_eq!(limits.held(Group::Me, NOW), Some(until));
         assert_eq!(limits.held(Group::Rent, NOW), None);
         // A late answer from before does not lift it; time does.
-        learn("limit=10, remaining=0, reset=1");
+        record("limit=10, remaining=0, reset=1");
         assert_eq!(limits.held(Group::Me, NOW), Some(until));
         assert_eq!(limits.held(Group::Me, until), None);
     }
@@ -247,9 +248,9 @@ mod tests {
         let said = |text| headers(&[("ratelimit", text)]);
         let number = "phon_A1".parse().unwrap();
         let (list, read) = (Endpoint::List { skip: 0 }, Endpoint::Read(&number));
-        limits.learn(list, 200, &said("limit=40, remaining=10, reset=8"), b"", NOW);
+        limits.record(list, 200, &said("limit=40, remaining=10, reset=8"), b"", NOW);
         assert_eq!(limits.held_for(list, NOW), None);
-        limits.learn(list, 200, &said("limit=40, remaining=9, reset=8"), b"", NOW);
+        limits.record(list, 200, &said("limit=40, remaining=9, reset=8"), b"", NOW);
         let until = NOW.plus(Duration::from_secs(8));
         assert_eq!(limits.held_for(list, NOW), Some(until));
         assert_eq!(limits.held_for(read, NOW), None);
@@ -259,7 +260,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_does_not_hold_calls_for_a_day() {
         let limits = Limits::default();
-        limits.learn(Endpoint::Me, 429, &HeaderMap::new(), b"", NOW);
+        limits.record(Endpoint::Me, 429, &HeaderMap::new(), b"", NOW);
         let yesterday = NOW.minus(Duration::from_hours(24));
         assert_eq!(limits.held(Group::Me, yesterday), None);
     }

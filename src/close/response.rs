@@ -1,42 +1,45 @@
-//! What an answer means. Close has no single shape for errors, so every known one is read here; what is none of them
-//! was not said by Close, and proves nothing.
+//! The outcome of an exchange, read from status and body.
+//!
+//! Close has several forms of errors. A 4xx in one of them is Close's refusal; a 4xx in any other form may come from a
+//! proxy, so it proves nothing and the outcome is unclear.
 
 use serde_json::{Map, Value};
 
-use crate::close::Trouble;
+use crate::close::error::Error;
 use crate::domain::input::json;
 use crate::domain::time::Timestamp;
 
-/// The longest message of Close's that is passed on, in characters.
+/// The longest message of Close that is passed on, in characters.
 const MESSAGE: usize = 1_000;
 /// The longest status word and field name, in characters.
 const WORD: usize = 100;
 /// The most field errors that are passed on, in bytes of JSON.
 const ERRORS: usize = 16 << 10;
 
-/// What one exchange came to.
+/// The outcome of one exchange.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// 2xx with JSON, or with nothing.
+    /// 2xx with JSON, or with an empty body.
     Done(Reply),
-    /// A 4xx in Close's own words.
+    /// A 4xx in a form of Close's errors: not executed.
     Refused(Refusal),
     /// 429: not executed.
     RateLimited { until: Timestamp },
     /// 401: not executed.
     Unauthorized,
-    /// For certain nothing left this machine.
+    /// Nothing was sent.
     NotSent { reason: String },
-    /// Whether it was executed is not known.
+    /// It may or may not have been executed.
     Unclear { reason: String },
 }
 
 impl Outcome {
-    /// Whether Close said anything, and be it no.
-    pub(super) const fn answered(&self) -> bool {
+    /// Whether Close responded, even with a refusal.
+    pub(super) const fn has_response(&self) -> bool {
         !matches!(self, Self::NotSent { .. } | Self::Unclear { .. })
     }
-    /// One word for metrics.
+
+    /// The label value in metrics.
     pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
@@ -53,13 +56,13 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// `null` when the answer was empty.
+    /// `null` if the body was empty.
     pub(super) body: Value,
-    /// How large it was, in bytes.
+    /// The size of the body, in bytes.
     pub(super) size: usize,
 }
 
-/// Close's own no.
+/// A refusal by Close.
 #[derive(Debug, PartialEq)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -68,7 +71,7 @@ pub(super) struct Refusal {
     pub(super) close_errors: Option<Map<String, Value>>,
 }
 
-impl From<Refusal> for Trouble {
+impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused {
             status: refusal.status,
@@ -79,7 +82,7 @@ impl From<Refusal> for Trouble {
     }
 }
 
-/// Reads a whole answer. 429 is not for here: its meaning lies in the headers.
+/// Reads a response. The caller handles 429 before, by the headers.
 pub(super) fn read(status: u16, body: &[u8]) -> Outcome {
     let unclear = |reason: String| Outcome::Unclear { reason };
     match status {
@@ -105,25 +108,25 @@ pub(super) fn read(status: u16, body: &[u8]) -> Outcome {
         408 => unclear("close gave up waiting (408)".to_owned()),
         400..=499 => match refusal(status, body) {
             Some(refusal) => Outcome::Refused(refusal),
-            None => unclear(format!("the answer was not one of close's ({status})")),
+            None => unclear(format!("the answer is in none of close's forms ({status})")),
         },
         _ => unclear(format!("close failed ({status})")),
     }
 }
 
-/// A 4xx body that Close wrote: an object with one of its four members, of a type it may have.
+/// Reads the body of a 4xx; `None` unless it is an object with a member of Close's errors, of the right type.
 fn refusal(status: u16, body: &[u8]) -> Option<Refusal> {
-    let Value::Object(said) = json::parse(body).ok()? else {
+    let Value::Object(members) = json::parse(body).ok()? else {
         return None;
     };
-    let word = said.get("status").and_then(Value::as_str);
-    let error = said.get("error").filter(|error| match error {
+    let word = members.get("status").and_then(Value::as_str);
+    let error = members.get("error").filter(|error| match error {
         Value::String(_) => true,
         Value::Object(wrapped) => !wrapped.is_empty(),
         _ => false,
     });
-    let errors = said.get("errors").and_then(Value::as_array);
-    let fields = said.get("field-errors").and_then(Value::as_object);
+    let errors = members.get("errors").and_then(Value::as_array);
+    let fields = members.get("field-errors").and_then(Value::as_object);
     if word.is_none() && error.is_none() && errors.is_none() && fields.is_none() {
         return None;
     }
@@ -144,12 +147,12 @@ fn refusal(status: u16, body: &[u8]) -> Option<Refusal> {
     })
 }
 
-/// Text without control characters, cut to `most` characters.
+/// Removes control characters, and cuts the text to `most` characters.
 fn clean(text: &str, most: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
-/// Field errors with clean texts, as many as fit.
+/// Cleans field errors, and keeps as many as fit into [`ERRORS`].
 fn field_errors(fields: &Map<String, Value>) -> Map<String, Value> {
     let mut room = ERRORS;
     let mut kept = Map::new();
@@ -164,6 +167,7 @@ fn field_errors(fields: &Map<String, Value>) -> Map<String, Value> {
     kept
 }
 
+/// Cleans all texts of a value.
 fn cleaned(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(clean(text, MESSAGE)),
@@ -215,14 +219,14 @@ mod tests {
             (405, r#"{"errors":[{"x":1},"text"]}"#, None, Some("text"), none),
         ];
         for (status, body, word, reason, errors) in table {
-            let (said, why, fields) = refused(status, body);
-            assert_eq!((said.as_deref(), why.as_deref()), (word, reason), "{body}");
+            let (found, why, fields) = refused(status, body);
+            assert_eq!((found.as_deref(), why.as_deref()), (word, reason), "{body}");
             assert_eq!(fields, errors, "{body}");
         }
     }
 
     #[test]
-    fn what_close_did_not_say_is_no_refusal() {
+    fn a_4xx_in_another_form_is_not_a_refusal() {
         for body in [
             "",
             "null",
@@ -254,19 +258,19 @@ mod tests {
     }
 
     #[test]
-    fn some_statuses_speak_for_themselves_whatever_the_body_says() {
-        let said = br#"{"status":"error","error":"x"}"#;
+    fn some_statuses_decide_whatever_the_body_is() {
+        let body = br#"{"status":"error","error":"x"}"#;
         for status in [
             100, 199, 300, 301, 302, 307, 308, 399, 408, 500, 502, 503, 504, 599, 600, 999,
         ] {
-            assert!(matches!(read(status, said), Outcome::Unclear { .. }), "{status}");
+            assert!(matches!(read(status, body), Outcome::Unclear { .. }), "{status}");
         }
-        assert!(matches!(read(401, said), Outcome::Unauthorized));
+        assert!(matches!(read(401, body), Outcome::Unauthorized));
         assert!(matches!(read(401, b"<html>"), Outcome::Unauthorized));
     }
 
     #[test]
-    fn a_2xx_must_hold_json_or_nothing() {
+    fn a_2xx_must_have_json_or_an_empty_body() {
         assert!(matches!(
             read(204, b""),
             Outcome::Done(Reply {
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn close_s_words_are_cut_and_cleaned_before_anyone_sees_them() {
+    fn texts_of_close_are_cut_and_cleaned() {
         let long = json!({"status": "s".repeat(500), "error": format!("a\u{1b}[31m\nb{}", "x".repeat(5_000)),
             "field-errors": {"f\u{0}": {"n\t": "y".repeat(5_000)}}});
         let (word, reason, errors) = refused(400, &long.to_string());

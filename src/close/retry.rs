@@ -1,5 +1,6 @@
-//! Calls that may be sent again: a few tries with pauses between them, all within one deadline.
-//! Nothing here is for the paid call.
+//! Calls that may be repeated: a few attempts with pauses between them, within one deadline.
+//!
+//! The paid call does not use this.
 
 use std::time::Duration;
 
@@ -7,30 +8,30 @@ use aws_lc_rs::rand;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::close::Trouble;
-use crate::close::client::Client;
 use crate::close::endpoint::Endpoint;
+use crate::close::error::Error;
 use crate::close::response::{Outcome, Reply};
+use crate::close::transport::Transport;
 use crate::domain::backoff::Backoff;
 use crate::telemetry::metrics::CLOSE_WAITING;
 
-/// How often a call is sent at most.
-const TRIES: u32 = 4;
+/// The most attempts of one call.
+const ATTEMPTS: u32 = 4;
 
-impl Client {
-    /// Sends a call until `read` understands the answer, Close refuses, or the deadline is reached.
+impl Transport {
+    /// Sends a call until `read` can read the response, Close refuses, or the deadline is reached.
     pub(super) async fn ask<T>(
         &self,
         endpoint: Endpoint<'_>,
         body: Option<&Value>,
         read: impl Fn(Reply) -> Option<T>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, Error> {
         let deadline = Instant::now() + self.timeout;
-        let mut trouble = Trouble::Unavailable {
+        let mut error = Error::Unavailable {
             reason: format!("no answer within {:?}", self.timeout),
         };
-        for attempt in 0..TRIES {
-            if attempt > 0 && matches!(trouble, Trouble::Unavailable { .. }) {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 && matches!(error, Error::Unavailable { .. }) {
                 let pause = self.pause(attempt);
                 if pause >= left(deadline) {
                     break;
@@ -41,39 +42,39 @@ impl Client {
             if attempt > 0 && self.breaker.is_open(self.clock.now()) {
                 break;
             }
-            // A try that hangs leaves room for another one.
-            let share = if attempt + 1 < TRIES {
+            // An attempt that hangs leaves time for another one.
+            let limit = if attempt + 1 < ATTEMPTS {
                 left(deadline).min(self.timeout / 2)
             } else {
                 left(deadline)
             };
-            if share.is_zero() {
+            if limit.is_zero() {
                 break;
             }
-            let refused = self.breaker.is_open(self.clock.now());
-            trouble = match self.exchange(endpoint, body, share).await {
+            let circuit_open = self.breaker.is_open(self.clock.now());
+            error = match self.exchange(endpoint, body, limit).await {
                 Outcome::Done(reply) => {
                     let status = reply.status;
                     if let Some(value) = read(reply) {
                         return Ok(value);
                     }
                     let reason = format!("the answer was not what was asked for ({status})");
-                    Trouble::Unavailable { reason }
+                    Error::Unavailable { reason }
                 }
-                Outcome::Refused(refusal) if refusal.status == 404 => return Err(Trouble::NotFound),
+                Outcome::Refused(refusal) if refusal.status == 404 => return Err(Error::NotFound),
                 Outcome::Refused(refusal) => return Err(refusal.into()),
-                Outcome::Unauthorized => return Err(Trouble::Unauthorized),
-                Outcome::RateLimited { until } => Trouble::RateLimited { until },
-                // Nobody waits for a Close that is left alone.
-                Outcome::NotSent { reason } if refused => return Err(Trouble::Unavailable { reason }),
-                Outcome::NotSent { reason } | Outcome::Unclear { reason } => Trouble::Unavailable { reason },
+                Outcome::Unauthorized => return Err(Error::Unauthorized),
+                Outcome::RateLimited { until } => Error::RateLimited { until },
+                // While the circuit is open, waiting would be in vain.
+                Outcome::NotSent { reason } if circuit_open => return Err(Error::Unavailable { reason }),
+                Outcome::NotSent { reason } | Outcome::Unclear { reason } => Error::Unavailable { reason },
             };
         }
-        Err(trouble)
+        Err(error)
     }
 
     /// Waits until the endpoint's group has calls left, if that is before the deadline.
-    async fn wait_for_limit(&self, endpoint: Endpoint<'_>, deadline: Instant) -> Result<(), Trouble> {
+    async fn wait_for_limit(&self, endpoint: Endpoint<'_>, deadline: Instant) -> Result<(), Error> {
         loop {
             let now = self.clock.now();
             let Some(until) = self.limits.held_for(endpoint, now) else {
@@ -81,15 +82,16 @@ impl Client {
             };
             let wait = until.since(now);
             if wait >= left(deadline) {
-                return Err(Trouble::RateLimited { until });
+                return Err(Error::RateLimited { until });
             }
             let _waiting = Waiting::begin(endpoint.class());
             sleep(wait.max(Duration::from_millis(1))).await;
         }
     }
 
-    /// The pause before the next try: a hundredth of the deadline, doubling, of which a random half is left out so that
-    /// many callers don't come back together.
+    /// The pause before an attempt: a hundredth of the deadline, doubled each time, and shortened by up to a half.
+    ///
+    /// The random part keeps many callers from coming back together.
     pub(super) fn pause(&self, attempt: u32) -> Duration {
         let whole = Backoff::new(self.timeout / 100, self.timeout).pause_after(attempt);
         let mut random = [0_u8; 4];
@@ -99,7 +101,7 @@ impl Client {
     }
 }
 
-/// A call that waits for the rate limit, as long as this exists.
+/// Counts a call in the metric of waiting calls until it is dropped.
 struct Waiting(&'static str);
 
 impl Waiting {

@@ -1,15 +1,19 @@
-//! Webhook subscriptions: who is told what happens in the organization. The answers hold signature keys, of others too,
-//! and URLs with secrets in them: nothing here is logged, and no text of Close's is passed on that could hold a key.
+//! Webhook subscriptions of the organization.
+//!
+//! Responses contain signature keys, also those of other subscriptions, and URLs with secrets. So nothing here is logged,
+//! and texts of Close are passed on only without anything that could be a key.
 
 use serde_json::{Map, Value, json};
 
+use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
+use crate::close::error::Error;
 use crate::close::response::{Outcome, Reply};
-use crate::close::{Close, SignatureKey, Trouble};
+use crate::close::webhook::SignatureKey;
 use crate::domain::id::SubscriptionId;
 use crate::domain::time::Timestamp;
 
-/// What the desk wants to hear of.
+/// The events that the service subscribes to.
 const WANTED: [(&str, &str); 6] = [
     ("phone_number", "created"),
     ("phone_number", "updated"),
@@ -20,9 +24,9 @@ const WANTED: [(&str, &str); 6] = [
 ];
 /// The most pages of one listing. Close allows 40 subscriptions, or 500 to some.
 const PAGES: usize = 50;
-/// The longest text that is taken over, in characters.
+/// The longest text that is passed on, in characters.
 const TEXT: usize = 300;
-/// So many hexadecimal digits in a row may be a key, or most of one.
+/// This many hexadecimal digits in a row may be a key, or most of one.
 const KEY_LIKE: usize = 24;
 
 /// A subscription as Close shows it.
@@ -30,31 +34,31 @@ const KEY_LIKE: usize = 24;
 pub struct Subscription {
     /// Close's id, `whsub_…`.
     pub id: SubscriptionId,
-    /// Where Close delivers. Others' may hold secrets.
+    /// Where Close delivers. URLs of other subscriptions may contain secrets.
     pub url: String,
-    /// Whether Close delivers; else it is paused.
+    /// Whether Close delivers; otherwise it is paused.
     pub active: bool,
-    /// What it is told of, such as `phone_number.created`.
+    /// The events that it covers, such as `phone_number.created`.
     pub events: Vec<String>,
-    /// Whether all that the desk wants is among it, without a filter.
+    /// Whether it covers all events that the service needs, without a filter.
     pub complete: bool,
-    /// Signs its deliveries; `None` when Close shows none that can be one.
+    /// The key that signs its deliveries; `None` if Close shows no valid one.
     pub key: Option<SignatureKey>,
-    /// Close's word on how deliveries go, such as `healthy`.
+    /// Close's word for the state of deliveries, such as `healthy`.
     pub health: Option<String>,
-    /// What went wrong last, in Close's words.
+    /// Close's text about the last failure.
     pub latest_error: Option<String>,
-    /// Why it is paused, in Close's words.
+    /// Close's text about why it is paused.
     pub pause_reason: Option<String>,
-    /// When it was made, by Close's clock.
+    /// When it was created, by Close's clock.
     pub created_at: Option<Timestamp>,
 }
 
-impl Close {
-    /// All subscriptions of the organization that the key may see: every page, each of them whole, or an error.
-    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, Trouble> {
+impl CloseClient {
+    /// Lists all subscriptions that the key may see: all pages complete, or an error.
+    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, Error> {
         let unavailable = |reason: &str| {
-            Err(Trouble::Unavailable {
+            Err(Error::Unavailable {
                 reason: reason.to_owned(),
             })
         };
@@ -66,7 +70,7 @@ impl Close {
                 .ask(Endpoint::Subscriptions { skip }, None, |reply| page(&reply))
                 .await
             {
-                Err(Trouble::NotFound) => {
+                Err(Error::NotFound) => {
                     return unavailable("close does not know the list of webhooks (404)");
                 }
                 other => other.map_err(without_keys)?,
@@ -88,46 +92,47 @@ impl Close {
         unavailable("the list of webhooks had no end")
     }
 
-    /// One subscription; `None` when Close says that it does not exist.
-    pub async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, Trouble> {
+    /// Reads one subscription; `None` if it does not exist.
+    pub async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, Error> {
         let read = |reply: Reply| this(id, &reply);
         match self.0.ask(Endpoint::Subscription(id), None, read).await {
             Ok(subscription) => Ok(Some(subscription)),
-            Err(Trouble::NotFound) => Ok(None),
-            Err(trouble) => Err(without_keys(trouble)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(without_keys(error)),
         }
     }
 
-    /// Has Close deliver to `url` all that the desk wants to hear of. Sent once: without an answer it may have been made
-    /// or not, and the list tells.
-    pub async fn subscribe(&self, url: &str) -> Result<Subscription, Trouble> {
-        let (client, endpoint) = (&self.0, Endpoint::Subscribe);
-        if let Some(until) = client.limits.held(endpoint.group(), client.clock.now()) {
-            return Err(Trouble::RateLimited { until });
+    /// Creates a subscription of all needed events that delivers to `url`.
+    ///
+    /// Sent at most once: after an error the subscription may exist, and [`Self::subscriptions`] shows it.
+    pub async fn subscribe(&self, url: &str) -> Result<Subscription, Error> {
+        let (transport, endpoint) = (&self.0, Endpoint::Subscribe);
+        if let Some(until) = transport.limits.held(endpoint.group(), transport.clock.now()) {
+            return Err(Error::RateLimited { until });
         }
         let body = json!({"url": url, "events": wanted()});
-        match client.exchange(endpoint, Some(&body), client.timeout).await {
-            Outcome::Done(reply) => read(&reply.body).ok_or_else(|| Trouble::Unavailable {
+        match transport.exchange(endpoint, Some(&body), transport.timeout).await {
+            Outcome::Done(reply) => read(&reply.body).ok_or_else(|| Error::Unavailable {
                 reason: format!("the answer was not a webhook subscription ({})", reply.status),
             }),
             Outcome::Refused(refusal) => Err(without_keys(refusal.into())),
-            Outcome::RateLimited { until } => Err(Trouble::RateLimited { until }),
-            Outcome::Unauthorized => Err(Trouble::Unauthorized),
-            Outcome::NotSent { reason } | Outcome::Unclear { reason } => Err(Trouble::Unavailable { reason }),
+            Outcome::RateLimited { until } => Err(Error::RateLimited { until }),
+            Outcome::Unauthorized => Err(Error::Unauthorized),
+            Outcome::NotSent { reason } | Outcome::Unclear { reason } => Err(Error::Unavailable { reason }),
         }
     }
 
-    /// Has Close deliver again. Its key stays; what happened since it was paused is not delivered later.
-    pub async fn resume(&self, id: &SubscriptionId) -> Result<Subscription, Trouble> {
+    /// Resumes a paused subscription. Its key stays; Close does not deliver the events of the pause later.
+    pub async fn resume(&self, id: &SubscriptionId) -> Result<Subscription, Error> {
         self.change_subscription(id, &json!({"status": "active"})).await
     }
 
-    /// Has Close tell of all that the desk wants to hear of, and of nothing else.
-    pub async fn complete(&self, id: &SubscriptionId) -> Result<Subscription, Trouble> {
+    /// Sets the events of a subscription to those that the service needs, and no others.
+    pub async fn complete(&self, id: &SubscriptionId) -> Result<Subscription, Error> {
         self.change_subscription(id, &json!({"events": wanted()})).await
     }
 
-    async fn change_subscription(&self, id: &SubscriptionId, body: &Value) -> Result<Subscription, Trouble> {
+    async fn change_subscription(&self, id: &SubscriptionId, body: &Value) -> Result<Subscription, Error> {
         let read = |reply: Reply| this(id, &reply);
         self.0
             .ask(Endpoint::ChangeSubscription(id), Some(body), read)
@@ -135,11 +140,11 @@ impl Close {
             .map_err(without_keys)
     }
 
-    /// Ends a subscription. One that is gone already is no error.
-    pub async fn unsubscribe(&self, id: &SubscriptionId) -> Result<(), Trouble> {
+    /// Deletes a subscription. One that does not exist is not an error.
+    pub async fn unsubscribe(&self, id: &SubscriptionId) -> Result<(), Error> {
         match self.0.ask(Endpoint::Unsubscribe(id), None, |_| Some(())).await {
-            Ok(()) | Err(Trouble::NotFound) => Ok(()),
-            Err(trouble) => Err(without_keys(trouble)),
+            Ok(()) | Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(without_keys(error)),
         }
     }
 }
@@ -156,8 +161,9 @@ struct Page {
     has_more: bool,
 }
 
-/// A page is whole or it is none: 200, and every row a subscription. That more follows is said or it is not so: the
-/// documentation does not show this list.
+/// Reads a page; `None` unless the status is 200 and every row is a subscription.
+///
+/// Close does not document this list. Without `has_more` the page is the last.
 fn page(reply: &Reply) -> Option<Page> {
     if reply.status != 200 {
         return None;
@@ -171,19 +177,19 @@ fn page(reply: &Reply) -> Option<Page> {
     Some(Page { rows, has_more })
 }
 
-/// The subscription that was asked for, and no other.
+/// Reads this subscription; `None` for another one.
 fn this(id: &SubscriptionId, reply: &Reply) -> Option<Subscription> {
     read(&reply.body).filter(|subscription| subscription.id == *id)
 }
 
-/// A subscription; `None` without an id.
+/// Reads a subscription; `None` without an id.
 fn read(body: &Value) -> Option<Subscription> {
     let object = body.as_object()?;
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let said = |name: &str| match object.get(name)? {
+    let message = |name: &str| match object.get(name)? {
         Value::Null => None,
-        Value::String(text) => Some(hidden(text)),
-        other => Some(hidden(&other.to_string())),
+        Value::String(text) => Some(redacted(text)),
+        other => Some(redacted(&other.to_string())),
     };
     let selectors = object.get("events").and_then(Value::as_array);
     let selectors = selectors.map_or(&[][..], Vec::as_slice);
@@ -196,7 +202,7 @@ fn read(body: &Value) -> Option<Subscription> {
     };
     let named = |selector: &Value| {
         let (object, action) = (selector.get("object_type")?, selector.get("action")?);
-        Some(hidden(&format!("{}.{}", object.as_str()?, action.as_str()?)))
+        Some(redacted(&format!("{}.{}", object.as_str()?, action.as_str()?)))
     };
     Some(Subscription {
         id: text("id")?.parse().ok()?,
@@ -205,26 +211,26 @@ fn read(body: &Value) -> Option<Subscription> {
         events: selectors.iter().filter_map(named).collect(),
         complete: WANTED.iter().all(|(object, action)| whole(object, action)),
         key: text("signature_key").and_then(|key| key.parse().ok()),
-        health: said("health_status"),
-        latest_error: said("latest_error"),
-        pause_reason: said("pause_reason"),
+        health: message("health_status"),
+        latest_error: message("latest_error"),
+        pause_reason: message("pause_reason"),
         created_at: text("date_created").and_then(|time| time.parse().ok()),
     })
 }
 
-/// Trouble whose words are taken from an answer that may repeat what it was about.
-fn without_keys(trouble: Trouble) -> Trouble {
-    match trouble {
-        Trouble::Refused {
+/// Removes keys from an error: its texts come from a response that may repeat the request.
+fn without_keys(error: Error) -> Error {
+    match error {
+        Error::Refused {
             status,
             close_status,
             reason,
             close_errors,
-        } => Trouble::Refused {
+        } => Error::Refused {
             status,
-            close_status: hidden(&close_status),
-            reason: reason.as_deref().map(hidden),
-            close_errors: close_errors.map(|errors| match hidden_all(Value::Object(errors)) {
+            close_status: redacted(&close_status),
+            reason: reason.as_deref().map(redacted),
+            close_errors: close_errors.map(|errors| match redacted_all(Value::Object(errors)) {
                 Value::Object(errors) => errors,
                 _ => Map::new(),
             }),
@@ -233,20 +239,21 @@ fn without_keys(trouble: Trouble) -> Trouble {
     }
 }
 
-fn hidden_all(value: Value) -> Value {
+/// Redacts all texts of a value.
+fn redacted_all(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::String(hidden(&text)),
-        Value::Array(items) => items.into_iter().map(hidden_all).collect(),
+        Value::String(text) => Value::String(redacted(&text)),
+        Value::Array(items) => items.into_iter().map(redacted_all).collect(),
         Value::Object(members) => members
             .into_iter()
-            .map(|(name, value)| (hidden(&name), hidden_all(value)))
+            .map(|(name, value)| (redacted(&name), redacted_all(value)))
             .collect(),
         other => other,
     }
 }
 
-/// A short text for people, without control characters, and with anything that could be a key left out.
-fn hidden(text: &str) -> String {
+/// Redacts a text for people: cuts it, and removes control characters and anything that could be a key.
+fn redacted(text: &str) -> String {
     let mut kept = String::new();
     let mut digits = String::new();
     for c in text.chars().filter(|c| !c.is_control()).chain(['\0']) {
@@ -290,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_is_read_and_its_key_shows_nowhere() {
+    fn a_subscription_is_read_and_its_key_is_not_shown() {
         let read = read(&subscription()).unwrap();
         assert!(read.active && read.complete);
         assert_eq!(read.key, Some(KEY.parse().unwrap()));
@@ -301,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_narrowed_makes_it_incomplete_and_more_does_not() {
+    fn missing_or_filtered_events_make_it_incomplete_and_further_events_do_not() {
         for change in [
             json!([]),
             json!(null),
@@ -323,29 +330,29 @@ mod tests {
     }
 
     #[test]
-    fn whatever_close_says_of_it_no_key_is_passed_on() {
+    fn no_text_of_close_passes_a_key_on() {
         let mut echo = subscription();
         echo["status"] = json!("paused");
         echo["latest_error"] = json!({"sent": format!("close-sig {KEY}")});
         echo["pause_reason"] = json!(format!("key={},\u{1b}[2J", KEY.to_uppercase()));
         echo["health_status"] = json!(&KEY[..40]);
         echo["events"][0]["action"] = json!(KEY);
-        let said = read(&echo).unwrap();
-        assert!(!said.active);
-        assert_eq!(said.pause_reason.as_deref(), Some("key=…,[2J"));
-        let refused = without_keys(Trouble::Refused {
+        let shown = read(&echo).unwrap();
+        assert!(!shown.active);
+        assert_eq!(shown.pause_reason.as_deref(), Some("key=…,[2J"));
+        let refused = without_keys(Error::Refused {
             status: 400,
             close_status: KEY.to_owned(),
             reason: Some(format!("no: {KEY}")),
             close_errors: json!({KEY: [format!("x{KEY}")]}).as_object().cloned(),
         });
-        let shown = format!("{said:?} {refused:?}").to_lowercase();
-        assert!(!shown.contains(&KEY[..24]), "{shown}");
-        assert!(shown.contains("no: …"), "{shown}");
+        let texts = format!("{shown:?} {refused:?}").to_lowercase();
+        assert!(!texts.contains(&KEY[..24]), "{texts}");
+        assert!(texts.contains("no: …"), "{texts}");
     }
 
     #[test]
-    fn a_page_of_subscriptions_is_whole_or_none() {
+    fn a_page_of_subscriptions_is_complete_or_an_error() {
         assert_eq!(page(&reply(json!({"data": []}))).unwrap().rows.len(), 0);
         let one = page(&reply(json!({"data": [subscription()], "has_more": true}))).unwrap();
         assert!(one.has_more && one.rows.len() == 1);

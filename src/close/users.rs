@@ -1,28 +1,30 @@
-//! Who the key belongs to, and who is in a group.
+//! The user of the API key, and the members of groups.
 
 use std::collections::BTreeSet;
 
+use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
-use crate::close::{Close, Me, Trouble, json};
+use crate::close::error::Error;
+use crate::close::json::{self, Me};
 use crate::domain::id::{GroupId, UserId};
 
-impl Close {
-    /// Asks whose key it is.
-    pub async fn me(&self) -> Result<Me, Trouble> {
+impl CloseClient {
+    /// Reads the user that the key belongs to.
+    pub async fn me(&self) -> Result<Me, Error> {
         self.0
             .ask(Endpoint::Me, None, |reply| json::me(&reply.body))
             .await
     }
 
-    /// The members of a group; `None` when Close says that it does not exist.
-    pub async fn group_members(&self, id: &GroupId) -> Result<Option<BTreeSet<UserId>>, Trouble> {
+    /// Reads the members of a group; `None` if it does not exist.
+    pub async fn group_members(&self, id: &GroupId) -> Result<Option<BTreeSet<UserId>>, Error> {
         let members = self.0.ask(Endpoint::Members(id), None, |reply| {
             json::members(id, &reply.body)
         });
         match members.await {
             Ok(members) => Ok(Some(members)),
-            Err(Trouble::NotFound) => Ok(None),
-            Err(trouble) => Err(trouble),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }

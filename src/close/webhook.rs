@@ -1,4 +1,4 @@
-//! What Close delivers: whether it is Close's, and what it says. Pure; knows no HTTP and believes nothing.
+//! Webhooks from Close: verifies their signature, and reads the event. Pure, without HTTP.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,21 +10,21 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::close::event_json::notice;
+use crate::close::event_json::event;
 use crate::domain::close_event::CloseEvent;
 use crate::domain::input::json;
 use crate::domain::time::Timestamp;
 
-/// How far a delivery's time may lie ahead of ours.
+/// How far the time of a signature may be ahead of ours.
 const AHEAD: Duration = Duration::from_mins(5);
-/// The largest delivery that is read, in bytes: far more than any number or group needs.
+/// The largest body that is read, in bytes: far more than any number or group needs.
 const LARGEST: usize = 1 << 20;
 
-/// The key with which Close signs what it delivers for one subscription. Tells nothing of itself.
+/// The key with which Close signs the webhooks of one subscription. Debug output does not show it.
 #[derive(Clone)]
 pub struct SignatureKey(SecretSlice<u8>);
 
-/// A text that is no signature key.
+/// The text is not a signature key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be the signature key of a webhook subscription: 64 hexadecimal digits")]
 pub struct NotASignatureKey;
@@ -32,7 +32,7 @@ pub struct NotASignatureKey;
 impl FromStr for SignatureKey {
     type Err = NotASignatureKey;
 
-    /// From 64 hexadecimal digits. What signs are the 32 bytes they stand for, not the digits.
+    /// Reads 64 hexadecimal digits. The key is the 32 bytes that they encode, not the digits.
     fn from_str(text: &str) -> Result<Self, NotASignatureKey> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| NotASignatureKey)?;
@@ -54,7 +54,7 @@ impl PartialEq for SignatureKey {
 impl Eq for SignatureKey {}
 
 impl SignatureKey {
-    /// Whether this key signed the body at this time; in constant time.
+    /// Whether this key signed the body with this timestamp; compares in constant time.
     fn signed(&self, timestamp: &str, body: &[u8], signature: &[u8]) -> bool {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes a key of any length");
@@ -64,37 +64,37 @@ impl SignatureKey {
     }
 }
 
-/// Why a delivery is not taken for Close's.
+/// Why a webhook was not accepted as Close's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forged {
-    /// No key is known, so that nothing can be told apart.
+    /// No key is known yet, so no signature can be verified.
     #[error("no signature key is known")]
     NoKey,
     /// `close-sig-hash` is missing.
     #[error("the signature is missing")]
     NoSignature,
     /// `close-sig-timestamp` is missing.
-    #[error("the time of the signature is missing")]
+    #[error("the timestamp of the signature is missing")]
     NoTimestamp,
     /// It is not 64 lower-case hexadecimal digits.
-    #[error("the signature has not the form of one")]
+    #[error("the signature is not 64 lower-case hexadecimal digits")]
     MalformedSignature,
     /// It is not whole seconds since 1970, in digits alone.
-    #[error("the time of the signature has not the form of one")]
+    #[error("the timestamp of the signature is not whole seconds since 1970")]
     MalformedTimestamp,
-    /// It was signed too long ago.
+    /// The timestamp is older than the tolerance.
     #[error("it was signed too long ago")]
     Stale,
-    /// It was signed more than five minutes from now.
+    /// The timestamp is more than five minutes ahead.
     #[error("it was signed in the future")]
     Future,
-    /// None of the keys signed these bytes at this time.
-    #[error("the signature is by no key that is known")]
+    /// No known key made this signature.
+    #[error("no known key made the signature")]
     WrongSignature,
 }
 
 impl Forged {
-    /// One word for metrics.
+    /// The label value in metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::NoKey => "no_key",
@@ -109,8 +109,10 @@ impl Forged {
     }
 }
 
-/// Whether one of `keys` signed the raw `body`: `signature` and `timestamp` are the headers `close-sig-hash` and
-/// `close-sig-timestamp`. A signature older than `tolerance` is refused, and one more than five minutes ahead of `now`.
+/// Verifies that one of `keys` signed the raw `body`.
+///
+/// `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`. A timestamp older than
+/// `tolerance`, or more than five minutes ahead of `now`, is refused.
 pub fn verify(
     keys: &[SignatureKey],
     signature: Option<&str>,
@@ -131,7 +133,7 @@ pub fn verify(
     if signed_at.since(now) > AHEAD {
         return Err(Forged::Future);
     }
-    // All keys are tried, so that the time taken tells nothing of which one it was.
+    // All keys are tried, so that the time taken does not show which one matched.
     let by = keys
         .iter()
         .filter(|key| key.signed(timestamp, body, &signature))
@@ -143,14 +145,15 @@ pub fn verify(
     }
 }
 
-/// What an authentic body says; `None` when it is not the JSON of an event. Members that stand twice, nesting beyond
-/// measure and more than a megabyte are not.
+/// Reads the event of a verified body; `None` if it is not the JSON of an event.
+///
+/// Duplicate members, deep nesting and bodies over a megabyte are refused.
 pub fn delivery(body: &[u8]) -> Option<CloseEvent> {
     if body.len() > LARGEST {
         return None;
     }
     let body = json::parse(body).ok()?;
-    notice(body.get("event").and_then(Value::as_object)?)
+    event(body.get("event").and_then(Value::as_object)?)
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

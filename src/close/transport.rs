@@ -1,0 +1,409 @@
+//! One HTTP exchange with Close: fixed headers, no redirects, one deadline, and a limit for the size of the response.
+//!
+//! Errors are fixed texts without URL, key or body.
+
+use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use anyhow::ensure;
+use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::redirect::Policy;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
+use url::Url;
+
+use crate::close::breaker::{Breaker, Pass};
+use crate::close::endpoint::Endpoint;
+use crate::close::rate_limit::Limits;
+use crate::close::response::{self, Outcome};
+use crate::domain::time::{Clock, Timestamp};
+use crate::telemetry::context;
+use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
+
+/// Where Close is and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Such as `https://api.close.com/api/v1`; http or https, without user, query and fragment.
+    pub base_url: Url,
+    /// The deadline of one call, from its first byte to its last, with its retries and pauses.
+    pub timeout: Duration,
+}
+
+/// Everything that calls share: connections, key, clock, rate limits and circuit breaker.
+pub(super) struct Transport {
+    pub(super) base: Url,
+    pub(super) timeout: Duration,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) breaker: Breaker,
+    /// Microseconds that Close's clock is ahead of ours; [`UNKNOWN`] before the first response.
+    clock_skew: AtomicI64,
+    key: ArcSwap<SecretString>,
+    /// For idempotent calls: reuses connections.
+    pooled: reqwest::Client,
+    /// For calls that must be sent at most once: a new connection each, because hyper sends a request again by itself if
+    /// a reused connection turns out to be closed.
+    single_use: reqwest::Client,
+}
+
+impl Transport {
+    pub(super) fn new(settings: Settings, key: SecretString, clock: Clock) -> anyhow::Result<Self> {
+        let Settings { base_url, timeout } = settings;
+        ensure!(
+            matches!(base_url.scheme(), "http" | "https") && base_url.has_host(),
+            "Close's base URL must begin with https:// or http:// and name a host"
+        );
+        ensure!(
+            base_url.username().is_empty() && base_url.password().is_none(),
+            "Close's base URL must not contain a user or a password: the key is sent in a header"
+        );
+        ensure!(
+            base_url.query().is_none() && base_url.fragment().is_none(),
+            "Close's base URL must not have a query or a fragment"
+        );
+        ensure!(!timeout.is_zero(), "Close's timeout must be longer than 0s");
+        let encrypted = base_url.scheme() == "https";
+        let builder = || {
+            let client = reqwest::Client::builder();
+            // Without TLS there is no need to load the system's certificates.
+            let client = if encrypted {
+                client
+            } else {
+                client.tls_certs_only([])
+            };
+            client
+                .https_only(encrypted)
+                .http1_only()
+                .redirect(Policy::none())
+                .retry(reqwest::retry::never())
+                // The key goes only to the configured host, never to a proxy from the environment.
+                .no_proxy()
+                .referer(false)
+                // Shorter than the deadline, so that a failed connection is known to have sent nothing.
+                .connect_timeout((timeout / 3).min(Duration::from_secs(10)))
+        };
+        Ok(Self {
+            pooled: builder().pool_idle_timeout(Duration::from_secs(30)).build()?,
+            single_use: builder().pool_max_idle_per_host(0).build()?,
+            key: ArcSwap::from_pointee(key),
+            limits: Limits::default(),
+            breaker: Breaker::default(),
+            clock_skew: AtomicI64::new(UNKNOWN),
+            base: base_url,
+            timeout,
+            clock,
+        })
+    }
+
+    pub(super) fn clock_skew(&self) -> Option<i64> {
+        Some(self.clock_skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
+    }
+
+    /// Replaces the key. The same key again changes nothing, so [`Self::key`] stays the same pointer.
+    pub(super) fn replace_key(&self, key: SecretString) {
+        if !self.uses(&key) {
+            self.key.store(key.into());
+        }
+    }
+
+    pub(super) fn uses(&self, key: &SecretString) -> bool {
+        self.key.load().expose_secret() == key.expose_secret()
+    }
+
+    pub(super) fn key(&self) -> Arc<SecretString> {
+        self.key.load_full()
+    }
+
+    /// Sends one request, once, and reads the response, both within `limit`.
+    ///
+    /// Sends nothing while the circuit is open. A call that must not be repeated is never the probe: `GET me/` goes first.
+    pub(super) async fn exchange(
+        &self,
+        endpoint: Endpoint<'_>,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Outcome {
+        let deadline = Instant::now() + limit;
+        let Some(mut pass) = self.breaker.enter(self.clock.now(), limit) else {
+            return circuit_open();
+        };
+        if pass == Pass::Probe && !endpoint.is_idempotent() {
+            if !self.attempt(pass, Endpoint::Me, None, limit / 4).await.has_response() {
+                return circuit_open();
+            }
+            pass = Pass::Normal;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.attempt(pass, endpoint, body, left).await
+    }
+
+    async fn attempt(
+        &self,
+        pass: Pass,
+        endpoint: Endpoint<'_>,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Outcome {
+        let started = Instant::now();
+        let span = tracing::info_span!(
+            "close",
+            otel.name = endpoint.name(),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = endpoint.method().as_str(),
+            outcome = tracing::field::Empty,
+        );
+        let mut close_answers = false;
+        let outcome = self
+            .send(endpoint, body, started + limit, &span, &mut close_answers)
+            .instrument(span.clone())
+            .await
+            .unwrap_or_else(|lost| match lost {
+                Lost::NotSent(reason) => Outcome::NotSent { reason },
+                Lost::Unclear(reason) => Outcome::Unclear { reason },
+                Lost::Late => Outcome::Unclear {
+                    reason: format!("no whole answer within {limit:?}"),
+                },
+            });
+        self.breaker.record(pass, close_answers, self.clock.now());
+        let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
+        context::add_upstream_time(took);
+        span.record("outcome", word);
+        if !outcome.has_response() {
+            span.record("otel.status_code", "ERROR");
+        }
+        metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
+        metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
+        let error = match &outcome {
+            Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
+            _ => None,
+        };
+        tracing::debug!(
+            endpoint = name,
+            outcome = word,
+            error,
+            duration_ms = took.as_millis(),
+            "Close called"
+        );
+        outcome
+    }
+
+    async fn send(
+        &self,
+        endpoint: Endpoint<'_>,
+        body: Option<&Value>,
+        deadline: Instant,
+        span: &Span,
+        close_answers: &mut bool,
+    ) -> Result<Outcome, Lost> {
+        let client = if endpoint.is_idempotent() {
+            &self.pooled
+        } else {
+            &self.single_use
+        };
+        let key = self.key.load_full();
+        let mut sent = headers(&key);
+        context::inject(span, &mut sent);
+        let mut request = client
+            .request(endpoint.method(), endpoint.url(&self.base))
+            .headers(sent);
+        if let Some(body) = body {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        let mut response = timeout_at(deadline, request.send())
+            .await?
+            .map_err(|error| lost(&error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // A body that breaks off later does not matter to the circuit breaker.
+        *close_answers = status < 500;
+        let read = match status {
+            // The status suffices; an endless body must not make the outcome unclear.
+            401 => Ok(Vec::new()),
+            _ => timeout_at(deadline, read(&mut response, endpoint.cap()))
+                .await
+                .unwrap_or_else(|late| Err(late.into())),
+        };
+        let received = read.as_deref().unwrap_or_default();
+        let now = self.clock.now();
+        if let Some(theirs) = response_time(&headers) {
+            let skew = theirs.as_micros().saturating_sub(now.as_micros());
+            self.clock_skew.store(skew, Ordering::Relaxed);
+        }
+        if let Some(until) = self.limits.record(endpoint, status, &headers, received, now) {
+            return Ok(Outcome::RateLimited { until });
+        }
+        let body = read?;
+        if contains_key(&body, &key) {
+            let reason = format!("the answer contained the API key and was discarded ({status})");
+            return Err(Lost::Unclear(reason));
+        }
+        Ok(response::read(status, &body))
+    }
+}
+
+/// The outcome of a call that the circuit breaker refuses.
+fn circuit_open() -> Outcome {
+    Outcome::NotSent {
+        reason: "close does not answer, so no call is made for some seconds (circuit open)".to_owned(),
+    }
+}
+
+/// The clock skew before the first response.
+const UNKNOWN: i64 = i64::MIN;
+
+/// When the response was written, by the clock of its sender.
+fn response_time(headers: &HeaderMap) -> Option<Timestamp> {
+    Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// Why there is no response.
+enum Lost {
+    NotSent(String),
+    Unclear(String),
+    Late,
+}
+
+impl From<tokio::time::error::Elapsed> for Lost {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Self::Late
+    }
+}
+
+/// All request headers, except the content type.
+fn headers(key: &SecretString) -> HeaderMap {
+    let mut authorization = HeaderValue::try_from(format!("Basic {}", credentials(key).expose_secret()))
+        .expect("base 64 is visible ASCII");
+    authorization.set_sensitive(true);
+    HeaderMap::from_iter([
+        (AUTHORIZATION, authorization),
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        (
+            USER_AGENT,
+            HeaderValue::from_static(concat!("numberdesk/", env!("CARGO_PKG_VERSION"))),
+        ),
+    ])
+}
+
+/// Basic credentials: the key is the user, and the password is empty.
+fn credentials(key: &SecretString) -> SecretString {
+    STANDARD.encode(format!("{}:", key.expose_secret())).into()
+}
+
+/// Whether a response contains the key, as those of echo servers and debugging proxies do. Its texts may be shown to people.
+fn contains_key(body: &[u8], key: &SecretString) -> bool {
+    let body = String::from_utf8_lossy(body);
+    let key_is_there = !key.expose_secret().is_empty() && body.contains(key.expose_secret());
+    key_is_there || body.contains(credentials(key).expose_secret())
+}
+
+/// Reads the whole body, `cap` bytes at most.
+async fn read(response: &mut reqwest::Response, cap: usize) -> Result<Vec<u8>, Lost> {
+    let status = response.status().as_u16();
+    let too_large = || Lost::Unclear(format!("the answer was larger than {cap} bytes ({status})"));
+    if response
+        .content_length()
+        .is_some_and(|length| length > cap as u64)
+    {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > cap => return Err(too_large()),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(_) => {
+                let reason = format!("the connection broke in the middle of the answer ({status})");
+                return Err(Lost::Unclear(reason));
+            }
+        }
+    }
+}
+
+/// Classifies an error: only a connection that was never made proves that nothing was sent.
+fn lost(error: &reqwest::Error) -> Lost {
+    if error.is_builder() {
+        Lost::NotSent("the request could not be built".to_owned())
+    } else if error.is_connect() {
+        Lost::NotSent(unconnected(error).to_owned())
+    } else {
+        Lost::Unclear("the connection broke before an answer".to_owned())
+    }
+}
+
+/// Why no connection was made.
+fn unconnected(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        return "no connection was made in time";
+    }
+    if error.is_dns() {
+        return "the host name could not be resolved";
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return "the connection was refused",
+            Some(io::ErrorKind::InvalidData) => return "the TLS handshake failed",
+            _ => cause = error.source(),
+        }
+    }
+    "no connection could be made"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base: &str) -> anyhow::Result<Transport> {
+        let settings = Settings {
+            base_url: Url::parse(base).unwrap(),
+            timeout: Duration::from_secs(1),
+        };
+        Transport::new(settings, "api_x.y".into(), Clock::system())
+    }
+
+    #[test]
+    fn a_base_url_that_would_carry_a_secret_or_lead_nowhere_is_refused_without_being_repeated() {
+        for bad in [
+            "ftp://api.close.com/",
+            "data:text/plain,hunter2",
+            "https://hunter2@api.close.com/",
+            "https://x:hunter2@api.close.com/",
+            "https://api.close.com/?k=hunter2",
+            "https://api.close.com/#hunter2",
+        ] {
+            let fault = client(bad).err().unwrap_or_else(|| panic!("{bad}"));
+            assert!(!format!("{fault:?}").contains("hunter2"), "{bad}");
+        }
+        assert!(client("https://api.close.com/api/v1").is_ok());
+        assert!(client("http://127.0.0.1:8081").is_ok());
+    }
+
+    #[test]
+    fn the_key_goes_into_one_header_that_hides_it() {
+        let headers = headers(&"api_abc.def".into());
+        let sent = &headers[AUTHORIZATION];
+        assert_eq!(sent.to_str().unwrap(), "Basic YXBpX2FiYy5kZWY6");
+        assert!(sent.is_sensitive());
+        assert!(!format!("{headers:?}").contains("YXBp"));
+    }
+
+    #[test]
+    fn a_response_with_the_key_is_noticed_in_either_form() {
+        let key = "api_abc.def".into();
+        assert!(contains_key(br#"{"auth":"Basic YXBpX2FiYy5kZWY6"}"#, &key));
+        assert!(contains_key(br#"{"error":"bad key api_abc.def"}"#, &key));
+        assert!(!contains_key(br#"{"id":"phon_1"}"#, &key));
+        assert!(!contains_key(b"", &"".into()));
+    }
+}
