@@ -30,7 +30,7 @@ pub use self::settings::{auth, telemetry};
 pub use crate::app::files::policy;
 use crate::app::files::{WATCH, signature_keys};
 use crate::app::workers::Workers;
-use crate::close::{self, Close};
+use crate::close::{self, CloseClient};
 use crate::config::Config;
 use crate::desk::subscription::client::delivery_url;
 use crate::desk::{self, Desk, Webhooks};
@@ -111,7 +111,7 @@ impl App {
 
         let auth = auth(config, clock.clone())?;
         let identity = tls::Watched::start(config, clock.clone())?;
-        let close = Close::new(
+        let close = CloseClient::new(
             close::Settings {
                 base_url: config.close.base_url.clone(),
                 timeout: config.close.timeout,

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{Failure, serve, tell};
 use crate::app;
-use crate::close::{self, Close};
+use crate::close::{self, CloseClient};
 use crate::config::{Config, TlsFiles};
 use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::order::State;
@@ -183,7 +183,7 @@ async fn vendor(config: &Config, policy: &Policy, report: &mut Report) -> Option
         timeout: config.close.timeout,
     };
     let key = config.close.api_key.read_api_key().map_err(anyhow::Error::msg);
-    let close = match key.and_then(|key| Close::new(settings, key, Clock::system())) {
+    let close = match key.and_then(|key| CloseClient::new(settings, key, Clock::system())) {
         Ok(close) => close,
         Err(error) => {
             report.add("close", Ill(format!("{error:#}")));
@@ -206,7 +206,7 @@ async fn vendor(config: &Config, policy: &Policy, report: &mut Report) -> Option
         "group numbers",
         groups(policy, me.permissions.contains(MANAGE_GROUPS)),
     );
-    report.add("clock", clock(close.ahead()));
+    report.add("clock", clock(close.clock_skew()));
     report.add("webhooks", webhooks(config, close).await);
     Some(me.organization_ids)
 }
@@ -233,7 +233,7 @@ fn clock(ahead: Option<i64>) -> Finding {
     if apart > APART { Ill(said) } else { Well(said) }
 }
 
-async fn webhooks(config: &Config, close: Close) -> Finding {
+async fn webhooks(config: &Config, close: CloseClient) -> Finding {
     if let Some(source) = &config.close.webhook_key {
         return match source.read_webhook_keys() {
             Ok(keys)

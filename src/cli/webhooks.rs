@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::close::{self, Close, Subscription};
+use crate::close::{self, CloseClient, Subscription};
 use crate::config::{self, Config};
 use crate::desk::subscription::client::{ALLOWED, Found, OVERLAP, Subscriber, delivery_url};
 use crate::domain::time::{Clock, Span};
@@ -103,7 +103,7 @@ fn open(arguments: &Arguments) -> Result<Opened, Failure> {
     };
     let key = config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?;
     Ok(Opened {
-        subscriber: Subscriber::new(Close::new(settings, key, Clock::system())?, url),
+        subscriber: Subscriber::new(CloseClient::new(settings, key, Clock::system())?, url),
         configured: config.close.webhook_key.is_some(),
     })
 }

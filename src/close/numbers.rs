@@ -129,7 +129,9 @@ impl CloseClient {
         loop {
             let outcome = released(transport.exchange(endpoint, None, left(deadline)).await);
             let pause = transport.pause(attempt);
-            if attempt == ATTEMPTS || pause >= left(deadline) || !matches!(outcome, ReleaseOutcome::NotSent { .. })
+            if attempt == ATTEMPTS
+                || pause >= left(deadline)
+                || !matches!(outcome, ReleaseOutcome::NotSent { .. })
             {
                 return outcome;
             }

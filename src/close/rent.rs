@@ -51,11 +51,17 @@ impl CloseClient {
     /// Takes [`crate::close::Settings::timeout`] at most.
     pub async fn rent(&self, request: &Request, terms: &Terms) -> RentOutcome {
         let transport = &self.0;
-        if let Some(until) = transport.limits.held(Endpoint::Rent.group(), transport.clock.now()) {
+        if let Some(until) = transport
+            .limits
+            .held(Endpoint::Rent.group(), transport.clock.now())
+        {
             return RentOutcome::RateLimited { until };
         }
         let body = json::rent(request, terms);
-        match transport.exchange(Endpoint::Rent, Some(&body), transport.timeout).await {
+        match transport
+            .exchange(Endpoint::Rent, Some(&body), transport.timeout)
+            .await
+        {
             Outcome::Done(reply) => rented(reply),
             Outcome::Refused(refusal) => RentOutcome::Refused {
                 close_status: refusal.close_status,

@@ -136,7 +136,11 @@ impl Transport {
             return circuit_open();
         };
         if pass == Pass::Probe && !endpoint.is_idempotent() {
-            if !self.attempt(pass, Endpoint::Me, None, limit / 4).await.has_response() {
+            if !self
+                .attempt(pass, Endpoint::Me, None, limit / 4)
+                .await
+                .has_response()
+            {
                 return circuit_open();
             }
             pass = Pass::Normal;

@@ -1,6 +1,6 @@
 //! The event log and the webhook subscriptions over the wire: page by page, whole or an error, and made once.
 
-use numberdesk::close::{Change, Trouble};
+use numberdesk::close::{self, Change};
 use numberdesk::domain::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -65,7 +65,10 @@ async fn a_page_of_changes_that_is_not_whole_spoils_them_all() {
     ] {
         let vendor = Vendor::start(vec![updates(&[5], Some("c1")), act]).await;
         let found = close(&vendor).changes(Change::Updated, since()).await;
-        assert!(matches!(found, Err(Trouble::Unavailable { .. })), "{found:?}");
+        assert!(
+            matches!(found, Err(close::Error::Unavailable { .. })),
+            "{found:?}"
+        );
     }
     // A log that goes round in circles has an end; one that never ends is an error.
     let vendor = Vendor::start(vec![updates(&[5], Some("c1"))]).await;
@@ -101,7 +104,10 @@ async fn how_one_number_came_is_asked_for_by_its_id() {
     // Another number's is not what was asked for.
     let vendor = Vendor::start(vec![say(200, json!({"data": [event("phon_B")]}).to_string())]).await;
     let found = close(&vendor).creation_of(&id("phon_A")).await;
-    assert!(matches!(found, Err(Trouble::Unavailable { .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(close::Error::Unavailable { .. })),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod vendor;
 
 use std::time::Duration;
 
-use numberdesk::close::{Close, RentAnswer, Settings};
+use numberdesk::close::{CloseClient, RentOutcome, Settings};
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::money::Money;
 use numberdesk::domain::number::Sharing;
@@ -25,24 +25,24 @@ pub(crate) const KEY: &str = "api_canary1234567890abcdef.ghijklmnop";
 pub(crate) const BASIC: &str = "YXBpX2NhbmFyeTEyMzQ1Njc4OTBhYmNkZWYuZ2hpamtsbW5vcDo=";
 
 /// A client of the vendor with a deadline of 600 ms.
-pub(crate) fn close(vendor: &Vendor) -> Close {
+pub(crate) fn close(vendor: &Vendor) -> CloseClient {
     close_with(vendor, Duration::from_millis(600))
 }
 
-pub(crate) fn close_with(vendor: &Vendor, timeout: Duration) -> Close {
+pub(crate) fn close_with(vendor: &Vendor, timeout: Duration) -> CloseClient {
     close_at(&format!("http://{}/api/v1", vendor.address), timeout)
 }
 
-pub(crate) fn close_at(base_url: &str, timeout: Duration) -> Close {
+pub(crate) fn close_at(base_url: &str, timeout: Duration) -> CloseClient {
     let settings = Settings {
         base_url: base_url.parse().unwrap(),
         timeout,
     };
-    Close::new(settings, KEY.into(), Clock::system()).unwrap()
+    CloseClient::new(settings, KEY.into(), Clock::system()).unwrap()
 }
 
 /// Rents a number in Germany.
-pub(crate) async fn rent(close: &Close) -> RentAnswer {
+pub(crate) async fn rent(close: &CloseClient) -> RentOutcome {
     let request = Request {
         country: "DE".parse().unwrap(),
         sharing: Sharing::Personal,

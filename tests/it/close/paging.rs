@@ -1,6 +1,6 @@
 //! A listing is complete or it is an error: who believes a short one takes rented numbers for absent.
 
-use numberdesk::close::Trouble;
+use numberdesk::close;
 use serde_json::{Value, json};
 
 use super::vendor::{Act, Vendor, answer, say};
@@ -67,7 +67,7 @@ async fn a_page_that_brings_nothing_new_but_promises_more_is_an_error() {
         let vendor = Vendor::start(acts).await;
         assert!(matches!(
             close(&vendor).numbers().await,
-            Err(Trouble::Unavailable { .. })
+            Err(close::Error::Unavailable { .. })
         ));
         assert!(vendor.seen().len() <= 2);
     }
@@ -99,10 +99,13 @@ async fn a_failed_or_odd_page_anywhere_spoils_the_listing() {
     for act in bad {
         let vendor = Vendor::start(vec![page(&["phon_A"], true), act]).await;
         let listed = close(&vendor).numbers().await;
-        assert!(matches!(listed, Err(Trouble::Unavailable { .. })), "{listed:?}");
+        assert!(
+            matches!(listed, Err(close::Error::Unavailable { .. })),
+            "{listed:?}"
+        );
     }
     let vendor = Vendor::start(vec![page(&["phon_A"], true), say(401, "")]).await;
-    assert_eq!(close(&vendor).numbers().await, Err(Trouble::Unauthorized));
+    assert_eq!(close(&vendor).numbers().await, Err(close::Error::Unauthorized));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use numberdesk::close::{Close, ReleaseAnswer, RentAnswer};
+use numberdesk::close::{CloseClient, ReleaseOutcome, RentOutcome};
 use tokio::net::TcpListener;
 
 use super::vendor::{Act, Vendor, answer, say};
@@ -12,7 +12,7 @@ use super::{close, close_at, close_with, id, number, rent};
 #[tokio::test]
 async fn a_number_is_rented_with_one_post_and_its_object_kept_whole() {
     let vendor = Vendor::start(vec![say(201, number("phon_A").to_string())]).await;
-    let RentAnswer::Rented(facts) = rent(&close(&vendor)).await else {
+    let RentOutcome::Rented(facts) = rent(&close(&vendor)).await else {
         panic!("not rented")
     };
     assert_eq!(
@@ -170,7 +170,7 @@ async fn whatever_is_no_answer_leaves_the_outcome_unknown_after_exactly_one_post
         .map(|(name, vendor, close)| async move {
             let started = Instant::now();
             let said = rent(&close).await;
-            assert!(matches!(said, RentAnswer::Unknown { .. }), "{name}: {said:?}");
+            assert!(matches!(said, RentOutcome::Unknown { .. }), "{name}: {said:?}");
             assert!(started.elapsed() < DOUBT * 2, "{name}");
             assert_eq!(vendor.count("POST"), 1, "{name}");
             assert_eq!(vendor.connections(), 1, "{name}");
@@ -190,7 +190,7 @@ async fn the_same_doubts_leave_a_release_unknown_after_exactly_one_delete() {
         .into_iter()
         .map(|(name, vendor, close)| async move {
             let said = close.release(&id("phon_A")).await;
-            assert!(matches!(said, ReleaseAnswer::Unknown { .. }), "{name}: {said:?}");
+            assert!(matches!(said, ReleaseOutcome::Unknown { .. }), "{name}: {said:?}");
             assert_eq!(vendor.count("DELETE"), 1, "{name}");
         });
     join_all(tried).await;
@@ -203,7 +203,7 @@ async fn an_answer_without_end_is_cut_off_long_before_the_deadline() {
         let (_, _vendor, close) = tried.pop().unwrap();
         let started = Instant::now();
         let reason = "the answer was larger than 1048576 bytes (201)".to_owned();
-        assert_eq!(rent(&close).await, RentAnswer::Unknown { reason }, "{name}");
+        assert_eq!(rent(&close).await, RentOutcome::Unknown { reason }, "{name}");
         assert!(started.elapsed() < DOUBT, "{name}");
     }
 }
@@ -228,7 +228,7 @@ async fn a_refusal_in_close_s_words_is_a_refusal() {
         ),
     ] {
         let vendor = Vendor::start(vec![say(status, body)]).await;
-        let RentAnswer::Refused {
+        let RentOutcome::Refused {
             close_status,
             close_errors,
             forbidden: is_forbidden,
@@ -254,11 +254,11 @@ async fn a_401_and_a_429_are_certain_even_if_their_body_never_ends() {
     };
     for end in [Act::Hang, Act::Reset, Act::Close] {
         let vendor = Vendor::start(vec![end(head(401))]).await;
-        assert_eq!(rent(&close(&vendor)).await, RentAnswer::Unauthorized);
+        assert_eq!(rent(&close(&vendor)).await, RentOutcome::Unauthorized);
         let vendor = Vendor::start(vec![end(head(429))]).await;
         assert!(matches!(
             rent(&close(&vendor)).await,
-            RentAnswer::RateLimited { .. }
+            RentOutcome::RateLimited { .. }
         ));
     }
 }
@@ -271,12 +271,12 @@ async fn only_a_connection_that_was_never_made_counts_as_not_sent() {
     let timeout = Duration::from_secs(2);
     let reason = "the connection was refused".to_owned();
     let refused = close_at(&format!("http://{address}/api/v1"), timeout);
-    assert_eq!(rent(&refused).await, RentAnswer::NotSent { reason });
+    assert_eq!(rent(&refused).await, RentOutcome::NotSent { reason });
     let nameless = close_at("http://no-such-host.invalid/", timeout);
     for close in [refused, nameless] {
-        assert!(matches!(rent(&close).await, RentAnswer::NotSent { .. }));
+        assert!(matches!(rent(&close).await, RentOutcome::NotSent { .. }));
         let said = close.release(&id("phon_A")).await;
-        assert!(matches!(said, ReleaseAnswer::NotSent { .. }));
+        assert!(matches!(said, ReleaseOutcome::NotSent { .. }));
     }
     // A listener that speaks no TLS: the handshake fails before a request exists.
     let vendor = Vendor::start(vec![say(201, number("phon_A").to_string())]).await;
@@ -285,7 +285,7 @@ async fn only_a_connection_that_was_never_made_counts_as_not_sent() {
         Duration::from_millis(900),
     );
     let said = rent(&tls).await;
-    assert!(matches!(said, RentAnswer::NotSent { .. }), "{said:?}");
+    assert!(matches!(said, RentOutcome::NotSent { .. }), "{said:?}");
     assert_eq!(vendor.count("POST"), 0);
 }
 
@@ -311,7 +311,7 @@ async fn a_kept_connection_that_the_vendor_closed_does_not_repeat_a_rent() {
     let close = close(&vendor);
     close.me().await.unwrap();
     vendor.hang_up();
-    assert!(matches!(rent(&close).await, RentAnswer::Unknown { .. }));
+    assert!(matches!(rent(&close).await, RentOutcome::Unknown { .. }));
     assert_eq!(vendor.count("POST"), 1);
 }
 
@@ -322,7 +322,7 @@ async fn a_redirect_to_another_host_is_not_followed_there_or_anywhere() {
         let location = format!("location: http://{}/api/v1/phone_number/\r\n", other.address);
         let vendor = Vendor::start(vec![Act::Say(answer(status, &location, ""))]).await;
         let close = close(&vendor);
-        assert!(matches!(rent(&close).await, RentAnswer::Unknown { .. }));
+        assert!(matches!(rent(&close).await, RentOutcome::Unknown { .. }));
         assert!(close.me().await.is_err());
         assert!(close.numbers().await.is_err());
         assert_eq!(vendor.count("POST"), 1);
@@ -336,31 +336,31 @@ async fn a_used_up_limit_is_not_tried_by_a_rent_and_says_when_it_resets() {
     let full = number("phon_A").to_string();
     let vendor = Vendor::start(vec![Act::Say(answer(201, head, &full)), say(200, "{}")]).await;
     let close = close_with(&vendor, Duration::from_secs(5));
-    assert!(matches!(rent(&close).await, RentAnswer::Rented(_)));
-    let RentAnswer::RateLimited { until } = rent(&close).await else {
+    assert!(matches!(rent(&close).await, RentOutcome::Rented(_)));
+    let RentOutcome::RateLimited { until } = rent(&close).await else {
         panic!("sent")
     };
     let left = until.since(numberdesk::domain::time::Clock::system().now());
     assert!(left > Duration::from_secs(25) && left < Duration::from_secs(31));
     assert_eq!(vendor.count("POST"), 1);
     // Another group is not concerned.
-    assert_eq!(close.release(&id("phon_A")).await, ReleaseAnswer::Released);
+    assert_eq!(close.release(&id("phon_A")).await, ReleaseOutcome::Released);
 }
 
 #[tokio::test]
 async fn a_release_is_told_by_what_close_says() {
     let cases = [
-        (say(200, "{}"), ReleaseAnswer::Released),
-        (say(200, ""), ReleaseAnswer::Released),
+        (say(200, "{}"), ReleaseOutcome::Released),
+        (say(200, ""), ReleaseOutcome::Released),
         (
             Act::Say(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
-            ReleaseAnswer::Released,
+            ReleaseOutcome::Released,
         ),
-        (say(404, r#"{"error":"gone"}"#), ReleaseAnswer::AlreadyGone),
-        (say(401, ""), ReleaseAnswer::Unauthorized),
+        (say(404, r#"{"error":"gone"}"#), ReleaseOutcome::AlreadyGone),
+        (say(401, ""), ReleaseOutcome::Unauthorized),
         (
             say(403, r#"{"error":"not yours"}"#),
-            ReleaseAnswer::Refused {
+            ReleaseOutcome::Refused {
                 status: 403,
                 close_status: "error".into(),
                 reason: Some("not yours".into()),
@@ -377,6 +377,6 @@ async fn a_release_is_told_by_what_close_says() {
     let vendor = Vendor::start(vec![say(404, "<html>")]).await;
     assert!(matches!(
         close(&vendor).release(&id("phon_A")).await,
-        ReleaseAnswer::Unknown { .. }
+        ReleaseOutcome::Unknown { .. }
     ));
 }

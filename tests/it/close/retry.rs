@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use numberdesk::close::Trouble;
+use numberdesk::close;
 use serde_json::{Map, Value, json};
 
 use super::vendor::{Act, Vendor, answer, say};
@@ -39,7 +39,7 @@ async fn a_read_is_given_up_after_four_tries_or_at_the_deadline() {
     let said = close(&vendor).me().await;
     assert_eq!(
         said,
-        Err(Trouble::Unavailable {
+        Err(close::Error::Unavailable {
             reason: "close failed (503)".into()
         })
     );
@@ -49,7 +49,7 @@ async fn a_read_is_given_up_after_four_tries_or_at_the_deadline() {
     let started = Instant::now();
     assert!(matches!(
         close(&vendor).me().await,
-        Err(Trouble::Unavailable { .. })
+        Err(close::Error::Unavailable { .. })
     ));
     assert!(started.elapsed() < Duration::from_millis(1_500));
     assert!(vendor.seen().len() >= 2);
@@ -58,7 +58,7 @@ async fn a_read_is_given_up_after_four_tries_or_at_the_deadline() {
 #[tokio::test]
 async fn a_refusal_is_final_and_keeps_close_s_words() {
     let vendor = Vendor::start(vec![say(403, r#"{"error":"not yours"}"#)]).await;
-    let Err(Trouble::Refused {
+    let Err(close::Error::Refused {
         status,
         close_status,
         reason,
@@ -82,12 +82,12 @@ async fn absence_needs_close_s_own_words() {
     );
     assert_eq!(
         close(&vendor).update(&id("phon_A"), &Map::new()).await,
-        Err(Trouble::NotFound)
+        Err(close::Error::NotFound)
     );
     for body in ["", "<html>", "{}", "null"] {
         let vendor = Vendor::start(vec![say(404, body)]).await;
         let said = close(&vendor).number(&id("phon_A")).await;
-        assert!(matches!(said, Err(Trouble::Unavailable { .. })), "{said:?}");
+        assert!(matches!(said, Err(close::Error::Unavailable { .. })), "{said:?}");
     }
 }
 
@@ -97,7 +97,7 @@ async fn another_number_than_the_one_asked_for_is_no_answer() {
     let close = close(&vendor);
     assert!(matches!(
         close.number(&id("phon_A")).await,
-        Err(Trouble::Unavailable { .. })
+        Err(close::Error::Unavailable { .. })
     ));
     assert!(close.number(&id("phon_B")).await.unwrap().is_some());
 }
@@ -143,7 +143,7 @@ async fn a_limit_is_waited_for_when_it_fits_and_named_when_it_does_not() {
     let close = super::close(&vendor);
     close.me().await.unwrap();
     let started = Instant::now();
-    assert!(matches!(close.me().await, Err(Trouble::RateLimited { .. })));
+    assert!(matches!(close.me().await, Err(close::Error::RateLimited { .. })));
     assert!(started.elapsed() < Duration::from_millis(300));
     assert_eq!(vendor.seen().len(), 1);
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use numberdesk::close::{Change, Close, Settings};
+use numberdesk::close::{Change, CloseClient, Settings};
 use numberdesk::domain::time::Timestamp;
 use serde_json::{Map, json};
 
@@ -29,7 +29,7 @@ impl io::Write for Log {
 }
 
 /// Everything that is asked about subscriptions, and what came of it.
-async fn subscriptions(close: &Close) -> impl Debug {
+async fn subscriptions(close: &CloseClient) -> impl Debug {
     let id = "whsub_A".parse().unwrap();
     (
         close.subscriptions().await,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use close_sandbox as sandbox;
-use numberdesk::close::{self, Close};
+use numberdesk::close::{self, CloseClient};
 use numberdesk::desk::{self, By, Desk, Finding, NumberFilter, Placed, Released, Webhooks};
 use numberdesk::domain::caller::{Caller, Scope, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
@@ -188,7 +188,7 @@ impl Lab {
                 base_url,
                 timeout: TIMEOUT,
             };
-            let close = Close::new(settings, key.into(), clock.clone()).expect("a client");
+            let close = CloseClient::new(settings, key.into(), clock.clone()).expect("a client");
             let paid = TaskTracker::new();
             let desk = Desk::new(
                 store.clone(),
@@ -299,7 +299,7 @@ impl Lab {
 
     /// Runs every step once, in the order in which a process would.
     pub(crate) async fn steps(&self) {
-        // Trouble of one step is told in the log and tried again.
+        // A step that fails is logged and tried again.
         let _ = self.step(|desk| async move { desk.resume().await }).await;
         self.ended().await;
         let _ = self.step(|desk| async move { desk.reconcile().await }).await;

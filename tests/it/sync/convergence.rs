@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use numberdesk::close::{self, Close};
+use numberdesk::close::{self, CloseClient};
 use numberdesk::desk::Webhooks;
 use numberdesk::domain::event::{Event, EventKind};
 use numberdesk::domain::number::Facts;
@@ -256,7 +256,7 @@ async fn equal(lab: &Lab, seed: u64) {
         base_url: lab.close.base_url().parse().unwrap(),
         timeout: Duration::from_secs(10),
     };
-    let close = Close::new(settings, lab.close.api_key().to_owned().into(), Clock::system()).unwrap();
+    let close = CloseClient::new(settings, lab.close.api_key().to_owned().into(), Clock::system()).unwrap();
     let by_id = |facts: Vec<Facts>| -> BTreeMap<_, _> {
         facts.into_iter().map(|facts| (facts.id.clone(), facts)).collect()
     };
