@@ -17,7 +17,7 @@ impl Desk {
         let events = now.minus(settings.keep_events);
         while store.delete_events(events, BATCH).await? == u64::from(BATCH) {}
         let notices = now.minus(settings.webhook_tolerance + LONGER);
-        while store.delete_notices(notices, BATCH).await? == u64::from(BATCH) {}
+        while store.delete_close_events(notices, BATCH).await? == u64::from(BATCH) {}
         Ok(())
     }
 }

@@ -13,27 +13,27 @@ use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::param::Param;
 
 impl Store {
-    /// Stores notices in one transaction, and queues a refetch job for each new one of an object that the desk follows.
+    /// Stores events of Close in one transaction, and queues a refetch job for each new one of a followed object.
     ///
     /// Returns which of them are new. They are on disk when this returns.
-    pub async fn ingest(&self, notices: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
+    pub async fn ingest(&self, events: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
         let mut tx = self.db.begin().await?;
-        let mut unseen = store_names(&mut tx, notices, now).await?;
-        // A notice without an event id always counts as new. Of two equal notices, one does.
-        let fresh: Vec<bool> = notices
+        let mut unseen = store_names(&mut tx, events, now).await?;
+        // An event without an id always counts as new. Of two equal events, one does.
+        let fresh: Vec<bool> = events
             .iter()
-            .map(|notice| notice.event_id.is_none() || name(notice).is_some_and(|name| unseen.remove(&name)))
+            .map(|event| event.event_id.is_none() || name(event).is_some_and(|name| unseen.remove(&name)))
             .collect();
-        let news = notices.iter().zip(&fresh).filter(|(_, fresh)| **fresh);
-        queue_jobs(&mut tx, news.map(|(notice, _)| notice), now).await?;
+        let fresh_events = events.iter().zip(&fresh).filter(|(_, fresh)| **fresh);
+        queue_jobs(&mut tx, fresh_events.map(|(event, _)| event), now).await?;
         failpoint::reached("inbox.commit");
         tx.commit().await?;
         failpoint::reached("inbox.done");
         Ok(fresh)
     }
 
-    /// Deletes up to `limit` notices that were received before `before`; returns how many.
-    pub async fn delete_notices(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+    /// Deletes up to `limit` events that were received before `before`; returns how many.
+    pub async fn delete_close_events(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let deleted = tx
             .execute(sql!(
@@ -48,21 +48,21 @@ impl Store {
     }
 }
 
-/// The id and version of the Close event that the notice carries.
-fn name(notice: &CloseEvent) -> Option<(String, i64)> {
-    let version = notice.updated.map_or(0, Timestamp::as_micros);
-    Some((notice.event_id.clone()?, version))
+/// The id and version of an event; `None` without an id.
+fn name(event: &CloseEvent) -> Option<(String, i64)> {
+    let version = event.updated.map_or(0, Timestamp::as_micros);
+    Some((event.event_id.clone()?, version))
 }
 
-/// Inserts the new notices and returns their names.
+/// Inserts the names of new events and returns them.
 ///
 /// It inserts in order of the names, so that two transactions do not wait for each other.
 async fn store_names(
     tx: &mut Tx,
-    notices: &[CloseEvent],
+    events: &[CloseEvent],
     now: Timestamp,
 ) -> Result<BTreeSet<(String, i64)>, Error> {
-    let names: BTreeSet<_> = notices.iter().filter_map(name).collect();
+    let names: BTreeSet<_> = events.iter().filter_map(name).collect();
     if names.is_empty() {
         return Ok(names);
     }
@@ -83,10 +83,10 @@ async fn store_names(
         .collect()
 }
 
-/// The notices of one object, merged.
+/// The events of one object, merged.
 #[derive(Default)]
 struct Merged {
-    notices: i64,
+    count: i64,
     gone: bool,
     version_at: Option<Timestamp>,
 }
@@ -96,16 +96,16 @@ struct Merged {
 /// `gone` stays set, because a deleted object does not come back, whatever arrives late.
 async fn queue_jobs(
     tx: &mut Tx,
-    news: impl Iterator<Item = &CloseEvent>,
+    fresh_events: impl Iterator<Item = &CloseEvent>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut objects: BTreeMap<String, Merged> = BTreeMap::new();
-    for notice in news {
-        let Some(object) = notice.object() else { continue };
+    for event in fresh_events {
+        let Some(object) = event.object() else { continue };
         let merged = objects.entry(object.as_str().to_owned()).or_default();
-        merged.notices += 1;
-        merged.gone |= notice.gone();
-        merged.version_at = merged.version_at.max(notice.data_updated);
+        merged.count += 1;
+        merged.gone |= event.gone();
+        merged.version_at = merged.version_at.max(event.data_updated);
     }
     if objects.is_empty() {
         return Ok(());
@@ -113,7 +113,7 @@ async fn queue_jobs(
     let rows = Rows::of(objects.into_iter().map(|(object, merged)| {
         [
             object.into(),
-            merged.notices.into(),
+            merged.count.into(),
             now.into(),
             now.into(),
             0.into(),
@@ -145,8 +145,8 @@ impl Rows {
         let mut all = Self::default();
         for row in rows {
             let first = all.args.len() + 1;
-            let places: Vec<String> = (first..first + N).map(|place| format!("${place}")).collect();
-            all.tuples.push(format!("({})", places.join(", ")));
+            let placeholders: Vec<String> = (first..first + N).map(|nth| format!("${nth}")).collect();
+            all.tuples.push(format!("({})", placeholders.join(", ")));
             all.args.extend(row);
         }
         all

@@ -24,9 +24,9 @@ pub struct RefetchJob {
     /// The object.
     pub object: Object,
     /// The number of webhooks when the job was taken.
-    notices: i64,
+    events: i64,
     /// When the last webhook of the object arrived.
-    pub told_at: Timestamp,
+    pub reported_at: Timestamp,
     /// How often Close has returned stale data.
     pub tries: i64,
     /// Whether a webhook reported the object as deleted.
@@ -127,8 +127,8 @@ impl Store {
                         tries = CASE WHEN notices = $2 AND told_at = $3 THEN tries + $5 ELSE tries END \
                      WHERE object_id = $1",
                     job.object.as_str(),
-                    job.notices,
-                    job.told_at,
+                    job.events,
+                    job.reported_at,
                     due,
                     i64::from(stale)
                 ))
@@ -153,8 +153,8 @@ async fn end(tx: &mut Tx, job: &RefetchJob) -> Result<(), Error> {
             // A job that was deleted and queued again belongs to a newer webhook.
             "DELETE FROM errands WHERE object_id = $1 AND notices = $2 AND told_at = $3",
             job.object.as_str(),
-            job.notices,
-            job.told_at
+            job.events,
+            job.reported_at
         ))
         .await?;
     if ended == 0 {
@@ -170,8 +170,8 @@ async fn end(tx: &mut Tx, job: &RefetchJob) -> Result<(), Error> {
 fn read(row: &Row) -> Result<RefetchJob, Error> {
     Ok(RefetchJob {
         object: row.parsed("object_id")?,
-        notices: row.int("notices")?,
-        told_at: row.time("told_at")?,
+        events: row.int("notices")?,
+        reported_at: row.time("told_at")?,
         tries: row.int("tries")?,
         gone: row.int("gone")? != 0,
         version_at: row.time_opt("version_at")?,

@@ -211,7 +211,7 @@ impl Desk {
                     done.push(errand);
                 }
                 (Shown::All, _) => {
-                    let took = self.now().since(errand.told_at);
+                    let took = self.now().since(errand.reported_at);
                     metrics::histogram!(READBACK_SECONDS).record(took.as_secs_f64());
                     done.push(errand);
                 }

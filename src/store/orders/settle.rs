@@ -24,9 +24,9 @@ impl Store {
     /// the lease lapsed before it could be written. Returns `false`, and changes nothing, when the order was settled
     /// otherwise, or when its number belongs to another order.
     ///
-    /// Fulfilled, the reservation becomes a holding, and the number gets its team and order, whoever adopted it
-    /// meanwhile. `found` describes the number; a listing may have inserted it first. Refused, the reservation is given
-    /// back. Otherwise it stays.
+    /// When the order is fulfilled, its reservation becomes a holding, and the number gets its team and order, even if
+    /// another team adopted it meanwhile. `found` describes the number; a listing may have inserted it first. When the
+    /// order is refused, the reservation is given back. Otherwise the reservation stays.
     ///
     /// Fails with [`Error::Internal`] when a fulfilled order has no number.
     pub async fn settle_order(

@@ -21,7 +21,7 @@ impl Select {
 
     /// Starts with the rows of `scope`, where `condition` decides which team a row belongs to.
     ///
-    /// `?` in it stands for the teams.
+    /// `?` in it is replaced by the teams.
     pub(in crate::store) fn within_by(scope: &Scope, from: &'static str, condition: &'static str) -> Self {
         let mut select = Self {
             text: from.to_owned(),
@@ -31,43 +31,49 @@ impl Select {
             Scope::All => select.text.push_str(" WHERE 1 = 1"),
             Scope::Teams(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
             Scope::Teams(teams) => {
-                let places: Vec<String> = teams.iter().map(|team| select.place(team.as_str())).collect();
+                let placeholders: Vec<String> = teams
+                    .iter()
+                    .map(|team| select.placeholder(team.as_str()))
+                    .collect();
                 select.text.push_str(" WHERE ");
-                select.text.push_str(&condition.replace('?', &places.join(", ")));
+                select
+                    .text
+                    .push_str(&condition.replace('?', &placeholders.join(", ")));
             }
         }
         select
     }
 
-    /// Adds a condition; each `?` in it stands for `value`.
+    /// Adds a condition; each `?` in it is replaced by `value`.
     pub(in crate::store) fn and(&mut self, condition: &'static str, value: impl Into<Param>) {
-        let place = self.place(value);
+        let placeholder = self.placeholder(value);
         self.text.push_str(" AND ");
-        self.text.push_str(&condition.replace('?', &place));
+        self.text.push_str(&condition.replace('?', &placeholder));
     }
 
-    /// Adds a condition with two values; the first `?` in it stands for `one`, the second for `other`.
+    /// Adds a condition with two values; the first `?` in it is replaced by `one`, the second for `other`.
     pub(in crate::store) fn and_both(
         &mut self,
         condition: &'static str,
         one: impl Into<Param>,
         other: impl Into<Param>,
     ) {
-        let places = [self.place(one), self.place(other)];
-        let condition = condition.replacen('?', &places[0], 1);
+        let placeholders = [self.placeholder(one), self.placeholder(other)];
+        let condition = condition.replacen('?', &placeholders[0], 1);
         self.text.push_str(" AND ");
-        self.text.push_str(&condition.replacen('?', &places[1], 1));
+        self.text.push_str(&condition.replacen('?', &placeholders[1], 1));
     }
 
-    /// Adds a condition with a list of values, never empty; `?` in it stands for the list.
+    /// Adds a condition with a list of values, never empty; `?` in it is replaced by the list.
     pub(in crate::store) fn and_one_of(
         &mut self,
         condition: &'static str,
         values: impl Iterator<Item = impl Into<Param>>,
     ) {
-        let places: Vec<String> = values.map(|value| self.place(value)).collect();
+        let placeholders: Vec<String> = values.map(|value| self.placeholder(value)).collect();
         self.text.push_str(" AND ");
-        self.text.push_str(&condition.replace('?', &places.join(", ")));
+        self.text
+            .push_str(&condition.replace('?', &placeholders.join(", ")));
     }
 
     /// Adds a condition when there is a value for it.
@@ -103,9 +109,9 @@ impl Select {
     ) -> Result<Page<T>, Error> {
         self.and_some("id < ?", after);
         // One row more than the limit shows whether another page follows.
-        let place = self.place(i64::from(limit.rows()) + 1);
+        let placeholder = self.placeholder(i64::from(limit.rows()) + 1);
         self.text.push_str(" ORDER BY id DESC LIMIT ");
-        self.text.push_str(&place);
+        self.text.push_str(&placeholder);
         let mut found = db.rows(self.statement()).await?;
         let wanted = limit.rows() as usize;
         let next = if found.len() > wanted {
@@ -120,15 +126,15 @@ impl Select {
 
     /// The first rows in the order of these columns.
     pub(in crate::store) fn first(mut self, columns: &'static str, limit: u32) -> Statement {
-        let place = self.place(i64::from(limit));
+        let placeholder = self.placeholder(i64::from(limit));
         self.text.push_str(" ORDER BY ");
         self.text.push_str(columns);
         self.text.push_str(" LIMIT ");
-        self.text.push_str(&place);
+        self.text.push_str(&placeholder);
         self.statement()
     }
 
-    fn place(&mut self, value: impl Into<Param>) -> String {
+    fn placeholder(&mut self, value: impl Into<Param>) -> String {
         self.args.push(value.into());
         format!("${}", self.args.len())
     }

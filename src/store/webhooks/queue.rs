@@ -21,13 +21,13 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, events: &[Event]) -> Result<(
     if teams.is_empty() {
         return Ok(());
     }
-    let places: Vec<String> = (1..=teams.len()).map(|place| format!("${place}")).collect();
+    let placeholders: Vec<String> = (1..=teams.len()).map(|nth| format!("${nth}")).collect();
     let endpoints = tx
         .rows(Statement {
             text: format!(
                 "{} WHERE disabled IS NULL AND team IN ({}) ORDER BY id",
                 select_endpoint!(""),
-                places.join(", ")
+                placeholders.join(", ")
             ),
             args: teams.iter().map(|team| team.as_str().into()).collect(),
         })
@@ -57,8 +57,8 @@ pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Res
         let mut rows = Vec::with_capacity(some.len());
         for it in some {
             let first = args.len() + 1;
-            let places: Vec<String> = (first..first + 8).map(|place| format!("${place}")).collect();
-            rows.push(format!("({}, 'pending', 0)", places.join(", ")));
+            let placeholders: Vec<String> = (first..first + 8).map(|nth| format!("${nth}")).collect();
+            rows.push(format!("({}, 'pending', 0)", placeholders.join(", ")));
             args.extend([
                 it.id.as_str().into(),
                 it.endpoint_id.as_str().into(),

@@ -62,7 +62,7 @@ async fn a_notice_is_new_once_and_many_of_one_object_are_one_errand(database: Da
     assert_eq!(taken[0].version_at, Some(later(2)));
     assert_eq!(take_in(&store, &[], NOW).await, [false; 0]);
     // Forgotten, it is new again.
-    assert_eq!(store.delete_notices(later(1), 10).await.unwrap(), 3);
+    assert_eq!(store.delete_close_events(later(1), 10).await.unwrap(), 3);
     assert_eq!(
         take_in(&store, &[told("1", 1, "updated", "a")], NOW).await,
         [true]
