@@ -127,7 +127,7 @@ impl Desk {
         let in_time = facts
             .created_at
             .is_none_or(|created| created >= theirs.minus(slack));
-        in_time && order.fits(facts)
+        in_time && order.matches(facts)
     }
 
     /// A moment by Close's clock, and how far that may be off.

@@ -60,7 +60,7 @@ impl Desk {
             .number(&Scope::All, id)
             .await?
             .ok_or_else(|| contradicted(format!("Close knew no number {id} a moment ago")))?;
-        if !order.fits(&number.facts) {
+        if !order.matches(&number.facts) {
             return Err(contradicted(format!(
                 "{id} is not what was ordered: it is {}, {}, {}",
                 number.facts.number,

@@ -10,7 +10,7 @@ impl Order {
     /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
     ///
     /// A property that Close leaves open matches.
-    pub fn fits(&self, facts: &Facts) -> bool {
+    pub fn matches(&self, facts: &Facts) -> bool {
         let request = &self.request;
         let country = facts.country.is_none_or(|country| country == request.country);
         let prefix = request.prefix.as_deref().is_none_or(|prefix| {
@@ -106,26 +106,26 @@ mod tests {
         let berlin =
             order(json!({"country": "DE", "prefix": "30", "carrier_type": "local", "with_sms": true}));
         let local = Some("local");
-        assert!(berlin.fits(&facts("+493012345678", Some("DE"), local, Some(true))));
-        assert!(berlin.fits(&facts("+493012345678", None, None, None)));
+        assert!(berlin.matches(&facts("+493012345678", Some("DE"), local, Some(true))));
+        assert!(berlin.matches(&facts("+493012345678", None, None, None)));
         assert!(
-            !berlin.fits(&facts("+498912345678", Some("DE"), local, Some(true))),
+            !berlin.matches(&facts("+498912345678", Some("DE"), local, Some(true))),
             "of Munich"
         );
         assert!(
-            !berlin.fits(&facts("+493012345678", Some("AT"), local, Some(true))),
+            !berlin.matches(&facts("+493012345678", Some("AT"), local, Some(true))),
             "of Austria"
         );
-        assert!(!berlin.fits(&facts("+493012345678", Some("DE"), Some("mobile"), Some(true))));
-        assert!(!berlin.fits(&facts("+493012345678", Some("DE"), local, Some(false))));
+        assert!(!berlin.matches(&facts("+493012345678", Some("DE"), Some("mobile"), Some(true))));
+        assert!(!berlin.matches(&facts("+493012345678", Some("DE"), local, Some(false))));
         let mut external = facts("+493012345678", Some("DE"), local, Some(true));
         external.kind = "external".to_owned();
-        assert!(!berlin.fits(&external), "never rented through Close");
+        assert!(!berlin.matches(&external), "never rented through Close");
         let any = order(json!({"country": "US"}));
-        assert!(any.fits(&facts("+14155550123", Some("US"), Some("tollfree"), Some(false))));
+        assert!(any.matches(&facts("+14155550123", Some("US"), Some("tollfree"), Some(false))));
         let area = order(json!({"country": "US", "prefix": "415"}));
-        assert!(area.fits(&facts("+14155550123", Some("US"), None, None)));
-        assert!(!area.fits(&facts("+12125550123", Some("US"), None, None)));
+        assert!(area.matches(&facts("+14155550123", Some("US"), None, None)));
+        assert!(!area.matches(&facts("+12125550123", Some("US"), None, None)));
     }
 
     #[test]
