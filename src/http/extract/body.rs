@@ -1,4 +1,4 @@
-//! The body of a request as strict JSON, within limits of type, size and time. What it means is read elsewhere.
+//! Request bodies: strict JSON, within limits of media type, size and time.
 
 use std::time::Duration;
 
@@ -18,29 +18,30 @@ use crate::http::problem::problem_type::ProblemType;
 use crate::http::state::Http;
 
 /// Longest time that a body may take to arrive.
-const TIME: Duration = Duration::from_secs(30);
-/// How much of a body that is too large is read and dropped, and how long each piece of it may take.
-const SPILLED_BYTES: usize = 1 << 20;
-const SPILL_TIME: Duration = Duration::from_secs(2);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many bytes beyond the limit are read and dropped, see [`collect`].
+const MAX_DRAINED_BYTES: usize = 1 << 20;
+/// Longest wait for each piece that is dropped.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A body sent as `application/json`.
+/// A body in `application/json`.
 pub(in crate::http) struct JsonBody(pub(in crate::http) Value);
 
-/// A body sent as `application/json`, or none at all, which then needs no type.
+/// A body in `application/json`, or no body; then the request needs no `Content-Type`.
 pub(in crate::http) struct OptionalBody(Option<JsonBody>);
 
-/// A JSON merge patch (RFC 7396), sent under its own type or as plain JSON.
+/// A JSON merge patch (RFC 7396), under its own media type or as plain JSON.
 pub(in crate::http) struct PatchBody(pub(in crate::http) Value);
 
 impl JsonBody {
-    /// What the body says, or every fault in it.
+    /// Parses the body, or returns all its faults.
     pub(in crate::http) fn read<T>(&self, read: impl FnOnce(Node<'_>) -> Option<T>) -> Result<T, Problem> {
         Ok(fields::read(&self.0, read)?)
     }
 }
 
 impl OptionalBody {
-    /// What the body says, if there is one, or every fault in it.
+    /// Parses the body, if there is one, or returns all its faults.
     pub(in crate::http) fn read<T>(
         &self,
         read: impl FnOnce(Node<'_>) -> Option<T>,
@@ -94,44 +95,46 @@ async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, 
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers, types) {
         let detail = format!(
-            "The body must be sent as {}, in UTF-8 and not compressed.",
+            "The body must be {}, in UTF-8 and not compressed.",
             types.join(" or ")
         );
         return Err(Problem::new(ProblemType::UnsupportedMediaType).detail(detail));
     }
     let fits = body.size_hint().lower() <= limit as u64;
     if !fits && parts.headers.contains_key(EXPECT) {
-        // Whoever asks before sending is told before sending.
+        // The client waits for `100 Continue`: it need not send the body at all.
         return Err(too_large(limit));
     }
     let context = parts.extensions.get::<RequestContext>();
     let permit = &context.expect("every request has a context").permit;
     let bytes = permit
-        .without_permit(timeout(TIME, collect(body, limit, fits)))
+        .without_permit(timeout(BODY_TIMEOUT, collect(body, limit, fits)))
         .await?
         .unwrap_or_else(|_| {
             Err(Problem::new(ProblemType::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
         })?;
-    json::parse(&bytes).map_err(|fault| Problem::fault("", format!("the body is not JSON: {fault}")))
+    json::parse(&bytes).map_err(|fault| Problem::fault("", format!("the body is not valid JSON: {fault}")))
 }
 
-/// Reads on for a little after the limit, so that a sender who does not listen while it sends gets to read why.
+/// Collects the body, or fails if it exceeds the limit.
+///
+/// It reads on a little beyond the limit: many clients read no answer before they have sent the whole body.
 async fn collect(mut body: Body, limit: usize, mut fits: bool) -> Result<Vec<u8>, Problem> {
-    let (mut read, mut spilled) = (Vec::new(), 0);
-    while spilled <= SPILLED_BYTES {
+    let (mut read, mut drained) = (Vec::new(), 0);
+    while drained <= MAX_DRAINED_BYTES {
         let next = if fits {
             Ok(body.frame().await)
         } else {
-            timeout(SPILL_TIME, body.frame()).await
+            timeout(DRAIN_TIMEOUT, body.frame()).await
         };
         let Ok(Some(frame)) = next else { break };
-        let frame = frame.map_err(|_| Problem::fault("", "the body broke off or is not well formed"))?;
+        let frame = frame.map_err(|_| Problem::fault("", "the body is incomplete or not well formed"))?;
         let Ok(data) = frame.into_data() else { continue };
         fits = fits && read.len() + data.len() <= limit;
         if fits {
             read.extend_from_slice(&data);
         } else {
-            spilled += data.len();
+            drained += data.len();
         }
     }
     if fits { Ok(read) } else { Err(too_large(limit)) }
@@ -144,7 +147,7 @@ fn too_large(limit: usize) -> Problem {
         .header(CONNECTION, close)
 }
 
-/// One content type, one of these, in UTF-8 if it names a charset at all; not compressed.
+/// Whether the body is uncompressed and has exactly one of the media types, in UTF-8 if it names a charset.
 fn is_json(headers: &HeaderMap, types: &[&str]) -> bool {
     let plain = headers
         .get_all(CONTENT_ENCODING)
@@ -163,7 +166,7 @@ fn is_json(headers: &HeaderMap, types: &[&str]) -> bool {
     types.iter().any(|known| known.eq_ignore_ascii_case(essence)) && parts.all(is_utf8)
 }
 
-/// Whether a parameter of the content type leaves the body in UTF-8.
+/// Whether a parameter of the media type is compatible with UTF-8.
 fn is_utf8(parameter: &str) -> bool {
     match parameter.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_json_in_utf_8_is_json() {
+    fn only_uncompressed_json_in_utf_8_is_json() {
         for good in [
             "application/json",
             "Application/JSON; charset=UTF-8",
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_read_up_to_the_limit_and_an_endless_one_is_given_up() {
+    async fn a_body_is_read_up_to_the_limit_and_an_endless_one_is_refused() {
         assert_eq!(
             collect(Body::from(vec![b'x'; 10]), 10, true).await.unwrap().len(),
             10

@@ -1,14 +1,13 @@
-//! Conditional requests (RFC 9110 section 13): lists of `ETags`, and when they match. It does not know what a
-//! version is made of.
+//! Conditional requests (RFC 9110 section 13): parses lists of entity tags and compares them with a version.
 
 use crate::desk::Precondition;
 
-/// What `If-Match` or `If-None-Match` names.
+/// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::http) enum Condition {
-    /// `*`: whatever is there.
+    /// `*`: any version.
     Any,
-    /// These.
+    /// One of these versions.
     Tags(Vec<Tag>),
 }
 
@@ -20,14 +19,14 @@ pub(in crate::http) struct Tag {
 }
 
 impl Condition {
-    /// `If-None-Match` compares weakly.
+    /// Whether the condition names the version. `If-None-Match` compares weakly.
     pub(in crate::http) fn names(&self, version: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Tags(tags) => tags.iter().any(|tag| tag.version == version),
         }
     }
-    /// `If-Match` compares strongly: a weak tag matches nothing.
+    /// The precondition of a change. `If-Match` compares strongly: a weak tag matches nothing.
     pub(in crate::http) fn precondition(self) -> Precondition {
         match self {
             Self::Any => Precondition::Exists,
@@ -39,12 +38,12 @@ impl Condition {
     }
 }
 
-/// A version as an `ETag` header has it.
+/// Formats a version as the value of an `ETag` header.
 pub(in crate::http) fn etag(version: &str) -> String {
     format!("\"{version}\"")
 }
 
-/// Reads a list of tags; commas may stand inside the quotes, and list members may be empty.
+/// Parses a list of tags. Quoted tags may contain commas, and elements of the list may be empty.
 pub(in crate::http) fn parse(text: &str) -> Option<Condition> {
     if text.trim() == "*" {
         return Some(Condition::Any);
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn a_text_that_is_not_a_list_of_tags_is_refused() {
         for bad in [
             "",
             " ",

@@ -1,5 +1,7 @@
-//! Cursors: where the next page of a list starts, sealed so that it serves only the caller and the filters it was
-//! made for. It does not know how lists are sorted.
+//! Cursors: the position of the next page of a list, signed with HMAC-SHA256.
+//!
+//! The signature covers the list, its filters and the caller, so that a cursor is valid only for the request it was made
+//! for. The position itself is readable: it is signed, not encrypted.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,12 +11,12 @@ use sha2::Sha256;
 use crate::domain::caller::Caller;
 use crate::http::problem::Problem;
 
-const SEAL_BYTES: usize = 32;
+const SIGNATURE_BYTES: usize = 32;
 
-/// Makes and opens cursors.
+/// Signs and verifies cursors.
 pub(in crate::http) struct Cursors(Hmac<Sha256>);
 
-/// The list that a cursor belongs to: its name, its filters, and who reads it.
+/// What a cursor is bound to: a list, its filters and its caller.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Binding<'a> {
     pub(in crate::http) list: &'a str,
@@ -27,30 +29,30 @@ impl Cursors {
         Self(Hmac::new_from_slice(&key).expect("HMAC takes a key of any length"))
     }
 
-    /// A cursor for the page after `position`.
-    pub(in crate::http) fn seal(&self, binding: Binding<'_>, position: &str) -> String {
-        let seal = self.over(binding, position.as_bytes()).finalize().into_bytes();
-        BASE64_URL_SAFE_NO_PAD.encode([seal.as_slice(), position.as_bytes()].concat())
+    /// Returns a cursor for the page after `position`.
+    pub(in crate::http) fn sign(&self, binding: Binding<'_>, position: &str) -> String {
+        let signature = self.mac(binding, position.as_bytes()).finalize().into_bytes();
+        BASE64_URL_SAFE_NO_PAD.encode([signature.as_slice(), position.as_bytes()].concat())
     }
 
-    /// The position in a cursor of this very list.
-    pub(in crate::http) fn open(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Problem> {
+    /// Verifies a cursor and returns its position.
+    pub(in crate::http) fn verify(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Problem> {
         let wrong = || {
             Problem::fault(
                 "/query/cursor",
-                "must be a `next_cursor` of this very list, with the same filters and caller",
+                "must be a `next_cursor` of this list, with the same filters and caller",
             )
         };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-        let (seal, position) = bytes.split_at_checked(SEAL_BYTES).ok_or_else(wrong)?;
-        self.over(binding, position)
-            .verify_slice(seal)
+        let (signature, position) = bytes.split_at_checked(SIGNATURE_BYTES).ok_or_else(wrong)?;
+        self.mac(binding, position)
+            .verify_slice(signature)
             .map_err(|_| wrong())?;
         String::from_utf8(position.to_vec()).map_err(|_| wrong())
     }
 
-    /// Each part with its length, so that none can be taken for another.
-    fn over(&self, binding: Binding<'_>, position: &[u8]) -> Hmac<Sha256> {
+    /// The MAC over all parts, each with its length, so that no text can move from one part to another.
+    fn mac(&self, binding: Binding<'_>, position: &[u8]) -> Hmac<Sha256> {
         let Binding {
             list,
             filters,
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_opens_for_its_own_list_filters_and_caller_alone() {
+    fn a_cursor_is_valid_for_its_own_list_filters_and_caller_only() {
         let cursors = Cursors::new([7; 32]);
         let (alice, bob) = (caller("alice"), caller("bob"));
         let own = Binding {
@@ -95,8 +97,8 @@ mod tests {
             filters: "[]",
             caller: &alice,
         };
-        let cursor = cursors.seal(own, "1700|ord_1");
-        assert_eq!(cursors.open(own, &cursor).unwrap(), "1700|ord_1");
+        let cursor = cursors.sign(own, "1700|ord_1");
+        assert_eq!(cursors.verify(own, &cursor).unwrap(), "1700|ord_1");
         for other in [
             Binding { caller: &bob, ..own },
             Binding { list: "audit", ..own },
@@ -110,9 +112,9 @@ mod tests {
                 ..own
             },
         ] {
-            assert!(cursors.open(other, &cursor).is_err());
+            assert!(cursors.verify(other, &cursor).is_err());
         }
-        assert!(Cursors::new([8; 32]).open(own, &cursor).is_err());
+        assert!(Cursors::new([8; 32]).verify(own, &cursor).is_err());
     }
 
     #[test]
@@ -124,14 +126,14 @@ mod tests {
             filters: "[]",
             caller: &alice,
         };
-        let cursor = cursors.seal(own, "ord_1");
+        let cursor = cursors.sign(own, "ord_1");
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(&cursor).unwrap();
-        for place in 0..bytes.len() {
+        for index in 0..bytes.len() {
             let mut edited = bytes.clone();
-            edited[place] ^= 1;
+            edited[index] ^= 1;
             assert!(
-                cursors.open(own, &BASE64_URL_SAFE_NO_PAD.encode(edited)).is_err(),
-                "byte {place}"
+                cursors.verify(own, &BASE64_URL_SAFE_NO_PAD.encode(edited)).is_err(),
+                "byte {index}"
             );
         }
         for bad in [
@@ -143,7 +145,7 @@ mod tests {
             &cursor[..cursor.len() - 1],
             &format!("{cursor}AAAA"),
         ] {
-            assert!(cursors.open(own, bad).is_err(), "{bad}");
+            assert!(cursors.verify(own, bad).is_err(), "{bad}");
         }
     }
 }

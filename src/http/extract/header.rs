@@ -1,4 +1,4 @@
-//! Headers that change what a request asks for: `Idempotency-Key`, `Prefer`, `If-Match`, `If-None-Match` and `Accept`.
+//! Request headers: `Idempotency-Key`, `Prefer`, `If-Match`, `If-None-Match` and `Accept`.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::http::extract::conditional::{self, Condition};
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 
-/// However long a caller would like to wait, it is answered after this.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// Longest time that a request waits for its order, whatever `Prefer` asks for.
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
-/// The headers of an order, for the OpenAPI document.
+/// The headers of a new order, for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `Key` and `Wait` read")]
 pub(in crate::http) struct OrderHeaders {
-    /// Makes the order repeatable: one key for each number you want. Required unless `validate_only=true`.
+    /// Identifies the order when you retry: one key for each number you want. Required unless `validate_only=true`.
     #[param(
         rename = "Idempotency-Key",
         nullable = false,
@@ -32,7 +32,7 @@ pub(in crate::http) struct OrderHeaders {
         example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11"
     )]
     idempotency_key: Option<String>,
-    /// `wait=N`: seconds to wait for the end, at most 60; 0 to not wait (RFC 7240).
+    /// `wait=N`: seconds to wait for the end of the order, 0 to 60 (RFC 7240).
     #[param(rename = "Prefer", nullable = false, example = "wait=10")]
     prefer: Option<String>,
 }
@@ -42,7 +42,7 @@ pub(in crate::http) struct OrderHeaders {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `IfMatch` reads")]
 pub(in crate::http) struct IfMatchHeader {
-    /// The `ETag` you have read: 412 when the number has changed since.
+    /// The `ETag` that you have read. If the number has changed since, the answer is 412.
     #[param(
         rename = "If-Match",
         nullable = false,
@@ -56,7 +56,7 @@ pub(in crate::http) struct IfMatchHeader {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `IfNoneMatch` reads")]
 pub(in crate::http) struct IfNoneMatchHeader {
-    /// The `ETag`s you have: 304 when the number is still one of them.
+    /// The `ETag`s that you have. If one of them is current, the answer is 304.
     #[param(
         rename = "If-None-Match",
         nullable = false,
@@ -65,19 +65,19 @@ pub(in crate::http) struct IfNoneMatchHeader {
     if_none_match: Option<String>,
 }
 
-/// The idempotency key, if one was sent.
+/// The idempotency key, if the request has one.
 pub(in crate::http) struct Key(pub(in crate::http) Option<IdempotencyKey>);
 
-/// How long the caller wants to wait for an order's end, by `Prefer: wait=…` (RFC 7240).
+/// How long to wait for the end of the order, from `Prefer: wait=…` (RFC 7240).
 pub(in crate::http) struct Wait(pub(in crate::http) Option<Duration>);
 
-/// What must be true of a number for it to be changed.
+/// The versions of a number that may be changed, from `If-Match`.
 pub(in crate::http) struct IfMatch(pub(in crate::http) Option<Precondition>);
 
-/// The versions of a number that the caller has.
+/// The versions of a number that the caller already has, from `If-None-Match`.
 pub(in crate::http) struct IfNoneMatch(pub(in crate::http) Option<Condition>);
 
-/// Whether the caller takes a table rather than JSON, by `Accept`.
+/// Whether the caller prefers CSV to JSON, from `Accept`.
 pub(in crate::http) struct WantsCsv(pub(in crate::http) bool);
 
 impl<S: Send + Sync> FromRequestParts<S> for Key {
@@ -144,7 +144,7 @@ fn condition(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Condition>
     condition.map(Some).ok_or_else(wrong)
 }
 
-/// The first `wait` counts; a preference that makes no sense is as if it were not there (RFC 7240 section 2).
+/// Reads the first `wait`. A preference that cannot be read is ignored (RFC 7240 section 2).
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let texts = headers
         .get_all("prefer")
@@ -161,16 +161,16 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
         name.trim().eq_ignore_ascii_case("wait").then(|| value.to_owned())
     })?;
     let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
-    // More digits than fit a number are a long wait all the same.
+    // A number too large for `u64` still means a long wait.
     digits.then(|| {
         seconds
             .parse()
-            .map_or(LONGEST_WAIT, Duration::from_secs)
-            .min(LONGEST_WAIT)
+            .map_or(MAX_WAIT, Duration::from_secs)
+            .min(MAX_WAIT)
     })
 }
 
-/// JSON is the answer to whoever says nothing, takes anything, or likes both as much.
+/// Whether `Accept` names CSV and prefers it. Without `Accept`, with wildcards or on a tie the answer is JSON.
 fn wants_csv(headers: &HeaderMap) -> bool {
     let quality = |media: &str| {
         let texts = headers
@@ -194,19 +194,19 @@ mod tests {
     use axum::http::HeaderValue;
 
     #[test]
-    fn a_table_is_wanted_only_where_it_is_named_and_liked_best() {
+    fn csv_is_preferred_only_if_accept_names_it_with_the_highest_weight() {
         let wants = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.append(ACCEPT, HeaderValue::from_static(value));
             wants_csv(&headers)
         };
-        for table in [
+        for csv in [
             "text/csv",
             "Text/CSV; header=present",
             "application/json;q=0.5, text/csv;q=0.9",
             "text/csv, */*",
         ] {
-            assert!(wants(table), "{table}");
+            assert!(wants(csv), "{csv}");
         }
         for json in [
             "",
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_found_among_other_preferences() {
+    fn wait_is_found_among_other_preferences() {
         assert_eq!(seconds(&["wait=10"]), Some(10));
         assert_eq!(seconds(&["respond-async, WAIT = \"0\" ; x=1"]), Some(0));
         assert_eq!(seconds(&["handling=lenient", "wait=7, wait=9"]), Some(7));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preference_that_makes_no_sense_is_not_there() {
+    fn a_preference_that_cannot_be_read_is_ignored() {
         for nonsense in [
             "wait",
             "wait=",

@@ -1,5 +1,6 @@
-//! Query parameters, read as strictly as bodies: an unknown or repeated one is a fault with its place, and so is
-//! one that is not UTF-8. Each list says which filters it has.
+//! Query parameters, checked as strictly as bodies.
+//!
+//! An unknown, repeated or non-UTF-8 parameter is a fault with its pointer. Each list declares its own filters.
 
 use std::collections::BTreeSet;
 
@@ -19,37 +20,37 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::PageView;
 
-/// Parameters that can be read from a query.
+/// Parameters that a query can contain.
 pub(in crate::http) trait QueryFields: Sized {
-    /// Reads its parameters; all are texts.
+    /// Reads the parameters; every value is a text.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
 /// The filters of a list.
 pub(in crate::http) trait Filter: QueryFields {
-    /// The list's name; a cursor serves only the list it was made for.
+    /// The name of the list: a cursor is valid for its own list only.
     const LIST: &'static str;
 }
 
-/// The parameters of a request that is not for a list.
+/// The query of a request that is not for a list.
 pub(in crate::http) struct Query<T>(pub(in crate::http) T);
 
-/// No parameter at all.
+/// A query without any parameter.
 pub(in crate::http) struct NoQuery;
 
-/// What a request for a page of a list asks for.
+/// The query of a list: a team, filters and the position of the page.
 pub(in crate::http) struct List<F> {
     pub(in crate::http) team: Option<Team>,
     pub(in crate::http) filter: F,
     pub(in crate::http) limit: Limit,
-    /// Sealed; [`List::after`] opens it.
+    /// Signed; [`List::after`] verifies it.
     cursor: Option<String>,
-    /// Team and filters as they were sent, in an order of their own.
+    /// Team and filters as sent, in a fixed order.
     filters: String,
 }
 
 impl<F: Filter> List<F> {
-    /// What this list's cursors are bound to.
+    /// What the cursors of this list are bound to.
     fn binding<'a>(&'a self, caller: &'a Caller) -> Binding<'a> {
         Binding {
             list: F::LIST,
@@ -57,12 +58,12 @@ impl<F: Filter> List<F> {
             caller: caller.who(),
         }
     }
-    /// Where the page starts; `None` is the beginning.
+    /// The position after which the page starts. `None` is the start of the list.
     pub(in crate::http) fn after(&self, http: &Http, caller: &Caller) -> Result<Option<String>, Problem> {
-        let opened = |cursor: &String| http.cursors.open(self.binding(caller), cursor);
-        self.cursor.as_ref().map(opened).transpose()
+        let verified = |cursor: &String| http.cursors.verify(self.binding(caller), cursor);
+        self.cursor.as_ref().map(verified).transpose()
     }
-    /// A page of this list as it is answered, with the cursor for the next one.
+    /// Renders a page of this list, with the cursor of the next one.
     pub(in crate::http) fn page<T, V>(
         &self,
         http: &Http,
@@ -72,7 +73,7 @@ impl<F: Filter> List<F> {
     ) -> Json<PageView<V>> {
         let next = page
             .next
-            .map(|position| http.cursors.seal(self.binding(caller), &position));
+            .map(|position| http.cursors.sign(self.binding(caller), &position));
         Json(PageView::new(page.rows.into_iter().map(view).collect(), next))
     }
 }
@@ -143,25 +144,27 @@ fn read<T>(
     })
 }
 
-/// The parameters by name. Two readers of one query must see the same, so no name stands twice.
+/// The parameters by name.
+///
+/// A repeated name is a fault: two readers of the query could see different values.
 fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     let mut pairs = Map::new();
     let mut faults = Vec::new();
-    let mut named = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let unfit = |text: &str| text.chars().any(|c| c.is_control() || c == '\u{FFFD}');
-        let message = if unfit(&name) || unfit(&value) {
+        let unreadable = |text: &str| text.chars().any(|c| c.is_control() || c == '\u{FFFD}');
+        let message = if unreadable(&name) || unreadable(&value) {
             "must be UTF-8 without control characters"
         } else if pairs
             .insert(name.to_string(), value.into_owned().into())
             .is_some()
         {
-            "stands twice"
+            "appears twice"
         } else {
             continue;
         };
         let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-        if named.insert(shown.clone()) {
+        if reported.insert(shown.clone()) {
             let pointer = pointer::child("/query", &shown);
             faults.push(Fault {
                 pointer,
@@ -172,7 +175,7 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     if faults.is_empty() { Ok(pairs) } else { Err(faults) }
 }
 
-/// Rows of a page.
+/// Reads the number of rows of a page.
 pub(in crate::http) fn limit(node: &Node<'_>) -> Option<Limit> {
     let text = node.string()?;
     let digits = !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -184,7 +187,7 @@ pub(in crate::http) fn limit(node: &Node<'_>) -> Option<Limit> {
     limit.or_else(|| node.fault("must be a whole number from 1 to 200"))
 }
 
-/// `true` or `false`, written out.
+/// Reads `true` or `false`.
 pub(in crate::http) fn flag(node: &Node<'_>) -> Option<bool> {
     match node.string()? {
         "true" => Some(true),
@@ -209,15 +212,15 @@ mod tests {
     }
 
     fn parsed(query: &str) -> Result<List<Colour>, Vec<String>> {
-        let said = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect();
-        pairs(query).and_then(list).map_err(said)
+        let texts = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect();
+        pairs(query).and_then(list).map_err(texts)
     }
     fn faults(query: &str) -> Vec<String> {
         parsed(query).err().unwrap_or_default()
     }
 
     #[test]
-    fn what_is_not_said_has_its_default() {
+    fn a_missing_parameter_has_its_default() {
         let list = parsed("").unwrap();
         assert_eq!((list.limit.rows(), list.filter.0, list.cursor), (50, None, None));
         let list = parsed("limit=200&colour=sky+blue&team=a&cursor=x").unwrap();
@@ -232,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_repeated_and_garbled_parameters_are_faults_with_their_place() {
+    fn unknown_repeated_and_garbled_parameters_are_faults_with_their_pointer() {
         assert_eq!(
             faults("color=x"),
             ["/query/color: unknown key `color`; did you mean `colour`?"]
         );
         assert_eq!(
             faults("colour=a&colour=a&colour=b"),
-            ["/query/colour: stands twice"]
+            ["/query/colour: appears twice"]
         );
         assert_eq!(
             faults("colour=%FF"),
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_limits_are_faults() {
+    fn invalid_limits_are_faults() {
         for bad in [
             "0",
             "201",
@@ -275,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_bound_to_the_filters_in_whatever_order_and_not_to_the_limit() {
+    fn a_cursor_is_bound_to_the_filters_in_any_order_and_not_to_the_limit() {
         let filters = |query: &str| parsed(query).unwrap().filters;
         assert_eq!(
             filters("team=a&colour=b&limit=1"),

@@ -131,8 +131,8 @@ impl AccessLog {
                 )
             };
         }
-        if let Some(cause) = problem.and_then(Problem::chain) {
-            log!(error, "request failed", cause);
+        if let Some(error) = problem.and_then(Problem::chain) {
+            log!(error, "request failed", error);
         } else {
             log!(info, "request");
         }

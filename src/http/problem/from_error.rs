@@ -1,5 +1,4 @@
-//! The one map from what the desk says went wrong to the problem that is answered. It adds no rule: what is not in
-//! the error can't be in the answer.
+//! The only map from the desk's errors to problems. It adds no rule: it renders what the error contains.
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +20,7 @@ impl From<Error> for Problem {
             }
             Error::PermissionMissing { need } => Self::new(ProblemType::PermissionMissing)
                 .detail(format!(
-                    "This needs the permission `{need}`, which the token does not carry."
+                    "The request requires the permission `{need}`, which the token does not carry."
                 ))
                 .member("need", need.as_str()),
             Error::ServiceAccountUnmapped { name, issuer } => unmapped(&name, &issuer),
@@ -36,7 +35,7 @@ impl From<Error> for Problem {
             }
             Error::OrderNotCancellable { state } => Self::new(ProblemType::OrderNotCancellable)
                 .detail(format!(
-                    "The order is {state}: only an order of which nothing was sent can be cancelled."
+                    "The order is {state}: it can be cancelled only until it is sent to Close."
                 ))
                 .member("state", state.as_str()),
             Error::OrderNotInReview { state } => Self::new(ProblemType::OrderNotInReview)
@@ -48,17 +47,17 @@ impl From<Error> for Problem {
             Error::OwnOrder => Self::new(ProblemType::OwnOrder),
             Error::OrderNotAwaitingApproval { state } => Self::new(ProblemType::OrderNotAwaitingApproval)
                 .detail(format!(
-                    "The order is {state}: there is nothing to decide about it."
+                    "The order is {state}: there is nothing to decide."
                 ))
                 .member("state", state.as_str()),
             Error::ReleaseUnderWay => Self::new(ProblemType::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(ProblemType::PreconditionFailed),
             Error::WebhooksOff { missing } => Self::new(ProblemType::WebhooksOff)
-                .detail(format!("Whoever runs the service has not set {missing}."))
+                .detail(format!("The operator of the service has not set {missing}."))
                 .member("missing", missing),
             Error::TooManyEndpoints { limit } => Self::new(ProblemType::TooManyEndpoints)
                 .detail(format!(
-                    "The team has {limit} endpoints, which is as many as it may have."
+                    "The team has {limit} webhook endpoints, which is the limit."
                 ))
                 .member("limit", limit),
             Error::EndpointDisabled => Self::new(ProblemType::EndpointDisabled),
@@ -66,7 +65,7 @@ impl From<Error> for Problem {
                 close_status,
                 message,
                 errors,
-            } => refused(Some(&close_status), message.as_deref(), errors.as_ref()),
+            } => close_refused(Some(&close_status), message.as_deref(), errors.as_ref()),
             Error::Busy { reason } => Self::new(ProblemType::Busy)
                 .detail(format!("{}{}.", reason[..1].to_uppercase(), &reason[1..]))
                 .retry_after(5),
@@ -79,8 +78,8 @@ impl From<Error> for Problem {
     }
 }
 
-/// Close said no: its word, its message and its field errors, the last as every list of errors is written.
-pub(in crate::http) fn refused(
+/// The problem `close-refused`, with Close's status, message and field errors.
+pub(in crate::http) fn close_refused(
     close_status: Option<&str>,
     message: Option<&str>,
     errors: Option<&Map<String, Value>>,
@@ -92,19 +91,19 @@ pub(in crate::http) fn refused(
     if let Some(fields) = errors.filter(|fields| !fields.is_empty()) {
         let mut list = Vec::new();
         for (name, value) in fields {
-            point_out(&mut list, &pointer::child("", name), value);
+            list_field_errors(&mut list, &pointer::child("", name), value);
         }
         problem = problem.member("errors", list);
     }
     problem
 }
 
-/// Close nests field errors as the input was nested.
-fn point_out(list: &mut Vec<Value>, pointer: &str, value: &Value) {
+/// Flattens Close's field errors, which nest like the input, into JSON pointers and messages.
+fn list_field_errors(list: &mut Vec<Value>, pointer: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                point_out(list, &pointer::child(pointer, name), value);
+                list_field_errors(list, &pointer::child(pointer, name), value);
             }
         }
         Value::String(message) => list.push(json!({"pointer": pointer, "message": message})),
@@ -112,10 +111,10 @@ fn point_out(list: &mut Vec<Value>, pointer: &str, value: &Value) {
     }
 }
 
-/// Names the account, and what would let it in.
+/// Names the account, and the policy entry that it needs.
 fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
     let (namespace, name) = (name.namespace(), name.name());
-    // The issuer is one of the configuration: a JSON string of it is a TOML string too.
+    // The issuer comes from the configuration, and its JSON string is a TOML string too.
     let entry = format!(
         "[[service_accounts]]\nissuer = {}\nnamespace = \"{namespace}\"\nname = \"{name}\"\nteam = \"YOUR TEAM\"\n\
          permissions = [\"numbers:read\", \"numbers:rent\"]\n",
@@ -132,12 +131,12 @@ fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
 }
 
 fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage)>) -> Problem {
-    let kind = match refusal {
+    let problem_type = match refusal {
         Refusal::Policy => ProblemType::PolicyDenied,
         Refusal::Quota => ProblemType::QuotaExceeded,
         Refusal::Budget => ProblemType::BudgetExceeded,
     };
-    let mut problem = Problem::new(kind)
+    let mut problem = Problem::new(problem_type)
         .detail(format!(
             "{} does not allow it: {}.",
             explanation.rule, explanation.hint
@@ -151,7 +150,7 @@ fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage
     problem
 }
 
-/// The figures of the cap that was reached. Of two quotas the rule's name tells which.
+/// The figures of the cap that was reached. The name of the rule tells the two quotas apart.
 fn figures(refusal: Refusal, rule: &str, caps: &Caps, usage: &Usage) -> Vec<(&'static str, Value)> {
     let three = |limit: Value, used: Value, reserved: Value| {
         vec![("limit", limit), ("used", used), ("reserved", reserved)]

@@ -1,5 +1,7 @@
-//! What went wrong, as an answer: `application/problem+json` (RFC 9457), and how it is put together.
-//! It does not know the request; [`crate::http::middleware::request_context`] adds its path and id when the answer is written.
+//! Problems: the error answers of the API, `application/problem+json` (RFC 9457).
+//!
+//! A problem does not know its request. [`crate::http::middleware::serve_request`] writes the body, with the request's path
+//! and id.
 
 pub(super) mod from_error;
 pub(super) mod problem_type;
@@ -14,59 +16,56 @@ use crate::domain::input::fields::Fault;
 use crate::error::{Cause, chain};
 use crate::http::problem::problem_type::ProblemType;
 
-/// Faults that one answer names: thousands of wrong fields must not make it many times their size.
-const SHOWN: usize = 100;
+/// Most faults that one answer lists, so that a request with thousands of wrong fields gets no huge answer.
+const MAX_FAULTS: usize = 100;
 
-/// A problem on its way out.
+/// An error answer.
 #[derive(Debug)]
 pub(super) struct Problem(Box<Inner>);
 
-/// Boxed, because every `Result` of a handler has room for it.
+/// Boxed, because the `Result` of every handler is as large as its error.
 #[derive(Debug)]
 struct Inner {
-    kind: ProblemType,
+    problem_type: ProblemType,
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// For the log and nowhere else.
+    /// For the log only: it may contain internals.
     cause: Option<Cause>,
 }
 
 impl Problem {
-    /// A problem that says of itself what its kind means.
-    pub(super) fn new(kind: ProblemType) -> Self {
+    /// A problem whose detail is the meaning of its type.
+    pub(super) fn new(problem_type: ProblemType) -> Self {
         Self(Box::new(Inner {
-            kind,
-            detail: kind.meaning().to_owned(),
+            problem_type,
+            detail: problem_type.meaning().to_owned(),
             members: Map::new(),
             headers: Vec::new(),
             cause: None,
         }))
     }
-    /// Something in the request is wrong; each fault with its place.
+    /// The problem `invalid-request` with its faults.
     pub(super) fn invalid(faults: &[Fault]) -> Self {
         let detail = match faults {
             [only] if only.pointer.is_empty() => format!("{}.", only.message),
             [only] => format!("{}: {}.", only.pointer, only.message),
-            many if many.len() > SHOWN => format!(
-                "{} things are wrong with the request; `errors` names the first {SHOWN}.",
+            many if many.len() > MAX_FAULTS => format!(
+                "The request has {} faults; `errors` lists the first {MAX_FAULTS}.",
                 many.len()
             ),
-            many => format!(
-                "{} things are wrong with the request; `errors` names each.",
-                many.len()
-            ),
+            many => format!("The request has {} faults; `errors` lists them.", many.len()),
         };
         let errors: Vec<Value> = faults
             .iter()
-            .take(SHOWN)
+            .take(MAX_FAULTS)
             .map(|fault| json!({"pointer": fault.pointer, "message": fault.message}))
             .collect();
         Self::new(ProblemType::InvalidRequest)
             .detail(detail)
             .member("errors", errors)
     }
-    /// One thing in the request is wrong.
+    /// The problem `invalid-request` with one fault.
     pub(super) fn fault(pointer: &str, message: impl Into<String>) -> Self {
         Self::invalid(&[Fault {
             pointer: pointer.to_owned(),
@@ -74,7 +73,7 @@ impl Problem {
         }])
     }
 
-    /// Says more precisely what happened.
+    /// Replaces the detail.
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = detail.into();
         self
@@ -89,31 +88,31 @@ impl Problem {
         self.0.headers.push((name, value));
         self
     }
-    /// Says when to come back.
+    /// Adds the header `Retry-After`.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
-    /// Keeps what only the log may tell.
+    /// Adds the cause, which goes to the log only.
     pub(super) fn cause(mut self, cause: impl Into<Cause>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
 
-    /// The cause and what caused it in turn, in one line.
+    /// The cause and its own causes, in one line.
     pub(super) fn chain(&self) -> Option<String> {
         Some(chain(self.0.cause.as_deref()?))
     }
 
     pub(super) const fn problem_type(&self) -> ProblemType {
-        self.0.kind
+        self.0.problem_type
     }
 
-    /// The document, for a request to `instance`.
+    /// The body of the answer, for a request to `instance`.
     pub(super) fn document(&self, instance: &str, request_id: &str) -> Value {
         let mut document = json!({
-            "type": self.0.kind.uri(),
-            "title": self.0.kind.title(),
-            "status": self.0.kind.status().as_u16(),
+            "type": self.0.problem_type.uri(),
+            "title": self.0.problem_type.title(),
+            "status": self.0.problem_type.status().as_u16(),
             "detail": self.0.detail,
             "instance": instance,
             "request_id": request_id,
@@ -125,10 +124,10 @@ impl Problem {
     }
 }
 
-/// The answer without its body, which [`crate::http::middleware::request_context`] writes.
+/// The answer without its body, which [`crate::http::middleware::serve_request`] writes.
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
-        let mut response = self.0.kind.status().into_response();
+        let mut response = self.0.problem_type.status().into_response();
         for (name, value) in self.0.headers.drain(..) {
             response.headers_mut().append(name, value);
         }

@@ -1,4 +1,4 @@
-//! `/v1/audit`: who did what, to be read page by page, or exported with the chain that proves it.
+//! `/v1/audit`: the audit trail, as a paged list or as an export with its hash chain.
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -22,7 +22,7 @@ use crate::http::view::{self, ActionEnum, AuditView, PageView};
 
 /// List the audit trail
 ///
-/// Every decision and every effect, newest first: who, for which team, what, which rule decided, how it ended.
+/// Every decision and every effect, newest first: the actor, the team, the action, the rule that decided and the outcome.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "audit", operation_id = "list_audit", params(ListParams),
     responses((status = 200, description = "A page of the audit trail", body = PageView<AuditView>)),
@@ -41,19 +41,20 @@ pub(in crate::http) async fn list(
     Ok(list.page(&http, &caller, page, view::audit_row))
 }
 
-/// The end of the chain, as `numberdesk audit verify --head` takes it.
+/// Carries the head of the chain, in the form that `numberdesk audit verify --head` takes.
 const HEAD: HeaderName = HeaderName::from_static("audit-head");
 
 /// Export the audit trail
 ///
-/// Every row in the order of the chain, one JSON document a line, each with `seq`, `hash` and the hash before it.
-/// `numberdesk audit verify --export` checks it without the service. A stream that ends before it is complete ends
-/// in an error of the connection. With an administrator's token it is the whole chain, otherwise your teams' part of it.
+/// Every row in the order of the chain, one JSON document a line, each with `seq`, `hash` and the previous hash in
+/// `prev`. `numberdesk audit verify --export` verifies the export without the service. If the export fails before its
+/// end, the connection ends with an error. The token of an administrator exports the whole chain, any other token the
+/// rows of its teams.
 #[utoipa::path(
     get, path = "/v1/audit/export", tag = "audit", operation_id = "export_audit", params(ExportParams),
     responses((
-        status = 200, description = "The rows, one a line",
-        headers(("Audit-Head" = String, description = "The end of the whole chain, SEQ:HASH; keep it elsewhere")),
+        status = 200, description = "The rows, one JSON document a line",
+        headers(("Audit-Head" = String, description = "The head of the whole chain, as `SEQ:HASH`. Store it outside the service")),
         content_type = "application/x-ndjson", body = String,
         example = json!("{\"seq\":1,\"prev\":\"numberdesk-audit-1\",\"hash\":\"9c1a…\",\"id\":\"aud_01KATV8ZJ3E0T9C4M6N2P5Q7RS\",…}\n"),
     )),
@@ -61,11 +62,11 @@ const HEAD: HeaderName = HeaderName::from_static("audit-head");
 pub(in crate::http) async fn export(
     State(http): State<Http>,
     caller: Caller,
-    Query(asked): Query<ExportAsked>,
+    Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
     let export = http
         .desk
-        .export_audit(caller.by(), asked.team.as_ref(), asked.period)
+        .export_audit(caller.by(), query.team.as_ref(), query.period)
         .await?;
     let head =
         HeaderValue::from_str(&export.head().to_string()).map_err(|fault| Error::Internal(fault.into()))?;
@@ -74,17 +75,19 @@ pub(in crate::http) async fn export(
     Ok(([(CONTENT_TYPE, ndjson), (HEAD, head)], lines).into_response())
 }
 
-/// The lines of an export. A fault breaks the connection off: what has been sent must not look complete.
+/// Streams the lines of an export.
+///
+/// An error breaks the connection, so that an incomplete export never looks complete.
 fn lines(export: Export, request_id: RequestId) -> Body {
     Body::from_stream(stream::try_unfold(export, move |mut export| {
         let request_id = request_id.clone();
         async move {
             match next(&mut export).await {
                 Ok(lines) => Ok((!lines.is_empty()).then_some((lines, export))),
-                Err(fault) => {
-                    let cause = Problem::from(fault).chain();
-                    tracing::error!(%request_id, cause, "an export broke off");
-                    Err("the export can't go on")
+                Err(error) => {
+                    let cause = Problem::from(error).chain();
+                    tracing::error!(%request_id, error = cause, "audit export failed");
+                    Err("the export failed")
                 }
             }
         }
@@ -100,13 +103,13 @@ async fn next(export: &mut Export) -> Result<Bytes, Error> {
     Ok(lines.into())
 }
 
-/// What the query of an export may say.
-pub(in crate::http) struct ExportAsked {
+/// The query of an export.
+pub(in crate::http) struct ExportQuery {
     team: Option<Team>,
     period: Period,
 }
 
-impl QueryFields for ExportAsked {
+impl QueryFields for ExportQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let team = fields.optional("team", |node| node.parse());
         let since = fields.optional("since", |node| node.parse());
@@ -150,7 +153,7 @@ struct ListParams {
     /// Only rows of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Only what this subject did.
+    /// Only rows of this subject.
     #[param(max_length = 255)]
     actor: Option<String>,
     /// Only this action.
@@ -168,18 +171,18 @@ struct ListParams {
     /// Only rows before this time.
     #[param(format = DateTime)]
     until: Option<String>,
-    /// Only what policy allowed (`true`) or denied (`false`).
+    /// Only rows that the policy allowed (`true`) or denied (`false`).
     allowed: Option<bool>,
-    /// Rows of a page.
+    /// Most rows of a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before, with the same filters.
+    /// `next_cursor` of the previous page, with the same filters.
     cursor: Option<String>,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `ExportAsked` reads")]
+#[expect(dead_code, reason = "describes what `ExportQuery` reads")]
 struct ExportParams {
     /// Only rows of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]

@@ -1,4 +1,4 @@
-//! `/webhooks/close`: where Close delivers. Open to everyone, and only what Close has signed gets further.
+//! `/webhooks/close`: receives webhooks from Close. It needs no token; the desk verifies the signature.
 
 use std::time::Duration;
 
@@ -14,25 +14,26 @@ use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 use crate::http::state::Http;
 
-/// The largest delivery, in bytes: far more than a number or a group ever is.
-const LARGEST: usize = 256 << 10;
-/// Longest time that a delivery may take to arrive.
-const TIME: Duration = Duration::from_secs(10);
+/// Largest webhook, in bytes: far larger than any number or group.
+const MAX_BYTES: usize = 256 << 10;
+/// Longest time that a webhook may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Receive what Close tells
+/// Receive a webhook from Close
 ///
-/// Close delivers here what happened to numbers and groups, signed with the key of its webhook subscription. What it says
-/// is never believed: it makes the desk ask Close. Answered once it is durable; delivered again, it changes nothing.
+/// Close sends changes of numbers and groups here, signed with the key of its webhook subscription. A webhook only tells
+/// the desk which object to read again from Close. The answer comes once the webhook is stored; receiving it twice
+/// changes nothing.
 #[utoipa::path(
     post, path = WEBHOOK_PATH, tag = "webhooks of Close", operation_id = "receive_webhook", security(()),
     params(
-        ("close-sig-hash" = String, Header, description = "Signature of time and body: HMAC-SHA256, 64 hexadecimal digits"),
-        ("close-sig-timestamp" = String, Header, description = "When it was signed, in seconds since 1970"),
+        ("close-sig-hash" = String, Header, description = "HMAC-SHA256 of timestamp and body, in 64 hexadecimal digits"),
+        ("close-sig-timestamp" = String, Header, description = "Time of the signature, in seconds since 1970"),
     ),
-    request_body(content = serde_json::Value, description = "One event, byte for byte as it was signed"),
+    request_body(content = serde_json::Value, description = "One event, byte for byte as Close signed it"),
     responses(
-        (status = 204, description = "Taken in, or taken in before, or nothing that the desk follows"),
-        (status = 401, description = "The signature does not hold"),
+        (status = 204, description = "Stored, stored before, or of no interest to the desk"),
+        (status = 401, description = "The signature is not valid"),
     ),
 )]
 pub(in crate::http) async fn receive(
@@ -42,7 +43,7 @@ pub(in crate::http) async fn receive(
     let (parts, body) = request.into_parts();
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::new(ProblemType::NotFromClose)
-            .detail("The body is compressed. What Close signs is what it sends, as it stands."));
+            .detail("The body is compressed, but Close signs the bytes that it sends."));
     }
     let context = parts.extensions.get::<RequestContext>();
     let permit = &context.expect("every request has a context").permit;
@@ -56,23 +57,23 @@ pub(in crate::http) async fn receive(
         Ok(_) => Ok(StatusCode::NO_CONTENT),
         Err(Ok(forged)) => {
             Err(Problem::new(ProblemType::NotFromClose)
-                .detail(format!("The delivery does not hold: {forged}.")))
+                .detail(format!("The webhook is not valid: {forged}.")))
         }
         Err(Err(fault)) => Err(fault.into()),
     }
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {
-    match timeout(TIME, axum::body::to_bytes(body, LARGEST)).await {
+    match timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BYTES)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(_)) => Err(Problem::new(ProblemType::BodyTooLarge).detail(format!(
-            "The delivery broke off, or is larger than {LARGEST} bytes."
+            "The webhook is incomplete, or larger than {MAX_BYTES} bytes."
         ))),
         Err(_) => Err(Problem::new(ProblemType::BodyTooSlow)),
     }
 }
 
-/// A header that stands once.
+/// The value of a header that appears exactly once.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

@@ -1,4 +1,4 @@
-//! `/v1/events`: what changed, page by page or as a stream that can be resumed.
+//! `/v1/events`: the event log, as a paged list or as a stream that can be resumed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,29 +22,29 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::{self, EventView, PageView};
 
-/// How often a stream that has nothing to tell says that it is there.
+/// Interval of the comments that keep an idle stream open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events that are ready to be written; beyond that the feed is not read for a reader.
-const AHEAD: usize = 64;
-/// A reader that takes nothing for so long is dropped; it resumes where it was.
-const SLOW: Duration = Duration::from_secs(30);
+/// Events buffered for one client. While the buffer is full, the log is not read for that client.
+const BUFFER: usize = 64;
+/// A client that reads nothing for this time is disconnected. It can resume where it was.
+const SLOW_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// List events
 ///
-/// What changed for your teams, oldest first. Read on with `after` set to the `id` of the last event you have; a page
-/// that is not full is the end for now. Events are kept for a configured time, 30 days unless said otherwise.
+/// Changes that concern your teams, oldest first. Continue with `after` set to the `id` of the last event you have. A
+/// page that is not full is currently the end. Events are kept for 30 days, unless the service is configured otherwise.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "list_events", params(ListParams),
-    responses((status = 200, description = "A page of events; `next_cursor` is the last one's id when more follow, to be sent as `after`", body = PageView<EventView>)),
+    responses((status = 200, description = "A page of events. If more follow, `next_cursor` is the id of the last one; send it as `after`", body = PageView<EventView>)),
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
     caller: Caller,
-    Query(asked): Query<Asked>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<PageView<EventView>>, Problem> {
     let page = http
         .desk
-        .list_events(caller.by(), &asked.filter, asked.limit)
+        .list_events(caller.by(), &query.filter, query.limit)
         .await?;
     let rows = page.rows.into_iter().map(view::event).collect();
     Ok(Json(PageView::new(rows, page.next)))
@@ -52,63 +52,64 @@ pub(in crate::http) async fn list(
 
 /// Follow events
 ///
-/// The same as a stream of server-sent events: `id` is the event's, `event` its type, `data` the event as JSON. It
-/// begins after the event that the header `Last-Event-ID` or `after` names, else now. A comment comes every 15 seconds.
-/// It ends when your token does, when the replica stops, or when you read too slowly: connect again with the last `id`
-/// you have, and you miss nothing and get nothing twice, at whichever replica.
+/// Streams events as server-sent events: `id` is the event's id, `event` its type, and `data` the event as JSON. The
+/// stream begins after the event that the header `Last-Event-ID` or `after` names, otherwise now. An idle stream gets a
+/// comment every 15 seconds. The stream ends when your token expires, when the replica stops, or when you read too slowly.
+/// Connect again with the last `id` you have, to any replica: you get every event, and none twice.
 #[utoipa::path(
     get, path = "/v1/events/stream", tag = "events", operation_id = "follow_events",
-    params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event you have; stronger than `after`")),
-    responses((status = 200, description = "Events as they come", content_type = "text/event-stream", body = String,
+    params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event you have. Overrides `after`")),
+    responses((status = 200, description = "Events as they happen", content_type = "text/event-stream", body = String,
         example = json!("id: evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS\nevent: order.fulfilled\ndata: {\"id\":\"evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS\",…}\n\n"))),
 )]
 pub(in crate::http) async fn follow(
     State(http): State<Http>,
     caller: Caller,
     LastEventId(last): LastEventId,
-    Query(mut asked): Query<StreamAsked>,
+    Query(mut query): Query<StreamQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
-    asked.0.after = last.or(asked.0.after);
-    let following = http.desk.follow_events(caller.by(), &asked.0).await?;
-    let stream = streamed(following, caller.by().request_id.clone());
+    query.0.after = last.or(query.0.after);
+    let following = http.desk.follow_events(caller.by(), &query.0).await?;
+    let stream = event_stream(following, caller.by().request_id.clone());
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// Reads for the reader on a task of its own, a little ahead and no further, so that one who takes nothing is noticed
-/// and holds nothing but that.
-fn streamed(
+/// Reads the log on a task of its own, at most one buffer ahead of the client.
+///
+/// A client that stops reading thus costs one buffer, and is noticed and disconnected.
+fn event_stream(
     mut following: Following,
     request_id: RequestId,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-    let (ready, taken) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(BUFFER);
     let end = Instant::now() + following.left();
     tokio::spawn(async move {
         loop {
             let next = tokio::select! {
                 next = timeout_at(end, following.next()) => next,
-                () = ready.closed() => return,
+                () = sender.closed() => return,
             };
             let event = match next {
                 Ok(Ok(Some(event))) => view::event(event),
                 Ok(Ok(None)) | Err(_) => return,
-                Ok(Err(fault)) => {
-                    let cause = Problem::from(fault).chain();
-                    tracing::error!(%request_id, cause, "a stream of events broke off");
+                Ok(Err(error)) => {
+                    let cause = Problem::from(error).chain();
+                    tracing::error!(%request_id, error = cause, "event stream failed");
                     return;
                 }
             };
-            let Ok(Ok(())) = timeout(SLOW, ready.send(event)).await else {
+            let Ok(Ok(())) = timeout(SLOW_CLIENT_TIMEOUT, sender.send(event)).await else {
                 return;
             };
         }
     });
-    stream::unfold(taken, |mut taken| async move {
-        let event = taken.recv().await?;
-        Some((Ok(written(&event)), taken))
+    stream::unfold(receiver, |mut receiver| async move {
+        let event = receiver.recv().await?;
+        Some((Ok(server_sent(&event)), receiver))
     })
 }
 
-fn written(event: &EventView) -> sse::Event {
+fn server_sent(event: &EventView) -> sse::Event {
     let text = serde_json::to_string(event).expect("an event is plain data");
     sse::Event::default()
         .id(event.id())
@@ -116,14 +117,14 @@ fn written(event: &EventView) -> sse::Event {
         .data(text)
 }
 
-/// What the query of a page may say.
-pub(in crate::http) struct Asked {
+/// The query of a page.
+pub(in crate::http) struct ListQuery {
     filter: EventFilter,
     limit: Limit,
 }
 
-/// What the query of a stream may say.
-pub(in crate::http) struct StreamAsked(EventFilter);
+/// The query of a stream.
+pub(in crate::http) struct StreamQuery(EventFilter);
 
 impl QueryFields for EventFilter {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -138,7 +139,7 @@ impl QueryFields for EventFilter {
     }
 }
 
-impl QueryFields for Asked {
+impl QueryFields for ListQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let filter = EventFilter::read(fields);
         let limit = fields.optional("limit", |node| limit(&node));
@@ -149,19 +150,19 @@ impl QueryFields for Asked {
     }
 }
 
-impl QueryFields for StreamAsked {
+impl QueryFields for StreamQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         EventFilter::read(fields).map(Self)
     }
 }
 
-/// Types with commas between them.
+/// Reads event types, separated by commas.
 fn kinds(node: &Node<'_>) -> Option<Vec<EventKind>> {
     let read: Result<Vec<EventKind>, String> = node.text(1_024)?.split(',').map(str::parse).collect();
-    read.map_or_else(|wrong| node.fault(format!("each type {wrong}")), Some)
+    read.map_or_else(|error| node.fault(format!("each type {error}")), Some)
 }
 
-/// The header `Last-Event-ID`. An empty one is none: that is how a reader says that it has nothing yet.
+/// The header `Last-Event-ID`. An empty value counts as absent: clients send it before their first event.
 pub(in crate::http) struct LastEventId(Option<EventId>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
@@ -176,7 +177,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
             (Some(id), None) => Ok(Self(Some(id))),
             _ => Err(Problem::invalid(&[Fault {
                 pointer: "/headers/Last-Event-ID".to_owned(),
-                message: "must be the id of an event, like `evt_…`, once".to_owned(),
+                message: "must be one id of an event, like `evt_…`".to_owned(),
             }])),
         }
     }
@@ -184,33 +185,33 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `Asked` reads")]
+#[expect(dead_code, reason = "describes what `ListQuery` reads")]
 struct ListParams {
     /// Only events of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Only events of these types, with commas between them, such as `order.fulfilled,order.refused`.
+    /// Only events of these types, separated by commas, such as `order.fulfilled,order.refused`.
     #[param(max_length = 1024)]
     r#type: Option<String>,
-    /// Only what came after this event.
+    /// Only events after this one.
     #[param(pattern = "^evt_[A-Za-z0-9]{1,64}$")]
     after: Option<String>,
-    /// Rows of a page.
+    /// Most rows of a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `StreamAsked` reads")]
+#[expect(dead_code, reason = "describes what `StreamQuery` reads")]
 struct StreamParams {
     /// Only events of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Only events of these types, with commas between them, such as `order.fulfilled,order.refused`.
+    /// Only events of these types, separated by commas, such as `order.fulfilled,order.refused`.
     #[param(max_length = 1024)]
     r#type: Option<String>,
-    /// Only what came after this event.
+    /// Only events after this one.
     #[param(pattern = "^evt_[A-Za-z0-9]{1,64}$")]
     after: Option<String>,
 }

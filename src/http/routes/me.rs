@@ -1,4 +1,4 @@
-//! `/v1/me`: who you are, and where your teams stand.
+//! `/v1/me`: the caller, its teams and their usage.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,13 +8,13 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::{self, MeView};
 
-/// Who am I
+/// Get the caller
 ///
-/// Your teams and permissions, as the token has them or the policy gives them to a service account, and each team's
-/// policy, what it has and what is left.
+/// Your teams and permissions, from the token or, for a service account, from the policy. Each team comes with its policy,
+/// its usage and the rest of its limits.
 #[utoipa::path(
     get, path = "/v1/me", tag = "me", operation_id = "me",
-    responses((status = 200, description = "You", body = MeView)),
+    responses((status = 200, description = "The caller", body = MeView)),
 )]
 pub(in crate::http) async fn get(
     State(http): State<Http>,

@@ -1,4 +1,4 @@
-//! Handlers, one module for each resource. A handler extracts, calls the desk once and renders the answer.
+//! Handlers, one module for each resource. A handler reads the request, calls the desk once and renders the answer.
 
 pub(super) mod audit;
 pub(super) mod close_webhook;

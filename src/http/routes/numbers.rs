@@ -1,4 +1,4 @@
-//! `/v1/phone-numbers`: the inventory, and what may be done to a number.
+//! `/v1/phone-numbers`: list, read, change, release, keep and transfer numbers.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,7 +24,8 @@ use crate::http::view::{self, CountryCode, NumberPatch, NumberView, PageView, Re
 
 /// List phone numbers
 ///
-/// Answered from the desk's own inventory, which follows Close; `desk.as_of` says how old a number's facts are.
+/// The answer comes from the desk's own inventory, which follows Close. `desk.as_of` is the time of a number's last update
+/// from Close.
 #[utoipa::path(
     get, path = "/v1/phone-numbers", tag = "phone numbers", operation_id = "list_phone_numbers", params(ListParams),
     responses((status = 200, description = "A page of numbers", body = PageView<NumberView>)),
@@ -45,17 +46,17 @@ pub(in crate::http) async fn list(
 
 /// Get a phone number
 ///
-/// Answered from the desk's own inventory. Keep the `ETag`: it saves a transfer with `If-None-Match`, and a lost
-/// update with `If-Match`.
+/// The answer comes from the desk's own inventory. Keep the `ETag`: with `If-None-Match` it saves a transfer, and with
+/// `If-Match` it prevents a lost update.
 #[utoipa::path(
     get, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "get_phone_number",
     params(
-        ("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
+        ("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
         IfNoneMatchHeader,
     ),
     responses(
-        (status = 200, description = "The number", body = NumberView, headers(("ETag" = String, description = "The number's version"))),
-        (status = 304, description = "You have it already", headers(("ETag" = String, description = "The number's version"))),
+        (status = 200, description = "The number", body = NumberView, headers(("ETag" = String, description = "The version of the number"))),
+        (status = 304, description = "You have the current version", headers(("ETag" = String, description = "The version of the number"))),
     ),
 )]
 pub(in crate::http) async fn get(
@@ -70,24 +71,24 @@ pub(in crate::http) async fn get(
     if known.is_some_and(|known| known.names(&version)) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(&version))]).into_response());
     }
-    Ok(shown(&number))
+    Ok(with_etag(&number))
 }
 
 /// Change a phone number
 ///
-/// A JSON merge patch of the fields that Close lets be written, as far as the team's policy allows: where calls may
-/// be forwarded, and who may be given the number. Send `If-Match` so that you change what you have read.
+/// A JSON merge patch of the fields that Close allows to change, within the team's policy for forwarding and assignees.
+/// Send `If-Match` to change exactly the version that you have read.
 #[utoipa::path(
     patch, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "update_phone_number",
     params(
-        ("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
+        ("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
         IfMatchHeader,
     ),
     request_body(content(
         (NumberPatch = "application/merge-patch+json"),
         (NumberPatch = "application/json"),
     )),
-    responses((status = 200, description = "The number as it is now", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+    responses((status = 200, description = "The changed number", body = NumberView, headers(("ETag" = String, description = "The version of the number")))),
 )]
 pub(in crate::http) async fn update(
     State(http): State<Http>,
@@ -101,20 +102,20 @@ pub(in crate::http) async fn update(
         .desk
         .update(caller.by(), &id, &patch, expected.as_ref())
         .await?;
-    Ok(shown(&number))
+    Ok(with_etag(&number))
 }
 
 /// Release a phone number
 ///
-/// Gives the number back. Once Close has released it, that can't be undone: the number is lost for good. Where the
-/// team's policy has a `release_delay`, Close is asked only when that is over; until then the number is yours, counts
-/// as yours, and can be kept.
+/// Gives the number back. Once Close has released it, the number is lost: nobody can undo a release. If the team's policy
+/// has a `release_delay`, the desk asks Close only after that time. Until then the number belongs to the team, counts
+/// towards its limits, and can be kept.
 #[utoipa::path(
     delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
-    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
     responses(
         (status = 204, description = "Released"),
-        (status = 202, description = "`release_scheduled`: Close is asked at `release_at`, which no repetition moves. `releasing`: nobody knows yet whether Close has released it; the desk is finding out", body = ReleaseView),
+        (status = 202, description = "`release_scheduled`: the desk asks Close at `release_at`; repeating the request does not move that time. `releasing`: the desk does not know yet whether Close has released the number, and finds out", body = ReleaseView),
     ),
 )]
 pub(in crate::http) async fn release(
@@ -132,12 +133,12 @@ pub(in crate::http) async fn release(
 
 /// Keep a phone number
 ///
-/// Calls off a release that is scheduled. A number of which nothing is scheduled stays as it is; once Close was asked
-/// to release it, it is too late.
+/// Cancels a scheduled release. Without one, nothing changes. Once the desk has asked Close to release the number, it is
+/// too late.
 #[utoipa::path(
     post, path = "/v1/phone-numbers/{id}/keep", tag = "phone numbers", operation_id = "keep_phone_number",
-    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
-    responses((status = 200, description = "The number, with nothing scheduled", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+    params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    responses((status = 200, description = "The number, without a scheduled release", body = NumberView, headers(("ETag" = String, description = "The version of the number")))),
 )]
 pub(in crate::http) async fn keep(
     State(http): State<Http>,
@@ -145,17 +146,17 @@ pub(in crate::http) async fn keep(
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    Ok(shown(&http.desk.keep(caller.by(), &id).await?))
+    Ok(with_etag(&http.desk.keep(caller.by(), &id).await?))
 }
 
-/// Give a phone number to a team
+/// Transfer a phone number to a team
 ///
-/// Adopts a number that no team has, or moves one between teams, under quota and budget of the team that gets it.
+/// Adopts a number without a team, or moves a number between teams. The quota and budget of the new team apply.
 #[utoipa::path(
     put, path = "/v1/phone-numbers/{id}/team", tag = "phone numbers", operation_id = "transfer_phone_number",
-    params(("id" = String, Path, description = "Close's id of the number", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
     request_body = TransferBody,
-    responses((status = 200, description = "The number, with its new team", body = NumberView, headers(("ETag" = String, description = "The number's version")))),
+    responses((status = 200, description = "The number with its new team", body = NumberView, headers(("ETag" = String, description = "The version of the number")))),
 )]
 pub(in crate::http) async fn transfer(
     State(http): State<Http>,
@@ -166,26 +167,26 @@ pub(in crate::http) async fn transfer(
 ) -> Result<Response, Problem> {
     let number = http
         .desk
-        .transfer(caller.by(), &id, &body.read(receiver)?)
+        .transfer(caller.by(), &id, &body.read(new_team)?)
         .await?;
-    Ok(shown(&number))
+    Ok(with_etag(&number))
 }
 
-fn receiver(node: Node<'_>) -> Option<Team> {
+fn new_team(node: Node<'_>) -> Option<Team> {
     let mut fields = node.fields()?;
     let team = fields.required("team", |node| node.parse());
     fields.finish()?;
     team
 }
 
-fn shown(number: &Number) -> Response {
+fn with_etag(number: &Number) -> Response {
     ([(ETAG, etag(&number.version()))], Json(view::number(number))).into_response()
 }
 
 impl QueryFields for NumberFilter {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let country = fields.optional("country", |node| node.parse());
-        let number = fields.optional("number", |node| dialled(&node));
+        let number = fields.optional("number", |node| number(&node));
         let kind = fields.optional("type", |node| node.text(32));
         let label = fields.optional("label", |node| node.text(255));
         let participant = fields.optional("participant", |node| node.parse());
@@ -204,8 +205,8 @@ impl Filter for NumberFilter {
     const LIST: &'static str = "phone-numbers";
 }
 
-/// In a query a bare `+` is a space: a number that was sent so is taken as it was meant.
-fn dialled(node: &Node<'_>) -> Option<String> {
+/// Reads a number. In a query an unescaped `+` means a space, so a leading space is read as `+`.
+fn number(node: &Node<'_>) -> Option<String> {
     let text = node.text(32)?;
     Some(
         text.strip_prefix(' ')
@@ -223,7 +224,7 @@ struct ListParams {
     /// Only numbers of this country.
     #[param(value_type = Option<CountryCode>)]
     country: Option<String>,
-    /// Only this number, E.164, such as `+4930901820`.
+    /// Only this number, in E.164, such as `+4930901820`.
     #[param(max_length = 32)]
     number: Option<String>,
     /// Only numbers of this type: `internal`, `external`, `virtual`.
@@ -232,14 +233,14 @@ struct ListParams {
     /// Only numbers whose label contains this.
     #[param(max_length = 255)]
     label: Option<String>,
-    /// Only numbers that ring for this user, or are this user's own.
+    /// Only numbers that ring for this user or belong to this user.
     #[param(pattern = "^user_[A-Za-z0-9]{1,64}$")]
     participant: Option<String>,
-    /// `true`: only numbers that nothing accounts for. `false`: only the others.
+    /// `true`: only orphans, the numbers without a team. `false`: only the others.
     orphan: Option<bool>,
-    /// Rows of a page.
+    /// Most rows of a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before, with the same filters.
+    /// `next_cursor` of the previous page, with the same filters.
     cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! A page for each problem type, where its `type` points, and the same as one guide in Markdown.
+//! The pages of problem types, where the `type` of a problem points, and the same texts as one Markdown guide.
 
 use axum::response::{Html, IntoResponse, Response};
 
@@ -6,50 +6,62 @@ use crate::http::extract::Id;
 use crate::http::middleware::security_headers::{PAGE_POLICY, REVALIDATE};
 use crate::http::problem::problem_type::ProblemType;
 
-/// All problem types
+/// List the problem types
 ///
-/// With a link to the page of each.
+/// An HTML page with a link to each problem type.
 #[utoipa::path(get, path = "/problems/", tag = "documents", operation_id = "problems", security(()),
-    responses((status = 200, description = "Every problem type there is", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "All problem types", body = String, content_type = "text/html")))]
 pub(in crate::http) async fn index() -> Response {
-    let row = |kind: &ProblemType| {
-        let (status, name, title) = (kind.status().as_u16(), kind.name(), kind.title());
+    let row = |problem_type: &ProblemType| {
+        let (status, name, title) = (
+            problem_type.status().as_u16(),
+            problem_type.name(),
+            problem_type.title(),
+        );
         format!("<tr><td>{status}<td><a href=\"/problems/{name}\">{name}</a><td>{title}")
     };
     let rows: String = ProblemType::ALL.iter().map(row).collect();
     html("Problems", &format!("<h1>Problems</h1><table>{rows}</table>"))
 }
 
-/// A problem type
+/// Get a problem type
 ///
-/// The page that a problem's `type` points to, for people.
+/// The HTML page that the `type` of a problem points to.
 #[utoipa::path(get, path = "/problems/{name}", tag = "documents", operation_id = "problem", security(()),
     params(("name" = String, Path, description = "The last part of a problem's `type`", example = "policy-denied")),
-    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/html")))]
-pub(in crate::http) async fn page(Id(kind): Id<ProblemType>) -> Response {
+    responses((status = 200, description = "What the problem means and how to solve it", body = String, content_type = "text/html")))]
+pub(in crate::http) async fn page(Id(problem_type): Id<ProblemType>) -> Response {
     let body = format!(
         "<p><a href=\"/problems/\">Problems</a></p><h1>{}</h1><p><code>{}</code> &middot; HTTP {}</p>\
          <h2>What it means</h2><p>{}</p><h2>What to do</h2><p>{}</p>",
-        escaped(kind.title()),
-        kind.uri(),
-        kind.status(),
-        prose(kind.meaning()),
-        prose(kind.remedy()),
+        escaped(problem_type.title()),
+        problem_type.uri(),
+        problem_type.status(),
+        to_html(problem_type.meaning()),
+        to_html(problem_type.remedy()),
     );
-    html(kind.title(), &body)
+    html(problem_type.title(), &body)
 }
 
-/// The guide to all problem types: one heading for each, as `docs/errors.md` has it.
+/// The guide to all problem types in Markdown, as written to `docs/errors.md`.
 pub fn markdown() -> String {
-    let heading = |kind: &ProblemType| {
-        let (name, uri, status) = (kind.name(), kind.uri(), kind.status().as_u16());
-        let (title, meaning, remedy) = (kind.title(), kind.meaning(), kind.remedy());
+    let heading = |problem_type: &ProblemType| {
+        let (name, uri, status) = (
+            problem_type.name(),
+            problem_type.uri(),
+            problem_type.status().as_u16(),
+        );
+        let (title, meaning, remedy) = (
+            problem_type.title(),
+            problem_type.meaning(),
+            problem_type.remedy(),
+        );
         format!("\n## {name}\n\n`{uri}`, status {status}: {title}.\n\n{meaning}\n\nWhat to do: {remedy}\n")
     };
     let headings: String = ProblemType::ALL.iter().map(heading).collect();
     format!(
         "# Errors\n\nEvery error is `application/problem+json` (RFC 9457). `type` is one of these paths and never \
-         changes; `detail` says what happened this time, and `request_id` finds it in the log.\n{headings}"
+         changes. `detail` describes this occurrence, and `request_id` finds the request in the log.\n{headings}"
     )
 }
 
@@ -64,10 +76,10 @@ fn html(title: &str, body: &str) -> Response {
     ([PAGE_POLICY, REVALIDATE], Html(page)).into_response()
 }
 
-/// Text in which `code` stands between backticks.
-fn prose(text: &str) -> String {
-    let part = |(place, part): (usize, &str)| {
-        if place % 2 == 1 {
+/// Renders text with backticks as HTML with `code` elements.
+fn to_html(text: &str) -> String {
+    let part = |(index, part): (usize, &str)| {
+        if index % 2 == 1 {
             format!("<code>{}</code>", escaped(part))
         } else {
             escaped(part)

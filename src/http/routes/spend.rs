@@ -1,4 +1,4 @@
-//! `/v1/spend`: what a month cost, for people and for spreadsheets.
+//! `/v1/spend`: the cost of a month, as JSON or as CSV.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,13 +17,14 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::{self, FormatEnum, GroupByEnum, SpendView};
 
-/// What a month cost
+/// Get the cost of a month
 ///
-/// A number counts once in every month (UTC) in which a team held it at any moment, as Close bills it: at the price last in
-/// force in that month, for the team that held it first. Until Close has billed, that is the policy's estimate.
+/// Close bills a number once for every month (UTC) in which a team held it. The report does the same: each number counts
+/// with its last price of that month, for the team that held it first. Until Close has billed, the price is the policy's
+/// estimate.
 #[utoipa::path(
     get, path = "/v1/spend", tag = "spend", operation_id = "get_spend", params(Params),
-    responses((status = 200, description = "The month's cost, sorted by what it is told by, `null` first", content(
+    responses((status = 200, description = "The cost of the month, sorted by the group, `null` first", content(
         (SpendView = "application/json"),
         (String = "text/csv", example = json!("month,team,numbers,amount,currency\n2026-11,sales-emea,4,12.30,USD\n")),
     ))),
@@ -31,15 +32,15 @@ use crate::http::view::{self, FormatEnum, GroupByEnum, SpendView};
 pub(in crate::http) async fn get(
     State(http): State<Http>,
     caller: Caller,
-    Query(asked): Query<Asked>,
+    Query(query): Query<SpendQuery>,
     WantsCsv(wants_csv): WantsCsv,
 ) -> Result<Response, Problem> {
     let spend = http
         .desk
-        .spend(caller.by(), asked.team.as_ref(), asked.month, asked.group_by)
+        .spend(caller.by(), query.team.as_ref(), query.month, query.group_by)
         .await?;
-    let mut response = if asked.csv.unwrap_or(wants_csv) {
-        file(&spend)?
+    let mut response = if query.csv.unwrap_or(wants_csv) {
+        csv_file(&spend)?
     } else {
         Json(view::spend(&spend)).into_response()
     };
@@ -49,8 +50,8 @@ pub(in crate::http) async fn get(
     Ok(response)
 }
 
-fn file(spend: &Spend) -> Result<Response, Error> {
-    let rows = view::spend_csv(spend).map_err(|fault| Error::Internal(fault.into()))?;
+fn csv_file(spend: &Spend) -> Result<Response, Error> {
+    let rows = view::spend_csv(spend).map_err(|error| Error::Internal(error.into()))?;
     let name = format!(
         "attachment; filename=\"spend-{}-by-{}.csv\"",
         spend.month, spend.by
@@ -60,16 +61,16 @@ fn file(spend: &Spend) -> Result<Response, Error> {
     Ok(([(CONTENT_TYPE, csv), (CONTENT_DISPOSITION, name)], rows).into_response())
 }
 
-/// What the query may say.
-pub(in crate::http) struct Asked {
+/// The query of the report.
+pub(in crate::http) struct SpendQuery {
     team: Option<Team>,
     month: Month,
     group_by: GroupBy,
-    /// The format, where one is named.
+    /// Whether `format` asks for CSV. `None` leaves the choice to `Accept`.
     csv: Option<bool>,
 }
 
-impl QueryFields for Asked {
+impl QueryFields for SpendQuery {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let team = fields.optional("team", |node| node.parse());
         let month = fields.required("month", |node| node.parse());
@@ -90,18 +91,18 @@ impl QueryFields for Asked {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `Asked` reads")]
+#[expect(dead_code, reason = "describes what `SpendQuery` reads")]
 struct Params {
     /// The month, in UTC.
     #[param(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$", example = "2026-11")]
     month: String,
-    /// By what it is told.
+    /// The groups of the report.
     #[param(value_type = Option<GroupByEnum>)]
     group_by: Option<String>,
-    /// Only what this team spent.
+    /// Only the cost of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// `csv` for a file; `Accept: text/csv` asks for the same.
+    /// `csv` for a CSV file; `Accept: text/csv` has the same effect.
     #[param(value_type = Option<FormatEnum>)]
     format: Option<String>,
 }

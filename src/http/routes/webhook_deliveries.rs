@@ -1,4 +1,4 @@
-//! `/v1/webhook-endpoints/{id}/deliveries`, `/replay` and `/test`: what was sent to an endpoint, sent again, or tried.
+//! The deliveries of a webhook endpoint: list, replay and test.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,9 +14,9 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedView, ReplayBodyDoc};
 
-/// List what was sent to an endpoint
+/// List the deliveries of an endpoint
 ///
-/// Newest first, for 30 days. Of an answer only the status is kept.
+/// Newest first. Deliveries are kept for 30 days; of the endpoint's answer only the status is kept.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/deliveries", tag = "webhooks", operation_id = "list_webhook_deliveries",
     params(
@@ -40,16 +40,17 @@ pub(in crate::http) async fn list(
     Ok(list.page(&http, &caller, page, view::delivery))
 }
 
-/// Send an event again
+/// Replay a delivery
 ///
-/// Under the same `webhook-id`, so that a receiver who has it can pass over it. One that is on its way goes on.
+/// Sends the event again under the same `webhook-id`, so that the receiver can recognize a duplicate. A pending delivery
+/// continues.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}/replay", tag = "webhooks", operation_id = "replay_webhook_delivery",
     params(
         ("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
         ("delivery" = String, Path, description = "The delivery's id", pattern = "^dlv_[A-Za-z0-9]{1,64}$", example = "dlv_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
     ),
-    responses((status = 202, description = "The delivery, on its way", body = DeliveryView)),
+    responses((status = 202, description = "The pending delivery", body = DeliveryView)),
 )]
 pub(in crate::http) async fn replay(
     State(http): State<Http>,
@@ -61,15 +62,16 @@ pub(in crate::http) async fn replay(
     Ok((StatusCode::ACCEPTED, Json(view::delivery(again))))
 }
 
-/// Send events of a time again
+/// Replay the events of a period
 ///
-/// What the endpoint wants of the team's events from `since` and before `until`, also those that it never got, such as
-/// while it was disabled; 10000 events at most. Each has the `webhook-id` that it had.
+/// Sends the team's events from `since` until before `until` again, if the endpoint subscribes to their types. It also
+/// sends events that the endpoint never received, for example while it was disabled. At most 10000 events; each keeps its
+/// `webhook-id`.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/replay", tag = "webhooks", operation_id = "replay_webhooks",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     request_body = ReplayBodyDoc,
-    responses((status = 202, description = "How many are on their way", body = QueuedView)),
+    responses((status = 202, description = "The number of queued events", body = QueuedView)),
 )]
 pub(in crate::http) async fn replay_events(
     State(http): State<Http>,
@@ -83,14 +85,14 @@ pub(in crate::http) async fn replay_events(
     Ok((StatusCode::ACCEPTED, Json(view::queued(queued))))
 }
 
-/// Try an endpoint
+/// Test an endpoint
 ///
-/// Sends an event of the type `webhook_endpoint.test` to this endpoint alone, whichever types it wants. How that ended
-/// stands among its deliveries.
+/// Sends an event of the type `webhook_endpoint.test` to this endpoint, whatever types it subscribes to. The list of
+/// deliveries shows the result.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/test", tag = "webhooks", operation_id = "test_webhook_endpoint",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    responses((status = 202, description = "The delivery, on its way", body = DeliveryView)),
+    responses((status = 202, description = "The pending delivery", body = DeliveryView)),
 )]
 pub(in crate::http) async fn test(
     State(http): State<Http>,
@@ -116,7 +118,7 @@ fn period(node: Node<'_>) -> Option<(Timestamp, Option<Timestamp>)> {
     Some((since?, until?))
 }
 
-/// Which deliveries.
+/// The filter of the list.
 pub(in crate::http) struct DeliveryFilter(Option<DeliveryState>);
 
 impl QueryFields for DeliveryFilter {
@@ -132,15 +134,15 @@ impl Filter for DeliveryFilter {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what `DeliveryFilter` reads")]
 struct ListParams {
-    /// Only where the endpoint is this team's.
+    /// Only if the endpoint belongs to this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Only those in this state.
+    /// Only deliveries in this state.
     #[param(value_type = Option<DeliveryStateEnum>)]
     state: Option<String>,
-    /// Rows of a page.
+    /// Most rows of a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before, with the same filters.
+    /// `next_cursor` of the previous page, with the same filters.
     cursor: Option<String>,
 }

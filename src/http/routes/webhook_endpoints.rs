@@ -1,4 +1,4 @@
-//! `/v1/webhook-endpoints`: where a team's apps are told of its events.
+//! `/v1/webhook-endpoints`: the endpoints that receive a team's events, and their secrets.
 
 use axum::Json;
 use axum::extract::State;
@@ -19,12 +19,12 @@ use crate::http::view::{
 
 /// Register an endpoint
 ///
-/// From then on the team's events are sent there, signed as Standard Webhooks has it. Which hosts may be called is the
-/// operator's to say: `webhooks.hosts` and `webhooks.networks`. Keep the `secret`. A team has at most 20 endpoints.
+/// From now on the service sends the team's events there, signed as Standard Webhooks specifies. The operator decides which
+/// hosts it may call, with `webhooks.hosts` and `webhooks.networks`. Store the `secret`. A team can have 20 endpoints.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "create_webhook_endpoint",
     request_body = EndpointBodyDoc,
-    responses((status = 201, description = "The endpoint, with its secret", body = NewEndpointView, headers(("Location" = String, description = "Where the endpoint is")))),
+    responses((status = 201, description = "The endpoint with its secret", body = NewEndpointView, headers(("Location" = String, description = "The path of the endpoint")))),
 )]
 pub(in crate::http) async fn create(
     State(http): State<Http>,
@@ -34,15 +34,15 @@ pub(in crate::http) async fn create(
 ) -> Result<Response, Problem> {
     let body = body.read(NewEndpoint::read)?;
     let (endpoint, secret) = http.desk.register_endpoint(caller.by(), body).await?;
-    let place = format!("/v1/webhook-endpoints/{}", endpoint.id);
-    let place = HeaderValue::try_from(place).expect("an id is plain ASCII");
-    let shown = Json(view::new_endpoint(endpoint, &secret));
-    Ok((StatusCode::CREATED, [(LOCATION, place)], shown).into_response())
+    let location = format!("/v1/webhook-endpoints/{}", endpoint.id);
+    let location = HeaderValue::try_from(location).expect("an id is plain ASCII");
+    let body = Json(view::new_endpoint(endpoint, &secret));
+    Ok((StatusCode::CREATED, [(LOCATION, location)], body).into_response())
 }
 
 /// List endpoints
 ///
-/// Newest first; those of all your teams, or of the one you name.
+/// Newest first, for all your teams or for the one you name.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "list_webhook_endpoints", params(ListParams),
     responses((status = 200, description = "A page of endpoints", body = PageView<EndpointView>)),
@@ -63,7 +63,7 @@ pub(in crate::http) async fn list(
 
 /// Get an endpoint
 ///
-/// `disabled_reason` says why it is told of nothing, if so.
+/// `disabled_reason` is the reason why the endpoint receives no events.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "get_webhook_endpoint",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -82,8 +82,8 @@ pub(in crate::http) async fn get(
 
 /// Change an endpoint
 ///
-/// A JSON merge patch. `{"state": "active"}` takes an endpoint up again that is disabled: what waits for it is sent at
-/// once; what happened meanwhile is sent by a replay.
+/// A JSON merge patch. `{"state": "active"}` enables a disabled endpoint: its pending deliveries are sent at once. Events
+/// that occurred while it was disabled need a replay.
 #[utoipa::path(
     patch, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "update_webhook_endpoint",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -91,7 +91,7 @@ pub(in crate::http) async fn get(
         (EndpointPatchDoc = "application/merge-patch+json"),
         (EndpointPatchDoc = "application/json"),
     )),
-    responses((status = 200, description = "The endpoint as it is now", body = EndpointView)),
+    responses((status = 200, description = "The changed endpoint", body = EndpointView)),
 )]
 pub(in crate::http) async fn update(
     State(http): State<Http>,
@@ -107,7 +107,7 @@ pub(in crate::http) async fn update(
 
 /// Remove an endpoint
 ///
-/// Nothing more is sent there, not even what is on its way.
+/// The service sends nothing more to it: pending deliveries are dropped.
 #[utoipa::path(
     delete, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "delete_webhook_endpoint",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -125,7 +125,7 @@ pub(in crate::http) async fn remove(
 
 /// Get an endpoint's secret
 ///
-/// That it was asked for stands in the audit trail.
+/// The audit trail records the request.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/secret", tag = "webhooks", operation_id = "get_webhook_secret",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -144,8 +144,8 @@ pub(in crate::http) async fn secret(
 
 /// Rotate an endpoint's secret
 ///
-/// The endpoint gets another secret. Until `previous_until` everything that is sent carries two signatures, one by each
-/// secret, so that the receiver can change over in its own time.
+/// The endpoint gets a new secret. Until `previous_until` every delivery carries two signatures, one for each secret, so
+/// that the receiver can switch at any time.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks", operation_id = "rotate_webhook_secret",
     params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -181,9 +181,9 @@ struct ListParams {
     /// Only endpoints of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Rows of a page.
+    /// Most rows of a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before, with the same filters.
+    /// `next_cursor` of the previous page, with the same filters.
     cursor: Option<String>,
 }

@@ -10,7 +10,7 @@ use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
 use crate::domain::time::Timestamp;
 use crate::http::view::enums::ActionEnum;
 
-/// The row as who may audit sees it.
+/// Renders a row.
 pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
     let AuditRow {
         id,
@@ -42,7 +42,7 @@ pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
     }
 }
 
-/// Who did what to what, what policy said, and how it ended.
+/// One action: the actor, the object, the decision of the policy and the outcome.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRow, example = json!({
     "id": "aud_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "at": "2026-11-23T10:00:00Z",
@@ -52,44 +52,44 @@ pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
     "request_id": "req_01KATV8ZJ3E0T9C4M6N2P5Q7RS",
 }))]
 pub(in crate::http) struct AuditView {
-    /// Its id; ids sort by time.
+    /// The id of the row. Ids sort by time.
     #[schema(value_type = String)]
     id: AuditId,
-    /// When.
+    /// The time of the action.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// Who.
+    /// The actor.
     #[schema(value_type = ActorDoc)]
     actor: Actor,
-    /// For which team.
+    /// The team that the action concerns.
     #[schema(required, value_type = Option<String>)]
     team: Option<Team>,
-    /// What.
+    /// The action.
     #[schema(value_type = ActionEnum)]
     action: Action,
-    /// What policy said; `null` where it had no say.
+    /// Whether the policy allowed the action. `null` if the policy was not asked.
     #[schema(required)]
     allowed: Option<bool>,
     /// The rule that decided.
     #[schema(required)]
     rule: Option<String>,
-    /// The order concerned.
+    /// The order that the action concerns.
     #[schema(required, value_type = Option<String>)]
     order_id: Option<OrderId>,
-    /// The number concerned.
+    /// The number that the action concerns.
     #[schema(required, value_type = Option<String>)]
     phone_number_id: Option<PhoneNumberId>,
-    /// How it ended, in a word or two.
+    /// The outcome, in one or two words.
     outcome: String,
-    /// What else a reader needs.
+    /// Details that depend on the action.
     #[schema(value_type = Value)]
     detail: Value,
-    /// The request it came with.
+    /// The id of the request that caused the action.
     #[schema(required, value_type = Option<String>)]
     request_id: Option<RequestId>,
 }
 
-/// The token's issuer and subject; `numberdesk` without an issuer is the desk itself.
+/// The issuer and subject of the token. The desk itself has the subject `numberdesk` and no issuer.
 #[derive(ToSchema)]
 #[schema(as = Actor)]
 #[expect(dead_code, reason = "describes how an actor is written")]

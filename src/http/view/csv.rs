@@ -1,19 +1,18 @@
-//! Tables for spreadsheets: comma separated values (RFC 4180) in which no cell is taken for a formula, whatever its
-//! text is.
+//! CSV for spreadsheets (RFC 4180). No cell can act as a formula, whatever text it contains.
 
-pub(super) use csv::Error as Fault;
+pub(super) use csv::Error;
 
-/// The rows as one text.
-pub(super) fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Result<Vec<u8>, Fault> {
+/// Renders the rows as one text.
+pub(super) fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Result<Vec<u8>, Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        table.write_record(row.map(harmless))?;
+        table.write_record(row.map(escape_formula))?;
     }
-    table.into_inner().map_err(|fault| fault.into_error().into())
+    table.into_inner().map_err(|error| error.into_error().into())
 }
 
-/// Spreadsheets take what begins with one of these for a formula; a leading apostrophe makes it text.
-fn harmless(cell: String) -> String {
+/// Escapes a cell that a spreadsheet would read as a formula: a leading apostrophe makes it text.
+fn escape_formula(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         format!("'{cell}")
     } else {
@@ -26,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_begins_like_a_formula_and_all_else_stays_as_it_is() {
+    fn a_cell_that_looks_like_a_formula_is_escaped_and_others_are_unchanged() {
         let cells = [
             "=1+1", "+49", "-1", "@SUM(A1)", "\tx", "\r=1", "\n=1", "a=1", "'x", "a,b", "\"q\"", "", "é",
         ];

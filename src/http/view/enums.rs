@@ -1,4 +1,4 @@
-//! Fixed words in the OpenAPI document, taken from the types that know them, so that no list can fall behind.
+//! String enums of the OpenAPI document. Their values come from the domain types, so that the two cannot differ.
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -15,14 +15,14 @@ use crate::domain::spend::GroupBy;
 use crate::domain::webhook::{DisabledReason, EndpointState};
 
 macro_rules! string_enums {
-    ($($doc:ident = $name:literal, $description:literal, $words:expr;)*) => {$(
+    ($($doc:ident = $name:literal, $description:literal, $values:expr;)*) => {$(
         #[doc = $description]
         pub(in crate::http) struct $doc;
 
         impl PartialSchema for $doc {
             fn schema() -> RefOr<Schema> {
-                let words = ObjectBuilder::new().schema_type(Type::String).description(Some($description));
-                words.enum_values(Some($words)).into()
+                let text = ObjectBuilder::new().schema_type(Type::String).description(Some($description));
+                text.enum_values(Some($values)).into()
             }
         }
         impl ToSchema for $doc {
@@ -34,30 +34,30 @@ macro_rules! string_enums {
 }
 
 string_enums! {
-    StateEnum = "OrderState", "Where an order stands. `fulfilled`, `refused` and `cancelled` are final; `unverified` means that nobody knows yet whether Close rented.",
-        State::ALL.iter().map(|word| word.as_str());
-    VerdictEnum = "ApprovalDecision", "What a second person said of an order.",
-        Verdict::ALL.iter().map(|word| word.as_str());
-    EvidenceEnum = "Evidence", "What a final state rests on.",
-        Evidence::ALL.iter().map(|word| word.as_str());
-    SharingEnum = "Sharing", "Whether a number is one person's or a group's.",
-        Sharing::ALL.iter().map(|word| word.as_str());
-    CarrierTypeEnum = "CarrierType", "The kind of line that can be ordered.",
-        CarrierType::ALL.iter().map(|word| word.as_str());
-    ActionEnum = "AuditAction", "What was done or tried.",
-        Action::ALL.iter().map(|word| word.as_str());
-    GroupByEnum = "GroupBy", "What a month's cost is told by.",
-        GroupBy::ALL.iter().map(|word| word.as_str());
-    EndpointStateEnum = "WebhookEndpointState", "Whether an endpoint is told of events.",
-        EndpointState::ALL.iter().map(|word| word.as_str());
-    DisabledReasonEnum = "WebhookDisabledReason", "Why an endpoint is disabled: somebody asked for it, it answered 410 Gone, or nothing got through for as long as one delivery is tried.",
-        DisabledReason::ALL.iter().map(|word| word.as_str());
-    DeliveryStateEnum = "WebhookDeliveryState", "Where a delivery stands: it is tried, or tried again; the receiver has it; it was given up.",
-        DeliveryState::ALL.iter().map(|word| word.as_str());
-    FormatEnum = "Format", "How the answer is written.",
+    StateEnum = "OrderState", "The state of an order. `fulfilled`, `refused` and `cancelled` are final. `unverified`: the desk does not know yet whether Close rented a number, and finds out.",
+        State::ALL.iter().map(|value| value.as_str());
+    VerdictEnum = "ApprovalDecision", "The decision of a second person about an order.",
+        Verdict::ALL.iter().map(|value| value.as_str());
+    EvidenceEnum = "Evidence", "The evidence for the final state of an order.",
+        Evidence::ALL.iter().map(|value| value.as_str());
+    SharingEnum = "Sharing", "Whether a number belongs to one person or to a group.",
+        Sharing::ALL.iter().map(|value| value.as_str());
+    CarrierTypeEnum = "CarrierType", "The type of line.",
+        CarrierType::ALL.iter().map(|value| value.as_str());
+    ActionEnum = "AuditAction", "The action that was done or tried.",
+        Action::ALL.iter().map(|value| value.as_str());
+    GroupByEnum = "GroupBy", "The groups of a spend report.",
+        GroupBy::ALL.iter().map(|value| value.as_str());
+    EndpointStateEnum = "WebhookEndpointState", "Whether an endpoint receives events.",
+        EndpointState::ALL.iter().map(|value| value.as_str());
+    DisabledReasonEnum = "WebhookDisabledReason", "Why an endpoint is disabled: on request, because it answered 410 Gone, or because every delivery failed for as long as the service retries one.",
+        DisabledReason::ALL.iter().map(|value| value.as_str());
+    DeliveryStateEnum = "WebhookDeliveryState", "The state of a delivery: waiting for its first or next attempt, delivered, or given up.",
+        DeliveryState::ALL.iter().map(|value| value.as_str());
+    FormatEnum = "Format", "The format of the answer.",
         ["json", "csv"].into_iter();
-    EventTypeEnum = "EventType", "What happened.",
-        EventKind::ALL.iter().map(|word| word.as_str());
+    EventTypeEnum = "EventType", "The type of an event.",
+        EventKind::ALL.iter().map(|value| value.as_str());
     CountryCode = "Country", "A country by its ISO 3166-1 alpha-2 code.", countries();
 }
 
@@ -78,7 +78,7 @@ pub(in crate::http) struct UserIdText(String);
 #[expect(dead_code, reason = "describes a text")]
 pub(in crate::http) struct GroupIdText(String);
 
-/// A number that can be dialled, E.164; no premium-rate number.
+/// A phone number in E.164, except premium-rate numbers.
 #[derive(ToSchema)]
 #[schema(as = E164, pattern = r"^\+[1-9][0-9]{1,14}$", example = "+4930901820")]
 #[expect(dead_code, reason = "describes a text")]

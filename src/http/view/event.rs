@@ -1,4 +1,4 @@
-//! An event of the feed as JSON.
+//! An event as JSON.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
 use crate::http::view::enums::EventTypeEnum;
 
-/// The event as whoever follows its team sees it.
+/// Renders an event.
 pub(in crate::http) fn event(event: Event) -> EventView {
     EventView {
         id: event.id,
@@ -21,8 +21,8 @@ pub(in crate::http) fn event(event: Event) -> EventView {
     }
 }
 
-/// Something that changed. It names what changed and how it stands now; read the object itself where it is. Types and
-/// members of `data` may be added: leave alone what you do not know.
+/// A change. It names the object and its new state; read the object itself for everything else. New types and new members of
+/// `data` may be added: ignore those you do not know.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event, example = json!({
     "id": "evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "type": "order.fulfilled", "team": "sales-emea",
@@ -31,20 +31,20 @@ pub(in crate::http) fn event(event: Event) -> EventView {
         "phone_number_id": "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"},
 }))]
 pub(in crate::http) struct EventView {
-    /// Its id: send the last one you have as `after` or `Last-Event-ID`.
+    /// The id of the event. Send the last one you have as `after` or `Last-Event-ID`.
     #[schema(value_type = String)]
     id: EventId,
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     #[schema(value_type = EventTypeEnum)]
     kind: String,
-    /// Whose affair it is; `null` for what belongs to no team, which only `numbers:admin` sees.
+    /// The team that the event concerns. `null` for objects without a team; only `numbers:admin` sees those events.
     #[schema(required, value_type = Option<String>)]
     team: Option<Team>,
-    /// When.
+    /// The time of the change.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
-    /// What a follower needs to know at once: ids, the state of an order, the number, which fields changed.
+    /// The essentials of the change: ids, the state of an order, the number, the names of changed fields.
     #[schema(value_type = Value)]
     data: Map<String, Value>,
 }

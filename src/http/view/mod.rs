@@ -1,4 +1,4 @@
-//! How things look as JSON, and what the OpenAPI document says of it. It knows no request.
+//! Views: the JSON of answers and its schemas in the OpenAPI document.
 
 mod audit;
 mod csv;
@@ -31,7 +31,7 @@ pub(super) use webhook::{
 pub(super) struct PageView<T> {
     /// The rows of this page.
     data: Vec<T>,
-    /// Send it as `cursor` for the next page; `null` on the last one.
+    /// Send it as `cursor` for the next page. `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }

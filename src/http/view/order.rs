@@ -1,4 +1,4 @@
-//! An order as JSON, and the body that asks for one.
+//! An order as JSON, and the body of a new order.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::http::view::enums::{
     CarrierTypeEnum, CountryCode, EvidenceEnum, SharingEnum, StateEnum, UserIdText, VerdictEnum,
 };
 
-/// The order as everyone sees it who may.
+/// Renders an order with its number.
 pub(in crate::http) fn order(placed: Placed) -> OrderView {
     let Placed { order, number: held } = placed;
     OrderView {
@@ -38,7 +38,7 @@ pub(in crate::http) fn order(placed: Placed) -> OrderView {
     }
 }
 
-/// The durable request to rent one number. It outlives the HTTP request, a crash and a deploy.
+/// A durable request to rent one number. It continues after a disconnect, a crash or a deploy.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Order, example = json!({
     "id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "state": "fulfilled", "team": "sales-emea", "created_by": "alice@example.com",
@@ -54,43 +54,43 @@ pub(in crate::http) fn order(placed: Placed) -> OrderView {
     "updated_at": "2026-11-23T10:00:01Z", "finished_at": "2026-11-23T10:00:01Z",
 }))]
 pub(in crate::http) struct OrderView {
-    /// Its id.
+    /// The id of the order.
     #[schema(value_type = String, example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")]
     id: OrderId,
-    /// Where it stands.
+    /// The state of the order.
     #[schema(value_type = StateEnum, example = "fulfilled")]
     state: State,
-    /// The team it is for.
+    /// The team that the order is for.
     #[schema(value_type = String, example = "sales-emea")]
     team: Team,
-    /// The subject of the token that asked.
+    /// The subject of the token that sent the order.
     #[schema(example = "alice@example.com")]
     created_by: String,
-    /// What was asked for, without what was left out.
+    /// The requested number, without the fields that were left out.
     #[schema(value_type = OrderedDoc)]
     request: Request,
-    /// The number, once it is rented and as long as the team has it.
+    /// The number, from the time it is rented as long as the team owns it.
     #[schema(required, value_type = Option<NumberView>)]
     phone_number: Option<Value>,
-    /// What the policy reckons the number costs a month, in US dollars.
+    /// The policy's estimate of the monthly price, in US dollars.
     #[schema(value_type = String, example = "1.15")]
     estimated_monthly_price: Money,
-    /// A second person's word on it; `null` when the policy asked for none.
+    /// The approval by a second person. `null` if the policy requires none.
     #[schema(required)]
     approval: Option<ApprovalView>,
-    /// Close's own word for a refusal: `has-voice-only`, `needs-more-info`, `billing-error`, `error`, or a new one.
+    /// The status that Close gave for a refusal: `has-voice-only`, `needs-more-info`, `billing-error`, `error`, or a new one.
     #[schema(required)]
     close_status: Option<String>,
-    /// Why the order stands where it stands; Close's own message for a refusal.
+    /// The reason for the state. For a refusal, the message of Close.
     #[schema(required)]
     reason: Option<String>,
-    /// What the final state rests on.
+    /// The evidence for the final state.
     #[schema(required, value_type = Option<EvidenceEnum>, example = "close-201")]
     evidence: Option<Evidence>,
-    /// The key it was sent under.
+    /// The idempotency key of the order.
     #[schema(value_type = String, example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11")]
     idempotency_key: IdempotencyKey,
-    /// When it was accepted.
+    /// When the desk accepted it.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:00:00Z")]
     created_at: Timestamp,
     /// When it last changed.
@@ -113,7 +113,7 @@ fn approval(approval: Approval) -> ApprovalView {
     }
 }
 
-/// A second person's word on an order.
+/// The approval of an order by a second person.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Approval, example = json!({
     "rule": "teams.sales-emea.approval.group_numbers",
@@ -122,39 +122,39 @@ fn approval(approval: Approval) -> ApprovalView {
     "expires_at": "2026-11-26T10:00:00Z",
 }))]
 struct ApprovalView {
-    /// The rule of the policy that asks for it.
+    /// The rule of the policy that requires the approval.
     rule: String,
-    /// Why.
+    /// Why the rule applies.
     why: String,
-    /// What became of it.
+    /// The decision so far.
     #[schema(value_type = VerdictEnum)]
     decision: Verdict,
-    /// The subject of who decided.
+    /// The subject of the person who decided.
     #[schema(required)]
     by: Option<String>,
-    /// When it was decided.
+    /// When that person decided.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
-    /// What was said about it.
+    /// The comment of that person.
     #[schema(required)]
     comment: Option<String>,
-    /// Until when it can be given.
+    /// When the approval expires.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 
-/// What is said about an order that is approved or rejected.
+/// An optional comment on the decision.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Comment)]
 #[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct CommentBody {
-    /// For who ordered, and for the audit trail; without control characters.
+    /// A comment for the person who ordered and for the audit trail, without control characters.
     #[schema(max_length = 500, example = "For the fair in Berlin")]
     comment: Option<String>,
 }
 
-/// What an order asks for.
+/// The requested number of an order.
 #[derive(ToSchema)]
 #[schema(as = Ordered)]
 #[expect(dead_code, reason = "describes how a request is written")]
@@ -178,38 +178,39 @@ struct OrderedDoc {
     label: Option<String>,
 }
 
-/// What to rent. Only `country` is required; `null` is the same as leaving a field out.
+/// The number to rent. Only `country` is required; `null` means the same as a missing field.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OrderRequest)]
 #[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct OrderBodyDoc {
-    /// The team it is for; with one team it may be left out.
+    /// The team that the order is for. Optional if your token has exactly one team.
     #[schema(pattern = r"^[A-Za-z0-9._-]{1,64}$", example = "sales-emea")]
     team: Option<String>,
-    /// Where the number is to be.
+    /// The country of the number.
     #[schema(value_type = CountryCode, example = "DE")]
     country: String,
-    /// `personal` unless said otherwise.
+    /// `personal` by default.
     #[schema(value_type = Option<SharingEnum>)]
     sharing: Option<String>,
     /// Area code or prefix without the country code.
     #[schema(pattern = "^[0-9]{0,5}$", example = "30")]
     prefix: Option<String>,
-    /// The kind of line. Left out, it is the only one that the team may have.
+    /// The type of line. Optional if the team may have only one type.
     #[schema(value_type = Option<CarrierTypeEnum>)]
     carrier_type: Option<String>,
-    /// Regulatory bundle, where the country asks for one.
+    /// The regulatory bundle, if the country requires one.
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     bundle_id: Option<String>,
-    /// `true`: must do SMS. `false`: need not, after a refusal `has-voice-only`. Best left out otherwise.
+    /// `true`: the number must support SMS. `false`: it need not; use it after a refusal `has-voice-only`. Otherwise leave it
+    /// out.
     with_sms: Option<bool>,
-    /// The same for MMS; `true` needs `with_sms: true` as well.
+    /// `true`: the number must support MMS, which requires `with_sms: true`. `false`: it need not.
     with_mms: Option<bool>,
-    /// Users in Close who get it; more than one makes it a group number. Left out, it is the caller's own user.
+    /// Users in Close who get the number. More than one makes it a group number. By default the caller's own user.
     #[schema(value_type = Option<BTreeSet<UserIdText>>, min_items = 1, max_items = 50)]
     assign_to: Option<Vec<String>>,
-    /// What to call it once it is rented.
+    /// The label that the desk sets once the number is rented.
     #[schema(max_length = 255, example = "Berlin line")]
     label: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a month cost, as JSON and as rows of a table.
+//! The cost of a month, as JSON and as CSV.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::http::view::enums::GroupByEnum;
 
 const CURRENCY: &str = "USD";
 
-/// The month as JSON.
+/// Renders the report as JSON.
 pub(in crate::http) fn spend(spend: &Spend) -> SpendView {
     let group = |(key, sum): (&Option<String>, &Sum)| {
         Map::from_iter([
@@ -33,8 +33,8 @@ pub(in crate::http) fn spend(spend: &Spend) -> SpendView {
     }
 }
 
-/// The month as a table with a header.
-pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Fault> {
+/// Renders the report as CSV with a header.
+pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Error> {
     let month = spend.month.to_string();
     let header = ["month", spend.by.as_str(), "numbers", "amount", "currency"].map(str::to_owned);
     let rows = spend.groups.iter().map(|(key, sum)| {
@@ -49,7 +49,7 @@ pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Fault> {
     csv::table(std::iter::once(header).chain(rows))
 }
 
-/// What a month cost.
+/// The cost of a month.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Spend, example = json!({
     "month": "2026-11", "group_by": "team", "currency": "USD",
@@ -59,43 +59,43 @@ pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Fault> {
 pub(in crate::http) struct SpendView {
     /// The month, in UTC.
     month: String,
-    /// By what it is told.
+    /// The groups of the report.
     #[schema(value_type = GroupByEnum)]
     group_by: GroupBy,
     /// The currency of every amount.
     currency: &'static str,
-    /// What each cost, sorted.
+    /// The cost of each group, sorted.
     #[schema(value_type = Vec<GroupDoc>)]
     data: Vec<Map<String, Value>>,
-    /// All of it.
+    /// The sum of all groups.
     total: TotalView,
 }
 
-/// All of it.
+/// The sum of all groups.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SpendTotal)]
 struct TotalView {
-    /// How many numbers.
+    /// The number of phone numbers.
     numbers: u64,
-    /// What they cost together, in US dollars.
+    /// Their cost, in US dollars.
     #[schema(value_type = String, example = "13.45")]
     amount: Money,
 }
 
-/// What one team, one country or one user cost: the member has the name that was asked by.
+/// The cost of one team, country or user. The group is in the member that `group_by` names.
 #[derive(ToSchema)]
 #[schema(as = SpendGroup)]
 #[expect(dead_code, reason = "describes how a group is written")]
 struct GroupDoc {
     /// The team that held the numbers first in the month.
     team: Option<String>,
-    /// The numbers' country; `null` where Close names none.
+    /// The country of the numbers. `null` if Close names none.
     country: Option<String>,
-    /// Who ordered the numbers; `null` for numbers that were adopted, or that came from another team.
+    /// The subject that ordered the numbers. `null` for numbers that were adopted or came from another team.
     user: Option<String>,
-    /// How many numbers.
+    /// The number of phone numbers.
     numbers: u64,
-    /// What they cost together, in US dollars.
+    /// Their cost, in US dollars.
     #[schema(example = "12.30")]
     amount: String,
 }

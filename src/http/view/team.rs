@@ -1,4 +1,4 @@
-//! Where a caller's teams stand, and what an order would be answered, as JSON.
+//! The caller with its teams, and the result of a validation, as JSON.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
 
-/// The caller and where each team stands.
+/// Renders the caller and the usage of its teams.
 pub(in crate::http) fn me(caller: &Caller, standings: Vec<Standing>) -> MeView {
     MeView {
         issuer: caller.issuer.clone(),
@@ -21,7 +21,7 @@ pub(in crate::http) fn me(caller: &Caller, standings: Vec<Standing>) -> MeView {
     }
 }
 
-/// What an order would be answered.
+/// Renders the result of a validation.
 pub(in crate::http) fn validation(validation: Validation) -> ValidationView {
     let refusal = match &validation.decision {
         Decision::Allowed(_) => None,
@@ -59,7 +59,7 @@ fn limits(caps: &Caps) -> LimitsView {
     }
 }
 
-/// Never below nothing: a price that rose or a cap that was lowered takes nothing away.
+/// The rest of each cap, never negative: a cap can be lowered, or a price raised, below the present usage.
 fn left(caps: &Caps, usage: &Usage) -> LeftView {
     let taken = usage.numbers_held.saturating_add(usage.numbers_reserved);
     let spent = usage.monthly_held.plus(usage.monthly_reserved);
@@ -74,20 +74,20 @@ fn left(caps: &Caps, usage: &Usage) -> LeftView {
     }
 }
 
-/// Who the token says you are, and where your teams stand.
+/// The caller and its teams.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Me)]
 pub(in crate::http) struct MeView {
-    /// The token's issuer.
+    /// The issuer of the token.
     #[schema(example = "https://idp.example.com/")]
     issuer: String,
-    /// The token's subject.
+    /// The subject of the token.
     #[schema(example = "alice@example.com")]
     subject: String,
-    /// Your own user in Close, if the token names it, or the policy does for a service account.
+    /// Your user in Close, if the token names it or, for a service account, the policy.
     #[schema(required, value_type = Option<String>)]
     close_user: Option<UserId>,
-    /// What you may do, as the token says, or the policy for a service account.
+    /// Your permissions, from the token or, for a service account, from the policy.
     #[schema(example = json!(["numbers:read", "numbers:rent"]))]
     permissions: Vec<String>,
     /// Your teams.
@@ -98,77 +98,77 @@ pub(in crate::http) struct MeView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Standing)]
 struct StandingView {
-    /// Its name.
+    /// The name of the team.
     #[schema(value_type = String, example = "sales-emea")]
     team: Team,
-    /// Where its rules stand in the policy; `null` when there are none and nothing is allowed.
+    /// The path of its rules in the policy. `null` if the policy has none for the team, which then may do nothing.
     #[schema(required, example = "teams.sales-emea")]
     rule: Option<String>,
-    /// Its rules, as the policy has them.
+    /// The rules of the team, as in the policy.
     #[schema(value_type = Option<Object>, required)]
     policy: Value,
-    /// What it may have at most.
+    /// The caps of the team.
     limits: LimitsView,
-    /// What it has.
+    /// The usage of the team.
     #[schema(value_type = UsageDoc)]
     usage: Usage,
-    /// What it may still have.
+    /// The rest of each cap.
     left: LeftView,
 }
 
-/// What policy would say to an order. Nothing was stored and Close was not asked.
+/// The decision that an order would get. The desk stored nothing and did not ask Close.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Validation)]
 pub(in crate::http) struct ValidationView {
     /// Whether the order would be accepted.
     allowed: bool,
-    /// For which team.
+    /// The team that the order would be for.
     #[schema(value_type = String, example = "sales-emea")]
     team: Team,
-    /// What says no: `policy`, `quota` or `budget`.
+    /// The kind of rule that denies the order: `policy`, `quota` or `budget`.
     #[schema(required, value_type = Option<String>)]
     refusal: Option<Refusal>,
-    /// Why.
+    /// The decision with its rule.
     #[schema(value_type = DecisionDoc)]
     decision: Explanation,
-    /// Why a second person would have to approve it first; `null` when nobody would have to.
+    /// The rule that requires an approval by a second person. `null` if none does.
     #[schema(required, value_type = Option<DecisionDoc>)]
     approval: Option<Explanation>,
-    /// What the number would cost a month, in US dollars, if the policy knows a price.
+    /// The estimated monthly price in US dollars, if the policy has a price.
     #[schema(required, value_type = Option<String>, example = "1.15")]
     estimated_monthly_price: Option<Money>,
-    /// What the team may have at most.
+    /// The caps of the team.
     limits: LimitsView,
-    /// What the team has.
+    /// The usage of the team.
     #[schema(value_type = UsageDoc)]
     usage: Usage,
-    /// What the team may still have, without this order.
+    /// The rest of each cap, before this order.
     left: LeftView,
 }
 
-/// What a team may have at most; `null` is unlimited.
+/// The caps of a team. `null` means unlimited.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Limits)]
 struct LimitsView {
-    /// Numbers held at the same time, those on order included.
+    /// Numbers held at the same time, including open orders.
     #[schema(required, example = 50)]
     max_numbers: Option<i64>,
     /// Orders in 24 hours.
     #[schema(required, example = 10)]
     max_orders_per_day: Option<i64>,
-    /// Monthly price of all numbers, in US dollars, those on order included.
+    /// Monthly price of all numbers in US dollars, including open orders.
     #[schema(required, value_type = Option<String>, example = "120.00")]
     monthly_budget: Option<Money>,
 }
 
-/// What a team may still have; `null` is unlimited.
+/// The rest of a team's caps. `null` means unlimited.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Left)]
 struct LeftView {
     /// Numbers.
     #[schema(required, example = 46)]
     numbers: Option<i64>,
-    /// Orders, now.
+    /// Orders that the team can send now.
     #[schema(required, example = 8)]
     orders_today: Option<i64>,
     /// US dollars a month.
@@ -176,7 +176,7 @@ struct LeftView {
     monthly_budget: Option<Money>,
 }
 
-/// What a team has.
+/// The usage of a team.
 #[derive(ToSchema)]
 #[schema(as = Usage)]
 #[expect(dead_code, reason = "describes how usage is written")]
@@ -184,7 +184,7 @@ struct UsageDoc {
     /// Numbers held.
     #[schema(example = 3)]
     numbers_held: i64,
-    /// Numbers that open orders hold a place for.
+    /// Numbers that open orders reserve.
     #[schema(example = 1)]
     numbers_reserved: i64,
     /// Orders of the last 24 hours, without refused and cancelled ones.
@@ -198,7 +198,7 @@ struct UsageDoc {
     monthly_reserved: String,
 }
 
-/// The rule that decided, what you have, what it needs, and what to do.
+/// A decision of the policy: the rule, what it found, what it needs, and a hint.
 #[derive(ToSchema)]
 #[schema(as = Decision, example = json!({
     "rule": "teams.sales-emea.countries", "have": "US", "need": ["DE", "FR", "GB"],
@@ -206,15 +206,15 @@ struct UsageDoc {
 }))]
 #[expect(dead_code, reason = "describes how a decision is written")]
 struct DecisionDoc {
-    /// The rule's path in the policy.
+    /// The path of the rule in the policy.
     rule: String,
-    /// What was asked for, or what you have.
+    /// The value in the request, or the present usage.
     #[schema(value_type = Value)]
     have: Value,
-    /// What the rule needs.
+    /// The value that the rule requires.
     #[schema(value_type = Value)]
     need: Value,
-    /// What to do.
+    /// How to solve it.
     hint: String,
 }
 
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_what_is_neither_held_nor_reserved_and_never_below_nothing() {
+    fn the_rest_is_neither_held_nor_reserved_and_never_negative() {
         let usage = Usage {
             numbers_held: 3,
             numbers_reserved: 1,

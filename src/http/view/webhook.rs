@@ -1,4 +1,4 @@
-//! Endpoints of webhooks, their secrets and what was sent to them, as JSON.
+//! Webhook endpoints, their secrets and their deliveries, as JSON.
 
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, EndpointState, TypePattern};
 use crate::http::view::enums::{DeliveryStateEnum, DisabledReasonEnum, EndpointStateEnum};
 
-/// The endpoint as who may manage it sees it.
+/// Renders an endpoint.
 pub(in crate::http) fn endpoint(endpoint: Endpoint) -> EndpointView {
     EndpointView {
         state: endpoint.state(),
@@ -28,7 +28,7 @@ pub(in crate::http) fn endpoint(endpoint: Endpoint) -> EndpointView {
     }
 }
 
-/// The same when it has just been registered, with its secret.
+/// Renders a new endpoint with its secret.
 pub(in crate::http) fn new_endpoint(endpoint: Endpoint, secret: &secrecy::SecretString) -> NewEndpointView {
     NewEndpointView {
         endpoint: self::endpoint(endpoint),
@@ -36,7 +36,7 @@ pub(in crate::http) fn new_endpoint(endpoint: Endpoint, secret: &secrecy::Secret
     }
 }
 
-/// The secret, said.
+/// Renders the secret of an endpoint.
 pub(in crate::http) fn secret(secret: &Secret) -> SecretView {
     SecretView {
         secret: secret.secret.expose_secret().to_owned(),
@@ -44,7 +44,7 @@ pub(in crate::http) fn secret(secret: &Secret) -> SecretView {
     }
 }
 
-/// The delivery as who manages its endpoint sees it.
+/// Renders a delivery.
 pub(in crate::http) fn delivery(delivery: Delivery) -> DeliveryView {
     let pending = delivery.state == DeliveryState::Pending;
     DeliveryView {
@@ -61,12 +61,12 @@ pub(in crate::http) fn delivery(delivery: Delivery) -> DeliveryView {
     }
 }
 
-/// How many events are on their way by a replay.
+/// Renders the result of a replay.
 pub(in crate::http) fn queued(queued: u64) -> QueuedView {
     QueuedView { queued }
 }
 
-/// Where an app is told of its team's events.
+/// An endpoint that receives the events of its team.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookEndpoint, example = json!({
     "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
@@ -77,26 +77,26 @@ pub(in crate::http) struct EndpointView {
     /// Its id.
     #[schema(value_type = String)]
     id: EndpointId,
-    /// Whose events it is told of.
+    /// The team whose events it receives.
     #[schema(value_type = String)]
     team: Team,
-    /// Where it is, as it is called.
+    /// The URL that the service calls.
     url: String,
-    /// What people call it.
+    /// A description for people.
     #[schema(required)]
     description: Option<String>,
-    /// Which types of events it wants; `null`: all.
+    /// The event types that it receives. `null`: all.
     #[schema(required, value_type = Option<Vec<String>>)]
     types: Option<Vec<TypePattern>>,
-    /// Whether it is told of events.
+    /// Whether it receives events.
     #[schema(value_type = EndpointStateEnum)]
     state: EndpointState,
-    /// Why it is disabled, if it is.
+    /// Why it is disabled. `null` if it is active.
     #[schema(required, value_type = Option<DisabledReasonEnum>)]
     disabled_reason: Option<DisabledReason>,
-    /// Who registered it.
+    /// The subject that registered it.
     created_by: String,
-    /// When.
+    /// When it was registered.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When it was last changed.
@@ -104,7 +104,7 @@ pub(in crate::http) struct EndpointView {
     updated_at: Timestamp,
 }
 
-/// An endpoint with the secret that its signatures are checked with.
+/// An endpoint with the secret that verifies its signatures.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewWebhookEndpoint, example = json!({
     "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
@@ -115,26 +115,26 @@ pub(in crate::http) struct EndpointView {
 pub(in crate::http) struct NewEndpointView {
     #[serde(flatten)]
     endpoint: EndpointView,
-    /// `whsec_…`, as libraries for Standard Webhooks take it.
+    /// `whsec_…`, the form that libraries for Standard Webhooks expect.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
     secret: String,
 }
 
-/// The secret that an endpoint's signatures are checked with.
+/// The secret that verifies the signatures of an endpoint.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookSecret, example = json!({
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=", "previous_until": null,
 }))]
 pub(in crate::http) struct SecretView {
-    /// `whsec_…`, as libraries for Standard Webhooks take it.
+    /// `whsec_…`, the form that libraries for Standard Webhooks expect.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
     secret: String,
-    /// Until then what is sent carries a signature by the secret before it, too; `null`: it carries this one's alone.
+    /// Until then, deliveries carry a second signature by the previous secret. `null`: they carry one signature.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     previous_until: Option<Timestamp>,
 }
 
-/// An event on its way to an endpoint. There is one for each event and endpoint.
+/// The delivery of one event to one endpoint.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookDelivery, example = json!({
     "id": "dlv_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "event_id": "evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "type": "order.fulfilled",
@@ -145,27 +145,27 @@ pub(in crate::http) struct DeliveryView {
     /// Its id.
     #[schema(value_type = String)]
     id: DeliveryId,
-    /// The event's id, which is sent as `webhook-id`.
+    /// The id of the event, sent as `webhook-id`.
     #[schema(value_type = String)]
     event_id: EventId,
-    /// The event's type; that of a trial is `webhook_endpoint.test`.
+    /// The type of the event. A test has the type `webhook_endpoint.test`.
     #[serde(rename = "type")]
     kind: String,
-    /// Where it stands.
+    /// The state of the delivery.
     #[schema(value_type = DeliveryStateEnum)]
     state: DeliveryState,
-    /// Attempts begun since it was queued.
+    /// Attempts since it was queued.
     attempts: i64,
-    /// How the last one ended: a status, or what happened instead; `null` before the first one has ended.
+    /// The result of the last attempt: the HTTP status or an error. `null` before the first attempt has ended.
     #[schema(required)]
     outcome: Option<String>,
     /// When it was queued, or queued again.
     #[schema(value_type = String, format = DateTime)]
     queued_at: Timestamp,
-    /// When it was last tried.
+    /// When the last attempt began.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     attempted_at: Option<Timestamp>,
-    /// When it is next tried, if it is.
+    /// When the next attempt is due. `null` if there is none.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     next_attempt_at: Option<Timestamp>,
     /// When it was delivered or given up.
@@ -173,16 +173,16 @@ pub(in crate::http) struct DeliveryView {
     finished_at: Option<Timestamp>,
 }
 
-/// What a replay has queued.
+/// The result of a replay.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookReplayed, example = json!({"queued": 12}))]
 pub(in crate::http) struct QueuedView {
-    /// Events that are sent again, without those that were on their way anyway.
+    /// Events that were queued again, without those that were already pending.
     #[schema(example = 12)]
     queued: u64,
 }
 
-/// What is to be registered.
+/// A new endpoint.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WebhookEndpointBody, example = json!({
@@ -190,50 +190,50 @@ pub(in crate::http) struct QueuedView {
 }))]
 #[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct EndpointBodyDoc {
-    /// For which team; may be left out by who has one.
+    /// The team whose events it receives. Optional if your token has exactly one team.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// An https URL that the service's settings let be called.
+    /// An https URL on a host that the service may call.
     #[schema(max_length = 2048)]
     url: String,
-    /// What people call it.
+    /// A description for people.
     #[schema(max_length = 255)]
     description: Option<String>,
-    /// Which types of events it wants: such as `order.fulfilled`, or `order.*` for all that begin so. All, when left out.
+    /// The event types that it receives, such as `order.fulfilled`, or `order.*` for a group of types. By default all.
     #[schema(min_items = 1)]
     types: Option<Vec<String>>,
 }
 
-/// A JSON merge patch (RFC 7396): what is left out stays as it is.
+/// A JSON merge patch (RFC 7396): missing fields stay unchanged.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WebhookEndpointPatch, min_properties = 1, example = json!({"state": "active"}))]
 #[expect(dead_code, reason = "describes what the desk reads")]
 pub(in crate::http) struct EndpointPatchDoc {
-    /// An https URL that the service's settings let be called.
+    /// An https URL on a host that the service may call.
     #[schema(max_length = 2048, nullable = false)]
     url: Option<String>,
-    /// What people call it; `null` takes that away.
+    /// A description for people. `null` removes it.
     #[schema(max_length = 255)]
     description: Option<String>,
-    /// Which types of events it wants; `null`: all.
+    /// The event types that it receives. `null`: all.
     #[schema(min_items = 1)]
     types: Option<Vec<String>>,
-    /// `active`: it is told of events again, first of those that wait for it. `disabled`: it is not.
+    /// `active`: it receives events again, beginning with its pending deliveries. `disabled`: it receives none.
     #[schema(value_type = EndpointStateEnum, nullable = false)]
     state: Option<String>,
 }
 
-/// Which events are sent again.
+/// The period whose events are sent again.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WebhookReplayBody, example = json!({"since": "2026-11-23T00:00:00Z", "until": "2026-11-23T12:00:00Z"}))]
 #[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct ReplayBodyDoc {
-    /// Those that occurred at this time or later.
+    /// Events that occurred at this time or later.
     #[schema(format = DateTime)]
     since: String,
-    /// Those that occurred before this time; now, when left out.
+    /// Events that occurred before this time. By default now.
     #[schema(format = DateTime)]
     until: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What each error is answered with.
+//! The problem that each error becomes.
 
 use super::*;
 use crate::domain::caller::Permission;
@@ -7,7 +7,7 @@ use crate::domain::money::Money;
 use crate::domain::order::State;
 use std::collections::BTreeSet;
 
-fn said(error: Error) -> Value {
+fn document(error: Error) -> Value {
     Problem::from(error).document("/v1/orders", "req_1")
 }
 fn explanation(rule: &str) -> Box<Explanation> {
@@ -20,13 +20,13 @@ fn explanation(rule: &str) -> Box<Explanation> {
 }
 
 #[test]
-fn a_problem_says_what_where_and_under_which_request() {
+fn a_problem_names_the_fault_its_place_and_the_request() {
     let faults = vec![Fault {
         pointer: "/country".into(),
         message: "must be a string, not a number".into(),
     }];
     assert_eq!(
-        said(Error::Invalid(faults)),
+        document(Error::Invalid(faults)),
         json!({
             "type": "/problems/invalid-request", "title": "The request is not valid", "status": 400,
             "detail": "/country: must be a string, not a number.",
@@ -130,13 +130,13 @@ fn every_error_has_its_status_and_type() {
         (Error::StoreUnavailable("gone".into()), 503, "store-unavailable"),
         (Error::Internal("oops".into()), 500, "internal"),
     ];
-    are_said(cases);
+    are_answered(cases);
 }
 
 #[test]
-fn an_account_that_is_not_in_the_policy_is_told_the_lines_that_would_let_it_in() {
+fn the_answer_to_an_unmapped_account_contains_the_policy_entry_it_needs() {
     let issuer = "https://kubernetes.default.svc.cluster.local";
-    let document = said(Error::ServiceAccountUnmapped {
+    let document = document(Error::ServiceAccountUnmapped {
         name: ServiceAccountName::new("crm", "dialer").unwrap(),
         issuer: issuer.into(),
     });
@@ -156,9 +156,9 @@ fn an_account_that_is_not_in_the_policy_is_told_the_lines_that_would_let_it_in()
 }
 
 #[test]
-fn what_is_wrong_with_webhooks_has_its_status_and_type() {
+fn every_webhook_error_has_its_status_and_type() {
     let missing = "webhooks.hosts";
-    are_said([
+    are_answered([
         (Error::WebhooksOff { missing }, 409, "webhooks-off"),
         (
             Error::TooManyEndpoints { limit: 20 },
@@ -170,16 +170,16 @@ fn what_is_wrong_with_webhooks_has_its_status_and_type() {
 }
 
 #[track_caller]
-fn are_said(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
+fn are_answered(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
     for (error, status, name) in cases {
-        let document = said(error);
+        let document = document(error);
         assert_eq!(document["status"], status, "{name}");
         assert_eq!(document["type"], format!("/problems/{name}"));
     }
 }
 
 #[test]
-fn a_cap_that_was_reached_tells_its_figures() {
+fn a_reached_cap_is_answered_with_its_figures() {
     let usage = Usage {
         numbers_held: 2,
         numbers_reserved: 1,
@@ -193,7 +193,7 @@ fn a_cap_that_was_reached_tells_its_figures() {
         monthly_budget: Some(Money::from_cents(400)),
     };
     let of = |refusal, rule: &str| {
-        let document = said(Error::Denied {
+        let document = document(Error::Denied {
             refusal,
             explanation: explanation(rule),
             caps: Some((caps, usage)),
@@ -209,7 +209,7 @@ fn a_cap_that_was_reached_tells_its_figures() {
 }
 
 #[test]
-fn what_failed_inside_is_for_the_log_alone() {
+fn an_internal_cause_is_logged_and_not_answered() {
     for error in [
         Error::Internal("the secret is 42".into()),
         Error::StoreUnavailable("the secret is 42".into()),
@@ -224,9 +224,9 @@ fn what_failed_inside_is_for_the_log_alone() {
 }
 
 #[test]
-fn field_errors_of_close_are_listed_as_every_error_is() {
+fn field_errors_of_close_are_listed_like_every_fault() {
     let fields = json!({"country": "Field required", "a/b": {"c": ["x"]}});
-    let document = refused(Some("error"), Some("No."), fields.as_object()).document("/", "req_1");
+    let document = close_refused(Some("error"), Some("No."), fields.as_object()).document("/", "req_1");
     assert_eq!(document["detail"], "No.");
     assert_eq!(
         document["errors"],
@@ -235,12 +235,12 @@ fn field_errors_of_close_are_listed_as_every_error_is() {
 }
 
 #[test]
-fn no_two_kinds_share_a_name() {
-    let names: BTreeSet<_> = ProblemType::ALL.iter().map(|kind| kind.name()).collect();
+fn no_two_problem_types_share_a_name() {
+    let names: BTreeSet<_> = ProblemType::ALL.iter().map(|problem_type| problem_type.name()).collect();
     assert_eq!(names.len(), ProblemType::ALL.len());
     assert!(
         ProblemType::ALL
             .iter()
-            .all(|kind| kind.name().parse() == Ok(*kind))
+            .all(|problem_type| problem_type.name().parse() == Ok(*problem_type))
     );
 }

@@ -84,7 +84,7 @@ pub(in crate::operation::runbooks) async fn requests_fail(case: Case) {
     let counted =
         "numberdesk_http_requests_total{method=\"PATCH\",route=\"/v1/phone-numbers/{id}\",status=\"502\"}";
     assert!(metrics.contains(counted), "{metrics}");
-    it.log_says(&["request failed", "\"cause\"", "\"request_id\""]);
+    it.log_says(&["request failed", "\"error\"", "\"request_id\""]);
 
     it.stage.close.heal().await;
     eventually("it is changed", || async {
