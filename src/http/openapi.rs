@@ -1,5 +1,6 @@
-//! The OpenAPI document: what stands at its head, and what is the same for every operation, so that handlers say
-//! only what is their own. The problems an operation may answer come from the table of kinds.
+//! The OpenAPI document: its head, and what is the same for every operation.
+//!
+//! Handlers describe only their own answers. The problems of an operation come from the table of problem types.
 
 use std::collections::BTreeMap;
 
@@ -22,50 +23,50 @@ use crate::http::problem::problem_type::ProblemType;
     ),
     servers((url = "/", description = "This service")),
     tags(
-        (name = "orders", description = "Renting numbers. An order is durable: it outlives your request, a crash and a deploy."),
-        (name = "phone numbers", description = "The numbers your teams hold, and what may be done to them."),
-        (name = "me", description = "You, your teams, and what is left of quota and budget."),
+        (name = "orders", description = "Rent numbers. An order is durable: it continues after a disconnect, a crash or a deploy."),
+        (name = "phone numbers", description = "List, change, release and transfer the numbers of your teams."),
+        (name = "me", description = "The caller, its teams, and the rest of quota and budget."),
         (name = "audit", description = "Who did what, and which rule allowed or denied it."),
-        (name = "events", description = "What changed, as it changes."),
-        (name = "spend", description = "What a month cost, by team, country or user."),
-        (name = "webhooks of Close", description = "Where Close tells what happened. Nothing for apps."),
-        (name = "webhooks", description = "Where your apps are told of events, by signed requests (Standard Webhooks)."),
-        (name = "documents", description = "This document and its companions. No token needed."),
+        (name = "events", description = "Changes of orders, numbers and policy, as a list or as a stream."),
+        (name = "spend", description = "The cost of a month, by team, country or user."),
+        (name = "webhooks of Close", description = "Receives webhooks from Close. Apps do not need it."),
+        (name = "webhooks", description = "Endpoints of your apps that receive events in signed requests (Standard Webhooks)."),
+        (name = "documents", description = "This document, Swagger UI and the problem types. They need no token."),
     ),
     security(("bearer" = [])),
     components(schemas(ProblemDoc)),
 )]
 struct Base;
 
-/// What went wrong, by RFC 9457. Kinds of problem add members of their own, such as `decision`, `need`, `limit`.
+/// An error (RFC 9457). Some problem types add members, such as `decision`, `need` or `limit`.
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "describes what `Problem` writes")]
 struct ProblemDoc {
-    /// The kind of problem: a path on this service, with a page that explains it. Never changes.
+    /// The problem type: a path on this service whose page explains it. It never changes.
     #[schema(example = "/problems/invalid-request")]
     r#type: String,
-    /// The kind's name for people.
+    /// The title of the problem type.
     #[schema(example = "The request is not valid")]
     title: String,
     /// The HTTP status.
     #[schema(example = 400)]
     status: u16,
-    /// What happened this time.
+    /// A description of this occurrence.
     #[schema(example = "/country: must be a string, not a number.")]
     detail: String,
-    /// The path that was asked for.
+    /// The path of the request.
     #[schema(example = "/v1/orders")]
     instance: String,
-    /// The request's id, as in the header `X-Request-Id` and in the log.
+    /// The id of the request, as in the header `X-Request-Id` and in the log.
     #[schema(example = "req_01KATV8ZJ3E0T9C4M6N2P5Q7RS")]
     request_id: String,
-    /// Every fault of an invalid request, or Close's field errors.
+    /// All faults of an invalid request, or the field errors of Close.
     #[schema(nullable = false)]
     errors: Option<Vec<FaultDoc>>,
 }
 
-/// One fault.
+/// One fault of a request.
 #[derive(ToSchema)]
 #[schema(as = Fault)]
 #[expect(dead_code, reason = "describes what `Problem` writes")]
@@ -73,12 +74,12 @@ struct FaultDoc {
     /// JSON pointer into the body, or `/query/…` and `/headers/…`.
     #[schema(example = "/country")]
     pointer: String,
-    /// What is wrong and what would be right.
+    /// The fault, and what is expected instead.
     #[schema(example = "must be a string, not a number")]
     message: String,
 }
 
-/// What any request may be answered.
+/// Problems of every operation.
 const ALWAYS: &[ProblemType] = &[
     ProblemType::InvalidRequest,
     ProblemType::UriTooLong,
@@ -86,7 +87,7 @@ const ALWAYS: &[ProblemType] = &[
     ProblemType::Internal,
     ProblemType::Busy,
 ];
-/// What any request that needs a token may be answered.
+/// Problems of every operation that needs a token.
 const WITH_TOKEN: &[ProblemType] = &[
     ProblemType::Unauthorized,
     ProblemType::PermissionMissing,
@@ -95,14 +96,14 @@ const WITH_TOKEN: &[ProblemType] = &[
     ProblemType::StoreUnavailable,
     ProblemType::KeysUnavailable,
 ];
-/// What any request with a body may be answered.
+/// Problems of every operation with a body.
 const WITH_BODY: &[ProblemType] = &[
     ProblemType::BodyTooSlow,
     ProblemType::BodyTooLarge,
     ProblemType::UnsupportedMediaType,
 ];
 
-/// What an operation may be answered besides.
+/// Problems of one operation only.
 fn own(operation: &str) -> &'static [ProblemType] {
     match operation {
         "create_order" => &[
@@ -154,7 +155,7 @@ fn own(operation: &str) -> &'static [ProblemType] {
     }
 }
 
-/// The head of the document.
+/// Returns the head of the document.
 pub(super) fn base() -> OpenApi {
     let mut document = Base::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
@@ -164,7 +165,7 @@ pub(super) fn base() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "A JWT of an issuer that the service trusts; for an app in Kubernetes, the projected token of its service account. \
+            "A JWT of an issuer that the service trusts. An app in Kubernetes uses the projected token of its service account. \
              Paste the token alone, without `Bearer`.",
         ))
         .build();
@@ -173,7 +174,7 @@ pub(super) fn base() -> OpenApi {
     document
 }
 
-/// Adds to every operation what all have: the problems it may answer, and the request's id.
+/// Adds to every operation its problems and the header `X-Request-Id`.
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         let methods = [
@@ -187,7 +188,9 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
             add_problems(path, operation);
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
-                    let id = text_header("The request's id, as in the log; name it when you ask for help");
+                    let id = text_header(
+                        "The id of the request, as in the log. Give it to the operator when you report a problem",
+                    );
                     response.headers.insert("X-Request-Id".to_owned(), RefOr::T(id));
                 }
             }
@@ -206,44 +209,54 @@ fn add_problems(path: &str, operation: &mut Operation) {
     } else {
         &[]
     };
-    for kind in [ALWAYS, with_token, with_body, own(id)].concat() {
-        by_status.entry(kind.status().as_u16()).or_default().push(kind);
+    for problem_type in [ALWAYS, with_token, with_body, own(id)].concat() {
+        by_status
+            .entry(problem_type.status().as_u16())
+            .or_default()
+            .push(problem_type);
     }
-    for (status, kinds) in by_status {
+    for (status, problem_types) in by_status {
         operation
             .responses
             .responses
-            .insert(status.to_string(), RefOr::T(answer(path, &kinds)));
+            .insert(status.to_string(), RefOr::T(answer(path, &problem_types)));
     }
 }
 
-fn answer(path: &str, kinds: &[ProblemType]) -> utoipa::openapi::Response {
-    let said: Vec<String> = kinds
+fn answer(path: &str, problem_types: &[ProblemType]) -> utoipa::openapi::Response {
+    let descriptions: Vec<String> = problem_types
         .iter()
-        .map(|kind| format!("[{}]({}): {}", kind.name(), kind.uri(), kind.title()))
+        .map(|problem_type| {
+            format!(
+                "[{}]({}): {}",
+                problem_type.name(),
+                problem_type.uri(),
+                problem_type.title()
+            )
+        })
         .collect();
     let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
-    for kind in kinds {
+    for problem_type in problem_types {
         let example = ExampleBuilder::new()
-            .summary(kind.title())
-            .value(Some(example(path, *kind)));
-        content = content.examples_from_iter([(kind.name(), example.build())]);
+            .summary(problem_type.title())
+            .value(Some(example(path, *problem_type)));
+        content = content.examples_from_iter([(problem_type.name(), example.build())]);
     }
     let mut response = ResponseBuilder::new()
-        .description(said.join("; "))
+        .description(descriptions.join("; "))
         .content("application/problem+json", content.build());
-    if kinds.contains(&ProblemType::RateLimited) {
+    if problem_types.contains(&ProblemType::RateLimited) {
         let quota = text_header(
-            "What is left of the team's quota, as in every answer to a token that holds (draft-ietf-httpapi-ratelimit-headers)",
+            "The rest of the team's request quota, as in every answer to a valid token (draft-ietf-httpapi-ratelimit-headers)",
         );
         response = response.header("RateLimit", quota);
     }
-    if kinds.contains(&ProblemType::Unauthorized) {
-        response = response.header("WWW-Authenticate", text_header("How to come back (RFC 6750)"));
+    if problem_types.contains(&ProblemType::Unauthorized) {
+        response = response.header("WWW-Authenticate", text_header("How to authenticate (RFC 6750)"));
     }
-    if kinds
+    if problem_types
         .iter()
-        .any(|kind| matches!(kind.status().as_u16(), 429 | 503))
+        .any(|problem_type| matches!(problem_type.status().as_u16(), 429 | 503))
     {
         response = response.header("Retry-After", text_header("Seconds after which to try again"));
     }
@@ -258,13 +271,13 @@ fn text_header(description: &str) -> utoipa::openapi::Header {
         .build()
 }
 
-fn example(path: &str, kind: ProblemType) -> Value {
+fn example(path: &str, problem_type: ProblemType) -> Value {
     let mut problem = json!({
-        "type": kind.uri(), "title": kind.title(), "status": kind.status().as_u16(), "detail": kind.meaning(),
+        "type": problem_type.uri(), "title": problem_type.title(), "status": problem_type.status().as_u16(), "detail": problem_type.meaning(),
         "instance": path, "request_id": "req_01KATV8ZJ3E0T9C4M6N2P5Q7RS",
     });
     let decision = |rule: &str, have: Value, need: Value, hint: &str| json!({"rule": rule, "have": have, "need": need, "hint": hint});
-    let members = match kind {
+    let members = match problem_type {
         ProblemType::InvalidRequest => {
             json!({"errors": [{"pointer": "/query/limit", "message": "must be a whole number from 1 to 200"}]})
         }
@@ -302,16 +315,16 @@ mod tests {
     use crate::http::router::document;
 
     #[test]
-    fn every_operation_tells_its_problems_and_the_request_s_id() {
+    fn every_operation_lists_its_problems_and_the_header_with_the_request_id() {
         let document = serde_json::to_value(document()).unwrap();
         assert_eq!(document["openapi"], "3.1.0");
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let responses = operation["responses"].as_object().unwrap();
                 let open = operation["security"].is_array();
-                // Close shows a signature where others show a token.
-                let proved = !open || path == WEBHOOK_PATH;
-                assert_eq!(responses.contains_key("401"), proved, "{method} {path}");
+                // The webhook of Close carries a signature instead of a token.
+                let authenticated = !open || path == WEBHOOK_PATH;
+                assert_eq!(responses.contains_key("401"), authenticated, "{method} {path}");
                 assert_eq!(path.starts_with("/v1/"), !open, "{method} {path}");
                 assert!(responses.contains_key("500"), "{method} {path}");
                 for (status, response) in responses {

@@ -16,7 +16,7 @@ use crate::http::openapi;
 use crate::http::reload_status::ReloadStatus;
 use crate::http::routes::docs::Document;
 use crate::http::routes::ops::Metrics;
-use crate::http::routes::orders::{self, approve, settle};
+use crate::http::routes::orders;
 use crate::http::routes::{
     audit, close_webhook, docs, events, me, numbers, ops as operators, problem_pages, spend,
     webhook_deliveries, webhook_endpoints,
@@ -66,12 +66,12 @@ pub fn document() -> OpenApi {
 /// Routes that need a token.
 fn protected() -> OpenApiRouter<Authenticated> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(orders::create, orders::list))
-        .routes(routes!(orders::get))
-        .routes(routes!(orders::cancel))
-        .routes(routes!(settle::settle))
-        .routes(routes!(approve::approve))
-        .routes(routes!(approve::reject))
+        .routes(routes!(orders::create::create, orders::list::list))
+        .routes(routes!(orders::get::get))
+        .routes(routes!(orders::cancel::cancel))
+        .routes(routes!(orders::settle::settle))
+        .routes(routes!(orders::approve::approve))
+        .routes(routes!(orders::approve::reject))
         .routes(routes!(numbers::list))
         .routes(routes!(numbers::get, numbers::update, numbers::release))
         .routes(routes!(numbers::keep))

@@ -132,7 +132,9 @@ mod tests {
             let mut edited = bytes.clone();
             edited[index] ^= 1;
             assert!(
-                cursors.verify(own, &BASE64_URL_SAFE_NO_PAD.encode(edited)).is_err(),
+                cursors
+                    .verify(own, &BASE64_URL_SAFE_NO_PAD.encode(edited))
+                    .is_err(),
                 "byte {index}"
             );
         }

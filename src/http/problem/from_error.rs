@@ -46,9 +46,7 @@ impl From<Error> for Problem {
             }
             Error::OwnOrder => Self::new(ProblemType::OwnOrder),
             Error::OrderNotAwaitingApproval { state } => Self::new(ProblemType::OrderNotAwaitingApproval)
-                .detail(format!(
-                    "The order is {state}: there is nothing to decide."
-                ))
+                .detail(format!("The order is {state}: there is nothing to decide."))
                 .member("state", state.as_str()),
             Error::ReleaseUnderWay => Self::new(ProblemType::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(ProblemType::PreconditionFailed),

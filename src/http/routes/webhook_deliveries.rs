@@ -20,7 +20,7 @@ use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedV
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/deliveries", tag = "webhooks", operation_id = "list_webhook_deliveries",
     params(
-        ("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
+        ("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
         ListParams,
     ),
     responses((status = 200, description = "A page of deliveries", body = PageView<DeliveryView>)),
@@ -47,8 +47,8 @@ pub(in crate::http) async fn list(
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}/replay", tag = "webhooks", operation_id = "replay_webhook_delivery",
     params(
-        ("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
-        ("delivery" = String, Path, description = "The delivery's id", pattern = "^dlv_[A-Za-z0-9]{1,64}$", example = "dlv_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
+        ("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
+        ("delivery" = String, Path, description = "The id of the delivery", pattern = "^dlv_[A-Za-z0-9]{1,64}$", example = "dlv_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
     ),
     responses((status = 202, description = "The pending delivery", body = DeliveryView)),
 )]
@@ -69,7 +69,7 @@ pub(in crate::http) async fn replay(
 /// `webhook-id`.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/replay", tag = "webhooks", operation_id = "replay_webhooks",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     request_body = ReplayBodyDoc,
     responses((status = 202, description = "The number of queued events", body = QueuedView)),
 )]
@@ -91,7 +91,7 @@ pub(in crate::http) async fn replay_events(
 /// deliveries shows the result.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/test", tag = "webhooks", operation_id = "test_webhook_endpoint",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     responses((status = 202, description = "The pending delivery", body = DeliveryView)),
 )]
 pub(in crate::http) async fn test(

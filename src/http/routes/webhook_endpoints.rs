@@ -66,7 +66,7 @@ pub(in crate::http) async fn list(
 /// `disabled_reason` is the reason why the endpoint receives no events.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "get_webhook_endpoint",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     responses((status = 200, description = "The endpoint", body = EndpointView)),
 )]
 pub(in crate::http) async fn get(
@@ -86,7 +86,7 @@ pub(in crate::http) async fn get(
 /// that occurred while it was disabled need a replay.
 #[utoipa::path(
     patch, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "update_webhook_endpoint",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     request_body(content(
         (EndpointPatchDoc = "application/merge-patch+json"),
         (EndpointPatchDoc = "application/json"),
@@ -110,7 +110,7 @@ pub(in crate::http) async fn update(
 /// The service sends nothing more to it: pending deliveries are dropped.
 #[utoipa::path(
     delete, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "delete_webhook_endpoint",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     responses((status = 204, description = "Removed")),
 )]
 pub(in crate::http) async fn remove(
@@ -128,7 +128,7 @@ pub(in crate::http) async fn remove(
 /// The audit trail records the request.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/secret", tag = "webhooks", operation_id = "get_webhook_secret",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     responses((status = 200, description = "The secret", body = SecretView)),
 )]
 pub(in crate::http) async fn secret(
@@ -148,7 +148,7 @@ pub(in crate::http) async fn secret(
 /// that the receiver can switch at any time.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks", operation_id = "rotate_webhook_secret",
-    params(("id" = String, Path, description = "The endpoint's id", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     responses((status = 200, description = "The new secret", body = SecretView)),
 )]
 pub(in crate::http) async fn rotate(

@@ -144,7 +144,7 @@ pub(in crate::http) struct NumberPatch {
     /// The label.
     #[schema(max_length = 255, nullable = false)]
     label: Option<String>,
-    /// Where calls are forwarded, E.164; the team's policy names the countries.
+    /// The number that calls are forwarded to, in E.164. The team's policy lists the allowed countries.
     #[schema(pattern = r"^\+[1-9][0-9]{1,14}$", nullable = false)]
     forward_to: Option<String>,
     /// Whether calls are forwarded.

@@ -74,7 +74,7 @@ pub(in crate::http) fn queued(queued: u64) -> QueuedView {
     "created_by": "alice@example.com", "created_at": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:00Z",
 }))]
 pub(in crate::http) struct EndpointView {
-    /// Its id.
+    /// The id of the endpoint.
     #[schema(value_type = String)]
     id: EndpointId,
     /// The team whose events it receives.
@@ -142,7 +142,7 @@ pub(in crate::http) struct SecretView {
     "attempted_at": "2026-11-23T10:00:05Z", "next_attempt_at": "2026-11-23T10:04:12Z", "finished_at": null,
 }))]
 pub(in crate::http) struct DeliveryView {
-    /// Its id.
+    /// The id of the delivery.
     #[schema(value_type = String)]
     id: DeliveryId,
     /// The id of the event, sent as `webhook-id`.

@@ -236,7 +236,10 @@ fn field_errors_of_close_are_listed_like_every_fault() {
 
 #[test]
 fn no_two_problem_types_share_a_name() {
-    let names: BTreeSet<_> = ProblemType::ALL.iter().map(|problem_type| problem_type.name()).collect();
+    let names: BTreeSet<_> = ProblemType::ALL
+        .iter()
+        .map(|problem_type| problem_type.name())
+        .collect();
     assert_eq!(names.len(), ProblemType::ALL.len());
     assert!(
         ProblemType::ALL

@@ -1,4 +1,4 @@
-//! `/v1/orders/{id}/approve` and `/reject`: a second person's word on an order.
+//! `/v1/orders/{id}/approve` and `/reject`: the decision of a second person.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,13 +14,13 @@ const MAX_COMMENT: usize = 500;
 
 /// Approve an order
 ///
-/// For an order that awaits approval, by someone else than who ordered. It is sent at once; the answer is the order
-/// as it stands. Approving it again changes nothing.
+/// For an order that awaits approval. You cannot approve your own order. The desk sends the order to Close at once and
+/// answers with its current state. Approving it again changes nothing.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/approve", tag = "orders", operation_id = "approve_order",
-    params(("id" = String, Path, description = "The order's id", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content = Option<CommentBody>, description = "Optional, as are its members", example = json!({"comment": "For the fair in Berlin"})),
-    responses((status = 200, description = "The order, approved", body = OrderView)),
+    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    request_body(content = Option<CommentBody>, description = "Optional, like its member", example = json!({"comment": "For the fair in Berlin"})),
+    responses((status = 200, description = "The approved order", body = OrderView)),
 )]
 pub(in crate::http) async fn approve(
     State(http): State<Http>,
@@ -37,13 +37,13 @@ pub(in crate::http) async fn approve(
 
 /// Reject an order
 ///
-/// For an order that awaits approval, by someone else than who ordered. What was reserved is given back, and who
-/// ordered is told your comment. Rejecting it again changes nothing.
+/// For an order that awaits approval. You cannot reject your own order, but you can cancel it. The reservation is given
+/// back, and the order shows your comment as its reason. Rejecting it again changes nothing.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/reject", tag = "orders", operation_id = "reject_order",
-    params(("id" = String, Path, description = "The order's id", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content = Option<CommentBody>, description = "Optional, as are its members", example = json!({"comment": "Use the line that the team has"})),
-    responses((status = 200, description = "The order, refused", body = OrderView)),
+    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    request_body(content = Option<CommentBody>, description = "Optional, like its member", example = json!({"comment": "Use the line that the team has"})),
+    responses((status = 200, description = "The rejected order, in state `refused`", body = OrderView)),
 )]
 pub(in crate::http) async fn reject(
     State(http): State<Http>,
@@ -58,10 +58,10 @@ pub(in crate::http) async fn reject(
     )))
 }
 
-/// What is said about it; `null` and an empty comment are none.
+/// Reads the comment. `null` and a blank comment count as absent.
 #[expect(
     clippy::option_option,
-    reason = "outside: whether it was read without a fault; inside: whether it is there"
+    reason = "outer: whether the body is valid; inner: whether it has a comment"
 )]
 fn comment(node: Node<'_>) -> Option<Option<String>> {
     if node.value().is_null() {

@@ -1,4 +1,4 @@
-//! `/v1/orders/{id}/settle`: a person ends an order that the desk could not.
+//! `/v1/orders/{id}/settle`: a person settles an order that the desk cannot.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,17 +14,17 @@ use crate::http::view::{self, OrderView};
 
 /// Settle an order in review
 ///
-/// For an order in the state `needs_review`: Close gave no answer to its call, and what it shows since can be read in
-/// more than one way (`reason` names the numbers). Look into Close, then say which number was rented for the order, or
-/// that none was. It is held against Close before it is believed.
+/// For an order in the state `needs_review`: Close did not answer its rent request, and the evidence is ambiguous; `reason`
+/// names the numbers in question. Check in Close which number was rented for the order, or that none was, and send that
+/// finding. The desk verifies it against Close before it settles the order.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/settle", tag = "orders", operation_id = "settle_order",
-    params(("id" = String, Path, description = "The order's id", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
     request_body(content = FindingDoc, examples(
         ("This number is the order's" = (value = json!({"phone_number_id": "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"}))),
         ("Nothing was rented" = (value = json!({"absent": true}))),
     )),
-    responses((status = 200, description = "The order, `fulfilled` or `refused`, with evidence `settled-by-person`", body = OrderView)),
+    responses((status = 200, description = "The settled order, `fulfilled` or `refused`, with the evidence `settled-by-person`", body = OrderView)),
 )]
 pub(in crate::http) async fn settle(
     State(http): State<Http>,
@@ -57,7 +57,7 @@ fn finding(node: Node<'_>) -> Option<Finding> {
     }
 }
 
-/// What was found out: a number, or that there is none. One of the two.
+/// The finding of a person: the rented number, or that there is none. Exactly one of the two.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Finding)]
@@ -69,6 +69,6 @@ struct FindingDoc {
         example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"
     )]
     phone_number_id: Option<String>,
-    /// `true`: nothing was rented.
+    /// `true`: no number was rented.
     absent: Option<bool>,
 }

@@ -1,0 +1,27 @@
+//! `POST /v1/orders/{id}/cancel`: cancels an order that is not sent yet.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::domain::id::OrderId;
+use crate::http::extract::{Caller, Id, NoQuery};
+use crate::http::problem::Problem;
+use crate::http::state::Http;
+use crate::http::view::{self, OrderView};
+
+/// Cancel an order
+///
+/// Possible until the desk sends the order to Close, also while it awaits approval. The reservation is given back.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
+    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    responses((status = 200, description = "The cancelled order", body = OrderView)),
+)]
+pub(in crate::http) async fn cancel(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+    _: NoQuery,
+) -> Result<Json<OrderView>, Problem> {
+    Ok(Json(view::order(http.desk.cancel(caller.by(), &id).await?)))
+}

@@ -1,0 +1,27 @@
+//! `GET /v1/orders/{id}`: reads an order.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::domain::id::OrderId;
+use crate::http::extract::{Caller, Id, NoQuery};
+use crate::http::problem::Problem;
+use crate::http::state::Http;
+use crate::http::view::{self, OrderView};
+
+/// Get an order
+///
+/// If the order is not final, read it again later, or send it again under its key.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "orders", operation_id = "get_order",
+    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    responses((status = 200, description = "The order in its current state", body = OrderView)),
+)]
+pub(in crate::http) async fn get(
+    State(http): State<Http>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+    _: NoQuery,
+) -> Result<Json<OrderView>, Problem> {
+    Ok(Json(view::order(http.desk.find_order(caller.by(), &id).await?)))
+}
