@@ -1,4 +1,6 @@
-//! What stands in files beside the configuration, as it is now: policy and signature keys take effect when they change.
+//! Watches the files beside the configuration: policy, API key, signature keys and issuers' keys take effect on change.
+//!
+//! Files are polled, because notifications do not work on all file systems (Kubernetes replaces symbolic links).
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -17,10 +19,10 @@ use crate::http::ReloadStatus;
 use crate::policy::Policy;
 use crate::telemetry::metrics::{CLOSE_KEY_GOOD, POLICY_GOOD};
 
-/// How often files are looked at: keys and policy take effect well within 30 s.
+/// The interval between two reads of a file: changes take effect well within 30 s.
 pub(super) const WATCH: Duration = Duration::from_secs(5);
 
-/// Looks at every file again and again.
+/// Starts the workers that read files.
 pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, status: &ReloadStatus) {
     let it = auth.clone();
     workers.every("keys", WATCH, WATCH, move || {
@@ -58,7 +60,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
     });
 }
 
-/// The policy as its file has it now, for the clusters that are trusted; without a file, nothing is allowed.
+/// Reads the policy for these trusted clusters. Without a file, nothing is allowed.
 pub fn policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<FileFault>> {
     let Some(path) = file else {
         return Ok(Policy::nothing());
@@ -75,7 +77,7 @@ pub fn policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec
     }
 }
 
-/// Signature keys as the configuration has them now.
+/// Reads the signature keys.
 pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>, String> {
     let keys = source.read_webhook_keys()?;
     let read = |key: &SecretString| key.expose_secret().parse::<SignatureKey>();
@@ -85,18 +87,17 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
         .map_err(|wrong| wrong.to_string())
 }
 
-/// Puts a changed policy in force; an empty or broken one keeps the last good and is told at every look. That there is no
-/// file any more is a change, too.
+/// Applies a changed policy. An empty or broken file keeps the last valid policy, and is an error of every step.
 async fn watch_policy(
     desk: Desk,
     status: ReloadStatus,
     file: Option<PathBuf>,
     clusters: Arc<[String]>,
 ) -> Result<(), String> {
-    let looked = looked_at(file.as_ref(), &clusters);
-    let news = looked.as_ref().map(drop).map_err(|faults| {
+    let read = read_policy(file.as_ref(), &clusters);
+    let news = read.as_ref().map(drop).map_err(|faults| {
         let faults = faults.join("; ");
-        format!("the policy file is broken, the last good one stays in force: {faults}")
+        format!("policy file rejected, the last valid policy stays in force: {faults}")
     });
     if file.is_some() {
         metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(news.is_ok())));
@@ -104,10 +105,11 @@ async fn watch_policy(
     }
     let told = desk.enforce(looked).await;
     news?;
-    told.map_err(|error| format!("what became of the policy can't be told: {error}"))
+    told.map_err(|error| format!("policy change not recorded: {error}"))
 }
 
-fn looked_at(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<String>> {
+/// Reads the policy; an empty file is an error, because a file that is being written may be empty.
+fn read_policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<String>> {
     if let Some(path) = file
         && std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
     {

@@ -1,4 +1,27 @@
-//! The composition root: open, connect, spawn, serve, drain. The only file that knows everyone.
+//! The composition root: opens the store, connects the parts, starts workers and listeners, and stops all in order.
+//!
+//! # Start
+//!
+//! 1. Take the process lock: only one process may serve a SQLite file.
+//! 2. Open the store and migrate its schema.
+//! 3. Bind both ports, so that a taken port fails before any work begins.
+//! 4. Build the parts from the configuration. Nothing here calls Close or an issuer, so both may be down.
+//! 5. Serve both ports, and start the workers. `/readyz` reports ready once the desk has loaded its numbers.
+//!
+//! # Stop
+//!
+//! 1. Readiness fails, and requests are still accepted for `server.drain`, until load balancers have noticed.
+//! 2. `stop` is cancelled: listeners accept no more connections, workers end between two steps or drop the current one.
+//! 3. Requests get `server.grace` to end. Calls to Close that cost money get their own deadline, if that is longer.
+//! 4. The ops port closes last, so that probes and metrics work during the stop. Then the store closes, and the process
+//!    lock is released.
+//!
+//! Work that did not end in time is safe: each step is idempotent, and the next start recovers orders in progress.
+//!
+//! # Failure
+//!
+//! A worker that panics, or a listener that ends by itself, drops a guard that cancels `stop`: [`App::broken`] completes,
+//! and the process stops in the same order instead of running with a part missing.
 
 /// A step of the desk, or of what it stands on, as a loop runs it: `step!(desk.sync)`.
 macro_rules! step {
@@ -40,56 +63,63 @@ use crate::policy::Policy;
 use crate::store::{ProcessLock, Store};
 use crate::telemetry::Metrics;
 
-/// How often it is looked whether an order's time has come.
+/// The interval of workers that requests wait for.
 const TICK: Duration = Duration::from_secs(1);
-/// How often it is looked whether the next complete listing is due.
+/// How often the replica checks whether the next complete comparison is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
-/// How often it is looked for what may wait a little.
+/// The interval of workers that no request waits for.
 const UNHURRIED: Duration = Duration::from_secs(5);
-/// How often what is old is forgotten.
+/// How often expired rows are deleted.
 const FORGET: Duration = Duration::from_hours(1);
-/// How often it is counted for metrics how things stand: more often than metrics are usually read.
+/// How often gauges are read from the database; more often than Prometheus usually scrapes.
 const MEASURE: Duration = Duration::from_secs(10);
-/// After a failed step.
+/// The pause after a step failed for the first time.
 const RETRY: Duration = Duration::from_secs(5);
-/// How often it is looked whether Close still tells of changes, and whether keys are others.
+/// How often the webhook subscription and its keys are checked.
 const SUBSCRIPTION: Duration = Duration::from_mins(1);
-/// When all work has ended, for those who still hold something.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the ops port and the store may take to close, after all work has ended.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A desk that is running.
+/// A running service. Dropping it stops nothing in order; call [`Self::stop`].
 pub struct App {
-    /// Where the API answers.
+    /// The bound address of the API.
     pub address: SocketAddr,
-    /// Where probes and metrics answer.
+    /// The bound address of probes and metrics.
     pub ops_address: SocketAddr,
+    /// Cancelled at the stop, or when a worker or listener fails: ends listeners and workers.
     stop: CancellationToken,
-    /// Probes and metrics are answered until the rest has ended.
+    /// Ends the ops listener, after everything else.
     ops_stop: CancellationToken,
+    /// Told of the stop first, so that readiness fails.
     desk: Desk,
+    /// How long requests are accepted after readiness fails.
     drain: Duration,
+    /// How long requests may take to end after that.
     grace: Duration,
-    /// Connections and loops.
+    /// API connections and workers.
     work: TaskTracker,
-    /// Connections of probes and metrics.
+    /// Connections of the ops port.
     ops: TaskTracker,
-    /// Calls to Close that are under way. They may take longer than the grace period.
+    /// Paid calls to Close in progress. They may take longer than the grace period, up to `deadline`.
     paid: TaskTracker,
+    /// The longest time of one call to Close.
     deadline: Duration,
+    /// Closed when no work uses it any more.
     store: Store,
-    /// Given back last of all.
+    /// Released last, so that no other process opens the store before.
     hold: ProcessLock,
 }
 
 impl App {
-    /// Opens the store, brings its schema up to date, binds both ports and starts everything.
-    /// Neither Close nor an issuer needs to be reachable. A SQLite file that another process serves is left alone.
+    /// Starts the service. Fails if the configuration is unusable, a port is taken, or another process has the SQLite file.
+    ///
+    /// Neither Close nor an issuer needs to be reachable.
     pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
         let hold = ProcessLock::take(config.store.secret())?;
         Self::start_with(hold, config, policy, metrics).await
     }
 
-    /// The same for who holds the database of the configuration already.
+    /// Starts the service with the process lock of the configured store, which the caller has taken.
     pub async fn start_with(
         hold: ProcessLock,
         config: &Config,
@@ -110,7 +140,7 @@ impl App {
         let (address, ops_address) = (api.local_addr()?, ops.local_addr()?);
 
         let auth = auth(config, clock.clone())?;
-        let identity = tls::Watched::start(config, clock.clone())?;
+        let identity = tls::CertificateWatch::start(config, clock.clone())?;
         let close = CloseClient::new(
             close::Settings {
                 base_url: config.close.base_url.clone(),
@@ -119,7 +149,7 @@ impl App {
             config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?,
             clock.clone(),
         )?;
-        let outgoing = outgoing::way_out(config)?;
+        let outgoing = outgoing::outgoing_client(config)?;
         let desk = Desk::new(
             store.clone(),
             close.clone(),
@@ -155,17 +185,17 @@ impl App {
         );
         let status = ReloadStatus::default();
         let operators = http::ops(front.clone(), Arc::new(move || rendered.render()), status.clone());
-        let tls = identity.as_ref().map(tls::Watched::tls);
+        let tls = identity.as_ref().map(tls::CertificateWatch::tls);
         for (listener, tls, router, until, tracker) in [
             (api, tls, http::api(front), stop.clone(), &work),
             (ops, None, operators, ops_stop.clone(), &ops_work),
         ] {
-            let (limits, last_word) = (limits(config), stop.clone().drop_guard());
+            let (limits, stop_on_drop) = (limits(config), stop.clone().drop_guard());
             tracker.spawn(async move {
                 if let Err(error) = http::serve(listener, tls, router, &limits, until).await {
-                    tracing::error!(%error, "a listener failed");
+                    tracing::error!(%error, "listener failed");
                 }
-                drop(last_word);
+                drop(stop_on_drop);
             });
         }
         let workers = Workers::new(work.clone(), stop.clone());
@@ -195,17 +225,15 @@ impl App {
         })
     }
 
-    /// Completes when something that must run has stopped.
+    /// Completes when a worker or listener has failed: the service can't go on.
     pub async fn broken(&self) {
         self.stop.cancelled().await;
     }
 
-    /// Tells probes to send requests elsewhere, and answers them until that must have happened. Then accepts nothing more,
-    /// lets requests and paid calls end, and closes the store. A paid call that has begun is waited for until its own
-    /// deadline; what is left after that, or when this is dropped, is found again at the next start.
+    /// Stops the service in the order that the module describes.
     pub async fn stop(self) {
         self.desk.leave();
-        // Where a part has stopped by itself, nobody is served any more.
+        // Ends at once if a part has failed: then nothing is served any more.
         let _ = tokio::time::timeout(self.drain, self.stop.cancelled()).await;
         self.stop.cancel();
         self.work.close();
@@ -218,17 +246,17 @@ impl App {
             )
         };
         if let (Err(_), _) | (_, Err(_)) = ended.await {
-            tracing::warn!("the grace period is over with work under way; it is taken up at the next start");
+            tracing::warn!("grace period over with work in progress; the next start recovers it");
         }
         self.ops_stop.cancel();
         self.ops.close();
-        let told = tokio::time::timeout(LAST_WORDS, self.ops.wait());
-        if told.await.is_err() {
-            tracing::warn!("a probe did not let go in time");
+        let ops_closed = tokio::time::timeout(CLOSE_TIMEOUT, self.ops.wait());
+        if ops_closed.await.is_err() {
+            tracing::warn!("ops connections not closed in time");
         }
-        let closed = tokio::time::timeout(LAST_WORDS, self.store.close());
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, self.store.close());
         if closed.await.is_err() {
-            tracing::warn!("the database did not let go in time");
+            tracing::warn!("database not closed in time");
         }
         drop(self.hold);
     }

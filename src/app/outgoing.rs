@@ -1,4 +1,4 @@
-//! Webhooks put together: the way out as it is configured, and the loops that deliver.
+//! Webhooks to apps: the client with its configured rules, and the workers that deliver.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::http::ReloadStatus;
 use crate::outgoing::{self, Outgoing};
 use crate::store::Store;
 
-/// How often it is looked how many webhooks wait, and which ones are old.
+/// How often old deliveries are deleted and pending ones are counted.
 const TEND: Duration = Duration::from_secs(15);
 
-/// Starts what delivers.
+/// Starts the workers that deliver.
 pub(super) fn spawn(
     workers: &Workers,
     config: &Config,
@@ -40,8 +40,8 @@ pub(super) fn spawn(
     }
 }
 
-/// The way out to apps, as far as it is configured.
-pub(super) fn way_out(config: &Config) -> anyhow::Result<Outgoing> {
+/// Builds the client for webhooks to apps from the configuration.
+pub(super) fn outgoing_client(config: &Config) -> anyhow::Result<Outgoing> {
     let it = &config.webhooks;
     let secret = it.secret.as_ref().map(SecretSource::read_master).transpose();
     Outgoing::new(

@@ -1,4 +1,4 @@
-//! The listener's certificate as its files have it now: another pair takes effect when it is there, whole.
+//! Watches the files of the listener's certificate: a changed pair takes effect once both files are complete and fit.
 
 use crate::app::files::WATCH;
 use crate::app::workers::Workers;
@@ -7,17 +7,18 @@ use crate::domain::time::Clock;
 use crate::http::{ReloadStatus, Tls};
 use crate::telemetry::metrics::{TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS, TLS_CERTIFICATE_GOOD};
 
-/// The certificate in force, and where the next one comes from.
-pub(super) struct Watched {
+/// The certificate in force, and the files of the next one.
+pub(super) struct CertificateWatch {
     files: TlsFiles,
     tls: Tls,
     in_force: Identity,
     clock: Clock,
 }
 
-impl Watched {
-    /// As the files are now; nothing where the listener speaks plain HTTP. A certificate that has expired is no reason not
-    /// to start: what else the desk does goes on, and the next certificate needs no restart.
+impl CertificateWatch {
+    /// Reads the files; `None` if the listener serves plain HTTP.
+    ///
+    /// An expired certificate does not prevent the start: the workers run, and the next certificate needs no restart.
     pub(super) fn start(config: &Config, clock: Clock) -> anyhow::Result<Option<Self>> {
         let Some(files) = config.server.tls.clone() else {
             return Ok(None);
@@ -35,16 +36,18 @@ impl Watched {
         self.tls.clone()
     }
 
-    /// Puts another pair in force. What can't be used, or is out of its time while the one in force is not, keeps that one,
-    /// and is told at every look.
-    fn look(&mut self, status: &ReloadStatus) -> Result<(), String> {
+    /// Puts a changed pair in force.
+    ///
+    /// The pair in force stays if the files are unusable, or if their certificate is expired or not yet valid and the one in
+    /// force is not. That is an error of every step.
+    fn reload(&mut self, status: &ReloadStatus) -> Result<(), String> {
         let now = self.clock.now();
         let in_time = self.in_force.out_of_time(now).is_none();
-        let looked = self.files.read().and_then(|found| match found.out_of_time(now) {
+        let read = self.files.read().and_then(|found| match found.out_of_time(now) {
             Some(why) if in_time => Err(format!("{}: {why}", self.files.certificate.display())),
             _ => Ok(found),
         });
-        let news = match looked {
+        let news = match read {
             Ok(found) => {
                 if !found.is(&self.in_force) {
                     tracing::info!(until = %found.not_after, "another TLS certificate is in force");
@@ -72,12 +75,12 @@ impl Watched {
     }
 }
 
-/// Looks at the files again and again.
-pub(super) fn spawn(workers: &Workers, watched: Option<Watched>, status: &ReloadStatus) {
+/// Starts the worker that reads the files.
+pub(super) fn spawn(workers: &Workers, watched: Option<CertificateWatch>, status: &ReloadStatus) {
     if let Some(mut watched) = watched {
         let status = status.clone();
         workers.every("tls", WATCH, WATCH, move || {
-            std::future::ready(watched.look(&status))
+            std::future::ready(watched.reload(&status))
         });
     }
 }

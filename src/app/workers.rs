@@ -1,5 +1,8 @@
-//! When, not what: loops around one idempotent step. A step that fails is told and tried again at its next time;
-//! a step that panics ends the process, because nobody would notice its absence.
+//! Background workers: each runs one idempotent step at an interval, and at once when it is woken.
+//!
+//! A failed step is logged, counted and repeated with a growing pause. A step may be dropped at any await when the service
+//! stops, and may run on several replicas at once: it must tolerate both. A step that panics stops the service, because a
+//! missing worker would go unnoticed.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,13 +16,13 @@ use crate::domain::backoff::Backoff;
 use crate::error::chain;
 use crate::telemetry::metrics::WORKER_FAILURES_TOTAL;
 
-/// The longest pause after a failure: however seldom a step is due, one that keeps failing is noticed within minutes.
+/// The longest pause after failures, so that repeated failures are noticed within minutes even at a long interval.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// What a step fails with.
+/// The error of a step.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The loops of one process.
+/// Starts the workers of one process.
 #[derive(Clone)]
 pub struct Workers {
     tracker: TaskTracker,
@@ -27,13 +30,14 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Loops run until `stop`; `tracker` tells when the last one has ended.
+    /// Workers run until `stop` is cancelled, as tasks of `tracker`.
     pub fn new(tracker: TaskTracker, stop: CancellationToken) -> Self {
         Self { tracker, stop }
     }
 
-    /// Runs `step` now, and again `interval` after it ended; after a failure `retry` later, then twice that, up to
-    /// `interval` or a minute. A step under way is dropped when it is time to stop: each can be run again.
+    /// Runs `step` now, and again `interval` after each success.
+    ///
+    /// After a failure it runs again after `retry`, then after twice that, up to `interval` or a minute.
     pub fn every<F, E>(
         &self,
         name: &'static str,
@@ -47,7 +51,7 @@ impl Workers {
         self.woken(name, Arc::default(), interval, retry, step);
     }
 
-    /// The same, and also whenever it is woken.
+    /// Runs `step` like [`Self::every`], and also whenever `wake` is notified.
     pub fn woken<F, E>(
         &self,
         name: &'static str,
@@ -59,13 +63,13 @@ impl Workers {
         F: Future<Output = Result<(), E>> + Send,
         E: Into<Failure> + Send,
     {
-        let told = self.stop.clone();
+        let stop = self.stop.clone();
         self.tracker.spawn(async move {
-            let last_word = told.clone().drop_guard();
+            let stop_on_drop = stop.clone().drop_guard();
             let mut backoff = backoff(interval, retry);
             loop {
                 let done = tokio::select! {
-                    () = told.cancelled() => break,
+                    () = stop.cancelled() => break,
                     done = step() => done,
                 };
                 let pause = match done {
@@ -74,26 +78,26 @@ impl Workers {
                         interval
                     }
                     Err(error) => {
-                        // With its causes: the error alone may say no more than that the database is away.
+                        // With its causes: the outer error may only say that the database is unavailable.
                         let error = chain(&*error.into());
-                        tracing::warn!(worker = name, error, "a step failed; trying again");
+                        tracing::warn!(worker = name, error, "worker step failed; it is tried again");
                         metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(1);
                         backoff.next_pause()
                     }
                 };
                 tokio::select! {
-                    () = told.cancelled() => break,
+                    () = stop.cancelled() => break,
                     () = tokio::time::sleep(pause) => {}
                     () = wake.notified() => {}
                 }
             }
-            // Only a loop that was told to stop comes here; a panic drops the guard and stops everyone.
-            last_word.disarm();
+            // A panic does not get here: it drops the guard, which stops the service.
+            stop_on_drop.disarm();
         });
     }
 }
 
-/// The pauses after failures: `retry` at first, then doubling up to `interval` or a minute.
+/// The pauses after failures: first `retry`, then doubled each time, up to `interval` or a minute.
 fn backoff(interval: Duration, retry: Duration) -> Backoff {
     Backoff::new(retry, interval.min(LONGEST).max(retry))
 }
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_that_keeps_failing_does_so_often_enough_to_be_noticed_however_seldom_it_is_due() {
+    fn repeated_failures_are_never_more_than_a_minute_or_the_interval_apart() {
         let retry = Duration::from_secs(5);
         for (interval, most) in [(1, 5), (15, 15), (300, 60), (3_600, 60)] {
             let (interval, most) = (Duration::from_secs(interval), Duration::from_secs(most));

@@ -92,7 +92,7 @@ pub(in crate::operation::runbooks) async fn the_file_has_another_key(case: Case)
     let mut it = Scene::new(case, Setup::default()).await;
     it.write("close-api-key", "api_wrong.key");
     it.alert.holds().await;
-    it.log_says(&["\"worker\":\"api-key\"", "a step failed"]);
+    it.log_says(&["\"worker\":\"api-key\"", "worker step failed"]);
     let doctor = it.run("doctor").await;
     assert!(
         doctor.code == 1 && doctor.stdout.contains("does not accept the API key"),

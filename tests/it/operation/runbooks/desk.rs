@@ -354,7 +354,7 @@ pub(in crate::operation::runbooks) async fn the_certificate_s_key_is_another_s(c
     let mut it = Scene::new(case, with(&pair)).await;
     mount(it.stage.folder.path(), &pair.certificate, &other.key);
     it.alert.holds().await;
-    it.log_says(&["\"worker\":\"tls\"", "a step failed"]);
+    it.log_says(&["\"worker\":\"tls\"", "worker step failed"]);
     it.stage.get(&ALICE, "/v1/me").await.expect(200);
 
     mount(it.stage.folder.path(), &other.certificate, &other.key);
