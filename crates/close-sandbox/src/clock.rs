@@ -1,25 +1,25 @@
-//! Where the simulated Close takes its time from; the only place that may ask the machine.
+//! The simulation's source of time, replaceable by tests.
 
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// A source of time that can be replaced; cheap to clone.
+/// A replaceable source of time; cloning is cheap.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place where the simulated Close meets real time"
+        reason = "the one place where the simulated Close reads the system clock"
     )]
     pub fn system() -> Self {
         Self(Arc::new(Timestamp::now))
     }
 
-    /// Any other source; it is asked on every request.
+    /// A clock that calls `source` each time the time is needed.
     pub fn new(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(source))
     }

@@ -1,4 +1,4 @@
-//! The control routes under `/_control/`: what Close does not have, for those who test against it. No key needed.
+//! The control routes under `/_control/`: what tests need and Close does not have. They need no key.
 
 use std::time::Duration;
 
@@ -6,155 +6,157 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::rent;
-use crate::faults::fault::{Armed, faults_from_json};
-use crate::numbers::number::overlay;
+use crate::faults::fault::{ArmedFault, faults_from_json};
+use crate::numbers::number::{Number, apply_patch};
 use crate::numbers::plan;
-use crate::request::Call;
-use crate::response::{Answer, Outcome};
-use crate::server::State;
+use crate::request::Request;
+use crate::response::{Outcome, Response};
+use crate::seed::reset;
 use crate::settings::Settings;
-use crate::state::World;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::webhooks::queue::DeliveryAttempt;
 
-/// Longest that `at_least` waits.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The longest `timeout` of a request with `at_least`.
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
-/// Answers a control request; errors are `{"error": text}` with 400 or 404.
-pub(crate) async fn answer(state: &State, call: &Call) -> Answer {
-    let waited = call.param("at_least").is_some();
-    if waited && call.method == "GET" {
-        return wait_for(state, call).await.unwrap_or_else(|refusal| refusal);
+/// Handles a control request. Errors are `{"error": text}` with status 400 or 404.
+pub(crate) async fn handle(shared: &Shared, request: &Request) -> Response {
+    let waited = request.param("at_least").is_some();
+    if waited && request.method == "GET" {
+        return wait_for(shared, request).await.unwrap_or_else(|error| error);
     }
-    dispatch(&mut state.world(), call).unwrap_or_else(|refusal| refusal)
+    dispatch(&mut shared.state(), request).unwrap_or_else(|error| error)
 }
 
-fn dispatch(world: &mut World, call: &Call) -> Outcome {
-    let path = call.path.trim_start_matches("/_control/").trim_end_matches('/');
+fn dispatch(state: &mut State, request: &Request) -> Outcome {
+    let path = request
+        .path
+        .trim_start_matches("/_control/")
+        .trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').collect();
-    match (call.method.as_str(), segments.as_slice()) {
-        ("GET", ["world"]) => Ok(Answer::json(200, &world.describe())),
-        ("GET", ["settings"]) => Ok(Answer::json(200, &world.settings)),
-        ("POST", ["settings"]) => change_settings(world, call),
-        ("GET", ["faults"]) => Ok(listing(world.faults.iter().map(Armed::describe))),
-        ("POST", ["faults"]) => arm(world, call),
+    match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["world"]) => Ok(Response::json(200, &state.describe())),
+        ("GET", ["settings"]) => Ok(Response::json(200, &state.settings)),
+        ("POST", ["settings"]) => change_settings(state, request),
+        ("GET", ["faults"]) => Ok(listing(state.faults.iter().map(ArmedFault::describe))),
+        ("POST", ["faults"]) => arm(state, request),
         ("DELETE", ["faults"]) => {
-            world.faults.clear();
-            Ok(Answer::empty(204))
+            state.faults.clear();
+            Ok(Response::empty(204))
         }
-        ("GET", ["requests"]) => Ok(listing(world.recorded(call.param("method"), call.param("path")))),
-        ("DELETE", ["requests"]) => {
-            world.requests.clear();
-            Ok(Answer::empty(204))
-        }
-        ("GET", ["deliveries"]) => Ok(listing(
-            world
-                .attempts
-                .iter()
-                .map(crate::webhooks::delivery::Attempt::describe),
+        ("GET", ["requests"]) => Ok(listing(
+            state
+                .requests
+                .list(request.param("method"), request.param("path")),
         )),
+        ("DELETE", ["requests"]) => {
+            state.requests.clear();
+            Ok(Response::empty(204))
+        }
+        ("GET", ["deliveries"]) => Ok(listing(state.attempts.iter().map(DeliveryAttempt::describe))),
         ("DELETE", ["deliveries"]) => {
-            world.attempts.clear();
-            Ok(Answer::empty(204))
+            state.attempts.clear();
+            Ok(Response::empty(204))
         }
         ("GET", ["numbers"]) => {
-            world.bill();
-            Ok(listing(
-                world.numbers.iter().map(crate::numbers::number::Number::describe),
-            ))
+            state.bill();
+            Ok(listing(state.numbers.iter().map(Number::describe)))
         }
-        ("POST", ["numbers"]) => make_number(world, call),
-        ("PATCH", ["numbers", id]) => change_number(world, call, id),
-        ("DELETE", ["numbers", id]) => delete_number(world, call, id),
-        ("PATCH", ["users", id]) => change_user(world, call, id),
+        ("POST", ["numbers"]) => make_number(state, request),
+        ("PATCH", ["numbers", id]) => change_number(state, request, id),
+        ("DELETE", ["numbers", id]) => delete_number(state, request, id),
+        ("PATCH", ["users", id]) => change_user(state, request, id),
         ("POST", ["reset"]) => {
-            world.reset();
-            Ok(Answer::empty(204))
+            reset(state);
+            Ok(Response::empty(204))
         }
         ("GET", [""]) => {
             let routes = ROUTES.map(|(route, does)| (route.to_owned(), Value::from(does)));
-            Ok(Answer::json(200, &Map::from_iter(routes)))
+            Ok(Response::json(200, &Map::from_iter(routes)))
         }
-        _ => Err(Answer::error(
+        _ => Err(Response::error(
             404,
             "No such control route: GET /_control/ lists them.",
         )),
     }
 }
 
-/// What there is; answered to `GET /_control/`.
+/// The response to `GET /_control/`.
 const ROUTES: [(&str, &str); 12] = [
     (
         "GET /_control/world",
         "organization, API key, users and groups with their ids",
     ),
-    ("GET /_control/settings", "every setting as it stands"),
+    ("GET /_control/settings", "the current settings"),
     (
         "POST /_control/settings",
-        "changes the settings that are sent, nested ones too",
+        "changes the settings in the body; nested objects are merged",
     ),
     (
         "GET, DELETE /_control/faults",
-        "the armed faults, how often each was met; disarms all",
+        "lists the armed faults and how often each matched; removes all",
     ),
     ("POST /_control/faults", "arms a fault or a list of faults"),
     (
         "GET, DELETE /_control/requests",
-        "what was asked of Close; ?method= ?path= ?at_least=N&timeout=10s waits",
+        "lists the received requests; ?method= and ?path= filter, ?at_least=N&timeout=10s waits; clears the list",
     ),
     (
         "GET, DELETE /_control/deliveries",
-        "each attempt to deliver a webhook; ?at_least=N&timeout=10s waits",
+        "lists the webhook delivery attempts; ?at_least=N&timeout=10s waits; clears the list",
     ),
-    ("GET /_control/numbers", "every number, released ones too"),
+    ("GET /_control/numbers", "all numbers, including released ones"),
     (
         "POST /_control/numbers",
-        "rents one as a person in Close; country, prefix, carrier_type, silent, any field",
+        "rents a number as a person in Close: country, prefix, carrier_type, silent, and any field of a number",
     ),
     (
         "PATCH, DELETE /_control/numbers/{id}",
-        "changes or releases one as a person; silent: without an event",
+        "changes or releases a number as a person in Close; silent: true writes no event",
     ),
-    ("PATCH /_control/users/{id}", "can_call"),
-    ("POST /_control/reset", "everything as it was at the start"),
+    ("PATCH /_control/users/{id}", "changes can_call"),
+    ("POST /_control/reset", "restores the initial state"),
 ];
 
-fn listing(items: impl IntoIterator<Item = Value>) -> Answer {
+fn listing(items: impl IntoIterator<Item = Value>) -> Response {
     let items: Vec<Value> = items.into_iter().collect();
-    Answer::json(200, &items)
+    Response::json(200, &items)
 }
 
-/// `at_least=N`: answers as soon as the list is so long; as it then is when `timeout` (10 s) is over.
-async fn wait_for(state: &State, call: &Call) -> Outcome {
-    let at_least = call.count("at_least", 0, usize::MAX)?;
-    let timeout = match call.param("timeout") {
+/// `at_least=N`: responds when the list has N items, or after `timeout` (default 10 s) with what it has.
+async fn wait_for(shared: &Shared, request: &Request) -> Outcome {
+    let at_least = request.count("at_least", 0, usize::MAX)?;
+    let timeout = match request.param("timeout") {
         None => Duration::from_secs(10),
         Some(text) => text
             .parse::<SignedDuration>()
             .ok()
             .and_then(|timeout| Duration::try_from(timeout).ok())
-            .ok_or_else(|| wrong("`timeout` is a duration such as 5s"))?,
+            .ok_or_else(|| invalid("`timeout` must be a duration such as 5s"))?,
     };
-    let deadline = tokio::time::Instant::now() + timeout.min(LONGEST_WAIT);
+    let deadline = tokio::time::Instant::now() + timeout.min(MAX_WAIT);
     loop {
-        let mut happened = std::pin::pin!(state.happened.notified());
-        happened.as_mut().enable();
-        let answer = dispatch(&mut state.world(), call)?;
+        let mut activity = std::pin::pin!(shared.activity.notified());
+        activity.as_mut().enable();
+        let response = dispatch(&mut shared.state(), request)?;
         let length =
-            serde_json::from_slice::<Vec<Value>>(&answer.body).map_or(usize::MAX, |items| items.len());
-        if length >= at_least || tokio::time::timeout_at(deadline, happened).await.is_err() {
-            return Ok(answer);
+            serde_json::from_slice::<Vec<Value>>(&response.body).map_or(usize::MAX, |items| items.len());
+        if length >= at_least || tokio::time::timeout_at(deadline, activity).await.is_err() {
+            return Ok(response);
         }
     }
 }
 
-fn change_settings(world: &mut World, call: &Call) -> Outcome {
-    let mut value = serde_json::to_value(&world.settings).expect("settings have string keys only");
-    merge(&mut value, Value::Object(body(call)?));
-    let settings: Settings = serde_json::from_value(value).map_err(|failure| wrong(&failure.to_string()))?;
-    world.settings = settings;
-    Ok(Answer::json(200, &world.settings))
+fn change_settings(state: &mut State, request: &Request) -> Outcome {
+    let mut value = serde_json::to_value(&state.settings).expect("settings have string keys only");
+    merge(&mut value, Value::Object(body(request)?));
+    let settings: Settings = serde_json::from_value(value).map_err(|error| invalid(&error.to_string()))?;
+    state.settings = settings;
+    Ok(Response::json(200, &state.settings))
 }
 
-/// Objects are merged; everything else, null included, replaces.
+/// Merges objects; every other value, null included, replaces.
 fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
@@ -166,87 +168,93 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-fn arm(world: &mut World, call: &Call) -> Outcome {
-    let text = String::from_utf8_lossy(&call.body);
-    let faults = faults_from_json(&text).map_err(|failure| wrong(&failure))?;
-    world.faults.extend(faults.into_iter().map(Armed::new));
-    Ok(Answer {
+fn arm(state: &mut State, request: &Request) -> Outcome {
+    let text = String::from_utf8_lossy(&request.body);
+    let faults = faults_from_json(&text).map_err(|error| invalid(&error))?;
+    state.faults.extend(faults.into_iter().map(ArmedFault::new));
+    Ok(Response {
         status: 201,
-        ..listing(world.faults.iter().map(Armed::describe))
+        ..listing(state.faults.iter().map(ArmedFault::describe))
     })
 }
 
-/// `{"country": "DE", "prefix": "30", "silent": true, …}`: any field of a phone number may follow.
-fn make_number(world: &mut World, call: &Call) -> Outcome {
-    let mut fields = body(call)?;
+/// Rents a number: `{"country": "DE", "prefix": "30", "silent": true, …}` plus any field of a phone number.
+fn make_number(state: &mut State, request: &Request) -> Outcome {
+    let mut fields = body(request)?;
     let silent = take_flag(&mut fields, "silent")?;
     let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));
     let country = text(fields.shift_remove("country")).unwrap_or_else(|| "US".into());
     let prefix = text(fields.shift_remove("prefix")).unwrap_or_default();
     let carrier_type = text(fields.shift_remove("carrier_type"));
-    let World { random, numbers, .. } = world;
-    let taken = |number: &str| numbers.iter().any(|known| known.wire.number == number);
+    let State { random, numbers, .. } = state;
+    let taken = |number: &str| numbers.iter().any(|known| known.data.number == number);
     let found = plan::find(random, &country, &prefix, carrier_type.as_deref(), taken)
-        .ok_or_else(|| wrong("no such number exists in that country's plan"))?;
-    let mut number = rent::furnished(world, &country, &found);
-    number.wire = overlay(&number.wire, fields).map_err(|failure| wrong(&failure.to_string()))?;
+        .ok_or_else(|| invalid("the numbering plan of the country has no such number"))?;
+    let mut number = rent::rented_by_person(state, &country, &found);
+    number.data = apply_patch(&number.data, fields).map_err(|error| invalid(&error.to_string()))?;
     let view = number.describe();
-    let actor = world.person();
-    world.add_number(number, (!silent).then_some(&actor));
-    Ok(Answer::json(201, &view))
+    let actor = state.person();
+    state.add_number(number, (!silent).then_some(&actor));
+    Ok(Response::json(201, &view))
 }
 
-/// Any field, unknown ones included; `"silent": true` writes no event.
-fn change_number(world: &mut World, call: &Call, id: &str) -> Outcome {
-    let mut fields = body(call)?;
+/// Changes any field, unknown ones included. `"silent": true` writes no event.
+fn change_number(state: &mut State, request: &Request, id: &str) -> Outcome {
+    let mut fields = body(request)?;
     let silent = take_flag(&mut fields, "silent")?;
-    let number = world.rented(id).ok_or_else(|| Answer::unknown("PhoneNumber"))?;
-    let wire = overlay(&number.wire, fields).map_err(|failure| wrong(&failure.to_string()))?;
-    let actor = world.person();
-    world.change_number(id, (!silent).then_some(&actor), |number| *number = wire);
-    let number = world.rented(id).ok_or_else(|| Answer::unknown("PhoneNumber"))?;
-    Ok(Answer::json(200, &number.describe()))
+    let number = state
+        .rented(id)
+        .ok_or_else(|| Response::not_found("PhoneNumber"))?;
+    let data = apply_patch(&number.data, fields).map_err(|error| invalid(&error.to_string()))?;
+    let actor = state.person();
+    state.change_number(id, (!silent).then_some(&actor), |number| *number = data);
+    let number = state
+        .rented(id)
+        .ok_or_else(|| Response::not_found("PhoneNumber"))?;
+    Ok(Response::json(200, &number.describe()))
 }
 
-fn delete_number(world: &mut World, call: &Call, id: &str) -> Outcome {
-    world.rented(id).ok_or_else(|| Answer::unknown("PhoneNumber"))?;
-    let silent = call.param("silent") == Some("true");
-    let actor = world.person();
-    world.release_number(id, (!silent).then_some(&actor));
-    Ok(Answer::empty(204))
+fn delete_number(state: &mut State, request: &Request, id: &str) -> Outcome {
+    state
+        .rented(id)
+        .ok_or_else(|| Response::not_found("PhoneNumber"))?;
+    let silent = request.param("silent") == Some("true");
+    let actor = state.person();
+    state.release_number(id, (!silent).then_some(&actor));
+    Ok(Response::empty(204))
 }
 
-fn change_user(world: &mut World, call: &Call, id: &str) -> Outcome {
-    let mut fields = body(call)?;
+fn change_user(state: &mut State, request: &Request, id: &str) -> Outcome {
+    let mut fields = body(request)?;
     let can_call = take_flag(&mut fields, "can_call")?;
-    let user = world
+    let user = state
         .users
         .iter_mut()
         .find(|user| user.id == id)
-        .ok_or_else(|| Answer::unknown("User"))?;
+        .ok_or_else(|| Response::not_found("User"))?;
     user.can_call = can_call;
-    Ok(Answer::json(
+    Ok(Response::json(
         200,
         &json!({ "id": user.id, "can_call": user.can_call }),
     ))
 }
 
-fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
-    if call.body.is_empty() {
+fn body(request: &Request) -> Result<Map<String, Value>, Response> {
+    if request.body.is_empty() {
         return Ok(Map::new());
     }
-    serde_json::from_slice(&call.body)
-        .map_err(|failure| wrong(&format!("a JSON object is needed: {failure}")))
+    serde_json::from_slice(&request.body)
+        .map_err(|error| invalid(&format!("the body must be a JSON object: {error}")))
 }
 
-fn take_flag(fields: &mut Map<String, Value>, name: &str) -> Result<bool, Answer> {
+fn take_flag(fields: &mut Map<String, Value>, name: &str) -> Result<bool, Response> {
     match fields.shift_remove(name) {
         None => Ok(false),
         Some(Value::Bool(flag)) => Ok(flag),
-        Some(_) => Err(wrong(&format!("`{name}` is true or false"))),
+        Some(_) => Err(invalid(&format!("`{name}` must be true or false"))),
     }
 }
 
-fn wrong(text: &str) -> Answer {
-    Answer::error(400, text)
+fn invalid(text: &str) -> Response {
+    Response::error(400, text)
 }

@@ -1,14 +1,11 @@
-//! What happened in the organization, written down as Close does it, and handed to the webhooks. Knows no reader.
+//! Events: what happened to an object of the organization, and who caused it.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::json::naive;
-use crate::numbers::number::has_passed;
-use crate::state::{Actor, World};
-use crate::webhooks::delivery::Emitted;
+use crate::time::naive;
 
-/// One entry of the log.
+/// One entry of the event log.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) id: String,
@@ -17,6 +14,16 @@ pub(crate) struct Event {
     pub(crate) updated: Timestamp,
     pub(crate) actor: Actor,
     pub(crate) change: Change,
+}
+
+/// Who caused an event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Actor {
+    pub(crate) user_id: Option<String>,
+    pub(crate) api_key_id: Option<String>,
+    pub(crate) request_id: Option<String>,
+    /// Method and path of the API request, if there was one.
+    pub(crate) request: Option<(String, String)>,
 }
 
 /// What happened to one object.
@@ -108,8 +115,8 @@ impl Event {
         })
     }
 
-    /// Takes a later update of the same object in: newest state, oldest previous values.
-    fn absorb(&mut self, actor: &Actor, change: Change, now: Timestamp) {
+    /// Merges a later update of the same object: newest data, oldest previous values.
+    pub(crate) fn absorb(&mut self, actor: &Actor, change: Change, now: Timestamp) {
         self.updated = now;
         self.actor = actor.clone();
         self.change.data = change.data;
@@ -117,51 +124,5 @@ impl Event {
             self.change.previous_data.entry(name).or_insert(old);
         }
         self.change.changed_fields = self.change.previous_data.keys().cloned().collect();
-    }
-}
-
-impl World {
-    /// Writes an event and hands it to the webhooks; an update soon after another one joins it.
-    pub(crate) fn emit(&mut self, actor: &Actor, change: Change) {
-        let now = Timestamp::from_millisecond(self.now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let window = self.settings.consolidation_window;
-        let last = self
-            .events
-            .iter_mut()
-            .rev()
-            .find(|event| event.change.object_id == change.object_id);
-        if let Some(last) = last
-            && last.change.action == "updated"
-            && change.action == "updated"
-            && !has_passed(last.created, window, now)
-        {
-            last.absorb(actor, change, now);
-            return;
-        }
-        let event = Event {
-            id: self.noise.id("ev_", 22),
-            seq: self.events.last().map_or(0, |last| last.seq + 1),
-            created: now,
-            updated: now,
-            actor: actor.clone(),
-            change,
-        };
-        let wait = if event.change.action == "created" {
-            std::time::Duration::ZERO
-        } else {
-            window
-        };
-        let targets = self.enqueue(event.change.object_type, event.change.action);
-        if !targets.is_empty() {
-            let emitted = Emitted {
-                event_id: event.id.clone(),
-                nth: event.seq,
-                wait,
-                targets,
-            };
-            // Fails only when the simulator is going down, and then nobody waits for it.
-            let _ = self.outbox.send(emitted);
-        }
-        self.events.push(event);
     }
 }

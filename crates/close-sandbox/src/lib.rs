@@ -1,82 +1,67 @@
-//! A simulated Close: one organization over real HTTP, stateful, with webhooks, rate limits and faults that
-//! can be scripted per request. It has wire types and signature code of its own and knows nothing of the desk.
+//! A simulated Close CRM: one organization that answers over real HTTP, for tests and development.
 //!
-//! Close's API is under `/api/v1`, what tests need beside it under `/_control/` (`GET` it for the list of routes;
-//! it asks for no key). A request passes key, rate limit and faults in this order, so that one that is turned away
-//! uses no fault up. Where Close's behaviour is not documented, a choice was made here:
+//! It keeps state, sends webhooks, limits request rates and fails on demand: faults can be scripted per request.
+//! Types and signatures are its own, so that a test never compares a client's code with itself.
 //!
-//! | what | choice |
+//! Close's API is under `/api/v1`. Routes that only tests need are under `/_control/`; they need no API key, and
+//! `GET /_control/` lists them. A request passes the key check, then the rate limit, then the faults: a request that
+//! is rejected earlier does not consume a fault.
+//!
+//! Where Close's behaviour is not documented, the simulation chooses:
+//!
+//! | case | choice |
 //! |---|---|
-//! | path without its last slash | 404 |
-//! | refused rent, validation | 400 |
-//! | missing permission, somebody else's personal number | 403 |
+//! | path without a trailing slash | 404 |
+//! | refused rent, invalid input | 400 |
+//! | missing permission, personal number of another user | 403 |
 //! | number for one user | personal; for several, or with `sharing: "group"`, a group number |
-//! | SMS | every number in North America; elsewhere local and mobile ones where Close supports SMS |
+//! | SMS | every number in North America; elsewhere local and mobile numbers where Close supports SMS |
 //! | `needs-more-info` | Brazil and Japan without a `bundle_id` |
-//! | order of lists | as rented |
+//! | order of lists | by time of rent |
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub mod cli;
 mod clock;
 mod control;
+mod duration;
 mod endpoints;
 mod events;
 mod faults;
-mod json;
 mod numbers;
+mod options;
+mod organization;
+mod pipeline;
+mod random;
 mod rate_limit;
 mod request;
 mod request_log;
 mod response;
 mod router;
+mod seed;
 mod server;
 mod settings;
+mod shared;
 mod state;
+mod time;
 mod validation;
 mod webhooks;
 
 pub use clock::Clock;
 pub use faults::fault::{Fault, faults_from_json};
+pub use options::Options;
 pub use settings::{DeliverySettings, Epoch, LimitBody, RateLimit, Settings};
 
-use server::State;
+use shared::Shared;
 
-/// How a simulated Close starts; [`Default`] is loopback on a free port, seed 1, no faults.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Address to listen on; port 0 takes a free one. Keep it on loopback: the control routes ask for no key.
-    pub listen: SocketAddr,
-    /// Everything made up (ids, the API key, users, groups, phone numbers) follows from this.
-    pub seed: u64,
-    /// Faults that are armed from the start; see [`faults_from_json`].
-    pub faults: Vec<Fault>,
-    /// What can also be changed at run time by `POST /_control/settings`.
-    pub settings: Settings,
-    /// Numbers that the organization holds already, rented by people in Close before the start.
-    pub numbers: u32,
-    /// Where time comes from.
-    pub clock: Clock,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            seed: 1,
-            faults: Vec::new(),
-            settings: Settings::default(),
-            numbers: 0,
-            clock: Clock::system(),
-        }
-    }
-}
-
-/// A simulated Close that is serving; it ends when dropped or stopped.
+/// A simulated Close that is running.
+///
+/// Dropping it stops it without waiting; [`stop`](Self::stop) waits.
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
@@ -86,19 +71,20 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Binds and serves in the background until dropped or [`stop`](Self::stop)ped. Fails when the address
-    /// cannot be bound.
+    /// Binds the address and serves in background tasks.
+    ///
+    /// Fails when the address cannot be bound.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("the simulated Close cannot listen on {}", options.listen))?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let (state, outbox) = State::new(options, address)?;
-        let state = Arc::new(state);
-        let api_key = state.world().key.text.clone();
-        tokio::spawn(webhooks::delivery::run(Arc::clone(&state), outbox, stop.clone()));
-        let serving = tokio::spawn(server::serve(listener, state, stop.clone()));
+        let (shared, outbox) = Shared::new(options, address)?;
+        let shared = Arc::new(shared);
+        let api_key = shared.state().key.text.clone();
+        tokio::spawn(webhooks::delivery::run(Arc::clone(&shared), outbox, stop.clone()));
+        let serving = tokio::spawn(server::serve(listener, shared, stop.clone()));
         Ok(Self {
             address,
             api_key,
@@ -107,26 +93,26 @@ impl Sandbox {
         })
     }
 
-    /// The address that it listens on, with the port it was given.
+    /// The address it listens on, with the port that the system assigned.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT/api/v1`, what a client takes for Close's base URL.
+    /// The base URL for clients, `http://127.0.0.1:PORT/api/v1`.
     pub fn base_url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
 
-    /// The one API key of the organization, `api_` + 22 characters + `.` + 22 characters.
+    /// The only API key of the organization: `api_`, 22 characters, `.`, 22 characters.
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
 
-    /// Ends it: connections are cut, deliveries forgotten; returns when the port is free again.
+    /// Cuts all connections, drops pending deliveries, and returns when the port is free again.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        if let Err(failure) = (&mut self.serving).await {
-            tracing::warn!(%failure, "the simulated Close ended badly: {failure}");
+        if let Err(error) = (&mut self.serving).await {
+            tracing::warn!(%error, "the server task of the simulated Close failed");
         }
     }
 }

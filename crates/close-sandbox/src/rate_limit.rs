@@ -1,26 +1,26 @@
-//! Rate limits per endpoint group, in the forms that Close has used. Knows no endpoint but the rent.
+//! Rate limits per endpoint group, with the 429 responses that Close has used.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::request::Call;
-use crate::response::Answer;
+use crate::request::Request;
+use crate::response::Response;
 use crate::settings::{LimitBody, RateLimit};
 
-/// Requests counted in the running window of each endpoint group.
+/// The start of the current window and its requests, per endpoint group.
 #[derive(Debug, Default)]
-pub(crate) struct Windows(HashMap<String, (Timestamp, u32)>);
+pub(crate) struct RateLimiter(HashMap<String, (Timestamp, u32)>);
 
-/// What is left of a limit.
-pub(crate) struct Left {
+/// The rest of a limit, as the `RateLimit` header shows it.
+pub(crate) struct Remaining {
     limit: u32,
     remaining: u32,
     reset: f64,
 }
 
-impl Left {
+impl Remaining {
     /// `limit=320, remaining=319, reset=7.250000`
     pub(crate) fn header(&self) -> String {
         format!(
@@ -30,30 +30,30 @@ impl Left {
     }
 }
 
-impl Windows {
-    /// Counts a request; the failed side is the 429.
+impl RateLimiter {
+    /// Counts a request; the error is the 429 response.
     pub(crate) fn count(
         &mut self,
         settings: &RateLimit,
-        call: &Call,
+        request: &Request,
         now: Timestamp,
-    ) -> Result<Left, Answer> {
-        let first = call.resource().split('/').nth(1).unwrap_or_default();
-        let (group, limit, window) = match settings.rent_limit.filter(|_| call.is_rent()) {
+    ) -> Result<Remaining, Response> {
+        let first = request.resource().split('/').nth(1).unwrap_or_default();
+        let (group, limit, window) = match settings.rent_limit.filter(|_| request.is_rent()) {
             Some(limit) => ("rent".to_owned(), limit, settings.rent_window),
             None => (
-                format!("{} /{first}/", call.method),
+                format!("{} /{first}/", request.method),
                 settings.limit,
                 settings.window,
             ),
         };
         let (start, used) = self.0.entry(group.clone()).or_insert((now, 0));
-        let mut gone = now.duration_since(*start).as_secs_f64();
-        if gone >= window.as_secs_f64() || gone < 0.0 {
-            (*start, *used, gone) = (now, 0, 0.0);
+        let mut elapsed = now.duration_since(*start).as_secs_f64();
+        if elapsed >= window.as_secs_f64() || elapsed < 0.0 {
+            (*start, *used, elapsed) = (now, 0, 0.0);
         }
-        let reset = window.as_secs_f64() - gone;
-        // The organization has three times the key's limit, over all its keys.
+        let reset = window.as_secs_f64() - elapsed;
+        // All keys of the organization together have three times the limit of one key.
         let key = limit.saturating_sub(*used);
         let organization = limit
             .saturating_mul(3)
@@ -63,13 +63,13 @@ impl Windows {
         } else {
             limit
         };
-        let left = |remaining| Left {
+        let left = |remaining| Remaining {
             limit,
             remaining,
             reset,
         };
         match key.min(organization).checked_sub(1) {
-            None => Err(refuse(settings, &group, &left(0), window.as_secs())),
+            None => Err(too_many_requests(settings, &group, &left(0), window.as_secs())),
             Some(remaining) => {
                 *used += 1;
                 Ok(left(remaining))
@@ -78,7 +78,7 @@ impl Windows {
     }
 }
 
-fn refuse(settings: &RateLimit, group: &str, left: &Left, window: u64) -> Answer {
+fn too_many_requests(settings: &RateLimit, group: &str, left: &Remaining, window: u64) -> Response {
     let legacy = json!({
         "message": "API call count exceeded for this period",
         "rate_endpoint_group": hex::encode(format!("{group:0>16.16}")),
@@ -87,21 +87,21 @@ fn refuse(settings: &RateLimit, group: &str, left: &Left, window: u64) -> Answer
         "rate_reset": format!("{:.2}", left.reset),
         "rate_window": window,
     });
-    let mut answer = match settings.body {
-        LimitBody::Empty => Answer::empty(429),
-        LimitBody::Legacy => Answer::json(429, &legacy),
-        LimitBody::LegacyWrapped => Answer::json(429, &json!({ "error": legacy })),
-        LimitBody::Html => Answer {
+    let mut response = match settings.body {
+        LimitBody::Empty => Response::empty(429),
+        LimitBody::Legacy => Response::json(429, &legacy),
+        LimitBody::LegacyWrapped => Response::json(429, &json!({ "error": legacy })),
+        LimitBody::Html => Response {
             status: 429,
             headers: vec![("content-type".into(), "text/html".into())],
             body: b"<html><head><title>429 Too Many Requests</title></head></html>".to_vec(),
         },
     };
     if settings.header {
-        answer = answer.with_header("ratelimit", left.header());
+        response = response.with_header("ratelimit", left.header());
     }
     if settings.retry_after {
-        answer = answer.with_header("retry-after", format!("{:.0}", left.reset.ceil()));
+        response = response.with_header("retry-after", format!("{:.0}", left.reset.ceil()));
     }
-    answer
+    response
 }

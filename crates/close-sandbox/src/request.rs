@@ -1,37 +1,37 @@
-//! One request as the endpoints see it: read to its end, its parameters taken apart.
+//! A request as the endpoints see it.
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::response::Answer;
+use crate::response::Response;
 
-/// A request that has been read completely.
+/// A completely read request.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub(crate) struct Request {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,
     pub(crate) request_id: String,
     pub(crate) method: String,
-    /// As sent, `/api/v1` included.
+    /// The full path, `/api/v1` included.
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
 }
 
-impl Call {
+impl Request {
     /// The path below `/api/v1`, with its leading slash.
     pub(crate) fn resource(&self) -> &str {
         self.path.strip_prefix("/api/v1").unwrap_or(&self.path)
     }
 
-    /// Whether this is the request that costs money.
+    /// Whether this request rents a number.
     pub(crate) fn is_rent(&self) -> bool {
         self.method == "POST" && self.resource() == "/phone_number/request/internal/"
     }
 
-    /// What was sent in the query under this name, the last if repeated, nothing if empty.
+    /// A query parameter: the last one if repeated, `None` if empty.
     pub(crate) fn param(&self, name: &str) -> Option<&str> {
         let value = self
             .query
@@ -50,44 +50,44 @@ impl Call {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The body as a JSON object: 415 for another content type, 400 for what is no object.
-    pub(crate) fn object(&self) -> Result<Map<String, Value>, Answer> {
+    /// The body as a JSON object; 415 for another content type, 400 for other content.
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Response> {
         let is_json = self
             .header("content-type")
             .and_then(|value| value.split(';').next())
             .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
-            return Err(Answer::error(415, "Content-Type must be application/json."));
+            return Err(Response::error(415, "Content-Type must be application/json."));
         }
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err(Answer::invalid("The request body must be a JSON object.")),
-            Err(_) => Err(Answer::error(400, "The request contains invalid JSON.")),
+            Ok(_) => Err(Response::invalid("The request body must be a JSON object.")),
+            Err(_) => Err(Response::error(400, "The request contains invalid JSON.")),
         }
     }
 
-    /// A whole number from the query between 0 and `most`, with what applies when it is left out.
-    pub(crate) fn count(&self, name: &str, absent: usize, most: usize) -> Result<usize, Answer> {
+    /// A query parameter that is a whole number from 0 to `max`, or the default if it is absent.
+    pub(crate) fn count(&self, name: &str, default: usize, max: usize) -> Result<usize, Response> {
         let Some(text) = self.param(name) else {
-            return Ok(absent);
+            return Ok(default);
         };
         let Ok(number) = text.parse::<i64>() else {
-            return Err(Answer::invalid_field(name, "Input should be a valid integer"));
+            return Err(Response::invalid_field(name, "Input should be a valid integer"));
         };
         match usize::try_from(number) {
-            Ok(number) if number <= most => Ok(number),
-            Ok(_) => Err(Answer::invalid_field(
+            Ok(number) if number <= max => Ok(number),
+            Ok(_) => Err(Response::invalid_field(
                 name,
-                &format!("Input should be less than or equal to {most}"),
+                &format!("Input should be less than or equal to {max}"),
             )),
-            Err(_) => Err(Answer::invalid_field(
+            Err(_) => Err(Response::invalid_field(
                 name,
                 "Input should be greater than or equal to 0",
             )),
         }
     }
 
-    /// Leaves only the fields that `_fields` asks for, all without it.
+    /// Keeps only the fields that `_fields` names; without `_fields`, all.
     pub(crate) fn select(&self, object: Value) -> Value {
         match (self.param("_fields"), object) {
             (Some(wanted), Value::Object(mut fields)) => {
@@ -99,12 +99,12 @@ impl Call {
         }
     }
 
-    /// One page by `_skip` and `_limit`, in Close's envelope.
-    pub(crate) fn page(&self, mut all: Vec<Value>, cap: usize) -> Result<Answer, Answer> {
+    /// One page of a list by `_skip` and `_limit`, in Close's envelope. `cap` is the largest `_limit`.
+    pub(crate) fn page(&self, mut all: Vec<Value>, cap: usize) -> Result<Response, Response> {
         let skip = self.count("_skip", 0, usize::MAX)?;
         let limit = self.count("_limit", cap.min(100), cap)?;
         if limit == 0 {
-            return Err(Answer::invalid_field(
+            return Err(Response::invalid_field(
                 "_limit",
                 "Input should be greater than or equal to 1",
             ));
@@ -113,7 +113,7 @@ impl Call {
         let has_more = rest.len() > limit;
         rest.truncate(limit);
         let data: Vec<Value> = rest.into_iter().map(|object| self.select(object)).collect();
-        Ok(Answer::json(
+        Ok(Response::json(
             200,
             &serde_json::json!({ "data": data, "has_more": has_more }),
         ))

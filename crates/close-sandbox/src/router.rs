@@ -1,4 +1,4 @@
-//! The table of contents: which path and method is answered by what.
+//! The routes of the API: which endpoint handles which method and path.
 
 use crate::endpoints::event_log;
 use crate::endpoints::groups;
@@ -6,53 +6,54 @@ use crate::endpoints::phone_numbers;
 use crate::endpoints::rent;
 use crate::endpoints::users;
 use crate::endpoints::webhooks;
-use crate::request::Call;
-use crate::response::{Answer, Outcome};
-use crate::state::{Actor, World};
+use crate::events::Actor;
+use crate::request::Request;
+use crate::response::{Outcome, Response};
+use crate::state::State;
 
-/// Answers a request that was let through.
-pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
-    dispatch(world, call).unwrap_or_else(|refusal| refusal)
+/// Handles a request that passed key check, rate limit and faults.
+pub(crate) fn route(state: &mut State, request: &Request) -> Response {
+    dispatch(state, request).unwrap_or_else(|error| error)
 }
 
-fn dispatch(world: &mut World, call: &Call) -> Outcome {
-    // Every path of Close ends in a slash; what does not is no path of Close's.
-    let Some(path) = call.resource().strip_suffix('/') else {
-        return Err(Answer::error(404, "Not Found"));
+fn dispatch(state: &mut State, request: &Request) -> Outcome {
+    // All paths of Close end with a slash.
+    let Some(path) = request.resource().strip_suffix('/') else {
+        return Err(Response::error(404, "Not Found"));
     };
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let actor = Actor {
-        user_id: Some(world.key.owner.clone()),
-        api_key_id: Some(world.key.id.clone()),
-        request_id: Some(call.request_id.clone()),
-        request: Some((call.method.clone(), call.path.clone())),
+        user_id: Some(state.key.owner.clone()),
+        api_key_id: Some(state.key.id.clone()),
+        request_id: Some(request.request_id.clone()),
+        request: Some((request.method.clone(), request.path.clone())),
     };
-    match (call.method.as_str(), segments.as_slice()) {
-        ("GET", ["phone_number"]) => phone_numbers::list(world, call),
-        ("POST", ["phone_number", "request", "internal"]) => rent::rent(world, call, &actor),
+    match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["phone_number"]) => phone_numbers::list(state, request),
+        ("POST", ["phone_number", "request", "internal"]) => rent::rent(state, request, &actor),
         (_, ["phone_number", "request", "internal"]) => not_allowed("POST"),
-        ("GET", ["phone_number", id]) => phone_numbers::read(world, call, id),
-        ("PUT", ["phone_number", id]) => phone_numbers::update(world, call, id, &actor),
-        ("DELETE", ["phone_number", id]) => phone_numbers::release(world, id, &actor),
-        ("GET", ["me"]) => users::me(world, call),
-        ("GET", ["user"]) => users::list(world, call),
-        ("GET", ["user", id]) => users::read(world, call, id),
-        ("GET", ["organization", id]) => users::organization(world, call, id),
-        ("GET", ["membership", id]) => users::membership(world, call, id),
-        ("GET", ["group"]) => groups::list(world, call),
-        ("POST", ["group"]) => groups::create(world, call, &actor),
-        ("GET", ["group", id]) => groups::read(world, call, id),
-        ("PUT", ["group", id]) => groups::update(world, call, id, &actor),
-        ("DELETE", ["group", id]) => groups::delete(world, id, &actor),
-        ("POST", ["group", id, "member"]) => groups::add_member(world, call, id, &actor),
-        ("DELETE", ["group", id, "member", user_id]) => groups::remove_member(world, id, user_id, &actor),
-        ("GET", ["webhook"]) => webhooks::list(world, call),
-        ("POST", ["webhook"]) => webhooks::create(world, call),
-        ("GET", ["webhook", id]) => webhooks::read(world, call, id),
-        ("PUT", ["webhook", id]) => webhooks::update(world, call, id),
-        ("DELETE", ["webhook", id]) => webhooks::delete(world, id),
-        ("GET", ["event"]) => event_log::list(world, call),
-        ("GET", ["event", id]) => event_log::read(world, call, id),
+        ("GET", ["phone_number", id]) => phone_numbers::read(state, request, id),
+        ("PUT", ["phone_number", id]) => phone_numbers::update(state, request, id, &actor),
+        ("DELETE", ["phone_number", id]) => phone_numbers::release(state, id, &actor),
+        ("GET", ["me"]) => users::me(state, request),
+        ("GET", ["user"]) => users::list(state, request),
+        ("GET", ["user", id]) => users::read(state, request, id),
+        ("GET", ["organization", id]) => users::organization(state, request, id),
+        ("GET", ["membership", id]) => users::membership(state, request, id),
+        ("GET", ["group"]) => groups::list(state, request),
+        ("POST", ["group"]) => groups::create(state, request, &actor),
+        ("GET", ["group", id]) => groups::read(state, request, id),
+        ("PUT", ["group", id]) => groups::update(state, request, id, &actor),
+        ("DELETE", ["group", id]) => groups::delete(state, id, &actor),
+        ("POST", ["group", id, "member"]) => groups::add_member(state, request, id, &actor),
+        ("DELETE", ["group", id, "member", user_id]) => groups::remove_member(state, id, user_id, &actor),
+        ("GET", ["webhook"]) => webhooks::list(state, request),
+        ("POST", ["webhook"]) => webhooks::create(state, request),
+        ("GET", ["webhook", id]) => webhooks::read(state, request, id),
+        ("PUT", ["webhook", id]) => webhooks::update(state, request, id),
+        ("DELETE", ["webhook", id]) => webhooks::delete(state, id),
+        ("GET", ["event"]) => event_log::list(state, request),
+        ("GET", ["event", id]) => event_log::read(state, request, id),
         (_, ["group" | "webhook"]) => not_allowed("GET, POST"),
         (_, ["phone_number" | "group" | "webhook", _]) => not_allowed("GET, PUT, DELETE"),
         (
@@ -60,10 +61,10 @@ fn dispatch(world: &mut World, call: &Call) -> Outcome {
             ["phone_number" | "me" | "user" | "event"]
             | ["user" | "event" | "organization" | "membership", _],
         ) => not_allowed("GET"),
-        _ => Err(Answer::error(404, "Not Found")),
+        _ => Err(Response::error(404, "Not Found")),
     }
 }
 
 fn not_allowed(allow: &str) -> Outcome {
-    Err(Answer::error(405, "Method Not Allowed").with_header("allow", allow))
+    Err(Response::error(405, "Method Not Allowed").with_header("allow", allow))
 }

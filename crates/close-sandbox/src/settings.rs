@@ -1,34 +1,35 @@
-//! What can be turned while the simulated Close runs, with the defaults. Knows no behaviour.
+//! The settings of the simulation and their defaults.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::json::{duration, optional_duration, signed_duration};
+use crate::duration::{duration, optional_duration, signed_duration};
 
-/// Which state of Close's API is shown; each one includes those before it.
+/// A version of Close's API, named by the month of the change; each one includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Epoch {
-    /// `sharing` must be sent, no `inbound_ring_duration`, no `participant_user_id`.
+    /// `sharing` is required; no `inbound_ring_duration`, no `participant_user_id`.
     #[serde(rename = "2026-06")]
     June2026,
     /// `sharing` is optional, `participant_user_id` filters lists.
     #[serde(rename = "2026-07")]
     July2026,
-    /// `assign_to` and `inbound_ring_duration`.
+    /// Adds `assign_to` and `inbound_ring_duration`.
     #[serde(rename = "2026-09a")]
     September2026,
-    /// `participant_groups`.
+    /// Adds `participant_groups`.
     #[serde(rename = "2026-09b")]
     LateSeptember2026,
-    /// What has been announced: `sharing`, `user_id` and `is_group_number` are gone.
+    /// The announced changes: no `sharing`, `user_id` and `is_group_number`.
     #[serde(rename = "future")]
     Future,
 }
 
-/// Everything that `POST /_control/settings` takes, as a JSON merge patch. Durations are texts such as
-/// `"250ms"`, `"3s"`, `"72h"`, or a number of seconds.
+/// The settings, which `POST /_control/settings` changes with a JSON merge patch.
+///
+/// Durations are text such as `"250ms"`, `"3s"`, `"72h"`, or a number of seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(
@@ -36,52 +37,52 @@ pub enum Epoch {
     reason = "independent switches that are set by name"
 )]
 pub struct Settings {
-    /// Which state of Close's API is shown.
+    /// The version of Close's API.
     pub epoch: Epoch,
-    /// Off: every request with the key is answered 401.
+    /// Whether the API key is valid; if not, every request with it gets 401.
     pub key_valid: bool,
-    /// Another API key of the same user, which is good whatever `key_valid` says; none.
+    /// A second API key of the same user, valid independently of `key_valid`.
     pub other_key: Option<String>,
     /// Whether the owner of the key has the permission `manage_group_numbers`.
     pub manage_group_numbers: bool,
-    /// Whether that permission also opens the personal numbers of others. Close's documentation says that only
-    /// their owner may change or release them.
+    /// Whether that permission also covers the personal numbers of others.
+    ///
+    /// Close documents that only their owner may change or release them.
     pub others_personal_numbers_writable: bool,
-    /// Whether a field that Close does not know is 400 in a rent or an update.
+    /// Whether unknown fields in a rent or an update get 400.
     pub reject_unknown_fields: bool,
-    /// Largest `_limit` of lists; more is 400.
+    /// The largest `_limit` of lists; more gets 400.
     pub page_cap: usize,
-    /// Whether each listing of numbers comes in another order.
+    /// Whether every list of numbers has another order.
     pub list_shuffled: bool,
-    /// How long after it was rented or released a number appears in, or stays in, lists.
+    /// How long lists miss a rented number, and still show a released one.
     #[serde(with = "duration")]
     pub listing_lag: Duration,
-    /// The same for reading one number by its id.
+    /// How long a read by id misses a rented number, and still shows a released one.
     #[serde(with = "duration")]
     pub read_lag: Duration,
-    /// How long after it happened an event appears in the event log.
+    /// How long the event log misses a new event.
     #[serde(with = "duration")]
     pub event_lag: Duration,
-    /// How long every request takes.
+    /// Duration of every request.
     #[serde(with = "duration")]
     pub latency: Duration,
-    /// How much longer a rent takes; the number exists at the end of it, also when the client has left.
+    /// Additional duration of a rent. The number exists afterwards, even if the client disconnected.
     #[serde(with = "duration")]
     pub rent_latency: Duration,
-    /// How long after the rent `last_billed_price` and `next_billing_on` are filled; null: never by itself.
+    /// How long after the rent `last_billed_price` and `next_billing_on` are set; null: never.
     #[serde(with = "optional_duration")]
     pub billing_delay: Option<Duration>,
-    /// Whether that is an `updated` event.
+    /// Whether billing writes an `updated` event.
     pub billing_emits_event: bool,
-    /// Monthly price of all numbers, in USD, above which a rent is refused with `billing-error`.
+    /// The monthly price of all numbers in USD above which a rent is refused with `billing-error`; null: no limit.
     pub budget: Option<f64>,
     /// Countries where a rent without `bundle_id` is refused with `needs-more-info`.
     pub needs_more_info: Vec<String>,
-    /// Time within which several updates of one object become one event, and after which webhooks for updates
-    /// and deletions go out.
+    /// How long updates of one object are merged into one event. Webhooks for updates and deletions wait that long.
     #[serde(with = "duration")]
     pub consolidation_window: Duration,
-    /// How far Close's clock is ahead of the machine's; negative: behind.
+    /// How far Close's clock is ahead of the system clock; negative: behind.
     #[serde(with = "signed_duration")]
     pub clock_shift: SignedDuration,
     /// Rate limits.
@@ -118,28 +119,29 @@ impl Default for Settings {
     }
 }
 
-/// Limits are counted per endpoint group, which is the method and the first segment of the path.
+/// Rate limits per endpoint group, that is, per method and first segment of the path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
-    /// Requests of one endpoint group in one window.
+    /// How many requests of an endpoint group one window allows.
     pub limit: u32,
     /// Length of a window.
     #[serde(with = "duration")]
     pub window: Duration,
-    /// Requests that other keys of the organization are taken to send in every window; all keys together have
-    /// three times the limit.
+    /// How many requests other keys of the organization send in every window.
+    ///
+    /// All keys together have three times the limit.
     pub used_by_other_keys: u32,
-    /// A bucket of its own for renting; null: it counts as any POST.
+    /// A separate limit for rents; null: a rent counts like any other POST.
     pub rent_limit: Option<u32>,
-    /// Length of the window of that bucket.
+    /// Length of the window of `rent_limit`.
     #[serde(with = "duration")]
     pub rent_window: Duration,
-    /// Whether answers carry `RateLimit`.
+    /// Whether responses have a `RateLimit` header.
     pub header: bool,
-    /// Whether a 429 carries `retry-after`.
+    /// Whether a 429 has a `retry-after` header.
     pub retry_after: bool,
-    /// What stands in a 429.
+    /// The body of a 429.
     pub body: LimitBody,
 }
 
@@ -158,53 +160,53 @@ impl Default for RateLimit {
     }
 }
 
-/// The bodies of a 429 that have been seen.
+/// The bodies of a 429 that Close has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitBody {
-    /// Nothing.
+    /// No body.
     Empty,
-    /// The old JSON object.
+    /// The former JSON object.
     Legacy,
-    /// The old JSON object inside `error`.
+    /// The former JSON object inside `error`.
     LegacyWrapped,
-    /// A page of the ingress.
+    /// An HTML page of the load balancer.
     Html,
 }
 
-/// How webhook deliveries are made.
+/// How webhooks are delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliverySettings {
-    /// Off: nothing is delivered, as if lost.
+    /// Whether webhooks are delivered at all.
     pub enabled: bool,
-    /// How many more times each event is delivered.
+    /// How many additional times each event is delivered.
     pub duplicates: u32,
-    /// Every other delivery waits this long, so that it arrives after its successor; null: in order.
+    /// Delays every other delivery, so that it arrives after its successor; null: in order.
     #[serde(with = "optional_duration")]
     pub reorder: Option<Duration>,
-    /// Every delivery comes this much later.
+    /// Delays every delivery.
     #[serde(with = "duration")]
     pub late: Duration,
-    /// Whether a retry is signed anew with its own time, or repeats the first signature.
+    /// Whether a retry has a new timestamp and signature, or repeats the first.
     pub sign_again: bool,
-    /// Off: signatures are made with the key's text, a forgery.
+    /// Whether signatures are valid; if not, they are made with the hex text of the key.
     pub signature_valid: bool,
-    /// Wait before the first retry; it doubles from there.
+    /// Delay of the first retry; every further one doubles it.
     #[serde(with = "duration")]
     pub backoff: Duration,
-    /// Longest wait between retries.
+    /// The longest delay between retries.
     #[serde(with = "duration")]
     pub backoff_cap: Duration,
-    /// Age at which a delivery is given up.
+    /// How old a delivery gets before it is dropped.
     #[serde(with = "duration")]
     pub life: Duration,
-    /// How long a subscription may fail without a single success before it is paused.
+    /// How long a subscription may fail without a success before it is paused.
     #[serde(with = "duration")]
     pub pause_after: Duration,
-    /// Waiting deliveries at which a subscription is paused.
+    /// How many pending deliveries pause a subscription.
     pub backlog_cap: usize,
-    /// How long a receiver may take to answer.
+    /// How long the subscriber may take to respond.
     #[serde(with = "duration")]
     pub timeout: Duration,
 }

@@ -1,10 +1,10 @@
-//! Takes the body of a request apart, field by field, and collects all that is wrong. Knows no object.
+//! Validates the body of a request field by field, and collects all errors.
 
 use serde_json::{Map, Value};
 
-use crate::response::Answer;
+use crate::response::Response;
 
-/// The body of a request, field by field, with all that is wrong collected.
+/// The fields of a body that have not been read yet, and the errors so far.
 pub(crate) struct Fields {
     body: Map<String, Value>,
     errors: Map<String, Value>,
@@ -18,21 +18,23 @@ impl Fields {
         }
     }
 
+    /// Removes and returns a field.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.body.shift_remove(name)
     }
 
-    pub(crate) fn fault(&mut self, name: &str, text: &str) {
+    /// Records an error; the first one of a field counts.
+    pub(crate) fn reject(&mut self, name: &str, text: &str) {
         self.errors.entry(name).or_insert_with(|| text.into());
     }
 
-    /// A string; null counts as left out.
+    /// A string; null counts as absent.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
             Value::String(text) => Some(text),
             Value::Null => None,
             _ => {
-                self.fault(name, "Input should be a valid string");
+                self.reject(name, "Input should be a valid string");
                 None
             }
         }
@@ -43,7 +45,7 @@ impl Fields {
             Value::Bool(flag) => Some(flag),
             Value::Null => None,
             _ => {
-                self.fault(name, "Input should be a valid boolean");
+                self.reject(name, "Input should be a valid boolean");
                 None
             }
         }
@@ -58,23 +60,23 @@ impl Fields {
                 .collect::<Option<Vec<String>>>()
         });
         if texts.is_none() {
-            self.fault(name, "Input should be a valid list of strings");
+            self.reject(name, "Input should be a valid list of strings");
         }
         texts
     }
 
-    /// 400 with everything that is wrong; what nobody took is unknown.
-    pub(crate) fn finish(mut self, reject_unknown: bool) -> Result<(), Answer> {
+    /// Fails with 400 and all errors. Fields that were not read are unknown.
+    pub(crate) fn finish(mut self, reject_unknown: bool) -> Result<(), Response> {
         if reject_unknown {
             let unknown: Vec<String> = self.body.keys().cloned().collect();
             for name in unknown {
-                self.fault(&name, "Extra inputs are not permitted");
+                self.reject(&name, "Extra inputs are not permitted");
             }
         }
         if self.errors.is_empty() {
             Ok(())
         } else {
-            Err(Answer::invalid_fields(&self.errors))
+            Err(Response::invalid_fields(&self.errors))
         }
     }
 }

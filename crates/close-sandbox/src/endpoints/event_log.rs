@@ -1,4 +1,4 @@
-//! Reading the event log: the combinations of filters that Close takes, time bounds, cursors.
+//! `/event/`: reads the event log with the filter combinations, time bounds and cursors of Close.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,33 +6,33 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::events::Event;
-use crate::json::parse_time;
-use crate::numbers::number::has_passed;
-use crate::request::Call;
-use crate::response::{Answer, Outcome};
-use crate::state::World;
+use crate::request::Request;
+use crate::response::{Outcome, Response};
+use crate::state::State;
+use crate::time::has_elapsed;
+use crate::time::parse_time;
 
-/// `GET /event/`: newest first, 50 at most, cursors both ways.
-pub(crate) fn list(world: &World, call: &Call) -> Outcome {
-    check_combination(call)?;
-    let limit = call.count("_limit", 50, 50)?.max(1);
-    let bounds = bounds(call)?;
-    let cursor = call.param("_cursor").map(Cursor::read).transpose()?;
-    let mut found: Vec<&Event> = world
+/// `GET /event/`: newest first, at most 50, with cursors in both directions.
+pub(crate) fn list(state: &State, request: &Request) -> Outcome {
+    check_combination(request)?;
+    let limit = request.count("_limit", 50, 50)?.max(1);
+    let bounds = bounds(request)?;
+    let cursor = request.param("_cursor").map(Cursor::read).transpose()?;
+    let mut found: Vec<&Event> = state
         .visible_events()
-        .filter(|event| matches(event, call) && bounds.iter().all(|bound| bound.holds(event.updated)))
+        .filter(|event| matches(event, request) && bounds.iter().all(|bound| bound.holds(event.updated)))
         .collect();
-    found.sort_by_key(|event| std::cmp::Reverse(place(event)));
+    found.sort_by_key(|event| std::cmp::Reverse(position(event)));
 
-    // The page is `found[start..end]`, of what is newer or older than the cursor.
+    // The page is `found[start..end]`: the events next to the cursor, newer or older.
     let (start, end) = match cursor {
         None => (0, limit.min(found.len())),
         Some(Cursor { newer: false, at }) => {
-            let start = found.partition_point(|event| place(event) >= at);
+            let start = found.partition_point(|event| position(event) >= at);
             (start, (start + limit).min(found.len()))
         }
         Some(Cursor { newer: true, at }) => {
-            let end = found.partition_point(|event| place(event) > at);
+            let end = found.partition_point(|event| position(event) > at);
             (end.saturating_sub(limit), end)
         }
     };
@@ -40,7 +40,7 @@ pub(crate) fn list(world: &World, call: &Call) -> Outcome {
         event.map(|event| {
             Cursor {
                 newer,
-                at: place(event),
+                at: position(event),
             }
             .write()
         })
@@ -57,26 +57,27 @@ pub(crate) fn list(world: &World, call: &Call) -> Outcome {
     };
     let data: Vec<Value> = found[start..end]
         .iter()
-        .map(|event| call.select(event.view(&world.organization_id)))
+        .map(|event| request.select(event.view(&state.organization_id)))
         .collect();
-    Ok(Answer::json(
+    Ok(Response::json(
         200,
         &json!({ "data": data, "cursor_next": cursor_next, "cursor_previous": cursor_previous }),
     ))
 }
 
 /// `GET /event/{id}/`.
-pub(crate) fn read(world: &World, call: &Call, id: &str) -> Outcome {
-    let found = world
+pub(crate) fn read(state: &State, request: &Request, id: &str) -> Outcome {
+    let found = state
         .visible_events()
         .find(|event| event.id == id)
-        .ok_or_else(|| Answer::unknown("Event"))?;
-    Ok(Answer::json(
+        .ok_or_else(|| Response::not_found("Event"))?;
+    Ok(Response::json(
         200,
-        &call.select(found.view(&world.organization_id)),
+        &request.select(found.view(&state.organization_id)),
     ))
 }
 
+/// All filters, in the order of the combinations below.
 const FILTERS: [&str; 6] = [
     "object_type",
     "object_id",
@@ -86,6 +87,7 @@ const FILTERS: [&str; 6] = [
     "request_id",
 ];
 
+/// The filter combinations that Close supports.
 const ALLOWED: [&[&str]; 16] = [
     &[],
     &["object_type", "object_id"],
@@ -105,22 +107,22 @@ const ALLOWED: [&[&str]; 16] = [
     &["request_id"],
 ];
 
-fn check_combination(call: &Call) -> Result<(), Answer> {
+fn check_combination(request: &Request) -> Result<(), Response> {
     let given: Vec<&str> = FILTERS
         .into_iter()
-        .filter(|name| call.param(name).is_some())
+        .filter(|name| request.param(name).is_some())
         .collect();
     if ALLOWED.contains(&given.as_slice()) {
         return Ok(());
     }
-    Err(Answer::invalid(&format!(
+    Err(Response::invalid(&format!(
         "This combination of filters is not supported: {}.",
         given.join(", ")
     )))
 }
 
-fn matches(event: &Event, call: &Call) -> bool {
-    let is = |name: &str, value: Option<&str>| call.param(name).is_none_or(|wanted| value == Some(wanted));
+fn matches(event: &Event, request: &Request) -> bool {
+    let is = |name: &str, value: Option<&str>| request.param(name).is_none_or(|wanted| value == Some(wanted));
     is("object_type", Some(event.change.object_type))
         && is("object_id", Some(&event.change.object_id))
         && is("action", Some(event.change.action))
@@ -142,7 +144,7 @@ impl Bound {
     }
 }
 
-fn bounds(call: &Call) -> Result<Vec<Bound>, Answer> {
+fn bounds(request: &Request) -> Result<Vec<Bound>, Response> {
     let known: [(&str, Comparison); 4] = [
         ("date_updated__lt", Timestamp::lt),
         ("date_updated__lte", Timestamp::le),
@@ -151,20 +153,20 @@ fn bounds(call: &Call) -> Result<Vec<Bound>, Answer> {
     ];
     let mut bounds = Vec::new();
     for (name, allows) in known {
-        if let Some(text) = call.param(name) {
+        if let Some(text) = request.param(name) {
             let at = parse_time(text)
-                .ok_or_else(|| Answer::invalid_field(name, "Input should be a valid datetime"))?;
+                .ok_or_else(|| Response::invalid_field(name, "Input should be a valid datetime"))?;
             bounds.push(Bound { allows, at });
         }
     }
     Ok(bounds)
 }
 
-fn place(event: &Event) -> (i64, u64) {
+fn position(event: &Event) -> (i64, u64) {
     (event.updated.as_microsecond(), event.seq)
 }
 
-/// A place in the log and the direction to read from it.
+/// A position in the log, and the direction in which to read from it.
 struct Cursor {
     newer: bool,
     at: (i64, u64),
@@ -176,7 +178,7 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(format!("{direction}:{}:{}", self.at.0, self.at.1))
     }
 
-    fn read(text: &str) -> Result<Self, Answer> {
+    fn read(text: &str) -> Result<Self, Response> {
         let parse = || {
             let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
             let mut parts = plain.split(':');
@@ -184,12 +186,12 @@ impl Cursor {
             let at = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
             Some(Self { newer, at })
         };
-        parse().ok_or_else(|| Answer::invalid_field("_cursor", "Invalid cursor."))
+        parse().ok_or_else(|| Response::invalid_field("_cursor", "Invalid cursor."))
     }
 }
 
-impl World {
-    /// What has come through by now and is not forgotten yet.
+impl State {
+    /// The events of the last 30 days, without those that `event_lag` still delays.
     fn visible_events(&self) -> impl Iterator<Item = &Event> {
         let now = self.now();
         let lag = self.settings.event_lag;
@@ -198,6 +200,6 @@ impl World {
             .unwrap_or(Timestamp::MIN);
         self.events
             .iter()
-            .filter(move |event| event.updated >= oldest && has_passed(event.updated, lag, now))
+            .filter(move |event| event.updated >= oldest && has_elapsed(event.updated, lag, now))
     }
 }

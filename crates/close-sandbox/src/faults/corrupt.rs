@@ -1,23 +1,22 @@
-//! What a fault makes of an answer, as far as it is a matter of status, headers and bytes; the rest is left to
-//! the wire.
+//! How a fault changes a response: status, headers and body. The server does the rest while it sends it.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::request::Call;
-use crate::response::Answer;
+use crate::request::Request;
+use crate::response::Response;
 
-/// What becomes of an answer.
+/// What the client receives instead of the real response.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Broken {
-    Instead(Instead),
-    Named(Manner),
+pub(crate) enum FaultAnswer {
+    Replacement(Replacement),
+    Named(Corruption),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Instead {
+pub(crate) struct Replacement {
     pub(crate) status: u16,
     #[serde(default)]
     headers: Map<String, Value>,
@@ -25,29 +24,29 @@ pub(crate) struct Instead {
     body: Value,
 }
 
-/// How an answer is destroyed.
+/// How a response is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Manner {
-    /// The connection is closed without a byte.
+pub(crate) enum Corruption {
+    /// The connection closes before the first byte.
     DropBeforeHeaders,
-    /// The connection is closed in the middle of the body.
+    /// The connection closes in the middle of the body.
     DropInBody,
-    /// The body is no JSON and no UTF-8.
+    /// The body is neither JSON nor UTF-8.
     Garbage,
-    /// The body ends too early, though HTTP says that it is whole.
+    /// The body is cut in half, but `content-length` matches, so HTTP clients accept it.
     Truncate,
-    /// Nothing comes until the client closes.
+    /// No response until the client closes the connection.
     Hang,
-    /// A body that does not end.
+    /// A practically endless body.
     Huge,
-    /// 307 to the same place.
+    /// 307 to the same URL.
     Redirect,
 }
 
-const MANNERS: &str = "drop_before_headers, drop_in_body, garbage, truncate, hang, huge, redirect";
+const CORRUPTIONS: &str = "drop_before_headers, drop_in_body, garbage, truncate, hang, huge, redirect";
 
-impl<'de> Deserialize<'de> for Broken {
+impl<'de> Deserialize<'de> for FaultAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         match &value {
@@ -55,87 +54,89 @@ impl<'de> Deserialize<'de> for Broken {
                 .map(Self::Named)
                 .map_err(|_| {
                     D::Error::custom(format!(
-                        "unknown answer `{name}`: an object with `status`, or one of {MANNERS}"
+                        "unknown answer `{name}`: use an object with `status`, or one of {CORRUPTIONS}"
                     ))
                 }),
             Value::Object(_) => serde_json::from_value(value)
-                .map(Self::Instead)
-                .map_err(|failure| D::Error::custom(format!("answer: {failure}"))),
+                .map(Self::Replacement)
+                .map_err(|error| D::Error::custom(format!("answer: {error}"))),
             _ => Err(D::Error::custom(format!(
-                "`answer` is an object with `status`, or one of {MANNERS}"
+                "`answer` must be an object with `status`, or one of {CORRUPTIONS}"
             ))),
         }
     }
 }
 
-impl Serialize for Broken {
+impl Serialize for FaultAnswer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Instead(instead) => instead.serialize(serializer),
-            Self::Named(manner) => manner.serialize(serializer),
+            Self::Replacement(instead) => instead.serialize(serializer),
+            Self::Named(corruption) => corruption.serialize(serializer),
         }
     }
 }
 
-impl Broken {
-    /// What the client gets, and what is left for the wire to do.
+impl FaultAnswer {
+    /// The response, and the damage that is left to the server.
     pub(crate) fn apply(
         &self,
-        real: Option<Answer>,
-        call: &Call,
+        real: Option<Response>,
+        request: &Request,
         location: &str,
-    ) -> (Answer, Option<Manner>) {
-        // What there is to destroy when no work was done.
+    ) -> (Response, Option<Corruption>) {
+        // The response to damage if the request was not executed.
         let whole = real.unwrap_or_else(|| {
-            let status = if call.is_rent() { 201 } else { 200 };
-            Answer::json(
+            let status = if request.is_rent() { 201 } else { 200 };
+            Response::json(
                 status,
                 &json!({"id": "phon_", "number": "+10000000000", "data": [], "has_more": false}),
             )
         });
         match self {
-            Self::Instead(instead) => (instead.build(), None),
-            Self::Named(Manner::Garbage) => (
-                Answer {
+            Self::Replacement(instead) => (instead.build(), None),
+            Self::Named(Corruption::Garbage) => (
+                Response {
                     body: b"\xff\xfe\x00{]not json at all\x80".to_vec(),
                     ..whole
                 },
                 None,
             ),
-            Self::Named(Manner::Truncate) => {
+            Self::Named(Corruption::Truncate) => {
                 let half = whole.body.len() / 2;
                 (
-                    Answer {
+                    Response {
                         body: whole.body[..half].to_vec(),
                         ..whole
                     },
                     None,
                 )
             }
-            Self::Named(Manner::Redirect) => (Answer::empty(307).with_header("location", location), None),
-            Self::Named(left) => (whole, Some(*left)),
+            Self::Named(Corruption::Redirect) => {
+                (Response::empty(307).with_header("location", location), None)
+            }
+            Self::Named(on_the_wire) => (whole, Some(*on_the_wire)),
         }
     }
 }
 
-impl Instead {
-    fn build(&self) -> Answer {
+impl Replacement {
+    fn build(&self) -> Response {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut answer = match &self.body {
-            Value::Null => Answer::empty(self.status),
+            Value::Null => Response::empty(self.status),
             Value::String(body) => {
                 let kind = if body.trim_start().starts_with('<') {
                     "text/html"
                 } else {
                     "text/plain"
                 };
-                Answer {
+                Response {
                     body: body.clone().into_bytes(),
-                    ..Answer::empty(self.status)
+                    ..Response::empty(self.status)
                 }
                 .with_header("content-type", kind)
             }
-            json => Answer::json(self.status, json),
+            json => Response::json(self.status, json),
         };
         for (name, value) in &self.headers {
             answer = answer.with_header(name, text(value));

@@ -1,28 +1,34 @@
-//! Faults that are scripted per request: which requests they meet, whether the work is done all the same, and
-//! the answer is to be spoiled. Knows nothing of sockets.
+//! Scripted faults: which requests they match, whether these are executed, and what the client receives.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::faults::corrupt::{Broken, Manner};
-use crate::json::{duration, optional_duration};
-use crate::request::Call;
-use crate::response::Answer;
+use crate::duration::{duration, optional_duration};
+use crate::faults::corrupt::{Corruption, FaultAnswer};
+use crate::request::Request;
+use crate::response::Response;
 
-/// One scripted fault. Its JSON:
+/// A scripted fault. As JSON:
 ///
 /// ```json
 /// {"method": "POST", "path": "/phone_number/request/internal/", "country": "DE", "after": 0, "times": 1,
 ///  "effect": true, "answer": {"status": 503, "headers": {"retry-after": "1"}, "body": "<html>…"}, "delay": "3s"}
 /// ```
 ///
-/// `path` is compared segment by segment, `{id}` standing for any; without a slash at its end it is the beginning
-/// of a path. `times` left out: forever. `answer` is an object, or one of `drop_before_headers`, `drop_in_body`,
-/// `garbage`, `truncate`, `hang`, `huge`, `redirect`; left out, the real answer is given. `effect` says whether the
-/// work is done; left out, it is done only when the real answer is given. `effect_after` does the work that much
-/// later than the request came, without the answer waiting for it. `{"refuse": "has-voice-only"}` is a rent refused.
+/// All members are optional:
+///
+/// * `method`, `path`, `country`: which requests the fault matches. `path` is compared segment by segment, and `{id}`
+///   matches any segment. Without a trailing slash it matches every path that starts with it.
+/// * `after`: how many matching requests are not affected first; `times`: how many are affected then (default: all).
+/// * `answer`: a response, or one of `drop_before_headers`, `drop_in_body`, `garbage`, `truncate`, `hang`, `huge`,
+///   `redirect`. Default: the real response.
+/// * `effect`: whether the request is executed. Default: only if the client receives the real response.
+/// * `effect_after`: executes the request that long after it arrived; the response does not wait for it.
+/// * `delay`: how long the response waits.
+/// * `refuse`: the request is a rent, and Close refuses it with this status, such as `has-voice-only`; `message` is the
+///   text of the error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -41,7 +47,7 @@ pub struct Fault {
     #[serde(default, with = "optional_duration")]
     effect_after: Option<Duration>,
     #[serde(default)]
-    answer: Option<Broken>,
+    answer: Option<FaultAnswer>,
     #[serde(default)]
     refuse: Option<String>,
     #[serde(default)]
@@ -50,9 +56,9 @@ pub struct Fault {
     delay: Duration,
 }
 
-/// Reads a fault or a list of faults; the error names the fault by its place, and what is wrong with it.
+/// Reads a fault or a list of faults. The error gives the number of the invalid fault and the reason.
 pub fn faults_from_json(text: &str) -> Result<Vec<Fault>, String> {
-    let value: Value = serde_json::from_str(text).map_err(|failure| format!("not JSON: {failure}"))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let list = match value {
         Value::Array(list) => list,
         single => vec![single],
@@ -61,17 +67,17 @@ pub fn faults_from_json(text: &str) -> Result<Vec<Fault>, String> {
         .enumerate()
         .map(|(index, value)| {
             let fault: Fault =
-                serde_json::from_value(value).map_err(|failure| format!("fault {}: {failure}", index + 1))?;
+                serde_json::from_value(value).map_err(|error| format!("fault {}: {error}", index + 1))?;
             fault
                 .check()
-                .map_err(|failure| format!("fault {}: {failure}", index + 1))?;
+                .map_err(|error| format!("fault {}: {error}", index + 1))?;
             Ok(fault)
         })
         .collect()
 }
 
 impl Fault {
-    /// Whether the work is done although the answer is not the real one.
+    /// Whether the request is executed.
     pub(crate) fn effect(&self) -> bool {
         self.effect
             .unwrap_or(self.answer.is_none() && self.refuse.is_none())
@@ -85,30 +91,33 @@ impl Fault {
         self.delay
     }
 
-    /// Whether what the client gets depends on the real answer.
+    /// Whether the response to the client is based on the real one.
     pub(crate) fn shows_real_answer(&self) -> bool {
         matches!(
             self.answer,
-            None | Some(Broken::Named(
-                Manner::DropInBody | Manner::Truncate | Manner::Garbage
+            None | Some(FaultAnswer::Named(
+                Corruption::DropInBody | Corruption::Truncate | Corruption::Garbage
             ))
         ) && self.refuse.is_none()
     }
 
-    /// What the client gets, and how it is destroyed on the wire, if at all.
-    pub(crate) fn spoil(
+    /// What the client receives, and how the server damages it while it sends it, if at all.
+    pub(crate) fn corrupt(
         &self,
-        real: Option<Answer>,
-        call: &Call,
+        real: Option<Response>,
+        request: &Request,
         location: &str,
-    ) -> (Answer, Option<Manner>) {
+    ) -> (Response, Option<Corruption>) {
         if let Some(status) = &self.refuse {
             let usual = (status == "error").then_some("No numbers are available for this prefix.");
-            return (Answer::refused(status, self.message.as_deref().or(usual)), None);
+            return (
+                Response::rent_refused(status, self.message.as_deref().or(usual)),
+                None,
+            );
         }
         match &self.answer {
-            None => (real.unwrap_or_else(|| Answer::empty(500)), None),
-            Some(broken) => broken.apply(real, call, location),
+            None => (real.unwrap_or_else(|| Response::empty(500)), None),
+            Some(broken) => broken.apply(real, request, location),
         }
     }
 
@@ -116,44 +125,46 @@ impl Fault {
         if let Some(method) = &self.method
             && !["GET", "POST", "PUT", "DELETE", "PATCH"].contains(&method.as_str())
         {
-            return Err(format!("`method` is GET, POST, PUT or DELETE, not `{method}`"));
+            return Err(format!(
+                "`method` must be GET, POST, PUT or DELETE, not `{method}`"
+            ));
         }
         if let Some(path) = &self.path
             && !path.starts_with('/')
         {
             return Err(format!(
-                "`path` begins with a slash, as in `/phone_number/{{id}}/`, not `{path}`"
+                "`path` must begin with a slash, as in `/phone_number/{{id}}/`, not `{path}`"
             ));
         }
         if let Some(country) = &self.country
             && !(country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()))
         {
-            return Err(format!("`country` is two capital letters, not `{country}`"));
+            return Err(format!("`country` must be two capital letters, not `{country}`"));
         }
         if self.times == Some(0) {
-            return Err("`times` is at least 1; left out it means forever".into());
+            return Err("`times` must be at least 1; leave it out for all requests".into());
         }
         if self.refuse.is_some() && (self.answer.is_some() || self.effect == Some(true)) {
-            return Err("`refuse` goes without `answer` and without `effect`".into());
+            return Err("`refuse` cannot be combined with `answer` or `effect`".into());
         }
         if self.message.is_some() && self.refuse.is_none() {
-            return Err("`message` goes with `refuse`".into());
+            return Err("`message` needs `refuse`".into());
         }
         if self.answer.is_none() && self.refuse.is_none() && self.effect == Some(false) {
-            return Err("without its effect a request needs an `answer`".into());
+            return Err("`effect: false` needs an `answer`".into());
         }
         if self.effect_after.is_some() && (self.shows_real_answer() || self.effect == Some(false)) {
-            return Err("`effect_after` goes with an `answer` that does not wait for the effect".into());
+            return Err("`effect_after` needs an `answer` that does not depend on the effect".into());
         }
         match &self.answer {
-            Some(Broken::Instead(instead)) if !(200..600).contains(&instead.status) => {
-                Err(format!("`status` is 200 to 599, not {}", instead.status))
+            Some(FaultAnswer::Replacement(instead)) if !(200..600).contains(&instead.status) => {
+                Err(format!("`status` must be 200 to 599, not {}", instead.status))
             }
             _ => Ok(()),
         }
     }
 
-    fn meets(&self, call: &Call) -> bool {
+    fn matches(&self, request: &Request) -> bool {
         let (method, path) = if self.refuse.is_some() {
             (Some("POST"), Some("/phone_number/request/internal/"))
         } else {
@@ -161,17 +172,17 @@ impl Fault {
         };
         let method = self.method.as_deref().or(method);
         let path = self.path.as_deref().or(path);
-        method.is_none_or(|method| method == call.method)
-            && path.is_none_or(|path| path_meets(path, call.resource()))
+        method.is_none_or(|method| method == request.method)
+            && path.is_none_or(|path| path_matches(path, request.resource()))
             && self
                 .country
                 .as_ref()
-                .is_none_or(|country| sent_country(call).as_ref() == Some(country))
+                .is_none_or(|country| sent_country(request).as_ref() == Some(country))
     }
 }
 
-/// `{…}` stands for any one segment; a pattern without a slash at its end is a beginning.
-pub(crate) fn path_meets(pattern: &str, path: &str) -> bool {
+/// Whether the path matches: `{…}` matches any segment, a pattern without a trailing slash matches a beginning.
+pub(crate) fn path_matches(pattern: &str, path: &str) -> bool {
     let pattern = pattern.strip_prefix("/api/v1").unwrap_or(pattern);
     let open = !pattern.ends_with('/');
     let wanted: Vec<&str> = pattern
@@ -184,54 +195,55 @@ pub(crate) fn path_meets(pattern: &str, path: &str) -> bool {
         .split('/')
         .filter(|part| !part.is_empty())
         .collect();
-    let fits = wanted
+    let matches = wanted
         .iter()
         .zip(&parts)
         .all(|(wanted, part)| (wanted.starts_with('{') && wanted.ends_with('}')) || wanted == part);
-    fits && if open {
-        wanted.len() <= parts.len()
-    } else {
-        wanted.len() == parts.len()
-    }
+    matches
+        && if open {
+            wanted.len() <= parts.len()
+        } else {
+            wanted.len() == parts.len()
+        }
 }
 
-fn sent_country(call: &Call) -> Option<String> {
-    let body: Value = serde_json::from_slice(&call.body).ok()?;
+fn sent_country(request: &Request) -> Option<String> {
+    let body: Value = serde_json::from_slice(&request.body).ok()?;
     Some(body.get("country")?.as_str()?.to_owned())
 }
 
-/// A fault with the count of requests it has met.
-pub(crate) struct Armed {
+/// A fault that is active, with the number of requests it matched.
+pub(crate) struct ArmedFault {
     fault: Fault,
-    met: u32,
+    matched: u32,
 }
 
-impl Armed {
+impl ArmedFault {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self { fault, met: 0 }
+        Self { fault, matched: 0 }
     }
 
     pub(crate) fn describe(&self) -> Value {
         let mut view = serde_json::to_value(&self.fault).expect("a fault has string keys only");
-        view["_control"] = json!({ "met": self.met, "spent": self.is_spent() });
+        view["_control"] = json!({ "met": self.matched, "spent": self.is_spent() });
         view
     }
 
     fn is_spent(&self) -> bool {
         self.fault
             .times
-            .is_some_and(|times| self.met >= self.fault.after.saturating_add(times))
+            .is_some_and(|times| self.matched >= self.fault.after.saturating_add(times))
     }
 }
 
-/// The first fault that this request triggers.
-pub(crate) fn trigger(faults: &mut [Armed], call: &Call) -> Option<Fault> {
+/// Returns the first fault that this request triggers, and counts the match.
+pub(crate) fn trigger(faults: &mut [ArmedFault], request: &Request) -> Option<Fault> {
     faults
         .iter_mut()
-        .filter(|armed| !armed.is_spent() && armed.fault.meets(call))
+        .filter(|armed| !armed.is_spent() && armed.fault.matches(request))
         .find_map(|armed| {
-            armed.met = armed.met.saturating_add(1);
-            (armed.met > armed.fault.after).then(|| armed.fault.clone())
+            armed.matched = armed.matched.saturating_add(1);
+            (armed.matched > armed.fault.after).then(|| armed.fault.clone())
         })
 }
 
@@ -240,42 +252,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_a_template_with_a_slash_at_its_end_and_a_beginning_without() {
-        assert!(path_meets("/phone_number/", "/phone_number/"));
-        assert!(!path_meets("/phone_number/", "/phone_number/phon_1/"));
-        assert!(path_meets("/phone_number/{id}/", "/phone_number/phon_1/"));
-        assert!(!path_meets(
+    fn a_path_with_a_trailing_slash_is_a_template_and_one_without_is_a_prefix() {
+        assert!(path_matches("/phone_number/", "/phone_number/"));
+        assert!(!path_matches("/phone_number/", "/phone_number/phon_1/"));
+        assert!(path_matches("/phone_number/{id}/", "/phone_number/phon_1/"));
+        assert!(!path_matches(
             "/phone_number/{id}/",
             "/phone_number/request/internal/"
         ));
-        assert!(path_meets("/phone_number", "/phone_number/request/internal/"));
-        assert!(path_meets("/api/v1/me/", "/me/"));
-        assert!(!path_meets("/phone", "/phone_number/"));
+        assert!(path_matches("/phone_number", "/phone_number/request/internal/"));
+        assert!(path_matches("/api/v1/me/", "/me/"));
+        assert!(!path_matches("/phone", "/phone_number/"));
     }
 
     #[test]
-    fn what_is_wrong_with_a_fault_is_said_with_its_place() {
-        for (text, says) in [
+    fn an_error_gives_the_number_of_the_fault_and_the_reason() {
+        for (text, expected) in [
             ("[", "not JSON"),
             (
                 r#"[{"refuse":"error"},{"metod":"GET"}]"#,
                 "fault 2: unknown field `metod`",
             ),
             (r#"{"answer":"explode"}"#, "fault 1: unknown answer `explode`"),
-            (r#"{"answer":{"status":99}}"#, "`status` is 200 to 599, not 99"),
+            (
+                r#"{"answer":{"status":99}}"#,
+                "`status` must be 200 to 599, not 99",
+            ),
             (r#"{"answer":{"code":503}}"#, "answer: unknown field `code`"),
-            (r#"{"delay":"soon"}"#, "`soon` is no duration"),
-            (r#"{"delay":"-1s"}"#, "not negative"),
-            (r#"{"times":0}"#, "`times` is at least 1"),
-            (r#"{"path":"me/"}"#, "begins with a slash"),
+            (r#"{"delay":"soon"}"#, "`soon` is not a duration"),
+            (r#"{"delay":"-1s"}"#, "must not be negative"),
+            (r#"{"times":0}"#, "`times` must be at least 1"),
+            (r#"{"path":"me/"}"#, "must begin with a slash"),
             (r#"{"method":"post"}"#, "not `post`"),
             (r#"{"country":"Germany"}"#, "two capital letters"),
             (r#"{"effect":false}"#, "needs an `answer`"),
-            (r#"{"effect_after":"1s"}"#, "does not wait for the effect"),
-            (r#"{"refuse":"error","effect":true}"#, "without `effect`"),
+            (r#"{"effect_after":"1s"}"#, "does not depend on the effect"),
+            (
+                r#"{"refuse":"error","effect":true}"#,
+                "cannot be combined with `answer` or `effect`",
+            ),
         ] {
-            let failure = faults_from_json(text).unwrap_err();
-            assert!(failure.contains(says), "{text}: {failure}");
+            let error = faults_from_json(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
         assert_eq!(faults_from_json("[]"), Ok(Vec::new()));
     }

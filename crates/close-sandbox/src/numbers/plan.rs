@@ -1,13 +1,13 @@
-//! Makes phone numbers that a country's numbering plan allows. Knows no organization and no price.
+//! Numbering plans: generates phone numbers that are valid in a country.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
-use crate::state::Random;
+use crate::random::Random;
 
-/// Kinds of number that can be rented, in the order in which they are tried when none is asked for.
+/// The carrier types, in the order in which they are tried if the request names none.
 pub(crate) const CARRIER_TYPES: [&str; 4] = ["local", "mobile", "national", "tollfree"];
 
-/// A number that can be rented.
+/// An available number.
 pub(crate) struct Available {
     /// E.164.
     pub(crate) number: String,
@@ -15,12 +15,12 @@ pub(crate) struct Available {
     pub(crate) carrier_type: &'static str,
 }
 
-/// Whether numbers of this country can be made at all.
+/// Whether the numbering plan of this country is known.
 pub(crate) fn has_plan(country: &str) -> bool {
     Region::try_from(country).is_ok_and(|region| PHONE_NUMBER_UTIL.get_example_number(region).is_ok())
 }
 
-/// A valid number of the country that begins with the prefix and is not taken; none when the plan has no such.
+/// Finds a valid number with this prefix that is not taken, or `None` if the plan has none.
 pub(crate) fn find(
     random: &mut Random,
     country: &str,
@@ -34,7 +34,7 @@ pub(crate) fn find(
         .filter(|known| carrier_type.is_none_or(|asked| asked == *known));
     for carrier_type in wanted {
         for kind in kinds(carrier_type) {
-            if let Some(number) = of_kind(random, region, prefix, *kind, carrier_type, &taken) {
+            if let Some(number) = generate(random, region, prefix, *kind, carrier_type, &taken) {
                 return Some(Available { number, carrier_type });
             }
         }
@@ -42,7 +42,7 @@ pub(crate) fn find(
     None
 }
 
-/// `+49 30 1234567`; the text itself when it is no number.
+/// Formats a number as `+49 30 1234567`; returns other text unchanged.
 pub(crate) fn format(number: &str) -> String {
     match PHONE_NUMBER_UTIL.parse(number, None) {
         Ok(parsed) => parsed.format_as(PhoneNumberFormat::International).into_owned(),
@@ -50,7 +50,7 @@ pub(crate) fn format(number: &str) -> String {
     }
 }
 
-/// A plus sign and 2 to 15 digits, the first not zero.
+/// Whether the text is a plus sign and 2 to 15 digits, the first not zero.
 pub(crate) fn is_e164(text: &str) -> bool {
     text.strip_prefix('+').is_some_and(|digits| {
         (2..=15).contains(&digits.len())
@@ -72,7 +72,7 @@ fn kinds(carrier_type: &str) -> &'static [PhoneNumberType] {
     }
 }
 
-fn of_kind(
+fn generate(
     random: &mut Random,
     region: Region,
     prefix: &str,
@@ -85,7 +85,7 @@ fn of_kind(
         .ok()?;
     let national = example.get_national_significant_number();
     let code = example.country_code;
-    // Without a prefix the example's own beginning is kept: what follows it is subscriber's digits.
+    // Without a prefix, keep the first digits of the example: the digits after them are the subscriber's.
     let start = if prefix.is_empty() {
         &national[..national.len().min(3)]
     } else {
@@ -106,7 +106,7 @@ fn of_kind(
                     b'0' + u8::try_from(random.below(10)).expect("a digit fits"),
                 ));
             }
-            if !taken(&candidate) && fits(&candidate, region, carrier_type) {
+            if !taken(&candidate) && is_valid(&candidate, region, carrier_type) {
                 return Some(candidate);
             }
         }
@@ -114,16 +114,16 @@ fn of_kind(
     None
 }
 
-fn fits(candidate: &str, region: Region, carrier_type: &str) -> bool {
+fn is_valid(candidate: &str, region: Region, carrier_type: &str) -> bool {
     let Ok(parsed) = PHONE_NUMBER_UTIL.parse(candidate, None) else {
         return false;
     };
     parsed.is_valid_for_region(region)
-        && type_fits(&parsed, carrier_type)
+        && type_matches(&parsed, carrier_type)
         && parsed.format_as(PhoneNumberFormat::E164) == candidate
 }
 
-fn type_fits(parsed: &PhoneNumber, carrier_type: &str) -> bool {
+fn type_matches(parsed: &PhoneNumber, carrier_type: &str) -> bool {
     match parsed.get_type() {
         PhoneNumberType::FixedLine => carrier_type == "local",
         PhoneNumberType::Mobile => carrier_type == "mobile",
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_country_of_the_sample_has_valid_local_numbers_that_differ() {
+    fn sampled_countries_have_distinct_valid_local_numbers() {
         let mut random = Random::new(7);
         for country in [
             "DE", "FR", "GB", "US", "CA", "ES", "IT", "NL", "AT", "CH", "BE", "SE", "NO", "DK", "PL", "IE",
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn most_of_the_world_has_numbers_to_rent() {
+    fn most_countries_have_numbers() {
         let mut random = Random::new(7);
         let countries = rust_iso3166::ALL.iter().map(|country| country.alpha2);
         let (with, without): (Vec<&str>, Vec<&str>) =
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_is_honoured_and_decides_the_kind_when_none_is_asked_for() {
+    fn the_prefix_determines_the_carrier_type_if_none_is_requested() {
         let mut random = Random::new(7);
         for (country, prefix, starts, kind) in [
             ("DE", "30", "+4930", "local"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_the_plan_does_not_have_finds_nothing() {
+    fn an_unknown_prefix_finds_no_number() {
         let mut random = Random::new(7);
         assert!(find(&mut random, "US", "000", None, |_| false).is_none());
         assert!(find(&mut random, "CA", "415", None, |_| false).is_none());

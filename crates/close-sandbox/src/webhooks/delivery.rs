@@ -1,86 +1,47 @@
-//! Sends events to webhook subscribers: signed, one event per request, retried with a growing wait until it is too
-//! late, and gives a subscription up that only fails.
+//! Sends events to webhook subscribers, one signed event per request.
+//!
+//! Failed deliveries are retried with a growing delay until they are too old. A subscription that only fails is
+//! paused.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::json::with_offset;
-use crate::numbers::number::has_passed;
-use crate::server::State;
+use super::queue::{DeliveryAttempt, DeliveryTarget, QueuedEvent};
+use super::signature::sign;
 use crate::settings::DeliverySettings;
-use crate::webhooks::signature::sign;
+use crate::shared::Shared;
+use crate::time::has_elapsed;
 
-/// An event that is to be sent, and to whom.
-#[derive(Debug)]
-pub(crate) struct Emitted {
-    pub(crate) event_id: String,
-    /// Its place in the log.
-    pub(crate) nth: u64,
-    /// Until it can no longer be joined by another.
-    pub(crate) wait: Duration,
-    pub(crate) targets: Vec<Target>,
-}
-
-/// A place in a subscription's queue.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) subscription_id: String,
-    pub(crate) generation: u64,
-}
-
-/// One request that was sent to a subscriber.
-pub(crate) struct Attempt {
-    subscription_id: String,
-    event_id: String,
-    nth: u32,
-    at: Timestamp,
-    /// The subscriber's status, or why there is none.
-    result: Result<u16, String>,
-}
-
-impl Attempt {
-    pub(crate) fn describe(&self) -> Value {
-        json!({
-            "subscription_id": self.subscription_id,
-            "event_id": self.event_id,
-            "attempt": self.nth,
-            "at": with_offset(self.at),
-            "status": self.result.as_ref().ok(),
-            "error": self.result.as_ref().err(),
-        })
-    }
-
-    fn succeeded(&self) -> bool {
-        matches!(self.result, Ok(200..=299))
-    }
-}
-
-/// Sends what comes out of the world until stopped.
-pub(crate) async fn run(state: Arc<State>, mut outbox: UnboundedReceiver<Emitted>, stop: CancellationToken) {
-    while let Some(Some(emitted)) = stop.run_until_cancelled(outbox.recv()).await {
-        let settings = state.world().settings.delivery.clone();
+/// Delivers queued events until stopped.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut outbox: UnboundedReceiver<QueuedEvent>,
+    stop: CancellationToken,
+) {
+    while let Some(Some(queued)) = stop.run_until_cancelled(outbox.recv()).await {
+        let settings = shared.state().settings.delivery.clone();
         let held_back = settings
             .reorder
-            .filter(|_| emitted.nth % 2 == 0)
+            .filter(|_| queued.nth % 2 == 0)
             .unwrap_or_default();
-        let wait = emitted.wait + settings.late + held_back;
-        for target in emitted.targets {
-            let (state, stop, event_id) = (Arc::clone(&state), stop.clone(), emitted.event_id.clone());
+        let wait = queued.wait + settings.late + held_back;
+        for target in queued.targets {
+            let (shared, stop, event_id) = (Arc::clone(&shared), stop.clone(), queued.event_id.clone());
             tokio::spawn(async move {
-                stop.run_until_cancelled(deliver(&state, &target, &event_id, wait))
+                stop.run_until_cancelled(deliver(&shared, &target, &event_id, wait))
                     .await;
             });
         }
     }
 }
 
-/// What is sent, the same in each attempt but for the signature.
-struct Letter {
+/// The content of a delivery: the same in every attempt, except for the signature.
+struct Payload {
     body: Vec<u8>,
     url: String,
     verify_ssl: bool,
@@ -88,54 +49,54 @@ struct Letter {
     signed_at: Timestamp,
 }
 
-async fn deliver(state: &State, target: &Target, event_id: &str, wait: Duration) {
+async fn deliver(shared: &Shared, target: &DeliveryTarget, event_id: &str, wait: Duration) {
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    let Some(mut letter) = write(state, target, event_id) else {
+    let Some(mut payload) = build_payload(shared, target, event_id) else {
         return;
     };
-    let born = letter.signed_at;
+    let created = payload.signed_at;
     for nth in 1.. {
-        let settings = state.world().settings.delivery.clone();
-        let attempt = send(state, &settings, &letter, target, event_id, nth).await;
-        let goes_on = settle(state, &settings, target, attempt, born);
-        state.happened.notify_waiters();
-        if !goes_on {
+        let settings = shared.state().settings.delivery.clone();
+        let attempt = send(shared, &settings, &payload, target, event_id, nth).await;
+        let retry = record_attempt(shared, &settings, target, attempt, created);
+        shared.activity.notify_waiters();
+        if !retry {
             return;
         }
         let doubled = settings
             .backoff
             .saturating_mul(1_u32.checked_shl(nth - 1).unwrap_or(u32::MAX));
         tokio::time::sleep(doubled.min(settings.backoff_cap)).await;
-        let world = state.world();
-        let position = world
+        let state = shared.state();
+        let current = state
             .subscriptions
             .iter()
             .find(|known| known.id == target.subscription_id);
-        match position {
+        match current {
             // The queue was cleared, or the subscription is gone.
             Some(known) if known.generation != target.generation => return,
             None => return,
-            Some(known) => letter.url.clone_from(&known.url),
+            Some(known) => payload.url.clone_from(&known.url),
         }
         if settings.sign_again {
-            letter.signed_at = world.now();
+            payload.signed_at = state.now();
         }
     }
 }
 
-/// Writes the event as it is now; nothing when its subscriber no longer wants it.
-fn write(state: &State, target: &Target, event_id: &str) -> Option<Letter> {
-    let mut world = state.world();
-    let now = world.now();
-    let organization_id = world.organization_id.clone();
-    let event = world
+/// Builds the payload from the current state of the event, or `None` if the subscription no longer selects it.
+fn build_payload(shared: &Shared, target: &DeliveryTarget, event_id: &str) -> Option<Payload> {
+    let mut state = shared.state();
+    let now = state.now();
+    let organization_id = state.organization_id.clone();
+    let event = state
         .events
         .iter()
         .find(|event| event.id == event_id)?
         .view(&organization_id);
-    let subscription = world
+    let subscription = state
         .subscriptions
         .iter_mut()
         .find(|known| known.id == target.subscription_id && known.generation == target.generation)?;
@@ -144,47 +105,48 @@ fn write(state: &State, target: &Target, event_id: &str) -> Option<Letter> {
         return None;
     }
     let body = json!({ "subscription_id": subscription.id, "event": event });
-    Some(Letter {
+    Some(Payload {
         body: body.to_string().into_bytes(),
         url: subscription.url.clone(),
         verify_ssl: subscription.verify_ssl,
-        key: hex::decode(&subscription.signature_key).expect("keys are made as hex"),
+        key: hex::decode(&subscription.signature_key).expect("signature keys are hex"),
         signed_at: now,
     })
 }
 
 async fn send(
-    state: &State,
+    shared: &Shared,
     settings: &DeliverySettings,
-    letter: &Letter,
-    target: &Target,
+    payload: &Payload,
+    target: &DeliveryTarget,
     event_id: &str,
     nth: u32,
-) -> Attempt {
-    let timestamp = letter.signed_at.as_second().to_string();
-    let text_key = hex::encode(&letter.key);
+) -> DeliveryAttempt {
+    let timestamp = payload.signed_at.as_second().to_string();
+    let text_key = hex::encode(&payload.key);
     let key = if settings.signature_valid {
-        letter.key.as_slice()
+        payload.key.as_slice()
     } else {
         text_key.as_bytes()
     };
-    let at = state.world().now();
-    let sent = state.senders[usize::from(!letter.verify_ssl)]
-        .post(&letter.url)
+    let at = shared.state().now();
+    let sent = shared
+        .delivery_client(payload.verify_ssl)
+        .post(&payload.url)
         .timeout(settings.timeout)
         .header("content-type", "application/json")
-        .header("close-sig-hash", sign(key, &timestamp, &letter.body))
+        .header("close-sig-hash", sign(key, &timestamp, &payload.body))
         .header("close-sig-timestamp", &timestamp)
-        .body(letter.body.clone())
+        .body(payload.body.clone())
         .send()
         .await;
     let result = match sent {
         Ok(response) => Ok(response.status().as_u16()),
-        Err(failure) if failure.is_timeout() => Err("The subscriber did not answer in time.".to_owned()),
-        Err(failure) if failure.is_connect() => Err("The subscriber could not be reached.".to_owned()),
+        Err(error) if error.is_timeout() => Err("The subscriber did not answer in time.".to_owned()),
+        Err(error) if error.is_connect() => Err("The subscriber could not be reached.".to_owned()),
         Err(_) => Err("The subscriber did not answer.".to_owned()),
     };
-    Attempt {
+    DeliveryAttempt {
         subscription_id: target.subscription_id.clone(),
         event_id: event_id.to_owned(),
         nth,
@@ -193,23 +155,23 @@ async fn send(
     }
 }
 
-/// Notes how it went; whether it is to be tried again.
-fn settle(
-    state: &State,
+/// Records an attempt. Returns whether to retry.
+fn record_attempt(
+    shared: &Shared,
     settings: &DeliverySettings,
-    target: &Target,
-    attempt: Attempt,
-    born: Timestamp,
+    target: &DeliveryTarget,
+    attempt: DeliveryAttempt,
+    created: Timestamp,
 ) -> bool {
-    let mut world = state.world();
-    let now = world.now();
+    let mut state = shared.state();
+    let now = state.now();
     let succeeded = attempt.succeeded();
     let error = match &attempt.result {
         Ok(status) => format!("The subscriber answered {status}."),
         Err(text) => text.clone(),
     };
-    world.attempts.push(attempt);
-    let found = world
+    state.attempts.push(attempt);
+    let found = state
         .subscriptions
         .iter_mut()
         .find(|known| known.id == target.subscription_id && known.generation == target.generation);
@@ -225,11 +187,11 @@ fn settle(
     subscription.failed_in_a_row += 1;
     subscription.latest_error = Some(error);
     let failing_since = *subscription.failing_since.get_or_insert(now);
-    if has_passed(failing_since, settings.pause_after, now) {
+    if has_elapsed(failing_since, settings.pause_after, now) {
         subscription.pause("failing");
         return false;
     }
-    let too_old = has_passed(born, settings.life, now);
+    let too_old = has_elapsed(created, settings.life, now);
     if too_old {
         subscription.pending = subscription.pending.saturating_sub(1);
     }

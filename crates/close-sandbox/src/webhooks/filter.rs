@@ -1,8 +1,8 @@
-//! The filters that a webhook subscription can put on its events. A field that is missing counts as null.
+//! Extra filters of webhook subscriptions. A missing field counts as null.
 
 use serde_json::Value;
 
-/// Whether the value passes the filter; one that is malformed lets nothing through.
+/// Whether the value passes the filter; nothing passes an invalid filter.
 pub(crate) fn passes(filter: &Value, value: &Value) -> bool {
     let inner = filter.get("filter").unwrap_or(&Value::Null);
     let wanted = filter.get("value").unwrap_or(&Value::Null);
@@ -31,15 +31,15 @@ pub(crate) fn passes(filter: &Value, value: &Value) -> bool {
     }
 }
 
-/// Whether Close would take this filter.
-pub(crate) fn is_well_formed(filter: &Value) -> bool {
-    let inner = || filter.get("filter").is_some_and(is_well_formed);
+/// Whether Close accepts this filter.
+pub(crate) fn is_valid(filter: &Value) -> bool {
+    let inner = || filter.get("filter").is_some_and(is_valid);
     match filter.get("type").and_then(Value::as_str) {
         Some("equals" | "not_equals" | "contains") => filter.get("value").is_some(),
         Some("is_null" | "non_null") => true,
         Some("and" | "or") => {
             let several = filter.get("filters").and_then(Value::as_array);
-            several.is_some_and(|filters| filters.iter().all(is_well_formed))
+            several.is_some_and(|filters| filters.iter().all(is_valid))
         }
         Some("not" | "any_array_value") => inner(),
         Some("field_accessor") => filter.get("field").is_some_and(Value::is_string) && inner(),
@@ -54,10 +54,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_on_changed_fields_lets_only_routing_changes_through() {
+    fn a_filter_on_changed_fields_passes_routing_changes_only() {
         let filter = json!({"type": "field_accessor", "field": "changed_fields", "filter": {"type": "or", "filters": [
             {"type": "contains", "value": "forward_to"}, {"type": "contains", "value": "participants"}]}});
-        assert!(is_well_formed(&filter));
+        assert!(is_valid(&filter));
         assert!(passes(
             &filter,
             &json!({"changed_fields": ["label", "participants"]})

@@ -1,5 +1,7 @@
-//! Webhook deliveries: event filters, signatures and sending.
+//! Webhooks: subscriptions, event filters, and signed deliveries.
 
 pub(crate) mod delivery;
 pub(crate) mod filter;
-pub(crate) mod signature;
+pub(crate) mod queue;
+mod signature;
+pub(crate) mod subscription;

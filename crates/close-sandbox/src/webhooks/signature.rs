@@ -1,9 +1,9 @@
-//! The signature that Close puts on a webhook delivery. Knows bytes only.
+//! The signature of webhook deliveries.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Lower-case hex HMAC-SHA256 over the timestamp's text followed by the raw body, with the hex-decoded key.
+/// HMAC-SHA256 of the timestamp followed by the raw body, as lower-case hex. The key is the hex-decoded one.
 pub(crate) fn sign(key: &[u8], timestamp: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(timestamp.as_bytes());
@@ -19,7 +19,7 @@ mod tests {
     const BODY: &str = r#"{"subscription_id":"whsub_0000000000000000000000","event":{"id":"ev_0000000000000000000000","object_type":"phone_number","action":"created"}}"#;
 
     #[test]
-    fn the_known_vector_is_signed_with_the_hex_decoded_key() {
+    fn the_hex_decoded_key_gives_the_known_signature() {
         let key = hex::decode(KEY).unwrap();
         assert_eq!(
             sign(&key, "1790000000", BODY.as_bytes()),
@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_taken_as_text_gives_another_signature() {
+    fn the_key_as_text_gives_another_signature() {
         assert!(sign(KEY.as_bytes(), "1790000000", BODY.as_bytes()).starts_with("72b2097d"));
     }
 }

@@ -1,0 +1,64 @@
+//! The command line of the simulated Close, shared by `close-sandbox` and `numberdesk sandbox`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Options, Sandbox, faults_from_json};
+
+/// The arguments that describe one simulated Close.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Address to listen on
+    ///
+    /// The control routes under /_control/ need no API key: listen on other addresses than loopback only in
+    /// networks where every client may control the simulation.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    pub listen: SocketAddr,
+    /// Seed of the generated data: the same seed gives the same organization, users, groups and API key
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// JSON file with faults that are armed from the start; POST /_control/faults adds more
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+}
+
+/// Runs a simulated Close until SIGINT or SIGTERM.
+///
+/// Prints the base URL to stdout, and what a person needs to know to stderr. Fails when the file of faults is
+/// invalid or the address cannot be bound.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let faults = match &arguments.faults {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("{} cannot be read", file.display()))?;
+            faults_from_json(&text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?
+        }
+        None => Vec::new(),
+    };
+    // Registered before the start, so that an early signal is not lost.
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    let sandbox = Sandbox::start(Options {
+        listen: arguments.listen,
+        seed: arguments.seed,
+        faults,
+        ..Options::default()
+    })
+    .await?;
+    println!("{}", sandbox.base_url());
+    let control = format!("http://{}/_control", sandbox.address());
+    eprintln!("simulated Close    {}", sandbox.base_url());
+    eprintln!("API key            {}", sandbox.api_key());
+    eprintln!("users and groups   {control}/world");
+    eprintln!("received requests  {control}/requests");
+    eprintln!("press Ctrl-C to stop");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    sandbox.stop().await;
+    Ok(())
+}
