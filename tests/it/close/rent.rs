@@ -152,7 +152,7 @@ fn doubts() -> Vec<(&'static str, Act)> {
 }
 
 /// Vendors and clients are made first: setting up TLS takes time that is not to be part of any deadline.
-async fn prepared(which: impl Fn(&str) -> bool) -> Vec<(&'static str, Vendor, Close)> {
+async fn prepared(which: impl Fn(&str) -> bool) -> Vec<(&'static str, Vendor, CloseClient)> {
     let mut prepared = Vec::new();
     for (name, act) in doubts().into_iter().filter(|(name, _)| which(name)) {
         let vendor = Vendor::start(vec![act]).await;

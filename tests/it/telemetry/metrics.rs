@@ -1,7 +1,7 @@
 //! Metrics: the guide is rendered from their declarations, `/metrics` shows what is declared and nothing else, and the
 //! facts of the business are those of the database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use numberdesk::telemetry::metrics::{Kind, Metric, PROCESS, SECTIONS, guide};
