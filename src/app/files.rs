@@ -40,7 +40,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
     if let Some(keys) = config.close.webhook_key.clone() {
         let (it, told) = (desk.clone(), status.clone());
         workers.every("webhook-key", WATCH, WATCH, move || {
-            let news = signature_keys(&keys).map(|keys| it.adopt_webhook_keys(keys));
+            let news = signature_keys(&keys).map(|keys| it.subscription.set_keys(keys));
             told.record("webhook_signature_key", it.now(), &news, None);
             async move { news }
         });
@@ -50,7 +50,7 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
         let (it, told, read) = (it.clone(), told.clone(), key.read_api_key());
         async move {
             let news = match read {
-                Ok(key) => it.adopt_api_key(key).await.map_err(|unfit| unfit.to_string()),
+                Ok(key) => it.api_key.rotate(key).await.map_err(|unfit| unfit.to_string()),
                 Err(wrong) => Err(wrong),
             };
             metrics::gauge!(CLOSE_KEY_GOOD).set(f64::from(u8::from(news.is_ok())));
@@ -103,7 +103,7 @@ async fn watch_policy(
         metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(news.is_ok())));
         status.record("policy", desk.now(), &news, None);
     }
-    let told = desk.enforce(looked).await;
+    let told = desk.policy.reload(looked).await;
     news?;
     told.map_err(|error| format!("policy change not recorded: {error}"))
 }

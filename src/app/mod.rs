@@ -23,13 +23,13 @@
 //! A worker that panics, or a listener that ends by itself, drops a guard that cancels `stop`: [`App::broken`] completes,
 //! and the process stops in the same order instead of running with a part missing.
 
-/// A step of the desk, or of what it stands on, as a loop runs it: `step!(desk.sync)`.
+/// A step of the desk, or of what it stands on, as a loop runs it: `step!(desk.sync.compare)`.
 macro_rules! step {
-    ($it:ident . $verb:ident) => {{
+    ($it:ident $(. $verb:ident)+) => {{
         let it = $it.clone();
         move || {
             let it = it.clone();
-            async move { it.$verb().await }
+            async move { it$(.$verb)+().await }
         }
     }};
 }
@@ -56,7 +56,7 @@ use crate::app::workers::Workers;
 use crate::close::{self, CloseClient};
 use crate::config::Config;
 use crate::desk::subscription::client::delivery_url;
-use crate::desk::{self, Desk, Webhooks};
+use crate::desk::{self, Desk, SignatureKeySource};
 use crate::domain::time::Clock;
 use crate::http::{self, Http, ReloadStatus};
 use crate::policy::Policy;
@@ -164,8 +164,8 @@ impl App {
                 approval_expires: config.orders.approval_expires,
                 full_sync: config.inventory.full_sync,
                 webhook_tolerance: config.close.webhook_tolerance,
-                keep_events: config.events.keep,
-                webhooks: webhooks(config, address),
+                event_retention: config.events.keep,
+                signature_keys: key_source(config, address),
                 outgoing: outgoing.clone(),
             },
             paid.clone(),
@@ -173,7 +173,8 @@ impl App {
         );
 
         if let Some(keys) = &config.close.webhook_key {
-            desk.adopt_webhook_keys(signature_keys(keys).map_err(anyhow::Error::msg)?);
+            desk.subscription
+                .set_keys(signature_keys(keys).map_err(anyhow::Error::msg)?);
         }
 
         let rendered = metrics.clone();
@@ -232,7 +233,7 @@ impl App {
 
     /// Stops the service in the order that the module describes.
     pub async fn stop(self) {
-        self.desk.leave();
+        self.desk.health.leave();
         // Ends at once if a part has failed: then nothing is served any more.
         let _ = tokio::time::timeout(self.drain, self.stop.cancelled()).await;
         self.stop.cancel();
@@ -263,50 +264,68 @@ impl App {
 }
 
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store) {
-    let (wakes, inventory) = (desk.wakes(), &config.inventory);
+    let (signals, inventory) = (desk.signals(), &config.inventory);
     let every = inventory.full_sync.min(SYNC_TURN);
-    workers.every("sync", every, RETRY, step!(desk.sync_in_turn));
-    workers.woken("read-back", wakes.told, TICK, RETRY, step!(desk.read_back));
-    workers.woken("resume", wakes.queue, TICK, RETRY, step!(desk.resume));
-    workers.woken("reconcile", wakes.doubt, TICK, RETRY, step!(desk.reconcile));
+    workers.every("sync", every, RETRY, step!(desk.sync.compare_when_due));
+    workers.woken(
+        "read-back",
+        signals.webhook,
+        TICK,
+        RETRY,
+        step!(desk.sync.refetch),
+    );
+    workers.woken("resume", signals.queue, TICK, RETRY, step!(desk.orders.recover));
+    workers.woken(
+        "reconcile",
+        signals.unverified,
+        TICK,
+        RETRY,
+        step!(desk.orders.reconcile),
+    );
     workers.woken(
         "catch-up",
-        wakes.missed,
+        signals.catch_up,
         inventory.catch_up,
         RETRY,
-        step!(desk.catch_up),
+        step!(desk.sync.poll_event_log),
     );
     workers.woken(
         "subscription",
-        wakes.subscription,
+        signals.subscription,
         SUBSCRIPTION,
         RETRY,
-        step!(desk.keep_subscription),
+        step!(desk.subscription.ensure),
     );
-    workers.every("orphans", UNHURRIED, RETRY, step!(desk.explain_orphans));
-    workers.every("forget", FORGET, RETRY, step!(desk.forget));
-    workers.woken("feed", store.new_events(), TICK, TICK, step!(desk.feed));
+    workers.every("orphans", UNHURRIED, RETRY, step!(desk.orders.explain_orphans));
+    workers.every("forget", FORGET, RETRY, step!(desk.retention.delete_expired));
+    workers.woken(
+        "feed",
+        store.new_events(),
+        TICK,
+        TICK,
+        step!(desk.events.assign_sequence),
+    );
     workers.every("listen", RETRY, RETRY, step!(store.listen));
-    workers.every("approvals", TICK, RETRY, step!(desk.expire_approvals));
-    workers.every("releases", UNHURRIED, RETRY, step!(desk.finish_releases));
-    workers.every("due-releases", UNHURRIED, RETRY, step!(desk.release_due));
-    workers.every("labels", UNHURRIED, RETRY, step!(desk.set_labels));
-    workers.every("seal", TICK, RETRY, step!(desk.seal));
-    workers.every("measure", MEASURE, MEASURE, step!(desk.measure));
+    workers.every("approvals", TICK, RETRY, step!(desk.orders.expire_approvals));
+    workers.every("releases", UNHURRIED, RETRY, step!(desk.numbers.finish_releases));
+    workers.every("due-releases", UNHURRIED, RETRY, step!(desk.numbers.release_due));
+    workers.every("labels", UNHURRIED, RETRY, step!(desk.orders.set_labels));
+    workers.every("seal", TICK, RETRY, step!(desk.audit.append));
+    workers.every("measure", MEASURE, MEASURE, step!(desk.gauges.record));
 }
 
 /// Where signatures of Close's deliveries are told by; `address` is where the API answers.
-fn webhooks(config: &Config, address: SocketAddr) -> Webhooks {
+fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
     if config.close.webhook_key.is_some() {
-        return Webhooks::Configured;
+        return SignatureKeySource::Configured;
     }
     let mut public_url = config.server.public_url.clone();
     if public_url.port() == Some(0) && public_url.set_port(Some(address.port())).is_err() {
-        return Webhooks::Nowhere;
+        return SignatureKeySource::Missing;
     }
     match delivery_url(&public_url, &config.close.base_url) {
-        Some(url) if config.close.subscribe => Webhooks::Own(url),
-        _ => Webhooks::Nowhere,
+        Some(url) if config.close.subscribe => SignatureKeySource::Subscription(url),
+        _ => SignatureKeySource::Missing,
     }
 }
 

@@ -27,9 +27,9 @@ pub(super) fn spawn(
         store.deliveries_due(),
         TICK,
         RETRY,
-        step!(desk.deliver),
+        step!(desk.webhooks.deliver),
     );
-    workers.every("old-webhooks", TEND, RETRY, step!(desk.tend_deliveries));
+    workers.every("old-webhooks", TEND, RETRY, step!(desk.webhooks.maintain));
     if let Some(secret) = config.webhooks.secret.clone() {
         let (it, told) = (desk.clone(), status.clone());
         workers.every("webhook-secret", WATCH, WATCH, move || {

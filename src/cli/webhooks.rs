@@ -187,12 +187,12 @@ async fn create(opened: &Opened) -> Result<(), Failure> {
     let found = opened.subscriber.find().await?;
     match found.own.into_iter().next() {
         None => {
-            let made = opened.subscriber.make(found.used).await?;
+            let made = opened.subscriber.create(found.used).await?;
             println!("made {}", made.id);
         }
         Some(newest) if newest.active && newest.complete => println!("{} is there and active", newest.id),
         Some(newest) => {
-            let mended = opened.subscriber.mend(newest).await?;
+            let mended = opened.subscriber.repair(newest).await?;
             println!("{} is {} again", mended.id, state(&mended));
         }
     }
@@ -216,7 +216,7 @@ async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
         );
         (newest.clone(), older)
     } else {
-        let made = subscriber.make(found.used).await?;
+        let made = subscriber.create(found.used).await?;
         eprintln!("made {}", made.id);
         (made, found.own.as_slice())
     };
@@ -229,7 +229,7 @@ async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
         tokio::time::sleep(wait).await;
     }
     for it in older {
-        subscriber.end(&it.id).await?;
+        subscriber.delete(&it.id).await?;
         eprintln!("ended {}", it.id);
     }
     println!("{}", newest.id);
@@ -244,7 +244,7 @@ async fn delete(opened: &Opened, yes: bool) -> Result<(), Failure> {
     }
     for it in &found.own {
         if yes {
-            opened.subscriber.end(&it.id).await?;
+            opened.subscriber.delete(&it.id).await?;
             println!("ended {}", it.id);
         } else {
             println!("{} delivers to {}", it.id, opened.subscriber.url());

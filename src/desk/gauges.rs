@@ -1,11 +1,12 @@
-//! Facts of the business as metrics: how orders, numbers and teams stand. Every replica tells the same, so whoever adds
-//! up takes the largest and not the sum.
+//! Gauges of orders, numbers and teams. Every replica reports the same values: aggregate them with `max`, not `sum`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::desk::Desk;
+use crate::desk::core::Core;
+use crate::desk::number_cache::NumberCache;
 use crate::domain::decision::Usage;
 use crate::domain::money::Money;
 use crate::domain::order::State;
@@ -15,73 +16,93 @@ use crate::telemetry::metrics::{
     TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
 };
 
-/// Teams that the policy does not name are told together, so that tokens can't make metrics without end.
+/// The label of all teams that the policy does not name. Names from tokens would create any number of time series.
 const OTHER: &str = "other";
 
-/// What was told of before: what is no more must be told to be none.
+/// Sets the gauges of orders, numbers and teams.
+#[derive(Clone)]
+pub struct Gauges {
+    core: Core,
+    cache: NumberCache,
+    last: Arc<LastReported>,
+}
+
+/// Label sets reported last time, so that series that disappear are set to zero.
 #[derive(Default)]
-pub(super) struct Told {
-    /// States and countries of orders, and how many there were.
+struct LastReported {
+    /// Counts of open orders by state and country.
     orders: Mutex<BTreeMap<(&'static str, String), i64>>,
     teams: Mutex<BTreeSet<String>>,
 }
 
-impl Desk {
-    /// One step: looks how things stand and tells it; also that the database can't be asked, or takes nothing: a full
-    /// disk, or a standby, answers questions.
-    pub async fn measure(&self) -> Result<(), Error> {
-        let told = self.measure_store().await;
-        let taken = self.0.store.probe_write(self.now()).await;
-        let up = told.is_ok() && taken.is_ok();
-        metrics::gauge!(STORE_UP).set(f64::from(u8::from(up)));
-        told.and(taken)
+impl Gauges {
+    pub(in crate::desk) fn new(core: Core, cache: NumberCache) -> Self {
+        Self {
+            core,
+            cache,
+            last: Arc::default(),
+        }
     }
 
-    async fn measure_store(&self) -> Result<(), Error> {
+    /// One step: sets all gauges, and whether the database can be read and written.
+    pub async fn record(&self) -> Result<(), Error> {
+        let read = self.record_from_store().await;
+        let written = self.probe_write().await;
+        let up = read.is_ok() && written.is_ok();
+        metrics::gauge!(STORE_UP).set(f64::from(u8::from(up)));
+        read.and(written)
+    }
+
+    /// Tests that the database accepts a write. A full disk or a standby answers reads, so reading alone proves nothing.
+    async fn probe_write(&self) -> Result<(), Error> {
+        self.core.store.probe_write(self.core.now()).await
+    }
+
+    async fn record_from_store(&self) -> Result<(), Error> {
         let mut open = BTreeMap::new();
         let states = State::ALL.iter().filter(|state| !state.is_final());
         let mut oldest: BTreeMap<_, f64> = states.map(|state| (state.as_str(), 0.0)).collect();
-        for orders in self.0.store.open_orders().await? {
+        for orders in self.core.store.open_orders().await? {
             let state = orders.state.as_str();
-            let age = self.now().since(orders.oldest).as_secs_f64();
+            let age = self.core.now().since(orders.oldest).as_secs_f64();
             oldest.entry(state).and_modify(|known| *known = known.max(age));
             open.insert((state, orders.country.to_string()), orders.count);
         }
         for (state, age) in oldest {
             metrics::gauge!(ORDERS_OLDEST_AGE_SECONDS, "state" => state).set(age);
         }
-        self.tell_open(&open);
-        metrics::gauge!(ORPHANS).set(real(self.0.inventory.orphans()));
-        self.tell_teams().await
+        self.record_open(&open);
+        metrics::gauge!(ORPHANS).set(real(self.cache.orphans()));
+        self.record_teams().await
     }
 
-    fn tell_open(&self, open: &BTreeMap<(&'static str, String), i64>) {
-        let mut told = self.0.measured.orders.lock();
-        for count in told.values_mut() {
+    fn record_open(&self, open: &BTreeMap<(&'static str, String), i64>) {
+        let mut reported = self.last.orders.lock();
+        for count in reported.values_mut() {
             *count = 0;
         }
-        told.extend(open.clone());
-        for ((state, country), count) in &*told {
+        reported.extend(open.clone());
+        for ((state, country), count) in &*reported {
             metrics::gauge!(ORDERS_OPEN, "state" => *state, "country" => country.clone()).set(real(*count));
         }
     }
 
-    /// Orders whose end is not known yet, by state, as they were last counted.
+    /// Counts of open orders by state, as last recorded.
     pub fn open_orders(&self) -> BTreeMap<&'static str, i64> {
         let mut counts = BTreeMap::new();
-        for ((state, _), count) in &*self.0.measured.orders.lock() {
+        for ((state, _), count) in &*self.last.orders.lock() {
             *counts.entry(*state).or_default() += count;
         }
         counts
     }
 
-    async fn tell_teams(&self) -> Result<(), Error> {
-        let policy = self.0.policy.load_full();
+    async fn record_teams(&self) -> Result<(), Error> {
+        let policy = self.core.policy.load_full();
         let mut usages: BTreeMap<String, Usage> = policy
             .teams()
             .map(|team| (team.to_string(), Usage::default()))
             .collect();
-        for (team, used) in self.0.store.usages().await? {
+        for (team, used) in self.core.store.usages().await? {
             let name = if usages.contains_key(team.as_str()) {
                 team.as_str()
             } else {
@@ -93,9 +114,9 @@ impl Desk {
             usage.monthly_held = usage.monthly_held.plus(used.monthly_held);
             usage.monthly_reserved = usage.monthly_reserved.plus(used.monthly_reserved);
         }
-        let mut told = self.0.measured.teams.lock();
-        told.extend(usages.keys().cloned());
-        for name in &*told {
+        let mut reported = self.last.teams.lock();
+        reported.extend(usages.keys().cloned());
+        for name in &*reported {
             let usage = usages.remove(name).unwrap_or_default();
             let label = [("team", name.clone())];
             metrics::gauge!(TEAM_NUMBERS, &label).set(real(usage.numbers_held));

@@ -1,114 +1,99 @@
-//! Whether the desk can do its work, and what stands in the way.
+//! The readiness report: whether requests can be answered, and what is wrong if not.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::desk::Desk;
+use crate::desk::account::Account;
+use crate::desk::core::Core;
+use crate::desk::number_cache::NumberCache;
+use crate::desk::subscription::CloseSubscription;
 use crate::domain::time::Timestamp;
 
-/// What the last comparison with Close said.
-#[derive(Debug, Clone)]
-pub(super) struct CloseHealth {
-    pub(super) said: String,
-    pub(super) inventory_as_of: Option<Timestamp>,
+/// Reports whether the desk can do its work.
+#[derive(Clone)]
+pub struct Health {
+    core: Core,
+    account: Account,
+    cache: NumberCache,
+    subscription: CloseSubscription,
 }
 
-/// Until when something is left alone.
-#[derive(Default)]
-pub(super) struct Hold(AtomicI64);
-
-impl Hold {
-    pub(super) fn until(&self, time: Timestamp) {
-        self.0.store(time.as_micros(), Ordering::Relaxed);
-    }
-    pub(super) fn hold(&self, now: Timestamp) -> bool {
-        now.as_micros() < self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Default for CloseHealth {
-    fn default() -> Self {
-        Self {
-            said: "not asked yet".to_owned(),
-            inventory_as_of: None,
-        }
-    }
-}
-
-/// Whether requests can be answered. Close being down does not make the desk unready; the database being down does, and
-/// so does an inventory that is still being loaded.
+/// Whether requests can be answered.
+///
+/// An unreachable database or an inventory that is still being loaded makes the desk unready. An unreachable Close does
+/// not.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
     /// Whether requests can be answered.
     pub ready: bool,
-    /// The process was asked to end: it takes nothing new and ends what is under way.
+    /// Whether the process is stopping: it accepts nothing new and ends the work under way.
     pub stopping: bool,
     /// `ok`, or what is wrong with the database.
     pub database: String,
     /// `ok`, or that the inventory is not in memory yet.
     pub inventory: &'static str,
-    /// `ok`, or what the last comparison with Close ran into.
+    /// `ok`, or the failure of the last comparison with Close.
     pub close: String,
-    /// How it is with the subscription by which Close tells of changes: `ok`, or what else.
+    /// `ok`, or the state of the webhook subscription in Close.
     pub webhooks: &'static str,
-    /// The moment of the last complete comparison with Close.
+    /// The time of the last complete comparison with Close.
     pub inventory_as_of: Option<Timestamp>,
-    /// Short fingerprint of the policy in force.
+    /// A short fingerprint of the policy in force.
     pub policy: String,
 }
 
-impl Desk {
-    /// Remembers what is to be said of Close.
-    pub(super) fn close_is(&self, said: &str) {
-        let known = self.0.close_health.load();
-        if known.said != said {
-            let inventory_as_of = known.inventory_as_of;
-            self.0.close_health.store(Arc::new(CloseHealth {
-                said: said.to_owned(),
-                inventory_as_of,
-            }));
+impl Health {
+    pub(in crate::desk) fn new(
+        core: Core,
+        account: Account,
+        cache: NumberCache,
+        subscription: CloseSubscription,
+    ) -> Self {
+        Self {
+            core,
+            account,
+            cache,
+            subscription,
         }
     }
 
-    /// From now on readiness says that requests should go elsewhere; those that come are answered all the same.
+    /// Makes the readiness report send clients to other replicas. Requests that still come are answered.
     pub fn leave(&self) {
-        self.0.leaving.cancel();
+        self.core.tasks.leaving.cancel();
     }
 
-    /// Whether requests should go elsewhere.
+    /// Whether clients should go to other replicas.
     pub fn is_leaving(&self) -> bool {
-        self.0.leaving.is_cancelled()
+        self.core.tasks.leaving.is_cancelled()
     }
 
-    /// Whether Close has stopped answering, so that nobody calls for a while.
-    pub fn leaves_close_alone(&self) -> bool {
-        self.0.close.is_away()
+    /// Whether the circuit breaker holds back calls because Close has stopped answering.
+    pub fn close_circuit_open(&self) -> bool {
+        self.core.close.circuit_open()
     }
 
-    /// Asks the database; tells what is known of the rest.
+    /// The readiness report. Only the database is asked; the rest is what is known.
     pub async fn readiness(&self) -> Readiness {
-        let asked = tokio::time::timeout(Duration::from_secs(2), self.0.store.migrated());
+        let asked = tokio::time::timeout(Duration::from_secs(2), self.core.store.migrated());
         let database = match asked.await {
             Ok(Ok(true)) => "ok".to_owned(),
             Ok(Ok(false)) => "the schema is not the one of this version: run `numberdesk migrate`".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the database does not answer".to_owned(),
         };
-        let health = self.0.close_health.load_full();
+        let close = self.account.health();
         let stopping = self.is_leaving();
-        let loaded = self.0.inventory.loaded();
+        let loaded = self.cache.loaded();
         Readiness {
             ready: database == "ok" && loaded && !stopping,
             stopping,
             database,
             inventory: if loaded { "ok" } else { "being loaded" },
-            close: health.said.clone(),
-            webhooks: self.0.webhooks.health(),
-            inventory_as_of: health.inventory_as_of,
-            policy: self.0.policy.load().fingerprint(),
+            close: close.status.clone(),
+            webhooks: self.subscription.health(),
+            inventory_as_of: close.inventory_as_of,
+            policy: self.core.policy.load().fingerprint(),
         }
     }
 }

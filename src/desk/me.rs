@@ -1,42 +1,53 @@
-//! Telling callers where their teams stand.
+//! What a caller's teams may do, and how much of it is used.
 
 use serde_json::Value;
 
-use super::{By, Desk};
+use crate::desk::context::CallContext;
+use crate::desk::core::Core;
 use crate::domain::caller::Team;
 use crate::domain::decision::{Caps, Usage};
 use crate::error::Error;
 
-/// Where a team stands.
+/// Reports the teams of a caller.
+#[derive(Clone)]
+pub struct Me {
+    core: Core,
+}
+
+/// The rules of a team, its caps, and its usage.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct TeamUsage {
     /// The team.
     pub team: Team,
-    /// The path of its entry in the policy; `None` when there is none and nothing is allowed.
+    /// The path of its entry in the policy. `None`: it has no entry, so nothing is allowed.
     pub rule: Option<String>,
     /// The entry as the policy file has it.
     pub rules: Value,
     /// Its caps.
     pub caps: Caps,
-    /// What is used of them.
+    /// How much of the caps is used.
     pub usage: Usage,
 }
 
-impl Desk {
-    /// Each of the caller's teams with its rules, its caps and what is used of them.
-    pub async fn standing(&self, by: By<'_>) -> Result<Vec<Standing>, Error> {
-        let policy = self.0.policy.load_full();
-        let mut standings = Vec::with_capacity(by.caller.teams.len());
-        for team in &by.caller.teams {
+impl Me {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self { core }
+    }
+
+    /// Each team of the caller with its rules, caps and usage. It needs no permission.
+    pub async fn teams(&self, ctx: CallContext<'_>) -> Result<Vec<TeamUsage>, Error> {
+        let policy = self.core.policy.load_full();
+        let mut teams = Vec::with_capacity(ctx.caller.teams.len());
+        for team in &ctx.caller.teams {
             let (rule, rules) = policy.rules(team).unzip();
-            standings.push(Standing {
+            teams.push(TeamUsage {
                 team: team.clone(),
                 rule,
                 rules: rules.map_or(Value::Null, |rules| serde_json::json!(rules)),
                 caps: policy.caps(team),
-                usage: self.0.store.usage(team, self.now()).await?,
+                usage: self.core.store.usage(team, self.core.now()).await?,
             });
         }
-        Ok(standings)
+        Ok(teams)
     }
 }

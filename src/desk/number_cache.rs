@@ -1,5 +1,7 @@
-//! The inventory in memory, from which numbers are read: loaded once, then kept up with what this process commits and
-//! with what the feed tells of others. A database that can't be asked takes no read with it.
+//! The inventory in memory, from which all reads of numbers are answered.
+//!
+//! It is loaded once. Afterwards it follows the commits of this process and, through the event log, those of the other
+//! replicas. While the database is unreachable, reads are answered from the last snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::desk::Desk;
+use crate::desk::core::Core;
 use crate::domain::caller::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
@@ -18,114 +20,134 @@ use crate::error::{Error, chain};
 use crate::inventory::Snapshot;
 use crate::telemetry::metrics::INVENTORY_NUMBERS;
 
-/// Numbers that are read or changed in one go: others get their turn in between.
+/// Numbers read or changed in one step; other tasks run between two steps.
 const BATCH: u32 = 1_000;
-/// How long a read waits for what this process has changed, before it is answered from what is known.
+/// How long a read waits for the commits of this process before it is answered from the known snapshot.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What this process knows of all numbers.
-#[derive(Default)]
-pub(super) struct Inventory {
-    /// `None` until it is loaded.
-    snapshot: ArcSwapOption<Snapshot>,
-    /// Numbers to be read again. Whoever reads holds it, so that nothing older overwrites what is newer.
-    due: Mutex<BTreeSet<PhoneNumberId>>,
-    /// The count of [`crate::store::Store::dirty_count`] of which the snapshot has everything.
-    caught_up: AtomicU64,
-    /// Whether what was told of numbers may have been missed.
-    missed: AtomicBool,
-    /// The count at which a read gave up waiting: until there is news, no other waits for the same.
-    gave_up: AtomicU64,
+/// The inventory in memory. Clones share it.
+#[derive(Clone)]
+pub(in crate::desk) struct NumberCache {
+    core: Core,
+    state: Arc<State>,
 }
 
-impl Inventory {
+#[derive(Default)]
+struct State {
+    /// `None` until the inventory is loaded.
+    snapshot: ArcSwapOption<Snapshot>,
+    /// Numbers to read again. A reload holds the lock, so that no older read overwrites a newer one.
+    dirty: Mutex<BTreeSet<PhoneNumberId>>,
+    /// The value of [`crate::store::Store::dirty_count`] up to which the snapshot is current.
+    current_to: AtomicU64,
+    /// Set when changes of other replicas may have been missed: everything is read again.
+    stale: AtomicBool,
+    /// The value of `touches` at which a read last gave up waiting. Until it changes, no other read waits for it.
+    gave_up_at: AtomicU64,
+    /// The sequence number after which this process follows the event log.
+    event_log_start: OnceCell<i64>,
+}
+
+impl NumberCache {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self {
+            core,
+            state: Arc::default(),
+        }
+    }
+
     /// Whether reads can be answered.
-    pub(super) fn loaded(&self) -> bool {
-        self.snapshot.load().is_some()
+    pub(in crate::desk) fn loaded(&self) -> bool {
+        self.state.snapshot.load().is_some()
     }
 
-    /// How many numbers there are, as far as they are loaded.
-    pub(super) fn len(&self) -> usize {
-        self.snapshot.load().as_ref().map_or(0, |snapshot| snapshot.len())
+    /// The count of loaded numbers.
+    pub(in crate::desk) fn len(&self) -> usize {
+        self.state
+            .snapshot
+            .load()
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.len())
     }
 
-    /// How many numbers no team has, as far as is known.
-    pub(super) fn orphans(&self) -> i64 {
-        let snapshot = self.snapshot.load();
+    /// The count of loaded numbers without a team.
+    pub(in crate::desk) fn orphans(&self) -> i64 {
+        let snapshot = self.state.snapshot.load();
         let orphans = snapshot.as_ref().map_or(0, |snapshot| snapshot.orphans());
         i64::try_from(orphans).unwrap_or(i64::MAX)
     }
 
-    /// Has all numbers read again. Until then reads are answered from what is known.
-    pub(super) fn load_anew(&self) {
-        self.missed.store(true, Ordering::Release);
+    /// Makes the next refresh read all numbers. Until then reads are answered from the known snapshot.
+    pub(in crate::desk) fn mark_stale(&self) {
+        self.state.stale.store(true, Ordering::Release);
     }
-}
 
-impl Desk {
-    /// All numbers, with everything that this process has committed so far.
-    pub(super) async fn inventory(&self) -> Result<Arc<Snapshot>, Error> {
-        let inventory = &self.0.inventory;
-        let Some(known) = inventory.snapshot.load_full() else {
-            return self.reload([]).await;
+    /// The sequence number after which this process follows the event log: its end when first asked.
+    pub(in crate::desk) async fn event_log_start(&self) -> Result<i64, Error> {
+        let head = || self.core.store.last_sequence();
+        self.state.event_log_start.get_or_try_init(head).await.copied()
+    }
+
+    /// All numbers, including every commit of this process so far.
+    pub(in crate::desk) async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
+        let Some(known) = self.state.snapshot.load_full() else {
+            return self.refresh([]).await;
         };
-        let touches = self.0.store.dirty_count();
-        if [&inventory.caught_up, &inventory.gave_up]
+        let touches = self.core.store.dirty_count();
+        if [&self.state.current_to, &self.state.gave_up_at]
             .iter()
             .any(|count| count.load(Ordering::Acquire) == touches)
         {
             return Ok(known);
         }
-        let error = match tokio::time::timeout(PATIENCE, self.reload([])).await {
+        let error = match tokio::time::timeout(PATIENCE, self.refresh([])).await {
             Ok(Ok(snapshot)) => return Ok(snapshot),
             Ok(Err(error)) => error,
             Err(late) => Error::StoreUnavailable(late.into()),
         };
         tracing::warn!(
             error = chain(&error),
-            "what has just changed can't be read again; reads are answered from what is known"
+            "inventory not refreshed: reads are answered from the last snapshot"
         );
-        inventory.gave_up.store(touches, Ordering::Release);
+        self.state.gave_up_at.store(touches, Ordering::Release);
         Ok(known)
     }
 
-    /// Reads these numbers again, and those that this process has changed; all of them the first time. What could not
-    /// be read stays due.
-    pub(super) async fn reload(
+    /// Reads these numbers again, and all that this process has changed. A failed read is repeated at the next refresh.
+    pub(in crate::desk) async fn refresh(
         &self,
         ids: impl IntoIterator<Item = PhoneNumberId>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let inventory = &self.0.inventory;
-        // What others change while it is loaded is told by the feed afterwards.
-        self.feed_begun().await?;
-        let mut due = inventory.due.lock().await;
-        let (touches, changed) = self.0.store.take_dirty();
-        due.extend(changed);
-        due.extend(ids);
-        let missed = inventory.missed.load(Ordering::Acquire);
-        let snapshot = match inventory.snapshot.load_full().filter(|_| !missed) {
+        let state = &self.state;
+        // Known before loading, so that the event log reports every change that comes after it.
+        self.event_log_start().await?;
+        let mut dirty = state.dirty.lock().await;
+        let (touches, changed) = self.core.store.take_dirty();
+        dirty.extend(changed);
+        dirty.extend(ids);
+        let stale = state.stale.load(Ordering::Acquire);
+        let snapshot = match state.snapshot.load_full().filter(|_| !stale) {
             None => Arc::new(self.load().await?),
-            Some(known) if due.is_empty() => known,
-            Some(known) => Arc::new(self.read_again(&known, &due).await?),
+            Some(known) if dirty.is_empty() => known,
+            Some(known) => Arc::new(self.read_again(&known, &dirty).await?),
         };
-        due.clear();
-        if missed {
-            inventory.missed.store(false, Ordering::Release);
+        dirty.clear();
+        if stale {
+            state.stale.store(false, Ordering::Release);
         }
-        inventory.snapshot.store(Some(snapshot.clone()));
-        inventory.caught_up.store(touches, Ordering::Release);
+        state.snapshot.store(Some(snapshot.clone()));
+        state.current_to.store(touches, Ordering::Release);
         let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);
         metrics::gauge!(INVENTORY_NUMBERS).set(count);
         Ok(snapshot)
     }
 
-    /// Close has shown these numbers unchanged at `as_of`, and everything that came before is in the snapshot.
-    pub(super) async fn sighted(&self, as_of: Timestamp) -> Result<(), Error> {
-        let inventory = &self.0.inventory;
-        let seen = self.0.store.numbers_seen_since(as_of).await?;
+    /// Updates the age of the numbers that Close showed unchanged at `as_of`. The snapshot has every earlier change.
+    pub(in crate::desk) async fn mark_seen(&self, as_of: Timestamp) -> Result<(), Error> {
+        let seen = self.core.store.numbers_seen_since(as_of).await?;
         for some in seen.chunks(BATCH as usize) {
-            let _turn = inventory.due.lock().await;
-            let Some(known) = inventory.snapshot.load_full() else {
+            let _lock = self.state.dirty.lock().await;
+            let Some(known) = self.state.snapshot.load_full() else {
                 return Ok(());
             };
             let later = some.iter().filter_map(|id| {
@@ -139,7 +161,7 @@ impl Desk {
                 Some((id.clone(), Some(number)))
             });
             let next = Snapshot::clone(&known).with(later);
-            inventory.snapshot.store(Some(Arc::new(next)));
+            self.state.snapshot.store(Some(Arc::new(next)));
             tokio::task::yield_now().await;
         }
         Ok(())
@@ -148,27 +170,34 @@ impl Desk {
     async fn load(&self) -> Result<Snapshot, Error> {
         let (mut snapshot, mut last) = (Snapshot::default(), None);
         loop {
-            let numbers = self.0.store.numbers_after(last.as_ref(), BATCH).await?;
+            let numbers = self.core.store.numbers_after(last.as_ref(), BATCH).await?;
             let Some(number) = numbers.last() else { break };
             last = Some(number.facts.id.clone());
-            snapshot = snapshot.with(numbers.into_iter().map(named));
+            snapshot = snapshot.with(numbers.into_iter().map(with_id));
         }
-        tracing::info!(numbers = snapshot.len(), "the inventory is loaded");
+        tracing::info!(numbers = snapshot.len(), "inventory loaded");
         Ok(snapshot)
     }
 
-    async fn read_again(&self, known: &Snapshot, due: &BTreeSet<PhoneNumberId>) -> Result<Snapshot, Error> {
+    async fn read_again(&self, known: &Snapshot, dirty: &BTreeSet<PhoneNumberId>) -> Result<Snapshot, Error> {
         let mut snapshot = known.clone();
-        let ids: Vec<_> = due.iter().cloned().collect();
+        let ids: Vec<_> = dirty.iter().cloned().collect();
         for some in ids.chunks(BATCH as usize) {
             let mut changes: BTreeMap<_, _> = some.iter().map(|id| (id.clone(), None)).collect();
-            changes.extend(self.0.store.numbers_by_id(some).await?.into_iter().map(named));
+            changes.extend(
+                self.core
+                    .store
+                    .numbers_by_id(some)
+                    .await?
+                    .into_iter()
+                    .map(with_id),
+            );
             snapshot = snapshot.with(changes);
         }
         Ok(snapshot)
     }
 }
 
-fn named(number: Number) -> (PhoneNumberId, Option<Number>) {
+fn with_id(number: Number) -> (PhoneNumberId, Option<Number>) {
     (number.facts.id.clone(), Some(number))
 }

@@ -1,85 +1,104 @@
-//! The policy file as it is now: a good one is put in force, a broken one turned down, and either is told once, by the
-//! replica that comes first.
+//! Reloads the policy file: a valid file takes effect, a broken one leaves the last valid policy in force.
+//!
+//! Each change is recorded once, by the replica that comes first.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use crate::desk::Desk;
+use crate::desk::core::Core;
 use crate::error::Error;
 use crate::policy::Policy;
 
-/// Faults that are told of one file, and characters of each: the log has them all.
+/// Faults of a broken file that are recorded. The log has them all.
 const FAULTS: usize = 20;
+/// Characters recorded of each fault.
 const LENGTH: usize = 500;
 
-/// What this process has last seen told; what is told twice in a row is looked at once.
+/// The policy file as this process last read it.
+#[derive(Clone)]
+pub struct PolicyFile {
+    core: Core,
+    last_reported: Arc<LastReported>,
+}
+
+/// The last result that this process reported. An unchanged result is skipped.
 #[derive(Default)]
-pub(super) struct Told(Mutex<Last>);
+struct LastReported(Mutex<Report>);
 
 #[derive(Default, Clone, PartialEq)]
-enum Last {
+enum Report {
     #[default]
     Nothing,
+    /// The fingerprint of the policy in force.
     InForce(String),
+    /// The digest of the faults.
     Rejected(String),
 }
 
-impl Desk {
-    /// What the policy file holds, at each look: a policy, in force from the next request on, or its faults, which leave
-    /// the last good one in force. Fails only when it can't be told; that is made up for at the next look.
-    pub async fn enforce(&self, found: Result<Policy, Vec<String>>) -> Result<(), Error> {
-        let last = self.0.enforced.last();
-        let store = &self.0.store;
-        let told = match found {
+impl PolicyFile {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self {
+            core,
+            last_reported: Arc::default(),
+        }
+    }
+
+    /// Applies the result of reading the policy file: a policy, which takes effect with the next request, or its faults.
+    ///
+    /// Fails only if the result cannot be recorded; the next call tries that again.
+    pub async fn reload(&self, found: Result<Policy, Vec<String>>) -> Result<(), Error> {
+        let last = self.last_reported.get();
+        let store = &self.core.store;
+        let report = match found {
             Ok(policy) => {
                 let fingerprint = policy.fingerprint();
-                self.0.policy.store(Arc::new(policy));
-                let told = Last::InForce(fingerprint.clone());
-                if told == last {
+                self.core.policy.store(Arc::new(policy));
+                let report = Report::InForce(fingerprint.clone());
+                if report == last {
                     return Ok(());
                 }
-                let mended = match &last {
-                    Last::Rejected(digest) => Some(digest.as_str()),
+                let repaired = match &last {
+                    Report::Rejected(digest) => Some(digest.as_str()),
                     _ => None,
                 };
                 let before = store
-                    .record_policy_in_force(&fingerprint, mended, self.now())
+                    .record_policy_in_force(&fingerprint, repaired, self.core.now())
                     .await?;
                 if let Some(before) = before {
-                    tracing::info!(before, now = fingerprint, "another policy is in force");
+                    tracing::info!(before, now = fingerprint, "policy changed");
                 }
-                told
+                report
             }
             Err(faults) => {
                 let digest = hex::encode(Sha256::digest(faults.join("\n")));
-                let told = Last::Rejected(digest.clone());
-                if told == last {
+                let report = Report::Rejected(digest.clone());
+                if report == last {
                     return Ok(());
                 }
-                let in_force = self.0.policy.load().fingerprint();
+                let in_force = self.core.policy.load().fingerprint();
                 let faults: Vec<String> = faults
                     .iter()
                     .take(FAULTS)
                     .map(|fault| fault.chars().take(LENGTH).collect())
                     .collect();
                 store
-                    .record_policy_rejected(&digest, &faults, &in_force, self.now())
+                    .record_policy_rejected(&digest, &faults, &in_force, self.core.now())
                     .await?;
-                told
+                report
             }
         };
-        self.0.enforced.is(told);
+        self.last_reported.set(report);
         Ok(())
     }
 }
 
-impl Told {
-    fn last(&self) -> Last {
+impl LastReported {
+    fn get(&self) -> Report {
         self.0.lock().clone()
     }
-    fn is(&self, told: Last) {
-        *self.0.lock() = told;
+    fn set(&self, report: Report) {
+        *self.0.lock() = report;
     }
 }

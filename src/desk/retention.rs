@@ -1,22 +1,32 @@
-//! Forgetting what nobody asks for any more: old events and old notices.
+//! Deletes old events and old webhook notices.
 
 use std::time::Duration;
 
-use crate::desk::Desk;
+use crate::desk::core::Core;
 use crate::error::Error;
 
-/// Rows a transaction.
+/// Rows deleted in one transaction.
 const BATCH: u32 = 1_000;
-/// How much longer than its signature holds a notice is remembered, so that no repeated one is taken for new.
-const LONGER: Duration = Duration::from_hours(24);
+/// How much longer than its signature a notice is remembered, so that a repeated one is never taken for new.
+const MARGIN: Duration = Duration::from_hours(24);
 
-impl Desk {
-    /// One step: may be run at any time, by any replica, any number of times.
-    pub async fn forget(&self) -> Result<(), Error> {
-        let (store, settings, now) = (&self.0.store, &self.0.settings, self.now());
-        let events = now.minus(settings.keep_events);
+/// Deletes what is older than its retention time.
+#[derive(Clone)]
+pub struct Retention {
+    core: Core,
+}
+
+impl Retention {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self { core }
+    }
+
+    /// One step. Safe to run at any time, on any replica, any number of times.
+    pub async fn delete_expired(&self) -> Result<(), Error> {
+        let (store, settings, now) = (&self.core.store, &self.core.settings, self.core.now());
+        let events = now.minus(settings.event_retention);
         while store.delete_events(events, BATCH).await? == u64::from(BATCH) {}
-        let notices = now.minus(settings.webhook_tolerance + LONGER);
+        let notices = now.minus(settings.webhook_tolerance + MARGIN);
         while store.delete_close_events(notices, BATCH).await? == u64::from(BATCH) {}
         Ok(())
     }

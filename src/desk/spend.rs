@@ -1,29 +1,40 @@
-//! Adding up what a month cost, as far as the caller reaches.
+//! The cost of a month, for the teams that the caller may see.
 
 use std::collections::BTreeMap;
 
-use super::{By, Desk};
+use crate::desk::context::CallContext;
+use crate::desk::core::Core;
 use crate::domain::caller::{Permission, Scope, Team};
 use crate::domain::month::Month;
 use crate::domain::spend::{GroupBy, Spend, Tally};
 use crate::error::Error;
 use crate::store::LedgerRow;
 
-/// Entries read at once: only these and the groups are in memory.
+/// Entries read at once. Only these and the groups are in memory.
 const PAGE: u32 = 1_000;
 
-impl Desk {
-    /// What the month cost the teams that the caller may see, by team, country or who ordered.
-    pub async fn spend(
+/// Adds up the cost of a month.
+#[derive(Clone)]
+pub struct Spending {
+    core: Core,
+}
+
+impl Spending {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self { core }
+    }
+
+    /// The cost of the month by team, country or ordering user.
+    pub async fn of_month(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         team: Option<&Team>,
         month: Month,
         group_by: GroupBy,
     ) -> Result<Spend, Error> {
-        let scope = by.caller.scope(team)?;
-        by.caller.need(Permission::SpendRead)?;
-        let mut adding = Adding {
+        let scope = ctx.caller.scope(team)?;
+        ctx.caller.need(Permission::SpendRead)?;
+        let mut sum = Sum {
             scope: &scope,
             spend: Spend {
                 month,
@@ -33,41 +44,41 @@ impl Desk {
             number: None,
         };
         let mut last: Option<(String, String)> = None;
-        // Nobody holds anything in a month that has not begun.
-        while month.start() <= self.now() {
+        // A month in the future has no cost.
+        while month.start() <= self.core.now() {
             let after = last.as_ref().map(|(number, id)| (number.as_str(), id.as_str()));
             let page = self
-                .0
+                .core
                 .store
                 .ledger_entries(&scope, month.end(), after, PAGE)
                 .await?;
             let Some(end) = page.last() else { break };
             last = Some((end.number.clone(), end.id.clone()));
             for booked in page {
-                adding.book(booked);
+                sum.add(booked);
             }
         }
-        Ok(adding.done())
+        Ok(sum.finish())
     }
 }
 
-/// A month's cost, number by number.
-struct Adding<'a> {
+/// Adds up the cost of a month, number by number.
+struct Sum<'a> {
     scope: &'a Scope,
     spend: Spend,
-    number: Option<Counted>,
+    number: Option<CurrentNumber>,
 }
 
-/// The number whose entries come in.
-struct Counted {
+/// The number whose entries are being added.
+struct CurrentNumber {
     id: String,
     country: Option<String>,
     user: Option<String>,
     tally: Tally,
 }
 
-impl Adding<'_> {
-    fn book(&mut self, booked: LedgerRow) {
+impl Sum<'_> {
+    fn add(&mut self, booked: LedgerRow) {
         let LedgerRow {
             number: id,
             booking,
@@ -76,12 +87,12 @@ impl Adding<'_> {
             ..
         } = booked;
         if self.number.as_ref().is_none_or(|number| number.id != id) {
-            self.close();
+            self.finish_number();
         }
-        let number = self.number.get_or_insert_with(|| Counted {
+        let number = self.number.get_or_insert_with(|| CurrentNumber {
             id,
             country: country.map(|country| country.as_str().to_owned()),
-            // Who ordered for another team is that team's affair.
+            // A user of another team is not shown.
             user: ordered
                 .filter(|(team, _)| self.scope.covers(team))
                 .map(|(_, subject)| subject),
@@ -90,8 +101,8 @@ impl Adding<'_> {
         number.tally.book(booking);
     }
 
-    /// The number is complete.
-    fn close(&mut self) {
+    /// Ends the current number: its share goes to its group.
+    fn finish_number(&mut self) {
         let Some(number) = self.number.take() else { return };
         let Some(share) = number
             .tally
@@ -108,8 +119,8 @@ impl Adding<'_> {
         self.spend.groups.entry(key).or_default().add(share.monthly);
     }
 
-    fn done(mut self) -> Spend {
-        self.close();
+    fn finish(mut self) -> Spend {
+        self.finish_number();
         self.spend
     }
 }

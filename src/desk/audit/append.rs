@@ -1,64 +1,67 @@
-//! Sealing the audit trail: rows get their places in the chain soon after they were written, and the end of the chain
-//! is told in the log, so that a copy of it exists outside the database.
+//! Appends audit rows to the hash chain soon after they were written, and logs the head of the chain.
+//!
+//! The logged head is a copy outside the database: it proves later that the chain was not rewritten.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::desk::Desk;
+use crate::desk::audit::Audit;
 use crate::error::Error;
 use crate::telemetry::metrics::{AUDIT_SEALED_TOTAL, AUDIT_UNSEALED_AGE_SECONDS};
 
-/// Rows a transaction: long enough to be quick, short enough to let others in between.
+/// Rows appended in one transaction: few enough that other transactions run in between.
 const BATCH: u32 = 200;
 const HOUR: i64 = 3_600;
 
-/// What was told of the head last: in which hour since 1970, and of which row.
+/// The head of the chain as last logged.
 #[derive(Default)]
-pub(in crate::desk) struct Told {
+pub(in crate::desk::audit) struct LastReported {
+    /// Hours since 1970.
     hour: AtomicI64,
+    /// The sequence number of the row.
     seq: AtomicI64,
 }
 
-impl Desk {
-    /// One step: may be run at any time, by any replica, any number of times.
-    pub async fn seal(&self) -> Result<(), Error> {
-        let sealed = self.seal_all().await;
-        // Also where sealing fails: that is when it matters.
-        let oldest = self.0.store.oldest_unchained().await?;
-        let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
+impl Audit {
+    /// One step. Safe to run at any time, on any replica, any number of times.
+    pub async fn append(&self) -> Result<(), Error> {
+        let appended = self.append_all().await;
+        // Also after a failure: that is when the age matters.
+        let oldest = self.core.store.oldest_unchained().await?;
+        let age = oldest.map_or(0.0, |oldest| self.core.now().since(oldest).as_secs_f64());
         metrics::gauge!(AUDIT_UNSEALED_AGE_SECONDS).set(age);
-        sealed?;
-        self.tell_head().await
+        appended?;
+        self.log_head().await
     }
 
-    /// Seals every row that was written before, and waits for a replica that is at it.
-    pub(in crate::desk) async fn seal_in_turn(&self) -> Result<(), Error> {
-        while counted(self.0.store.append_to_chain_waiting(BATCH).await?) == u64::from(BATCH) {}
+    /// Appends every row written so far, after waiting for another replica that is appending.
+    pub(in crate::desk::audit) async fn append_after_others(&self) -> Result<(), Error> {
+        while counted(self.core.store.append_to_chain_waiting(BATCH).await?) == u64::from(BATCH) {}
         Ok(())
     }
 
-    async fn seal_all(&self) -> Result<(), Error> {
-        while counted(self.0.store.append_to_chain(BATCH).await?) == u64::from(BATCH) {}
+    async fn append_all(&self) -> Result<(), Error> {
+        while counted(self.core.store.append_to_chain(BATCH).await?) == u64::from(BATCH) {}
         Ok(())
     }
 
-    /// Tells the head once an hour by the clock, and so at the end of every day, if it has moved.
-    async fn tell_head(&self) -> Result<(), Error> {
-        let (told, hour) = (&self.0.head_told, self.now().as_seconds().div_euclid(HOUR));
-        if told.hour.load(Ordering::Relaxed) == hour {
+    /// Logs the head once in each hour of the clock, if it has changed. The last entry of a day covers the whole day.
+    async fn log_head(&self) -> Result<(), Error> {
+        let (last, hour) = (&self.last_reported, self.core.now().as_seconds().div_euclid(HOUR));
+        if last.hour.load(Ordering::Relaxed) == hour {
             return Ok(());
         }
-        if let Some(head) = self.0.store.audit_head().await?
-            && head.seq != told.seq.load(Ordering::Relaxed)
+        if let Some(head) = self.core.store.audit_head().await?
+            && head.seq != last.seq.load(Ordering::Relaxed)
         {
             tracing::info!(seq = head.seq, hash = head.hash, %head, "the audit chain is sealed up to here");
-            told.seq.store(head.seq, Ordering::Relaxed);
+            last.seq.store(head.seq, Ordering::Relaxed);
         }
-        told.hour.store(hour, Ordering::Relaxed);
+        last.hour.store(hour, Ordering::Relaxed);
         Ok(())
     }
 }
 
-fn counted(sealed: u64) -> u64 {
-    metrics::counter!(AUDIT_SEALED_TOTAL).increment(sealed);
-    sealed
+fn counted(appended: u64) -> u64 {
+    metrics::counter!(AUDIT_SEALED_TOTAL).increment(appended);
+    appended
 }

@@ -1,40 +1,41 @@
-//! Handing out the audit trail with its chain, as far as the caller reaches.
+//! Exports the audit trail with its hash chain, for the teams that the caller may see.
 
-use crate::desk::{By, Desk};
+use crate::desk::audit::Audit;
+use crate::desk::context::CallContext;
 use crate::domain::audit_chain::{Head, Link};
 use crate::domain::caller::{Permission, Scope, Team};
 use crate::error::Error;
 use crate::store::{Period, Store};
 
-/// Rows read at once.
+/// Rows read in one query.
 const PAGE: u32 = 500;
 
-/// An export under way: it ends where the chain ended when it began.
+/// A running export. It ends at the row that was the head of the chain when it began.
 pub struct Export {
     store: Store,
     scope: Scope,
     period: Period,
     head: Head,
-    /// The place of the last row that was handed out.
+    /// The sequence number of the last exported row.
     at: i64,
 }
 
-impl Desk {
-    /// Seals what is not sealed yet, and begins to hand out the rows in the order of the chain.
-    pub async fn export_audit(
+impl Audit {
+    /// Appends all waiting rows to the chain, and begins an export in the order of the chain.
+    pub async fn export(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         team: Option<&Team>,
         period: Period,
     ) -> Result<Export, Error> {
-        let scope = by.caller.scope(team)?;
-        by.caller.need(Permission::AuditRead)?;
-        self.seal_in_turn().await?;
-        let store = self.0.store.clone();
+        let scope = ctx.caller.scope(team)?;
+        ctx.caller.need(Permission::AuditRead)?;
+        self.append_after_others().await?;
+        let store = self.core.store.clone();
         let head = store
             .audit_head()
             .await?
-            .ok_or_else(|| Error::Internal("the head of the audit chain is gone".into()))?;
+            .ok_or_else(|| Error::Internal("the audit chain has no head".into()))?;
         Ok(Export {
             store,
             scope,
@@ -46,12 +47,12 @@ impl Desk {
 }
 
 impl Export {
-    /// The end of the chain when the export began.
+    /// The head of the chain when the export began.
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// The next rows; none at the end.
+    /// The next rows. Empty at the end.
     pub async fn next(&mut self) -> Result<Vec<Link>, Error> {
         let page = self
             .store

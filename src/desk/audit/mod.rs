@@ -1,4 +1,27 @@
 //! The audit trail: listing it, exporting it, and appending rows to the hash chain.
 
-pub(super) mod append;
-pub(super) mod export;
+mod append;
+pub(in crate::desk) mod export;
+mod list;
+
+use std::sync::Arc;
+
+use crate::desk::audit::append::LastReported;
+use crate::desk::core::Core;
+
+/// The audit trail.
+#[derive(Clone)]
+pub struct Audit {
+    core: Core,
+    /// The head of the chain as last logged.
+    last_reported: Arc<LastReported>,
+}
+
+impl Audit {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self {
+            core,
+            last_reported: Arc::default(),
+        }
+    }
+}

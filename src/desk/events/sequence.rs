@@ -1,55 +1,52 @@
-//! Moving the feed on: what was committed gets its place, and whoever follows in this process hears of it, wherever it
-//! was committed.
+//! Assigns sequence numbers to committed events, and applies new events to this process, whichever replica wrote them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::sync::{Mutex, OnceCell, broadcast};
+use tokio::sync::{Mutex, broadcast};
 
-use crate::desk::Desk;
+use crate::desk::events::Events;
 use crate::domain::event::{Event, EventKind};
 use crate::error::Error;
 use crate::store::SequencedEvent;
 use crate::telemetry::metrics::{FEED_PLACE, INVENTORY_AGE_SECONDS};
 
-/// Events read at once.
+/// Events read in one query.
 const PAGE: u32 = 500;
-/// Events that are kept for followers who are behind; beyond that they read them from the store.
+/// Events kept for streams that are behind. A stream that is further behind reads from the store.
 const LIVE: usize = 4_096;
 
-/// Where this process is in the feed, and who hears of what comes.
-pub(in crate::desk) struct Feed {
-    /// The place from which on this process follows.
-    begun: OnceCell<i64>,
-    /// The place up to which followers were told; `None` before the first look.
+/// How far this process has followed the event log.
+pub(in crate::desk::events) struct Position {
+    /// The sequence number of the last applied event. `None` before the first step.
     at: Mutex<Option<i64>>,
-    /// The same, for who only looks.
-    told: AtomicI64,
-    /// Tells followers.
-    pub(in crate::desk) live: broadcast::Sender<Arc<SequencedEvent>>,
+    /// A lock-free copy of `at` for readers.
+    applied: AtomicI64,
+    /// Sends applied events to the streams of this process.
+    pub(in crate::desk::events) live: broadcast::Sender<Arc<SequencedEvent>>,
 }
 
-impl Default for Feed {
+impl Default for Position {
     fn default() -> Self {
         Self {
-            begun: OnceCell::new(),
             at: Mutex::default(),
-            told: AtomicI64::new(0),
+            applied: AtomicI64::new(0),
             live: broadcast::channel(LIVE).0,
         }
     }
 }
 
-impl Desk {
-    /// One step: may be run at any time, by any replica, any number of times.
-    pub async fn feed(&self) -> Result<(), Error> {
-        let store = &self.0.store;
-        let mut at = self.0.feed.at.lock().await;
+impl Events {
+    /// One step: assigns sequence numbers, and applies all new events to this process. Safe to run at any time, on any
+    /// replica, any number of times.
+    pub async fn assign_sequence(&self) -> Result<(), Error> {
+        let store = &self.core.store;
+        let mut at = self.position.at.lock().await;
         let mut seq = match *at {
             Some(seq) => seq,
-            None => *at.insert(self.feed_begun().await?),
+            None => *at.insert(self.cache.event_log_start().await?),
         };
-        self.reload([]).await?;
+        self.cache.refresh([]).await?;
         while store.assign_sequence().await? > 0 {}
         loop {
             let page = store.events_after(seq, PAGE).await?;
@@ -57,80 +54,72 @@ impl Desk {
                 break;
             };
             if first.seq > seq + 1 {
-                tracing::warn!(
-                    "events were forgotten before this process was told of them: all numbers are read again"
-                );
-                self.0.inventory.load_anew();
+                tracing::warn!("events deleted before this process applied them: reading all numbers again");
+                self.cache.mark_stale();
             }
             seq = last.seq;
-            self.tell(&page).await?;
+            self.apply_page(&page).await?;
             *at = Some(seq);
-            self.0.feed.told.store(seq, Ordering::Release);
+            self.position.applied.store(seq, Ordering::Release);
         }
         metrics::counter!(FEED_PLACE).absolute(u64::try_from(seq).unwrap_or_default());
-        // Where this process knows of no comparison yet, it has waited for one since it began.
-        let as_of = self.0.close_health.load().inventory_as_of;
-        let age = self.now().since(as_of.unwrap_or(self.0.begun));
+        // Before the first comparison, the age counts from the start of this process.
+        let as_of = self.account.health().inventory_as_of;
+        let age = self.core.now().since(as_of.unwrap_or(self.core.tasks.started_at));
         metrics::gauge!(INVENTORY_AGE_SECONDS).set(age.as_secs_f64());
         Ok(())
     }
 
-    /// The place from which on this process is told what happens.
-    pub(in crate::desk) async fn feed_begun(&self) -> Result<i64, Error> {
-        let head = || self.0.store.last_sequence();
-        self.0.feed.begun.get_or_try_init(head).await.copied()
-    }
-
-    /// Has the inventory show what these events tell, before they are handed out.
-    pub(in crate::desk) async fn shows(&self, page: &[SequencedEvent]) -> Result<(), Error> {
-        let told = self.0.feed.told.load(Ordering::Acquire);
-        if page.last().is_none_or(|last| last.seq <= told) {
+    /// Makes the inventory at least as recent as these events, before they are handed out.
+    pub(in crate::desk::events) async fn refresh_numbers_of(
+        &self,
+        page: &[SequencedEvent],
+    ) -> Result<(), Error> {
+        let applied = self.position.applied.load(Ordering::Acquire);
+        if page.last().is_none_or(|last| last.seq <= applied) {
             return Ok(());
         }
         let numbers = page
             .iter()
-            .filter(|placed| placed.seq > told)
-            .filter_map(|placed| placed.event.phone_number_id.clone());
-        self.reload(numbers).await.map(drop)
+            .filter(|event| event.seq > applied)
+            .filter_map(|event| event.event.phone_number_id.clone());
+        self.cache.refresh(numbers).await.map(drop)
     }
 
-    /// Tells this process what happened. Told twice, it does no harm.
-    async fn tell(&self, page: &[SequencedEvent]) -> Result<(), Error> {
-        // Whoever hears of a number reads it as it is since.
+    /// Applies events to this process and sends them to its streams. Applying an event twice does no harm.
+    async fn apply_page(&self, page: &[SequencedEvent]) -> Result<(), Error> {
+        // A reader of the event must find the number as the event describes it, or newer.
         let numbers = page
             .iter()
-            .filter_map(|placed| placed.event.phone_number_id.clone());
-        self.reload(numbers).await?;
-        for placed in page {
-            self.heed(&placed.event).await?;
-            // Nobody may be listening.
-            let _ = self.0.feed.live.send(Arc::new(placed.clone()));
+            .filter_map(|event| event.event.phone_number_id.clone());
+        self.cache.refresh(numbers).await?;
+        for event in page {
+            self.apply(&event.event).await?;
+            // An error means that no stream is open.
+            let _ = self.position.live.send(Arc::new(event.clone()));
         }
         Ok(())
     }
 
-    /// What an event means to this process itself.
-    async fn heed(&self, event: &Event) -> Result<(), Error> {
-        // A task that is at the order tells when all is done, the label too.
-        if let Some(order) = &event.order_id
-            && !self.0.turns.taken(order)
-        {
-            let _ = self.0.changed.send(order.clone());
+    /// Applies one event to the state of this process.
+    async fn apply(&self, event: &Event) -> Result<(), Error> {
+        if let Some(order) = &event.order_id {
+            self.order_changes.notify_unless_in_flight(order);
         }
         if event.kind == EventKind::InventoryCompared.as_str() {
-            self.compared(event.at);
-            self.sighted(event.at).await?;
+            self.account.mark_compared(event.at);
+            self.cache.mark_seen(event.at).await?;
         }
         if event.kind == EventKind::GroupChanged.as_str()
             && let Some(group) = event
                 .data
                 .get("group_id")
                 .and_then(|id| id.as_str()?.parse().ok())
-            && self.0.members.load().contains_key(&group)
+            && self.account.knows_group(&group)
         {
-            // Nobody who follows waits for Close.
-            let it = self.clone();
-            tokio::spawn(async move { it.load_group(&group).await });
+            // On a task of its own, so that streams do not wait for Close.
+            let account = self.account.clone();
+            tokio::spawn(async move { account.refresh_group(&group).await });
         }
         Ok(())
     }

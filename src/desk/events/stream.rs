@@ -1,5 +1,6 @@
-//! Following the feed: page by page, or as it comes. Whoever resumes after the last event that it had misses nothing
-//! and gets nothing twice.
+//! Reads the event log page by page, or as a stream.
+//!
+//! A reader that resumes after the last event it received misses nothing and gets nothing twice.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{By, Desk};
+use crate::desk::context::CallContext;
+use crate::desk::events::Events;
 use crate::domain::caller::{Caller, Permission, Scope, Team};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::EventId;
@@ -18,32 +20,32 @@ use crate::domain::page::{Limit, Page};
 use crate::error::Error;
 use crate::store::SequencedEvent;
 
-/// Events read at once by a follower who is behind.
+/// Events read in one query by a stream that is behind.
 const PAGE: u32 = 200;
-/// The longest that one process keeps a stream: then its reader resumes, maybe at another replica.
+/// The longest life of a stream. Then its reader resumes, maybe at another replica.
 const LONGEST: Duration = Duration::from_hours(4);
 
-/// Which events.
+/// Selects events.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Only of this team.
+    /// Only events of this team.
     pub team: Option<Team>,
-    /// Only of these kinds; of all when there are none.
+    /// Only events of these kinds. Empty: all kinds.
     pub kinds: Vec<EventKind>,
-    /// Only what came after this event.
+    /// Only events after this one.
     pub after: Option<EventId>,
 }
 
-/// Events as they come.
-pub struct Following {
-    desk: Desk,
+/// A stream of events as they happen.
+pub struct EventStream {
+    events: Events,
     caller: Caller,
     scope: Scope,
     kinds: Vec<EventKind>,
-    /// The place of the last event that was handed out, or that could have been.
+    /// The sequence number of the last event that was handed out.
     at: i64,
     backlog: VecDeque<SequencedEvent>,
-    /// Whether the backlog reached the end of the feed once since `live` was last complete.
+    /// Whether the backlog has reached the end of the event log since `live` last lost events.
     caught_up: bool,
     live: broadcast::Receiver<Arc<SequencedEvent>>,
     stop: CancellationToken,
@@ -51,70 +53,85 @@ pub struct Following {
     _slot: OwnedSemaphorePermit,
 }
 
-impl Desk {
-    /// A page of the feed, in its order. `next` is the id of its last event when more follows.
-    pub async fn list_events(
+impl Events {
+    /// A page of the event log, in its order. `next` is the id of its last event if more follow.
+    pub async fn list(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         filter: &EventFilter,
         limit: Limit,
     ) -> Result<Page<Event>, Error> {
-        let (scope, at) = self.begin(by, filter).await?;
+        let (scope, at) = self.authorize(ctx, filter).await?;
         let wanted = limit.rows();
         let at = at.unwrap_or(0);
-        let mut found = self.0.store.events(&scope, &filter.kinds, at, wanted + 1).await?;
+        let mut found = self
+            .core
+            .store
+            .events(&scope, &filter.kinds, at, wanted + 1)
+            .await?;
         let more = found.len() > wanted as usize;
         found.truncate(wanted as usize);
-        self.shows(&found).await?;
-        let rows: Vec<Event> = found.into_iter().map(|placed| placed.event).collect();
+        self.refresh_numbers_of(&found).await?;
+        let rows: Vec<Event> = found.into_iter().map(|event| event.event).collect();
         let next = rows.last().filter(|_| more).map(|event| event.id.to_string());
         Ok(Page { rows, next })
     }
 
-    /// Begins to hand out events as they come: after the one that is named, or from now on.
-    pub async fn follow_events(&self, by: By<'_>, filter: &EventFilter) -> Result<Following, Error> {
-        let (scope, at) = self.begin(by, filter).await?;
+    /// Begins a stream after the event that the filter names, or from now on.
+    pub async fn stream(&self, ctx: CallContext<'_>, filter: &EventFilter) -> Result<EventStream, Error> {
+        let (scope, at) = self.authorize(ctx, filter).await?;
         let slot = self
-            .0
             .streams
             .clone()
             .try_acquire_owned()
             .map_err(|_| Error::Busy {
                 reason: "as many streams are open as this replica serves",
             })?;
-        // Heard from here on; what was placed before is read.
-        let live = self.0.feed.live.subscribe();
+        // Subscribed before reading the end of the log, so that no event falls in between.
+        let live = self.position.live.subscribe();
         let at = match at {
             Some(at) => at,
-            None => self.0.store.last_sequence().await?,
+            None => self.core.store.last_sequence().await?,
         };
-        let left = by.caller.expires_at().map(|expires| expires.since(self.now()));
-        Ok(Following {
-            desk: self.clone(),
-            caller: by.caller.clone(),
+        let left = ctx
+            .caller
+            .expires_at()
+            .map(|expires| expires.since(self.core.now()));
+        Ok(EventStream {
+            events: self.clone(),
+            caller: ctx.caller.clone(),
             scope,
             kinds: filter.kinds.clone(),
             at,
             backlog: VecDeque::new(),
             caught_up: false,
             live,
-            stop: self.0.stop.clone(),
+            stop: self.core.tasks.stop.clone(),
             left: left.unwrap_or(LONGEST).min(LONGEST),
             _slot: slot,
         })
     }
 
-    /// How far the caller sees, and the place of the event that is named.
-    async fn begin(&self, by: By<'_>, filter: &EventFilter) -> Result<(Scope, Option<i64>), Error> {
-        let scope = by.caller.scope(filter.team.as_ref())?;
-        by.caller.need(Permission::NumbersRead)?;
-        // Whatever the caller knows to have happened is in the feed.
-        while self.0.store.assign_sequence().await? > 0 {}
+    /// The scope of the caller, and the sequence number of the event that the filter names.
+    async fn authorize(
+        &self,
+        ctx: CallContext<'_>,
+        filter: &EventFilter,
+    ) -> Result<(Scope, Option<i64>), Error> {
+        let scope = ctx.caller.scope(filter.team.as_ref())?;
+        ctx.caller.need(Permission::NumbersRead)?;
+        // Every change that the caller already knows of must be in the log.
+        while self.core.store.assign_sequence().await? > 0 {}
         let Some(after) = &filter.after else {
             return Ok((scope, None));
         };
-        // The event need not be of the team that is asked for, but it must be one that the caller sees.
-        match self.0.store.sequence_of(&by.caller.scope(None)?, after).await? {
+        // The named event may be of another team than the filter, but the caller must be allowed to see it.
+        match self
+            .core
+            .store
+            .sequence_of(&ctx.caller.scope(None)?, after)
+            .await?
+        {
             Some(at) => Ok((scope, Some(at))),
             None => Err(Error::Invalid(vec![Fault {
                 pointer: "/query/after".to_owned(),
@@ -125,45 +142,47 @@ impl Desk {
     }
 }
 
-impl Following {
-    /// How long the stream may last: its reader's token ends then.
+impl EventStream {
+    /// How long the stream may last. It ends with its reader's token at the latest.
     pub fn left(&self) -> Duration {
         self.left
     }
 
-    /// The next event; waits for it. `None` when the process stops, or when the policy no longer gives the reader what it
-    /// did: the reader resumes elsewhere, or is told why it can't.
+    /// Waits for the next event.
+    ///
+    /// `None`: the process stops, or the policy changed the rights of the reader. The reader then reconnects, and either
+    /// resumes or learns the reason.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            if let Some(placed) = self.backlog.pop_front() {
-                if !self.desk.still_admits(&self.caller) {
+            if let Some(event) = self.backlog.pop_front() {
+                if !self.events.access.still_grants(&self.caller) {
                     return Ok(None);
                 }
-                self.at = placed.seq;
-                return Ok(Some(placed.event));
+                self.at = event.seq;
+                return Ok(Some(event.event));
             }
             if self.stop.is_cancelled() {
                 return Ok(None);
             }
             if !self.caught_up {
                 let page = self
-                    .desk
-                    .0
+                    .events
+                    .core
                     .store
                     .events(&self.scope, &self.kinds, self.at, PAGE)
                     .await?;
-                self.desk.shows(&page).await?;
+                self.events.refresh_numbers_of(&page).await?;
                 self.caught_up = page.is_empty();
                 self.backlog.extend(page);
                 continue;
             }
-            let heard = tokio::select! {
+            let received = tokio::select! {
                 () = self.stop.cancelled() => return Ok(None),
-                heard = self.live.recv() => heard,
+                received = self.live.recv() => received,
             };
-            match heard {
-                Ok(placed) if placed.seq <= self.at || !self.wants(&placed.event) => {}
-                Ok(placed) => self.backlog.push_back(SequencedEvent::clone(&placed)),
+            match received {
+                Ok(event) if event.seq <= self.at || !self.wants(&event.event) => {}
+                Ok(event) => self.backlog.push_back(SequencedEvent::clone(&event)),
                 Err(RecvError::Lagged(_)) => self.caught_up = false,
                 Err(RecvError::Closed) => return Ok(None),
             }

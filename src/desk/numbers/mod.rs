@@ -1,6 +1,38 @@
-//! Numbers: changing, transferring and releasing what is already rented.
+//! Rented numbers: reading, changing, transferring and releasing them.
 
-pub(super) mod cancel_release;
-pub(super) mod release;
-pub(super) mod transfer;
-pub(super) mod update;
+mod cancel_release;
+mod list;
+pub(in crate::desk) mod release;
+mod transfer;
+pub(in crate::desk) mod update;
+
+use crate::desk::account::Account;
+use crate::desk::context::CallContext;
+use crate::desk::core::Core;
+use crate::desk::number_cache::NumberCache;
+use crate::domain::id::PhoneNumberId;
+use crate::domain::number::Number;
+use crate::error::Error;
+
+/// Rented numbers.
+#[derive(Clone)]
+pub struct Numbers {
+    core: Core,
+    account: Account,
+    cache: NumberCache,
+}
+
+impl Numbers {
+    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
+        Self { core, account, cache }
+    }
+
+    /// The number as the database has it. A number outside the caller's scope does not exist.
+    async fn find_in_scope(&self, ctx: CallContext<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
+        self.core
+            .store
+            .number(&ctx.caller.scope(None)?, id)
+            .await?
+            .ok_or(Error::NotFound)
+    }
+}

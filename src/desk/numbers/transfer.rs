@@ -1,8 +1,10 @@
-//! Giving a number to a team: adopting an orphan, or moving it from one team to another.
+//! Gives a number to a team: adopts an orphan, or moves a number from one team to another.
 
 use serde_json::json;
 
-use crate::desk::{By, Desk, denied};
+use crate::desk::context::CallContext;
+use crate::desk::errors::denied;
+use crate::desk::numbers::Numbers;
 use crate::domain::audit::Action;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::PhoneNumberId;
@@ -11,20 +13,25 @@ use crate::error::Error;
 use crate::policy;
 use crate::store::Transferred;
 
-impl Desk {
-    /// Gives the number to the team `to`, under its quota and budget.
-    pub async fn transfer(&self, by: By<'_>, id: &PhoneNumberId, to: &Team) -> Result<Number, Error> {
-        let number = self.reach(by, id).await?;
-        by.caller.need(Permission::NumbersAdmin)?;
+impl Numbers {
+    /// Gives the number to the team `to`, within the quota and budget of that team.
+    pub async fn transfer(
+        &self,
+        ctx: CallContext<'_>,
+        id: &PhoneNumberId,
+        to: &Team,
+    ) -> Result<Number, Error> {
+        let number = self.find_in_scope(ctx, id).await?;
+        ctx.caller.need(Permission::NumbersAdmin)?;
         if number.team.as_ref() == Some(to) {
             return Ok(number);
         }
-        let now = self.now();
-        let policy = self.0.policy.load_full();
-        let (caps, usage) = (policy.caps(to), self.0.store.usage(to, now).await?);
+        let now = self.core.now();
+        let policy = self.core.policy.load_full();
+        let (caps, usage) = (policy.caps(to), self.core.store.usage(to, now).await?);
         let decision = policy::decide_receive(&policy, to, &number, &usage);
         let row = |outcome: &str, decision| {
-            by.row(now, Action::NumberTransfer, outcome)
+            ctx.row(now, Action::NumberTransfer, outcome)
                 .team(Some(to))
                 .number(id)
                 .decision(decision)
@@ -32,14 +39,14 @@ impl Desk {
         };
         let (decision, usage) = if decision.allowed() {
             match self
-                .0
+                .core
                 .store
                 .transfer(id, to, &caps, now, &row("transferred", &decision))
                 .await?
             {
                 Transferred::Done(number) => return Ok(number),
                 Transferred::NotFound => return Err(Error::NotFound),
-                // Others were quicker: the same rule, asked again, says why.
+                // Concurrent changes used up the caps: the same decision, repeated, names the reason.
                 Transferred::Capped { usage, .. } => {
                     (policy::decide_receive(&policy, to, &number, &usage), usage)
                 }
@@ -47,7 +54,7 @@ impl Desk {
         } else {
             (decision, usage)
         };
-        self.0.store.record_audit(&row("denied", &decision)).await?;
+        self.core.store.record_audit(&row("denied", &decision)).await?;
         Err(denied(decision, caps, usage))
     }
 }

@@ -1,9 +1,11 @@
-//! Changing a number: what Close lets be written, as far as the team's policy lets it.
+//! Changes the writable fields of a number, within the team's policy.
 
 use serde_json::{Value, json};
 
-use crate::close::Trouble;
-use crate::desk::{By, Desk, denied, troubled};
+use crate::close::Error as CloseError;
+use crate::desk::context::CallContext;
+use crate::desk::errors::{denied, map_close_error};
+use crate::desk::numbers::Numbers;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::caller::{Permission, Team};
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
@@ -14,12 +16,12 @@ use crate::domain::number_patch::NumberPatch;
 use crate::error::Error;
 use crate::policy;
 
-/// What must be true of the number for the change to be made.
+/// The condition under which a change is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
-    /// It exists.
+    /// The number exists.
     Exists,
-    /// Its version is one of these.
+    /// The number has one of these versions.
     OneOf(Vec<String>),
 }
 
@@ -32,91 +34,94 @@ impl Precondition {
     }
 }
 
-impl Desk {
-    /// Applies a JSON merge patch (RFC 7396) of the fields that Close lets be written.
+impl Numbers {
+    /// Applies a JSON merge patch (RFC 7396) of the fields that are writable in Close.
     pub async fn update(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         id: &PhoneNumberId,
         patch: &Value,
         expected: Option<&Precondition>,
     ) -> Result<Number, Error> {
-        let number = self.reach(by, id).await?;
-        by.caller.need(Permission::NumbersUpdate)?;
+        let number = self.find_in_scope(ctx, id).await?;
+        ctx.caller.need(Permission::NumbersUpdate)?;
         if expected.is_some_and(|expected| !expected.holds(&number)) {
             return Err(Error::PreconditionFailed);
         }
         let changes = fields::read(patch, NumberPatch::read)?;
         let team = number.team.clone();
-        let decision = self.decide_update(by, team.as_ref(), &number, &changes).await;
-        let asked = by
-            .row(self.now(), Action::NumberUpdate, "updating")
+        let decision = self.decide_update(ctx, team.as_ref(), &number, &changes).await;
+        let attempt = ctx
+            .row(self.core.now(), Action::NumberUpdate, "updating")
             .team(team.as_ref())
             .number(id)
             .decision(&decision)
             .detail(json!({ "changes": changes.object(), "why": decision.explanation() }));
         if !decision.allowed() {
-            self.0.store.record_audit(&asked.then(asked.at, "denied")).await?;
+            self.core
+                .store
+                .record_audit(&attempt.then(attempt.at, "denied"))
+                .await?;
             return Err(denied(decision, Caps::default(), Usage::default()));
         }
-        let (desk, order_id) = (self.clone(), number.order_id);
-        let work = async move { desk.change(&asked, &changes, order_id.as_ref()).await };
-        self.outlive(work).await?;
-        self.reach(by, id).await
+        let (numbers, order_id) = (self.clone(), number.order_id);
+        let work = async move { numbers.change(&attempt, &changes, order_id.as_ref()).await };
+        self.core.spawn_detached(work).await?;
+        self.find_in_scope(ctx, id).await
     }
 
-    /// Tells Close, and writes down what came of it. That it was tried is written before.
+    /// Sends the change to Close, and writes the outcome. The attempt is written before the call.
     async fn change(
         &self,
-        asked: &AuditRow,
+        attempt: &AuditRow,
         changes: &NumberPatch,
         order_id: Option<&OrderId>,
     ) -> Result<(), Error> {
-        let Some(id) = &asked.phone_number_id else {
+        let Some(id) = &attempt.phone_number_id else {
             return Err(Error::NotFound);
         };
-        self.0.store.record_audit(asked).await?;
-        let trouble = match self.0.close.update(id, &changes.object()).await {
+        self.core.store.record_audit(attempt).await?;
+        let failure = match self.core.close.update(id, &changes.object()).await {
             Ok(facts) => {
-                let now = self.now();
-                let seen = self.observation(facts, now);
-                self.0
+                let now = self.core.now();
+                let seen = self.core.observation(facts, now);
+                self.core
                     .store
-                    .observe_change(&seen, &asked.then(now, "updated"))
+                    .observe_change(&seen, &attempt.then(now, "updated"))
                     .await?;
-                // Whoever labels it now has the last word over the order's label.
+                // This label replaces the one that the order asked for.
                 if let (Some(order_id), true) = (order_id, changes.label.is_some()) {
-                    self.0.store.finish_label(order_id).await?;
+                    self.core.store.finish_label(order_id).await?;
                 }
                 return Ok(());
             }
-            Err(trouble) => trouble,
+            Err(failure) => failure,
         };
-        let outcome = if matches!(trouble, Trouble::Refused { .. }) {
+        let outcome = if matches!(failure, CloseError::Refused { .. }) {
             "refused"
         } else {
             "failed"
         };
-        let said = json!({ "changes": changes.object(), "close": trouble.to_string() });
-        self.0
+        let detail = json!({ "changes": changes.object(), "close": failure.to_string() });
+        self.core
             .store
-            .record_audit(&asked.then(self.now(), outcome).detail(said))
+            .record_audit(&attempt.then(self.core.now(), outcome).detail(detail))
             .await?;
-        Err(troubled(trouble))
+        Err(map_close_error(failure))
     }
 
     async fn decide_update(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         team: Option<&Team>,
         number: &Number,
         changes: &NumberPatch,
     ) -> Decision {
         match team {
             Some(team) => {
-                let members = self.members_for(team).await;
-                let policy = self.0.policy.load_full();
-                policy::decide_update(&policy, by.caller, team, number, changes, &members)
+                let members = self.account.members_for(team).await;
+                let policy = self.core.policy.load_full();
+                policy::decide_update(&policy, ctx.caller, team, number, changes, &members)
             }
             None => Decision::Denied(
                 Refusal::Policy,

@@ -1,36 +1,65 @@
-//! Withdrawing an order of which nothing has been sent.
+//! Cancels orders that were not sent to Close: at a caller's request, or because they are not what was approved.
 
-use crate::desk::{By, Desk, Placed};
-use crate::domain::audit::Action;
+use serde_json::json;
+
+use crate::desk::context::CallContext;
+use crate::desk::orders::Orders;
+use crate::desk::orders::list::OrderWithNumber;
+use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::{Permission, Scope};
 use crate::domain::id::OrderId;
+use crate::domain::order::Order;
 use crate::domain::order::transition::WrongState;
 use crate::error::Error;
+use crate::telemetry::metrics::ORDERS_ALTERED_TOTAL;
 
-impl Desk {
-    /// Cancels an order that is queued or awaits approval, and gives its reservation back.
-    pub async fn cancel(&self, by: By<'_>, id: &OrderId) -> Result<Placed, Error> {
-        let scope = by.caller.scope(None)?;
-        let order = self.0.store.order(&scope, id).await?.ok_or(Error::NotFound)?;
-        by.caller.need(Permission::NumbersRent)?;
-        let now = self.now();
+impl Orders {
+    /// Cancels an order that is queued or awaits approval, and frees its reservation.
+    pub async fn cancel(&self, ctx: CallContext<'_>, id: &OrderId) -> Result<OrderWithNumber, Error> {
+        let scope = ctx.caller.scope(None)?;
+        let order = self.core.store.order(&scope, id).await?.ok_or(Error::NotFound)?;
+        ctx.caller.need(Permission::NumbersRent)?;
+        let now = self.core.now();
         let team = order.team.clone();
         let order = order
             .cancelled(now)
             .map_err(|WrongState(state)| Error::OrderNotCancellable { state })?;
-        let row = by
+        let row = ctx
             .row(now, Action::OrderCancel, "cancelled")
             .team(Some(&team))
             .order(id);
-        let done = self.0.store.cancel_order(&order, &row).await?;
-        let placed = self.placed(&Scope::Teams(vec![team]), id).await?;
+        let done = self.core.store.cancel_order(&order, &row).await?;
+        let current = self.with_number(&Scope::Teams(vec![team]), id).await?;
         if !done {
-            // It was sent between the look and the write.
+            // It was sent between the read and the write.
             return Err(Error::OrderNotCancellable {
-                state: placed.order.state,
+                state: current.order.state,
             });
         }
-        let _ = self.0.changed.send(id.clone());
-        Ok(placed)
+        self.changes.notify(id);
+        Ok(current)
+    }
+
+    /// Cancels an order whose request is not the one that was approved. Only what was approved is ever rented.
+    pub(in crate::desk::orders) async fn cancel_altered(&self, order: Order) -> Result<(), Error> {
+        tracing::error!(order_id = %order.id, team = %order.team, "order cancelled: it is not the one that was approved");
+        metrics::counter!(ORDERS_ALTERED_TOTAL).increment(1);
+        let now = self.core.now();
+        let mut order = order
+            .cancelled(now)
+            .map_err(|wrong| Error::Internal(wrong.into()))?;
+        order.reason = Some("it is not what was approved: its request was changed afterwards".to_owned());
+        let row = AuditRow::new(now, Actor::desk(), Action::OrderCancel, "altered")
+            .team(Some(&order.team))
+            .order(&order.id)
+            .detail(json!({
+                "request": order.request,
+                "fingerprint": order.request.fingerprint(),
+                "approved": order.approval.as_ref().map(|approval| &approval.fingerprint),
+            }));
+        if self.core.store.cancel_order(&order, &row).await? {
+            self.changes.notify(&order.id);
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,14 @@
-//! Ordering a number: decide, make the intent durable, start the paid call, and wait for its end.
+//! Creates an order: decides by policy, makes the order durable, starts the paid call, and waits for its end.
 
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::desk::{By, Desk, Placed, denied};
+use crate::desk::context::CallContext;
+use crate::desk::errors::denied;
+use crate::desk::orders::Orders;
+use crate::desk::orders::list::OrderWithNumber;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::caller::{Permission, Scope, Team};
 use crate::domain::decision::Decision;
@@ -16,57 +19,58 @@ use crate::policy;
 use crate::store::Inserted;
 use crate::telemetry::metrics::ORDERS_DENIED_TOTAL;
 
-impl Desk {
-    /// Rents one number for the team, once for each `key`. The answer is the order as it stands when it has
-    /// ended or `wait` is over (the configured wait when `None`); the order goes on either way, also when the
-    /// caller hangs up.
-    pub async fn order(
+impl Orders {
+    /// Rents one number for the team, once for each `key`.
+    ///
+    /// Returns the order when it has ended or `wait` is over (`None`: the configured time). The order goes on in either
+    /// case, also when the client disconnects.
+    pub async fn create(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         team: Option<&Team>,
         request: Request,
         key: Option<IdempotencyKey>,
         wait: Option<Duration>,
-    ) -> Result<Placed, Error> {
-        let team = by.caller.team(team)?;
-        by.caller.need(Permission::NumbersRent)?;
+    ) -> Result<OrderWithNumber, Error> {
+        let team = ctx.caller.team(team)?;
+        ctx.caller.need(Permission::NumbersRent)?;
         let key = key.ok_or(Error::IdempotencyKeyMissing)?;
-        let changes = self.0.changed.subscribe();
-        let order = match self.known(&team, &key, &request).await? {
+        let changes = self.changes.subscribe();
+        let order = match self.find_by_key(&team, &key, &request).await? {
             Some(order) => order,
-            None => self.accept(by, &team, request, key).await?,
+            None => self.accept(ctx, &team, request, key).await?,
         };
         Ok(self
-            .wait(order, changes, wait.unwrap_or(self.0.settings.wait))
+            .wait_for_end(order, changes, wait.unwrap_or(self.core.settings.wait))
             .await)
     }
 
-    /// The order that already has this key, if it was for the same request.
-    async fn known(
+    /// The order that already has this key. An error if the key was used for another request.
+    async fn find_by_key(
         &self,
         team: &Team,
         key: &IdempotencyKey,
         request: &Request,
     ) -> Result<Option<Order>, Error> {
-        match self.0.store.order_by_key(team, key).await? {
-            Some((order, known)) => same(order, &known, request).map(Some),
+        match self.core.store.order_by_key(team, key).await? {
+            Some((order, known)) => check_same_request(order, &known, request).map(Some),
             None => Ok(None),
         }
     }
 
     async fn accept(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         team: &Team,
         request: Request,
         key: IdempotencyKey,
     ) -> Result<Order, Error> {
-        let now = self.now();
-        let (policy, members) = (self.0.policy.load_full(), self.members_for(team).await);
-        let (caps, usage) = (policy.caps(team), self.0.store.usage(team, now).await?);
-        let ruling = policy::decide_rent(&policy, by.caller, team, &request, &usage, &members);
+        let now = self.core.now();
+        let (policy, members) = (self.core.policy.load_full(), self.account.members_for(team).await);
+        let (caps, usage) = (policy.caps(team), self.core.store.usage(team, now).await?);
+        let ruling = policy::decide_rent(&policy, ctx.caller, team, &request, &usage, &members);
         let row = |decision: &Decision, outcome| {
-            by.row(now, Action::OrderCreate, outcome)
+            ctx.row(now, Action::OrderCreate, outcome)
                 .team(Some(team))
                 .decision(decision)
                 .detail(
@@ -75,7 +79,7 @@ impl Desk {
                 )
         };
         let Some(terms) = ruling.terms.clone() else {
-            self.0
+            self.core
                 .store
                 .record_audit(&row(&ruling.decision, "denied"))
                 .await?;
@@ -85,8 +89,8 @@ impl Desk {
         let approval = ruling
             .approval
             .clone()
-            .map(|why| self.question(by, why, &request, &terms, now));
-        let order = Order::new(by.caller, team, &request, terms, &key, approval, now);
+            .map(|why| self.approval_request(ctx, why, &request, &terms, now));
+        let order = Order::new(ctx.caller, team, &request, terms, &key, approval, now);
         let fingerprint = request.fingerprint();
         let outcome = match order.state {
             State::AwaitingApproval => order.state.as_str(),
@@ -94,22 +98,22 @@ impl Desk {
         };
         let accepted: AuditRow = row(&ruling.decision, outcome).order(&order.id);
         match self
-            .0
+            .core
             .store
             .insert_order(&order, &fingerprint, &caps, &accepted)
             .await?
         {
             Inserted::New => {
                 if order.state == State::Queued {
-                    self.start(order.id.clone(), team.clone());
+                    self.start_dispatch(order.id.clone(), team.clone());
                 }
                 Ok(order)
             }
-            Inserted::Existing { order, fingerprint } => same(order, &fingerprint, &request),
-            // Others were quicker between the decision and the reservation: the same rule, asked again, says why.
+            Inserted::Existing { order, fingerprint } => check_same_request(order, &fingerprint, &request),
+            // Concurrent orders used up the caps after the decision: the same decision, repeated, names the reason.
             Inserted::Capped { usage, .. } => {
-                let ruling = policy::decide_rent(&policy, by.caller, team, &request, &usage, &members);
-                self.0
+                let ruling = policy::decide_rent(&policy, ctx.caller, team, &request, &usage, &members);
+                self.core
                     .store
                     .record_audit(&row(&ruling.decision, "denied"))
                     .await?;
@@ -118,42 +122,48 @@ impl Desk {
         }
     }
 
-    /// The order when it has ended or `wait` is over; one that this process won't send any more is not waited for. It
-    /// is accepted: a database that can't be read now only means that the caller sees it as it was last known.
-    async fn wait(&self, order: Order, mut changes: broadcast::Receiver<OrderId>, wait: Duration) -> Placed {
+    /// Returns the order when it has ended or `wait` is over. An order that this process will not send is not waited for.
+    ///
+    /// The order is accepted already, so an unreachable database is no error: the caller gets the order as last read.
+    async fn wait_for_end(
+        &self,
+        order: Order,
+        mut changes: broadcast::Receiver<OrderId>,
+        wait: Duration,
+    ) -> OrderWithNumber {
         let (scope, id) = (Scope::Teams(vec![order.team.clone()]), order.id.clone());
-        let mut known = Placed { order, number: None };
+        let mut known = OrderWithNumber { order, number: None };
         let over = tokio::time::sleep(wait);
         tokio::pin!(over);
         loop {
-            match self.placed(&scope, &id).await {
-                Ok(placed) => known = placed,
+            match self.with_number(&scope, &id).await {
+                Ok(current) => known = current,
                 Err(error) => {
-                    tracing::warn!(order = %id, error = chain(&error), "can't look");
+                    tracing::warn!(order_id = %id, error = chain(&error), "order not read; waiting goes on");
                 }
             }
-            // What waits for a person or for reconciliation takes longer than any request should.
+            // Orders that wait for a person or for reconciliation take longer than a request may.
             if !matches!(known.order.state, State::Queued | State::Renting) {
                 return known;
             }
-            let stopping = self.0.stop.is_cancelled();
+            let stopping = self.core.tasks.stop.is_cancelled();
             if stopping && known.order.state == State::Queued {
                 return known;
             }
-            let elsewhere = tokio::time::sleep(Duration::from_secs(1));
+            let poll = tokio::time::sleep(Duration::from_secs(1));
             tokio::select! {
                 () = &mut over => return known,
                 () = changed(&mut changes, &id) => {}
-                // Another replica may be the one that sends it; it tells nobody here.
-                () = elsewhere => {}
-                () = self.0.stop.cancelled(), if !stopping => {}
+                // Another replica may be sending it, which notifies no one here.
+                () = poll => {}
+                () = self.core.tasks.stop.cancelled(), if !stopping => {}
             }
         }
     }
 }
 
-/// The order is this request's only if the key was used for the same one.
-fn same(order: Order, known: &str, request: &Request) -> Result<Order, Error> {
+/// The existing order, if its key was used for the same request.
+fn check_same_request(order: Order, known: &str, request: &Request) -> Result<Order, Error> {
     if known == request.fingerprint() {
         Ok(order)
     } else {
@@ -165,7 +175,7 @@ async fn changed(changes: &mut broadcast::Receiver<OrderId>, id: &OrderId) {
     loop {
         match changes.recv().await {
             Ok(other) if &other != id => {}
-            // It changed, or some changes were missed: look.
+            // It changed, or some changes were missed: read it.
             _ => return,
         }
     }

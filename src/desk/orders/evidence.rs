@@ -1,29 +1,23 @@
-//! Looking at Close for what became of calls whose outcome nobody knows: a complete listing, and what the event log
-//! says of where numbers come from.
+//! Collects evidence from Close about orders whose outcome is unknown: a complete listing, and the event log, which says
+//! who rented each number.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use crate::close::{Creation, Trouble};
+use crate::close::{Creation, Error as CloseError};
+use crate::desk::account::{Listing, UNMEASURED_SKEW};
+use crate::desk::errors::{map_close_error, unavailable};
+use crate::desk::orders::Orders;
 use crate::desk::orders::verdict::{Candidate, Origin};
-use crate::desk::sync::compare::Listing;
-use crate::desk::{Desk, troubled, unavailable};
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Facts;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 
-/// How far clocks may be apart beyond what was measured: Close tells its time in whole seconds, and replicas have clocks
-/// of their own.
-const SLACK: Duration = Duration::from_secs(10);
-/// The same where nothing was measured.
-const UNMEASURED: Duration = Duration::from_mins(10);
-
-/// Where numbers came from, as far as Close's event log says.
+/// Who rented each number, as far as Close's event log says.
 pub(in crate::desk) struct Origins {
     creations: BTreeMap<PhoneNumberId, Creation>,
-    /// Whose key the desk has.
+    /// The user of the desk's API key.
     user: UserId,
     /// Ids of API keys that certainly were the desk's.
     keys: BTreeSet<String>,
@@ -31,53 +25,62 @@ pub(in crate::desk) struct Origins {
 
 impl Origins {
     /// Who rented the number.
-    pub(in crate::desk) fn of(&self, id: &PhoneNumberId) -> Origin {
+    pub(in crate::desk::orders) fn of(&self, id: &PhoneNumberId) -> Origin {
         Origin::of(self.creations.get(id), &self.user, &self.keys)
     }
 }
 
-/// What Close showed, every page of it.
-pub(in crate::desk) struct Look {
-    /// When it was begun.
-    pub(in crate::desk) started: Timestamp,
-    pub(in crate::desk) origins: Origins,
+/// A complete and consistent view of Close.
+pub(in crate::desk::orders) struct CloseView {
+    /// When the listing began.
+    pub(in crate::desk::orders) started: Timestamp,
+    pub(in crate::desk::orders) origins: Origins,
 }
 
-impl Desk {
-    /// Looks at Close as far back as `since`, by our clock. Whatever is not whole and clean is an error: it must not
-    /// pass for "nothing there".
-    pub(in crate::desk) async fn look(&self, since: Timestamp) -> Result<Look, Error> {
-        let Listing { started, by, ids } = self.listing().await?;
-        let origins = self.origins(since, by.user).await?;
-        // The listing may lag behind the log.
+impl Orders {
+    /// Lists Close and reads its event log back to `since`, by our clock.
+    ///
+    /// Anything incomplete is an error: it must not pass for "Close has no such number".
+    pub(in crate::desk::orders) async fn collect_evidence(
+        &self,
+        since: Timestamp,
+    ) -> Result<CloseView, Error> {
+        let Listing { started, owner, ids } = self.account.listing().await?;
+        let origins = self.origins(since, owner.user).await?;
+        // The listing may lag behind the event log.
         let unlisted: Vec<_> = origins
             .creations
             .iter()
             .filter(|(id, _)| !ids.contains(id) && origins.of(id) == Origin::Desk)
             .filter_map(|(_, creation)| creation.facts.clone())
-            .map(|facts| self.observation(facts, started))
+            .map(|facts| self.core.observation(facts, started))
             .collect();
-        self.0.store.insert_if_unknown(&unlisted).await?;
+        self.core.store.insert_if_unknown(&unlisted).await?;
         // The key may have been replaced meanwhile by one that sees other numbers.
-        if self.ours().await?.organization != by.organization {
+        if self.account.verify_organization().await?.organization != owner.organization {
             return Err(unavailable("the API key was replaced during the look"));
         }
-        Ok(Look { started, origins })
+        Ok(CloseView { started, origins })
     }
 
-    /// Where numbers came from, as far back as `since`, by our clock. A key that may not read the event log learns
-    /// nothing from it; that is no reason to wait for ever.
-    pub(in crate::desk) async fn origins(&self, since: Timestamp, user: UserId) -> Result<Origins, Error> {
-        let (theirs, slack) = self.at_close(since);
-        let creations = match self.0.close.creations(theirs.minus(slack)).await {
-            Err(trouble @ Trouble::Refused { .. }) => {
-                tracing::warn!(%trouble, "Close does not show its event log to this key: who rented what is not known");
+    /// Reads the event log back to `since`, by our clock.
+    ///
+    /// An API key that may not read the event log gets an empty result: otherwise its orders would wait forever.
+    pub(in crate::desk::orders) async fn origins(
+        &self,
+        since: Timestamp,
+        user: UserId,
+    ) -> Result<Origins, Error> {
+        let (theirs, skew) = self.account.to_close_clock(since);
+        let creations = match self.core.close.creations(theirs.minus(skew)).await {
+            Err(failure @ CloseError::Refused { .. }) => {
+                tracing::warn!(error = %failure, "origin of numbers unknown: Close does not show its event log to this API key");
                 BTreeMap::new()
             }
-            other => other.map_err(troubled)?,
+            other => other.map_err(map_close_error)?,
         };
         let ids: Vec<_> = creations.keys().cloned().collect();
-        let answered = self.0.store.confirmed_by_response(&ids).await?;
+        let answered = self.core.store.confirmed_by_response(&ids).await?;
         let keys = answered
             .iter()
             .filter_map(|id| creations.get(id)?.api_key.clone())
@@ -89,55 +92,46 @@ impl Desk {
         })
     }
 
-    /// Numbers that no order accounts for and that fit these orders of one shape.
-    pub(in crate::desk) async fn candidates(
+    /// Numbers that no order accounts for and that match these interchangeable orders.
+    pub(in crate::desk::orders) async fn candidates(
         &self,
         orders: &[Order],
-        look: &Look,
+        view: &CloseView,
     ) -> Result<Vec<Candidate>, Error> {
         let sent = orders.iter().filter_map(|order| order.sent_at).min();
         let (Some(first), Some(sent)) = (orders.first(), sent) else {
             return Ok(Vec::new());
         };
         let country = first.request.country;
-        let strays = self
-            .0
-            .store
-            .unassigned_numbers(country, sent.minus(UNMEASURED))
-            .await?;
-        Ok(strays
+        let earliest = sent.minus(UNMEASURED_SKEW);
+        let unassigned = self.core.store.unassigned_numbers(country, earliest).await?;
+        Ok(unassigned
             .into_iter()
-            .filter(|stray| self.answers(first, sent, &stray.number.facts))
-            .filter_map(|stray| {
-                let origin = look.origins.of(&stray.number.facts.id);
-                // A team that adopted it has it for good, unless it is certain that it was rented for an order.
-                let open = stray.number.team.is_none() && origin != Origin::Other;
+            .filter(|one| self.could_answer(first, sent, &one.number.facts))
+            .filter_map(|one| {
+                let origin = view.origins.of(&one.number.facts.id);
+                // A team keeps a number that it adopted, unless it was certainly rented for an order.
+                let open = one.number.team.is_none() && origin != Origin::Other;
                 (open || origin == Origin::Desk).then_some(Candidate {
                     origin,
-                    id: stray.number.facts.id,
-                    seen_at: stray.seen_at,
+                    id: one.number.facts.id,
+                    seen_at: one.seen_at,
                 })
             })
             .collect())
     }
 
-    /// Whether Close can have made the number in answer to a call for this order at the time `sent`.
-    pub(in crate::desk) fn answers(&self, order: &Order, sent: Timestamp, facts: &Facts) -> bool {
-        let (theirs, slack) = self.at_close(sent);
+    /// Whether Close can have rented the number in answer to a call for this order at the time `sent`.
+    pub(in crate::desk::orders) fn could_answer(
+        &self,
+        order: &Order,
+        sent: Timestamp,
+        facts: &Facts,
+    ) -> bool {
+        let (theirs, skew) = self.account.to_close_clock(sent);
         let in_time = facts
             .created_at
-            .is_none_or(|created| created >= theirs.minus(slack));
+            .is_none_or(|created| created >= theirs.minus(skew));
         in_time && order.matches(facts)
-    }
-
-    /// A moment by Close's clock, and how far that may be off.
-    pub(in crate::desk) fn at_close(&self, ours: Timestamp) -> (Timestamp, Duration) {
-        match self.0.close.ahead() {
-            Some(ahead) => (
-                Timestamp::from_micros(ours.as_micros().saturating_add(ahead)),
-                SLACK,
-            ),
-            None => (ours, UNMEASURED),
-        }
     }
 }

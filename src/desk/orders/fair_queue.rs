@@ -1,5 +1,6 @@
-//! A fair share of the paid calls: so many run side by side, and of those that wait the teams are served in turn, so that
-//! a team with many orders takes nothing from one with few.
+//! FairQueue the paid calls fairly: a limited number runs at the same time, and waiting teams are served in turn.
+//!
+//! A team with many waiting orders therefore does not delay a team with few.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,25 +11,25 @@ use tokio::sync::oneshot;
 use crate::domain::caller::Team;
 use crate::telemetry::metrics::CLOSE_WAITING;
 
-/// Orders that wait in memory; the rest waits in the database until its time comes again.
+/// Orders that wait in memory. Further ones wait in the database until they are due again.
 const WAITING: usize = 1_024;
 
-/// Calls that may run side by side, and who waits for one. Clones share it.
+/// The slots for paid calls, and the orders that wait for one. Clones share it.
 #[derive(Clone)]
-pub(in crate::desk) struct Shares(Arc<Mutex<State>>);
+pub(in crate::desk::orders) struct FairQueue(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
     waiting: usize,
-    /// Each team once, the next first.
-    teams: VecDeque<(Team, VecDeque<oneshot::Sender<Share>>)>,
+    /// Each waiting team once, with its orders. The next team comes first.
+    teams: VecDeque<(Team, VecDeque<oneshot::Sender<Slot>>)>,
 }
 
-/// Leave to make one call; the next one gets it when this is dropped.
-pub(in crate::desk) struct Share(Option<Shares>);
+/// Permission to make one call. When it is dropped, the next waiting order gets it.
+pub(in crate::desk::orders) struct Slot(Option<FairQueue>);
 
-impl Shares {
-    pub(in crate::desk) fn new(calls: usize) -> Self {
+impl FairQueue {
+    pub(in crate::desk::orders) fn new(calls: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: calls,
             waiting: 0,
@@ -36,27 +37,27 @@ impl Shares {
         })))
     }
 
-    /// The team's turn, as soon as it comes; `None` when too many wait already.
-    pub(in crate::desk) async fn take(&self, team: &Team) -> Option<Share> {
-        let turn = {
+    /// Waits for a slot in the turn of the team. `None`: too many orders wait already.
+    pub(in crate::desk::orders) async fn acquire(&self, team: &Team) -> Option<Slot> {
+        let slot = {
             let mut state = self.lock();
             if state.free > 0 {
                 state.free -= 1;
-                return Some(Share(Some(self.clone())));
+                return Some(Slot(Some(self.clone())));
             }
             if state.waiting >= WAITING {
                 return None;
             }
-            let (told, turn) = oneshot::channel();
+            let (sender, slot) = oneshot::channel();
             match state.teams.iter_mut().find(|(known, _)| known == team) {
-                Some((_, queue)) => queue.push_back(told),
-                None => state.teams.push_back((team.clone(), VecDeque::from([told]))),
+                Some((_, queue)) => queue.push_back(sender),
+                None => state.teams.push_back((team.clone(), VecDeque::from([sender]))),
             }
             state.waiting += 1;
-            state.measure();
-            turn
+            state.report();
+            slot
         };
-        turn.await.ok()
+        slot.await.ok()
     }
 
     fn pass_on(&self) {
@@ -69,10 +70,10 @@ impl Shares {
                 };
                 next
             };
-            match next.send(Share(Some(self.clone()))) {
+            match next.send(Slot(Some(self.clone()))) {
                 Ok(()) => return,
-                // Whoever does not wait any more is passed over.
-                Err(mut back) => back.0 = None,
+                // This order no longer waits.
+                Err(mut slot) => slot.0 = None,
             }
         }
     }
@@ -83,27 +84,27 @@ impl Shares {
 }
 
 impl State {
-    fn next(&mut self) -> Option<oneshot::Sender<Share>> {
+    fn next(&mut self) -> Option<oneshot::Sender<Slot>> {
         let (team, mut queue) = self.teams.pop_front()?;
         let next = queue.pop_front();
         if !queue.is_empty() {
             self.teams.push_back((team, queue));
         }
         self.waiting -= 1;
-        self.measure();
+        self.report();
         next
     }
 
-    fn measure(&self) {
+    fn report(&self) {
         let waiting = u32::try_from(self.waiting).unwrap_or(u32::MAX);
         metrics::gauge!(CLOSE_WAITING, "class" => "order").set(f64::from(waiting));
     }
 }
 
-impl Drop for Share {
+impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(shares) = self.0.take() {
-            shares.pass_on();
+        if let Some(queue) = self.0.take() {
+            queue.pass_on();
         }
     }
 }
@@ -114,16 +115,16 @@ mod tests {
     use std::time::Duration;
     use tokio::sync::mpsc;
 
-    async fn queue(
-        shares: &Shares,
+    async fn enqueue(
+        queue: &FairQueue,
         team: &'static str,
-        served: &mpsc::UnboundedSender<(&'static str, Share)>,
+        served: &mpsc::UnboundedSender<(&'static str, Slot)>,
     ) {
-        let (shares, served, before) = (shares.clone(), served.clone(), shares.lock().waiting);
-        let waits = shares.clone();
+        let (queue, served, before) = (queue.clone(), served.clone(), queue.lock().waiting);
+        let waits = queue.clone();
         tokio::spawn(async move {
-            let share = shares.take(&team.parse().unwrap()).await.unwrap();
-            let _ = served.send((team, share));
+            let slot = queue.acquire(&team.parse().unwrap()).await.unwrap();
+            let _ = served.send((team, slot));
         });
         while waits.lock().waiting == before {
             tokio::task::yield_now().await;
@@ -132,50 +133,50 @@ mod tests {
 
     #[tokio::test]
     async fn teams_are_served_in_turn_however_many_one_of_them_has() {
-        let (shares, (served, mut order)) = (Shares::new(1), mpsc::unbounded_channel());
-        let first = shares.take(&"a".parse().unwrap()).await.unwrap();
+        let (queue, (served, mut order)) = (FairQueue::new(1), mpsc::unbounded_channel());
+        let first = queue.acquire(&"a".parse().unwrap()).await.unwrap();
         for team in ["a", "a", "a", "a", "b", "b", "c"] {
-            queue(&shares, team, &served).await;
+            enqueue(&queue, team, &served).await;
         }
         drop(first);
-        let mut said = String::new();
+        let mut order_served = String::new();
         for _ in 0..7 {
-            let (team, share) = tokio::time::timeout(Duration::from_secs(5), order.recv())
+            let (team, slot) = tokio::time::timeout(Duration::from_secs(5), order.recv())
                 .await
                 .unwrap()
                 .unwrap();
-            said.push_str(team);
-            drop(share);
+            order_served.push_str(team);
+            drop(slot);
         }
-        assert_eq!(said, "abcabaa");
-        assert_eq!(shares.lock().free, 1);
+        assert_eq!(order_served, "abcabaa");
+        assert_eq!(queue.lock().free, 1);
     }
 
     #[tokio::test]
-    async fn who_does_not_wait_any_more_is_passed_over() {
-        let shares = Shares::new(1);
+    async fn an_order_that_no_longer_waits_is_skipped() {
+        let queue = FairQueue::new(1);
         let (team, other) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let first = shares.take(&team).await.unwrap();
-        let mut gone = Box::pin(shares.take(&team));
+        let first = queue.acquire(&team).await.unwrap();
+        let mut gone = Box::pin(queue.acquire(&team));
         assert!(futures::poll!(gone.as_mut()).is_pending());
-        let mut stays = Box::pin(shares.take(&other));
+        let mut stays = Box::pin(queue.acquire(&other));
         assert!(futures::poll!(stays.as_mut()).is_pending());
         drop(gone);
         drop(first);
         drop(stays.await);
-        let state = shares.lock();
+        let state = queue.lock();
         assert_eq!((state.free, state.waiting), (1, 0));
     }
 
     #[tokio::test]
-    async fn no_more_wait_than_fit() {
-        let shares = Shares::new(1);
+    async fn no_more_orders_wait_than_the_limit() {
+        let queue = FairQueue::new(1);
         let team: Team = "a".parse().unwrap();
-        let _first = shares.take(&team).await;
-        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(shares.take(&team))).collect();
+        let _first = queue.acquire(&team).await;
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(queue.acquire(&team))).collect();
         for one in &mut waiting {
             assert!(futures::poll!(one.as_mut()).is_pending());
         }
-        assert!(shares.take(&team).await.is_none());
+        assert!(queue.acquire(&team).await.is_none());
     }
 }

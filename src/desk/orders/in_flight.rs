@@ -1,4 +1,4 @@
-//! Who is at which order in this process: each order has one task at a time that tries to send it.
+//! The orders that this process is dispatching: each order has at most one such task at a time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::id::OrderId;
 
-/// The orders that a task of this process is at. Clones share it.
+/// The orders that a task of this process is dispatching. Clones share it.
 #[derive(Clone, Default)]
-pub(in crate::desk) struct Turns(Arc<Mutex<HashSet<OrderId>>>);
+pub(in crate::desk::orders) struct InFlight(Arc<Mutex<HashSet<OrderId>>>);
 
-/// An order's turn; it is over when this is dropped.
-pub(in crate::desk) struct Turn {
-    turns: Turns,
+/// Marks one order as in flight until it is dropped.
+pub(in crate::desk::orders) struct InFlightGuard {
+    in_flight: InFlight,
     id: OrderId,
 }
 
-impl Turns {
-    /// The order's turn, unless a task is at it already.
-    pub(in crate::desk) fn take(&self, id: &OrderId) -> Option<Turn> {
-        let fresh = self.lock().insert(id.clone());
-        fresh.then(|| Turn {
-            turns: self.clone(),
+impl InFlight {
+    /// Marks the order, unless a task is dispatching it already.
+    pub(in crate::desk::orders) fn begin(&self, id: &OrderId) -> Option<InFlightGuard> {
+        let new = self.lock().insert(id.clone());
+        new.then(|| InFlightGuard {
+            in_flight: self.clone(),
             id: id.clone(),
         })
     }
 
-    /// Whether a task is at the order.
-    pub(in crate::desk) fn taken(&self, id: &OrderId) -> bool {
+    /// Whether a task is dispatching the order.
+    pub(in crate::desk::orders) fn contains(&self, id: &OrderId) -> bool {
         self.lock().contains(id)
     }
 
@@ -37,8 +37,8 @@ impl Turns {
     }
 }
 
-impl Drop for Turn {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.turns.lock().remove(&self.id);
+        self.in_flight.lock().remove(&self.id);
     }
 }

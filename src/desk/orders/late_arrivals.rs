@@ -1,11 +1,12 @@
-//! Numbers that turn up after the desk gave up on their order: each becomes an orphan that names the order. It is
-//! offered to whoever administers, never released or given away by the desk.
+//! Finds numbers that turn up after the desk gave up on their order, and notes the order on each of them.
+//!
+//! Such a number is an orphan. The desk never releases it or gives it away: an admin decides.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::desk::Desk;
+use crate::desk::orders::Orders;
 use crate::desk::orders::evidence::Origins;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -15,53 +16,55 @@ use crate::domain::order::Order;
 use crate::error::Error;
 use crate::telemetry::metrics::LATE_ARRIVALS_TOTAL;
 
-impl Desk {
-    /// Names the order on every number of nobody that came too late for it. `seen` is what a look has learnt of where
-    /// numbers come from; without one, Close is asked when there is something to name.
-    pub(in crate::desk) async fn name_late_arrivals(&self, seen: Option<&Origins>) -> Result<(), Error> {
-        let orders = self.0.store.given_up_orders(self.now()).await?;
+impl Orders {
+    /// Notes the order on every unassigned number that came too late for it.
+    ///
+    /// `known` is what an earlier query of the event log found. Without it, Close is asked once there is a candidate.
+    pub(in crate::desk) async fn name_late_arrivals(&self, known: Option<&Origins>) -> Result<(), Error> {
+        let orders = self.core.store.given_up_orders(self.core.now()).await?;
         let mut late = Vec::new();
         for order in orders {
             let Some(sent) = order.sent_at else { continue };
-            let strays = self
-                .0
+            let unassigned = self
+                .core
                 .store
                 .unassigned_numbers(order.request.country, sent)
                 .await?;
             late.extend(
-                strays
+                unassigned
                     .into_iter()
-                    .filter(|stray| stray.number.team.is_none())
-                    .filter(|stray| self.answers(&order, sent, &stray.number.facts))
-                    .map(|stray| (order.clone(), stray.number.facts)),
+                    .filter(|one| one.number.team.is_none())
+                    .filter(|one| self.could_answer(&order, sent, &one.number.facts))
+                    .map(|one| (order.clone(), one.number.facts)),
             );
         }
         let Some(since) = late.iter().filter_map(|(order, _)| order.sent_at).min() else {
             return Ok(());
         };
         let asked;
-        let origins = if let Some(origins) = seen {
+        let origins = if let Some(origins) = known {
             origins
         } else {
-            asked = self.origins(since, self.ours().await?.user).await?;
+            let owner = self.account.verify_organization().await?;
+            asked = self.origins(since, owner.user).await?;
             &asked
         };
         let mut named = BTreeSet::new();
         for (order, facts) in late {
-            // Where Close does not say who it was, a number counts that was made before the order was given up.
+            // Where the event log does not name the renter, a number counts if it was made before the order was given up.
             let before_the_end = || match (facts.created_at, order.finished_at) {
-                (Some(created), Some(end)) => created <= self.at_close(end).0,
+                (Some(created), Some(end)) => created <= self.account.to_close_clock(end).0,
                 _ => false,
             };
             let ours = match origins.of(&facts.id) {
                 Origin::Desk => true,
                 Origin::Other => false,
-                Origin::Unclear | Origin::Unsaid => before_the_end(),
+                Origin::Unclear | Origin::Unlogged => before_the_end(),
             };
             if ours
                 && !named.contains(&order.id)
                 && self
-                    .name_late(&facts.id, &order, Some(order.request.country))
+                    .name_late_arrival(&facts.id, &order, Some(order.request.country))
                     .await?
             {
                 named.insert(order.id);
@@ -70,26 +73,29 @@ impl Desk {
         Ok(())
     }
 
-    /// Writes the order's name on the number, if nobody has it; with `quiet`, only if it can be no other order's.
-    pub(in crate::desk) async fn name_late(
+    /// Notes the order on the number, unless a team has it.
+    ///
+    /// With `only_if_quiet`, it is noted only while no other order of that country is open, so that the number can be no
+    /// other order's.
+    pub(in crate::desk::orders) async fn name_late_arrival(
         &self,
         id: &PhoneNumberId,
         order: &Order,
-        quiet: Option<Country>,
+        only_if_quiet: Option<Country>,
     ) -> Result<bool, Error> {
-        let row = AuditRow::new(self.now(), Actor::desk(), Action::NumberLate, "orphan")
+        let row = AuditRow::new(self.core.now(), Actor::desk(), Action::NumberLate, "orphan")
             .team(Some(&order.team))
             .order(&order.id)
             .number(id)
             .detail(json!({ "evidence": order.evidence, "sent_at": order.sent_at }));
         let named = self
-            .0
+            .core
             .store
-            .record_late_arrival(id, &order.id, quiet, &row)
+            .record_late_arrival(id, &order.id, only_if_quiet, &row)
             .await?;
         if named {
             metrics::counter!(LATE_ARRIVALS_TOTAL).increment(1);
-            tracing::error!(order = %order.id, number = %id, "a number turned up after its order was given up: adopt or release it");
+            tracing::error!(order_id = %order.id, number_id = %id, "number turned up after its order was given up: adopt or release it");
         }
         Ok(named)
     }

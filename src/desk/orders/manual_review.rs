@@ -1,8 +1,11 @@
-//! A person settles what the desk could not: which number is the order's, or that there is none. What they say is held
-//! against Close first.
+//! A person settles an order that the desk could not: they name its number, or say that there is none.
+//!
+//! The desk checks the finding against Close before it accepts it.
 
+use crate::desk::context::CallContext;
+use crate::desk::orders::Orders;
+use crate::desk::orders::list::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
-use crate::desk::{By, Desk, Placed};
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::{Permission, Scope};
 use crate::domain::id::{OrderId, PhoneNumberId};
@@ -10,25 +13,26 @@ use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order, State};
 use crate::error::Error;
 
-/// What a person found out.
+/// The finding of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// This number was rented for the order.
     Number(PhoneNumberId),
-    /// None was.
+    /// No number was rented for it.
     Absent,
 }
 
-impl Desk {
-    /// Ends an order in review by what a person found out. The order as it then stands.
-    pub async fn settle_review(&self, by: By<'_>, id: &OrderId, finding: &Finding) -> Result<Placed, Error> {
-        let order = self
-            .0
-            .store
-            .order(&by.caller.scope(None)?, id)
-            .await?
-            .ok_or(Error::NotFound)?;
-        by.caller.need(Permission::NumbersAdmin)?;
+impl Orders {
+    /// Settles an order in review by a person's finding, and returns it.
+    pub async fn settle_review(
+        &self,
+        ctx: CallContext<'_>,
+        id: &OrderId,
+        finding: &Finding,
+    ) -> Result<OrderWithNumber, Error> {
+        let scope = ctx.caller.scope(None)?;
+        let order = self.core.store.order(&scope, id).await?.ok_or(Error::NotFound)?;
+        ctx.caller.need(Permission::NumbersAdmin)?;
         if order.state != State::NeedsReview {
             return Err(Error::OrderNotInReview { state: order.state });
         }
@@ -36,26 +40,26 @@ impl Desk {
             Finding::Number(number) => self.check_number(&order, number).await?,
             Finding::Absent => self.check_absent(&order).await?,
         };
-        let row = self.settlement_row(&order, Actor::from(by.caller), Some(by.request_id));
+        let row = self.settlement_row(&order, Actor::from(ctx.caller), Some(ctx.request_id));
         let row = AuditRow {
             action: Action::OrderReview,
             ..row
         };
-        if !self.settle_once(&order, settlement, None, row).await? {
+        if !self.record_settlement(&order, settlement, None, row).await? {
             return Err(contradicted(
                 "the order was settled, or the number given away, a moment before",
             ));
         }
-        self.placed(&Scope::Teams(vec![order.team]), id).await
+        self.with_number(&Scope::Teams(vec![order.team]), id).await
     }
 
     async fn check_number(&self, order: &Order, id: &PhoneNumberId) -> Result<Settlement, Error> {
-        self.ours().await?;
-        if !self.look_again(id).await? {
+        self.account.verify_organization().await?;
+        if !self.account.refetch_number(id).await? {
             return Err(contradicted(format!("Close knows no number {id}")));
         }
         let number = self
-            .0
+            .core
             .store
             .number(&Scope::All, id)
             .await?
@@ -83,8 +87,8 @@ impl Desk {
 
     async fn check_absent(&self, order: &Order) -> Result<Settlement, Error> {
         let sent = order.sent_at.unwrap_or(order.created_at);
-        let look = self.look(sent).await?;
-        let candidates = self.candidates(std::slice::from_ref(order), &look).await?;
+        let view = self.collect_evidence(sent).await?;
+        let candidates = self.candidates(std::slice::from_ref(order), &view).await?;
         let ours: Vec<&str> = candidates
             .iter()
             .filter(|candidate| candidate.origin == Origin::Desk)

@@ -1,17 +1,69 @@
 //! Orders: from the request for a number to a settled outcome.
+//!
+//! A request becomes a durable order ([`create`]). The order is claimed and sent to Close once ([`dispatch`]), and its
+//! outcome is written ([`settle`]). An order whose outcome is unknown is unverified: it is never sent again, and
+//! [`reconcile`] collects [`evidence`] from Close until a [`verdict`] is possible, or asks a person ([`manual_review`]).
 
-pub(super) mod approve;
-pub(super) mod cancel;
-pub(super) mod create;
-pub(super) mod dispatch;
-pub(super) mod evidence;
-pub(super) mod fair_queue;
-pub(super) mod in_flight;
-pub(super) mod late_arrivals;
-pub(super) mod manual_review;
-pub(super) mod provenance;
-pub(super) mod reconcile;
-pub(super) mod recover;
-pub(super) mod set_label;
-pub(super) mod validate;
-pub(super) mod verdict;
+mod approve;
+mod cancel;
+mod changes;
+pub(in crate::desk) mod create;
+mod dispatch;
+mod evidence;
+mod fair_queue;
+mod in_flight;
+mod late_arrivals;
+pub(in crate::desk) mod list;
+pub(in crate::desk) mod manual_review;
+mod provenance;
+mod reconcile;
+mod recover;
+mod set_label;
+mod settle;
+pub(in crate::desk) mod validate;
+mod verdict;
+
+use crate::desk::account::Account;
+use crate::desk::cooldown::Cooldown;
+use crate::desk::core::Core;
+use crate::desk::number_cache::NumberCache;
+pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
+use crate::desk::orders::fair_queue::FairQueue;
+
+/// Paid calls that one process makes at the same time. More would only run into Close's rate limit together.
+const PARALLEL_CALLS: usize = 8;
+
+/// Orders for numbers.
+#[derive(Clone)]
+pub struct Orders {
+    core: Core,
+    account: Account,
+    cache: NumberCache,
+    /// Shares the paid calls fairly between teams.
+    queue: FairQueue,
+    /// Tells waiting requests that their order changed.
+    changes: OrderChanges,
+    /// After Close refused the API key, orders wait.
+    key_refused: Cooldown,
+    /// After Close refused to show its event log, it is not asked for the provenance of numbers.
+    log_refused: Cooldown,
+}
+
+impl Orders {
+    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
+        Self {
+            core,
+            account,
+            cache,
+            queue: FairQueue::new(PARALLEL_CALLS),
+            changes: OrderChanges::default(),
+            key_refused: Cooldown::default(),
+            log_refused: Cooldown::default(),
+        }
+    }
+
+    /// The channel through which other parts report changes of orders.
+    pub(in crate::desk) fn changes(&self) -> OrderChanges {
+        self.changes.clone()
+    }
+}

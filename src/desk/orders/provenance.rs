@@ -1,53 +1,54 @@
-//! Where numbers come from that no order accounts for, as Close's event log tells: for who decides about them.
+//! Looks up in Close's event log who rented the numbers that no order accounts for, to help a person decide on them.
 
 use std::time::Duration;
 
-use crate::close::Trouble;
-use crate::desk::{Desk, troubled};
+use crate::close::Error as CloseError;
+use crate::desk::errors::map_close_error;
+use crate::desk::orders::Orders;
 use crate::domain::number::Provenance;
 use crate::error::Error;
 
-/// Numbers that are asked about in one step.
+/// Numbers looked up in one step.
 const BATCH: u32 = 20;
-/// How long the log is left alone after it was refused.
+/// The pause after Close refused to show its event log.
 const REFUSED: Duration = Duration::from_mins(15);
-/// As long as Close keeps its event log, and a day.
-const MEMORY: Duration = Duration::from_hours(31 * 24);
-/// How long the log may lag behind.
-const LAG: Duration = Duration::from_mins(5);
+/// How long Close keeps its event log, and one day more.
+const LOG_RETENTION: Duration = Duration::from_hours(31 * 24);
+/// How far the event log may lag behind.
+const LOG_LAG: Duration = Duration::from_mins(5);
 
-impl Desk {
-    /// One step: may be run at any time, by any replica, any number of times.
+impl Orders {
+    /// One step. Safe to run at any time, on any replica, any number of times.
     pub async fn explain_orphans(&self) -> Result<(), Error> {
-        let now = self.now();
-        if self.0.log_refused.hold(now) {
+        let now = self.core.now();
+        if self.log_refused.is_active(now) {
             return Ok(());
         }
         let mut last = Ok(());
-        for number in self.0.store.numbers_without_provenance(BATCH).await? {
+        for number in self.core.store.numbers_without_provenance(BATCH).await? {
             let facts = &number.facts;
             let age = facts.created_at.map(|created| now.since(created));
-            // The log remembers nothing of it.
-            let forgotten = age.is_some_and(|age| age > MEMORY);
-            let creation = if forgotten {
+            // Close no longer has the event of an older number.
+            let expired = age.is_some_and(|age| age > LOG_RETENTION);
+            let creation = if expired {
                 None
             } else {
-                match self.0.close.creation_of(&facts.id).await {
+                match self.core.close.creation_of(&facts.id).await {
                     Ok(creation) => creation,
-                    Err(trouble @ Trouble::Refused { .. }) => {
-                        tracing::warn!(%trouble, "Close does not show its event log to this key: where orphans come from is not known");
-                        self.0.log_refused.until(now.plus(REFUSED));
+                    Err(failure @ CloseError::Refused { .. }) => {
+                        tracing::warn!(error = %failure, "provenance of orphans unknown: Close does not show its event log to this API key");
+                        self.log_refused.start(now.plus(REFUSED));
                         return Ok(());
                     }
-                    // One that the log does not show must not hide the others.
-                    Err(trouble) => {
-                        last = Err(troubled(trouble));
+                    // One failed lookup must not keep the other numbers from being looked up.
+                    Err(failure) => {
+                        last = Err(map_close_error(failure));
                         continue;
                     }
                 }
             };
-            // It may be told later.
-            if creation.is_none() && age.is_some_and(|age| age < LAG) {
+            // The event may still appear.
+            if creation.is_none() && age.is_some_and(|age| age < LOG_LAG) {
                 continue;
             }
             let provenance = creation.map_or_else(Provenance::default, |creation| Provenance {
@@ -56,7 +57,10 @@ impl Desk {
                 api_key_id: creation.api_key,
                 by_renting: creation.by_renting,
             });
-            self.0.store.set_provenance(&facts.id, &provenance, now).await?;
+            self.core
+                .store
+                .set_provenance(&facts.id, &provenance, now)
+                .await?;
         }
         last
     }

@@ -1,12 +1,14 @@
-//! Finding out what became of calls whose outcome nobody knows. One way for a timeout, a crash and a restart: whoever
-//! comes first looks at Close, as often as it takes, and believes only what is whole.
+//! Finds out what became of calls whose outcome is unknown.
+//!
+//! A timeout, a crash and a restart all take this path. Any replica can run it, as often as needed. It decides only on
+//! complete evidence, and on nothing that may have changed while the evidence was collected.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::desk::Desk;
-use crate::desk::orders::evidence::Look;
-use crate::desk::orders::verdict::{Verdict, judge};
+use crate::desk::orders::Orders;
+use crate::desk::orders::evidence::CloseView;
+use crate::desk::orders::verdict::{Verdict, decide_all};
 use crate::domain::audit::Actor;
 use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
@@ -15,78 +17,87 @@ use crate::domain::order::{Evidence, Order};
 use crate::error::Error;
 use crate::failpoint;
 
-/// The shortest pause between two looks.
+/// The shortest pause between two checks of an order.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-impl Desk {
-    /// One step: looks once for all orders in doubt whose turn it is. May be run at any time, by any replica, any
+impl Orders {
+    /// One step: checks Close once for all unverified orders that are due. Safe to run at any time, on any replica, any
     /// number of times.
     pub async fn reconcile(&self) -> Result<(), Error> {
-        let now = self.now();
+        let now = self.core.now();
         let taken = self
-            .0
+            .core
             .store
             .take_due_unverified(now, |order| self.pause(order))
             .await?;
         let countries: BTreeSet<Country> = taken.iter().map(|order| order.request.country).collect();
-        // Before the look: an order that is in doubt only afterwards may have been sent meanwhile.
-        let mut doubts = Vec::new();
+        // Read before the evidence is collected: an order that becomes unverified later may have been sent meanwhile.
+        let mut unverified = Vec::new();
         for country in countries {
-            doubts.push((country, self.0.store.unverified_orders(country).await?));
+            unverified.push((country, self.core.store.unverified_orders(country).await?));
         }
-        let sent = doubts
+        let sent = unverified
             .iter()
             .flat_map(|(_, orders)| orders)
             .filter_map(|order| order.sent_at);
         let Some(since) = sent.min() else {
             return Ok(());
         };
-        let look = self.look(since).await?;
+        let view = self.collect_evidence(since).await?;
         failpoint::reached("reconcile.looked");
-        // What can't be settled in one country must not keep the others from it.
+        // A failure in one country must not keep the others from being settled.
         let mut outcome = Ok(());
-        for (country, known) in doubts {
-            outcome = outcome.and(self.settle_doubts(country, &known, &look).await);
+        for (country, known) in unverified {
+            outcome = outcome.and(self.decide_country(country, &known, &view).await);
         }
-        outcome.and(self.name_late_arrivals(Some(&look.origins)).await)
+        outcome.and(self.name_late_arrivals(Some(&view.origins)).await)
     }
 
-    /// How long after this look the next one is: a little at first, longer the longer the doubt lasts.
+    /// The pause before the next check. It grows with the age of the order.
     fn pause(&self, order: &Order) -> Duration {
-        let longest = self.0.settings.reconcile_every;
-        let age = self.now().since(order.updated_at) / 2;
+        let longest = self.core.settings.reconcile_every;
+        let age = self.core.now().since(order.updated_at) / 2;
         age.clamp(SHORTEST.min(longest), longest)
     }
 
-    async fn settle_doubts(&self, country: Country, known: &[Order], look: &Look) -> Result<(), Error> {
-        let orders = self.0.store.unverified_orders(country).await?;
-        let as_before = |order: &Order| {
+    /// Decides about the unverified orders of one country, unless one was added since `known` was read.
+    async fn decide_country(&self, country: Country, known: &[Order], view: &CloseView) -> Result<(), Error> {
+        let orders = self.core.store.unverified_orders(country).await?;
+        let unchanged = |order: &Order| {
             known
                 .iter()
                 .any(|before| before.id == order.id && before.attempt == order.attempt)
         };
-        if !orders.iter().all(as_before) {
+        if !orders.iter().all(unchanged) {
             return Ok(());
         }
-        let candidates = self.candidates(&orders, look).await?;
-        let verdicts = judge(&orders, &candidates, look.started, self.0.settings.settle_after);
+        let candidates = self.candidates(&orders, view).await?;
+        let verdicts = decide_all(
+            &orders,
+            &candidates,
+            view.started,
+            self.core.settings.settle_after,
+        );
         for (order, verdict) in orders.iter().zip(verdicts) {
-            tracing::info!(order = %order.id, ?verdict, "looked at Close for an order in doubt");
-            self.carry_out(order, verdict, look).await?;
+            tracing::info!(order_id = %order.id, ?verdict, "unverified order checked against Close");
+            self.apply_verdict(order, verdict, view).await?;
         }
         Ok(())
     }
 
-    async fn carry_out(&self, order: &Order, verdict: Verdict, look: &Look) -> Result<(), Error> {
+    async fn apply_verdict(&self, order: &Order, verdict: Verdict, view: &CloseView) -> Result<(), Error> {
         let settlement = match verdict {
-            Verdict::Open if order.absent_since.is_none() => return Ok(()),
-            Verdict::Open => return self.0.store.set_absent_since(order, None).await,
-            Verdict::Nothing { believed: false } => {
-                self.0.store.set_absent_since(order, Some(look.started)).await?;
+            Verdict::Undecided if order.absent_since.is_none() => return Ok(()),
+            Verdict::Undecided => return self.core.store.set_absent_since(order, None).await,
+            Verdict::Absent { confirmed: false } => {
+                self.core
+                    .store
+                    .set_absent_since(order, Some(view.started))
+                    .await?;
                 failpoint::reached("reconcile.noted");
                 return Ok(());
             }
-            Verdict::Nothing { believed: true } => Settlement::Refused {
+            Verdict::Absent { confirmed: true } => Settlement::Refused {
                 close_status: None,
                 reason: Some(
                     "Close gave no answer, and has shown no number for it since: nothing was rented"
@@ -105,11 +116,13 @@ impl Desk {
                     "Close shows numbers that may be this order's, and more than can be told apart: {}",
                     named.join(", ")
                 );
-                tracing::error!(order = %order.id, reason, "an order needs a person to settle it");
+                tracing::error!(order_id = %order.id, team = %order.team, reason, "order needs a person to settle it");
                 Settlement::Review { reason }
             }
         };
         let row = self.settlement_row(order, Actor::desk(), None);
-        self.settle_once(order, settlement, None, row).await.map(drop)
+        self.record_settlement(order, settlement, None, row)
+            .await
+            .map(drop)
     }
 }

@@ -1,6 +1,7 @@
-//! Asking what policy would say to an order, with nothing stored and nothing sent.
+//! Evaluates an order against the policy without storing or sending anything.
 
-use crate::desk::{By, Desk};
+use crate::desk::context::CallContext;
+use crate::desk::orders::Orders;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::decision::{Caps, Decision, Explanation, Usage};
 use crate::domain::money::Money;
@@ -8,37 +9,41 @@ use crate::domain::order::Request;
 use crate::error::Error;
 use crate::policy;
 
-/// What policy would say.
+/// The decision that an order would get, and the numbers that it rests on.
 #[derive(Debug, Clone)]
 pub struct Validation {
-    /// For which team.
+    /// The team that would own the number.
     pub team: Team,
-    /// What it would say, and why.
+    /// The decision and the rule behind it.
     pub decision: Decision,
-    /// Why a second person would have to agree first, if one would have to.
+    /// Why the order would need a second person's approval, if it would.
     pub approval: Option<Explanation>,
     /// The team's caps.
     pub caps: Caps,
-    /// What is used of them.
+    /// How much of the caps is used.
     pub usage: Usage,
-    /// What the number would cost a month, if the policy knows a price.
+    /// The monthly price of the number, if the policy knows one.
     pub estimated_monthly_price: Option<Money>,
 }
 
-impl Desk {
-    /// Decides as an order would be decided. Close is not called.
+impl Orders {
+    /// Decides about an order by the policy and the usage of this moment, without calling Close.
+    ///
+    /// The decision of [`Orders::create`] can differ in one case. Where the team's rule names a Close group whose members
+    /// this process has not fetched yet, `create` fetches them first; this function treats the group as unknown, which
+    /// denies.
     pub async fn validate(
         &self,
-        by: By<'_>,
+        ctx: CallContext<'_>,
         team: Option<&Team>,
         request: &Request,
     ) -> Result<Validation, Error> {
-        let team = by.caller.team(team)?;
-        by.caller.need(Permission::NumbersRent)?;
-        let policy = self.0.policy.load_full();
-        let usage = self.0.store.usage(&team, self.now()).await?;
-        let members = self.0.members.load_full();
-        let ruling = policy::decide_rent(&policy, by.caller, &team, request, &usage, &members);
+        let team = ctx.caller.team(team)?;
+        ctx.caller.need(Permission::NumbersRent)?;
+        let policy = self.core.policy.load_full();
+        let usage = self.core.store.usage(&team, self.core.now()).await?;
+        let members = self.account.known_members();
+        let ruling = policy::decide_rent(&policy, ctx.caller, &team, request, &usage, &members);
         Ok(Validation {
             decision: ruling.decision,
             approval: ruling.approval,

@@ -1,4 +1,4 @@
-//! What a look at Close means for the orders in doubt of one country. Pure: it is given what was seen, and decides.
+//! Decides about the unverified orders of one country by the evidence from Close. A pure function: it calls nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,26 +8,31 @@ use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 
-/// Who rented a number, going by Close's event log.
+/// Who rented a number, according to Close's event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::desk) enum Origin {
+pub(in crate::desk::orders) enum Origin {
     /// The desk's own key, by the call that rents.
     Desk,
-    /// Somebody else, for certain.
+    /// Certainly not the desk.
     Other,
-    /// The log has an event that can be read either way.
+    /// The log has an event that does not settle it.
     Unclear,
     /// The log has no event.
-    Unsaid,
+    Unlogged,
 }
 
 impl Origin {
-    /// Reads an event. `user` is the one of the desk's key; `keys` are ids of keys that certainly were the desk's: once
-    /// there is one, it is known that Close writes keys down. A key of another user may be one that the desk had before
-    /// it was replaced, so it is somebody else's only where no key, or another call, was at work.
-    pub(in crate::desk) fn of(creation: Option<&Creation>, user: &UserId, keys: &BTreeSet<String>) -> Self {
+    /// Interprets an event. `user` is the user of the desk's key; `keys` are ids of keys that certainly were the desk's.
+    ///
+    /// Once `keys` has an entry, Close is known to log keys. A key of another user may be an earlier key of the desk, so
+    /// the number is somebody else's only if no key, or another call than renting, made it.
+    pub(in crate::desk::orders) fn of(
+        creation: Option<&Creation>,
+        user: &UserId,
+        keys: &BTreeSet<String>,
+    ) -> Self {
         let Some(creation) = creation else {
-            return Self::Unsaid;
+            return Self::Unlogged;
         };
         let others = creation.user.as_ref().is_some_and(|made_by| made_by != user);
         match (&creation.api_key, creation.by_renting) {
@@ -39,34 +44,35 @@ impl Origin {
     }
 }
 
-/// A number that no order accounts for and that fits the orders.
+/// A number that no order accounts for and that matches the orders.
 #[derive(Debug, Clone)]
-pub(in crate::desk) struct Candidate {
-    pub(in crate::desk) id: PhoneNumberId,
-    pub(in crate::desk) origin: Origin,
+pub(in crate::desk::orders) struct Candidate {
+    pub(in crate::desk::orders) id: PhoneNumberId,
+    pub(in crate::desk::orders) origin: Origin,
     /// When the desk first saw it.
-    pub(in crate::desk) seen_at: Timestamp,
+    pub(in crate::desk::orders) seen_at: Timestamp,
 }
 
-/// What is to become of one order.
+/// The decision about one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::desk) enum Verdict {
+pub(in crate::desk::orders) enum Verdict {
     /// The number is the order's.
     Found(PhoneNumberId),
-    /// Close shows nothing that fits: to be noted, or believed once that has been so for long enough.
-    Nothing { believed: bool },
-    /// Close shows something of which more may be known later.
-    Open,
-    /// It can't be decided here.
+    /// Close shows no number that matches. Confirmed once that has been so for long enough.
+    Absent { confirmed: bool },
+    /// Later evidence may decide.
+    Undecided,
+    /// Only a person can decide between these candidates.
     Review(Vec<PhoneNumberId>),
 }
 
-/// Decides for interchangeable orders, oldest first, by one look that began at `look` after all their calls had ended.
-/// The verdicts are in the order of the orders.
-pub(in crate::desk) fn judge(
+/// Decides about interchangeable orders, oldest first. The verdicts are in the order of the orders.
+///
+/// The evidence was collected from the time `as_of` on, after the calls of all these orders had ended.
+pub(in crate::desk::orders) fn decide_all(
     orders: &[Order],
     candidates: &[Candidate],
-    look: Timestamp,
+    as_of: Timestamp,
     settle_after: Duration,
 ) -> Vec<Verdict> {
     let of = |wanted: Origin| candidates.iter().filter(move |one| one.origin == wanted);
@@ -76,41 +82,41 @@ pub(in crate::desk) fn judge(
     };
     let certain = all(&[Origin::Desk]);
     if certain.len() > orders.len() {
-        // Somebody rents with the desk's key beside the desk.
+        // Someone else rents with the desk's key.
         return vec![Verdict::Review(certain); orders.len()];
     }
     let mut verdicts: Vec<Verdict> = certain.into_iter().map(Verdict::Found).collect();
     let rest = &orders[verdicts.len()..];
-    let doubtful: Vec<&Candidate> = of(Origin::Unsaid).chain(of(Origin::Unclear)).collect();
+    let uncertain: Vec<&Candidate> = of(Origin::Unlogged).chain(of(Origin::Unclear)).collect();
     if rest.is_empty() {
         return verdicts;
     }
-    if doubtful.is_empty() {
+    if uncertain.is_empty() {
         verdicts.extend(rest.iter().map(|order| {
-            Verdict::Nothing {
-                believed: order
+            Verdict::Absent {
+                confirmed: order
                     .absent_since
-                    .is_some_and(|since| since.plus(settle_after) <= look),
+                    .is_some_and(|since| since.plus(settle_after) <= as_of),
             }
         }));
         return verdicts;
     }
     // The event log may come later than the listing.
-    if doubtful.iter().any(|one| one.seen_at.plus(settle_after) > look) {
-        verdicts.extend(rest.iter().map(|_| Verdict::Open));
+    if uncertain.iter().any(|one| one.seen_at.plus(settle_after) > as_of) {
+        verdicts.extend(rest.iter().map(|_| Verdict::Undecided));
         return verdicts;
     }
-    let unsaid = all(&[Origin::Unsaid]);
-    if unsaid.len() == doubtful.len() && unsaid.len() <= rest.len() {
-        let left = rest.len() - unsaid.len();
-        verdicts.extend(unsaid.into_iter().map(Verdict::Found));
-        // What the others rest on starts anew once these are gone from the candidates.
-        verdicts.extend(std::iter::repeat_n(Verdict::Open, left));
+    let unlogged = all(&[Origin::Unlogged]);
+    if unlogged.len() == uncertain.len() && unlogged.len() <= rest.len() {
+        let left = rest.len() - unlogged.len();
+        verdicts.extend(unlogged.into_iter().map(Verdict::Found));
+        // The other orders wait for evidence that no longer contains these candidates.
+        verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left));
         return verdicts;
     }
     verdicts.extend(
         rest.iter()
-            .map(|_| Verdict::Review(all(&[Origin::Unsaid, Origin::Unclear]))),
+            .map(|_| Verdict::Review(all(&[Origin::Unlogged, Origin::Unclear]))),
     );
     verdicts
 }
@@ -121,12 +127,12 @@ mod tests {
     use crate::domain::order::matches::sample::order;
     use serde_json::json;
 
-    const LOOK: Timestamp = Timestamp::from_seconds(1_000);
+    const AS_OF: Timestamp = Timestamp::from_seconds(1_000);
     const SETTLE: Duration = Duration::from_mins(5);
 
     fn origin(user: Option<&str>, key: Option<&str>, renting: Option<bool>, keys: &[&str]) -> Origin {
         let creation = Creation {
-            at: LOOK,
+            at: AS_OF,
             user: user.map(|user| user.parse().unwrap()),
             api_key: key.map(str::to_owned),
             by_renting: renting,
@@ -141,7 +147,7 @@ mod tests {
         let (desk, other) = (Some("user_desk"), Some("user_other"));
         let (yes, no) = (Some(true), Some(false));
         let table = [
-            // Close writes keys down, and this is ours, whoever it belonged to.
+            // Close logs keys, and this one is ours, whichever user it belongs to.
             (origin(desk, Some("k1"), yes, &["k1"]), Origin::Desk),
             (origin(other, Some("k1"), yes, &["k1"]), Origin::Desk),
             (origin(None, Some("k1"), None, &["k1"]), Origin::Desk),
@@ -153,24 +159,26 @@ mod tests {
             (origin(desk, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), no, &["k1"]), Origin::Other),
-            // Nothing of ours was seen yet.
+            // No key of ours was seen yet.
             (origin(desk, Some("k1"), yes, &[]), Origin::Desk),
             (origin(other, Some("k1"), yes, &[]), Origin::Unclear),
             (origin(desk, None, yes, &[]), Origin::Unclear),
             (origin(None, None, None, &[]), Origin::Unclear),
         ];
-        for (place, (read, expected)) in table.into_iter().enumerate() {
-            assert_eq!(read, expected, "row {place}");
+        for (row, (read, expected)) in table.into_iter().enumerate() {
+            assert_eq!(read, expected, "row {row}");
         }
         let user = "user_desk".parse().unwrap();
-        assert_eq!(Origin::of(None, &user, &BTreeSet::new()), Origin::Unsaid);
+        assert_eq!(Origin::of(None, &user, &BTreeSet::new()), Origin::Unlogged);
     }
 
-    /// Verdicts in letters: a number by its own, `0` nothing yet, `x` nothing believed, `?` open, `!` review. `absent`
-    /// says for each order for how many seconds nothing was shown; a candidate is a letter, where it comes from, and for
-    /// how long it has been seen.
+    /// Verdicts as letters: a number's own letter if it was found, `0` absent, `x` confirmed absent, `?` undecided, `!`
+    /// review.
+    ///
+    /// `absent` has for each order the seconds since Close first showed nothing. A candidate is a letter, its origin, and
+    /// the seconds since it was first seen.
     fn verdicts(absent: &[Option<u64>], candidates: &[(&str, Origin, u64)]) -> String {
-        let ago = |seconds: &u64| LOOK.minus(Duration::from_secs(*seconds));
+        let ago = |seconds: &u64| AS_OF.minus(Duration::from_secs(*seconds));
         let orders: Vec<Order> = absent
             .iter()
             .map(|absent| Order {
@@ -186,13 +194,13 @@ mod tests {
                 seen_at: ago(seen),
             })
             .collect();
-        judge(&orders, &candidates, LOOK, SETTLE)
+        decide_all(&orders, &candidates, AS_OF, SETTLE)
             .into_iter()
             .map(|verdict| match verdict {
                 Verdict::Found(id) => id.as_str().trim_start_matches("phon_").to_owned(),
-                Verdict::Nothing { believed: false } => "0".to_owned(),
-                Verdict::Nothing { believed: true } => "x".to_owned(),
-                Verdict::Open => "?".to_owned(),
+                Verdict::Absent { confirmed: false } => "0".to_owned(),
+                Verdict::Absent { confirmed: true } => "x".to_owned(),
+                Verdict::Undecided => "?".to_owned(),
                 Verdict::Review(_) => "!".to_owned(),
             })
             .collect()
@@ -200,13 +208,13 @@ mod tests {
 
     #[test]
     fn every_order_gets_a_verdict_that_follows_from_what_was_seen() {
-        use Origin::{Desk, Unclear, Unsaid};
+        use Origin::{Desk, Unclear, Unlogged};
         let one = [None];
         assert_eq!(verdicts(&one, &[("A", Desk, 0)]), "A");
         assert_eq!(
             verdicts(&[None, Some(900)], &[("A", Desk, 0)]),
             "Ax",
-            "who waited long enough has nothing"
+            "an order that waited long enough gets nothing"
         );
         assert_eq!(verdicts(&[None, None], &[("A", Desk, 0), ("B", Desk, 0)]), "AB");
         assert_eq!(
@@ -225,21 +233,21 @@ mod tests {
         assert_eq!(verdicts(&[Some(300)], &[]), "x");
 
         assert_eq!(
-            verdicts(&[Some(900)], &[("A", Unsaid, 299)]),
+            verdicts(&[Some(900)], &[("A", Unlogged, 299)]),
             "?",
             "the log may come later"
         );
-        assert_eq!(verdicts(&one, &[("A", Unsaid, 300)]), "A");
-        assert_eq!(verdicts(&[None, Some(900)], &[("A", Unsaid, 300)]), "A?");
-        assert_eq!(verdicts(&one, &[("A", Unsaid, 300), ("B", Unsaid, 300)]), "!");
+        assert_eq!(verdicts(&one, &[("A", Unlogged, 300)]), "A");
+        assert_eq!(verdicts(&[None, Some(900)], &[("A", Unlogged, 300)]), "A?");
+        assert_eq!(verdicts(&one, &[("A", Unlogged, 300), ("B", Unlogged, 300)]), "!");
         assert_eq!(verdicts(&one, &[("A", Unclear, 299)]), "?");
         assert_eq!(verdicts(&one, &[("A", Unclear, 300)]), "!");
         assert_eq!(
-            verdicts(&[None, None], &[("A", Unsaid, 300), ("B", Unclear, 300)]),
+            verdicts(&[None, None], &[("A", Unlogged, 300), ("B", Unclear, 300)]),
             "!!"
         );
         assert_eq!(
-            verdicts(&[None, None], &[("A", Desk, 0), ("B", Unsaid, 10)]),
+            verdicts(&[None, None], &[("A", Desk, 0), ("B", Unlogged, 10)]),
             "A?"
         );
     }

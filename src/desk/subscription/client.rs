@@ -1,41 +1,42 @@
-//! The webhook subscriptions that deliver to this desk: found, made, mended and ended, one call each. There is to be
-//! one; of several the newest stays, so that a key is rotated by making another.
+//! Finds, creates, repairs and deletes the webhook subscriptions that deliver to this desk, with one call each.
+//!
+//! There should be one. Of several the newest stays, so creating another one rotates the key.
 
 use std::fmt;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::close::{Close, Subscription, Trouble};
+use crate::close::{CloseClient, Error as CloseError, Subscription};
 use crate::domain::close_event::WEBHOOK_PATH;
 use crate::domain::id::SubscriptionId;
 use crate::domain::loopback::is_loopback;
 
-/// Subscriptions that Close allows an organization.
+/// The number of subscriptions that Close allows an organization.
 pub const ALLOWED: usize = 40;
-/// When another subscription has been there for so long, every replica knows its key, and the older ones can go.
+/// The age of a subscription at which every replica knows its key, so that older ones can be deleted.
 pub const OVERLAP: Duration = Duration::from_mins(10);
 
-/// Looks after the subscriptions to one URL: for a desk that is running, and for the command line.
+/// Manages the subscriptions to one URL, for a running desk and for the command line.
 #[derive(Clone)]
 pub struct Subscriber {
-    close: Close,
+    close: CloseClient,
     url: Url,
 }
 
-/// What there is at Close.
+/// The subscriptions in Close.
 #[derive(Debug)]
 pub struct Found {
-    /// Those that deliver to this desk, the newest first.
+    /// Those that deliver to this desk, newest first.
     pub own: Vec<Subscription>,
-    /// How many the organization has in all.
+    /// How many the organization has in total.
     pub used: usize,
 }
 
-/// Why there is no subscription, or none that is of use.
+/// Why there is no usable subscription.
 #[derive(Debug, thiserror::Error)]
 pub enum Unsubscribed {
-    /// Close would make no more.
+    /// The organization has as many as Close allows.
     #[error(
         "Close allows an organization {ALLOWED} webhook subscriptions, and this one has {used}: end one in Close that \
          nobody needs any more, or have one of them deliver to {url} and write its key to the file of \
@@ -43,12 +44,12 @@ pub enum Unsubscribed {
          (inventory.full_sync)"
     )]
     Full {
-        /// How many there are.
+        /// How many it has.
         used: usize,
-        /// Where the desk's would deliver.
+        /// Where the desk's subscription would deliver.
         url: Url,
     },
-    /// Close delivers, and nobody can tell whether it is Close.
+    /// Close delivers, but its signatures cannot be verified.
     #[error(
         "Close does not show the signature key of {id}: `numberdesk webhooks rotate` makes another subscription, or \
          write its key to the file of close.webhook_signature_key_file"
@@ -57,24 +58,24 @@ pub enum Unsubscribed {
         /// The subscription.
         id: SubscriptionId,
     },
-    /// Close said no, or did not answer.
-    #[error("{}", Said(.0))]
-    Close(#[source] Box<Trouble>),
+    /// Close refused, or did not answer.
+    #[error("{}", WithReason(.0))]
+    Close(#[source] Box<CloseError>),
 }
 
-impl From<Trouble> for Unsubscribed {
-    fn from(trouble: Trouble) -> Self {
-        Self::Close(Box::new(trouble))
+impl From<CloseError> for Unsubscribed {
+    fn from(failure: CloseError) -> Self {
+        Self::Close(Box::new(failure))
     }
 }
 
-/// Trouble with Close's own words, where it has any.
-struct Said<'a>(&'a Trouble);
+/// A failure with the reason that Close gave, if it gave one.
+struct WithReason<'a>(&'a CloseError);
 
-impl fmt::Display for Said<'_> {
+impl fmt::Display for WithReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
-        if let Trouble::Refused {
+        if let CloseError::Refused {
             reason, close_errors, ..
         } = self.0
         {
@@ -89,10 +90,10 @@ impl fmt::Display for Said<'_> {
     }
 }
 
-/// Where Close is to deliver, for a desk that others reach at `public_url`; `None` when Close can't reach that.
+/// Where Close delivers to a desk at `public_url`. `None`: Close cannot reach that URL.
 pub fn delivery_url(public_url: &Url, close: &Url) -> Option<Url> {
-    let here = is_loopback(public_url) && !is_loopback(close);
-    if here || public_url.port() == Some(0) {
+    let unreachable = is_loopback(public_url) && !is_loopback(close);
+    if unreachable || public_url.port() == Some(0) {
         return None;
     }
     let mut url = public_url.clone();
@@ -104,38 +105,38 @@ pub fn delivery_url(public_url: &Url, close: &Url) -> Option<Url> {
 }
 
 impl Subscriber {
-    /// For deliveries to `url`, see [`delivery_url`]. Asks nobody.
-    pub fn new(close: Close, url: Url) -> Self {
+    /// For deliveries to `url`, see [`delivery_url`]. It makes no call.
+    pub fn new(close: CloseClient, url: Url) -> Self {
         Self { close, url }
     }
 
-    /// Where Close is to deliver.
+    /// Where Close delivers.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// What there is.
+    /// The subscriptions in Close.
     pub async fn find(&self) -> Result<Found, Unsubscribed> {
         let all = self.close.subscriptions().await?;
         let used = all.len();
         let ours = |it: &Subscription| it.url.parse().is_ok_and(|url: Url| url == self.url);
         let mut own: Vec<_> = all.into_iter().filter(ours).collect();
-        own.sort_by(|one, other| place(other).cmp(&place(one)));
+        own.sort_by(|one, other| age_key(other).cmp(&age_key(one)));
         Ok(Found { own, used })
     }
 
-    /// One that is known, as it is now.
-    pub(in crate::desk) async fn read(
+    /// The current state of a known subscription.
+    pub(in crate::desk::subscription) async fn read(
         &self,
         id: &SubscriptionId,
     ) -> Result<Option<Subscription>, Unsubscribed> {
         Ok(self.close.subscription(id).await?)
     }
 
-    /// Makes one where `used` are there already.
-    pub async fn make(&self, used: usize) -> Result<Subscription, Unsubscribed> {
+    /// Creates one. The organization has `used` already.
+    pub async fn create(&self, used: usize) -> Result<Subscription, Unsubscribed> {
         match self.close.subscribe(self.url.as_str()).await {
-            Err(Trouble::Refused { status: 400, .. }) if used >= ALLOWED => Err(Unsubscribed::Full {
+            Err(CloseError::Refused { status: 400, .. }) if used >= ALLOWED => Err(Unsubscribed::Full {
                 used,
                 url: self.url.clone(),
             }),
@@ -143,26 +144,26 @@ impl Subscriber {
         }
     }
 
-    /// Has it tell of everything that the desk wants to hear of, and deliver again if it was paused.
-    pub async fn mend(&self, known: Subscription) -> Result<Subscription, Unsubscribed> {
-        let mut mended = known;
-        if !mended.complete {
-            mended = self.close.complete(&mended.id).await?;
+    /// Adds missing event types, and resumes the subscription if Close paused it.
+    pub async fn repair(&self, known: Subscription) -> Result<Subscription, Unsubscribed> {
+        let mut repaired = known;
+        if !repaired.complete {
+            repaired = self.close.complete(&repaired.id).await?;
         }
-        if !mended.active {
-            mended = self.close.resume(&mended.id).await?;
+        if !repaired.active {
+            repaired = self.close.resume(&repaired.id).await?;
         }
-        Ok(mended)
+        Ok(repaired)
     }
 
-    /// Ends one.
-    pub async fn end(&self, id: &SubscriptionId) -> Result<(), Unsubscribed> {
+    /// Deletes one.
+    pub async fn delete(&self, id: &SubscriptionId) -> Result<(), Unsubscribed> {
         Ok(self.close.unsubscribe(id).await?)
     }
 }
 
-/// What orders subscriptions by age, on every replica alike.
-pub(in crate::desk) fn place(subscription: &Subscription) -> impl Ord + '_ {
+/// The sort key by age, the same on every replica.
+pub(in crate::desk::subscription) fn age_key(subscription: &Subscription) -> impl Ord + '_ {
     (subscription.created_at, &subscription.id)
 }
 

@@ -1,211 +1,207 @@
-//! Sees to it that Close tells this desk what happens: one subscription, active, its key known. One idempotent step,
-//! for any number of replicas.
+//! Ensures that Close delivers webhooks to this desk: one active subscription whose key is known.
+//!
+//! It is one idempotent step, for any number of replicas.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use url::Url;
 
 use crate::close::{SignatureKey, Subscription};
-use crate::desk::Desk;
-use crate::desk::health::Hold;
-use crate::desk::subscription::client::{ALLOWED, OVERLAP, Subscriber, Unsubscribed, place};
+use crate::desk::cooldown::Cooldown;
+use crate::desk::core::SignatureKeySource;
+use crate::desk::subscription::CloseSubscription;
+use crate::desk::subscription::client::{ALLOWED, OVERLAP, Subscriber, Unsubscribed, age_key};
 use crate::telemetry::metrics::{CLOSE_SUBSCRIPTIONS, WEBHOOK_SUBSCRIPTION_ACTIVE};
 
-/// How often keys are asked for because of a signature that none of them made.
-const DOUBT: Duration = Duration::from_mins(1);
+/// The shortest pause between two requests for keys because of an unknown signature.
+const RECHECK: Duration = Duration::from_mins(1);
 
-/// Where the keys come from that Close's deliveries are checked with.
-#[derive(Debug, Clone)]
-pub enum Webhooks {
-    /// From the configuration, by [`Desk::adopt_webhook_keys`]. Close is not asked.
-    Configured,
-    /// From a subscription of the desk's own, which delivers to this URL.
-    Own(Url),
-    /// From nowhere: deliveries are not expected.
-    Nowhere,
-}
-
-/// What is known of the desk's own subscription.
-pub(in crate::desk) struct Watch {
+/// The subscription as this process knows it.
+pub(in crate::desk::subscription) struct State {
     keys: ArcSwap<Vec<SignatureKey>>,
-    /// The one that this process made: listings may lag behind, and may not show its key.
-    made: ArcSwapOption<Subscription>,
+    /// The subscription that this process created. Listings may lag behind, and may not show its key.
+    created: ArcSwapOption<Subscription>,
     health: ArcSwap<&'static str>,
     used: AtomicUsize,
-    doubted: Hold,
+    rechecked: Cooldown,
 }
 
-impl Watch {
-    pub(in crate::desk) fn new(webhooks: &Webhooks) -> Self {
-        let health = match webhooks {
-            Webhooks::Configured => "key configured",
-            Webhooks::Own(_) => "not asked yet",
-            Webhooks::Nowhere => "not configured",
+impl State {
+    pub(in crate::desk::subscription) fn new(source: &SignatureKeySource) -> Self {
+        let health = match source {
+            SignatureKeySource::Configured => "key configured",
+            SignatureKeySource::Subscription(_) => "not asked yet",
+            SignatureKeySource::Missing => "not configured",
         };
         Self {
             keys: ArcSwap::default(),
-            made: ArcSwapOption::empty(),
+            created: ArcSwapOption::empty(),
             health: ArcSwap::from_pointee(health),
             used: AtomicUsize::new(0),
-            doubted: Hold::default(),
+            rechecked: Cooldown::default(),
         }
     }
 
-    /// In a word or two, for people.
-    pub(in crate::desk) fn health(&self) -> &'static str {
-        **self.health.load()
-    }
-
-    fn is(&self, health: &'static str) {
+    fn set_health(&self, health: &'static str) {
         self.health.store(Arc::new(health));
         if health != "unknown" {
-            // One whose deliveries fail tells nobody anything, for three days, before Close pauses it.
+            // A subscription whose deliveries fail stays active in Close for three days, but it is of no use.
             metrics::gauge!(WEBHOOK_SUBSCRIPTION_ACTIVE).set(f64::from(u8::from(health == "ok")));
         }
     }
 
-    /// How many subscriptions the organization has; told when there is no room for another.
-    fn counted(&self, used: usize) {
+    /// Records how many subscriptions the organization has, and warns if Close allows no more.
+    fn set_used(&self, used: usize) {
         metrics::gauge!(CLOSE_SUBSCRIPTIONS).set(f64::from(u32::try_from(used).unwrap_or(u32::MAX)));
         if used >= ALLOWED && self.used.load(Ordering::Relaxed) != used {
             tracing::warn!(
                 used,
                 allowed = ALLOWED,
-                "the Close organization has used up its webhook subscriptions: should this desk's be lost, it can't make another"
+                "webhook subscriptions used up: a lost subscription of this desk could not be created again"
             );
         }
         self.used.store(used, Ordering::Relaxed);
     }
 
-    fn learn(&self, own: &[Subscription]) {
+    fn set_keys_of(&self, own: &[Subscription]) {
         let keys = own.iter().filter_map(|it| self.key(it)).collect();
         self.keys.store(Arc::new(keys));
     }
 
     fn key(&self, subscription: &Subscription) -> Option<SignatureKey> {
         subscription.key.clone().or_else(|| {
-            let made = self.made.load_full()?;
-            made.key.clone().filter(|_| made.id == subscription.id)
+            let created = self.created.load_full()?;
+            created.key.clone().filter(|_| created.id == subscription.id)
         })
     }
 }
 
-impl Desk {
-    /// The keys that Close's deliveries may be signed with, now.
-    pub fn webhook_keys(&self) -> Arc<Vec<SignatureKey>> {
-        self.0.webhooks.keys.load_full()
+impl CloseSubscription {
+    /// The keys that may sign Close's webhooks now.
+    pub fn keys(&self) -> Arc<Vec<SignatureKey>> {
+        self.state.keys.load_full()
     }
 
-    /// Puts keys from the configuration in force, from the next delivery on.
-    pub fn adopt_webhook_keys(&self, keys: Vec<SignatureKey>) {
-        self.0.webhooks.keys.store(Arc::new(keys));
+    /// Uses keys from the configuration, from the next webhook on.
+    pub fn set_keys(&self, keys: Vec<SignatureKey>) {
+        self.state.keys.store(Arc::new(keys));
     }
 
-    /// Something came whose signature none of the keys made: another replica or a person may have rotated them. Has them
-    /// asked for anew, at most once a minute.
-    pub fn doubt_keys(&self) {
-        let (now, doubted) = (self.now(), &self.0.webhooks.doubted);
-        if !doubted.hold(now) {
-            doubted.until(now.plus(DOUBT));
-            self.0.wakes.subscription.notify_one();
+    /// The state of the subscription, in a few words for people.
+    pub(in crate::desk) fn health(&self) -> &'static str {
+        **self.state.health.load()
+    }
+
+    /// Requests the keys again, at most once a minute, because no known key made a signature.
+    ///
+    /// Another replica or a person may have rotated the key.
+    pub fn recheck_keys(&self) {
+        let (now, rechecked) = (self.core.now(), &self.state.rechecked);
+        if !rechecked.is_active(now) {
+            rechecked.start(now.plus(RECHECK));
+            self.core.signals.subscription.notify_one();
         }
     }
 
-    /// Finds the desk's own subscription, and makes, completes or resumes it; ends those that another one has replaced.
-    /// Wakes [`crate::desk::Wakes::missed`] when deliveries may have been missed.
-    pub async fn keep_subscription(&self) -> Result<(), Unsubscribed> {
-        let Webhooks::Own(url) = &self.0.settings.webhooks else {
+    /// One step: finds the desk's own subscription, and creates or repairs it. Deletes those that a newer one has replaced.
+    ///
+    /// Wakes [`crate::desk::Signals::catch_up`] if webhooks may have been missed.
+    pub async fn ensure(&self) -> Result<(), Unsubscribed> {
+        let SignatureKeySource::Subscription(url) = &self.core.settings.signature_keys else {
             return Ok(());
         };
-        let (watch, subscriber) = (
-            &self.0.webhooks,
-            Subscriber::new(self.0.close.clone(), url.clone()),
-        );
-        let (own, used) = self.own(&subscriber).await.inspect_err(|_| watch.is("unknown"))?;
-        watch.counted(used);
-        watch.learn(&own);
+        let (state, subscriber) = (&self.state, Subscriber::new(self.core.close.clone(), url.clone()));
+        let (own, used) = self
+            .find_own(&subscriber)
+            .await
+            .inspect_err(|_| state.set_health("unknown"))?;
+        state.set_used(used);
+        state.set_keys_of(&own);
         let Some(newest) = own.first() else {
-            watch.is("none");
-            let made = subscriber.make(used).await?;
-            tracing::info!(id = %made.id, %url, "made a webhook subscription in Close");
-            watch.made.store(Some(Arc::new(made.clone())));
-            watch.learn(std::slice::from_ref(&made));
-            watch.counted(used + 1);
-            self.0.wakes.missed.notify_one();
-            return self.kept(&made);
+            state.set_health("none");
+            let created = subscriber.create(used).await?;
+            tracing::info!(subscription_id = %created.id, %url, "webhook subscription created in Close");
+            state.created.store(Some(Arc::new(created.clone())));
+            state.set_keys_of(std::slice::from_ref(&created));
+            state.set_used(used + 1);
+            self.core.signals.catch_up.notify_one();
+            return self.check_key(&created);
         };
-        let newest = self.mended(&subscriber, newest).await?;
-        for older in own.iter().skip(1).filter(|_| self.is_settled(&newest)) {
-            subscriber.end(&older.id).await?;
-            tracing::info!(id = %older.id, successor = %newest.id, "ended a webhook subscription that another has replaced");
-            watch.learn(std::slice::from_ref(&newest));
+        let newest = self.repair(&subscriber, newest).await?;
+        for older in own
+            .iter()
+            .skip(1)
+            .filter(|_| self.key_is_known_everywhere(&newest))
+        {
+            subscriber.delete(&older.id).await?;
+            tracing::info!(subscription_id = %older.id, replaced_by = %newest.id, "replaced webhook subscription deleted in Close");
+            state.set_keys_of(std::slice::from_ref(&newest));
         }
-        self.kept(&newest)
+        self.check_key(&newest)
     }
 
     /// The desk's own subscriptions, newest first, and how many the organization has.
-    async fn own(&self, subscriber: &Subscriber) -> Result<(Vec<Subscription>, usize), Unsubscribed> {
+    async fn find_own(&self, subscriber: &Subscriber) -> Result<(Vec<Subscription>, usize), Unsubscribed> {
         let found = subscriber.find().await?;
         let (mut own, mut used) = (found.own, found.used);
-        let made = &self.0.webhooks.made;
-        if let Some(unlisted) = made
+        let created = &self.state.created;
+        if let Some(unlisted) = created
             .load_full()
-            .filter(|made| !own.iter().any(|it| it.id == made.id))
+            .filter(|created| !own.iter().any(|it| it.id == created.id))
         {
             match subscriber.read(&unlisted.id).await? {
                 Some(it) => {
                     own.push(it);
-                    own.sort_by(|one, other| place(other).cmp(&place(one)));
+                    own.sort_by(|one, other| age_key(other).cmp(&age_key(one)));
                     used += 1;
                 }
-                None => made.store(None),
+                None => created.store(None),
             }
         }
         Ok((own, used))
     }
 
-    async fn mended(
+    async fn repair(
         &self,
         subscriber: &Subscriber,
         known: &Subscription,
     ) -> Result<Subscription, Unsubscribed> {
         if !known.active {
-            self.0.webhooks.is("paused");
+            self.state.set_health("paused");
             tracing::warn!(
-                id = %known.id,
+                subscription_id = %known.id,
                 reason = known.pause_reason,
-                latest_error = known.latest_error,
-                "Close has paused the webhook subscription: it is resumed, and what was missed is looked for"
+                error = known.latest_error,
+                "webhook subscription paused by Close: resuming it and polling for missed changes"
             );
         }
-        let mended = subscriber.mend(known.clone()).await?;
+        let repaired = subscriber.repair(known.clone()).await?;
         if !(known.active && known.complete) {
-            tracing::info!(id = %mended.id, "mended the webhook subscription in Close");
-            self.0.wakes.missed.notify_one();
+            tracing::info!(subscription_id = %repaired.id, "webhook subscription repaired in Close");
+            self.core.signals.catch_up.notify_one();
         }
-        Ok(mended)
+        Ok(repaired)
     }
 
-    /// Whether every replica has had the time to learn its key.
-    fn is_settled(&self, newest: &Subscription) -> bool {
-        let (theirs, _) = self.at_close(self.now());
+    /// Whether it is old enough that every replica knows its key.
+    fn key_is_known_everywhere(&self, newest: &Subscription) -> bool {
+        let (theirs, _) = self.account.to_close_clock(self.core.now());
         newest.active
             && newest
                 .created_at
                 .is_none_or(|created| theirs.since(created) >= OVERLAP)
     }
 
-    fn kept(&self, subscription: &Subscription) -> Result<(), Unsubscribed> {
-        let watch = &self.0.webhooks;
-        let well = subscription
+    fn check_key(&self, subscription: &Subscription) -> Result<(), Unsubscribed> {
+        let state = &self.state;
+        let healthy = subscription
             .health
             .as_deref()
-            .is_none_or(|word| word == "healthy");
-        let known = watch.key(subscription).is_some();
-        watch.is(match (subscription.active, known, well) {
+            .is_none_or(|health| health == "healthy");
+        let known = state.key(subscription).is_some();
+        state.set_health(match (subscription.active, known, healthy) {
             (false, _, _) => "paused",
             (true, false, _) => "key unknown",
             (true, true, false) => "failing",

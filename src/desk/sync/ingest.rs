@@ -1,134 +1,140 @@
-//! Taking in what Close delivers: proved to be Close's, durable before it is answered, believed in nothing. Notices that
-//! come at the same moment are written together.
+//! Accepts Close's webhooks: verifies the signature, and writes the notice before Close gets its response.
+//!
+//! The content of a webhook is not trusted: it only names the object to refetch. Notices that arrive at the same time are
+//! written in one transaction.
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::close::{Forged, webhook};
-use crate::desk::Desk;
+use crate::desk::sync::InventorySync;
 use crate::domain::close_event::CloseEvent;
 use crate::error::Error;
 use crate::telemetry::metrics::{WEBHOOK_LAG_SECONDS, WEBHOOKS_RECEIVED_TOTAL};
 
-/// What came of a delivery.
+/// The result of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received {
-    /// It is taken in, and what it tells of is read back from Close.
+pub enum Ingested {
+    /// It is written, and its object will be refetched.
     New,
-    /// It was taken in before.
+    /// It was written before.
     Repeated,
-    /// It is Close's, and tells of nothing that the desk follows.
-    Strange,
+    /// It is from Close, and about nothing that the desk follows.
+    Ignored,
+    /// It is not from Close, so nothing was done.
+    Forged(Forged),
 }
 
-/// Notices that wait to be written, each with who waits for it.
+/// Notices that wait to be written, each with the channel to the request that brought it.
 #[derive(Default)]
-pub(in crate::desk) struct Inbox {
+pub(in crate::desk::sync) struct Inbox {
     waiting: Mutex<Vec<(CloseEvent, oneshot::Sender<bool>)>>,
-    /// Whoever has it writes for all.
-    turn: tokio::sync::Mutex<()>,
+    /// The request that holds the lock writes the notices of all.
+    writer: tokio::sync::Mutex<()>,
 }
 
 /// The most notices that are written together.
-const TOGETHER: usize = 500;
+const BATCH: usize = 500;
 
-impl Desk {
-    /// Takes a delivery in. `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`, `body`
-    /// is what came, byte for byte. `Err(Ok(_))`: it is not Close's, and nothing was done.
-    pub async fn receive(
+impl InventorySync {
+    /// Accepts a delivery.
+    ///
+    /// `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`. `body` is the body, byte for
+    /// byte.
+    pub async fn ingest(
         &self,
         signature: Option<&str>,
         timestamp: Option<&str>,
         body: &[u8],
-    ) -> Result<Received, Result<Forged, Error>> {
-        let outcome = self.take_in(signature, timestamp, body).await;
-        let word = match &outcome {
-            Ok(Received::New) => "new",
-            Ok(Received::Repeated) => "repeated",
-            Ok(Received::Strange) => "strange",
-            Err(Ok(forged)) => forged.word(),
-            Err(Err(_)) => "failed",
+    ) -> Result<Ingested, Error> {
+        let result = self.verify_and_enqueue(signature, timestamp, body).await;
+        let outcome = match &result {
+            Ok(Ingested::New) => "new",
+            Ok(Ingested::Repeated) => "repeated",
+            Ok(Ingested::Ignored) => "strange",
+            Ok(Ingested::Forged(forged)) => forged.word(),
+            Err(_) => "failed",
         };
-        metrics::counter!(WEBHOOKS_RECEIVED_TOTAL, "outcome" => word).increment(1);
-        outcome
+        metrics::counter!(WEBHOOKS_RECEIVED_TOTAL, "outcome" => outcome).increment(1);
+        result
     }
 
-    async fn take_in(
+    async fn verify_and_enqueue(
         &self,
         signature: Option<&str>,
         timestamp: Option<&str>,
         body: &[u8],
-    ) -> Result<Received, Result<Forged, Error>> {
-        let (keys, now) = (self.webhook_keys(), self.now());
-        let tolerance = self.0.settings.webhook_tolerance;
+    ) -> Result<Ingested, Error> {
+        let (keys, now) = (self.subscription.keys(), self.core.now());
+        let tolerance = self.core.settings.webhook_tolerance;
         if let Err(forged) = webhook::verify(&keys, signature, timestamp, body, now, tolerance) {
             if matches!(forged, Forged::WrongSignature | Forged::NoKey) {
-                self.doubt_keys();
+                self.subscription.recheck_keys();
             }
-            return Err(Ok(forged));
+            return Ok(Ingested::Forged(forged));
         }
-        // What is strange is acknowledged: Close gives up on who refuses it, and takes nothing back.
+        // An unknown event is acknowledged: after too many refusals Close would pause the subscription.
         let Some(notice) = webhook::delivery(body) else {
-            tracing::warn!("Close delivered something that is no event");
-            return Ok(Received::Strange);
+            tracing::warn!("webhook from Close ignored: it has no event");
+            return Ok(Ingested::Ignored);
         };
         if notice.object().is_none() {
-            return Ok(Received::Strange);
+            return Ok(Ingested::Ignored);
         }
         if let Some(updated) = notice.updated {
             metrics::histogram!(WEBHOOK_LAG_SECONDS).record(now.since(updated).as_secs_f64());
         }
-        let it = self.clone();
-        let fresh = self.outlive(async move { it.write_down(notice).await }).await;
-        Ok(if fresh.map_err(Err)? {
-            Received::New
-        } else {
-            Received::Repeated
-        })
+        let sync = self.clone();
+        let new = self
+            .core
+            .spawn_detached(async move { sync.enqueue_together(notice).await })
+            .await?;
+        Ok(if new { Ingested::New } else { Ingested::Repeated })
     }
 
-    /// Writes the notice down, with all others that wait, and wakes who acts on it; whether it is new.
-    async fn write_down(&self, notice: CloseEvent) -> Result<bool, Error> {
-        let inbox = &self.0.inbox;
-        let (told, mut answer) = oneshot::channel();
-        inbox.waiting().push((notice, told));
-        let _turn = inbox.turn.lock().await;
+    /// Writes the notice, together with all others that wait. `true`: it is new.
+    async fn enqueue_together(&self, notice: CloseEvent) -> Result<bool, Error> {
+        let (sender, mut result) = oneshot::channel();
+        self.inbox.waiting().push((notice, sender));
+        let _writer = self.inbox.writer.lock().await;
         loop {
-            // Whoever had the turn before may have written it, or failed to.
-            match answer.try_recv() {
-                Ok(fresh) => return Ok(fresh),
+            // The previous writer may have written it, or failed to.
+            match result.try_recv() {
+                Ok(new) => return Ok(new),
                 Err(TryRecvError::Closed) => {
                     return Err(Error::StoreUnavailable(
-                        "what came at the same moment could not be written".into(),
+                        "the notices that arrived at the same time could not be written".into(),
                     ));
                 }
                 Err(TryRecvError::Empty) => {}
             }
-            // The oldest first; with very many, this one may be in none of the first batches.
+            // The oldest come first, so with very many waiting this notice may not be in the first batches.
             let batch: Vec<_> = {
-                let mut waiting = inbox.waiting();
-                let count = waiting.len().min(TOGETHER);
+                let mut waiting = self.inbox.waiting();
+                let count = waiting.len().min(BATCH);
                 waiting.drain(..count).collect()
             };
-            let (notices, told): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let fresh = self.note(&notices).await?;
-            for (told, fresh) in told.into_iter().zip(fresh) {
-                // Its sender may have hung up.
-                let _ = told.send(fresh);
+            let (notices, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let new = self.enqueue(&notices).await?;
+            for (sender, new) in senders.into_iter().zip(new) {
+                // The request may be gone.
+                let _ = sender.send(new);
             }
         }
     }
 
-    /// Takes notices in from wherever they come, and wakes who acts on them; which of them are new.
-    pub(in crate::desk) async fn note(&self, notices: &[CloseEvent]) -> Result<Vec<bool>, Error> {
-        let now = self.now();
-        let fresh = self.0.store.ingest(notices, now).await?;
+    /// Writes notices from a webhook or from the event log, and wakes the workers that act on them.
+    ///
+    /// Returns for each notice whether it is new.
+    pub(in crate::desk::sync) async fn enqueue(&self, notices: &[CloseEvent]) -> Result<Vec<bool>, Error> {
+        let now = self.core.now();
+        let fresh = self.core.store.ingest(notices, now).await?;
         let new: Vec<_> = notices.iter().zip(&fresh).filter(|(_, fresh)| **fresh).collect();
         if !new.is_empty() {
-            self.0.wakes.told.notify_one();
+            self.core.signals.webhook.notify_one();
         }
-        // A number that is new may be the one that an order in doubt is waiting for.
+        // A new number may be the one that an unverified order waits for.
         let mut countries: Vec<_> = new
             .iter()
             .filter(|(notice, _)| notice.new_number())
@@ -136,8 +142,8 @@ impl Desk {
             .collect();
         countries.dedup();
         for country in countries {
-            if self.0.store.make_unverified_due(country, now).await? > 0 {
-                self.0.wakes.doubt.notify_one();
+            if self.core.store.make_unverified_due(country, now).await? > 0 {
+                self.core.signals.unverified.notify_one();
             }
         }
         Ok(fresh)

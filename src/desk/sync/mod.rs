@@ -1,6 +1,52 @@
-//! Synchronization with Close: webhooks, the event log, and complete comparisons.
+//! Keeps the inventory equal to Close: by webhooks, by Close's event log, and by complete comparisons.
 
-pub(super) mod compare;
-pub(super) mod ingest;
-pub(super) mod poll_event_log;
-pub(super) mod refetch;
+mod compare;
+pub(in crate::desk) mod ingest;
+mod poll_event_log;
+mod refetch;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::desk::account::Account;
+use crate::desk::core::Core;
+use crate::desk::number_cache::NumberCache;
+use crate::desk::orders::Orders;
+use crate::desk::subscription::CloseSubscription;
+use crate::desk::sync::ingest::Inbox;
+
+/// Keeps the inventory equal to Close.
+#[derive(Clone)]
+pub struct InventorySync {
+    core: Core,
+    account: Account,
+    cache: NumberCache,
+    /// A comparison may find numbers that came too late for their order.
+    orders: Orders,
+    /// Has the keys that verify webhooks.
+    subscription: CloseSubscription,
+    /// Webhooks that wait to be written together.
+    inbox: Arc<Inbox>,
+    /// Whether this process has compared the inventory since it started.
+    compared: Arc<AtomicBool>,
+}
+
+impl InventorySync {
+    pub(in crate::desk) fn new(
+        core: Core,
+        account: Account,
+        cache: NumberCache,
+        orders: Orders,
+        subscription: CloseSubscription,
+    ) -> Self {
+        Self {
+            core,
+            account,
+            cache,
+            orders,
+            subscription,
+            inbox: Arc::default(),
+            compared: Arc::default(),
+        }
+    }
+}

@@ -1,50 +1,54 @@
-//! Catching up: what Close's event log tells of since it was last read. Deliveries may be lost, paused or late; the log
-//! has them all, for thirty days.
+//! Polls Close's event log for changes whose webhooks were lost, paused or late. Close keeps the log for thirty days.
 
 use std::time::Duration;
 
-use crate::close::{Change, Trouble};
-use crate::desk::{Desk, troubled};
+use crate::close::{Change, Error as CloseError};
+use crate::desk::errors::map_close_error;
+use crate::desk::sync::InventorySync;
 use crate::error::Error;
 use crate::telemetry::metrics::NOTICES_MISSED_TOTAL;
 
-/// The log is not complete at its end: so much of it is read again.
-const AGAIN: Duration = Duration::from_mins(5);
-/// As far back as the log goes, less a day.
-const MEMORY: Duration = Duration::from_hours(29 * 24);
+/// How much of the log is read again, because its end may be incomplete.
+const OVERLAP: Duration = Duration::from_mins(5);
+/// How far back the log is read: as long as Close keeps it, less a day.
+const LOG_RETENTION: Duration = Duration::from_hours(29 * 24);
 /// Notices written in one transaction.
-const TOGETHER: usize = 500;
+const BATCH: usize = 500;
 
-impl Desk {
-    /// One step: may be run at any time, by any replica, any number of times. Where the log can't be read, the inventory
-    /// is compared as a whole instead.
-    pub async fn catch_up(&self) -> Result<(), Error> {
-        let (now, slack) = self.at_close(self.now());
-        let Some(known) = self.0.store.event_log_position().await? else {
-            // There is nothing to miss before the first complete comparison.
-            return self.0.store.advance_event_log_position(now).await;
+impl InventorySync {
+    /// One step. Safe to run at any time, on any replica, any number of times.
+    ///
+    /// Where the log cannot be read, the whole inventory is compared instead.
+    pub async fn poll_event_log(&self) -> Result<(), Error> {
+        let (now, skew) = self.account.to_close_clock(self.core.now());
+        let Some(read_to) = self.core.store.event_log_position().await? else {
+            // The first complete comparison has everything up to now.
+            return self.core.store.advance_event_log_position(now).await;
         };
-        // A clock that was wrong once must not hide what is to come.
-        let since = known.min(now).minus(AGAIN + slack).max(now.minus(MEMORY));
+        // `min(now)`: a clock that was once ahead must not hide later changes.
+        let since = read_to
+            .min(now)
+            .minus(OVERLAP + skew)
+            .max(now.minus(LOG_RETENTION));
         for change in [Change::Created, Change::Updated, Change::Deleted] {
-            match self.0.close.changes(change, since).await {
+            match self.core.close.changes(change, since).await {
                 Ok(notices) => {
-                    for some in notices.chunks(TOGETHER) {
-                        let fresh = self.note(some).await?;
-                        let missed = fresh.iter().filter(|fresh| **fresh).count();
+                    for some in notices.chunks(BATCH) {
+                        let new = self.enqueue(some).await?;
+                        let missed = new.iter().filter(|new| **new).count();
                         metrics::counter!(NOTICES_MISSED_TOTAL).increment(missed as u64);
                     }
                 }
-                Err(trouble @ (Trouble::Unauthorized | Trouble::RateLimited { .. })) => {
-                    return Err(troubled(trouble));
+                Err(failure @ (CloseError::Unauthorized | CloseError::RateLimited { .. })) => {
+                    return Err(map_close_error(failure));
                 }
-                Err(trouble) => {
-                    tracing::warn!(%trouble, "Close's event log can't be read: the whole inventory is compared");
-                    self.sync().await?;
+                Err(failure) => {
+                    tracing::warn!(error = %failure, "event log of Close not readable: comparing the whole inventory");
+                    self.compare().await?;
                     break;
                 }
             }
         }
-        self.0.store.advance_event_log_position(now).await
+        self.core.store.advance_event_log_position(now).await
     }
 }

@@ -1,5 +1,6 @@
-//! Delivering webhooks: claim what is due, send it, write down how that ended. A process that dies in between leaves a
-//! claim that ends by itself, and the event is sent again under the same id.
+//! Delivers webhooks: claims what is due, sends it, and writes the outcome.
+//!
+//! If the process dies in between, its claim expires and the event is sent again with the same id.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::desk::Desk;
+use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Event, EventKind};
@@ -22,64 +23,65 @@ use crate::telemetry::metrics::{
     WEBHOOK_DELIVERIES_PENDING, WEBHOOK_DELIVERIES_TOTAL, WEBHOOK_OLDEST_PENDING_AGE_SECONDS,
 };
 
-/// Endpoints looked at in one step; the next step takes the next ones.
+/// Endpoints served in one step. The next step takes the next ones.
 const BATCH: u32 = 64;
-/// How much longer than a receiver may take a claim holds: time to write the outcome down.
+/// How much longer than the timeout of a delivery its claim lasts: the time for writing the outcome.
 const MARGIN: Duration = Duration::from_secs(15);
-/// How long it is remembered what became of a delivery.
-const KEPT: Duration = Duration::from_hours(30 * 24);
-/// Deliveries forgotten in one transaction.
-const FORGOTTEN: u32 = 1_000;
+/// How long finished deliveries are kept.
+const RETENTION: Duration = Duration::from_hours(30 * 24);
+/// Deliveries deleted in one transaction.
+const DELETE_BATCH: u32 = 1_000;
 
-impl Desk {
-    /// One step: may be run at any time, by any replica, any number of times. It begins what there is room for; whatever
-    /// ends makes room and has the next step run.
+impl Webhooks {
+    /// One step. Safe to run at any time, on any replica, any number of times.
+    ///
+    /// It starts as many deliveries as there are free slots. A delivery that ends frees its slot and wakes the next step.
     pub async fn deliver(&self) -> Result<(), Error> {
         if self.outgoing().is_err() {
             return Ok(());
         }
-        for endpoint in self.0.store.due_endpoints(self.now(), BATCH).await? {
-            if self.0.stop.is_cancelled() || !self.dispatch(&endpoint).await? {
+        for endpoint in self.core.store.due_endpoints(self.core.now(), BATCH).await? {
+            if self.core.tasks.stop.is_cancelled() || !self.start_deliveries(&endpoint).await? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Forgets what is old, and tells how much is waiting.
-    pub async fn tend_deliveries(&self) -> Result<(), Error> {
-        let before = self.now().minus(KEPT);
-        while self.0.store.delete_deliveries(before, FORGOTTEN).await? == u64::from(FORGOTTEN) {}
-        let (pending, oldest) = self.0.store.pending_deliveries().await?;
-        let age = oldest.map_or(0.0, |oldest| self.now().since(oldest).as_secs_f64());
+    /// One step: deletes old deliveries, and sets the gauges of the pending ones.
+    pub async fn maintain(&self) -> Result<(), Error> {
+        let before = self.core.now().minus(RETENTION);
+        while self.core.store.delete_deliveries(before, DELETE_BATCH).await? == u64::from(DELETE_BATCH) {}
+        let (pending, oldest) = self.core.store.pending_deliveries().await?;
+        let age = oldest.map_or(0.0, |oldest| self.core.now().since(oldest).as_secs_f64());
         metrics::gauge!(WEBHOOK_DELIVERIES_PENDING).set(f64::from(pending));
         metrics::gauge!(WEBHOOK_OLDEST_PENDING_AGE_SECONDS).set(age);
         Ok(())
     }
 
-    /// Claims what is due to one endpoint and begins to send it, each on a task of its own. `false`: there is no room.
-    async fn dispatch(&self, id: &EndpointId) -> Result<bool, Error> {
-        let (store, slots) = (&self.0.store, &self.0.deliveries);
+    /// Claims the due deliveries of one endpoint and sends each on a task of its own. `false`: no slot is free.
+    async fn start_deliveries(&self, id: &EndpointId) -> Result<bool, Error> {
+        let (store, slots) = (&self.core.store, &self.slots);
         let free = slots.available_permits();
         if free == 0 {
             return Ok(false);
         }
-        let now = self.now();
-        let lease = self.0.settings.outgoing.timeout() + MARGIN;
-        let holder = format!("{}/{}", self.0.holder, RequestId::generate(now));
+        let now = self.core.now();
+        let lease = self.core.settings.outgoing.timeout() + MARGIN;
+        let holder = format!("{}/{}", self.core.tasks.process, RequestId::generate(now));
         let claimed = store.claim_deliveries(id, &holder, now, lease, free).await?;
         let Some((endpoint, deliveries)) = claimed else {
             return Ok(true);
         };
         failpoint::reached("deliver.claimed");
         for delivery in deliveries {
-            // Only steps take slots, and a process runs one at a time; a second one would wait here.
+            // Only this step takes slots, and a process runs one step at a time, so this does not wait.
             let Ok(slot) = slots.clone().acquire_owned().await else {
                 return Ok(false);
             };
-            let (desk, endpoint, holder) = (self.clone(), endpoint.clone(), holder.clone());
-            self.0.tracker.spawn(async move {
-                desk.attempt(endpoint, delivery, &holder, slot).await;
+            let (webhooks, endpoint, holder) = (self.clone(), endpoint.clone(), holder.clone());
+            self.core.tasks.tracker.spawn(async move {
+                webhooks.attempt(endpoint, delivery, &holder, slot).await;
             });
         }
         Ok(true)
@@ -92,7 +94,7 @@ impl Desk {
         holder: &str,
         slot: OwnedSemaphorePermit,
     ) {
-        let (outgoing, now) = (&self.0.settings.outgoing, self.now());
+        let (outgoing, now) = (&self.core.settings.outgoing, self.core.now());
         let answer = outgoing
             .send(&Message {
                 url: &endpoint.url,
@@ -104,52 +106,51 @@ impl Desk {
             })
             .await;
         failpoint::reached("deliver.sent");
-        if let Err(error) = self.settle_attempt(&endpoint, &delivery, holder, &answer).await {
+        if let Err(error) = self.record_attempt(&endpoint, &delivery, holder, &answer).await {
             let error = chain(&error);
-            tracing::warn!(delivery = %delivery.id, error, "how a webhook ended could not be written down; it is sent again");
+            tracing::warn!(delivery_id = %delivery.id, error, "delivery outcome not written; the webhook is sent again");
         }
         drop(slot);
-        // Also where nothing was written: there is room now.
-        self.0.store.deliveries_due().notify_one();
+        // Also after a failure: a slot is free now.
+        self.core.store.deliveries_due().notify_one();
     }
 
-    async fn settle_attempt(
+    async fn record_attempt(
         &self,
         endpoint: &Endpoint,
         delivery: &Delivery,
         holder: &str,
         answer: &Answer,
     ) -> Result<(), Error> {
-        let now = self.now();
-        let (settled, disabled) = self.judge_attempt(delivery, answer, now).await?;
-        let outcome = told(answer);
-        let word = match &settled {
+        let now = self.core.now();
+        let (settled, disabled) = self.evaluate(delivery, answer, now).await?;
+        let outcome = describe(answer);
+        let state = match &settled {
             AttemptResult::Delivered => "delivered",
             AttemptResult::RetryAt(_) => "failed",
             AttemptResult::Dead => "dead",
         };
         let disabling = disabled.map(|reason| disabling(endpoint, reason, &outcome, now));
         let written = self
-            .0
+            .core
             .store
             .record_attempt(delivery, holder, &settled, &outcome, now, disabling.as_ref())
             .await?;
         if written {
-            metrics::counter!(WEBHOOK_DELIVERIES_TOTAL, "outcome" => word).increment(1);
-            let (endpoint, event) = (&endpoint.id, &delivery.event_id);
-            tracing::debug!(%endpoint, %event, outcome, state = word, "sent a webhook");
+            metrics::counter!(WEBHOOK_DELIVERIES_TOTAL, "outcome" => state).increment(1);
+            tracing::debug!(endpoint_id = %endpoint.id, event_id = %delivery.event_id, outcome, state, "webhook sent");
         }
         Ok(())
     }
 
-    /// What an answer means: to the delivery, and to the endpoint.
-    async fn judge_attempt(
+    /// What the answer means for the delivery, and for the endpoint.
+    async fn evaluate(
         &self,
         delivery: &Delivery,
         answer: &Answer,
         now: Timestamp,
     ) -> Result<(AttemptResult, Option<DisabledReason>), Error> {
-        let wish = match answer {
+        let requested = match answer {
             Answer::Status {
                 status: 200..=299, ..
             } => return Ok((AttemptResult::Delivered, None)),
@@ -165,13 +166,17 @@ impl Desk {
             }),
             Answer::Status { .. } | Answer::Failed(_) | Answer::Forbidden(_) => None,
         };
-        let retry_for = self.0.settings.outgoing.retry_for();
-        if let Some(at) = delivery.next_attempt(now, retry_for, wish, share()) {
+        let retry_for = self.core.settings.outgoing.retry_for();
+        if let Some(at) = delivery.next_attempt(now, retry_for, requested, jitter()) {
             return Ok((AttemptResult::RetryAt(at), None));
         }
-        // It was tried for as long as anything is, and nothing else got through meanwhile either.
+        // The time for retries is over. If nothing else was delivered meanwhile, the endpoint is failing.
         let began = delivery.began_at.unwrap_or(now);
-        let alive = self.0.store.delivered_since(&delivery.endpoint_id, began).await?;
+        let alive = self
+            .core
+            .store
+            .delivered_since(&delivery.endpoint_id, began)
+            .await?;
         Ok((AttemptResult::Dead, (!alive).then_some(DisabledReason::Failing)))
     }
 }
@@ -191,8 +196,8 @@ fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Ti
     }
 }
 
-/// How an attempt ended, for whoever looks at the delivery.
-fn told(answer: &Answer) -> String {
+/// The outcome of an attempt, as the API shows it.
+fn describe(answer: &Answer) -> String {
     match answer {
         Answer::Status { status, .. } => status.to_string(),
         Answer::Failed(reason) => (*reason).to_owned(),
@@ -200,10 +205,10 @@ fn told(answer: &Answer) -> String {
     }
 }
 
-/// From 0 to 1, at random.
-fn share() -> f64 {
+/// A random number from 0 to 1.
+fn jitter() -> f64 {
     let mut bytes = [0; 4];
-    // Without randomness the whole pause is taken.
+    // Without randomness the pause is at its longest.
     match SystemRandom::new().fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX),
         Err(_) => 1.0,

@@ -1,8 +1,63 @@
-//! Outgoing webhooks: endpoints of apps, and deliveries to them.
+//! Webhooks to apps: the endpoints that apps register, and the deliveries to them.
 
-pub(super) mod change;
-pub(super) mod deliver;
-pub(super) mod list;
-pub(super) mod register;
-pub(super) mod replay;
-pub(super) mod rotate;
+mod deliver;
+mod endpoints;
+mod replay;
+pub(in crate::desk) mod rotate;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use crate::desk::context::CallContext;
+use crate::desk::core::Core;
+use crate::domain::caller::Permission;
+use crate::domain::id::EndpointId;
+use crate::domain::webhook::Endpoint;
+use crate::error::Error;
+use crate::outgoing::Outgoing;
+
+/// Webhooks that one process sends at the same time.
+const PARALLEL_DELIVERIES: usize = 32;
+
+/// Webhooks to apps.
+#[derive(Clone)]
+pub struct Webhooks {
+    core: Core,
+    /// Limits the deliveries under way.
+    slots: Arc<Semaphore>,
+}
+
+impl Webhooks {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self {
+            core,
+            slots: Arc::new(Semaphore::new(PARALLEL_DELIVERIES)),
+        }
+    }
+
+    /// An endpoint that the caller may manage. An endpoint outside the caller's scope does not exist.
+    async fn find_in_scope(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Endpoint, Error> {
+        let found = self.core.store.endpoint(&ctx.caller.scope(None)?, id).await?;
+        let endpoint = found.ok_or(Error::NotFound)?;
+        ctx.caller.need(Permission::WebhooksManage)?;
+        Ok(endpoint)
+    }
+
+    /// The sender of webhooks. An error if the configuration has none.
+    fn outgoing(&self) -> Result<&Outgoing, Error> {
+        match self.core.settings.outgoing.missing() {
+            None => Ok(&self.core.settings.outgoing),
+            Some(missing) => Err(Error::WebhooksOff { missing }),
+        }
+    }
+
+    /// The current secret of the endpoint.
+    fn secret_of(&self, endpoint: &Endpoint) -> Result<SecretString, Error> {
+        let secret = self.outgoing()?.secret(&endpoint.id, endpoint.generation);
+        secret.ok_or(Error::WebhooksOff {
+            missing: "webhooks.secret_file",
+        })
+    }
+}

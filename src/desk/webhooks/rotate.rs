@@ -1,66 +1,69 @@
-//! The secret of an endpoint: giving it another one, and saying it again.
+//! The secret of an endpoint: rotating it, and showing it again.
 
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::desk::{By, Desk};
+use crate::desk::context::CallContext;
+use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::Action;
 use crate::domain::id::EndpointId;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
 
-/// A secret, and until when the one before it still signs, too.
+/// A secret, and how long the previous one signs too.
 #[derive(Debug)]
 pub struct Secret {
     /// `whsec_…`
     pub secret: SecretString,
-    /// `None`: it is the only one.
+    /// `None`: no other secret signs.
     pub previous_until: Option<Timestamp>,
 }
 
-impl Desk {
-    /// Gives the endpoint another secret. For a while both sign, so that a receiver can change over without losing
-    /// anything; of two rotations within that time, the first secret of all signs no more.
-    pub async fn rotate_secret(&self, by: By<'_>, id: &EndpointId) -> Result<Secret, Error> {
+impl Webhooks {
+    /// Gives the endpoint a new secret.
+    ///
+    /// Both secrets sign for a while, so that a receiver can switch without losing a webhook. After two rotations within
+    /// that time, only the two latest secrets sign.
+    pub async fn rotate_secret(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Secret, Error> {
         loop {
-            let before = self.reach_endpoint(by, id).await?;
+            let before = self.find_in_scope(ctx, id).await?;
             self.outgoing()?;
-            let now = self.now();
+            let now = self.core.now();
             let after = Endpoint {
                 generation: before.generation + 1,
                 rotated_at: Some(now),
                 updated_at: now,
                 ..before.clone()
             };
-            let row = by
+            let row = ctx
                 .row(now, Action::EndpointRotate, "rotated")
                 .team(Some(&after.team))
                 .detail(json!({ "webhook_endpoint_id": id, "generation": after.generation }));
-            if self.0.store.update_endpoint(&before, &after, &row).await? {
-                return self.said(&after);
+            if self.core.store.update_endpoint(&before, &after, &row).await? {
+                return self.current_secret(&after);
             }
         }
     }
 
-    /// The endpoint's secret. That it was asked for is written down.
-    pub async fn reveal_secret(&self, by: By<'_>, id: &EndpointId) -> Result<Secret, Error> {
-        let endpoint = self.reach_endpoint(by, id).await?;
-        let secret = self.said(&endpoint)?;
-        let row = by
-            .row(self.now(), Action::EndpointReveal, "revealed")
+    /// The secret of the endpoint. The request is recorded in the audit trail.
+    pub async fn reveal_secret(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Secret, Error> {
+        let endpoint = self.find_in_scope(ctx, id).await?;
+        let secret = self.current_secret(&endpoint)?;
+        let row = ctx
+            .row(self.core.now(), Action::EndpointReveal, "revealed")
             .team(Some(&endpoint.team))
             .detail(json!({ "webhook_endpoint_id": id, "generation": endpoint.generation }));
-        self.0.store.record_audit(&row).await?;
+        self.core.store.record_audit(&row).await?;
         Ok(secret)
     }
 
-    fn said(&self, endpoint: &Endpoint) -> Result<Secret, Error> {
+    fn current_secret(&self, endpoint: &Endpoint) -> Result<Secret, Error> {
         let overlap = self.outgoing()?.overlap();
         let ends = endpoint.rotated_at.map(|at| at.plus(overlap));
         Ok(Secret {
             secret: self.secret_of(endpoint)?,
-            previous_until: ends.filter(|ends| *ends > self.now()),
+            previous_until: ends.filter(|ends| *ends > self.core.now()),
         })
     }
 }

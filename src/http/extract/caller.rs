@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::desk::By;
+use crate::desk::CallContext;
 use crate::domain::caller;
 use crate::http::middleware::authenticate::Authenticated;
 use crate::http::middleware::request_context::RequestContext;
@@ -16,8 +16,8 @@ pub(in crate::http) struct Caller(RequestContext, Arc<caller::Caller>);
 
 impl Caller {
     /// The caller as the desk takes it.
-    pub(in crate::http) fn by(&self) -> By<'_> {
-        By {
+    pub(in crate::http) fn by(&self) -> CallContext<'_> {
+        CallContext {
             caller: &self.1,
             request_id: &self.0.request_id,
         }

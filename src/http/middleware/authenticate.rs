@@ -63,7 +63,7 @@ async fn resolve(http: &Http, context: &RequestContext, headers: &HeaderMap) -> 
                 .retry_after(10)
                 .cause("no usable keys of the token's issuer"),
         })?;
-    let caller = http.desk.admit(identity)?;
+    let caller = http.desk.access.resolve_caller(identity)?;
     // The middleware runs once for each request, so the caller is not set yet.
     let _ = context.caller.set(caller);
     Ok(())

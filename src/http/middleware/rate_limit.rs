@@ -21,7 +21,7 @@ pub(in crate::http) async fn rate_limit(
     if let Some(quota) = http.rate_limiter.check(caller, http.desk.now()) {
         let _ = context.quota.set(quota);
         if let Some(seconds) = quota.retry_after {
-            let team = http.desk.team_in_metrics(caller);
+            let team = http.desk.access.team_label(caller);
             metrics::counter!(REQUESTS_LIMITED_TOTAL, "team" => team).increment(1);
             return Problem::new(ProblemType::RateLimited)
                 .retry_after(seconds)

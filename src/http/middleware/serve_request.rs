@@ -77,7 +77,7 @@ async fn serve(
         Err(problem) => problem.into_response(),
     };
     context.permit.release();
-    if (!body.drain().await || http.desk.is_leaving()) && version < Version::HTTP_2 {
+    if (!body.drain().await || http.desk.health.is_leaving()) && version < Version::HTTP_2 {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

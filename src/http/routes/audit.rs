@@ -36,7 +36,8 @@ pub(in crate::http) async fn list(
     let team = list.team.as_ref();
     let page = http
         .desk
-        .list_audit(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .audit
+        .list(caller.by(), team, &list.filter, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::audit_row))
 }
@@ -66,7 +67,8 @@ pub(in crate::http) async fn export(
 ) -> Result<Response, Problem> {
     let export = http
         .desk
-        .export_audit(caller.by(), query.team.as_ref(), query.period)
+        .audit
+        .export(caller.by(), query.team.as_ref(), query.period)
         .await?;
     let head =
         HeaderValue::from_str(&export.head().to_string()).map_err(|fault| Error::Internal(fault.into()))?;

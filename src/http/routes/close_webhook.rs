@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
+use crate::desk::Ingested;
 use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
@@ -51,15 +52,15 @@ pub(in crate::http) async fn receive(
     let header = |name| single(&parts.headers, name);
     let received = http
         .desk
-        .receive(header("close-sig-hash"), header("close-sig-timestamp"), &body)
+        .sync
+        .ingest(header("close-sig-hash"), header("close-sig-timestamp"), &body)
         .await;
-    match received {
-        Ok(_) => Ok(StatusCode::NO_CONTENT),
-        Err(Ok(forged)) => {
+    match received? {
+        Ingested::New | Ingested::Repeated | Ingested::Ignored => Ok(StatusCode::NO_CONTENT),
+        Ingested::Forged(forged) => {
             Err(Problem::new(ProblemType::NotFromClose)
                 .detail(format!("The webhook is not valid: {forged}.")))
         }
-        Err(Err(fault)) => Err(fault.into()),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::IntoParams;
 
-use crate::desk::{EventFilter, Following};
+use crate::desk::{EventFilter, EventStream};
 use crate::domain::event::EventKind;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::input::fields::{Fault, Fields, Node};
@@ -44,7 +44,8 @@ pub(in crate::http) async fn list(
 ) -> Result<Json<PageView<EventView>>, Problem> {
     let page = http
         .desk
-        .list_events(caller.by(), &query.filter, query.limit)
+        .events
+        .list(caller.by(), &query.filter, query.limit)
         .await?;
     let rows = page.rows.into_iter().map(view::event).collect();
     Ok(Json(PageView::new(rows, page.next)))
@@ -69,7 +70,7 @@ pub(in crate::http) async fn follow(
     Query(mut query): Query<StreamQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     query.0.after = last.or(query.0.after);
-    let following = http.desk.follow_events(caller.by(), &query.0).await?;
+    let following = http.desk.events.stream(caller.by(), &query.0).await?;
     let stream = event_stream(following, caller.by().request_id.clone());
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
@@ -78,7 +79,7 @@ pub(in crate::http) async fn follow(
 ///
 /// A client that stops reading thus costs one buffer, and is noticed and disconnected.
 fn event_stream(
-    mut following: Following,
+    mut following: EventStream,
     request_id: RequestId,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> {
     let (sender, receiver) = mpsc::channel(BUFFER);

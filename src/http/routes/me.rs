@@ -21,6 +21,6 @@ pub(in crate::http) async fn get(
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<MeView>, Problem> {
-    let standings = http.desk.standing(caller.by()).await?;
+    let standings = http.desk.me.teams(caller.by()).await?;
     Ok(Json(view::me(caller.who(), standings)))
 }

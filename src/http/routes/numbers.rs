@@ -39,7 +39,8 @@ pub(in crate::http) async fn list(
     let team = list.team.as_ref();
     let page = http
         .desk
-        .list_numbers(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .numbers
+        .list(caller.by(), team, &list.filter, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, |number| view::number(&number)))
 }
@@ -66,7 +67,7 @@ pub(in crate::http) async fn get(
     _: NoQuery,
     IfNoneMatch(known): IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let number = http.desk.find_number(caller.by(), &id).await?;
+    let number = http.desk.numbers.find(caller.by(), &id).await?;
     let version = number.version();
     if known.is_some_and(|known| known.names(&version)) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(&version))]).into_response());
@@ -100,6 +101,7 @@ pub(in crate::http) async fn update(
 ) -> Result<Response, Problem> {
     let number = http
         .desk
+        .numbers
         .update(caller.by(), &id, &patch, expected.as_ref())
         .await?;
     Ok(with_etag(&number))
@@ -124,7 +126,7 @@ pub(in crate::http) async fn release(
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    Ok(match http.desk.release(caller.by(), &id).await? {
+    Ok(match http.desk.numbers.release(caller.by(), &id).await? {
         Released::Done => StatusCode::NO_CONTENT.into_response(),
         Released::Pending => (StatusCode::ACCEPTED, Json(view::release(&id, None))).into_response(),
         Released::Scheduled(at) => (StatusCode::ACCEPTED, Json(view::release(&id, Some(at)))).into_response(),
@@ -146,7 +148,9 @@ pub(in crate::http) async fn keep(
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    Ok(with_etag(&http.desk.keep(caller.by(), &id).await?))
+    Ok(with_etag(
+        &http.desk.numbers.cancel_release(caller.by(), &id).await?,
+    ))
 }
 
 /// Transfer a phone number to a team
@@ -167,6 +171,7 @@ pub(in crate::http) async fn transfer(
 ) -> Result<Response, Problem> {
     let number = http
         .desk
+        .numbers
         .transfer(caller.by(), &id, &body.read(new_team)?)
         .await?;
     Ok(with_etag(&number))

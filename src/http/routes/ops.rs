@@ -36,7 +36,7 @@ pub(in crate::http) async fn readyz(
     Extension(reloads): Extension<ReloadStatus>,
     RawQuery(query): RawQuery,
 ) -> (StatusCode, Json<Report>) {
-    let readiness = http.desk.readiness().await;
+    let readiness = http.desk.health.readiness().await;
     let status = if readiness.ready {
         StatusCode::OK
     } else {
@@ -45,8 +45,8 @@ pub(in crate::http) async fn readyz(
     let verbose = is_verbose(query.as_deref()).then(|| Verbose {
         files: reloads.files(),
         issuers: http.auth.report().into_iter().map(IssuerReport::from).collect(),
-        open_orders: http.desk.open_orders(),
-        close_left_alone: http.desk.leaves_close_alone(),
+        open_orders: http.desk.gauges.open_orders(),
+        close_left_alone: http.desk.health.close_circuit_open(),
     });
     (status, Json(Report { readiness, verbose }))
 }

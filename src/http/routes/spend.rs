@@ -37,7 +37,8 @@ pub(in crate::http) async fn get(
 ) -> Result<Response, Problem> {
     let spend = http
         .desk
-        .spend(caller.by(), query.team.as_ref(), query.month, query.group_by)
+        .spend
+        .of_month(caller.by(), query.team.as_ref(), query.month, query.group_by)
         .await?;
     let mut response = if query.csv.unwrap_or(wants_csv) {
         csv_file(&spend)?

@@ -35,6 +35,7 @@ pub(in crate::http) async fn list(
     let (team, state) = (list.team.as_ref(), list.filter.0);
     let page = http
         .desk
+        .webhooks
         .list_deliveries(caller.by(), &id, team, state, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::delivery))
@@ -58,7 +59,7 @@ pub(in crate::http) async fn replay(
     TwoIds(id, delivery): TwoIds<EndpointId, DeliveryId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
-    let again = http.desk.replay_delivery(caller.by(), &id, &delivery).await?;
+    let again = http.desk.webhooks.replay(caller.by(), &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(view::delivery(again))))
 }
 
@@ -81,7 +82,11 @@ pub(in crate::http) async fn replay_events(
     body: JsonBody,
 ) -> Result<(StatusCode, Json<QueuedView>), Problem> {
     let (since, until) = body.read(period)?;
-    let queued = http.desk.replay_events(caller.by(), &id, since, until).await?;
+    let queued = http
+        .desk
+        .webhooks
+        .replay_events(caller.by(), &id, since, until)
+        .await?;
     Ok((StatusCode::ACCEPTED, Json(view::queued(queued))))
 }
 
@@ -100,7 +105,7 @@ pub(in crate::http) async fn test(
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
-    let trial = http.desk.test_endpoint(caller.by(), &id).await?;
+    let trial = http.desk.webhooks.test(caller.by(), &id).await?;
     Ok((StatusCode::ACCEPTED, Json(view::delivery(trial))))
 }
 

@@ -33,7 +33,7 @@ pub(in crate::http) async fn create(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let body = body.read(NewEndpoint::read)?;
-    let (endpoint, secret) = http.desk.register_endpoint(caller.by(), body).await?;
+    let (endpoint, secret) = http.desk.webhooks.register(caller.by(), body).await?;
     let location = format!("/v1/webhook-endpoints/{}", endpoint.id);
     let location = HeaderValue::try_from(location).expect("an id is plain ASCII");
     let body = Json(view::new_endpoint(endpoint, &secret));
@@ -56,7 +56,8 @@ pub(in crate::http) async fn list(
     let team = list.team.as_ref();
     let page = http
         .desk
-        .list_endpoints(caller.by(), team, list.limit, after.as_deref())
+        .webhooks
+        .list(caller.by(), team, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::endpoint))
 }
@@ -76,7 +77,7 @@ pub(in crate::http) async fn get(
     _: NoQuery,
 ) -> Result<Json<EndpointView>, Problem> {
     Ok(Json(view::endpoint(
-        http.desk.find_endpoint(caller.by(), &id).await?,
+        http.desk.webhooks.find(caller.by(), &id).await?,
     )))
 }
 
@@ -101,7 +102,7 @@ pub(in crate::http) async fn update(
     PatchBody(patch): PatchBody,
 ) -> Result<Json<EndpointView>, Problem> {
     Ok(Json(view::endpoint(
-        http.desk.change_endpoint(caller.by(), &id, &patch).await?,
+        http.desk.webhooks.update(caller.by(), &id, &patch).await?,
     )))
 }
 
@@ -119,7 +120,7 @@ pub(in crate::http) async fn remove(
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    http.desk.remove_endpoint(caller.by(), &id).await?;
+    http.desk.webhooks.remove(caller.by(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -138,7 +139,7 @@ pub(in crate::http) async fn secret(
     _: NoQuery,
 ) -> Result<Json<SecretView>, Problem> {
     Ok(Json(view::secret(
-        &http.desk.reveal_secret(caller.by(), &id).await?,
+        &http.desk.webhooks.reveal_secret(caller.by(), &id).await?,
     )))
 }
 
@@ -158,7 +159,7 @@ pub(in crate::http) async fn rotate(
     _: NoQuery,
 ) -> Result<Json<SecretView>, Problem> {
     Ok(Json(view::secret(
-        &http.desk.rotate_secret(caller.by(), &id).await?,
+        &http.desk.webhooks.rotate_secret(caller.by(), &id).await?,
     )))
 }
 

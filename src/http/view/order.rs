@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::number::{NumberView, number};
-use crate::desk::Placed;
+use crate::desk::OrderWithNumber;
 use crate::domain::caller::Team;
 use crate::domain::id::OrderId;
 use crate::domain::money::Money;
@@ -17,8 +17,8 @@ use crate::http::view::enums::{
 };
 
 /// Renders an order with its number.
-pub(in crate::http) fn order(placed: Placed) -> OrderView {
-    let Placed { order, number: held } = placed;
+pub(in crate::http) fn order(placed: OrderWithNumber) -> OrderView {
+    let OrderWithNumber { order, number: held } = placed;
     OrderView {
         id: order.id,
         state: order.state,

@@ -4,14 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::desk::{Standing, Validation};
+use crate::desk::{TeamUsage, Validation};
 use crate::domain::caller::{Caller, Team};
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
 
 /// Renders the caller and the usage of its teams.
-pub(in crate::http) fn me(caller: &Caller, standings: Vec<Standing>) -> MeView {
+pub(in crate::http) fn me(caller: &Caller, standings: Vec<TeamUsage>) -> MeView {
     MeView {
         issuer: caller.issuer.clone(),
         subject: caller.subject.clone(),
@@ -40,7 +40,7 @@ pub(in crate::http) fn validation(validation: Validation) -> ValidationView {
     }
 }
 
-fn standing(standing: Standing) -> StandingView {
+fn standing(standing: TeamUsage) -> StandingView {
     StandingView {
         limits: limits(&standing.caps),
         left: left(&standing.caps, &standing.usage),
@@ -96,7 +96,7 @@ pub(in crate::http) struct MeView {
 
 /// One of your teams.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Standing)]
+#[schema(as = TeamUsage)]
 struct StandingView {
     /// The name of the team.
     #[schema(value_type = String, example = "sales-emea")]

@@ -176,7 +176,9 @@ async fn what_could_not_be_read_again_is_shown_as_it_was_until_it_can(database: 
         assert_eq!(shown.facts.id, id);
     }
     outage.end().await;
-    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    lab.step(|desk| async move { desk.events.assign_sequence().await })
+        .await
+        .unwrap();
     let shown = lab.step(find(&alice, &id)).await;
     assert!(matches!(shown, Err(Error::NotFound)), "{shown:?}");
 }

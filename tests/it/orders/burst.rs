@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures::{StreamExt as _, stream};
-use numberdesk::desk::{Received, Webhooks};
+use numberdesk::desk::{Ingested, SignatureKeySource};
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
@@ -26,12 +26,13 @@ const AT_ONCE: usize = 200;
 
 async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(database: Database) {
     let mut lab = Lab::new(database.clone(), "", 7).await;
-    lab.webhooks = Webhooks::Configured;
+    lab.webhooks = SignatureKeySource::Configured;
     lab.crash();
     lab.start().await;
     lab.process()
         .desk
-        .adopt_webhook_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
+        .subscription
+        .set_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
     let mut numbers = Vec::new();
     for nth in 0..NUMBERS {
         let fields = json!({ "country": "DE", "label": format!("n{nth}") });
@@ -44,10 +45,10 @@ async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(databas
     let (told, began) = (done.clone(), Instant::now());
     let reading = lab.begin(move |desk| async move {
         while !told.load(Ordering::Relaxed) {
-            desk.read_back().await.unwrap();
+            desk.sync.refetch().await.unwrap();
             tokio::task::yield_now().await;
         }
-        desk.read_back().await.unwrap();
+        desk.sync.refetch().await.unwrap();
     });
     let timestamp = lab.process().desk.now().as_seconds().to_string();
     let signer = key();
@@ -57,14 +58,15 @@ async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(databas
             let hash = signature(&signer, &timestamp, &body);
             let timestamp = timestamp.clone();
             let delivered = lab.begin(|desk| async move {
-                desk.receive(Some(&hash), Some(&timestamp), body.as_bytes())
+                desk.sync
+                    .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
                     .await
                     .unwrap()
             });
             async move { delivered.await.unwrap() }
         })
         .buffer_unordered(AT_ONCE)
-        .filter(|received| std::future::ready(*received == Received::New))
+        .filter(|received| std::future::ready(*received == Ingested::New))
         .count()
         .await;
     assert_eq!(fresh, EVENTS);

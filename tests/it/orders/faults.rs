@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use numberdesk::desk::{Finding, Placed};
+use numberdesk::desk::{Finding, OrderWithNumber};
 use numberdesk::domain::caller::Scope;
 use numberdesk::domain::order::{Evidence, Order, State};
 use numberdesk::error::Error;
@@ -180,7 +180,8 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
     let (mut tried, mut longest) = (0, Duration::ZERO);
     lab.process()
         .desk
-        .adopt_webhook_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
+        .subscription
+        .set_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
     for (lag, (shows, listing, events)) in LAGS.into_iter().enumerate() {
         for (place, case) in cases().into_iter().enumerate() {
             // The slow ones are tried under two lags; nothing in them depends on the others.
@@ -212,8 +213,8 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
             // Two replicas look at once, on every other case.
             if place % 2 == 0 {
                 let (one, two) = tokio::join!(
-                    lab.step(|desk| async move { desk.reconcile().await }),
-                    other.desk.reconcile()
+                    lab.step(|desk| async move { desk.orders.reconcile().await }),
+                    other.desk.orders.reconcile()
                 );
                 one.and(two)
                     .unwrap_or_else(|error| panic!("{}: {error}", case.name));
@@ -268,9 +269,12 @@ async fn tell(lab: &Lab, webhook: &str, before: &BTreeSet<String>, key: &str) {
     for _ in 0..times {
         let (hash, timestamp, body) = (hash.clone(), timestamp.clone(), body.clone());
         lab.step(|desk| async move {
-            let received = desk.receive(Some(&hash), Some(&timestamp), body.as_bytes()).await;
+            let received = desk
+                .sync
+                .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
+                .await;
             received.expect("it is signed");
-            desk.read_back().await.unwrap();
+            desk.sync.refetch().await.unwrap();
         })
         .await;
     }
@@ -334,7 +338,7 @@ fn berlin() -> numberdesk::domain::order::Request {
     request(&json!({ "country": "DE", "carrier_type": "local" }))
 }
 
-async fn state(lab: &Lab, placed: &Placed) -> Order {
+async fn state(lab: &Lab, placed: &OrderWithNumber) -> Order {
     lab.store()
         .order(&Scope::All, &placed.order.id)
         .await
@@ -346,7 +350,8 @@ async fn a_delivery_makes_it_the_turn_of_an_order_in_doubt_and_is_no_evidence(da
     let lab = Lab::new(database, POLICY, 3).await;
     lab.process()
         .desk
-        .adopt_webhook_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
+        .subscription
+        .set_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
     // It is rented, nobody hears of it, and listing and log don't show it when it is first looked for.
     lab.close
         .set(json!({ "listing_lag": "1h", "event_lag": "1h" }))
@@ -426,7 +431,7 @@ async fn a_number_of_a_call_under_way_is_left_to_its_sender(database: Database) 
         (doubtful && lab.rented_by_key().await.0.len() == 1).then_some(())
     })
     .await;
-    lab.step(|desk| async move { desk.reconcile().await })
+    lab.step(|desk| async move { desk.orders.reconcile().await })
         .await
         .unwrap();
     let states = |orders: &[Order]| {
@@ -596,7 +601,9 @@ async fn a_number_that_comes_after_its_order_was_given_up_names_the_order(databa
     lab.close
         .set(json!({ "listing_lag": "0s", "event_lag": "0s", "read_lag": "0s" }))
         .await;
-    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.step(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
     let (_, rented) = lab.rented_by_key().await;
     let named = lab
         .database
@@ -633,7 +640,9 @@ async fn a_number_of_an_order_in_doubt_is_not_named_for_one_that_was_given_up_be
     lab.close.fault(lost(true)).await;
     let doubtful = lab.order(&sales, "in-doubt", &berlin()).await.unwrap();
     // A comparison sees the number before anybody has looked for the order.
-    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.step(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
     lab.settle().await;
     assert_eq!(state(&lab, &doubtful).await.state, State::Fulfilled);
     assert_books_balance(&lab.database).await;
@@ -645,11 +654,15 @@ async fn a_number_that_is_gone_again_was_rented_all_the_same(database: Database)
     lab.close.fault(lost(true)).await;
     let placed = lab.order(&sales, "key", &berlin()).await.unwrap();
     // A person sees it in Close, and releases it before anybody has looked for the order.
-    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.step(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
     let (held, _) = lab.rented_by_key().await;
     lab.close.person_releases(held.first().unwrap()).await;
     lab.pass(SETTLE_AFTER);
-    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.step(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
     lab.settle().await;
     let order = state(&lab, &placed).await;
     assert_eq!(order.state, State::Fulfilled, "{order:?}");
@@ -665,7 +678,9 @@ async fn a_number_that_was_adopted_while_its_order_was_in_doubt_comes_to_its_ord
     lab.close.fault(lost(true)).await;
     let placed = lab.order(&sales, "key", &berlin()).await.unwrap();
     // An administrator takes it for an orphan, and gives it away before anybody has looked for the order.
-    lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+    lab.step(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
     let (held, _) = lab.rented_by_key().await;
     let number = held.first().unwrap().parse().unwrap();
     lab.step(adopt(&sales, &number, "support")).await.unwrap();
@@ -760,7 +775,9 @@ async fn a_clock_of_close_that_is_off_changes_nothing(database: Database) {
     for shift in ["7m", "-7m", "0s"] {
         lab.close.set(json!({ "clock_shift": shift })).await;
         // The desk learns of it by the next answer.
-        lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+        lab.step(|desk| async move { desk.sync.compare().await })
+            .await
+            .unwrap();
         for effect in [true, false] {
             lab.close.fault(lost(effect)).await;
             let key = format!("{shift}-{effect}");

@@ -118,7 +118,7 @@ impl Model {
                     .await;
             }
             80..84 => {
-                let _ = lab.step(|desk| async move { desk.sync().await }).await;
+                let _ = lab.step(|desk| async move { desk.sync.compare().await }).await;
             }
             84..88 => lab.close.heal().await,
             _ => {
@@ -235,10 +235,10 @@ impl Model {
         let (team, key, body) = self.wish();
         let ordered = lab.begin(order(&self.callers[team], &key, &body));
         let other = lab.begin(|desk| async move {
-            let _ = desk.resume().await;
-            let _ = desk.reconcile().await;
-            let _ = desk.finish_releases().await;
-            let _ = desk.seal().await;
+            let _ = desk.orders.recover().await;
+            let _ = desk.orders.reconcile().await;
+            let _ = desk.numbers.finish_releases().await;
+            let _ = desk.audit.append().await;
         });
         // Anywhere between the first statement and the end.
         let polls = self.dice.below(400);
@@ -262,9 +262,9 @@ impl Model {
     async fn looks_from_elsewhere(&mut self, lab: &Lab) {
         let (other, _power) = lab.replica().await;
         let elsewhere = async {
-            let _ = other.desk.resume().await;
-            let _ = other.desk.reconcile().await;
-            let _ = other.desk.finish_releases().await;
+            let _ = other.desk.orders.recover().await;
+            let _ = other.desk.orders.reconcile().await;
+            let _ = other.desk.numbers.finish_releases().await;
         };
         tokio::join!(lab.steps(), elsewhere);
         other.ended().await;
@@ -331,7 +331,7 @@ impl Model {
         for _ in 0..3 {
             lab.pass(SETTLE_AFTER * 2);
             lab.steps().await;
-            lab.step(|desk| async move { desk.sync().await })
+            lab.step(|desk| async move { desk.sync.compare().await })
                 .await
                 .expect("Close is well");
         }
@@ -378,7 +378,7 @@ impl Model {
             )
             .await;
         assert_eq!(untold, 0, "orders whose end has no audit row");
-        lab.step(|desk| async move { desk.seal().await })
+        lab.step(|desk| async move { desk.audit.append().await })
             .await
             .expect("the trail can be sealed");
         chain_holds(lab).await;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use close_sandbox as sandbox;
 use numberdesk::close::{self, CloseClient};
-use numberdesk::desk::{self, By, Desk, Finding, NumberFilter, Placed, Released, Webhooks};
+use numberdesk::desk::{
+    self, CallContext, Desk, Finding, NumberFilter, OrderWithNumber, Released, SignatureKeySource,
+};
 use numberdesk::domain::caller::{Caller, Scope, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::number::Number;
@@ -41,7 +43,7 @@ pub(crate) struct Lab {
     clock: Clock,
     policy: String,
     /// Where a desk that is started from now on has its signature keys from.
-    pub(crate) webhooks: Webhooks,
+    pub(crate) webhooks: SignatureKeySource,
     /// What the names of hosts stand for.
     pub(crate) names: Names,
     alive: Option<Alive>,
@@ -153,7 +155,7 @@ impl Lab {
             database,
             clock,
             policy: policy.to_owned(),
-            webhooks: Webhooks::Nowhere,
+            webhooks: SignatureKeySource::Missing,
             names: Names::default(),
             alive: None,
         };
@@ -167,7 +169,7 @@ impl Lab {
         let process = self.spawn(&power).await;
         self.alive = Some(Alive { process, power });
         // A fault that is armed may keep it from looking; it looks again later.
-        let _ = self.step(|desk| async move { desk.sync().await }).await;
+        let _ = self.step(|desk| async move { desk.sync.compare().await }).await;
     }
 
     /// Another replica, as long as it has power.
@@ -203,9 +205,9 @@ impl Lab {
                     lease_margin: Duration::from_secs(30),
                     full_sync: Duration::from_mins(15),
                     webhook_tolerance: Duration::from_hours(72),
-                    keep_events: Duration::from_hours(720),
+                    event_retention: Duration::from_hours(720),
                     approval_expires: Duration::from_hours(72),
-                    webhooks,
+                    signature_keys: webhooks,
                     outgoing,
                 },
                 paid.clone(),
@@ -254,7 +256,12 @@ impl Lab {
     }
 
     /// Asks for a number without waiting; what was sent by it has ended when this returns.
-    pub(crate) async fn order(&self, who: &Caller, key: &str, request: &Request) -> Result<Placed, Error> {
+    pub(crate) async fn order(
+        &self,
+        who: &Caller,
+        key: &str,
+        request: &Request,
+    ) -> Result<OrderWithNumber, Error> {
         let placed = self
             .begin(order(who, key, request))
             .await
@@ -300,11 +307,13 @@ impl Lab {
     /// Runs every step once, in the order in which a process would.
     pub(crate) async fn steps(&self) {
         // A step that fails is logged and tried again.
-        let _ = self.step(|desk| async move { desk.resume().await }).await;
+        let _ = self.step(|desk| async move { desk.orders.recover().await }).await;
         self.ended().await;
-        let _ = self.step(|desk| async move { desk.reconcile().await }).await;
         let _ = self
-            .step(|desk| async move { desk.finish_releases().await })
+            .step(|desk| async move { desk.orders.reconcile().await })
+            .await;
+        let _ = self
+            .step(|desk| async move { desk.numbers.finish_releases().await })
             .await;
     }
 
@@ -350,7 +359,7 @@ macro_rules! done_by {
         move |$desk: Desk| -> Work<_> {
             Box::pin(async move {
                 let request_id = RequestId::generate($desk.now());
-                let $by = By {
+                let $by = CallContext {
                     caller: &who,
                     request_id: &request_id,
                 };
@@ -361,9 +370,13 @@ macro_rules! done_by {
 }
 
 /// Orders, and does not wait.
-pub(crate) fn order(who: &Caller, key: &str, request: &Request) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
+pub(crate) fn order(
+    who: &Caller,
+    key: &str,
+    request: &Request,
+) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
     let (request, key) = (request.clone(), key.parse().expect("a key"));
-    done_by!(who, |desk, by| desk.order(
+    done_by!(who, |desk, by| desk.orders.create(
         by,
         None,
         request,
@@ -375,19 +388,19 @@ pub(crate) fn order(who: &Caller, key: &str, request: &Request) -> impl FnOnce(D
 /// Releases.
 pub(crate) fn release(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Released> + use<> {
     let number = number.clone();
-    done_by!(who, |desk, by| desk.release(by, &number))
+    done_by!(who, |desk, by| desk.numbers.release(by, &number))
 }
 
 /// Reads a number.
 pub(crate) fn find(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Arc<Number>> + use<> {
     let number = number.clone();
-    done_by!(who, |desk, by| desk.find_number(by, &number))
+    done_by!(who, |desk, by| desk.numbers.find(by, &number))
 }
 
 /// Cancels.
-pub(crate) fn cancel(who: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
+pub(crate) fn cancel(who: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
     let id = id.clone();
-    done_by!(who, |desk, by| desk.cancel(by, &id))
+    done_by!(who, |desk, by| desk.orders.cancel(by, &id))
 }
 
 /// Adopts a number for a team.
@@ -397,13 +410,13 @@ pub(crate) fn adopt(
     team: &str,
 ) -> impl FnOnce(Desk) -> Work<Number> + use<> {
     let (number, team) = (number.clone(), team.parse().expect("a team"));
-    done_by!(who, |desk, by| desk.transfer(by, &number, &team))
+    done_by!(who, |desk, by| desk.numbers.transfer(by, &number, &team))
 }
 
 /// Lists the first two hundred numbers.
 pub(crate) fn list(who: &Caller) -> impl FnOnce(Desk) -> Work<Page<Arc<Number>>> + use<> {
     let (filter, limit) = (NumberFilter::default(), Limit::new(200).expect("a limit"));
-    done_by!(who, |desk, by| desk.list_numbers(by, None, &filter, limit, None))
+    done_by!(who, |desk, by| desk.numbers.list(by, None, &filter, limit, None))
 }
 
 /// Says what became of an order in review.
@@ -411,9 +424,9 @@ pub(crate) fn settle_review(
     who: &Caller,
     id: &OrderId,
     finding: Finding,
-) -> impl FnOnce(Desk) -> Work<Placed> + use<> {
+) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
     let id = id.clone();
-    done_by!(who, |desk, by| desk.settle_review(by, &id, &finding))
+    done_by!(who, |desk, by| desk.orders.settle_review(by, &id, &finding))
 }
 
 /// Someone of this team who may do everything.

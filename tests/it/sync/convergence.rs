@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use numberdesk::close::{self, CloseClient};
-use numberdesk::desk::Webhooks;
+use numberdesk::desk::SignatureKeySource;
 use numberdesk::domain::event::{Event, EventKind};
 use numberdesk::domain::number::Facts;
 use numberdesk::domain::time::Clock;
@@ -63,12 +63,14 @@ async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_e
 ) {
     let lab = Lab::new(database, POLICY, 1).await;
     let sales = caller("sales");
-    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    lab.step(|desk| async move { desk.events.assign_sequence().await })
+        .await
+        .unwrap();
     let before = lab.step(list(&sales)).await.unwrap().rows.len();
     // Another one learns of a number, and all that it told of it is forgotten before this one listens again.
     let (other, _power) = lab.replica().await;
     let id = text(&lab.close.person_rents(json!({ "country": "DE" })).await["id"]);
-    other.desk.sync().await.unwrap();
+    other.desk.sync.compare().await.unwrap();
     let now = other.desk.now();
     while other.store.assign_sequence().await.unwrap() > 0 {}
     assert!(
@@ -81,7 +83,9 @@ async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_e
     );
     let later = Event::new(now, EventKind::GroupChanged, None);
     other.store.write_event(&later).await.unwrap();
-    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    lab.step(|desk| async move { desk.events.assign_sequence().await })
+        .await
+        .unwrap();
     let listed = lab.step(list(&sales)).await.unwrap().rows;
     assert_eq!(listed.len(), before + 1);
     assert!(listed.iter().any(|number| number.facts.id.as_str() == id));
@@ -99,13 +103,13 @@ struct History {
 
 async fn history(database: Database, seed: u64) {
     let mut lab = Lab::new(database.clone(), POLICY, seed + 1).await;
-    lab.webhooks = Webhooks::Configured;
+    lab.webhooks = SignatureKeySource::Configured;
     lab.crash();
     start(&mut lab).await;
     // What Close bills it tells, too; what it does not tell is `silent`.
     lab.close.set(json!({ "billing_emits_event": true })).await;
     // From here on the log is read.
-    lab.step(|desk| async move { desk.catch_up().await })
+    lab.step(|desk| async move { desk.sync.poll_event_log().await })
         .await
         .unwrap();
     let mut history = History {
@@ -126,15 +130,17 @@ async fn history(database: Database, seed: u64) {
     lab.pass(Duration::from_secs(30));
     lab.ended().await;
     // Without a listing: what the log tells is enough where Close tells of everything.
-    lab.step(|desk| async move { desk.catch_up().await })
+    lab.step(|desk| async move { desk.sync.poll_event_log().await })
         .await
         .unwrap();
     while database.ask("SELECT COUNT(*) FROM errands").await > 0 {
-        let _ = lab.step(|desk| async move { desk.read_back().await }).await;
+        let _ = lab.step(|desk| async move { desk.sync.refetch().await }).await;
         lab.pass(Duration::from_secs(30));
     }
     if history.silent {
-        lab.step(|desk| async move { desk.sync().await }).await.unwrap();
+        lab.step(|desk| async move { desk.sync.compare().await })
+            .await
+            .unwrap();
     }
     equal(&lab, seed).await;
 }
@@ -142,7 +148,7 @@ async fn history(database: Database, seed: u64) {
 async fn start(lab: &mut Lab) {
     lab.start().await;
     let keys = vec![WEBHOOK_KEY.parse().unwrap()];
-    lab.process().desk.adopt_webhook_keys(keys);
+    lab.process().desk.subscription.set_keys(keys);
 }
 
 impl History {
@@ -207,9 +213,11 @@ impl History {
             let body = self.under_way.swap_remove(place);
             let timestamp = lab.process().desk.now().as_seconds().to_string();
             let hash = signature(&key(), &timestamp, &body);
-            lab.step(
-                |desk| async move { desk.receive(Some(&hash), Some(&timestamp), body.as_bytes()).await },
-            )
+            lab.step(|desk| async move {
+                desk.sync
+                    .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
+                    .await
+            })
             .await
             .unwrap();
         }
@@ -219,7 +227,7 @@ impl History {
     async fn work(&mut self, lab: &mut Lab) {
         match self.dice.below(20) {
             0..9 => {
-                let _ = lab.step(|desk| async move { desk.read_back().await }).await;
+                let _ = lab.step(|desk| async move { desk.sync.refetch().await }).await;
             }
             9..11 => lab.pass(Duration::from_mins(2)),
             11..13 => {
@@ -229,17 +237,19 @@ impl History {
                     .await;
             }
             13 => {
-                let _ = lab.step(|desk| async move { desk.catch_up().await }).await;
+                let _ = lab
+                    .step(|desk| async move { desk.sync.poll_event_log().await })
+                    .await;
             }
             14 => {
                 // Another replica takes what it finds, and dies with some of it.
                 let (replica, power) = lab.replica().await;
-                let _ = replica.desk.read_back().await;
+                let _ = replica.desk.sync.refetch().await;
                 drop(power);
             }
             15..17 => {
                 // Cut off in the middle of a look.
-                let work = lab.begin(|desk| async move { desk.read_back().await });
+                let work = lab.begin(|desk| async move { desk.sync.refetch().await });
                 tokio::task::yield_now().await;
                 lab.crash();
                 drop(work);
@@ -262,7 +272,9 @@ async fn equal(lab: &Lab, seed: u64) {
     };
     let theirs = by_id(close.numbers().await.unwrap());
     // Another replica may have had the last word: it comes by the feed.
-    lab.step(|desk| async move { desk.feed().await }).await.unwrap();
+    lab.step(|desk| async move { desk.events.assign_sequence().await })
+        .await
+        .unwrap();
     let page = lab.step(list(&caller("sales"))).await.unwrap();
     assert!(page.next.is_none());
     let listed = by_id(page.rows.iter().map(|number| number.facts.clone()).collect());

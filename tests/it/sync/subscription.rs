@@ -6,7 +6,7 @@ use std::time::Duration;
 use close_sandbox as sandbox;
 use futures::FutureExt as _;
 use numberdesk::close::SignatureKey;
-use numberdesk::desk::Webhooks;
+use numberdesk::desk::SignatureKeySource;
 use numberdesk::desk::subscription::client::{OVERLAP, Unsubscribed};
 use serde_json::{Value, json};
 
@@ -26,13 +26,13 @@ const URL: &str = "http://127.0.0.1:9/webhooks/close";
 async fn lab(database: Database) -> Lab {
     let mut lab = Lab::new(database, POLICY, 1).await;
     lab.crash();
-    lab.webhooks = Webhooks::Own(URL.parse().unwrap());
+    lab.webhooks = SignatureKeySource::Subscription(URL.parse().unwrap());
     lab.start().await;
     lab
 }
 
 async fn keep(process: &Process) -> Result<(), Unsubscribed> {
-    process.desk.keep_subscription().await
+    process.desk.subscription.ensure().await
 }
 
 async fn kept(lab: &Lab) {
@@ -58,15 +58,15 @@ fn key(subscription: &Value) -> SignatureKey {
 fn missed(lab: &Lab) -> bool {
     lab.process()
         .desk
-        .wakes()
-        .missed
+        .signals()
+        .catch_up
         .notified()
         .now_or_never()
         .is_some()
 }
 
 async fn health(process: &Process) -> &'static str {
-    process.desk.readiness().await.webhooks
+    process.desk.health.readiness().await.webhooks
 }
 
 async fn made(close: &Simulated) -> usize {
@@ -78,7 +78,7 @@ async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
     on_sqlite(|database| async move {
         let mut lab = lab(database).await;
         assert_eq!(health(lab.process()).await, "not asked yet");
-        assert_eq!(lab.process().desk.webhook_keys().len(), 0);
+        assert_eq!(lab.process().desk.subscription.keys().len(), 0);
         kept(&lab).await;
         let subscription = only(&lab.close).await;
         assert_eq!(subscription["url"], URL);
@@ -92,7 +92,7 @@ async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
             wanted.join(" "),
             "group.created group.deleted group.updated phone_number.created phone_number.deleted phone_number.updated"
         );
-        assert_eq!(*lab.process().desk.webhook_keys(), [key(&subscription)]);
+        assert_eq!(*lab.process().desk.subscription.keys(), [key(&subscription)]);
         assert_eq!(health(lab.process()).await, "ok");
         assert!(missed(&lab), "what came before the subscription is looked for");
 
@@ -101,7 +101,7 @@ async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
         lab.start().await;
         kept(&lab).await;
         assert_eq!(only(&lab.close).await["id"], subscription["id"]);
-        assert_eq!(*lab.process().desk.webhook_keys(), [key(&subscription)]);
+        assert_eq!(*lab.process().desk.subscription.keys(), [key(&subscription)]);
         assert_eq!(made(&lab.close).await, 1);
         assert!(!missed(&lab));
         assert!(lab.close.requests("PUT", "/webhook/{id}/").await.is_empty());
@@ -165,7 +165,7 @@ async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is
         kept(&lab).await;
         let second = only(&lab.close).await;
         assert_ne!(first["id"], second["id"]);
-        assert_eq!(*lab.process().desk.webhook_keys(), [key(&second)]);
+        assert_eq!(*lab.process().desk.subscription.keys(), [key(&second)]);
         assert!(missed(&lab));
 
         for less in [
@@ -212,7 +212,7 @@ async fn with_forty_used_up_by_others_that_is_said_and_the_desk_goes_on() {
         assert!(!said.contains("hunter2"), "{said}");
         assert_eq!(health(lab.process()).await, "none");
         let desk = lab.process().desk.clone();
-        desk.sync().await.unwrap();
+        desk.sync.compare().await.unwrap();
 
         lab.close.ask("DELETE", &path(&others[7]), None).await;
         kept(&lab).await;
@@ -244,7 +244,7 @@ async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
             .await;
         kept(&lab).await;
         assert_eq!(health(lab.process()).await, "ok");
-        assert_eq!(*lab.process().desk.webhook_keys(), [key(&second)]);
+        assert_eq!(*lab.process().desk.subscription.keys(), [key(&second)]);
         lab.close.heal().await;
         assert_eq!(only(&lab.close).await["id"], second["id"]);
     })
@@ -256,7 +256,7 @@ async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_wh
     on_sqlite(|database| async move {
         let mut lab = lab(database).await;
         kept(&lab).await;
-        let keys = lab.process().desk.webhook_keys();
+        let keys = lab.process().desk.subscription.keys();
         let mut bare = only(&lab.close).await;
         bare["signature_key"] = json!(null);
         bare["health_status"] = json!("unhealthy");
@@ -266,7 +266,7 @@ async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_wh
             .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
             .await;
         kept(&lab).await;
-        assert_eq!(lab.process().desk.webhook_keys(), keys);
+        assert_eq!(lab.process().desk.subscription.keys(), keys);
         assert_eq!(health(lab.process()).await, "failing");
 
         lab.crash();
@@ -288,14 +288,14 @@ async fn while_close_can_t_be_asked_the_known_keys_serve() {
     on_sqlite(|database| async move {
         let lab = lab(database).await;
         kept(&lab).await;
-        let keys = lab.process().desk.webhook_keys();
+        let keys = lab.process().desk.subscription.keys();
         for answer in [json!({"status": 401}), json!({"status": 500}), json!("garbage")] {
             lab.close
                 .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
                 .await;
             assert!(keep(lab.process()).await.is_err());
             assert_eq!(health(lab.process()).await, "unknown");
-            assert_eq!(lab.process().desk.webhook_keys(), keys);
+            assert_eq!(lab.process().desk.subscription.keys(), keys);
             lab.close.heal().await;
         }
         kept(&lab).await;
@@ -316,14 +316,14 @@ async fn of_two_the_newer_stays_and_the_older_s_key_holds_until_every_replica_kn
         let body = json!({"url": old["url"], "events": old["events"]});
         let (_, new) = lab.close.ask("POST", "/webhook/", Some(body)).await;
         kept(&lab).await;
-        assert_eq!(*lab.process().desk.webhook_keys(), [key(&new), key(&old)]);
+        assert_eq!(*lab.process().desk.subscription.keys(), [key(&new), key(&old)]);
         lab.pass(OVERLAP.checked_sub(Duration::from_mins(1)).unwrap());
         kept(&lab).await;
         assert_eq!(lab.close.subscriptions().await.len(), 2);
         lab.pass(Duration::from_mins(2));
         kept(&lab).await;
         assert_eq!(only(&lab.close).await["id"], new["id"]);
-        assert_eq!(*lab.process().desk.webhook_keys(), [key(&new)]);
+        assert_eq!(*lab.process().desk.subscription.keys(), [key(&new)]);
     })
     .await;
 }
@@ -350,7 +350,7 @@ async fn two_replicas(database: Database) {
 
     for process in [lab.process(), &other] {
         keep(process).await.unwrap();
-        assert_eq!(process.desk.webhook_keys().len(), 2);
+        assert_eq!(process.desk.subscription.keys().len(), 2);
     }
     lab.pass(OVERLAP + Duration::from_secs(15));
     let (one, two) = tokio::join!(keep(lab.process()), keep(&other));
@@ -359,7 +359,7 @@ async fn two_replicas(database: Database) {
     let left = only(&lab.close).await;
     for process in [lab.process(), &other] {
         keep(process).await.unwrap();
-        assert_eq!(*process.desk.webhook_keys(), [key(&left)]);
+        assert_eq!(*process.desk.subscription.keys(), [key(&left)]);
         assert_eq!(health(process).await, "ok");
     }
     assert_eq!(made(&lab.close).await, 2);
@@ -370,17 +370,17 @@ async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
     on_sqlite(|database| async move {
         let lab = lab(database).await;
         let desk = lab.process().desk.clone();
-        let woken = || desk.wakes().subscription.notified().now_or_never().is_some();
+        let woken = || desk.signals().subscription.notified().now_or_never().is_some();
         assert!(!woken());
         for _ in 0..100 {
-            desk.doubt_keys();
+            desk.subscription.recheck_keys();
         }
         assert!(woken());
         lab.pass(Duration::from_secs(59));
-        desk.doubt_keys();
+        desk.subscription.recheck_keys();
         assert!(!woken());
         lab.pass(Duration::from_secs(1));
-        desk.doubt_keys();
+        desk.subscription.recheck_keys();
         assert!(woken());
     })
     .await;
@@ -391,8 +391,8 @@ async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_fo
     on_sqlite(|database| async move {
         let mut lab = Lab::new(database, POLICY, 1).await;
         for (webhooks, word) in [
-            (Webhooks::Nowhere, "not configured"),
-            (Webhooks::Configured, "key configured"),
+            (SignatureKeySource::Missing, "not configured"),
+            (SignatureKeySource::Configured, "key configured"),
         ] {
             lab.crash();
             lab.webhooks = webhooks;
@@ -401,8 +401,8 @@ async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_fo
             assert_eq!(health(lab.process()).await, word);
         }
         let keys = vec!["5ca1ab1e".repeat(8).parse::<SignatureKey>().unwrap()];
-        lab.process().desk.adopt_webhook_keys(keys.clone());
-        assert_eq!(*lab.process().desk.webhook_keys(), keys);
+        lab.process().desk.subscription.set_keys(keys.clone());
+        assert_eq!(*lab.process().desk.subscription.keys(), keys);
         let asked = lab.close.all_requests().await;
         let asked = asked
             .iter()
@@ -572,7 +572,7 @@ async fn a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key
     let stored = crate::telemetry::secrets::written(&stage).await;
     let said = format!("{metrics} {}", serde_json::to_string(&readiness).unwrap());
     assert!(
-        log.contains("made a webhook subscription"),
+        log.contains("webhook subscription created"),
         "the log was captured"
     );
     assert!(stored.len() > 2000, "the database was read");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use numberdesk::desk::By;
+use numberdesk::desk::CallContext;
 use numberdesk::domain::audit::Action;
 use numberdesk::domain::caller::{Caller, Scope};
 use numberdesk::domain::delivery::{Delivery, DeliveryState};
@@ -63,7 +63,7 @@ macro_rules! by {
     ($scene:expr, $who:expr, |$desk:ident, $by:ident| $work:expr) => {{
         let ($desk, who) = (&$scene.lab.process().desk, $who);
         let request_id = RequestId::generate($desk.now());
-        let $by = By {
+        let $by = CallContext {
             caller: &who,
             request_id: &request_id,
         };
@@ -81,7 +81,7 @@ impl Scene {
 
     async fn register(&self, team: &str, body: Value) -> Result<(Endpoint, String), Error> {
         let body = fields::read(&body, NewEndpoint::read).expect("a body");
-        let (endpoint, secret) = by!(self, manager(team), |desk, by| desk.register_endpoint(by, body))?;
+        let (endpoint, secret) = by!(self, manager(team), |desk, by| desk.webhooks.register(by, body))?;
         Ok((endpoint, secret.expose_secret().to_owned()))
     }
 
@@ -93,7 +93,7 @@ impl Scene {
     }
 
     async fn change(&self, endpoint: &Endpoint, patch: Value) -> Endpoint {
-        by!(self, manager("sales"), |desk, by| desk.change_endpoint(
+        by!(self, manager("sales"), |desk, by| desk.webhooks.update(
             by,
             &endpoint.id,
             &patch
@@ -119,7 +119,7 @@ impl Scene {
 
     async fn place(&self) {
         self.lab
-            .step(|desk| async move { desk.feed().await })
+            .step(|desk| async move { desk.events.assign_sequence().await })
             .await
             .expect("events get their places");
     }
@@ -141,7 +141,7 @@ impl Scene {
     /// What there is room for is begun.
     async fn begin(&self) {
         self.lab
-            .step(|desk| async move { desk.deliver().await })
+            .step(|desk| async move { desk.webhooks.deliver().await })
             .await
             .expect("what is due is begun");
     }
@@ -249,6 +249,7 @@ async fn an_app_gets_the_event_signed_as_the_published_library_checks_it(databas
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Delivered, 1));
     assert_eq!(delivery.outcome.as_deref(), Some("204"));
     let revealed = by!(scene, manager("sales"), |desk, by| desk
+        .webhooks
         .reveal_secret(by, &endpoint.id))
     .expect("it is said");
     assert_eq!(revealed.secret.expose_secret(), secret);
@@ -382,7 +383,8 @@ async fn an_endpoint_that_gets_other_things_is_not_disabled_for_one_that_fails(d
     scene.app.answers(Reply::Status(200));
     scene.lab.pass(STEP);
     by!(scene, manager("sales"), |desk, by| desk
-        .test_endpoint(by, &endpoint.id))
+        .webhooks
+        .test(by, &endpoint.id))
     .expect("it is sent");
     scene.deliver().await;
     scene.app.answers(Reply::Status(500));
@@ -415,7 +417,8 @@ async fn an_endpoint_that_says_gone_is_disabled_at_once(database: Database) {
     scene.deliver().await;
     assert_eq!(scene.app.count(), 1);
     let refused = by!(scene, manager("sales"), |desk, by| desk
-        .test_endpoint(by, &endpoint.id));
+        .webhooks
+        .test(by, &endpoint.id));
     assert!(matches!(refused, Err(Error::EndpointDisabled)), "{refused:?}");
 }
 
@@ -562,8 +565,10 @@ async fn replicas_share_the_work_and_none_does_it_twice(database: Database) {
     scene.place().await;
     loop {
         let (one, two) = tokio::join!(
-            scene.lab.step(|desk| async move { desk.deliver().await }),
-            other.desk.deliver()
+            scene
+                .lab
+                .step(|desk| async move { desk.webhooks.deliver().await }),
+            other.desk.webhooks.deliver()
         );
         one.and(two).expect("what is due is begun");
         tokio::join!(scene.lab.process().ended(), other.ended());
@@ -650,6 +655,7 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_while(database: Databas
     let scene = Scene::new(database).await;
     let (endpoint, old) = scene.endpoint().await;
     let rotated = by!(scene, manager("sales"), |desk, by| desk
+        .webhooks
         .rotate_secret(by, &endpoint.id))
     .expect("it is rotated");
     let new = rotated.secret.expose_secret().to_owned();
@@ -674,6 +680,7 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_while(database: Databas
         (2, 1)
     );
     let revealed = by!(scene, manager("sales"), |desk, by| desk
+        .webhooks
         .reveal_secret(by, &endpoint.id))
     .expect("it is said");
     assert_eq!(
@@ -689,7 +696,7 @@ async fn what_was_delivered_or_missed_is_sent_again_when_asked(database: Databas
     let had = scene.happens("sales", EventKind::OrderFulfilled).await;
     scene.deliver().await;
     let delivery = scene.delivery(&endpoint).await;
-    let again = by!(scene, manager("sales"), |desk, by| desk.replay_delivery(
+    let again = by!(scene, manager("sales"), |desk, by| desk.webhooks.replay(
         by,
         &endpoint.id,
         &delivery.id
@@ -715,7 +722,7 @@ async fn what_was_delivered_or_missed_is_sent_again_when_asked(database: Databas
     scene.deliver().await;
     assert_eq!(scene.app.count(), 3);
     let replay = async || {
-        by!(scene, manager("sales"), |desk, by| desk.replay_events(
+        by!(scene, manager("sales"), |desk, by| desk.webhooks.replay_events(
             by,
             &endpoint.id,
             since,
@@ -744,7 +751,8 @@ async fn what_is_old_is_forgotten(database: Database) {
             .lab
             .process()
             .desk
-            .tend_deliveries()
+            .webhooks
+            .maintain()
             .await
             .expect("it is tended");
     };

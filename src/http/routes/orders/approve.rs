@@ -31,7 +31,7 @@ pub(in crate::http) async fn approve(
 ) -> Result<Json<OrderView>, Problem> {
     let comment = body.read(comment)?.flatten();
     Ok(Json(view::order(
-        http.desk.approve(caller.by(), &id, comment).await?,
+        http.desk.orders.approve(caller.by(), &id, comment).await?,
     )))
 }
 
@@ -54,7 +54,7 @@ pub(in crate::http) async fn reject(
 ) -> Result<Json<OrderView>, Problem> {
     let comment = body.read(comment)?.flatten();
     Ok(Json(view::order(
-        http.desk.reject(caller.by(), &id, comment).await?,
+        http.desk.orders.reject(caller.by(), &id, comment).await?,
     )))
 }
 

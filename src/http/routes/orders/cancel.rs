@@ -23,5 +23,7 @@ pub(in crate::http) async fn cancel(
     Id(id): Id<OrderId>,
     _: NoQuery,
 ) -> Result<Json<OrderView>, Problem> {
-    Ok(Json(view::order(http.desk.cancel(caller.by(), &id).await?)))
+    Ok(Json(view::order(
+        http.desk.orders.cancel(caller.by(), &id).await?,
+    )))
 }

@@ -8,7 +8,7 @@ use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::desk::Placed;
+use crate::desk::OrderWithNumber;
 use crate::domain::input::fields::Fields;
 use crate::domain::order;
 use crate::domain::order::approval::Verdict;
@@ -62,7 +62,11 @@ pub(in crate::http) async fn create(
 ) -> Result<Response, Problem> {
     let OrderBody { team, request } = body.read(OrderBody::read)?;
     if validate_only {
-        let validation = http.desk.validate(caller.by(), team.as_ref(), &request).await?;
+        let validation = http
+            .desk
+            .orders
+            .validate(caller.by(), team.as_ref(), &request)
+            .await?;
         return Ok(Json(view::validation(validation)).into_response());
     }
     // If too many requests wait already, this one does not wait: the order continues, and the client reads it later.
@@ -74,7 +78,8 @@ pub(in crate::http) async fn create(
     };
     let placed = http
         .desk
-        .order(caller.by(), team.as_ref(), request, key, wait)
+        .orders
+        .create(caller.by(), team.as_ref(), request, key, wait)
         .await?;
     answer(placed, wait, http.desk.now())
 }
@@ -94,7 +99,7 @@ impl QueryFields for CreateQuery {
 }
 
 /// Renders the answer to a new or repeated order.
-fn answer(placed: Placed, wait: Option<Duration>, now: Timestamp) -> Result<Response, Problem> {
+fn answer(placed: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Result<Response, Problem> {
     use order::State::{
         AwaitingApproval, Cancelled, Fulfilled, NeedsReview, Queued, Refused, Renting, Unverified,
     };

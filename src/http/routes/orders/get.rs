@@ -23,5 +23,5 @@ pub(in crate::http) async fn get(
     Id(id): Id<OrderId>,
     _: NoQuery,
 ) -> Result<Json<OrderView>, Problem> {
-    Ok(Json(view::order(http.desk.find_order(caller.by(), &id).await?)))
+    Ok(Json(view::order(http.desk.orders.find(caller.by(), &id).await?)))
 }

@@ -27,7 +27,8 @@ pub(in crate::http) async fn list(
     let team = list.team.as_ref();
     let page = http
         .desk
-        .list_orders(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .orders
+        .list(caller.by(), team, &list.filter, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::order))
 }

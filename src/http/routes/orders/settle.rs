@@ -34,7 +34,7 @@ pub(in crate::http) async fn settle(
     body: JsonBody,
 ) -> Result<Json<OrderView>, Problem> {
     let finding = body.read(finding)?;
-    let placed = http.desk.settle_review(caller.by(), &id, &finding).await?;
+    let placed = http.desk.orders.settle_review(caller.by(), &id, &finding).await?;
     Ok(Json(view::order(placed)))
 }
 

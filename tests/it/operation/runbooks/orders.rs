@@ -186,7 +186,7 @@ pub(in crate::operation::runbooks) async fn a_number_comes_too_late(case: Case) 
     it.alert.holds().await;
     let orphans = it.orphans().await;
     assert_eq!(orphans[0]["desk"]["order_id"], order["id"], "{orphans:?}");
-    it.log_says(&["a number turned up after its order was given up"]);
+    it.log_says(&["number turned up after its order was given up"]);
 
     it.adopt(&orphans[0]).await;
     it.alert.mended().await;

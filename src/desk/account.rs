@@ -1,0 +1,216 @@
+//! Facts about the Close account: its organization, its clock, its groups, its numbers, and whether it answers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::close::Error as CloseError;
+use crate::desk::core::Core;
+use crate::desk::errors::{map_close_error, unavailable};
+use crate::domain::caller::Team;
+use crate::domain::id::{GroupId, PhoneNumberId, UserId};
+use crate::domain::time::Timestamp;
+use crate::error::Error;
+use crate::policy::Members;
+
+/// The longest time that a request waits for the members of a group.
+const GROUP_WAIT: Duration = Duration::from_secs(3);
+/// The tolerance where the clock of Close was measured. Close tells its time in whole seconds, and each replica has a
+/// clock of its own.
+const MEASURED_SKEW: Duration = Duration::from_secs(10);
+/// The tolerance where the clock of Close was not measured yet.
+pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(10);
+
+/// What this process knows of the Close account. Clones share it.
+#[derive(Clone)]
+pub(in crate::desk) struct Account {
+    core: Core,
+    members: Arc<ArcSwap<Members>>,
+    health: Arc<ArcSwap<CloseHealth>>,
+}
+
+/// The organization and the user of an API key that belongs to the organization of the inventory.
+pub(in crate::desk) struct KeyOwner {
+    pub(in crate::desk) organization: String,
+    pub(in crate::desk) user: UserId,
+}
+
+/// A complete listing of the numbers in Close.
+pub(in crate::desk) struct Listing {
+    /// When the listing began. Later changes may be missing.
+    pub(in crate::desk) started: Timestamp,
+    /// The owner of the key that listed.
+    pub(in crate::desk) owner: KeyOwner,
+    /// The numbers that Close showed.
+    pub(in crate::desk) ids: HashSet<PhoneNumberId>,
+}
+
+/// The result of the last comparison with Close.
+#[derive(Debug, Clone)]
+pub(in crate::desk) struct CloseHealth {
+    /// `ok`, or the failure.
+    pub(in crate::desk) status: String,
+    /// When the inventory was last equal to Close.
+    pub(in crate::desk) inventory_as_of: Option<Timestamp>,
+}
+
+impl Default for CloseHealth {
+    fn default() -> Self {
+        Self {
+            status: "not asked yet".to_owned(),
+            inventory_as_of: None,
+        }
+    }
+}
+
+impl Account {
+    pub(in crate::desk) fn new(core: Core) -> Self {
+        Self {
+            core,
+            members: Arc::new(ArcSwap::from_pointee(Members::new())),
+            health: Arc::default(),
+        }
+    }
+
+    /// The result of the last comparison with Close.
+    pub(in crate::desk) fn health(&self) -> Arc<CloseHealth> {
+        self.health.load_full()
+    }
+
+    /// Records the state of Close for the readiness report.
+    pub(in crate::desk) fn set_status(&self, status: &str) {
+        let known = self.health.load();
+        if known.status != status {
+            let inventory_as_of = known.inventory_as_of;
+            self.health.store(Arc::new(CloseHealth {
+                status: status.to_owned(),
+                inventory_as_of,
+            }));
+        }
+    }
+
+    /// Records that the inventory was equal to Close at `as_of`.
+    pub(in crate::desk) fn mark_compared(&self, as_of: Timestamp) {
+        let known = self.health.load().inventory_as_of;
+        self.health.store(Arc::new(CloseHealth {
+            status: "ok".to_owned(),
+            inventory_as_of: known.max(Some(as_of)),
+        }));
+    }
+
+    /// A moment by Close's clock, and how far that may be off.
+    pub(in crate::desk) fn to_close_clock(&self, ours: Timestamp) -> (Timestamp, Duration) {
+        match self.core.close.clock_skew() {
+            Some(ahead) => (
+                Timestamp::from_micros(ours.as_micros().saturating_add(ahead)),
+                MEASURED_SKEW,
+            ),
+            None => (ours, UNMEASURED_SKEW),
+        }
+    }
+
+    /// The owner of the API key. An error if the key is of another organization than the inventory.
+    ///
+    /// A key of another organization sees other numbers, so its answers prove nothing about ours.
+    pub(in crate::desk) async fn verify_organization(&self) -> Result<KeyOwner, Error> {
+        let me = self.core.close.me().await.map_err(map_close_error)?;
+        let Some(first) = me.organization_ids.first() else {
+            return Err(unavailable("the API key belongs to no Close organization"));
+        };
+        let organization = self.core.store.claim_organization(first).await?;
+        if me.organization_ids.contains(&organization) {
+            return Ok(KeyOwner {
+                organization,
+                user: me.user_id,
+            });
+        }
+        Err(unavailable(
+            "the API key is of another Close organization than the inventory",
+        ))
+    }
+
+    /// Lists all numbers of the organization and writes them to the inventory.
+    ///
+    /// An incomplete listing is an error: an absent number must mean that Close did not show it.
+    pub(in crate::desk) async fn listing(&self) -> Result<Listing, Error> {
+        let started = self.core.now();
+        let owner = self.verify_organization().await?;
+        let mut listing = self.core.close.numbers().await.map_err(map_close_error)?;
+        listing.retain(|facts| {
+            facts
+                .organization
+                .as_ref()
+                .is_none_or(|organization| *organization == owner.organization)
+        });
+        let ids = listing.iter().map(|facts| facts.id.clone()).collect();
+        let seen: Vec<_> = listing
+            .into_iter()
+            .map(|facts| self.core.observation(facts, started))
+            .collect();
+        let changed = self.core.store.observe(&seen).await?;
+        tracing::debug!(numbers = seen.len(), changed, "inventory compared with Close");
+        Ok(Listing { started, owner, ids })
+    }
+
+    /// Fetches one number from Close into the inventory. `false`: Close says that it does not exist.
+    pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<bool, Error> {
+        let asked = self.core.now();
+        match self.core.close.number(id).await {
+            Ok(Some(facts)) => {
+                self.core
+                    .store
+                    .observe(&[self.core.observation(facts, asked)])
+                    .await?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            // A number that Close does not show must not keep the others from being checked.
+            Err(failure @ CloseError::Refused { .. }) => {
+                tracing::warn!(number_id = %id, error = %failure, "number not shown: Close refused the request");
+                Ok(true)
+            }
+            Err(failure) => Err(map_close_error(failure)),
+        }
+    }
+
+    /// Fetches the members of one group. On failure the known members stay.
+    pub(in crate::desk) async fn refresh_group(&self, group: &GroupId) {
+        match self.core.close.group_members(group).await {
+            Ok(users) => {
+                let users = users.unwrap_or_default();
+                // Other groups may be loaded at the same time.
+                self.members.rcu(|known| {
+                    let mut members = Members::clone(known);
+                    members.insert(group.clone(), users.clone());
+                    members
+                });
+            }
+            Err(failure) => {
+                tracing::warn!(group_id = %group, error = %failure, "group not refreshed: its known members stay");
+            }
+        }
+    }
+
+    /// Whether the members of the group are known.
+    pub(in crate::desk) fn knows_group(&self, group: &GroupId) -> bool {
+        self.members.load().contains_key(group)
+    }
+
+    /// The known members of all groups. Close is not called.
+    pub(in crate::desk) fn known_members(&self) -> Arc<Members> {
+        self.members.load_full()
+    }
+
+    /// The known members of all groups, after fetching the group that the team's rule names if it is not known yet.
+    pub(in crate::desk) async fn members_for(&self, team: &Team) -> Arc<Members> {
+        let policy = self.core.policy.load_full();
+        if let Some(group) = policy.rules(team).and_then(|(_, rules)| rules.group())
+            && !self.knows_group(group)
+        {
+            let _ = tokio::time::timeout(GROUP_WAIT, self.refresh_group(group)).await;
+        }
+        self.members.load_full()
+    }
+}

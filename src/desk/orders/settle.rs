@@ -1,0 +1,155 @@
+//! Writes the outcome of an order, and tells the requests that wait for it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::desk::orders::Orders;
+use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::backoff::Backoff;
+use crate::domain::caller::Scope;
+use crate::domain::id::RequestId;
+use crate::domain::order::transition::Settlement;
+use crate::domain::order::{Order, State};
+use crate::error::{Error, chain};
+use crate::store::Observation;
+use crate::telemetry::metrics::ORDERS_SETTLED_TOTAL;
+
+/// How long a settlement waits for the number's label to be set.
+const LABEL_WAIT: Duration = Duration::from_secs(3);
+
+/// Pauses between attempts to write an outcome to a database that does not answer.
+pub(in crate::desk::orders) const WRITE_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+
+impl Orders {
+    /// Writes the outcome of a call, however long that takes: Close has acted already.
+    ///
+    /// If the process dies meanwhile, the lease lapses and the order becomes unverified.
+    pub(in crate::desk::orders) async fn record_outcome(
+        &self,
+        order: &Order,
+        settlement: Settlement,
+        found: Option<Observation>,
+    ) {
+        let mut backoff = WRITE_BACKOFF;
+        loop {
+            let error = match self
+                .record_answer(order, settlement.clone(), found.as_ref())
+                .await
+            {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            // An internal contradiction would only repeat: the lease lapses, the order becomes unverified, and its
+            // reservation stays.
+            if matches!(error, Error::Internal(_)) {
+                tracing::error!(order_id = %order.id, ?settlement, error = chain(&error), "order outcome not written");
+                return;
+            }
+            tracing::error!(order_id = %order.id, ?settlement, error = chain(&error), "order outcome not written yet; trying again");
+            tokio::time::sleep(backoff.next_pause()).await;
+        }
+    }
+
+    async fn record_answer(
+        &self,
+        order: &Order,
+        settlement: Settlement,
+        found: Option<&Observation>,
+    ) -> Result<(), Error> {
+        let row = self.settlement_row(order, Actor::desk(), None);
+        if self
+            .record_settlement(order, settlement.clone(), found, row)
+            .await?
+        {
+            return Ok(());
+        }
+        self.resolve_late_answer(order, &settlement, found).await
+    }
+
+    /// The audit row of a settlement. The outcome is added when it is written.
+    pub(in crate::desk::orders) fn settlement_row(
+        &self,
+        order: &Order,
+        actor: Actor,
+        request: Option<&RequestId>,
+    ) -> AuditRow {
+        AuditRow::new(self.core.now(), actor, Action::OrderSettle, "")
+            .team(Some(&order.team))
+            .order(&order.id)
+            .request(request)
+    }
+
+    /// Writes the outcome in one attempt, and tells the requests that wait for the order.
+    ///
+    /// `false`: the order was settled before, or its number belongs to another order.
+    pub(in crate::desk::orders) async fn record_settlement(
+        &self,
+        order: &Order,
+        settlement: Settlement,
+        found: Option<&Observation>,
+        row: AuditRow,
+    ) -> Result<bool, Error> {
+        let order = order
+            .clone()
+            .settled(settlement, row.at)
+            .map_err(|wrong| Error::Internal(wrong.into()))?;
+        let detail =
+            json!({ "evidence": order.evidence, "close_status": order.close_status, "reason": order.reason });
+        let mut row = row.then(row.at, order.state.as_str()).detail(detail);
+        if let Some(number) = &order.phone_number_id {
+            row = row.number(number);
+        }
+        if !self.core.store.settle_order(&order, found, &row).await? {
+            return Ok(false);
+        }
+        let country = order.request.country.to_string();
+        metrics::counter!(ORDERS_SETTLED_TOTAL, "state" => order.state.as_str(), "country" => country)
+            .increment(1);
+        tracing::info!(order_id = %order.id, team = %order.team, state = order.state.as_str(), "order settled");
+        if order.state == State::Unverified {
+            self.core.signals.unverified.notify_one();
+        } else {
+            // Other orders of its country may be free to be sent now.
+            self.core.signals.queue.notify_one();
+        }
+        if order.phone_number_id.is_some() && order.request.label.is_some() {
+            // Close is usually quick, so the first response can show the label. If not, a worker sets it later.
+            let _ = tokio::time::timeout(LABEL_WAIT, self.label_new_number(&order)).await;
+        }
+        self.changes.notify(&order.id);
+        Ok(true)
+    }
+
+    /// Handles Close's answer to an order that was settled before the answer could be written.
+    ///
+    /// Either an earlier attempt wrote this same outcome and its commit was not confirmed; or the lease lapsed and
+    /// another process settled the order; or its number went to an interchangeable order.
+    async fn resolve_late_answer(
+        &self,
+        order: &Order,
+        settlement: &Settlement,
+        found: Option<&Observation>,
+    ) -> Result<(), Error> {
+        let scope = Scope::Teams(vec![order.team.clone()]);
+        let written = self.core.store.order(&scope, &order.id).await?;
+        let Settlement::Fulfilled { phone_number_id, .. } = settlement else {
+            tracing::warn!(order_id = %order.id, ?settlement, "order already settled: Close's answer is ignored");
+            return Ok(());
+        };
+        if written.is_some_and(|written| written.phone_number_id.as_ref() == Some(phone_number_id)) {
+            return Ok(());
+        }
+        tracing::error!(order_id = %order.id, number_id = %phone_number_id, "order already settled: its number becomes an orphan");
+        if let Some(found) = found {
+            self.core
+                .store
+                .insert_if_unknown(std::slice::from_ref(found))
+                .await?;
+        }
+        self.name_late_arrival(phone_number_id, order, None)
+            .await
+            .map(drop)
+    }
+}

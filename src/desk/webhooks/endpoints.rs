@@ -1,0 +1,146 @@
+//! Endpoints of apps: registering, reading, changing and removing them.
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::desk::context::CallContext;
+use crate::desk::webhooks::Webhooks;
+use crate::domain::audit::Action;
+use crate::domain::caller::{Permission, Team};
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::id::EndpointId;
+use crate::domain::input::fields::{self, Fault};
+use crate::domain::page::{Limit, Page};
+use crate::domain::webhook::{Endpoint, EndpointPatch, MAX_ENDPOINTS, NewEndpoint};
+use crate::error::Error;
+
+impl Webhooks {
+    /// Registers an endpoint. Returns it with the secret that verifies its signatures.
+    pub async fn register(
+        &self,
+        ctx: CallContext<'_>,
+        body: NewEndpoint,
+    ) -> Result<(Endpoint, SecretString), Error> {
+        let team = ctx.caller.team(body.team.as_ref())?;
+        ctx.caller.need(Permission::WebhooksManage)?;
+        self.check_url(&body.url).await?;
+        let now = self.core.now();
+        let endpoint = Endpoint {
+            id: EndpointId::generate(now),
+            team,
+            url: body.url,
+            description: body.description,
+            types: body.types,
+            disabled: None,
+            generation: 1,
+            rotated_at: None,
+            created_by: ctx.caller.subject.clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        let secret = self.secret_of(&endpoint)?;
+        let row = ctx
+            .row(now, Action::EndpointCreate, "created")
+            .team(Some(&endpoint.team))
+            .detail(endpoint.audit_detail());
+        if self.core.store.insert_endpoint(&endpoint, &row).await? {
+            Ok((endpoint, secret))
+        } else {
+            Err(Error::TooManyEndpoints { limit: MAX_ENDPOINTS })
+        }
+    }
+
+    /// One endpoint.
+    pub async fn find(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Endpoint, Error> {
+        self.find_in_scope(ctx, id).await
+    }
+
+    /// A page of endpoints, newest first.
+    pub async fn list(
+        &self,
+        ctx: CallContext<'_>,
+        team: Option<&Team>,
+        limit: Limit,
+        after: Option<&str>,
+    ) -> Result<Page<Endpoint>, Error> {
+        let scope = ctx.caller.scope(team)?;
+        ctx.caller.need(Permission::WebhooksManage)?;
+        self.core.store.endpoints(&scope, limit, after).await
+    }
+
+    /// A page of the deliveries to an endpoint, newest first.
+    pub async fn list_deliveries(
+        &self,
+        ctx: CallContext<'_>,
+        id: &EndpointId,
+        team: Option<&Team>,
+        state: Option<DeliveryState>,
+        limit: Limit,
+        after: Option<&str>,
+    ) -> Result<Page<Delivery>, Error> {
+        self.find_in_scope(ctx, id).await?;
+        let scope = ctx.caller.scope(team)?;
+        self.core.store.deliveries(&scope, id, state, limit, after).await
+    }
+
+    /// Changes the endpoint by a JSON merge patch.
+    ///
+    /// The URL is checked again if it changes, and if the endpoint becomes active again.
+    pub async fn update(
+        &self,
+        ctx: CallContext<'_>,
+        id: &EndpointId,
+        patch: &Value,
+    ) -> Result<Endpoint, Error> {
+        loop {
+            let before = self.find_in_scope(ctx, id).await?;
+            let changes = fields::read(patch, EndpointPatch::read)?;
+            let now = self.core.now();
+            let after = changes.applied(&before, now);
+            if (Endpoint {
+                updated_at: before.updated_at,
+                ..after.clone()
+            }) == before
+            {
+                return Ok(before);
+            }
+            let activated = before.disabled.is_some() && after.disabled.is_none();
+            if activated || after.url != before.url {
+                self.check_url(&after.url).await?;
+            }
+            let row = ctx
+                .row(now, Action::EndpointUpdate, after.state().as_str())
+                .team(Some(&after.team))
+                .detail(json!({ "from": before.audit_detail(), "to": after.audit_detail() }));
+            // Otherwise a concurrent change came first, and this one is applied to its result.
+            if self.core.store.update_endpoint(&before, &after, &row).await? {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// Removes the endpoint and its pending deliveries.
+    pub async fn remove(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<(), Error> {
+        let endpoint = self.find_in_scope(ctx, id).await?;
+        let row = ctx
+            .row(self.core.now(), Action::EndpointDelete, "deleted")
+            .team(Some(&endpoint.team))
+            .detail(endpoint.audit_detail());
+        if self.core.store.delete_endpoint(&endpoint, &row).await? {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    /// An error that names the problem, unless the allow-list permits the URL now.
+    async fn check_url(&self, url: &Url) -> Result<(), Error> {
+        self.outgoing()?.check(url).await.map_err(|forbidden| {
+            Error::Invalid(vec![Fault {
+                pointer: "/url".to_owned(),
+                message: forbidden.to_string(),
+            }])
+        })
+    }
+}
