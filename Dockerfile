@@ -1,32 +1,69 @@
-# Built by `make image`; `make image-test` builds it without a registry and starts it once, confined.
+# Two images: the service (default), and with `--target sandbox` the simulated Close for teams that test their apps.
+# `make image` builds the service; `make image-test` builds both without a registry and starts each once, confined.
 
-FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
+FROM docker.io/library/rust:1.95.0-slim-bookworm AS base
 WORKDIR /src
 
-# One file without a loader: glibc is linked in. Naming the target keeps the flags from build scripts and macros. No path
-# of this stage is left in the binary, so that the same sources make the same bytes.
+# Static binaries without a loader: glibc is linked in. An explicit target keeps the flags away from build scripts and
+# macros. The binaries contain no path of this stage, so that the same sources give the same bytes.
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=numberdesk --remap-path-prefix=/usr/local/cargo/registry/src=crates"
 RUN rustc -vV | sed -n 's/^host: //p' > /target
 
-# The dependencies, in a layer that only a change of Cargo.toml or Cargo.lock makes anew.
+# Placeholder sources, so that the dependencies get a layer that only a change of the manifests rebuilds.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches \
-    && echo '//! Stands in for the sources.' | tee src/lib.rs > src/main.rs \
-    && echo 'fn main() {}' | tee -a src/main.rs $(sed -n '/^\[\[bench\]\]/ { n; s|^name = "\(.*\)"$|benches/\1.rs|p }' Cargo.toml) \
-    && cargo build --locked --profile dist --bin numberdesk --target "$(cat /target)"
+COPY crates/close-sandbox/Cargo.toml crates/close-sandbox/
+RUN mkdir -p src benches tests/it crates/close-sandbox/src \
+    && echo '//! A placeholder.' | tee src/lib.rs crates/close-sandbox/src/lib.rs > src/main.rs \
+    && echo 'fn main() {}' | tee -a src/main.rs crates/close-sandbox/src/main.rs tests/it/main.rs \
+        $(sed -n '/^\[\[bench\]\]/ { n; s|^name = "\(.*\)"$|benches/\1.rs|p }' Cargo.toml)
 
-# The desk itself. Cargo goes by the time of the files, and COPY keeps that of the originals: older than the layer above.
+
+FROM base AS build-sandbox
+RUN cargo build --locked --profile dist --package close-sandbox --target "$(cat /target)"
+# Cargo compares file times, and COPY keeps the times of the originals, which are older than the layer above.
+COPY crates crates
+RUN touch crates/close-sandbox/src/main.rs crates/close-sandbox/src/lib.rs \
+    && cargo build --locked --profile dist --package close-sandbox --target "$(cat /target)" \
+    && install -D -m 0755 "target/$(cat /target)/dist/close-sandbox" /image/usr/local/bin/close-sandbox \
+    && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
+
+
+# Only the binary and the CA certificates, with which it verifies the receivers of webhooks.
+FROM scratch AS sandbox
+
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="close-sandbox" \
+      org.opencontainers.image.description="A simulated Close CRM for tests and development" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+COPY --from=build-sandbox /image /
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# By number: Kubernetes cannot verify that a user name is not root.
+USER 65532:65532
+EXPOSE 8081
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/local/bin/close-sandbox", "health"]
+
+ENTRYPOINT ["/usr/local/bin/close-sandbox"]
+CMD ["--listen", "0.0.0.0:8081"]
+
+
+FROM base AS build
+RUN cargo build --locked --profile dist --package numberdesk --target "$(cat /target)"
+# Cargo compares file times, and COPY keeps the times of the originals, which are older than the layer above.
 COPY src src
 RUN touch src/main.rs src/lib.rs \
-    && cargo build --locked --profile dist --bin numberdesk --target "$(cat /target)" \
+    && cargo build --locked --profile dist --package numberdesk --target "$(cat /target)" \
     && install -D -m 0755 "target/$(cat /target)/dist/numberdesk" /image/usr/local/bin/numberdesk \
     && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
     && install -d -m 1777 /image/tmp \
     && install -d -o 65532 -g 65532 /image/var/lib/numberdesk
 
 
-# Nothing but the binary, the certificates of authorities and two folders: no shell, no package manager, no libc.
-FROM scratch
+# The default target. Only the binary, the CA certificates and two folders: no shell, no package manager, no libc.
+FROM scratch AS service
 
 ARG VERSION
 ARG REVISION
@@ -38,13 +75,13 @@ LABEL org.opencontainers.image.title="numberdesk" \
 
 COPY --from=build /image /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-# The only folder that is written to; the root may be read-only.
+# The only writable folder; the root file system may be read-only.
 VOLUME /var/lib/numberdesk
 WORKDIR /var/lib/numberdesk
 
-# By number: Kubernetes cannot tell of a name that it is not root's.
+# By number: Kubernetes cannot verify that a user name is not root.
 USER 65532:65532
-# 8080: API, docs, webhooks. 9090: health and metrics, for the inside only.
+# 8080: API, docs, webhooks. 9090: health and metrics, for the cluster only.
 EXPOSE 8080 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/usr/local/bin/numberdesk", "health"]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image as the Dockerfile says and starts it once as Kubernetes would: read-only root, the user of the image,
-# the settings of k8s/overlays/embedded. Needs no container registry: a stand-in for the base image is made from Debian's
+# Builds both images of the Dockerfile and starts each once. The service starts as in Kubernetes: read-only root, the user
+# of the image, the settings of k8s/overlays/embedded. Needs no container registry: a stand-in for the base image is made from Debian's
 # packages and this machine's Rust. Debian 12 and root only. Arguments go to buildah, such as --layers.
 # What it keeps for the next time lies in target/image-test.
 set -euo pipefail
@@ -76,27 +76,70 @@ fi
 cargo fetch --locked --quiet
 registry=${CARGO_HOME:-$HOME/.cargo}/registry
 version=$(cargo pkgid --locked | sed 's/.*[#@]//')
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+# Builds an image and mounts it: name of the binary, image, then arguments of `buildah build`. Sets `root`.
+build() {
+    local binary=$1 image=$2 container bytes
+    shift 2
+    say "building $image"
+    "${buildah[@]}" build --pull-never --format docker --volume "$registry:/usr/local/cargo/registry:ro" --quiet \
+        --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$image" "$@" . >/dev/null
+    container=$("${buildah[@]}" from --pull-never "$image")
+    containers+=("$container")
+    root=$("${buildah[@]}" mount "$container")
+    bytes=$(du --apparent-size -sb "$root" | cut -f1)
+    say "built: $bytes bytes in all, sha256 of the binary $(sha256sum "$root/usr/local/bin/$binary" | cut -c1-16)"
+    if ((bytes > LARGEST)); then
+        echo "image-test: the image must not be larger than $LARGEST bytes" >&2
+        exit 1
+    fi
+    if [[ -n $(find "$root" -type f ! -name "$binary" ! -name ca-certificates.crt) ]]; then
+        echo 'image-test: more than the binary and the certificates is in the image:' >&2
+        find "$root" -type f >&2
+        exit 1
+    fi
+}
+
+# Writes the settings of an image as shell variables.
+settings() {
+    "${buildah[@]}" inspect --type image "$1" | python3 -c '
+import json, shlex, sys
+config = json.load(sys.stdin)["Docker"]["config"]
+print("user=" + shlex.quote(config["User"]))
+print("command=(" + shlex.join(config["Entrypoint"] + config["Cmd"]) + ")")
+print("environment=(" + shlex.join(config["Env"]) + ")")
+print("health=(" + shlex.join(config["Healthcheck"]["Test"][1:]) + ")")
+'
+}
+
+sandbox_image=localhost/close-sandbox:$version
+build close-sandbox "$sandbox_image" --target sandbox "$@"
+settings "$sandbox_image" >"$work/image"
+mkdir -p "$root"/{proc,dev,etc}
+unshare --net --mount-proc --pid --fork --kill-child bash -euo pipefail -s "$root" "$work" <<'INSIDE'
+root=$1 work=$2
+source "$work/image"
+ip link set lo up
+mount --bind "$root" "$root"
+mount -o remount,bind,ro "$root"
+mount -t proc proc "$root/proc"
+mount --bind /dev "$root/dev"
+confined=(setpriv --no-new-privs env -i PATH=/usr/sbin:/usr/bin "${environment[@]}"
+    chroot --userspec="$user" --groups= "$root")
+"${confined[@]}" "${command[@]}" </dev/null >/dev/null 2>&1 &
+sandbox=$!
+for attempt in {1..50}; do
+    "${confined[@]}" "${health[@]}" </dev/null >/dev/null 2>&1 && break
+    sleep 0.2
+done
+"${confined[@]}" "${health[@]}" </dev/null # prints the error if the loop gave up
+echo "image-test: the sandbox is healthy, as user $(stat -c %u "/proc/$sandbox")" >&2
+kill -TERM "$sandbox"
+wait "$sandbox" # fails unless it ended with 0
+INSIDE
+
 image=localhost/numberdesk:$version
-say "building $image"
-"${buildah[@]}" build --pull-never --format docker --volume "$registry:/usr/local/cargo/registry:ro" --quiet \
-    --build-arg "VERSION=$version" --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
-    --tag "$image" "$@" . >/dev/null
-
-container=$("${buildah[@]}" from --pull-never "$image")
-containers+=("$container")
-root=$("${buildah[@]}" mount "$container")
-bytes=$(du --apparent-size -sb "$root" | cut -f1)
-say "built: $bytes bytes in all, sha256 of the binary $(sha256sum "$root/usr/local/bin/numberdesk" | cut -c1-16)"
-if ((bytes > LARGEST)); then
-    echo "image-test: the image must not be larger than $LARGEST bytes" >&2
-    exit 1
-fi
-if [[ -n $(find "$root" -type f ! -name numberdesk ! -name ca-certificates.crt) ]]; then
-    echo 'image-test: more than the binary and the certificates is in the image:' >&2
-    find "$root" -type f >&2
-    exit 1
-fi
-
+build numberdesk "$image" "$@" # no target: the service is the default
 # The folders of deployment.yaml.
 mkdir -p "$root"/{proc,dev,etc/numberdesk,run/secrets/numberdesk} "$work/config" "$work/secrets"
 touch "$root/etc/resolv.conf"
@@ -105,14 +148,7 @@ cp k8s/overlays/embedded/numberdesk.toml k8s/base/policy.toml "$work/config/"
 echo 'api_not.areal.key' >"$work/secrets/close-api-key"
 chmod -R a+rX "$work/config" "$work/secrets"
 
-"${buildah[@]}" inspect --type image "$image" | python3 -c '
-import json, shlex, sys
-config = json.load(sys.stdin)["Docker"]["config"]
-print("user=" + shlex.quote(config["User"]))
-print("command=(" + shlex.join(config["Entrypoint"] + config["Cmd"]) + ")")
-print("environment=(" + shlex.join(config["Env"]) + ")")
-print("health=(" + shlex.join(config["Healthcheck"]["Test"][1:]) + ")")
-' >"$work/image"
+settings "$image" >"$work/image"
 
 # In namespaces of its own: it can listen where the settings say, reach nobody, and leave no mount behind.
 unshare --net --mount-proc --pid --fork --kill-child bash -euo pipefail -s "$root" "$work" <<'INSIDE'
