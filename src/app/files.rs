@@ -103,7 +103,7 @@ async fn watch_policy(
         metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(news.is_ok())));
         status.record("policy", desk.now(), &news, None);
     }
-    let told = desk.policy.reload(looked).await;
+    let told = desk.policy.reload(read).await;
     news?;
     told.map_err(|error| format!("policy change not recorded: {error}"))
 }
