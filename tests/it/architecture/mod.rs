@@ -1,0 +1,237 @@
+//! The structure of the code: arrows between modules, circles of files, where each library may be named, sizes.
+
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use self::source::{Source, read_sources};
+
+/// A name that only some modules may write, and why.
+const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
+    ("sqlx", &["store"], "only the store knows SQL"),
+    ("jsonwebtoken", &["auth"], "only auth knows tokens"),
+    ("axum", &["http"], "only http answers requests"),
+    ("utoipa", &["http"], "only http describes itself"),
+    (
+        "rustls::",
+        &["config", "http"],
+        "config reads the certificate of the listener, and http uses it",
+    ),
+    ("jiff::", &["domain"], "one module names the time library"),
+    (
+        "metrics_exporter",
+        &["telemetry", "app", "cli"],
+        "only telemetry names an exporter",
+    ),
+    (
+        "opentelemetry",
+        &["telemetry"],
+        "only telemetry names an exporter",
+    ),
+    (
+        "phone_number/request",
+        &["close"],
+        "only close knows the paths of Close's API",
+    ),
+];
+
+/// The most lines of a file without its unit tests.
+const MAX_LINES: usize = 400;
+
+fn service() -> Vec<Source> {
+    read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+fn sandbox() -> Vec<Source> {
+    read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/close-sandbox/src"))
+}
+
+#[test]
+fn modules_use_only_what_the_table_of_architecture_md_allows() {
+    let wrong = forbidden_arrows(&service());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_forbidden_arrow_is_found_however_it_is_written() {
+    for text in [
+        "use crate::store::Store;",
+        "use super::super::store::{Store, orders::Accepted};",
+        "fn open() { crate::store::open() }",
+        "fn open() { sql!(crate::store::open()) }",
+    ] {
+        let mut sources = service();
+        sources.push(Source::parse("policy/deep/planted.rs", text));
+        let found = forbidden_arrows(&sources);
+        assert_eq!(
+            found,
+            ["policy/deep/planted.rs: `policy` may not use `store`"],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    for sources in [service(), sandbox()] {
+        let circles = circles(&sources);
+        assert!(circles.is_empty(), "{}", circles.join("\n"));
+    }
+}
+
+#[test]
+fn a_circle_of_files_is_found_however_it_is_written() {
+    let mut sources = service();
+    sources.push(Source::parse(
+        "close/planted.rs",
+        "pub use self::inner::Inner; mod inner;",
+    ));
+    sources.push(Source::parse("close/planted/inner.rs", "use super::Outer;"));
+    sources.push(Source::parse("policy/one.rs", "fn one() { super::two::two() }"));
+    sources.push(Source::parse("policy/two.rs", "use crate::policy::{read, one};"));
+    sources.push(Source::parse(
+        "policy/three.rs",
+        "#[cfg(test)] mod tests { use crate::policy::four; }",
+    ));
+    sources.push(Source::parse("policy/four.rs", "use crate::policy::three;"));
+    assert_eq!(
+        circles(&sources),
+        [
+            "these files use each other: close/planted.rs, close/planted/inner.rs",
+            "these files use each other: policy/one.rs, policy/two.rs",
+        ]
+    );
+}
+
+#[test]
+fn each_library_is_named_in_its_module_alone() {
+    let mut wrong = Vec::new();
+    for source in service() {
+        for (name, modules, why) in KNOWLEDGE {
+            if source.code.contains(name) && !modules.contains(&source.top()) {
+                wrong.push(format!("{} names `{name}`: {why}", source.path));
+            }
+        }
+        if ["domain", "policy", "inventory"].contains(&source.top()) && source.code.contains("async fn") {
+            wrong.push(format!(
+                "{} is async: `{}` does no I/O",
+                source.path,
+                source.top()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_and_is_short_enough_to_read() {
+    let mut wrong = Vec::new();
+    for source in service().into_iter().chain(sandbox()) {
+        if !source.text.starts_with("//! ") {
+            wrong.push(format!("{} does not say what it is", source.path));
+        }
+        if source.lines > MAX_LINES {
+            wrong.push(format!(
+                "{} has {} lines, and {MAX_LINES} are allowed: which noun leaves?",
+                source.path, source.lines
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The arrows that the table in ARCHITECTURE.md does not have, and modules that it does not name.
+fn forbidden_arrows(sources: &[Source]) -> Vec<String> {
+    let allowed = allowed_arrows();
+    let mut wrong = BTreeSet::new();
+    for source in sources {
+        let Some(may) = allowed.get(source.top()) else {
+            if source.path != "lib.rs" {
+                wrong.insert(format!("{}: ARCHITECTURE.md has no row for it", source.path));
+            }
+            continue;
+        };
+        for used in source.uses.iter().filter_map(|path| path.first()) {
+            if used != source.top() && allowed.contains_key(used) && !may.contains(used) {
+                wrong.insert(format!(
+                    "{}: `{}` may not use `{used}`",
+                    source.path,
+                    source.top()
+                ));
+            }
+        }
+    }
+    wrong.into_iter().collect()
+}
+
+/// Which modules each module may use, from the table `module | what it is | may use`.
+fn allowed_arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = fs::read_to_string(page).expect("ARCHITECTURE.md can be read");
+    let names =
+        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let table: BTreeMap<_, _> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| module |"))
+        .skip(2)
+        .map_while(|row| row.strip_prefix("| ")?.strip_suffix(" |"))
+        .flat_map(|row| {
+            let cells: Vec<_> = row.split(" | ").collect();
+            let (modules, may_use) = (names(cells[0]), names(cells[cells.len() - 1]));
+            modules.into_iter().map(move |module| (module, may_use.clone()))
+        })
+        .collect();
+    assert!(table.len() > 10, "the table of modules was not found");
+    table
+}
+
+/// Every largest set of files of which each uses each, directly or through others.
+fn circles(sources: &[Source]) -> Vec<String> {
+    let files: BTreeMap<&[String], &Source> = sources
+        .iter()
+        .map(|source| (source.module.as_slice(), source))
+        .collect();
+    let file_of = |path: &[String]| {
+        (0..=path.len())
+            .rev()
+            .find_map(|length| files.get_key_value(&path[..length]))
+            .map(|(module, _)| *module)
+    };
+    let direct: BTreeMap<&[String], BTreeSet<&[String]>> = sources
+        .iter()
+        .map(|source| {
+            let used = source.uses.iter().filter_map(|path| file_of(path));
+            let others = used.filter(|module| *module != source.module.as_slice());
+            (source.module.as_slice(), others.collect())
+        })
+        .collect();
+    let reached: BTreeMap<_, _> = direct
+        .keys()
+        .map(|file| (*file, reachable(file, &direct)))
+        .collect();
+    let mut found = BTreeSet::new();
+    for (file, others) in &reached {
+        if others.contains(file) {
+            let circle = others.iter().filter(|other| reached[*other].contains(file));
+            let names: Vec<_> = circle.map(|module| files[module].path.as_str()).collect();
+            found.insert(format!("these files use each other: {}", names.join(", ")));
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn reachable<'a>(
+    start: &[String],
+    direct: &BTreeMap<&'a [String], BTreeSet<&'a [String]>>,
+) -> BTreeSet<&'a [String]> {
+    let mut found = BTreeSet::new();
+    let mut next: Vec<_> = direct[start].iter().copied().collect();
+    while let Some(file) = next.pop() {
+        if found.insert(file) {
+            next.extend(&direct[file]);
+        }
+    }
+    found
+}
