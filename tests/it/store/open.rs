@@ -32,7 +32,7 @@ on_both_stores! {
 }
 
 async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
-    let store = database.open().await;
+    let store = database.emptied().await.open().await;
     assert!(!store.migrated().await.unwrap());
     let steps = store.migrate().await.unwrap();
     assert_eq!(steps.first().map(String::as_str), Some("0001_start"));
@@ -42,6 +42,7 @@ async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
 }
 
 async fn replicas_that_start_at_once_migrate_once(database: Database) {
+    let database = database.emptied().await;
     let tasks: Vec<_> = (0..6)
         .map(|_| {
             let database = database.clone();

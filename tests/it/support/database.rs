@@ -1,12 +1,16 @@
 //! A database for one test: a SQLite file in a folder of its own, or a database of its own on the PostgreSQL server
 //! that `NUMBERDESK_TEST_POSTGRES` names. It is gone after the test, failed or not.
 
+use std::io::Write as _;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Once;
 
 use numberdesk::domain::id::OrderId;
 use numberdesk::domain::time::Clock;
 use numberdesk::store::Store;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _};
@@ -28,11 +32,11 @@ enum Remains {
 macro_rules! on_both_stores {
     ($($name:ident),* $(,)?) => {
         $(mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
                 $crate::support::database::on_sqlite(super::$name).await;
             }
-            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
                 $crate::support::database::on_postgres(super::$name).await;
             }
@@ -51,21 +55,95 @@ where
     run(url, Remains::Folder(folder), test).await;
 }
 
-/// Runs a test on a PostgreSQL database of its own.
+/// Runs a test on a PostgreSQL database of its own, a copy of a migrated template. Without a server, the test is left
+/// out and says so once; with `CI` set, or with a server that was named, it fails.
 pub(crate) async fn on_postgres<F>(test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    static LEFT_OUT: Once = Once::new();
+    let named = std::env::var_os("NUMBERDESK_TEST_POSTGRES").is_some() || std::env::var_os("CI").is_some();
+    if !named && PgConnection::connect(&postgres()).await.is_err() {
+        // The test runner captures what `eprintln!` writes.
+        LEFT_OUT.call_once(|| {
+            std::io::stderr()
+                .write_all(WITHOUT_POSTGRES)
+                .expect("stderr is open")
+        });
+        return;
+    }
     let name = format!(
         "t_{}",
         OrderId::generate(Clock::system().now()).as_str().to_lowercase()
     );
-    server(&format!("CREATE DATABASE {name} TEMPLATE template0"))
+    copy_template(&name).await;
+    run(at(&name), Remains::Named(name), test).await;
+}
+
+const WITHOUT_POSTGRES: &[u8] =
+    b"left out: every test on PostgreSQL. To run them, name a server where databases may be \
+    created: NUMBERDESK_TEST_POSTGRES=postgres://user@host/postgres, or run `make test`, which starts one.\n";
+
+/// Creates the database as a copy of the template, and the template if it does not exist yet. The template's name
+/// contains a hash of the migrations, so a change of the schema makes another one.
+async fn copy_template(name: &str) {
+    let template = format!("numberdesk_template_{}", migrations_hash());
+    let mut connection = PgConnection::connect(&postgres())
         .await
         .expect("a PostgreSQL server for the tests; NUMBERDESK_TEST_POSTGRES names it");
+    let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    if execute(&mut connection, &copy).await.is_ok() {
+        return;
+    }
+    // Other test processes may be making the template: one does, the others wait. The lock ends with the connection.
+    execute(&mut connection, "SELECT pg_advisory_lock(5417702661)")
+        .await
+        .expect("the lock");
+    if execute(&mut connection, &copy).await.is_err() {
+        let unfinished = format!("{template}_unfinished");
+        for statement in [
+            format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)"),
+            format!("CREATE DATABASE {unfinished} TEMPLATE template0"),
+        ] {
+            execute(&mut connection, &statement)
+                .await
+                .expect("a database for the template");
+        }
+        let store = Store::open(&at(&unfinished).into())
+            .await
+            .expect("the template can be opened");
+        store.migrate().await.expect("the migrations apply");
+        store.close().await;
+        let rename = format!("ALTER DATABASE {unfinished} RENAME TO {template}");
+        execute(&mut connection, &rename)
+            .await
+            .expect("the template gets its name");
+        execute(&mut connection, &copy)
+            .await
+            .expect("a copy of the template");
+    }
+    connection.close().await.expect("the connection ends");
+}
+
+fn migrations_hash() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the migrations can be listed")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(std::fs::read(file).expect("a migration can be read"));
+    }
+    hex::encode(&hash.finalize()[..8])
+}
+
+/// The URL of a database on the server of the tests.
+fn at(name: &str) -> String {
     let mut url = url::Url::parse(&postgres()).expect("a URL");
-    url.set_path(&name);
-    run(url.into(), Remains::Named(name), test).await;
+    url.set_path(name);
+    url.into()
 }
 
 async fn run<F>(url: String, remains: Remains, test: impl FnOnce(Database) -> F)
@@ -91,10 +169,13 @@ pub(crate) fn postgres() -> String {
 
 async fn server(statement: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(&postgres()).await?;
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-        .execute(&mut connection)
-        .await?;
+    execute(&mut connection, statement).await?;
     connection.close().await
+}
+
+async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
+    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+    statement.execute(connection).await.map(drop)
 }
 
 impl Database {
@@ -115,6 +196,15 @@ impl Database {
     /// Another set of connections to it, as another replica would have.
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url).await.expect("the database can be opened")
+    }
+
+    /// The database as an administrator creates it, without a schema.
+    pub(crate) async fn emptied(self) -> Self {
+        if self.kind() == "PostgreSQL" {
+            self.change("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                .await;
+        }
+        self
     }
 
     /// A store with its schema.

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The inner loop: formatting, clippy and unit tests of the whole workspace. Needs Rust and nothing else.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/stages.sh
+
+stage 'formatting' cargo fmt --all --check
+stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features --quiet -- -D warnings
+stage 'unit tests' cargo test --locked --workspace --lib --quiet
