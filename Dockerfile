@@ -51,11 +51,11 @@ CMD ["--listen", "0.0.0.0:8081"]
 
 
 FROM base AS build
-RUN cargo build --locked --profile dist --package numberdesk --target "$(cat /target)"
+RUN cargo build --locked --profile dist --no-default-features --package numberdesk --target "$(cat /target)"
 # Cargo compares file times, and COPY keeps the times of the originals, which are older than the layer above.
 COPY src src
 RUN touch src/main.rs src/lib.rs \
-    && cargo build --locked --profile dist --package numberdesk --target "$(cat /target)" \
+    && cargo build --locked --profile dist --no-default-features --package numberdesk --target "$(cat /target)" \
     && install -D -m 0755 "target/$(cat /target)/dist/numberdesk" /image/usr/local/bin/numberdesk \
     && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
     && install -d -m 1777 /image/tmp \

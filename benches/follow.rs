@@ -8,7 +8,7 @@ use close_sandbox::{Options, Sandbox};
 use futures::{StreamExt as _, stream};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use numberdesk::app::{self, App};
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use numberdesk::config;
 use numberdesk::telemetry::Metrics;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn measure(changes: usize) {
     let close = Sandbox::start(Options::default()).await.expect("Close starts");
     let database = database().await;
     let metrics = Metrics::install().expect("metrics are installed once");
-    let issuer = LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
+    let issuer = DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
     let now = numberdesk::domain::time::Clock::system().now().as_seconds();
     let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": "bench", "iat": now, "exp": now + 36_000,
         "teams": ["sales"], "scope": "numbers:read numbers:admin" });

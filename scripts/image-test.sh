@@ -140,6 +140,14 @@ INSIDE
 
 image=localhost/numberdesk:$version
 build numberdesk "$image" "$@" # no target: the service is the default
+help=$(chroot "$root" /usr/local/bin/numberdesk --help)
+for command in dev sandbox token; do
+    if grep -q "^  $command " <<<"$help"; then
+        echo "image-test: the image has the development command \`$command\`" >&2
+        exit 1
+    fi
+done
+
 # The folders of deployment.yaml.
 mkdir -p "$root"/{proc,dev,etc/numberdesk,run/secrets/numberdesk} "$work/config" "$work/secrets"
 touch "$root/etc/resolv.conf"

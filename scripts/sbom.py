@@ -13,7 +13,7 @@ REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 def main():
-    command = ["cargo", "metadata", "--locked", "--offline", "--format-version=1", f"--filter-platform={TARGET}"]
+    command = ["cargo", "metadata", "--locked", "--offline", "--no-default-features", "--format-version=1", f"--filter-platform={TARGET}"]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}
     needs = {node["id"]: [need["pkg"] for need in node["deps"]] for node in metadata["resolve"]["nodes"]}
@@ -50,7 +50,7 @@ def main():
 
 def tree(kinds):
     """Names and versions of what is really compiled: `cargo metadata` also tells what no feature asks for."""
-    command = ["cargo", "tree", "--locked", "--offline", f"--edges={kinds}", f"--target={TARGET}", "--prefix=none", "--format={p}"]
+    command = ["cargo", "tree", "--locked", "--offline", "--package=numberdesk", "--no-default-features", f"--edges={kinds}", f"--target={TARGET}", "--prefix=none", "--format={p}"]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     return {(name, version.removeprefix("v")) for name, version, *_ in (line.split() for line in lines if line)}
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use close_sandbox::{Options, Sandbox};
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ pub(crate) struct Desk {
     pub(crate) api: String,
     pub(crate) client: reqwest::Client,
     pub(crate) folder: TempDir,
-    issuer: LocalIssuer,
+    issuer: DevIssuer,
     user: String,
     process: Child,
 }
@@ -46,7 +46,7 @@ impl Desk {
     pub(crate) async fn start(options: Options, store: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let close = Sandbox::start(options).await.expect("Close starts");
-        let issuer = LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
+        let issuer = DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
         write_files(folder.path(), &close, store, more);
         let log = folder.path().join("log");
         let process = Command::new(env!("CARGO_BIN_EXE_numberdesk"))

@@ -1,5 +1,6 @@
-//! An issuer of one's own for development and tests: makes an Ed25519 key, publishes it as a JWKS and signs tokens.
-//! Knows nothing of what the claims mean.
+//! The development issuer: creates an Ed25519 key, publishes it as a JWKS, and signs tokens.
+//!
+//! It exists only with the Cargo feature `dev`. It signs any claims.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -16,8 +17,10 @@ use sha2::{Digest, Sha256};
 const KEY_FILE: &str = "issuer.key";
 const JWKS_FILE: &str = "jwks.json";
 
-/// Signs tokens with a key of this machine. Not for production: whoever reads the key file is everyone.
-pub struct LocalIssuer {
+/// Signs tokens with a key on this machine.
+///
+/// Not for production: a process that reads the key file can issue tokens for every caller.
+pub struct DevIssuer {
     issuer: String,
     key: Ed25519KeyPair,
     /// The public key, base64url.
@@ -25,32 +28,33 @@ pub struct LocalIssuer {
     kid: String,
 }
 
-impl LocalIssuer {
-    /// A new key that lives in memory only.
+impl DevIssuer {
+    /// Creates a key that exists only in memory.
     pub fn generate(issuer: &str) -> anyhow::Result<Self> {
         Ok(Self::new(
-            Ed25519KeyPair::generate().map_err(|_| anyhow!("no Ed25519 key can be made"))?,
+            Ed25519KeyPair::generate().map_err(|_| anyhow!("an Ed25519 key cannot be generated"))?,
             issuer,
         ))
     }
 
-    /// The key of the folder; a new one when there is none. The key file is readable by its owner alone; beside it
-    /// stands `jwks.json`.
+    /// Loads the key of the folder, or creates it.
+    ///
+    /// Also writes `jwks.json`. Only the owner can read the key file.
     pub fn load_or_create(folder: &Path, issuer: &str) -> anyhow::Result<Self> {
-        let told = || format!("the folder {} can't be used", folder.display());
-        fs::create_dir_all(folder).with_context(told)?;
-        if !folder.join(KEY_FILE).try_exists().with_context(told)? {
+        let context = || format!("the folder {} cannot be used", folder.display());
+        fs::create_dir_all(folder).with_context(context)?;
+        if !folder.join(KEY_FILE).try_exists().with_context(context)? {
             let seed = Self::generate(issuer)?
                 .key
                 .seed()
-                .map_err(|_| anyhow!("the new key can't be written"))?;
+                .map_err(|_| anyhow!("the new key cannot be written"))?;
             let seed = seed
                 .as_be_bytes()
-                .map_err(|_| anyhow!("the new key can't be written"))?;
-            // Complete or not there; when two start at once, both go on with the key of the first.
+                .map_err(|_| anyhow!("the new key cannot be written"))?;
+            // Never a partial file. If two processes start at the same time, both use the key of the first.
             match write(folder, seed.as_ref())?.persist_noclobber(folder.join(KEY_FILE)) {
-                Err(fault) if fault.error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(fault.error).with_context(told);
+                Err(persist) if persist.error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(persist.error).with_context(context);
                 }
                 _ => {}
             }
@@ -59,26 +63,26 @@ impl LocalIssuer {
         let jwks = format!("{:#}\n", issuer.jwks());
         write(folder, jwks.as_bytes())?
             .persist(folder.join(JWKS_FILE))
-            .with_context(told)?;
+            .with_context(context)?;
         Ok(issuer)
     }
 
-    /// The key of the folder; an error that says what to do when there is none.
+    /// Loads the key of the folder. If there is none, the error says how to create it.
     pub fn load(folder: &Path, issuer: &str) -> anyhow::Result<Self> {
         let path = folder.join(KEY_FILE);
         let seed = match fs::read(&path) {
             Ok(seed) => seed,
-            Err(fault) if fault.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!(
-                    "there is no local issuer in {}: run `numberdesk dev` first",
+                    "there is no development issuer in {}: run `numberdesk dev` first",
                     folder.display()
                 )
             }
-            Err(fault) => return Err(fault).with_context(|| format!("{} can't be read", path.display())),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         };
         let key = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| {
             anyhow!(
-                "{} is no key of 32 bytes: delete it and run `numberdesk dev`",
+                "{} is not a key of 32 bytes: delete it and run `numberdesk dev`",
                 path.display()
             )
         })?;
@@ -92,12 +96,12 @@ impl LocalIssuer {
         ]})
     }
 
-    /// What goes into `iss`.
+    /// The value of the `iss` claim.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// A token with the claims as they are; `iss`, `aud` and `exp` are the caller's to set.
+    /// Signs these claims. The caller sets `iss`, `aud` and `exp`.
     pub fn sign(&self, claims: &Value) -> anyhow::Result<String> {
         let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": self.kid});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -105,13 +109,13 @@ impl LocalIssuer {
         let signature = self
             .key
             .try_sign(signed.as_bytes())
-            .map_err(|_| anyhow!("the token can't be signed"))?;
+            .map_err(|_| anyhow!("the token cannot be signed"))?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     fn new(key: Ed25519KeyPair, issuer: &str) -> Self {
         let x = URL_SAFE_NO_PAD.encode(key.public_key());
-        // The thumbprint of RFC 7638: the same key has the same name everywhere.
+        // The thumbprint of RFC 7638, so that the same key has the same id everywhere.
         let thumbprint = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
         let kid = URL_SAFE_NO_PAD.encode(Sha256::digest(thumbprint));
         Self {
@@ -123,11 +127,11 @@ impl LocalIssuer {
     }
 }
 
-/// A file under a name of its own, readable by its owner alone.
+/// Writes a temporary file in the folder; only its owner can read it.
 fn write(folder: &Path, bytes: &[u8]) -> anyhow::Result<tempfile::NamedTempFile> {
-    let told = || format!("nothing can be written in {}", folder.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(told)?;
-    file.write_all(bytes).with_context(told)?;
+    let context = || format!("{} cannot be written to", folder.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
     Ok(file)
 }
 
@@ -138,15 +142,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_of_a_folder_stays_and_is_its_owner_s_alone() {
+    fn the_key_of_a_folder_is_kept_and_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("issuer");
-        let fault = LocalIssuer::load(&inside, "i").err().unwrap().to_string();
-        assert!(fault.contains("run `numberdesk dev` first"), "{fault}");
+        let error = DevIssuer::load(&inside, "i").err().unwrap().to_string();
+        assert!(error.contains("run `numberdesk dev` first"), "{error}");
 
-        let first = LocalIssuer::load_or_create(&inside, "i").unwrap();
-        let again = LocalIssuer::load_or_create(&inside, "i").unwrap();
-        let loaded = LocalIssuer::load(&inside, "i").unwrap();
+        let first = DevIssuer::load_or_create(&inside, "i").unwrap();
+        let again = DevIssuer::load_or_create(&inside, "i").unwrap();
+        let loaded = DevIssuer::load(&inside, "i").unwrap();
         assert_eq!(first.jwks(), again.jwks());
         assert_eq!(
             first.sign(&json!({"sub": "a"})).unwrap(),
@@ -160,20 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn a_thumbprint_is_that_of_rfc_8037() {
+    fn the_key_id_is_the_thumbprint_of_rfc_8037() {
         let seed = URL_SAFE_NO_PAD
             .decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
             .unwrap();
-        let issuer = LocalIssuer::new(Ed25519KeyPair::from_seed_unchecked(&seed).unwrap(), "i");
+        let issuer = DevIssuer::new(Ed25519KeyPair::from_seed_unchecked(&seed).unwrap(), "i");
         assert_eq!(issuer.x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
         assert_eq!(issuer.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
     #[test]
-    fn a_key_file_that_was_damaged_is_named() {
+    fn the_error_names_a_damaged_key_file() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(KEY_FILE), b"short").unwrap();
-        let fault = LocalIssuer::load(folder.path(), "i").err().unwrap().to_string();
-        assert!(fault.contains(KEY_FILE), "{fault}");
+        let error = DevIssuer::load(folder.path(), "i").err().unwrap().to_string();
+        assert!(error.contains(KEY_FILE), "{error}");
     }
 }

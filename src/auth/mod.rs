@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod claims;
+#[cfg(feature = "dev")]
 mod dev_issuer;
 mod document;
 mod http_client;
@@ -23,7 +24,8 @@ use anyhow::bail;
 use sha2::{Digest, Sha256};
 
 pub use crate::auth::algorithm::{Algorithm, NotAnAlgorithm};
-pub use crate::auth::dev_issuer::LocalIssuer;
+#[cfg(feature = "dev")]
+pub use crate::auth::dev_issuer::DevIssuer;
 use crate::auth::issuer::Issuer;
 use crate::auth::jwt::Token;
 pub use crate::auth::keys::KeyReport;

@@ -1,44 +1,44 @@
-//! `numberdesk check`: what `serve` would say of its configuration, without starting.
+//! `numberdesk check`: validates configuration and policy as `serve` does, without starting.
 
-use std::path::PathBuf;
-
-use super::{Failure, serve, tell};
+use super::failure::{Failure, print_faults};
+use super::load::{ConfigFile, load};
 use crate::config::TlsFiles;
 use crate::domain::time::Clock;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    match serve::load(&arguments.config) {
+    match load(&arguments.config.path) {
         Ok((config, policy)) => {
             let policy_file = config
                 .policy_file
                 .as_ref()
-                .map_or("none: everything is denied".into(), |file| {
+                .map_or("none, so everything is denied".into(), |file| {
                     format!("{}, fingerprint {}", file.display(), policy.fingerprint())
                 });
-            println!("{} is fine", arguments.config.display());
+            println!("{} is valid", arguments.config.path.display());
             println!("policy: {policy_file}");
             if let Some(files) = &config.server.tls {
                 certificate(files)?;
             }
             Ok(())
         }
-        // Faults are this command's answer, not its failure: exit 1.
-        Err(Failure::Faulty(faults)) => {
-            tell(&faults);
-            Err(Failure::No)
+        // For this command, faults are a negative result: exit status 1 instead of 64.
+        Err(Failure::Invalid(faults)) => {
+            print_faults(&faults);
+            Err(Failure::Negative)
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// Until when it is believed. One that clients refuse keeps no desk from starting, and so is no fault.
+/// Prints until when the certificate is valid.
+///
+/// An expired certificate is only a warning, because the service starts with it.
 fn certificate(files: &TlsFiles) -> Result<(), Failure> {
     let identity = files.read().map_err(anyhow::Error::msg)?;
     println!(

@@ -1,27 +1,45 @@
-//! The tour that `numberdesk dev` gives: real requests to the desk that is running, and what came back.
+//! The demo of `numberdesk dev`: sends real requests to the running service and prints the responses.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::cli::dev::Stage;
+/// A person or app of the demo, with a token.
+pub(super) struct Persona {
+    pub(super) name: &'static str,
+    pub(super) does: &'static str,
+    pub(super) token: String,
+}
 
-/// Sends every request of the tour; an answer that is not what the desk promises ends it with an error.
-pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
-    let guide = Guide {
-        stage,
+/// The running service and everything around it.
+pub(super) struct Environment {
+    /// Base URL of the API.
+    pub(super) api: String,
+    /// Base URL of health and metrics.
+    pub(super) ops: String,
+    /// Base URL of the simulated Close, without `/api/v1`.
+    pub(super) close: String,
+    pub(super) folder: PathBuf,
+    pub(super) personas: Vec<Persona>,
+}
+
+/// Sends every request of the demo. Fails at the first unexpected response.
+pub(super) async fn run(environment: &Environment) -> anyhow::Result<()> {
+    let demo = Demo {
+        environment,
         client: Client::builder().build()?,
         key: uuid::Uuid::new_v4().to_string(),
     };
-    say("numberdesk: a desk between your apps and Close", "");
+    heading("Numberdesk rents Close phone numbers for your apps");
     let berlin = json!({ "country": "DE", "carrier_type": "local", "prefix": "30", "label": "Berlin line" });
 
-    say("1  Alice's app rents a number in Berlin", "");
-    let rented = guide
-        .order("alice", &guide.key, &berlin, StatusCode::CREATED)
+    heading("1  Alice's app rents a number in Berlin");
+    let rented = demo
+        .order("alice", &demo.key, &berlin, StatusCode::CREATED)
         .await?;
     result(
         "201",
@@ -32,41 +50,38 @@ pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
         ),
     );
 
-    say("2  It tries a country that her team's policy does not name", "");
+    heading("2  Her team's policy does not allow numbers in the US");
     let body = json!({ "country": "US", "carrier_type": "local" });
-    let refused = guide
-        .order("alice", "tour-us", &body, StatusCode::FORBIDDEN)
+    let refused = demo
+        .order("alice", "demo-us", &body, StatusCode::FORBIDDEN)
         .await?;
-    explain(&refused);
+    print_denial(&refused);
 
-    say(
-        "3  It tries a group number, which needs a permission that her token lacks",
-        "",
-    );
+    heading("3  A group number needs a permission that her token does not have");
     let body = json!({ "country": "DE", "carrier_type": "local", "sharing": "group" });
-    let refused = guide
-        .order("alice", "tour-group", &body, StatusCode::FORBIDDEN)
+    let refused = demo
+        .order("alice", "demo-group", &body, StatusCode::FORBIDDEN)
         .await?;
-    explain(&refused);
+    print_denial(&refused);
 
-    say(
-        "4  The connection broke, so the app sends its first request again, under the same key",
-        "",
-    );
-    let again = guide
-        .order("alice", &guide.key, &berlin, StatusCode::CREATED)
+    heading("4  The app repeats its first request with the same idempotency key, as after a lost connection");
+    let again = demo
+        .order("alice", &demo.key, &berlin, StatusCode::CREATED)
         .await?;
-    ensure!(again["id"] == rented["id"], "the same key gave another order");
+    ensure!(
+        again["id"] == rented["id"],
+        "the same idempotency key gave another order"
+    );
     result(
         "201",
-        &format!("{} the same order, the same number, rented once", number(&again)),
+        &format!(
+            "{} the same order: the number was rented only once",
+            number(&again)
+        ),
     );
 
-    say(
-        "5  What the team holds, answered from the desk's own inventory",
-        "",
-    );
-    let held = guide.get("alice", "/v1/phone-numbers").await?;
+    heading("5  The numbers of the team, from the inventory of the service");
+    let held = demo.get("alice", "/v1/phone-numbers").await?;
     for held in held["data"].as_array().into_iter().flatten() {
         let field = |name: &str| held[name].as_str().unwrap_or("-").to_owned();
         result(
@@ -75,20 +90,14 @@ pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
         );
     }
 
-    say(
-        "6  Close rents, and its answer is lost on the way: nobody knows what became of the order",
-        "",
-    );
-    guide.lost_and_found().await?;
+    heading("6  Close rents a number, but its response is lost, so the result of the order is unknown");
+    demo.recovers_a_lost_response().await?;
 
-    say(
-        "7  Somebody renames the number in Close itself: Close tells the desk, and the desk tells the team",
-        "",
-    );
-    guide.renamed(&rented).await?;
+    heading("7  A user renames the number in Close: Close notifies the service, which notifies the team");
+    demo.renamed(&rented).await?;
 
-    say("8  Who did what, for the lead", "");
-    let audit = guide.get("lena", "/v1/audit?limit=5").await?;
+    heading("8  The audit trail, for the team lead");
+    let audit = demo.get("lena", "/v1/audit?limit=5").await?;
     for row in audit["data"].as_array().into_iter().flatten() {
         let field = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
         result(
@@ -105,16 +114,16 @@ pub(super) async fn walk(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Guide<'a> {
-    stage: &'a Stage,
+struct Demo<'a> {
+    environment: &'a Environment,
     client: Client,
     key: String,
 }
 
-impl Guide<'_> {
+impl Demo<'_> {
     async fn order(&self, who: &str, key: &str, body: &Value, expected: StatusCode) -> anyhow::Result<Value> {
         request(&format!("POST /v1/orders  {body}"));
-        let url = format!("{}/v1/orders", self.stage.api);
+        let url = format!("{}/v1/orders", self.environment.api);
         let request = self
             .client
             .post(url)
@@ -127,32 +136,32 @@ impl Guide<'_> {
         request(&format!("GET {path}"));
         let request = self
             .client
-            .get(format!("{}{path}", self.stage.api))
+            .get(format!("{}{path}", self.environment.api))
             .bearer_auth(self.token(who));
         self.answer(request, StatusCode::OK).await
     }
 
-    /// A rent whose answer is lost, and what becomes of its order.
-    async fn lost_and_found(&self) -> anyhow::Result<()> {
-        self.loses_the_next_answer().await?;
+    /// Orders a number, loses Close's response, and waits until the service finds the number.
+    async fn recovers_a_lost_response(&self) -> anyhow::Result<()> {
+        self.lose_next_response().await?;
         let paris = json!({ "country": "FR", "carrier_type": "local", "label": "Paris line" });
         let unknown = self
-            .order("alice", "tour-lost", &paris, StatusCode::ACCEPTED)
+            .order("alice", "demo-lost", &paris, StatusCode::ACCEPTED)
             .await?;
         let field = |order: &Value, name: &str| order[name].as_str().unwrap_or("-").to_owned();
         result(
             "202",
             &format!("{}: {}", field(&unknown, "state"), field(&unknown, "reason")),
         );
-        let found = self.ends("alice", &unknown).await?;
+        let found = self.finished_order("alice", &unknown).await?;
         ensure!(
             found["state"] == "fulfilled",
-            "the lost number was not found: {found}"
+            "the service did not find the number: {found}"
         );
         result(
             "200",
             &format!(
-                "{} {}, {}: looked up in Close, never sent again",
+                "{} {}, {}: the service found the number in Close and did not rent a second one",
                 field(&found, "state"),
                 number(&found),
                 field(&found, "evidence")
@@ -161,44 +170,47 @@ impl Guide<'_> {
         Ok(())
     }
 
-    /// Close does what the next rent asks for, and the connection breaks before it can say so.
-    async fn loses_the_next_answer(&self) -> anyhow::Result<()> {
+    /// Makes Close execute the next rent, but close the connection before it responds.
+    async fn lose_next_response(&self) -> anyhow::Result<()> {
         let lost = json!({ "method": "POST", "country": "FR", "times": 1,
             "effect": true, "answer": "drop_before_headers" });
-        request(&format!("POST {}/_control/faults  {lost}", self.stage.close));
+        request(&format!(
+            "POST {}/_control/faults  {lost}",
+            self.environment.close
+        ));
         let armed = self
             .client
-            .post(format!("{}/_control/faults", self.stage.close))
+            .post(format!("{}/_control/faults", self.environment.close))
             .json(&lost);
         self.answer(armed, StatusCode::CREATED).await.map(drop)
     }
 
-    /// A change that is not made through the desk.
+    /// Changes a label in Close, and waits for the event and the new label.
     async fn renamed(&self, rented: &Value) -> anyhow::Result<()> {
-        let ready = format!("{}/readyz", self.stage.ops);
+        let ready = format!("{}/readyz", self.environment.ops);
         let listens = |ready: Value| (ready["webhooks"] == "ok").then_some(());
-        self.until("Close does not tell the desk what happens", &ready, listens)
+        self.until("Close sends the service no webhooks", &ready, listens)
             .await?;
         let id = rented["phone_number"]["id"].as_str().unwrap_or_default();
         let label = json!({ "label": "Berlin front desk" });
         let last = self.last_event().await?;
         let route = format!("/_control/numbers/{id}");
-        request(&format!("PATCH {}{route}  {label}", self.stage.close));
+        request(&format!("PATCH {}{route}  {label}", self.environment.close));
         let change = self
             .client
-            .patch(format!("{}{route}", self.stage.close))
+            .patch(format!("{}{route}", self.environment.close))
             .json(&label);
         self.answer(change, StatusCode::OK).await?;
         let path = format!("/v1/events?after={last}");
-        let is_it = |event: &&Value| {
+        let is_rename = |event: &&Value| {
             let changed = event["data"]["changed"].as_array();
             event["data"]["phone_number_id"] == id
                 && changed.is_some_and(|fields| fields.contains(&json!("label")))
         };
-        let found = |page: Value| page["data"].as_array()?.iter().find(is_it).cloned();
-        let url = format!("{}{path}", self.stage.api);
+        let found = |page: Value| page["data"].as_array()?.iter().find(is_rename).cloned();
+        let url = format!("{}{path}", self.environment.api);
         let event = self
-            .until("the desk does not tell of the change", &url, found)
+            .until("the service has no event about the change", &url, found)
             .await?;
         request(&format!("GET {path}"));
         result(
@@ -218,11 +230,14 @@ impl Guide<'_> {
                 number["label"].as_str().unwrap_or_default()
             ),
         );
-        ensure!(number["label"] == label["label"], "the desk shows another label");
+        ensure!(
+            number["label"] == label["label"],
+            "the service shows another label"
+        );
         Ok(())
     }
 
-    /// The id of the last event that the team was told of.
+    /// The id of the newest event of the team.
     async fn last_event(&self) -> anyhow::Result<String> {
         let mut last = String::new();
         loop {
@@ -231,7 +246,7 @@ impl Guide<'_> {
             } else {
                 format!("&after={last}")
             };
-            let url = format!("{}/v1/events?limit=200{after}", self.stage.api);
+            let url = format!("{}/v1/events?limit=200{after}", self.environment.api);
             let page = self.client.get(url).bearer_auth(self.token("alice"));
             let page = self.answer(page, StatusCode::OK).await?;
             match page["data"].as_array().and_then(|events| events.last()) {
@@ -241,29 +256,29 @@ impl Guide<'_> {
         }
     }
 
-    /// What is found at the URL, as soon as it is there.
+    /// Requests the URL until `found` returns a value, for 30 seconds at most.
     async fn until<T>(
         &self,
-        else_: &str,
+        problem: &str,
         url: &str,
         found: impl Fn(Value) -> Option<T>,
     ) -> anyhow::Result<T> {
         for _ in 0..150 {
             let looked = self.client.get(url).bearer_auth(self.token("alice"));
-            let answer = looked.send().await.context("the desk does not answer")?;
+            let answer = looked.send().await.context("the service does not respond")?;
             if let Some(found) = found(answer.json().await.unwrap_or_default()) {
                 return Ok(found);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        bail!("{else_}, in 30 seconds")
+        bail!("{problem} within 30 seconds")
     }
 
-    /// The order once it has ended.
-    async fn ends(&self, who: &str, order: &Value) -> anyhow::Result<Value> {
+    /// Waits until the order is finished, and returns it.
+    async fn finished_order(&self, who: &str, order: &Value) -> anyhow::Result<Value> {
         let path = format!("/v1/orders/{}", order["id"].as_str().unwrap_or_default());
         for _ in 0..60 {
-            let url = format!("{}{path}", self.stage.api);
+            let url = format!("{}{path}", self.environment.api);
             let looked = self.client.get(url).bearer_auth(self.token(who));
             let order = self.answer(looked, StatusCode::OK).await?;
             if order["finished_at"].is_string() {
@@ -272,19 +287,19 @@ impl Guide<'_> {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        bail!("the order did not end within 30 seconds")
+        bail!("the order was not finished within 30 seconds")
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder, expected: StatusCode) -> anyhow::Result<Value> {
-        let answer = request.send().await.context("the desk does not answer")?;
+        let answer = request.send().await.context("the service does not respond")?;
         let status = answer.status();
-        let body: Value = answer.json().await.context("the desk's answer is not JSON")?;
+        let body: Value = answer.json().await.context("the response is not JSON")?;
         ensure!(status == expected, "expected {expected}, got {status}: {body}");
         Ok(body)
     }
 
     fn token(&self, who: &str) -> &str {
-        self.stage
+        self.environment
             .personas
             .iter()
             .find(|persona| persona.name == who)
@@ -292,22 +307,22 @@ impl Guide<'_> {
     }
 }
 
-/// What a reader goes on with.
-pub(super) fn print_lines_to_copy(stage: &Stage) {
-    let Stage {
+/// Prints URLs, tokens and commands to try.
+pub(super) fn print_next_steps(environment: &Environment) {
+    let Environment {
         api,
         ops,
         close,
         folder,
         personas,
-    } = stage;
-    say("Now you", "");
+    } = environment;
+    heading("Try it yourself");
     println!("     Swagger UI       {api}/docs");
     println!("     OpenAPI          {api}/openapi.json");
     println!("     health, metrics  {ops}/readyz  {ops}/metrics");
     println!("     simulated Close  {close}/_control/requests");
     println!(
-        "     policy           {}/policy.toml  (edit it; it takes effect within seconds)",
+        "     policy           {}/policy.toml  (changes apply within seconds)",
         folder.display()
     );
     println!();
@@ -324,7 +339,7 @@ pub(super) fn print_lines_to_copy(stage: &Stage) {
     println!("       -H 'Idempotency-Key: my-first-number' -H 'Content-Type: application/json' \\");
     println!("       -d '{{\"country\":\"DE\",\"carrier_type\":\"mobile\",\"label\":\"My first number\"}}'");
     println!();
-    println!("     Ctrl-C stops it.");
+    println!("     Press Ctrl-C to stop.");
 }
 
 fn number(order: &Value) -> String {
@@ -332,7 +347,7 @@ fn number(order: &Value) -> String {
     format!("{number}  order {}", order["id"].as_str().unwrap_or_default())
 }
 
-fn explain(problem: &Value) {
+fn print_denial(problem: &Value) {
     let decision = &problem["decision"];
     result("403", decision["rule"].as_str().unwrap_or_default());
     result(
@@ -342,8 +357,8 @@ fn explain(problem: &Value) {
     result("", decision["hint"].as_str().unwrap_or_default());
 }
 
-fn say(heading: &str, rest: &str) {
-    println!("\n  {}{rest}", paint("1", heading));
+fn heading(text: &str) {
+    println!("\n  {}", paint("1", text));
 }
 fn request(line: &str) {
     println!("     {}", paint("2", line));

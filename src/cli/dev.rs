@@ -1,4 +1,4 @@
-//! `numberdesk dev`: a whole desk on loopback, in a folder of its own, with a simulated Close behind it.
+//! `numberdesk dev`: runs the service with a simulated Close and a token issuer on loopback, and shows a demo.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -6,70 +6,55 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use close_sandbox::{Options, Sandbox};
 use serde::Deserialize;
 
-use super::serve::Signals;
-use super::token::{AUDIENCE, ISSUER, sign};
+use super::demo::{self, Environment, Persona};
+use super::dev_env;
+use super::dev_tokens::{AUDIENCE, FOLDER, ISSUER, sign};
+use super::failure::Failure;
+use super::load::load;
+use super::signals::Signals;
 use crate::app::{self, App};
-use crate::auth::LocalIssuer;
-use crate::cli::{Failure, demo, dev_env, serve};
+use crate::auth::DevIssuer;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::time::Span;
 use crate::store::ProcessLock;
 use crate::telemetry::{self, Metrics};
-use close_sandbox::{self, Options, Sandbox};
 
-/// Where everything of `dev` is kept, unless it is told otherwise.
-pub(super) const FOLDER: &str = ".dev";
-/// The same organization at every start, so that ids in notes and policies stay true.
+/// A fixed seed, so that ids in notes and policies stay valid after a restart.
 const SEED: u64 = 1;
-/// Where programs under development like to listen.
+/// Ports on which programs under development usually listen for webhooks.
 const HOOK_PORTS: [u16; 10] = [80, 443, 3000, 4000, 5000, 8000, 8081, 8082, 8888, 9000];
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The folder for database, keys, configuration and policy; edit its policy.toml while the desk runs
+    /// Folder for database, keys, configuration and policy; changes of its policy.toml apply within seconds
     #[arg(long, default_value = FOLDER)]
     dir: PathBuf,
-    /// Where the API should answer; a free port is taken, and told, when this one is not free
+    /// Port of the API; if it is taken, another one is chosen and printed
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Ends after the tour instead of staying up
+    /// Exit after the demo instead of running until Ctrl-C
     #[arg(long)]
     exit_after_tour: bool,
 }
 
-/// Someone with a token.
-pub(super) struct Persona {
-    pub(super) name: &'static str,
-    pub(super) does: &'static str,
-    pub(super) token: String,
-}
-
-/// What the tour and the closing lines need to know.
-pub(super) struct Stage {
-    pub(super) api: String,
-    pub(super) ops: String,
-    pub(super) close: String,
-    pub(super) folder: PathBuf,
-    pub(super) personas: Vec<Persona>,
-}
-
-/// The part of the simulated Close's cast that `dev` needs.
+/// The part of the sandbox's `/_control/world` that `dev` needs.
 #[derive(Deserialize)]
 struct World {
-    /// The user whose API key the desk has.
+    /// The user whose API key the service uses.
     owner: UserId,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let folder = &arguments.dir;
-    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
     let close = Sandbox::start(Options {
         listen: loopback(0),
         seed: SEED,
-        // Close waits a few seconds for more before it tells of a change; nobody wants to here.
+        // Close merges changes for some seconds before it sends a webhook; the demo should not wait for that.
         settings: close_sandbox::Settings {
             consolidation_window: Duration::from_millis(300),
             ..close_sandbox::Settings::default()
@@ -77,19 +62,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         ..Options::default()
     })
     .await?;
-    let issuer = LocalIssuer::load_or_create(folder, ISSUER)?;
+    let issuer = DevIssuer::load_or_create(folder, ISSUER)?;
     let app = start(&arguments, &close).await?;
     let mut signals = Signals::listen()?;
-    let stage = Stage {
+    let environment = Environment {
         api: format!("http://{}", app.address),
         ops: format!("http://{}", app.ops_address),
         close: format!("http://{}", close.address()),
         folder: folder.clone(),
         personas: personas(&issuer, &close).await?,
     };
-    write_env(&stage)?;
-    let toured = tokio::select! {
-        toured = stay(&stage, &app, arguments.exit_after_tour) => toured,
+    write_env(&environment)?;
+    let result = tokio::select! {
+        result = demonstrate(&environment, &app, arguments.exit_after_tour) => result,
         () = signals.next() => {
             eprintln!("\nstopping");
             Ok(())
@@ -99,49 +84,54 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         app.stop().await;
         close.stop().await;
     };
-    signals.unless_another(end).await?;
-    Ok(toured?)
+    signals.next_stops(end).await?;
+    Ok(result?)
 }
 
 /// Writes the URLs and tokens for shells and scripts.
-fn write_env(stage: &Stage) -> anyhow::Result<()> {
-    let urls = [("API", &stage.api), ("OPS", &stage.ops), ("CLOSE", &stage.close)];
+fn write_env(environment: &Environment) -> anyhow::Result<()> {
+    let urls = [
+        ("API", &environment.api),
+        ("OPS", &environment.ops),
+        ("CLOSE", &environment.close),
+    ];
     let urls = urls.map(|(name, url)| (name.to_owned(), url.as_str()));
-    let tokens = stage
+    let tokens = environment
         .personas
         .iter()
         .map(|persona| (persona.name.to_uppercase(), persona.token.as_str()));
     let variables: Vec<_> = urls.into_iter().chain(tokens).collect();
-    dev_env::write(&stage.folder, &variables)
-        .with_context(|| format!("{}/env cannot be written", stage.folder.display()))
+    dev_env::write(&environment.folder, &variables)
+        .with_context(|| format!("{}/env cannot be written", environment.folder.display()))
 }
 
-/// Gives the tour and stays up, until something that must run has stopped.
-async fn stay(stage: &Stage, app: &App, leave: bool) -> anyhow::Result<()> {
-    demo::walk(stage).await?;
-    if !leave {
-        demo::print_lines_to_copy(stage);
+/// Shows the demo, then runs until a part of the service stops.
+async fn demonstrate(environment: &Environment, app: &App, exit_afterwards: bool) -> anyhow::Result<()> {
+    demo::run(environment).await?;
+    if !exit_afterwards {
+        demo::print_next_steps(environment);
         app.broken().await;
-        eprintln!("a part of the desk stopped; see the log");
+        eprintln!("a part of the service stopped; see the log");
     }
     Ok(())
 }
 
-/// Starts the desk on ports that are free. Another `dev` may take one between the look and the start; then others
-/// are looked for.
+/// Starts the service on free ports.
+///
+/// Another process may take a port between the check and the start; then it tries again with other ports.
 async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
     let metrics = Metrics::install()?;
     let mut tries = 3;
     loop {
-        // Held until the desk has it: what is removed and written here must not be a running desk's.
+        // Held until the service takes it over: the files below must not belong to a running service.
         let hold = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
             let folder = arguments.dir.display();
-            format!("a desk runs in {folder} already; `--dir` gives this one a folder of its own")
+            format!("another `numberdesk dev` runs in {folder}; choose another folder with `--dir`")
         })?;
         let api = free_port(arguments.port)?;
         let ops = free_port(arguments.port.saturating_add(1010))?;
         write_files(&arguments.dir, close, api, ops)?;
-        let (config, policy) = serve::load(&arguments.dir.join("numberdesk.toml"))?;
+        let (config, policy) = load(&arguments.dir.join("numberdesk.toml"))?;
         telemetry::start(&app::telemetry(&config))?;
         tries -= 1;
         match App::start_with(hold, &config, policy, metrics.clone()).await {
@@ -158,12 +148,14 @@ fn is_taken(error: &anyhow::Error) -> bool {
     causes.any(|cause| cause.kind() == std::io::ErrorKind::AddrInUse)
 }
 
-/// The database begins anew with the simulated Close, which forgets; the policy stays as the reader edited it.
+/// Writes the configuration and deletes the database, because the simulated Close starts empty.
+///
+/// An existing policy is kept: the user may have edited it.
 fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr) -> anyhow::Result<()> {
     for name in ["numberdesk.db", "numberdesk.db-wal", "numberdesk.db-shm"] {
         match std::fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("the old {name} can't be removed"));
+                return Err(error).with_context(|| format!("the old {name} cannot be deleted"));
             }
             _ => {}
         }
@@ -188,19 +180,13 @@ fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr)
         config,
         "[policy]\nfile = \"policy.toml\"\n\n[log]\nlevel = \"warn\"\n"
     )?;
-    writeln!(
-        config,
-        "# Webhooks to whatever you try them with on this machine."
-    )?;
+    writeln!(config, "# Allows webhooks to programs on this machine.")?;
     writeln!(
         config,
         "[webhooks]\nsecret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]"
     )?;
     writeln!(config, "allow_http = true\nports = {HOOK_PORTS:?}")?;
-    std::fs::write(
-        folder.join("webhook-secret"),
-        "for development, and never anywhere else",
-    )?;
+    std::fs::write(folder.join("webhook-secret"), "only for development")?;
     std::fs::write(folder.join("close-api-key"), close.api_key())?;
     std::fs::write(folder.join("numberdesk.toml"), config)?;
     let policy = folder.join("policy.toml");
@@ -210,13 +196,13 @@ fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr)
     Ok(())
 }
 
-/// Where its database is, as a URL.
+/// The URL of the database.
 fn database(folder: &Path) -> anyhow::Result<String> {
     let file = std::path::absolute(folder)?.join("numberdesk.db");
     Ok(format!("sqlite://{}", file.display()))
 }
 
-async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<Persona>> {
+async fn personas(issuer: &DevIssuer, close: &Sandbox) -> anyhow::Result<Vec<Persona>> {
     let client = reqwest::Client::builder().build()?;
     let world: World = client
         .get(format!("http://{}/_control/world", close.address()))
@@ -279,7 +265,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
         .map(|(name, does, teams, permissions)| {
             let teams: Vec<Team> = teams.iter().map(|team| team.parse()).collect::<Result<_, _>>()?;
             let subject = format!("{name}@example.com");
-            // Who approves an order is another user in Close than who ordered, so only the app has the owner's.
+            // Only the app has the user of the key, because an order must be approved by another user than the one who ordered.
             let user = (name == "alice").then_some(&world.owner);
             let token = sign(issuer, &subject, &teams, permissions, user, day)?;
             Ok(Persona { name, does, token })
@@ -287,7 +273,7 @@ async fn personas(issuer: &LocalIssuer, close: &Sandbox) -> anyhow::Result<Vec<P
         .collect()
 }
 
-/// The port asked for, or another one, said aloud.
+/// The wanted port, or another free one, which it prints.
 fn free_port(wanted: u16) -> anyhow::Result<SocketAddr> {
     if TcpListener::bind(loopback(wanted)).is_ok() {
         return Ok(loopback(wanted));

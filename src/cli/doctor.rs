@@ -1,13 +1,14 @@
-//! `numberdesk doctor`: everything that the service rests on, asked once and told in a line each. It changes nothing, may
-//! run beside a desk that serves, and prints no secret.
+//! `numberdesk doctor`: checks configuration, database, issuers and Close once, and prints one line for each.
+//!
+//! It changes nothing, prints no secret, and may run beside a running service.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
-use super::{Failure, serve, tell};
+use super::failure::{Failure, print_faults};
+use super::load::{ConfigFile, load};
 use crate::app;
 use crate::close::{self, CloseClient};
 use crate::config::{Config, TlsFiles};
@@ -17,34 +18,34 @@ use crate::domain::time::{Clock, Timestamp};
 use crate::policy::{GroupRule, Policy};
 use crate::store::Store;
 
-/// A database or an issuer that says nothing for so long does not answer.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Clocks that differ by more make signatures and reconciliation doubtful.
-const APART: Duration = Duration::from_secs(10);
-/// A certificate that ends sooner should have been renewed already.
+/// How long the database and the issuers may take to respond.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// A larger difference of clocks breaks webhook signatures and reconciliation.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
+/// A certificate that expires sooner should already be renewed.
 const RENEWAL: Duration = Duration::from_hours(7 * 24);
-/// What Close calls the permission that group numbers take.
+/// Close's permission for group numbers.
 const MANAGE_GROUPS: &str = "manage_group_numbers";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
-/// How something stands.
+/// The result of one check.
 enum Finding {
-    Well(String),
-    /// Works, but somebody should know.
-    Notable(String),
+    /// Works.
+    Good(String),
+    /// Works, but an operator should know about it.
+    Note(String),
     /// Does not work.
-    Ill(String),
+    Bad(String),
 }
 
-use Finding::{Ill, Notable, Well};
+use Finding::{Bad, Good, Note};
 
-/// What was found, in the order it is told.
+/// The findings, in the order of the output.
 #[derive(Default)]
 struct Report(Vec<(String, Finding)>);
 
@@ -57,29 +58,33 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (what, finding) in &self.0 {
-            let (word, said) = match finding {
-                Well(said) => ("ok", said),
-                Notable(said) => ("note", said),
-                Ill(said) => ("FAULT", said),
+            let (word, text) = match finding {
+                Good(text) => ("ok", text),
+                Note(text) => ("note", text),
+                Bad(text) => ("FAULT", text),
             };
-            writeln!(f, "{word:<6} {what:<14} {said}")?;
+            writeln!(f, "{word:<6} {what:<14} {text}")?;
         }
         Ok(())
     }
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, policy) = match serve::load(&arguments.config) {
+    let (config, policy) = match load(&arguments.config.path) {
         Ok(loaded) => loaded,
-        Err(Failure::Faulty(faults)) => {
-            tell(&faults);
-            return Err(Failure::No);
+        Err(Failure::Invalid(faults)) => {
+            print_faults(&faults);
+            return Err(Failure::Negative);
         }
         Err(failure) => return Err(failure),
     };
     let mut report = Report::default();
-    let files = format!("{}, policy {}", arguments.config.display(), policy.fingerprint());
-    report.add("configuration", Well(files));
+    let files = format!(
+        "{}, policy {}",
+        arguments.config.path.display(),
+        policy.fingerprint()
+    );
+    report.add("configuration", Good(files));
     if let Some(files) = &config.server.tls {
         report.add("certificate", certificate(files, Clock::system().now()));
     }
@@ -87,38 +92,38 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (organization, (), of_key) = tokio::join!(
         database(&config, &mut stored),
         issuers(&config, &mut issued),
-        vendor(&config, &policy, &mut closed)
+        close(&config, &policy, &mut closed)
     );
     if let (Some(known), Some(of_key)) = (organization, of_key)
         && !of_key.contains(&known)
     {
-        let said = format!("the key is of {}, the inventory of {known}", of_key.join(", "));
-        closed.add("organization", Ill(said));
+        let text = format!("the key is of {}, the inventory of {known}", of_key.join(", "));
+        closed.add("organization", Bad(text));
     }
     for part in [stored, issued, closed] {
         report.0.extend(part.0);
     }
     print!("{report}");
-    let ill = report.0.iter().any(|(_, finding)| matches!(finding, Ill(_)));
-    if ill { Err(Failure::No) } else { Ok(()) }
+    let failed = report.0.iter().any(|(_, finding)| matches!(finding, Bad(_)));
+    if failed { Err(Failure::Negative) } else { Ok(()) }
 }
 
 fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
     let identity = match files.read() {
         Ok(identity) => identity,
-        Err(wrong) => return Ill(wrong),
+        Err(wrong) => return Bad(wrong),
     };
     let until = format!("{}, until {}", files.certificate.display(), identity.not_after);
     match identity.out_of_time(now) {
-        Some(why) => Ill(format!("clients refuse {}: {why}", files.certificate.display())),
-        None if identity.not_after.since(now) < RENEWAL => Notable(format!("{until}: renew it")),
-        None => Well(until),
+        Some(why) => Bad(format!("clients refuse {}: {why}", files.certificate.display())),
+        None if identity.not_after.since(now) < RENEWAL => Note(format!("{until}: renew it")),
+        None => Good(until),
     }
 }
 
-/// The organization whose numbers the database holds, if it says.
+/// Checks the database. Returns the organization whose numbers it holds, if known.
 async fn database(config: &Config, report: &mut Report) -> Option<String> {
-    let asked = tokio::time::timeout(PATIENCE, async {
+    let asked = tokio::time::timeout(TIMEOUT, async {
         let store = Store::open_read_only(config.store.secret()).await?;
         if !store.migrated().await? {
             return Ok(None);
@@ -129,46 +134,46 @@ async fn database(config: &Config, report: &mut Report) -> Option<String> {
     let (open, organization) = match asked.await {
         Ok(Ok(Some(found))) => found,
         Ok(Ok(None)) => {
-            let said = "the schema is not the one of this version: run `numberdesk migrate`";
-            report.add("database", Ill(said.to_owned()));
+            let text = "the schema is not the one of this version: run `numberdesk migrate`";
+            report.add("database", Bad(text.to_owned()));
             return None;
         }
         Ok(Err(error)) => {
-            report.add("database", Ill(format!("{}: {:#}", config.store, error)));
+            report.add("database", Bad(format!("{}: {:#}", config.store, error)));
             return None;
         }
         Err(_) => {
-            report.add("database", Ill(format!("{}: does not answer", config.store)));
+            report.add("database", Bad(format!("{}: does not answer", config.store)));
             return None;
         }
     };
-    report.add("database", Well(config.store.to_string()));
+    report.add("database", Good(config.store.to_string()));
     let count = |state| -> i64 {
         let of_state = open.iter().filter(|orders| orders.state == state);
         of_state.map(|orders| orders.count).sum()
     };
     let (doubtful, review) = (count(State::Unverified), count(State::NeedsReview));
     let queued = count(State::Queued);
-    let said = format!("{queued} queued, {doubtful} unverified, {review} for a person");
+    let text = format!("{queued} queued, {doubtful} unverified, {review} for a person");
     let settled = doubtful == 0 && review == 0;
-    report.add("orders", if settled { Well(said) } else { Notable(said) });
+    report.add("orders", if settled { Good(text) } else { Note(text) });
     organization
 }
 
 async fn issuers(config: &Config, report: &mut Report) {
     let auth = match app::auth(config, Clock::system()) {
         Ok(auth) => auth,
-        Err(error) => return report.add("issuers", Ill(format!("{error:#}"))),
+        Err(error) => return report.add("issuers", Bad(format!("{error:#}"))),
     };
     // What does not answer in time shows in the report.
-    let _ = tokio::time::timeout(PATIENCE, auth.refresh()).await;
+    let _ = tokio::time::timeout(TIMEOUT, auth.refresh()).await;
     for keys in auth.report() {
         let finding = if keys.usable {
-            Well(format!("{}: {} keys, by {}", keys.issuer, keys.keys, keys.source))
+            Good(format!("{}: {} keys, by {}", keys.issuer, keys.keys, keys.source))
         } else {
-            let said = keys.last_error.unwrap_or_else(|| "it does not answer".to_owned());
-            Ill(format!(
-                "{}: no usable keys, by {}: {said}",
+            let text = keys.last_error.unwrap_or_else(|| "it does not answer".to_owned());
+            Bad(format!(
+                "{}: no usable keys, by {}: {text}",
                 keys.issuer, keys.source
             ))
         };
@@ -176,38 +181,38 @@ async fn issuers(config: &Config, report: &mut Report) {
     }
 }
 
-/// The organizations of the key, if Close says.
-async fn vendor(config: &Config, policy: &Policy, report: &mut Report) -> Option<Vec<String>> {
+/// Checks Close and its API key. Returns the organizations of the key, if Close responds.
+async fn close(config: &Config, policy: &Policy, report: &mut Report) -> Option<Vec<String>> {
     let settings = close::Settings {
         base_url: config.close.base_url.clone(),
         timeout: config.close.timeout,
     };
     let key = config.close.api_key.read_api_key().map_err(anyhow::Error::msg);
-    let close = match key.and_then(|key| CloseClient::new(settings, key, Clock::system())) {
-        Ok(close) => close,
+    let client = match key.and_then(|key| CloseClient::new(settings, key, Clock::system())) {
+        Ok(client) => client,
         Err(error) => {
-            report.add("close", Ill(format!("{error:#}")));
+            report.add("close", Bad(format!("{error:#}")));
             return None;
         }
     };
-    let me = match close.me().await {
+    let me = match client.me().await {
         Ok(me) => me,
         Err(trouble) => {
-            report.add("close", Ill(trouble.to_string()));
+            report.add("close", Bad(trouble.to_string()));
             return None;
         }
     };
     let organizations = me.organization_ids.join(", ");
     report.add(
         "close",
-        Well(format!("the key is {}'s in {organizations}", me.user_id)),
+        Good(format!("the key is {}'s in {organizations}", me.user_id)),
     );
     report.add(
         "group numbers",
         groups(policy, me.permissions.contains(MANAGE_GROUPS)),
     );
-    report.add("clock", clock(close.clock_skew()));
-    report.add("webhooks", webhooks(config, close).await);
+    report.add("clock", clock(client.clock_skew()));
+    report.add("webhooks", webhooks(config, client).await);
     Some(me.organization_ids)
 }
 
@@ -216,9 +221,9 @@ fn groups(policy: &Policy, may: bool) -> Finding {
         .every_rule()
         .any(|rules| rules.group_numbers != GroupRule::Nobody);
     match (may, wanted) {
-        (true, _) => Well(format!("the key's user has {MANAGE_GROUPS}")),
-        (false, false) => Well("not allowed by the policy".to_owned()),
-        (false, true) => Ill(format!(
+        (true, _) => Good(format!("the key's user has {MANAGE_GROUPS}")),
+        (false, false) => Good("not allowed by the policy".to_owned()),
+        (false, true) => Bad(format!(
             "the policy allows them, but the key's user lacks {MANAGE_GROUPS} in Close"
         )),
     }
@@ -226,11 +231,15 @@ fn groups(policy: &Policy, may: bool) -> Finding {
 
 fn clock(ahead: Option<i64>) -> Finding {
     let Some(ahead) = ahead else {
-        return Notable("Close does not tell its time".to_owned());
+        return Note("Close does not tell its time".to_owned());
     };
     let apart = Duration::from_micros(ahead.unsigned_abs());
-    let said = format!("{} s from Close's", apart.as_secs());
-    if apart > APART { Ill(said) } else { Well(said) }
+    let text = format!("{} s from Close's", apart.as_secs());
+    if apart > MAX_CLOCK_SKEW {
+        Bad(text)
+    } else {
+        Good(text)
+    }
 }
 
 async fn webhooks(config: &Config, close: CloseClient) -> Finding {
@@ -241,31 +250,31 @@ async fn webhooks(config: &Config, close: CloseClient) -> Finding {
                     .iter()
                     .all(|key| key.expose_secret().parse::<close::SignatureKey>().is_ok()) =>
             {
-                Well(format!("{} keys of the configuration", keys.len()))
+                Good(format!("{} keys of the configuration", keys.len()))
             }
-            Ok(_) => Ill("close.webhook_signature_key is not 64 hexadecimal digits".to_owned()),
-            Err(wrong) => Ill(wrong),
+            Ok(_) => Bad("close.webhook_signature_key is not 64 hexadecimal digits".to_owned()),
+            Err(wrong) => Bad(wrong),
         };
     }
     let public = &config.server.public_url;
     let Some(url) = delivery_url(public, &config.close.base_url).filter(|_| config.close.subscribe) else {
-        return Notable(format!(
+        return Note(format!(
             "none: Close can't deliver to {public}; changes are found by comparing"
         ));
     };
     match Subscriber::new(close, url).find().await {
         Ok(found) => match found.own.first() {
-            Some(newest) if newest.active => Well(format!(
+            Some(newest) if newest.active => Good(format!(
                 "{} is active; {} of {ALLOWED} used",
                 newest.id, found.used
             )),
-            Some(newest) => Ill(format!(
+            Some(newest) => Bad(format!(
                 "{} is paused: {}",
                 newest.id,
                 newest.pause_reason.as_deref().unwrap_or("Close does not say why")
             )),
-            None => Notable("no subscription yet: a desk that runs makes one".to_owned()),
+            None => Note("no subscription yet: a desk that runs makes one".to_owned()),
         },
-        Err(error) => Ill(error.to_string()),
+        Err(error) => Bad(error.to_string()),
     }
 }

@@ -1,10 +1,9 @@
-//! `numberdesk policy explain`: the decision on an order that nobody places.
-
-use std::path::PathBuf;
+//! `numberdesk policy explain`: shows the decision on an order, without placing it.
 
 use serde_json::Value;
 
-use super::{Failure, serve};
+use super::failure::Failure;
+use super::load::{ConfigFile, load};
 use crate::domain::caller::{Caller, Permission, Team};
 use crate::domain::country::Country;
 use crate::domain::decision::Usage;
@@ -16,46 +15,45 @@ use crate::policy::{self, Members};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
-    config: PathBuf,
-    /// For which team
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Team that orders the number
     #[arg(long)]
     team: Team,
-    /// Where the number is to be
+    /// Country of the number, as two letters
     #[arg(long)]
     country: Country,
-    /// personal or group
+    /// Sharing: personal or group
     #[arg(long, default_value = "personal")]
     sharing: Sharing,
-    /// local, national, mobile or tollfree
+    /// Carrier type: local, national, mobile or tollfree
     #[arg(long)]
     carrier_type: Option<CarrierType>,
-    /// Users in Close who get it, comma separated
+    /// Ids of the Close users that get the number, separated by commas
     #[arg(long, value_delimiter = ',')]
     assign_to: Vec<UserId>,
-    /// What the caller's token permits, comma separated
+    /// Permissions of the caller, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "numbers:rent")]
     permissions: Vec<Permission>,
-    /// The caller's own user in Close, as the token would name it
+    /// Id of the caller's user in Close, as in the token
     #[arg(long)]
     close_user: Option<UserId>,
-    /// Other claims of the token, as a JSON object, for rules that point into it
+    /// Other claims of the token as a JSON object, for rules that use them
     #[arg(long, default_value = "{}", value_parser = |text: &str| serde_json::from_str::<Value>(text))]
     claims: Value,
-    /// How many numbers the team holds already
+    /// How many numbers the team already holds
     #[arg(long, default_value_t = 0)]
     numbers_held: i64,
     /// How many orders the team had in the last 24 hours
     #[arg(long, default_value_t = 0)]
     orders_last_day: i64,
-    /// What the team's numbers cost a month already
+    /// What the team's numbers already cost per month
     #[arg(long, default_value = "0.00")]
     monthly_held: Money,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (_, policy) = serve::load(&arguments.config)?;
+    let (_, policy) = load(&arguments.config.path)?;
     let caller = Caller {
         issuer: String::new(),
         subject: "explain".to_owned(),
@@ -96,6 +94,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if ruling.decision.allowed() {
         Ok(())
     } else {
-        Err(Failure::No)
+        Err(Failure::Negative)
     }
 }

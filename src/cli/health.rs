@@ -1,15 +1,15 @@
-//! `numberdesk health`: what a container without a shell asks itself with.
+//! `numberdesk health`: the health check of a container image that has no shell.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use url::Url;
 
-use super::Failure;
+use super::failure::Failure;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// What to ask
+    /// URL to request
     #[arg(long, default_value = "http://127.0.0.1:9090/readyz")]
     url: Url,
 }
@@ -19,15 +19,15 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         .timeout(Duration::from_secs(4))
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .context("no HTTP client could be made")?;
+        .context("the HTTP client cannot be created")?;
     let answer = client
         .get(arguments.url.clone())
         .send()
         .await
-        .context("the desk does not answer")?;
+        .context("the service does not respond")?;
     if answer.status().is_success() {
         return Ok(());
     }
     eprintln!("{} {}", answer.status(), answer.text().await.unwrap_or_default());
-    Err(Failure::No)
+    Err(Failure::Negative)
 }

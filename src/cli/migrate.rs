@@ -1,25 +1,23 @@
-//! `numberdesk migrate`: brings the database's schema up to date and exits; for an init container or a Job.
-
-use std::path::PathBuf;
+//! `numberdesk migrate`: applies database migrations and exits; for an init container or a Job.
 
 use anyhow::Context as _;
 
-use super::{Failure, serve};
+use super::failure::Failure;
+use super::load::{ConfigFile, load};
 use crate::store::Store;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, _) = serve::load(&arguments.config)?;
+    let (config, _) = load(&arguments.config.path)?;
     let store = Store::open(config.store.secret())
         .await
-        .context("the database can't be opened")?;
-    let applied = store.migrate().await.context("the database can't be migrated")?;
+        .context("the database cannot be opened")?;
+    let applied = store.migrate().await.context("the database cannot be migrated")?;
     store.close().await;
     if applied.is_empty() {
         println!("the schema is up to date");

@@ -1,16 +1,28 @@
-//! The commands, one a file. Progress goes to stderr, results to stdout.
+//! The command line: one command, one file. Results go to stdout, progress and errors to stderr.
+//!
+//! `dev`, `sandbox` and `token` exist only with the Cargo feature `dev`.
 
 mod check;
+#[cfg(feature = "dev")]
 mod demo;
+#[cfg(feature = "dev")]
 mod dev;
+#[cfg(feature = "dev")]
 mod dev_env;
+#[cfg(feature = "dev")]
+mod dev_tokens;
 mod doctor;
 mod explain;
+mod failure;
 mod health;
+mod load;
 mod migrate;
 mod openapi;
+#[cfg(feature = "dev")]
 mod sandbox;
 mod serve;
+mod signals;
+#[cfg(feature = "dev")]
 mod token;
 mod verify;
 mod webhooks;
@@ -19,15 +31,23 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::domain::input::document::FileFault;
+use failure::exit_code;
 
-/// Rents, changes and releases Close phone numbers for internal apps, under team policy.
+#[cfg(feature = "dev")]
+const FIRST_STEP: &str = "Try it without any configuration:  numberdesk dev\n\n";
+#[cfg(not(feature = "dev"))]
+const FIRST_STEP: &str = "";
+
+const AFTER_HELP: &str = "\
+The configuration is a TOML file. An environment variable overrides every key: NUMBERDESK_CLOSE__BASE_URL is
+base_url in [close].
+
+Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments, 64 invalid configuration or policy.";
+
+/// Rents, changes and releases Close phone numbers for internal apps, under team policy
 #[derive(Parser)]
 #[command(name = "numberdesk", version, arg_required_else_help = true)]
-#[command(after_help = "Try it with nothing to configure:  numberdesk dev\n\
-    Configuration is a TOML file; every key can be overridden by the environment, such as\n\
-    NUMBERDESK_CLOSE__BASE_URL for base_url in [close]. Exit status: 0 fine, 1 the answer is no or it failed,\n\
-    2 wrong usage, 64 faulty configuration.")]
+#[command(after_help = format!("{FIRST_STEP}{AFTER_HELP}"))]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -35,45 +55,47 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything on loopback with nothing to configure: a simulated Close, SQLite, a local issuer, and a tour
+    /// Runs everything on this machine: the service, a simulated Close, a token issuer; and shows a demo
+    #[cfg(feature = "dev")]
     Dev(dev::Arguments),
-    /// The service
+    /// Runs the service
     Serve(serve::Arguments),
-    /// The simulated Close alone: stateful, with webhooks, rate limits and switchable faults
-    Sandbox(sandbox::Arguments),
-    /// Validates configuration and policy without starting; names file, line and key of every fault
+    /// Runs only the simulated Close, with webhooks, rate limits and scripted faults
+    #[cfg(feature = "dev")]
+    Sandbox(close_sandbox::cli::Arguments),
+    /// Validates configuration and policy, and lists every fault with file, line and key
     Check(check::Arguments),
-    /// Asks Close, the database and each issuer whether all is well; one line each, exit 1 when something is not
+    /// Checks that Close, the database and every issuer work; exit status 1 if one does not
     Doctor(doctor::Arguments),
-    /// What the policy says
+    /// Asks the policy for a decision
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// The audit trail
+    /// Verifies the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// The desk's own webhook subscription in Close
+    /// Shows and changes the service's own webhook subscription in Close
     #[command(subcommand)]
     Webhooks(webhooks::Command),
-    /// A JWT from the local dev issuer
+    /// Prints a token of the development issuer
+    #[cfg(feature = "dev")]
     Token(token::Arguments),
-    /// Prints the OpenAPI document that the server serves
+    /// Prints the OpenAPI document of the API
     Openapi(openapi::Arguments),
     /// Applies database migrations and exits
     Migrate(migrate::Arguments),
-    /// Asks a running desk whether it is ready; for container health checks
-    #[command(hide = true)]
+    /// Checks that a running service is ready; for container health checks
     Health(health::Arguments),
 }
 
 #[derive(Subcommand)]
 enum PolicyCommand {
-    /// The decision on an order, the rule that made it, and what would have to change
+    /// Shows the decision on an order, the rule behind it, and what would change it
     Explain(explain::Arguments),
 }
 
 #[derive(Subcommand)]
 enum AuditCommand {
-    /// Checks the chain of a database or an export, and names the first row that was tampered with
+    /// Verifies the hash chain of a database or an export, and names the first row that was changed
     Verify(verify::Arguments),
 }
 
@@ -82,64 +104,28 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return exit_code(Err(error.into())),
     };
     let code = runtime.block_on(async {
         match arguments.command {
-            Command::Dev(arguments) => end(dev::run(arguments).await),
-            Command::Serve(arguments) => end(serve::run(arguments).await),
-            Command::Sandbox(arguments) => end(sandbox::run(arguments).await),
-            Command::Check(arguments) => end(check::run(&arguments)),
-            Command::Doctor(arguments) => end(doctor::run(&arguments).await),
-            Command::Policy(PolicyCommand::Explain(arguments)) => end(explain::run(&arguments)),
-            Command::Audit(AuditCommand::Verify(arguments)) => end(verify::run(arguments).await),
-            Command::Webhooks(command) => end(webhooks::run(command).await),
-            Command::Token(arguments) => end(token::run(&arguments)),
-            Command::Openapi(arguments) => end(openapi::run(&arguments)),
-            Command::Migrate(arguments) => end(migrate::run(&arguments).await),
-            Command::Health(arguments) => end(health::run(&arguments).await),
+            #[cfg(feature = "dev")]
+            Command::Dev(arguments) => exit_code(dev::run(arguments).await),
+            Command::Serve(arguments) => exit_code(serve::run(arguments).await),
+            #[cfg(feature = "dev")]
+            Command::Sandbox(arguments) => exit_code(sandbox::run(arguments).await),
+            Command::Check(arguments) => exit_code(check::run(&arguments)),
+            Command::Doctor(arguments) => exit_code(doctor::run(&arguments).await),
+            Command::Policy(PolicyCommand::Explain(arguments)) => exit_code(explain::run(&arguments)),
+            Command::Audit(AuditCommand::Verify(arguments)) => exit_code(verify::run(arguments).await),
+            Command::Webhooks(command) => exit_code(webhooks::run(command).await),
+            #[cfg(feature = "dev")]
+            Command::Token(arguments) => exit_code(token::run(&arguments)),
+            Command::Openapi(arguments) => exit_code(openapi::run(&arguments)),
+            Command::Migrate(arguments) => exit_code(migrate::run(&arguments).await),
+            Command::Health(arguments) => exit_code(health::run(&arguments).await),
         }
     });
-    // A command has ended when it says so, whatever a thread still waits for.
+    // The command has finished: do not wait for blocking threads.
     runtime.shutdown_background();
     code
-}
-
-/// Why a command did not do what it was asked.
-enum Failure {
-    /// The configuration or the policy is faulty: every fault, exit 64.
-    Faulty(Vec<FileFault>),
-    /// The answer is no; it was printed already. Exit 1.
-    No,
-    /// It failed. Exit 1.
-    Failed(anyhow::Error),
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-fn end(outcome: Result<(), Failure>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::No) => ExitCode::FAILURE,
-        Err(Failure::Failed(error)) => failed(&error),
-        Err(Failure::Faulty(faults)) => {
-            tell(&faults);
-            ExitCode::from(64)
-        }
-    }
-}
-
-fn tell(faults: &[FileFault]) {
-    for fault in faults {
-        eprintln!("error: {fault}");
-    }
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
 }

@@ -1,14 +1,14 @@
-//! `numberdesk openapi`: prints the document that the server serves.
+//! `numberdesk openapi`: prints the OpenAPI document that the service serves.
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::http;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// How it is written
+    /// Output format
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
 }

@@ -1,49 +1,43 @@
-//! `numberdesk token`: a JWT from the issuer that `numberdesk dev` made.
+//! `numberdesk token`: prints a token of the development issuer.
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
-use super::Failure;
-use crate::auth::LocalIssuer;
+use super::dev_tokens::{self, ISSUER};
+use super::failure::Failure;
+use crate::auth::DevIssuer;
 use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
-use crate::domain::time::{Clock, Span};
-
-/// The issuer's name in dev tokens; it is no URL that anything is fetched from.
-pub(super) const ISSUER: &str = "https://issuer.numberdesk.dev/";
-/// The audience of dev tokens.
-pub(super) const AUDIENCE: &str = "numberdesk";
+use crate::domain::time::Span;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Team the token names; may be repeated or comma separated
+    /// Team of the caller; several are separated by commas or given by repeating the option
     #[arg(long, value_delimiter = ',', required = true)]
     team: Vec<Team>,
-    /// Permissions, comma separated, such as numbers:read,numbers:rent
+    /// Permissions, separated by commas, such as numbers:read,numbers:rent
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "numbers:read,numbers:rent,numbers:update,numbers:release"
     )]
     permissions: Vec<Permission>,
-    /// Who the token is for
+    /// Subject: the app or person that the token identifies
     #[arg(long, default_value = "developer@example.com")]
     subject: String,
-    /// The caller's own user in Close
+    /// Id of the caller's user in Close
     #[arg(long)]
     close_user: Option<UserId>,
-    /// How long it is valid
+    /// How long the token is valid, such as 30m or 8h
     #[arg(long, default_value = "1h")]
     expires: Span,
-    /// The folder `numberdesk dev` keeps its things in
-    #[arg(long, default_value = super::dev::FOLDER)]
+    /// Folder of `numberdesk dev`
+    #[arg(long, default_value = dev_tokens::FOLDER)]
     dir: PathBuf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let issuer = LocalIssuer::load(&arguments.dir, ISSUER)?;
-    let token = sign(
+    let issuer = DevIssuer::load(&arguments.dir, ISSUER)?;
+    let token = dev_tokens::sign(
         &issuer,
         &arguments.subject,
         &arguments.team,
@@ -53,29 +47,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     )?;
     println!("{token}");
     Ok(())
-}
-
-pub(super) fn sign(
-    issuer: &LocalIssuer,
-    subject: &str,
-    teams: &[Team],
-    permissions: &[Permission],
-    close_user: Option<&UserId>,
-    expires: Span,
-) -> anyhow::Result<String> {
-    let now = Clock::system().now();
-    let scope: Vec<&str> = permissions.iter().map(|permission| permission.as_str()).collect();
-    let mut claims = json!({
-        "iss": issuer.issuer(),
-        "aud": AUDIENCE,
-        "sub": subject,
-        "iat": now.as_seconds(),
-        "exp": now.plus(expires.0).as_seconds(),
-        "teams": teams,
-        "scope": scope.join(" "),
-    });
-    if let Some(user) = close_user {
-        claims["close_user_id"] = json!(user);
-    }
-    issuer.sign(&claims)
 }

@@ -1,5 +1,6 @@
-//! `numberdesk audit verify`: walks along the chain of the audit trail, in a database or in an export, and names the
-//! first row that does not hold. It changes nothing and asks neither Close nor an issuer.
+//! `numberdesk audit verify`: verifies the hash chain of the audit trail, and names the first invalid row.
+//!
+//! It reads a database or an export, changes nothing, and uses neither Close nor an issuer.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _, stdin};
@@ -7,28 +8,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config;
 use crate::domain::audit_chain::{Break, BrokenRow, Head, Link, Verified, Verifier};
 use crate::store::Store;
 
-/// Rows read at once.
+/// How many rows are read at once.
 const PAGE: u32 = 1_000;
-/// No row is that long; a file without line ends must not fill the memory.
+/// A limit on the length of a line, so that a file without line ends does not fill the memory.
 const MAX_LINE: u64 = 16 << 20;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file; only what it says of the database is read
+    /// The configuration file, of which only [store] is read
     #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
     config: PathBuf,
-    /// Check an export instead of the database; `-` is standard input
+    /// Verify an export instead of the database; `-` is standard input
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// The export holds only some rows: check each by itself, and neighbours against each other
+    /// The export has only some rows: verify each row, and each pair of adjacent rows
     #[arg(long, requires = "export")]
     subset: bool,
-    /// A head that was noted down elsewhere and must be in the chain; may be given several times
+    /// A head that you recorded elsewhere and that must be in the chain; may be repeated
     #[arg(long = "head", value_name = "SEQ:HASH")]
     heads: Vec<Head>,
 }
@@ -60,7 +61,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Ends where the head stood at the beginning: rows that are sealed meanwhile move it on.
 async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
-    let url = config::store(config, config::environment()).map_err(Failure::Faulty)?;
+    let url = config::store(config, config::environment()).map_err(Failure::Invalid)?;
     println!("checking  {url}");
     let store = Store::open_read_only(url.secret())
         .await
@@ -119,7 +120,7 @@ fn through_export(file: &Path, mut verifier: Verifier) -> Result<Verified, Failu
 )]
 fn told(broken: BrokenRow) -> Failure {
     println!("broken    {broken}");
-    Failure::No
+    Failure::Negative
 }
 
 /// The lines of an export.

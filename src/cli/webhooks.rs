@@ -1,13 +1,14 @@
-//! `numberdesk webhooks`: the desk's own webhook subscription in Close, seen and changed by hand. It asks Close alone,
-//! and never prints a key.
+//! `numberdesk webhooks`: shows and changes the service's own webhook subscription in Close.
+//!
+//! It uses only Close, and never prints a signature key.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
+use super::load::ConfigFile;
 use crate::close::{self, CloseClient, Subscription};
 use crate::config::{self, Config};
 use crate::desk::subscription::client::{ALLOWED, Found, OVERLAP, Subscriber, delivery_url};
@@ -15,28 +16,27 @@ use crate::domain::time::{Clock, Span};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// What delivers to this desk, and how that goes; exit 1 unless it is active
+    /// Shows the subscription and its health; exit status 1 unless it is active
     Status(Status),
-    /// Makes the subscription, or completes and resumes the one that is there; running desks do so by themselves
+    /// Creates the subscription, or repairs and resumes the existing one, as a running service does by itself
     Create(Arguments),
-    /// Replaces the subscription, and with it its signature key, by another one
+    /// Replaces the subscription and its signature key
     Rotate(Rotate),
-    /// Ends the subscription; a desk that is running makes another one within a minute
+    /// Deletes the subscription; a running service creates a new one within a minute
     Delete(Delete),
 }
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(long, env = "NUMBERDESK_CONFIG", default_value = "numberdesk.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Status {
     #[command(flatten)]
     common: Arguments,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -51,7 +51,7 @@ enum Format {
 pub(super) struct Rotate {
     #[command(flatten)]
     common: Arguments,
-    /// How long both are there, so that every running desk learns the new key; 10m at most
+    /// How long both subscriptions exist, so that every running service learns the new key; 10m at most
     #[arg(long, value_parser = overlap, default_value = "2m")]
     overlap: Span,
 }
@@ -60,7 +60,7 @@ pub(super) struct Rotate {
 pub(super) struct Delete {
     #[command(flatten)]
     common: Arguments,
-    /// Really
+    /// Confirms the deletion; without it, the command only shows what it would delete
     #[arg(long)]
     yes: bool,
 }
@@ -92,7 +92,8 @@ struct Opened {
 }
 
 fn open(arguments: &Arguments) -> Result<Opened, Failure> {
-    let config: Config = config::load(&arguments.config, config::environment()).map_err(Failure::Faulty)?;
+    let config: Config =
+        config::load(&arguments.config.path, config::environment()).map_err(Failure::Invalid)?;
     let (public_url, base_url) = (&config.server.public_url, &config.close.base_url);
     let url = delivery_url(public_url, base_url).ok_or_else(|| {
         anyhow!("Close can't deliver to {public_url}: server.public_url must name a host that Close reaches")
@@ -115,7 +116,7 @@ async fn status(opened: &Opened, format: Format) -> Result<(), Failure> {
         Format::Json => println!("{:#}", document(opened, &found)),
     }
     let active = found.own.first().is_some_and(|newest| newest.active);
-    if active { Ok(()) } else { Err(Failure::No) }
+    if active { Ok(()) } else { Err(Failure::Negative) }
 }
 
 fn text(opened: &Opened, found: &Found) -> String {
@@ -254,7 +255,7 @@ async fn delete(opened: &Opened, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     eprintln!("nothing was changed: say --yes to end it; what happens from then on is not delivered");
-    Err(Failure::No)
+    Err(Failure::Negative)
 }
 
 /// Whether the subscription is the desk's to change; else what to do instead.

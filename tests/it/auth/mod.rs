@@ -16,7 +16,7 @@ use aws_lc_rs::signature::KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use numberdesk::auth::{
-    Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, LocalIssuer, Rejection,
+    Access, Algorithm, Auth, ClaimPointers, DevIssuer, IssuerKind, IssuerSettings, KeySource, Rejection,
 };
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::service_account::Identity;
@@ -545,12 +545,12 @@ async fn a_key_that_names_its_algorithm_is_good_for_no_other() {
 #[tokio::test]
 async fn the_local_issuer_s_tokens_pass_with_its_file_of_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let local = LocalIssuer::load_or_create(folder.path(), ISSUER).unwrap();
+    let local = DevIssuer::load_or_create(folder.path(), ISSUER).unwrap();
     let source = KeySource::File(folder.path().join("jwks.json"));
     let auth = Auth::new(vec![settings(local.issuer(), source)], clock()).unwrap();
     let caller = accepted(&auth, &local.sign(&claims()).unwrap(), "local").await;
     assert_eq!(caller.subject, "alice@example.com");
-    let stranger = LocalIssuer::generate(ISSUER).unwrap();
+    let stranger = DevIssuer::generate(ISSUER).unwrap();
     refused(&auth, &stranger.sign(&claims()).unwrap(), "another key").await;
 }
 

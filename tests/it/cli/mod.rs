@@ -15,7 +15,7 @@ use crate::support::server::{Setup, write_files};
 /// A folder with a configuration that is fine, for a Close that is not there.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    numberdesk::auth::LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
+    numberdesk::auth::DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
     let database = format!("sqlite://{}", folder.path().join("desk.db").display());
     write_files(
         folder.path(),

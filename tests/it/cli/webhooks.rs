@@ -24,7 +24,7 @@ impl Shell {
     async fn new() -> Self {
         let close = Simulated::start(sandbox::Options::default()).await;
         let folder = tempfile::tempdir().unwrap();
-        numberdesk::auth::LocalIssuer::load_or_create(folder.path(), ISSUER).unwrap();
+        numberdesk::auth::DevIssuer::load_or_create(folder.path(), ISSUER).unwrap();
         let setup = Setup {
             server: "public_url = \"https://desk.example/phones\"",
             subscribe: true,

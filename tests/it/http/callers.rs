@@ -1,6 +1,6 @@
 //! Who may call: what each route says to nobody, to a bad token, to a token that permits too little.
 
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
@@ -68,7 +68,7 @@ async fn a_token_that_does_not_hold_is_401(database: Database) {
     let stage = Stage::new(database).await;
     let users = stage.close.users();
     let elsewhere = tempfile::tempdir().expect("a folder can be made");
-    let stranger = LocalIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
+    let stranger = DevIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
     let forged = stranger.sign(&ALICE.claims(&users)).expect("it signs");
     let changed = |change: fn(&mut Value)| {
         let mut claims = ALICE.claims(&users);

@@ -296,7 +296,7 @@ async fn a_request_under_way_over_tls_ends_before_the_desk_does(database: Databa
 /// What `check` says of these files.
 async fn checked(certificate: Option<&str>, key: Option<&str>, server: &'static str) -> Ended {
     let folder = tempfile::tempdir().unwrap();
-    numberdesk::auth::LocalIssuer::load_or_create(folder.path(), crate::support::people::ISSUER).unwrap();
+    numberdesk::auth::DevIssuer::load_or_create(folder.path(), crate::support::people::ISSUER).unwrap();
     let setup = Setup {
         server,
         tls: Some(Authority::new().issue()),

@@ -1,7 +1,7 @@
 //! A volume that is turned under a running desk, as Kubernetes does when what it is made of changes: what is new works, and what
 //! was in it before does not any more.
 
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
@@ -42,7 +42,7 @@ async fn a_turned_volume_takes_effect_and_what_was_in_it_before_does_not(databas
 
     let policy = POLICY.replacen("\"DE\", ", "", 1);
     assert_ne!(policy, POLICY);
-    let next = LocalIssuer::generate(ISSUER).unwrap();
+    let next = DevIssuer::generate(ISSUER).unwrap();
     stage.close.set(json!({ "other_key": "api_another.key" })).await;
     let tried = stage.close.requests("GET", "/me/").await.len();
     turn(&stage, &policy, &next.jwks(), "api_another.key", OTHER_KEY);

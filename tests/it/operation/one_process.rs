@@ -100,7 +100,7 @@ async fn a_second_dev_in_one_folder_leaves_the_first_one_s_files_alone() {
     let ops = eventually("the first dev has given its tour", || async {
         let said = std::fs::read_to_string(folder.path().join("out")).expect("it can be read");
         let ops = said.split_whitespace().find(|word| word.ends_with("/readyz"))?;
-        said.contains("Ctrl-C stops it").then(|| ops.to_owned())
+        said.contains("Press Ctrl-C to stop").then(|| ops.to_owned())
     })
     .await;
     let files = || {

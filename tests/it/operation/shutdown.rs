@@ -247,7 +247,7 @@ async fn dev_obeys_a_second_signal_too() {
         .expect("it can be started");
     let said = eventually("dev has given its tour", || async {
         let said = std::fs::read_to_string(&out).expect("it can be read");
-        said.contains("Ctrl-C stops it").then_some(said)
+        said.contains("Press Ctrl-C to stop").then_some(said)
     })
     .await;
     let word = |ends: &str| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
 use crate::http::isolation::same_but_for_what_was_asked;
@@ -85,10 +85,10 @@ impl Stage {
     }
 
     /// Tokens of another issuer are good as well.
-    async fn also_trusts(&mut self, name: &str) -> LocalIssuer {
+    async fn also_trusts(&mut self, name: &str) -> DevIssuer {
         self.stop().await;
         let issuer =
-            LocalIssuer::load_or_create(&self.folder.path().join("other"), name).expect("it can be made");
+            DevIssuer::load_or_create(&self.folder.path().join("other"), name).expect("it can be made");
         let file = self.folder.path().join("numberdesk.toml");
         let config = std::fs::read_to_string(&file).expect("the configuration can be read");
         let more = format!(

@@ -1,6 +1,6 @@
 //! The cast: people and apps by what their tokens say.
 
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ impl Person {
         claims
     }
 
-    pub(crate) fn token(&self, issuer: &LocalIssuer, users: &[String]) -> String {
+    pub(crate) fn token(&self, issuer: &DevIssuer, users: &[String]) -> String {
         issuer.sign(&self.claims(users)).expect("the local issuer signs")
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use close_sandbox as sandbox;
 use numberdesk::app::{self, App};
-use numberdesk::auth::LocalIssuer;
+use numberdesk::auth::DevIssuer;
 use numberdesk::config;
 use numberdesk::telemetry::Metrics;
 use reqwest::{Method, RequestBuilder};
@@ -113,7 +113,7 @@ impl Default for Setup {
 /// Desk, Close, database and people.
 pub(crate) struct Stage {
     pub(crate) close: Simulated,
-    pub(crate) issuer: LocalIssuer,
+    pub(crate) issuer: DevIssuer,
     pub(crate) folder: TempDir,
     pub(crate) database: Database,
     users: Vec<String>,
@@ -160,7 +160,7 @@ impl Stage {
     async fn set(database: Database, setup: Setup) -> Self {
         let close = Simulated::start(setup.close.clone()).await;
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let issuer = LocalIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
+        let issuer = DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
         let close_url = setup.close_url.clone().unwrap_or_else(|| close.base_url());
         write_files(
             folder.path(),

@@ -1,0 +1,28 @@
+//! The `--config` argument, and loading the configuration with the policy it names.
+
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use crate::app;
+use crate::config::{self, Config};
+use crate::policy::Policy;
+
+/// The `--config` argument of most commands.
+#[derive(clap::Args)]
+pub(super) struct ConfigFile {
+    /// The configuration file
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        env = "NUMBERDESK_CONFIG",
+        default_value = "numberdesk.toml"
+    )]
+    pub(super) path: PathBuf,
+}
+
+/// Loads configuration and policy, or returns all faults of both.
+pub(super) fn load(path: &Path) -> Result<(Config, Policy), Failure> {
+    let config = config::load(path, config::environment()).map_err(Failure::Invalid)?;
+    let policy = app::policy(config.policy_file.as_ref(), &config.clusters()).map_err(Failure::Invalid)?;
+    Ok((config, policy))
+}
