@@ -1,4 +1,4 @@
-//! The issuers that are trusted, read key by key. Their keys' files must be usable now; the network is not asked.
+//! The section `[[auth.issuers]]`, read key by key. Key files must be usable now; nothing on the network is called.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::config::limits::{callable, web};
-use crate::config::read::{Reader, or};
-use crate::config::{Claims, IssuerConfig, IssuerKind, Jwks};
+use crate::config::reader::Reader;
+use crate::config::settings::{Claims, IssuerConfig, IssuerKind, Jwks};
+use crate::config::values::{callable, or, some_text, web};
 use crate::domain::input::fields::{Fields, Node};
 use crate::domain::number_patch::distinct;
 
@@ -95,7 +95,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A file with certificates in PEM. Whether they hold is seen at the start.
+    /// Reads the path of a file with PEM certificates. Whether they are valid shows at the start.
     fn authorities(&self, node: &Node<'_>) -> Option<PathBuf> {
         let path = self.readable(node)?;
         match std::fs::read_to_string(&path) {
@@ -106,7 +106,7 @@ impl Reader<'_> {
     }
 }
 
-/// `kind` and, for the one that has them, `claims`.
+/// Reads `kind` and, for the kind that has them, `claims`.
 fn kind(fields: &mut Fields<'_>) -> Option<IssuerKind> {
     let kubernetes = or(
         fields,
@@ -143,14 +143,6 @@ fn kind(fields: &mut Fields<'_>) -> Option<IssuerKind> {
             close_user: close_user.unwrap_or_else(|| pointer("/close_user_id")),
         })
     })
-}
-
-pub(super) fn some_text(node: &Node<'_>) -> Option<String> {
-    let text = node.text(2_048)?;
-    if text.trim().is_empty() {
-        return node.fault("must not be empty");
-    }
-    Some(text)
 }
 
 fn algorithms(node: &Node<'_>) -> Option<Vec<String>> {

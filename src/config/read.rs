@@ -1,26 +1,19 @@
-//! The settings, read key by key with their defaults and bounds. Files that are named must be usable now; what is
-//! on the network is not asked.
+//! The whole configuration, and its small sections, read key by key with their defaults and bounds.
+//!
+//! Files that are named must be usable now. Nothing on the network is called.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 
-use crate::config::environment::Secrets;
-use crate::config::issuer::some_text;
-use crate::config::limits::{base, count, log_level, span};
-use crate::config::secret::{SecretSource, StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
+use crate::config::reader::Reader;
+use crate::config::secret::{StoreUrl, read_secret, unusable_api_key, unusable_webhook_key};
+use crate::config::settings::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders};
 use crate::config::traces::traces;
-use crate::config::{CloseConfig, Config, Events, Inventory, Limits, Log, LogFormat, Orders};
-use crate::domain::input::fields::{Fields, Node};
+use crate::config::values::{base, count, log_level, or, seconds, span};
+use crate::domain::input::fields::Node;
 
 const CLOSE: &str = "https://api.close.com/api/v1";
-
-/// Reads settings whose relative paths start at `folder`.
-pub(super) struct Reader<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) secrets: &'a Secrets,
-}
 
 impl Reader<'_> {
     pub(super) fn config(&self, root: Node<'_>) -> Option<Config> {
@@ -123,41 +116,6 @@ impl Reader<'_> {
         })
     }
 
-    /// A secret by `names`: its key for a value, its key for a file, and its path. A value is taken from the
-    /// environment only: files are committed, copied and mailed.
-    #[expect(
-        clippy::option_option,
-        reason = "outside: whether it was read without a fault; inside: whether it is there"
-    )]
-    pub(super) fn secret(
-        &self,
-        fields: &mut Fields<'_>,
-        names: (&'static str, &'static str, &'static str),
-        unusable: fn(&str) -> Option<&'static str>,
-    ) -> Option<Option<SecretSource>> {
-        let (value_key, file_key, path) = names;
-        let variable = format!("NUMBERDESK_{}", path.replace('.', "__").to_ascii_uppercase());
-        let written = fields.nullable(value_key, |node| {
-            node.fault::<()>(format!(
-                "a secret does not belong in this file: use `{file_key}`, or {variable} in the environment"
-            ))
-        });
-        let value = self.secrets.get(path);
-        let file = fields.nullable(file_key, |node| {
-            if value.is_some() {
-                return node.fault(format!("stands beside {variable}: give one of the two"));
-            }
-            let source = SecretSource::File(self.path(&node)?);
-            match source.read().map(|secret| unusable(secret.expose_secret())) {
-                Ok(None) => Some(source),
-                Ok(Some(wrong)) => node.fault(format!("the file's text {wrong}")),
-                Err(fault) => node.fault(fault),
-            }
-        });
-        written?;
-        Some(file?.or_else(|| value.cloned().map(SecretSource::Value)))
-    }
-
     #[expect(
         clippy::option_option,
         reason = "outside: whether it was read without a fault; inside: whether it is there"
@@ -167,21 +125,6 @@ impl Reader<'_> {
         let file = fields.optional("file", |node| self.readable(&node));
         fields.finish()?;
         file
-    }
-
-    /// A path; a relative one starts where the file stands that names it.
-    pub(super) fn path(&self, node: &Node<'_>) -> Option<PathBuf> {
-        some_text(node).map(|text| self.folder.join(text))
-    }
-
-    /// A file that can be opened.
-    pub(super) fn readable(&self, node: &Node<'_>) -> Option<PathBuf> {
-        let path = self.path(node)?;
-        match std::fs::File::open(&path).and_then(|file| file.metadata()) {
-            Ok(about) if about.is_file() => Some(path),
-            Ok(_) => node.fault(format!("{} is not a file", path.display())),
-            Err(cause) => node.fault(format!("can't read {}: {cause}", path.display())),
-        }
     }
 }
 
@@ -289,18 +232,4 @@ fn log(node: Node<'_>) -> Option<Log> {
         format: format?,
         level: level?,
     })
-}
-
-/// A key with a default.
-pub(super) fn or<'a, T>(
-    fields: &mut Fields<'a>,
-    name: &'static str,
-    read: impl FnOnce(Node<'a>) -> Option<T>,
-    default: T,
-) -> Option<T> {
-    fields.optional(name, read).map(|value| value.unwrap_or(default))
-}
-
-pub(super) const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
 }

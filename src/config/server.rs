@@ -1,11 +1,11 @@
-//! The settings of what listens: addresses, TLS, and the limits of a request.
+//! The section `[server]`: addresses, TLS, and the limits of a request.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::config::Server;
-use crate::config::limits::{base, count, span};
-use crate::config::read::{Reader, or, seconds};
+use crate::config::reader::Reader;
+use crate::config::settings::Server;
+use crate::config::values::{base, count, or, seconds, span};
 use crate::domain::input::fields::Node;
 
 impl Reader<'_> {
@@ -92,7 +92,7 @@ fn address(node: &Node<'_>) -> Option<SocketAddr> {
     }
 }
 
-/// Whether the second could not be bound after the first. Port 0 is any free one.
+/// Whether two listeners can't have these addresses. Port 0 is any free port.
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() != 0 && a.port() == b.port() && same

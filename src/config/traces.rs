@@ -1,9 +1,9 @@
-//! Where spans go, read key by key. The collector is not asked.
+//! The section `[traces]`. The collector is not called.
 
 use url::Url;
 
-use crate::config::Traces;
-use crate::config::read::or;
+use crate::config::settings::Traces;
+use crate::config::values::or;
 use crate::domain::input::fields::Node;
 
 pub(super) fn traces(node: Node<'_>) -> Option<Traces> {

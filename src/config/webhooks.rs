@@ -1,9 +1,9 @@
-//! The settings of webhooks to apps, read key by key.
+//! The section `[webhooks]`: webhooks to apps.
 
-use crate::config::Webhooks;
-use crate::config::limits::span;
-use crate::config::read::{Reader, or, seconds};
+use crate::config::reader::Reader;
 use crate::config::secret::unusable_master;
+use crate::config::settings::Webhooks;
+use crate::config::values::{or, seconds, span};
 use crate::domain::input::fields::Node;
 
 impl Reader<'_> {
