@@ -39,7 +39,7 @@ impl Reader<'_> {
         let value = self.secrets.get(path);
         let file = fields.nullable(file_key, |node| {
             if value.is_some() {
-                return node.fault(format!("is there beside {variable}: give one of the two"));
+                return node.fault(format!("conflicts with {variable}: give one of the two"));
             }
             let source = SecretSource::File(self.path(&node)?);
             match source.read().map(|secret| unusable(secret.expose_secret())) {

@@ -128,7 +128,7 @@ fn the_environment_overrides_the_file_and_its_rival_key() {
     assert_eq!(
         said(with(&text, &both)),
         [
-            "env NUMBERDESK_CLOSE__API_KEY_FILE: close.api_key_file: stands beside NUMBERDESK_CLOSE__API_KEY: give one of the two"
+            "env NUMBERDESK_CLOSE__API_KEY_FILE: close.api_key_file: conflicts with NUMBERDESK_CLOSE__API_KEY: give one of the two"
         ]
     );
 }
