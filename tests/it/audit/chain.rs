@@ -9,13 +9,13 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use crate::support::binary::{Ended, Serving, run};
+use crate::support::binary::{CommandOutput, ServerProcess, run};
 use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
-use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
+use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
 use crate::support::program::{provided, root, succeeds};
 use crate::support::raw;
-use crate::support::server::{Stage, send, text};
+use crate::support::server::{TestServer, send, text};
 
 on_both_stores! {
     the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs,
@@ -30,33 +30,33 @@ on_both_stores! {
 }
 
 /// Some orders of two teams; each leaves three rows, each refusal one.
-async fn busy(stage: &Stage) {
-    stage.rent(&ALICE, "one", "DE").await;
-    stage.rent(&BOB, "two", "DE").await;
-    stage
+async fn busy(server: &TestServer) {
+    server.rent(&ALICE, "one", "DE").await;
+    server.rent(&BOB, "two", "DE").await;
+    server
         .order(&ALICE, "three", &json!({ "country": "JP" }))
         .await
         .problem(403, "policy-denied");
-    stage
+    server
         .order(&BOB, "four", &json!({ "country": "JP" }))
         .await
         .problem(403, "policy-denied");
-    stage.rent(&LENA, "five", "FR").await;
+    server.rent(&LENA, "five", "FR").await;
 }
 /// Rows that `busy` leaves.
 const BUSY: usize = 11;
 
 /// As `busy`, all sealed and nobody at work any more; the export of everything.
-async fn sealed(database: Database) -> (Stage, String) {
-    let mut stage = Stage::new(database).await;
-    busy(&stage).await;
-    let export = export(&stage, &OLGA, "").await;
-    stage.stop().await;
-    (stage, export)
+async fn sealed(database: Database) -> (TestServer, String) {
+    let mut server = TestServer::new(database).await;
+    busy(&server).await;
+    let export = export(&server, &OLGA, "").await;
+    server.stop().await;
+    (server, export)
 }
 
-async fn export(stage: &Stage, person: &Person, query: &str) -> String {
-    let answer = stage.get(person, &format!("/v1/audit/export{query}")).await;
+async fn export(server: &TestServer, person: &Persona, query: &str) -> String {
+    let answer = server.get(person, &format!("/v1/audit/export{query}")).await;
     assert_eq!(answer.status, 200, "{answer}");
     assert_eq!(answer.header("content-type"), "application/x-ndjson", "{answer}");
     answer.text
@@ -69,7 +69,7 @@ fn rows(export: &str) -> Vec<Value> {
         .collect()
 }
 
-async fn verify(folder: &Path, more: &[&str]) -> Ended {
+async fn verify(folder: &Path, more: &[&str]) -> CommandOutput {
     run(folder, &[&["audit", "verify"], more].concat()).await
 }
 
@@ -92,13 +92,13 @@ async fn breaks(folder: &Path, more: &[&str], said: &[&str]) {
 }
 
 async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    busy(&stage).await;
+    let server = TestServer::new(database.clone()).await;
+    busy(&server).await;
     eventually("every row is sealed", || async {
         (database.ask("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await == 0).then_some(())
     })
     .await;
-    let metrics = stage.at_ops("/metrics").await.text;
+    let metrics = server.at_ops("/metrics").await.text;
     for name in [
         "numberdesk_audit_sealed_total",
         "numberdesk_audit_unsealed_age_seconds",
@@ -106,7 +106,7 @@ async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database:
         assert!(metrics.contains(name), "{name} is not in {metrics}");
     }
     // Whoever checks has neither the key of Close nor those of an issuer, and no policy.
-    let config = std::fs::read_to_string(stage.folder.path().join("numberdesk.toml")).expect("it is there");
+    let config = std::fs::read_to_string(server.folder.path().join("numberdesk.toml")).expect("it is there");
     let store = config
         .lines()
         .find(|line| line.starts_with("url = "))
@@ -134,8 +134,8 @@ async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database:
     );
 
     // A row that is not sealed yet is told, and no fault.
-    let mut stage = stage;
-    stage.stop().await;
+    let mut server = server;
+    server.stop().await;
     let copy = "INSERT INTO audit (id, at, issuer, subject, action, outcome, detail) \
         SELECT 'aud_zz', at, issuer, subject, action, outcome, detail FROM audit WHERE seq = 1";
     database.change(copy).await;
@@ -144,8 +144,8 @@ async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database:
 }
 
 async fn a_change_of_any_column_is_found_and_the_row_named(database: Database) {
-    let (stage, export) = sealed(database.clone()).await;
-    let folder = stage.folder.path();
+    let (server, export) = sealed(database.clone()).await;
+    let folder = server.folder.path();
     holds(folder, &[]).await;
     database.change("CREATE TABLE kept AS SELECT * FROM audit").await;
     let five = format!("row 5 ({})", text(&rows(&export)[4]["id"]));
@@ -196,8 +196,8 @@ async fn restore(database: &Database) {
 }
 
 async fn rows_taken_out_put_in_or_swapped_are_found(database: Database) {
-    let (stage, export) = sealed(database.clone()).await;
-    let folder = stage.folder.path();
+    let (server, export) = sealed(database.clone()).await;
+    let folder = server.folder.path();
     let id = |seq: usize| text(&rows(&export)[seq - 1]["id"]);
     database.change("CREATE TABLE kept AS SELECT * FROM audit").await;
     let columns = "issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome, detail, request_id";
@@ -238,8 +238,8 @@ async fn rows_taken_out_put_in_or_swapped_are_found(database: Database) {
 }
 
 async fn a_tail_that_was_cut_off_is_found_by_the_head_or_by_one_noted_elsewhere(database: Database) {
-    let (stage, export) = sealed(database.clone()).await;
-    let folder = stage.folder.path();
+    let (server, export) = sealed(database.clone()).await;
+    let folder = server.folder.path();
     let hash = |seq: usize| text(&rows(&export)[seq - 1]["hash"]);
     let noted = format!("{BUSY}:{}", hash(BUSY));
     holds(folder, &["--head", &noted, "--head", &format!("3:{}", hash(3))]).await;
@@ -272,21 +272,21 @@ async fn a_tail_that_was_cut_off_is_found_by_the_head_or_by_one_noted_elsewhere(
     )
     .await;
     // Nor when the desk has gone on since: what it says now is not what was noted down.
-    let mut stage = stage;
-    stage.start().await;
+    let mut server = server;
+    server.start().await;
     // Two rows each time: the other orders are not new.
-    busy(&stage).await;
-    busy(&stage).await;
-    self::export(&stage, &OLGA, "").await;
-    holds(stage.folder.path(), &[]).await;
+    busy(&server).await;
+    busy(&server).await;
+    self::export(&server, &OLGA, "").await;
+    holds(server.folder.path(), &[]).await;
     breaks(
-        stage.folder.path(),
+        server.folder.path(),
         &["--head", &noted],
         &["row 11 (", "not that of the head"],
     )
     .await;
     for head in ["11", "x:y", "0:numberdesk-audit-1"] {
-        let refused = verify(stage.folder.path(), &["--head", head]).await;
+        let refused = verify(server.folder.path(), &["--head", head]).await;
         assert!(
             refused.code == 2 && refused.stderr.contains("SEQ:HASH"),
             "{refused:?}"
@@ -295,13 +295,13 @@ async fn a_tail_that_was_cut_off_is_found_by_the_head_or_by_one_noted_elsewhere(
 }
 
 async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(database: Database) {
-    let mut stage = Stage::new(database).await;
-    busy(&stage).await;
-    let answer = stage.get(&OLGA, "/v1/audit/export").await;
+    let mut server = TestServer::new(database).await;
+    busy(&server).await;
+    let answer = server.get(&OLGA, "/v1/audit/export").await;
     let (all, head) = (answer.text.clone(), answer.header("audit-head").to_owned());
     assert_eq!(rows(&all).len(), BUSY);
     // Row by row what the list says, and what makes the chain.
-    let mut listed = stage.list(&OLGA, "/v1/audit").await;
+    let mut listed = server.list(&OLGA, "/v1/audit").await;
     listed.reverse();
     let mut before = "numberdesk-audit-1".to_owned();
     for (place, mut row) in rows(&all).into_iter().enumerate() {
@@ -327,15 +327,15 @@ async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(d
     assert_eq!(head, format!("{BUSY}:{before}"));
 
     let of = |export: &str| -> Vec<String> { rows(export).iter().map(|row| text(&row["team"])).collect() };
-    let lenas = export(&stage, &LENA, "").await;
+    let lenas = export(&server, &LENA, "").await;
     assert_eq!(of(&lenas), vec!["sales"; 7]);
-    assert_eq!(export(&stage, &DORA, "?team=sales").await, lenas);
-    assert_eq!(export(&stage, &OLGA, "?team=sales").await, lenas);
-    assert_eq!(rows(&export(&stage, &DORA, "").await).len(), BUSY);
-    assert_eq!(export(&stage, &DORA.of(&[]), "").await, "");
+    assert_eq!(export(&server, &DORA, "?team=sales").await, lenas);
+    assert_eq!(export(&server, &OLGA, "?team=sales").await, lenas);
+    assert_eq!(rows(&export(&server, &DORA, "").await).len(), BUSY);
+    assert_eq!(export(&server, &DORA.of(&[]), "").await, "");
     let fifth = text(&rows(&all)[4]["at"]);
-    let later = rows(&export(&stage, &OLGA, &format!("?since={fifth}")).await);
-    let earlier = rows(&export(&stage, &OLGA, &format!("?until={fifth}")).await);
+    let later = rows(&export(&server, &OLGA, &format!("?since={fifth}")).await);
+    let earlier = rows(&export(&server, &OLGA, &format!("?until={fifth}")).await);
     assert_eq!([earlier, later].concat(), rows(&all));
     for query in [
         "?since=yesterday",
@@ -344,13 +344,13 @@ async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(d
         "?team=a%20b",
         "?since=a&since=b",
     ] {
-        let refused = stage.get(&OLGA, &format!("/v1/audit/export{query}")).await;
+        let refused = server.get(&OLGA, &format!("/v1/audit/export{query}")).await;
         let pointer = text(&refused.problem(400, "invalid-request")["errors"][0]["pointer"]);
         assert!(pointer.starts_with("/query/"), "{query}: {pointer}");
     }
-    let head_only = send(stage.by(&OLGA, "HEAD", "/v1/audit/export")).await;
+    let head_only = send(server.request_as(&OLGA, "HEAD", "/v1/audit/export")).await;
     assert_eq!((head_only.status, head_only.text.as_str()), (200, ""));
-    stage.stop().await;
+    server.stop().await;
 
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file =
@@ -504,45 +504,45 @@ async fn many(database: &Database, count: usize) {
 }
 
 async fn exports_and_checks_go_over_many_pages(database: Database) {
-    let mut stage = Stage::new(database.clone()).await;
+    let mut server = TestServer::new(database.clone()).await;
     many(&database, 2_345).await;
-    let all = export(&stage, &OLGA, "").await;
+    let all = export(&server, &OLGA, "").await;
     assert_eq!(rows(&all).len(), 2_345);
     assert!(
         all.contains(r#""detail":{"z":1.10,"a":[2345,1e2]}"#),
         "detail is as it is stored"
     );
-    assert_eq!(export(&stage, &LENA, "").await, "");
-    let said = holds(stage.folder.path(), &[]).await;
+    assert_eq!(export(&server, &LENA, "").await, "");
+    let said = holds(server.folder.path(), &[]).await;
     assert!(said.contains("2345, from 1 to 2345: all hold"), "{said}");
-    stage.stop().await;
+    server.stop().await;
     database
         .change("UPDATE audit SET outcome = 'x' WHERE seq = 2001")
         .await;
-    breaks(stage.folder.path(), &[], &["row 2001 (aud_1002001)"]).await;
+    breaks(server.folder.path(), &[], &["row 2001 (aud_1002001)"]).await;
 }
 
 async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(database: Database) {
-    let stage = Stage::new(database.clone()).await;
+    let server = TestServer::new(database.clone()).await;
     many(&database, 1_200).await;
-    export(&stage, &OLGA, "").await;
+    export(&server, &OLGA, "").await;
     database
         .change("UPDATE audit SET detail = '{' WHERE seq = 1100")
         .await;
-    let response = stage
-        .by(&OLGA, "GET", "/v1/audit/export")
+    let response = server
+        .request_as(&OLGA, "GET", "/v1/audit/export")
         .send()
         .await
         .expect("an answer");
     assert_eq!(response.status(), StatusCode::OK, "the fault is further on");
     response.bytes().await.expect_err("the connection breaks off");
     // Byte by byte: rows have come, and no last chunk.
-    let mut stream = TcpStream::connect(raw::address(&stage))
+    let mut stream = TcpStream::connect(raw::address(&server))
         .await
         .expect("the desk listens");
     let request = format!(
         "GET /v1/audit/export HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
-        stage.token(&OLGA)
+        server.token(&OLGA)
     );
     stream
         .write_all(request.as_bytes())
@@ -554,18 +554,18 @@ async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(databas
         "half of it was sent"
     );
     assert!(!said.ends_with("0\r\n\r\n"), "it looks complete");
-    stage.get(&OLGA, "/v1/me").await.expect(200);
+    server.get(&OLGA, "/v1/me").await.expect(200);
 }
 
 /// A copy of the head stands in the log, which the administrator of the database does not keep.
 #[tokio::test]
 async fn the_head_is_told_in_the_log() {
     on_sqlite(|database| async move {
-        let mut stage = Stage::new(database.clone()).await;
-        stage.stop().await;
-        let folder = stage.folder.path();
+        let mut server = TestServer::new(database.clone()).await;
+        server.stop().await;
+        let folder = server.folder.path();
         many(&database, 250).await;
-        let mut desk = Serving::start(folder).await;
+        let mut desk = ServerProcess::start(folder).await;
         let told = eventually("the head is told", || async {
             let log = desk.log();
             let line = log
@@ -584,13 +584,13 @@ async fn the_head_is_told_in_the_log() {
 #[tokio::test]
 async fn the_age_of_what_is_not_sealed_is_told_while_sealing_fails() {
     on_sqlite(|database| async move {
-        let mut stage = Stage::new(database.clone()).await;
-        stage.stop().await;
+        let mut server = TestServer::new(database.clone()).await;
+        server.stop().await;
         many(&database, 3).await;
         database
             .change("CREATE TABLE kept AS SELECT * FROM audit_head; DELETE FROM audit_head")
             .await;
-        let mut desk = Serving::start(stage.folder.path()).await;
+        let mut desk = ServerProcess::start(server.folder.path()).await;
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let age = async || {
             let answer = client
@@ -613,7 +613,7 @@ async fn the_age_of_what_is_not_sealed_is_told_while_sealing_fails() {
             age().await.filter(|age| *age == 0.0)
         })
         .await;
-        holds(stage.folder.path(), &[]).await;
+        holds(server.folder.path(), &[]).await;
         assert_eq!(desk.terminate().await, 0);
     })
     .await;
@@ -623,14 +623,14 @@ async fn the_age_of_what_is_not_sealed_is_told_while_sealing_fails() {
 #[tokio::test]
 async fn the_verifier_in_the_guide_agrees() {
     on_sqlite(|database| async move {
-        let (stage, all) = sealed(database).await;
+        let (server, all) = sealed(database).await;
         let guide = std::fs::read_to_string(root().join("docs/audit.md")).expect("the guide is there");
         let script = guide
             .split("```python\n")
             .nth(1)
             .and_then(|rest| rest.split("```").next())
             .expect("the guide has a verifier");
-        let folder = stage.folder.path();
+        let folder = server.folder.path();
         std::fs::write(folder.join("verify.py"), script).expect("it can be written");
         let python = provided(".venv/bin/python");
         let file = folder.join("audit.ndjson");

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::people::{ALICE, BOB, ISSUER, LENA, OLGA};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::{ALICE, BOB, ISSUER, LENA, OLGA};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     an_order_leaves_its_decision_its_send_and_its_outcome,
@@ -32,8 +32,8 @@ fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 async fn an_order_leaves_its_decision_its_send_and_its_outcome(database: Database) {
-    let stage = Stage::new(database).await;
-    let answer = stage
+    let server = TestServer::new(database).await;
+    let answer = server
         .order(
             &ALICE,
             "key",
@@ -41,7 +41,7 @@ async fn an_order_leaves_its_decision_its_send_and_its_outcome(database: Databas
         )
         .await;
     let order = answer.expect(201);
-    let rows = stage.list(&LENA, "/v1/audit").await;
+    let rows = server.list(&LENA, "/v1/audit").await;
     let expected = [
         ("order.settle", "fulfilled"),
         ("order.send", "renting"),
@@ -72,17 +72,17 @@ async fn an_order_leaves_its_decision_its_send_and_its_outcome(database: Databas
 
 async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
     let policy = "[teams.sales]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n";
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             policy: policy.into(),
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
-    let answer = stage.order(&ALICE, "denied", &json!({ "country": "JP" })).await;
+    let answer = server.order(&ALICE, "denied", &json!({ "country": "JP" })).await;
     answer.problem(403, "policy-denied");
-    let rows = stage.list(&LENA, "/v1/audit").await;
+    let rows = server.list(&LENA, "/v1/audit").await;
     assert_eq!(short(&rows), words(&[("order.create", "denied")]));
     assert_eq!(
         (&rows[0]["allowed"], &rows[0]["rule"]),
@@ -93,16 +93,16 @@ async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
         (&Value::Null, &json!(answer.header("x-request-id")))
     );
 
-    let number = stage.rent(&ALICE, "held", "DE").await;
-    stage
+    let number = server.rent(&ALICE, "held", "DE").await;
+    server
         .order(&ALICE, "full", &json!({ "country": "DE" }))
         .await
         .problem(403, "quota-exceeded");
-    stage
+    server
         .patch(&ALICE, &number, &json!({ "forward_to": "+4930901820" }))
         .await
         .problem(403, "policy-denied");
-    let rows = stage.list(&LENA, "/v1/audit").await;
+    let rows = server.list(&LENA, "/v1/audit").await;
     assert_eq!(
         short(&rows[..2]),
         words(&[("number.update", "denied"), ("order.create", "denied")])
@@ -111,37 +111,37 @@ async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
 }
 
 async fn every_outcome_leaves_its_row(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let body = json!({ "country": "DE", "carrier_type": "local" });
-    stage
+    server
         .close
         .fault(json!({ "refuse": "has-voice-only", "times": 1 }))
         .await;
-    stage
+    server
         .order(&ALICE, "refused", &body)
         .await
         .problem(422, "close-refused");
-    let rows = stage.list(&LENA, "/v1/audit").await;
+    let rows = server.list(&LENA, "/v1/audit").await;
     assert_eq!(short(&rows[..1]), words(&[("order.settle", "refused")]));
     assert!(
         rows[0]["detail"].to_string().contains("has-voice-only"),
         "{}",
         rows[0]
     );
-    stage
+    server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
         .await;
-    stage.order(&ALICE, "unknown", &body).await.expect(202);
+    server.order(&ALICE, "unknown", &body).await.expect(202);
     assert_eq!(
-        short(&stage.list(&LENA, "/v1/audit").await[..1]),
+        short(&server.list(&LENA, "/v1/audit").await[..1]),
         words(&[("order.settle", "unverified")])
     );
-    let waiting = stage.order_at_once(&ALICE, "waits", &body).await.expect(202);
+    let waiting = server.order_at_once(&ALICE, "waits", &body).await.expect(202);
     let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
-    let answer = send(stage.by(&ALICE, "POST", &path)).await;
+    let answer = send(server.request_as(&ALICE, "POST", &path)).await;
     answer.expect(200);
-    let rows = stage.list(&LENA, "/v1/audit").await;
+    let rows = server.list(&LENA, "/v1/audit").await;
     assert_eq!(
         short(&rows[..2]),
         words(&[("order.cancel", "cancelled"), ("order.create", "accepted")])
@@ -150,27 +150,31 @@ async fn every_outcome_leaves_its_row(database: Database) {
 }
 
 async fn changes_moves_and_releases_leave_their_rows(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    stage
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    server
         .patch(&ALICE, &number, &json!({ "label": "New" }))
         .await
         .expect(200);
     let no = json!({ "status": 400, "body": { "errors": ["no"] } });
-    stage
+    server
         .close
         .fault(json!({ "method": "PUT", "answer": no, "times": 1 }))
         .await;
-    stage
+    server
         .patch(&ALICE, &number, &json!({ "label": "No" }))
         .await
         .problem(422, "close-refused");
     let path = format!("/v1/phone-numbers/{number}/team");
-    send(stage.by(&OLGA, "PUT", &path).json(&json!({ "team": "support" })))
-        .await
-        .expect(200);
-    stage.release(&BOB, &number).await.empty(204);
-    let rows = stage
+    send(
+        server
+            .request_as(&OLGA, "PUT", &path)
+            .json(&json!({ "team": "support" })),
+    )
+    .await
+    .expect(200);
+    server.release(&BOB, &number).await.empty(204);
+    let rows = server
         .list(&OLGA, &format!("/v1/audit?phone_number_id={number}"))
         .await;
     let expected = [
@@ -190,16 +194,16 @@ async fn changes_moves_and_releases_leave_their_rows(database: Database) {
 }
 
 async fn rows_are_filtered_and_paged_newest_first(database: Database) {
-    let stage = Stage::new(database).await;
-    let order = stage
+    let server = TestServer::new(database).await;
+    let order = server
         .order(&ALICE, "one", &json!({ "country": "DE" }))
         .await
         .expect(201);
-    stage
+    server
         .order(&LENA, "two", &json!({ "country": "JP" }))
         .await
         .problem(403, "policy-denied");
-    stage.rent(&BOB, "three", "DE").await;
+    server.rent(&BOB, "three", "DE").await;
     let id = text(&order["id"]);
     for (person, query, count) in [
         (&LENA, "", 4),
@@ -211,17 +215,17 @@ async fn rows_are_filtered_and_paged_newest_first(database: Database) {
         (&LENA, "?action=number.release", 0),
     ] {
         assert_eq!(
-            stage.list(person, &format!("/v1/audit{query}")).await.len(),
+            server.list(person, &format!("/v1/audit{query}")).await.len(),
             count,
             "{} {query}",
             person.name
         );
     }
-    stage
+    server
         .get(&LENA, "/v1/audit?action=order.steal")
         .await
         .problem(400, "invalid-request");
-    let all: Vec<String> = stage
+    let all: Vec<String> = server
         .list(&OLGA, "/v1/audit")
         .await
         .iter()
@@ -230,7 +234,7 @@ async fn rows_are_filtered_and_paged_newest_first(database: Database) {
     let mut seen = Vec::new();
     let mut path = "/v1/audit?limit=2".to_owned();
     loop {
-        let page = stage.get(&OLGA, &path).await.expect(200);
+        let page = server.get(&OLGA, &path).await.expect(200);
         seen.extend(
             page["data"]
                 .as_array()
@@ -251,14 +255,14 @@ async fn rows_are_filtered_and_paged_newest_first(database: Database) {
 }
 
 async fn a_refused_request_by_the_wrong_person_is_no_row_of_another_team(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&BOB, "key", "DE").await;
-    let before = stage.list(&BOB, "/v1/audit").await.len();
-    stage.release(&ALICE, &number).await.problem(404, "not-found");
-    stage
+    let server = TestServer::new(database).await;
+    let number = server.rent(&BOB, "key", "DE").await;
+    let before = server.list(&BOB, "/v1/audit").await.len();
+    server.release(&ALICE, &number).await.problem(404, "not-found");
+    server
         .get(&ALICE, "/v1/audit")
         .await
         .problem(403, "permission-missing");
-    assert_eq!(stage.list(&BOB, "/v1/audit").await.len(), before);
-    assert!(stage.list(&LENA, "/v1/audit").await.is_empty());
+    assert_eq!(server.list(&BOB, "/v1/audit").await.len(), before);
+    assert!(server.list(&LENA, "/v1/audit").await.is_empty());
 }

@@ -134,7 +134,7 @@ pub(crate) fn of_account(issuer: &str, namespace: &str, name: &str, now: i64) ->
 
 /// What the server says to whoever asks for keys.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(super) enum IdpResponse {
     Json(Value),
     Text(String),
     Status(u16),
@@ -153,7 +153,7 @@ pub(super) struct Idp {
 }
 
 struct Shared {
-    answer: Mutex<Answer>,
+    answer: Mutex<IdpResponse>,
     discovery: Mutex<Value>,
     hits: AtomicUsize,
     sent: Arc<AtomicUsize>,
@@ -161,7 +161,7 @@ struct Shared {
 }
 
 impl Idp {
-    pub(super) async fn start(answer: Answer) -> Self {
+    pub(super) async fn start(answer: IdpResponse) -> Self {
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
             discovery: Mutex::new(Value::Null),
@@ -181,10 +181,10 @@ impl Idp {
     }
 
     pub(super) async fn with_keys(signers: &[&Signer]) -> Self {
-        Self::start(Answer::Json(jwks(signers))).await
+        Self::start(IdpResponse::Json(jwks(signers))).await
     }
 
-    pub(super) fn answer(&self, answer: Answer) {
+    pub(super) fn answer(&self, answer: IdpResponse) {
         *self.shared.answer.lock().unwrap() = answer;
     }
 
@@ -222,15 +222,15 @@ async fn answer_with(State(shared): State<Arc<Shared>>, uri: Uri) -> Response<Bo
     }
     let answer = shared.answer.lock().unwrap().clone();
     match answer {
-        Answer::Json(value) => Response::new(value.to_string().into()),
-        Answer::Text(text) => Response::new(text.into()),
-        Answer::Status(status) => Response::builder().status(status).body(Body::empty()).unwrap(),
-        Answer::Redirect(to) => Response::builder()
+        IdpResponse::Json(value) => Response::new(value.to_string().into()),
+        IdpResponse::Text(text) => Response::new(text.into()),
+        IdpResponse::Status(status) => Response::builder().status(status).body(Body::empty()).unwrap(),
+        IdpResponse::Redirect(to) => Response::builder()
             .status(302)
             .header("location", to.as_str())
             .body(Body::empty())
             .unwrap(),
-        Answer::Endless(bytes) => {
+        IdpResponse::Endless(bytes) => {
             const CHUNK: usize = 64 * 1024;
             let sent = Arc::clone(&shared.sent);
             let chunks = (0..bytes / CHUNK).map(move |_| {
@@ -239,7 +239,7 @@ async fn answer_with(State(shared): State<Arc<Shared>>, uri: Uri) -> Response<Bo
             });
             Response::new(Body::from_stream(futures::stream::iter(chunks)))
         }
-        Answer::Gated(value, gate) => {
+        IdpResponse::Gated(value, gate) => {
             gate.notified().await;
             Response::new(value.to_string().into())
         }

@@ -8,7 +8,7 @@ use numberdesk::auth::{Auth, KeySource, Rejection};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::idp::{Answer, Idp, Signer, jwks};
+use super::idp::{Idp, IdpResponse, Signer, jwks};
 use super::{
     COOL_DOWN, ISSUER, START, accepted, auth, claims, claims_with, clock, identified, refused, settings,
 };
@@ -118,7 +118,7 @@ async fn t9_weak_ambiguous_and_misplaced_keys_are_refused_and_counted() {
     let weak = json!({"kty": "RSA", "n": WEAK_MODULUS, "e": "AQAB", "kid": "weak"});
     let secret = json!({"kty": "oct", "k": "c2hvcnQ", "kid": "hmac", "alg": "HS256"});
     let keys = json!({"keys": [weak, good.jwk(), one.jwk(), two.jwk(), enc, secret]});
-    let idp = Idp::start(Answer::Json(keys)).await;
+    let idp = Idp::start(IdpResponse::Json(keys)).await;
     let auth = auth(&idp, &clock());
 
     accepted(&auth, &good.sign(&claims()), "the good key among them").await;
@@ -147,7 +147,7 @@ async fn t9_a_jwks_that_is_huge_or_elsewhere_is_not_taken() {
     let signer = Signer::new("ES256", "a");
     let token = signer.sign(&claims());
     let elsewhere = Idp::with_keys(&[&signer]).await;
-    let idp = Idp::start(Answer::Endless(50 * 1024 * 1024)).await;
+    let idp = Idp::start(IdpResponse::Endless(50 * 1024 * 1024)).await;
     let clock = clock();
     let auth = auth(&idp, &clock);
     assert!(is_unavailable(&identified(&auth, &token).await));
@@ -156,7 +156,7 @@ async fn t9_a_jwks_that_is_huge_or_elsewhere_is_not_taken() {
     assert!(idp.sent() < 25 * 1024 * 1024, "{} bytes were taken", idp.sent());
 
     clock.advance(COOL_DOWN);
-    idp.answer(Answer::Text(format!(
+    idp.answer(IdpResponse::Text(format!(
         "{{\"keys\":[{}]}}",
         " ".repeat(2 * 1024 * 1024)
     )));
@@ -164,7 +164,7 @@ async fn t9_a_jwks_that_is_huge_or_elsewhere_is_not_taken() {
     assert!(auth.report()[0].last_error.as_ref().unwrap().contains("1 MiB"));
 
     clock.advance(COOL_DOWN);
-    idp.answer(Answer::Redirect(elsewhere.url.clone()));
+    idp.answer(IdpResponse::Redirect(elsewhere.url.clone()));
     assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(auth.report()[0].last_error.as_ref().unwrap().contains("redirect"));
     assert_eq!(elsewhere.hits(), 0);
@@ -180,11 +180,11 @@ async fn a_new_key_is_found_at_its_first_token_and_a_removed_one_is_gone_within_
     refused(&auth, &new_token, "before it is published").await;
     clock.advance(COOL_DOWN);
 
-    idp.answer(Answer::Json(jwks(&[&old, &new])));
+    idp.answer(IdpResponse::Json(jwks(&[&old, &new])));
     accepted(&auth, &new_token, "right after it was published").await;
     accepted(&auth, &old_token, "still published").await;
 
-    idp.answer(Answer::Json(jwks(&[&new])));
+    idp.answer(IdpResponse::Json(jwks(&[&new])));
     for _ in 0..4 {
         clock.advance(Duration::from_mins(1));
         auth.refresh().await;
@@ -204,7 +204,7 @@ async fn a_removed_key_is_gone_even_when_no_worker_refreshes() {
     let (idp, clock) = (Idp::with_keys(&[&old]).await, clock());
     let auth = auth(&idp, &clock);
     accepted(&auth, &long_lived(&old), "before").await;
-    idp.answer(Answer::Json(jwks(&[&new])));
+    idp.answer(IdpResponse::Json(jwks(&[&new])));
     clock.advance(Duration::from_secs(4 * 60 + 59));
     refused(&auth, &long_lived(&old), "after").await;
 }
@@ -234,12 +234,12 @@ async fn the_last_good_keys_serve_for_a_day_while_the_issuer_is_down() {
     accepted(&auth, &token, "up").await;
 
     let broken = [
-        Answer::Status(503),
-        Answer::Text("<html>maintenance</html>".into()),
-        Answer::Json(json!({"keys": []})),
-        Answer::Json(json!({})),
-        Answer::Text(String::new()),
-        Answer::Status(404),
+        IdpResponse::Status(503),
+        IdpResponse::Text("<html>maintenance</html>".into()),
+        IdpResponse::Json(json!({"keys": []})),
+        IdpResponse::Json(json!({})),
+        IdpResponse::Text(String::new()),
+        IdpResponse::Status(404),
     ];
     let mut hours = 0;
     for answer in broken.iter().cycle().take(23) {
@@ -255,7 +255,7 @@ async fn the_last_good_keys_serve_for_a_day_while_the_issuer_is_down() {
     assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(!auth.report()[0].usable);
 
-    idp.answer(Answer::Json(jwks(&[&signer])));
+    idp.answer(IdpResponse::Json(jwks(&[&signer])));
     clock.advance(Duration::from_secs(5));
     accepted(&auth, &token, "up again").await;
 }
@@ -263,7 +263,7 @@ async fn the_last_good_keys_serve_for_a_day_while_the_issuer_is_down() {
 #[tokio::test]
 async fn an_issuer_that_is_down_is_neither_hammered_nor_waited_for() {
     let signer = Signer::new("ES256", "a");
-    let (idp, clock) = (Idp::start(Answer::Status(500)).await, clock());
+    let (idp, clock) = (Idp::start(IdpResponse::Status(500)).await, clock());
     let auth = auth(&idp, &clock);
     let token = long_lived(&signer);
     let parallel = (0..100).map(|_| identified(&auth, &token));
@@ -275,16 +275,16 @@ async fn an_issuer_that_is_down_is_neither_hammered_nor_waited_for() {
     );
     assert_eq!(idp.hits(), 1);
 
-    idp.answer(Answer::Json(jwks(&[&signer])));
+    idp.answer(IdpResponse::Json(jwks(&[&signer])));
     clock.advance(Duration::from_secs(5));
     accepted(&auth, &token, "as soon as it is up").await;
 
     // It hangs: the first caller after a while waits for it, the next ones don't.
     let gate = Arc::new(Notify::new());
-    idp.answer(Answer::Status(500));
+    idp.answer(IdpResponse::Status(500));
     clock.advance(Duration::from_mins(5));
     accepted(&auth, &token, "stale keys serve").await;
-    idp.answer(Answer::Gated(jwks(&[]), Arc::clone(&gate)));
+    idp.answer(IdpResponse::Gated(jwks(&[]), Arc::clone(&gate)));
     clock.advance(Duration::from_secs(10));
     tokio::time::timeout(Duration::from_secs(2), accepted(&auth, &token, "not waiting"))
         .await
@@ -297,7 +297,7 @@ async fn an_issuer_that_is_down_is_neither_hammered_nor_waited_for() {
 async fn one_fetch_serves_all_who_wait_even_when_the_first_hangs_up() {
     let signer = Signer::new("ES256", "a");
     let gate = Arc::new(Notify::new());
-    let idp = Idp::start(Answer::Gated(jwks(&[&signer]), Arc::clone(&gate))).await;
+    let idp = Idp::start(IdpResponse::Gated(jwks(&[&signer]), Arc::clone(&gate))).await;
     let auth = auth(&idp, &clock());
     let token = signer.sign(&claims());
     tokio::select! {
@@ -358,7 +358,7 @@ async fn a_remembered_token_ends_with_its_key_though_the_name_stays() {
     let auth = auth(&idp, &clock);
     let token = long_lived(&before);
     accepted(&auth, &token, "before").await;
-    idp.answer(Answer::Json(jwks(&[&after])));
+    idp.answer(IdpResponse::Json(jwks(&[&after])));
     clock.advance(Duration::from_mins(3));
     auth.refresh().await;
     refused(&auth, &token, "the key was replaced").await;
@@ -373,7 +373,7 @@ async fn a_token_without_kid_needs_an_only_key() {
     let auth = auth(&idp, &clock);
     let nameless = || one.sign_texts(r#"{"alg":"ES256"}"#, &claims().to_string());
     accepted(&auth, &nameless(), "the only one for ES256").await;
-    idp.answer(Answer::Json(jwks(&[&one, &two])));
+    idp.answer(IdpResponse::Json(jwks(&[&one, &two])));
     clock.advance(Duration::from_mins(3));
     auth.refresh().await;
     refused(&auth, &nameless(), "one of two").await;

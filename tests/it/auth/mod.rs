@@ -24,7 +24,7 @@ use numberdesk::domain::time::{Clock, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use self::idp::{Answer, Idp, RSA, Signer, compact};
+use self::idp::{Idp, IdpResponse, RSA, Signer, compact};
 
 const ISSUER: &str = "https://idp.test/";
 /// Where manual clocks start, in seconds since 1970.
@@ -533,7 +533,7 @@ async fn a_key_that_names_its_algorithm_is_good_for_no_other() {
     let named = |alg: &str| {
         let mut jwk = signer.jwk();
         jwk["alg"] = alg.into();
-        Answer::Json(json!({"keys": [jwk]}))
+        IdpResponse::Json(json!({"keys": [jwk]}))
     };
     for (alg, good) in [("PS256", true), ("RS256", false), ("RSA-OAEP", false)] {
         let idp = Idp::start(named(alg)).await;
@@ -607,7 +607,7 @@ proptest! {
     fn no_bytes_make_it_panic_and_none_make_a_caller(header: Vec<u8>, claims: Vec<u8>, signature: Vec<u8>, text: String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let idp = Idp::start(Answer::Status(503)).await;
+            let idp = Idp::start(IdpResponse::Status(503)).await;
             let auth = auth(&idp, &clock());
             let token = format!("{}.{}.{}", idp::base64(&header), idp::base64(&claims), idp::base64(&signature));
             for token in [token, text] {

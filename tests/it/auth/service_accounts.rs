@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::auth::idp::{Signer, jwks, of_account};
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, LENA, OLGA};
-use crate::support::server::{POLICY, Setup, Stage, send, text};
+use crate::support::personas::{ALICE, LENA, OLGA};
+use crate::support::server::{POLICY, TestConfig, TestServer, send, text};
 use crate::support::stream::Stream;
 
 const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -64,32 +64,32 @@ impl Cluster {
 }
 
 /// A desk that trusts the cluster, with this in its policy beside the usual.
-async fn stage(database: Database, cluster: &Cluster, accounts: &str) -> Stage {
-    let setup = Setup {
+async fn start_server(database: Database, cluster: &Cluster, accounts: &str) -> TestServer {
+    let config = TestConfig {
         policy: format!("{POLICY}{accounts}"),
         issuers: cluster.entry("cluster.json"),
         files: vec![("cluster.json", jwks(&[&cluster.signer]).to_string())],
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    Stage::with(database, setup).await
+    TestServer::with(database, config).await
 }
 
-async fn me(stage: &Stage, token: &str) -> crate::support::answer::Answer {
-    send(stage.request("GET", "/v1/me").bearer_auth(token)).await
+async fn me(server: &TestServer, token: &str) -> crate::support::response::ApiResponse {
+    send(server.request("GET", "/v1/me").bearer_auth(token)).await
 }
 
-async fn order(stage: &Stage, token: &str, key: &str) -> crate::support::answer::Answer {
-    let request = stage.request("POST", "/v1/orders").bearer_auth(token);
+async fn order(server: &TestServer, token: &str, key: &str) -> crate::support::response::ApiResponse {
+    let request = server.request("POST", "/v1/orders").bearer_auth(token);
     let body = json!({"country": "DE", "carrier_type": "local"});
     send(request.header("Idempotency-Key", key).json(&body)).await
 }
 
 async fn an_app_rents_as_its_service_account_and_is_known_by_it(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     let subject = "system:serviceaccount:crm:dialer";
     let dialer = cluster.token("crm", "dialer");
-    let myself = me(&stage, &dialer).await.expect(200);
+    let myself = me(&server, &dialer).await.expect(200);
     assert_eq!(
         (&myself["issuer"], &myself["subject"], &myself["permissions"]),
         (
@@ -101,20 +101,20 @@ async fn an_app_rents_as_its_service_account_and_is_known_by_it(database: Databa
     assert_eq!(myself["teams"].as_array().map(Vec::len), Some(1));
     assert_eq!(myself["teams"][0]["team"], "sales");
 
-    let rented = order(&stage, &dialer, "key").await.expect(201);
+    let rented = order(&server, &dialer, "key").await.expect(201);
     assert_eq!(rented["created_by"], subject);
     let number = text(&rented["phone_number"]["id"]);
     let path = format!("/v1/phone-numbers/{number}");
-    let numbers = send(stage.request("GET", &path).bearer_auth(&dialer)).await;
+    let numbers = send(server.request("GET", &path).bearer_auth(&dialer)).await;
     assert_eq!(numbers.expect(200)["desk"]["team"], "sales");
     // It is the team's, and the team's people have it as well.
-    stage.get(&ALICE, &path).await.expect(200);
+    server.get(&ALICE, &path).await.expect(200);
     // What the entry does not name it may not do.
-    send(stage.request("DELETE", &path).bearer_auth(&dialer))
+    send(server.request("DELETE", &path).bearer_auth(&dialer))
         .await
         .problem(403, "permission-missing");
 
-    let rows = stage.list(&LENA, &format!("/v1/audit?actor={subject}")).await;
+    let rows = server.list(&LENA, &format!("/v1/audit?actor={subject}")).await;
     assert!(!rows.is_empty(), "nothing was written down of it");
     for row in &rows {
         assert_eq!(
@@ -127,38 +127,38 @@ async fn an_app_rents_as_its_service_account_and_is_known_by_it(database: Databa
 
 async fn an_account_that_is_not_in_the_policy_is_told_what_would_be_needed(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     for (namespace, name) in [("crm", "other"), ("default", "dialer"), ("crm-x", "dialer")] {
         let token = cluster.token(namespace, name);
-        let problem = me(&stage, &token).await.problem(403, "service-account-unmapped");
+        let problem = me(&server, &token).await.problem(403, "service-account-unmapped");
         assert_eq!(
             (&problem["namespace"], &problem["name"], &problem["issuer"]),
             (&json!(namespace), &json!(name), &json!(CLUSTER))
         );
-        order(&stage, &token, "key")
+        order(&server, &token, "key")
             .await
             .problem(403, "service-account-unmapped");
     }
-    stage.nothing_happened().await;
+    server.assert_nothing_happened().await;
 
     // What it was told is what lets it in.
     let token = cluster.token("billing", "invoices.v2");
-    let problem = me(&stage, &token).await.problem(403, "service-account-unmapped");
+    let problem = me(&server, &token).await.problem(403, "service-account-unmapped");
     let entry = text(&problem["entry"]).replace("YOUR TEAM", "support");
-    write_policy(&stage, &format!("{DIALER}{entry}"));
+    write_policy(&server, &format!("{DIALER}{entry}"));
     eventually("the entry that was proposed holds", || async {
-        (me(&stage, &token).await.status == 200).then_some(())
+        (me(&server, &token).await.status == 200).then_some(())
     })
     .await;
     assert_eq!(
-        me(&stage, &token).await.expect(200)["teams"][0]["team"],
+        me(&server, &token).await.expect(200)["teams"][0]["team"],
         "support"
     );
 }
 
 async fn what_the_cluster_does_not_say_of_an_account_is_401(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     let stranger = Cluster {
         issuer: CLUSTER,
         signer: Signer::new("ES256", "c"),
@@ -197,21 +197,21 @@ async fn what_the_cluster_does_not_say_of_an_account_is_401(database: Database) 
         ("another key", stranger.token("crm", "dialer")),
     ];
     for (what, token) in bad {
-        let answer = me(&stage, &token).await;
+        let answer = me(&server, &token).await;
         assert_eq!(answer.status, 401, "{what}: {answer}");
         answer.problem(401, "unauthorized");
-        order(&stage, &token, "key").await.problem(401, "unauthorized");
+        order(&server, &token, "key").await.problem(401, "unauthorized");
     }
-    me(&stage, &cluster.token("crm", "dialer")).await.expect(200);
-    stage.nothing_happened().await;
+    me(&server, &cluster.token("crm", "dialer")).await.expect(200);
+    server.assert_nothing_happened().await;
 }
 
 async fn a_token_of_another_issuer_is_no_account_whatever_it_says(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     let mut claims = cluster.claims("crm", "dialer");
     for (claim, value) in ALICE
-        .claims(&stage.close.users())
+        .claims(&server.close.users())
         .as_object()
         .expect("claims are an object")
     {
@@ -220,73 +220,75 @@ async fn a_token_of_another_issuer_is_no_account_whatever_it_says(database: Data
         }
     }
     // Signed by the issuer of people, with the teams of a person, under the name of an account.
-    let token = stage.issuer.sign(&claims).expect("it signs");
-    let problem = me(&stage, &token).await.problem(401, "unauthorized");
+    let token = server.issuer.sign(&claims).expect("it signs");
+    let problem = me(&server, &token).await.problem(401, "unauthorized");
     assert!(text(&problem["detail"]).contains("kind kubernetes"), "{problem}");
     claims["iss"] = json!(CLUSTER);
-    let token = stage.issuer.sign(&claims).expect("it signs");
-    order(&stage, &token, "key").await.problem(401, "unauthorized");
-    stage.nothing_happened().await;
+    let token = server.issuer.sign(&claims).expect("it signs");
+    order(&server, &token, "key").await.problem(401, "unauthorized");
+    server.assert_nothing_happened().await;
 }
 
 async fn a_token_of_a_cluster_gives_no_rights_whatever_it_says(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     let with_claims = |name: &str| {
         let mut claims = cluster.claims("crm", name);
         claims["teams"] = json!(["support", "platform"]);
         claims["scope"] = json!("numbers:admin numbers:release audit:read");
-        claims["close_user_id"] = json!(stage.user(1));
+        claims["close_user_id"] = json!(server.user(1));
         cluster.signer.sign_for_account(&claims)
     };
-    let myself = me(&stage, &with_claims("dialer")).await.expect(200);
+    let myself = me(&server, &with_claims("dialer")).await.expect(200);
     assert_eq!(myself["permissions"], json!(["numbers:read", "numbers:rent"]));
     assert_eq!(myself["teams"].as_array().map(Vec::len), Some(1));
     assert_eq!(myself["close_user"], Value::Null);
-    me(&stage, &with_claims("other"))
+    me(&server, &with_claims("other"))
         .await
         .problem(403, "service-account-unmapped");
 }
 
 async fn an_entry_holds_from_when_it_is_written_until_it_is_taken_away(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     // The same tokens throughout: what is remembered of one is who it is of, never what it may.
     let (dialer, billing) = (
         cluster.token("crm", "dialer"),
         cluster.token("billing", "invoices"),
     );
-    me(&stage, &dialer).await.expect(200);
-    me(&stage, &billing)
+    me(&server, &dialer).await.expect(200);
+    me(&server, &billing)
         .await
         .problem(403, "service-account-unmapped");
-    order(&stage, &dialer, "key").await.expect(201);
+    order(&server, &dialer, "key").await.expect(201);
 
     let entry = "[[service_accounts]]\nnamespace = \"billing\"\nname = \"invoices\"\nteam = \"support\"\n\
                  permissions = [\"numbers:read\"]\n";
-    write_policy(&stage, entry);
+    write_policy(&server, entry);
     eventually("the other entry holds", || async {
-        (me(&stage, &billing).await.status == 200).then_some(())
+        (me(&server, &billing).await.status == 200).then_some(())
     })
     .await;
-    me(&stage, &dialer).await.problem(403, "service-account-unmapped");
-    order(&stage, &dialer, "key")
+    me(&server, &dialer)
         .await
         .problem(403, "service-account-unmapped");
-    assert_eq!(stage.close.rents().await.len(), 1);
+    order(&server, &dialer, "key")
+        .await
+        .problem(403, "service-account-unmapped");
+    assert_eq!(server.close.rents().await.len(), 1);
     // Another team and other permissions, for the token that is in use.
     let changed = entry
         .replace("support", "sales")
         .replace("numbers:read", "numbers:rent");
-    write_policy(&stage, &changed);
+    write_policy(&server, &changed);
     eventually("the entry has changed", || async {
-        let myself = me(&stage, &billing).await.expect(200);
+        let myself = me(&server, &billing).await.expect(200);
         (myself["teams"][0]["team"] == "sales" && myself["permissions"] == json!(["numbers:rent"]))
             .then_some(())
     })
     .await;
-    order(&stage, &billing, "other").await.expect(201);
-    assert_eq!(stage.list(&OLGA, "/v1/orders").await.len(), 2);
+    order(&server, &billing, "other").await.expect(201);
+    assert_eq!(server.list(&OLGA, "/v1/orders").await.len(), 2);
 }
 
 async fn with_two_clusters_an_account_is_that_of_its_own(database: Database) {
@@ -296,24 +298,24 @@ async fn with_two_clusters_an_account_is_that_of_its_own(database: Database) {
         issuer: OTHER,
         signer: Signer::new("ES256", "c"),
     };
-    let setup = Setup {
+    let config = TestConfig {
         policy: format!("{POLICY}{DIALER}issuer = \"{CLUSTER}\"\n"),
         issuers: format!("{}{}", cluster.entry("one.json"), other.entry("two.json")),
         files: vec![
             ("one.json", jwks(&[&cluster.signer]).to_string()),
             ("two.json", jwks(&[&other.signer]).to_string()),
         ],
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    me(&stage, &cluster.token("crm", "dialer")).await.expect(200);
-    let problem = me(&stage, &other.token("crm", "dialer"))
+    let server = TestServer::with(database, config).await;
+    me(&server, &cluster.token("crm", "dialer")).await.expect(200);
+    let problem = me(&server, &other.token("crm", "dialer"))
         .await
         .problem(403, "service-account-unmapped");
     assert_eq!(problem["issuer"], OTHER);
     // Neither speaks for the other.
     for (by, of) in [(&cluster, OTHER), (&other, CLUSTER)] {
-        me(&stage, &by.token_with("iss", json!(of)))
+        me(&server, &by.token_with("iss", json!(of)))
             .await
             .problem(401, "unauthorized");
     }
@@ -321,31 +323,31 @@ async fn with_two_clusters_an_account_is_that_of_its_own(database: Database) {
 
 async fn a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    let stage = stage(database, &cluster, DIALER).await;
+    let server = start_server(database, &cluster, DIALER).await;
     let dialer = cluster.token("crm", "dialer");
-    let stream = |token: &str| stage.request("GET", "/v1/events/stream").bearer_auth(token);
+    let stream = |token: &str| server.request("GET", "/v1/events/stream").bearer_auth(token);
     let mut told = Stream::open(stream(&dialer), None).await;
-    let mut person = Stream::open(stage.by(&ALICE, "GET", "/v1/events/stream"), None).await;
-    stage.rent(&ALICE, "first", "DE").await;
+    let mut person = Stream::open(server.request_as(&ALICE, "GET", "/v1/events/stream"), None).await;
+    server.rent(&ALICE, "first", "DE").await;
     for _ in 0..4 {
         let both = (told.next().await, person.next().await);
         let (told, person) = (both.0.expect("it goes on"), both.1.expect("it goes on"));
         assert_eq!(told.id, person.id);
     }
 
-    write_policy(&stage, &DIALER.replace("sales", "support"));
+    write_policy(&server, &DIALER.replace("sales", "support"));
     eventually("the entry has changed", || async {
-        let myself = me(&stage, &dialer).await.expect(200);
+        let myself = me(&server, &dialer).await.expect(200);
         (myself["teams"][0]["team"] == "support").then_some(())
     })
     .await;
-    stage.rent(&ALICE, "second", "DE").await;
+    server.rent(&ALICE, "second", "DE").await;
     assert!(told.next().await.is_none(), "it was told of another team");
     // Whose token says it all is told on.
     assert!(person.next().await.is_some(), "the other stream ended too");
 }
 
-fn write_policy(stage: &Stage, accounts: &str) {
+fn write_policy(server: &TestServer, accounts: &str) {
     let policy = format!("{POLICY}{accounts}");
-    std::fs::write(stage.folder.path().join("policy.toml"), policy).expect("the policy is written");
+    std::fs::write(server.folder.path().join("policy.toml"), policy).expect("the policy is written");
 }

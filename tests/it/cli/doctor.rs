@@ -1,8 +1,8 @@
 //! `numberdesk doctor`: what it says of a desk that is well, and of one that is not; by a shell, beside a desk that serves.
 
-use crate::support::binary::{Ended, run};
+use crate::support::binary::{CommandOutput, run};
 use crate::support::database::{Database, on_both_stores};
-use crate::support::server::{Setup, Stage, WEBHOOK_KEY};
+use crate::support::server::{TestConfig, TestServer, WEBHOOK_KEY};
 
 on_both_stores! {
     all_that_is_well_is_said_to_be_and_no_secret_with_it,
@@ -11,13 +11,13 @@ on_both_stores! {
     a_close_and_an_issuer_that_do_not_answer_are_named,
 }
 
-async fn doctor(stage: &Stage) -> Ended {
-    run(stage.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await
+async fn doctor(server: &TestServer) -> CommandOutput {
+    run(server.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await
 }
 
 /// What is said of one thing: the word before it, and the rest of the line.
 #[track_caller]
-fn line<'a>(ended: &'a Ended, what: &str) -> (&'a str, &'a str) {
+fn line<'a>(ended: &'a CommandOutput, what: &str) -> (&'a str, &'a str) {
     let found = ended.stdout.lines().find_map(|line| {
         line.split_once(' ')
             .filter(|(_, rest)| rest.trim_start().starts_with(what))
@@ -27,9 +27,9 @@ fn line<'a>(ended: &'a Ended, what: &str) -> (&'a str, &'a str) {
 }
 
 async fn all_that_is_well_is_said_to_be_and_no_secret_with_it(database: Database) {
-    let stage = Stage::with(database, Setup::default()).await;
-    stage.has_looked().await;
-    let ended = doctor(&stage).await;
+    let server = TestServer::with(database, TestConfig::default()).await;
+    server.wait_until_synced().await;
+    let ended = doctor(&server).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     for what in [
         "configuration",
@@ -45,15 +45,15 @@ async fn all_that_is_well_is_said_to_be_and_no_secret_with_it(database: Database
     }
     assert!(line(&ended, "close").1.contains("user_"), "{ended:?}");
     let said = format!("{}{}", ended.stdout, ended.stderr);
-    for secret in [stage.close.api_key(), WEBHOOK_KEY] {
+    for secret in [server.close.api_key(), WEBHOOK_KEY] {
         assert!(!said.contains(secret), "a secret is said: {said}");
     }
 }
 
 async fn a_key_that_close_does_not_accept_is_named_and_the_rest_is_told_all_the_same(database: Database) {
-    let stage = Stage::with(database, Setup::default()).await;
-    std::fs::write(stage.folder.path().join("close-api-key"), "api_wrong.key").unwrap();
-    let ended = doctor(&stage).await;
+    let server = TestServer::with(database, TestConfig::default()).await;
+    std::fs::write(server.folder.path().join("close-api-key"), "api_wrong.key").unwrap();
+    let ended = doctor(&server).await;
     assert_eq!(ended.code, 1, "{ended:?}");
     assert_eq!(
         line(&ended, "close"),
@@ -64,11 +64,11 @@ async fn a_key_that_close_does_not_accept_is_named_and_the_rest_is_told_all_the_
 }
 
 async fn a_database_of_another_version_is_told_what_to_do(database: Database) {
-    let stage = Stage::with(database.clone(), Setup::default()).await;
+    let server = TestServer::with(database.clone(), TestConfig::default()).await;
     database
         .change("DELETE FROM migrations WHERE name LIKE '0008%'")
         .await;
-    let ended = doctor(&stage).await;
+    let ended = doctor(&server).await;
     assert_eq!(ended.code, 1, "{ended:?}");
     let (word, said) = line(&ended, "database");
     assert!(
@@ -79,12 +79,12 @@ async fn a_database_of_another_version_is_told_what_to_do(database: Database) {
 }
 
 async fn a_close_and_an_issuer_that_do_not_answer_are_named(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         close_url: Some("http://127.0.0.1:9/api/v1".to_owned()),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    let file = stage.folder.path().join("numberdesk.toml");
+    let server = TestServer::with(database, config).await;
+    let file = server.folder.path().join("numberdesk.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let from = text.find("jwks_file").expect("the issuer's keys are in a file");
     let until = from + text[from..].find('\n').expect("a line ends");
@@ -94,7 +94,7 @@ async fn a_close_and_an_issuer_that_do_not_answer_are_named(database: Database) 
         &text[until..]
     );
     std::fs::write(&file, elsewhere).unwrap();
-    let ended = doctor(&stage).await;
+    let ended = doctor(&server).await;
     assert_eq!(ended.code, 1, "{ended:?}");
     for what in ["close", "issuer"] {
         assert_eq!(line(&ended, what).0, "FAULT", "{what}: {ended:?}");

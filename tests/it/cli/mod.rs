@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::binary::{Serving, command, ended, run};
+use crate::support::binary::{ServerProcess, command, output_of, run};
 use crate::support::eventually;
-use crate::support::people::ISSUER;
-use crate::support::server::{Setup, write_files};
+use crate::support::personas::ISSUER;
+use crate::support::server::{TestConfig, write_files};
 
 /// A folder with a configuration that is fine, for a Close that is not there.
 fn folder() -> tempfile::TempDir {
@@ -19,7 +19,7 @@ fn folder() -> tempfile::TempDir {
     let database = format!("sqlite://{}", folder.path().join("desk.db").display());
     write_files(
         folder.path(),
-        &Setup::default(),
+        &TestConfig::default(),
         "http://127.0.0.1:9/api/v1",
         "api_x.y",
         &database,
@@ -144,7 +144,7 @@ async fn the_environment_overrides_the_file_and_is_checked_like_it() {
     let folder = folder();
     let mut check = command(folder.path(), &["check", "--config", "numberdesk.toml"]);
     check.env("NUMBERDESK_CLOSE__BASE_URL", "http://close.example.com/api/v1");
-    let checked = ended(check).await;
+    let checked = output_of(check).await;
     assert_eq!(checked.code, 1, "{checked:?}");
     assert!(
         checked.stderr.contains("NUMBERDESK_CLOSE__BASE_URL") && checked.stderr.contains("https"),
@@ -153,7 +153,7 @@ async fn the_environment_overrides_the_file_and_is_checked_like_it() {
     );
     let mut check = command(folder.path(), &["check", "--config", "numberdesk.toml"]);
     check.env("NUMBERDESK_CLOSE__BASE_ULR", "x");
-    let checked = ended(check).await;
+    let checked = output_of(check).await;
     assert_eq!(checked.code, 1, "{checked:?}");
     assert!(
         checked.stderr.contains("NUMBERDESK_CLOSE__BASE_URL"),
@@ -182,7 +182,7 @@ async fn openapi_prints_the_document_that_is_committed_and_served() {
             .as_str()
             .is_some_and(|version| version.starts_with("3.1"))
     );
-    let mut desk = Serving::start(folder.path()).await;
+    let mut desk = ServerProcess::start(folder.path()).await;
     let served = reqwest::Client::builder().no_proxy().build().expect("a client");
     let served = served
         .get(format!("{}/openapi.json", desk.api))
@@ -276,7 +276,7 @@ async fn migrate_may_be_run_again() {
 #[tokio::test]
 async fn health_is_the_exit_code_of_readiness() {
     let folder = folder();
-    let mut desk = Serving::start(folder.path()).await;
+    let mut desk = ServerProcess::start(folder.path()).await;
     let url = format!("{}/readyz", desk.ops);
     // It listens before it has read its inventory.
     eventually("it is healthy", || async {
@@ -328,7 +328,7 @@ async fn dev_gives_the_tour_with_nothing_to_configure_and_twice_at_once() {
             &["dev", "--exit-after-tour", "--dir", name, "--port", &port],
         );
         dev.env("NO_COLOR", "1");
-        both.push(ended(dev));
+        both.push(output_of(dev));
     }
     for toured in futures::future::join_all(both).await {
         assert_eq!(toured.code, 0, "{toured:?}");

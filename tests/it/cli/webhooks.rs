@@ -6,34 +6,34 @@ use close_sandbox as sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::binary::{Ended, command, ended, run};
-use crate::support::close::Simulated;
+use crate::support::binary::{CommandOutput, command, output_of, run};
+use crate::support::close::FakeClose;
 use crate::support::eventually;
-use crate::support::people::ISSUER;
-use crate::support::server::{Setup, write_files};
+use crate::support::personas::ISSUER;
+use crate::support::server::{TestConfig, write_files};
 
 const URL: &str = "https://desk.example/phones/webhooks/close";
 
 struct Shell {
-    close: Simulated,
+    close: FakeClose,
     folder: TempDir,
 }
 
 impl Shell {
     /// With a configuration for a desk that Close reaches at `URL`.
     async fn new() -> Self {
-        let close = Simulated::start(sandbox::Options::default()).await;
+        let close = FakeClose::start(sandbox::Options::default()).await;
         let folder = tempfile::tempdir().unwrap();
         numberdesk::auth::DevIssuer::load_or_create(folder.path(), ISSUER).unwrap();
-        let setup = Setup {
+        let config = TestConfig {
             server: "public_url = \"https://desk.example/phones\"",
             subscribe: true,
-            ..Setup::default()
+            ..TestConfig::default()
         };
         let database = "sqlite://never-opened.db";
         write_files(
             folder.path(),
-            &setup,
+            &config,
             &close.base_url(),
             close.api_key(),
             database,
@@ -42,7 +42,7 @@ impl Shell {
     }
 
     /// Runs it, and sees that no key is in what it says.
-    async fn webhooks(&self, arguments: &[&str]) -> Ended {
+    async fn webhooks(&self, arguments: &[&str]) -> CommandOutput {
         let arguments = [&["webhooks"], arguments].concat();
         let ended = run(self.folder.path(), &arguments).await;
         let said = format!("{ended:?}");
@@ -210,7 +210,7 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
     let mut local = command(shell.folder.path(), &["webhooks", "status"]);
     local.env("NUMBERDESK_SERVER__PUBLIC_URL", "http://127.0.0.1:8080");
     local.env("NUMBERDESK_CLOSE__BASE_URL", "https://close.invalid/api/v1");
-    let local = ended(local).await;
+    let local = output_of(local).await;
     assert_eq!(local.code, 1, "{local:?}");
     assert!(
         local
@@ -220,5 +220,5 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
     );
     let mut broken = command(shell.folder.path(), &["webhooks", "status"]);
     broken.env("NUMBERDESK_CLOSE__SUBSCRIBE", "maybe");
-    assert_eq!(ended(broken).await.code, 64);
+    assert_eq!(output_of(broken).await.code, 64);
 }

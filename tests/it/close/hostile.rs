@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, LENA, OLGA};
+use crate::support::personas::{ALICE, LENA, OLGA};
 use crate::support::scripted::{Scripted, gzip_bomb, says};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     a_hostile_answer_to_a_rent_is_an_unknown_outcome,
@@ -26,11 +26,11 @@ on_both_stores! {
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
-fn at(server: &Scripted, timeout: &'static str) -> Setup {
-    Setup {
-        close_url: Some(format!("http://{}/api/v1", server.address)),
+fn at(scripted: &Scripted, timeout: &'static str) -> TestConfig {
+    TestConfig {
+        close_url: Some(format!("http://{}/api/v1", scripted.address)),
         timeout,
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
@@ -52,8 +52,8 @@ fn of_no_use() -> Vec<u8> {
 }
 
 async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
-    let server = Scripted::start(|_| of_no_use()).await;
-    let stage = Stage::with(database, at(&server, "3s")).await;
+    let scripted = Scripted::start(|_| of_no_use()).await;
+    let server = TestServer::with(database, at(&scripted, "3s")).await;
     let number = |fields: Value| {
         let mut number =
             json!({ "id": format!("phon_{}", "A".repeat(43)), "number": "+4930901820", "type": "internal" });
@@ -87,9 +87,9 @@ async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
         ("IE", says(200, JSON, b"{\"status\":\"ok\"}")),
     ];
     for (country, answer) in answers {
-        server.says(to_rents(answer));
+        scripted.says(to_rents(answer));
         let started = Instant::now();
-        let order = stage
+        let order = server
             .order_at_once(&ALICE, country, &json!({ "country": country }))
             .await
             .expect(202);
@@ -97,7 +97,7 @@ async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
         // A limit is the one thing here that says for certain that nothing was done.
         let expected = if country == "SE" { "queued" } else { "unverified" };
         let order = eventually(&format!("{country} becomes {expected}"), || async {
-            let order = stage.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
+            let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
             (order["state"] == expected && order["reason"].is_string()).then_some(order)
         })
         .await;
@@ -116,63 +116,63 @@ async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
             "{country}: {order}"
         );
     }
-    assert!(stage.list(&OLGA, "/v1/phone-numbers").await.is_empty());
-    assert_eq!(stage.at_ops("/readyz").await.status, 200);
+    assert!(server.list(&OLGA, "/v1/phone-numbers").await.is_empty());
+    assert_eq!(server.at_ops("/readyz").await.status, 200);
 }
 
 async fn a_redirect_is_never_followed_and_the_key_goes_nowhere_else(database: Database) {
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             full_sync: "1s",
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
-    let number = stage.rent(&ALICE, "first", "DE").await;
+    let number = server.rent(&ALICE, "first", "DE").await;
     let elsewhere = Scripted::start(|_| says(200, JSON, b"{}")).await;
     let location = format!("http://{}/api/v1/", elsewhere.address);
     let mut unknown = 0;
     for (status, country) in [(301, "DE"), (302, "FR"), (303, "GB"), (307, "US"), (308, "CA")] {
         let answer = json!({ "status": status, "headers": { "location": location } });
-        stage.close.fault(json!({ "answer": answer })).await;
-        let order = stage
+        server.close.fault(json!({ "answer": answer })).await;
+        let order = server
             .order(&ALICE, country, &json!({ "country": country }))
             .await
             .expect(202);
         assert_eq!(order["state"], "unverified");
         unknown += 1;
-        stage
+        server
             .patch(&ALICE, &number, &json!({ "label": "x" }))
             .await
             .problem(502, "close-unavailable");
-        let listed = stage.close.requests("GET", "/phone_number/").await.len();
-        stage.close.arrived("GET", "/me/", listed + 1).await;
-        stage.close.heal().await;
+        let listed = server.close.requests("GET", "/phone_number/").await.len();
+        server.close.wait_for_requests("GET", "/me/", listed + 1).await;
+        server.close.clear_faults().await;
     }
     assert_eq!(elsewhere.hits(), 0, "a redirect was followed");
-    assert_eq!(stage.close.rents().await.len(), unknown + 1);
-    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
+    assert_eq!(server.close.rents().await.len(), unknown + 1);
+    assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
 }
 
 async fn an_endless_answer_is_cut_off(database: Database) {
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             full_sync: "1s",
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
-    let number = stage.rent(&ALICE, "first", "DE").await;
-    stage.close.fault(json!({ "answer": "huge" })).await;
+    let number = server.rent(&ALICE, "first", "DE").await;
+    server.close.fault(json!({ "answer": "huge" })).await;
     let started = Instant::now();
-    let order = stage
+    let order = server
         .order(&ALICE, "huge", &json!({ "country": "DE" }))
         .await
         .expect(202);
     assert_eq!(order["state"], "unverified");
-    stage
+    server
         .patch(&ALICE, &number, &json!({ "label": "x" }))
         .await
         .problem(502, "close-unavailable");
@@ -182,22 +182,22 @@ async fn an_endless_answer_is_cut_off(database: Database) {
         "{:?}",
         started.elapsed()
     );
-    let me = stage.close.requests("GET", "/me/").await.len();
-    stage.close.arrived("GET", "/me/", me + 1).await;
-    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
+    let me = server.close.requests("GET", "/me/").await.len();
+    server.close.wait_for_requests("GET", "/me/", me + 1).await;
+    assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
 }
 
 async fn a_hostile_answer_to_a_listing_changes_nothing_and_the_desk_stays_ready(database: Database) {
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             full_sync: "1s",
             settle_after: "1s",
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
-    let number = stage.rent(&ALICE, "first", "DE").await;
+    let number = server.rent(&ALICE, "first", "DE").await;
     let id = format!("phon_{}", "B".repeat(43));
     let listing = |item: Value| json!({ "status": 200, "body": { "data": [item], "has_more": false } });
     for (path, answer) in [
@@ -228,35 +228,35 @@ async fn a_hostile_answer_to_a_listing_changes_nothing_and_the_desk_stays_ready(
             json!({ "status": 410, "body": "<html>gone</html>" }),
         ),
     ] {
-        stage
+        server
             .close
             .fault(json!({ "method": "GET", "path": path, "answer": answer }))
             .await;
-        let me = stage.close.requests("GET", "/me/").await.len();
-        stage.close.arrived("GET", "/me/", me + 2).await;
+        let me = server.close.requests("GET", "/me/").await.len();
+        server.close.wait_for_requests("GET", "/me/", me + 2).await;
         assert_eq!(
-            stage.list(&ALICE, "/v1/phone-numbers").await.len(),
+            server.list(&ALICE, "/v1/phone-numbers").await.len(),
             1,
             "after {path} {answer}"
         );
-        assert_eq!(stage.at_ops("/readyz").await.status, 200);
-        stage.close.heal().await;
+        assert_eq!(server.at_ops("/readyz").await.status, 200);
+        server.close.clear_faults().await;
     }
-    stage
+    server
         .patch(&ALICE, &number, &json!({ "label": "still mine" }))
         .await
         .expect(200);
 }
 
 async fn close_s_words_are_passed_on_as_text_and_bounded(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let long = format!("<img src=x onerror=alert(1)>{}", "y".repeat(300_000));
     let body = json!({ "status": long, "error": long, "field-errors": { "prefix": long } });
-    stage
+    server
         .close
         .fault(json!({ "path": RENT, "answer": { "status": 400, "body": body } }))
         .await;
-    let answer = stage.order(&ALICE, "key", &json!({ "country": "DE" })).await;
+    let answer = server.order(&ALICE, "key", &json!({ "country": "DE" })).await;
     answer.problem(422, "close-refused");
     assert!(
         answer.text.len() < 64 << 10,
@@ -264,7 +264,7 @@ async fn close_s_words_are_passed_on_as_text_and_bounded(database: Database) {
         answer.text.len()
     );
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
-    let listed = stage.get(&LENA, "/v1/audit").await;
+    let listed = server.get(&LENA, "/v1/audit").await;
     listed.expect(200);
     assert!(
         listed.text.len() < 128 << 10,
@@ -274,23 +274,23 @@ async fn close_s_words_are_passed_on_as_text_and_bounded(database: Database) {
 }
 
 async fn a_number_that_is_already_another_order_s_fulfils_nothing(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "first", "DE").await;
-    let held = stage.close.held().await.remove(0);
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "first", "DE").await;
+    let held = server.close.held().await.remove(0);
     let mut same = held.clone();
     same.as_object_mut().expect("an object").remove("_control");
-    stage
+    server
         .close
         .fault(json!({ "path": RENT, "answer": { "status": 201, "body": same } }))
         .await;
-    let order = stage.order(&ALICE, "second", &json!({ "country": "FR" })).await;
+    let order = server.order(&ALICE, "second", &json!({ "country": "FR" })).await;
     // Whatever becomes of it, it is not the first order's number.
     assert_ne!(order.json()["state"], "fulfilled", "{order}");
-    let shown = stage
+    let shown = server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
-    let first = stage
+    let first = server
         .list(&ALICE, "/v1/orders?idempotency_key=first")
         .await
         .remove(0);
@@ -298,44 +298,48 @@ async fn a_number_that_is_already_another_order_s_fulfils_nothing(database: Data
 }
 
 async fn close_hears_only_what_the_desk_needs_to_say(database: Database) {
-    let mut setup = Setup {
+    let mut config = TestConfig {
         subscribe: true,
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    setup.policy = setup
+    config.policy = config
         .policy
         .replacen("assign_to = \"anyone\"", "assign_to = { group = \"GROUP\" }", 1);
-    setup.close.numbers = 3;
+    config.close.numbers = 3;
     // The same seed has the same groups.
-    let probe = crate::support::close::Simulated::start(setup.close.clone()).await;
-    setup.policy = setup.policy.replace("GROUP", &probe.groups()[0]);
+    let probe = crate::support::close::FakeClose::start(config.close.clone()).await;
+    config.policy = config.policy.replace("GROUP", &probe.groups()[0]);
     probe.stop().await;
-    let stage = Stage::with(database, setup).await;
+    let server = TestServer::with(database, config).await;
     let member = ALICE.as_user(Some(1));
-    let number = stage.rent(&member, "one", "DE").await;
-    stage
+    let number = server.rent(&member, "one", "DE").await;
+    server
         .order(&ALICE, "two", &json!({ "country": "DE" }))
         .await
         .problem(403, "policy-denied");
-    stage.patch(&ALICE, &number, &json!({ "label": "x" })).await;
-    stage.release(&ALICE, &number).await;
-    let orphan = text(&stage.list(&OLGA, "/v1/phone-numbers?orphan=true").await[0]["id"]);
+    server.patch(&ALICE, &number, &json!({ "label": "x" })).await;
+    server.release(&ALICE, &number).await;
+    let orphan = text(&server.list(&OLGA, "/v1/phone-numbers?orphan=true").await[0]["id"]);
     let path = format!("/v1/phone-numbers/{orphan}/team");
-    send(stage.by(&OLGA, "PUT", &path).json(&json!({ "team": "sales" })))
-        .await
-        .expect(200);
-    stage.release(&OLGA, &orphan).await;
-    stage
+    send(
+        server
+            .request_as(&OLGA, "PUT", &path)
+            .json(&json!({ "team": "sales" })),
+    )
+    .await
+    .expect(200);
+    server.release(&OLGA, &orphan).await;
+    server
         .close
         .person_releases(&text(
-            &stage.list(&OLGA, "/v1/phone-numbers?orphan=true").await[0]["id"],
+            &server.list(&OLGA, "/v1/phone-numbers?orphan=true").await[0]["id"],
         ))
         .await;
-    let me = stage.close.requests("GET", "/me/").await.len();
-    stage.close.arrived("GET", "/me/", me + 3).await;
+    let me = server.close.requests("GET", "/me/").await.len();
+    server.close.wait_for_requests("GET", "/me/", me + 3).await;
 
-    let heard: BTreeSet<String> = stage
+    let heard: BTreeSet<String> = server
         .close
         .all_requests()
         .await

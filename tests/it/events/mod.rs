@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::http::isolation::same_but_for_what_was_asked;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually_or;
-use crate::support::people::{ALICE, BOB, LENA, OLGA, Person};
-use crate::support::server::{Stage, text};
+use crate::support::personas::{ALICE, BOB, LENA, OLGA, Persona};
+use crate::support::server::{TestServer, text};
 use crate::support::stream::Stream;
 
 on_both_stores! {
@@ -20,10 +20,10 @@ on_both_stores! {
 }
 
 /// Events of the caller's teams after one, once there are so many.
-async fn told(stage: &Stage, person: &Person, query: &str, at_least: usize) -> Vec<Value> {
+async fn told(server: &TestServer, person: &Persona, query: &str, at_least: usize) -> Vec<Value> {
     let path = format!("/v1/events?limit=200{query}");
     let look = || async {
-        let events = stage.list(person, &path).await;
+        let events = server.list(person, &path).await;
         (events.len() >= at_least).then_some(events)
     };
     eventually_or(|| format!("{at_least} events are told"), look).await
@@ -34,14 +34,14 @@ fn types(events: &[Value]) -> Vec<String> {
 }
 
 async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    stage
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    server
         .patch(&LENA, &number, &json!({ "label": "Berlin" }))
         .await
         .expect(200);
-    assert_eq!(stage.release(&LENA, &number).await.status, 204);
-    let events = told(&stage, &ALICE, "", 7).await;
+    assert_eq!(server.release(&LENA, &number).await.status, 204);
+    let events = told(&server, &ALICE, "", 7).await;
     assert_eq!(
         types(&events),
         [
@@ -63,17 +63,17 @@ async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order
     // Read on from the middle, by page and by type.
     let after = text(&events[4]["id"]);
     assert_eq!(
-        types(&told(&stage, &ALICE, &format!("&after={after}"), 2).await),
+        types(&told(&server, &ALICE, &format!("&after={after}"), 2).await),
         ["phone_number.releasing", "phone_number.released"]
     );
     assert_eq!(
-        types(&told(&stage, &ALICE, "&type=order.fulfilled,phone_number.released", 2).await),
+        types(&told(&server, &ALICE, "&type=order.fulfilled,phone_number.released", 2).await),
         ["order.fulfilled", "phone_number.released"]
     );
-    let page = stage.get(&ALICE, "/v1/events?limit=3").await.expect(200);
+    let page = server.get(&ALICE, "/v1/events?limit=3").await.expect(200);
     assert_eq!(page["next_cursor"], page["data"][2]["id"]);
     let last = text(&events[6]["id"]);
-    let end = stage
+    let end = server
         .get(&ALICE, &format!("/v1/events?after={last}"))
         .await
         .expect(200);
@@ -81,11 +81,11 @@ async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order
 }
 
 async fn a_stream_tells_what_comes_and_resumes_after_the_last_event_it_told(database: Database) {
-    let stage = Stage::new(database).await;
-    stage.rent(&ALICE, "before", "DE").await;
-    let stream = || stage.by(&ALICE, "GET", "/v1/events/stream");
+    let server = TestServer::new(database).await;
+    server.rent(&ALICE, "before", "DE").await;
+    let stream = || server.request_as(&ALICE, "GET", "/v1/events/stream");
     let mut reader = Stream::open(stream(), None).await;
-    stage.rent(&ALICE, "first", "DE").await;
+    server.rent(&ALICE, "first", "DE").await;
     // It began when it was opened, so that the order before is not told.
     let (mut ids, mut last) = (Vec::new(), String::new());
     while ids.len() < 2 {
@@ -95,10 +95,10 @@ async fn a_stream_tells_what_comes_and_resumes_after_the_last_event_it_told(data
     }
     drop(reader);
     // Meanwhile nobody listens.
-    stage.rent(&ALICE, "second", "FR").await;
+    server.rent(&ALICE, "second", "FR").await;
     let mut reader = Stream::open(stream(), Some(&last)).await;
-    stage.rent(&ALICE, "third", "US").await;
-    let whole = told(&stage, &ALICE, "", 16).await;
+    server.rent(&ALICE, "third", "US").await;
+    let whole = told(&server, &ALICE, "", 16).await;
     let expected: Vec<String> = whole.iter().skip(4).map(|event| text(&event["id"])).collect();
     while ids.len() < expected.len() {
         ids.push(reader.next().await.expect("the stream goes on").id);
@@ -107,42 +107,44 @@ async fn a_stream_tells_what_comes_and_resumes_after_the_last_event_it_told(data
 }
 
 async fn a_team_is_told_of_nothing_of_another_team(database: Database) {
-    let stage = Stage::new(database).await;
-    let mut listening = Stream::open(stage.by(&BOB, "GET", "/v1/events/stream"), None).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let mut listening = Stream::open(server.request_as(&BOB, "GET", "/v1/events/stream"), None).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}/team");
-    let moved = stage.by(&OLGA, "PUT", &path).json(&json!({ "team": "support" }));
+    let moved = server
+        .request_as(&OLGA, "PUT", &path)
+        .json(&json!({ "team": "support" }));
     crate::support::server::send(moved).await.expect(200);
-    stage.rent(&BOB, "bobs", "DE").await;
+    server.rent(&BOB, "bobs", "DE").await;
     // The first that Bob hears of is what came to his team, and nothing of what was before.
     let first = listening.next().await.unwrap();
     assert_eq!(first.kind, "phone_number.assigned");
     assert_eq!(first.event["data"]["phone_number_id"], number.as_str());
     assert_eq!(listening.next().await.unwrap().kind, "order.queued");
-    let mine = told(&stage, &ALICE, "", 5).await;
+    let mine = told(&server, &ALICE, "", 5).await;
     assert_eq!(types(&mine).last().unwrap(), "phone_number.unassigned");
     assert!(mine.iter().all(|event| event["team"] == "sales"), "{mine:?}");
-    let of_both = told(&stage, &OLGA, "", 9).await;
+    let of_both = told(&server, &OLGA, "", 9).await;
     let ids: BTreeSet<String> = of_both.iter().map(|event| text(&event["id"])).collect();
     assert_eq!(ids.len(), of_both.len());
-    stage
+    server
         .get(&ALICE, "/v1/events?team=support")
         .await
         .problem(404, "not-found");
-    stage
+    server
         .get(&ALICE, "/v1/events/stream?team=support")
         .await
         .problem(404, "not-found");
 }
 
 async fn an_event_that_is_not_there_is_a_fault_and_another_team_s_is_not_there(database: Database) {
-    let stage = Stage::new(database).await;
-    stage.rent(&BOB, "key", "DE").await;
-    let foreign = text(&told(&stage, &BOB, "", 1).await[0]["id"]);
+    let server = TestServer::new(database).await;
+    server.rent(&BOB, "key", "DE").await;
+    let foreign = text(&told(&server, &BOB, "", 1).await[0]["id"]);
     for path in ["/v1/events", "/v1/events/stream"] {
         let ask = |id: String| async {
             let id = id;
-            stage.get(&ALICE, &format!("{path}?after={id}")).await
+            server.get(&ALICE, &format!("{path}?after={id}")).await
         };
         let hidden = ask(foreign.clone()).await;
         hidden.problem(400, "invalid-request");
@@ -159,30 +161,30 @@ async fn an_event_that_is_not_there_is_a_fault_and_another_team_s_is_not_there(d
             if bad == "limit=0" && path.ends_with("stream") {
                 continue;
             }
-            stage
+            server
                 .get(&ALICE, &format!("{path}?{bad}"))
                 .await
                 .problem(400, "invalid-request");
         }
     }
-    let request = stage.by(&ALICE, "GET", "/v1/events/stream");
+    let request = server.request_as(&ALICE, "GET", "/v1/events/stream");
     crate::support::server::send(request.header("Last-Event-ID", "1"))
         .await
         .problem(400, "invalid-request");
 }
 
 async fn a_stream_ends_with_the_process_and_with_its_token(database: Database) {
-    let mut stage = Stage::new(database).await;
-    let stream = stage.request("GET", "/v1/events/stream");
+    let mut server = TestServer::new(database).await;
+    let stream = server.request("GET", "/v1/events/stream");
     // Long enough for the answer to begin.
-    let mut claims = ALICE.claims(&stage.close.users());
+    let mut claims = ALICE.claims(&server.close.users());
     claims["exp"] = json!(claims["iat"].as_i64().unwrap() + 3);
-    let mut short = Stream::open(stream.bearer_auth(stage.issuer.sign(&claims).unwrap()), None).await;
-    let mut long = Stream::open(stage.by(&ALICE, "GET", "/v1/events/stream"), None).await;
+    let mut short = Stream::open(stream.bearer_auth(server.issuer.sign(&claims).unwrap()), None).await;
+    let mut long = Stream::open(server.request_as(&ALICE, "GET", "/v1/events/stream"), None).await;
     assert!(short.next().await.is_none(), "the token has ended");
-    stage.rent(&ALICE, "key", "DE").await;
+    server.rent(&ALICE, "key", "DE").await;
     assert_eq!(long.next().await.unwrap().kind, "order.queued");
-    stage.stop().await;
+    server.stop().await;
     // What was told before is still read.
     while long.next().await.is_some() {}
 }

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::people::{ALICE, LENA, NEMO, OLGA};
+use crate::support::personas::{ALICE, LENA, NEMO, OLGA};
 use crate::support::raw::{self, say};
-use crate::support::server::{Setup, Stage, send};
+use crate::support::response::ApiResponse;
+use crate::support::server::{TestConfig, TestServer, send};
 
 on_both_stores! {
     a_body_that_is_no_json_is_400,
@@ -35,25 +35,27 @@ on_both_stores! {
 const ORDERS: &str = "/v1/orders";
 
 /// Sends this as the body of an order.
-async fn order_bytes(stage: &Stage, body: impl Into<reqwest::Body>) -> Answer {
-    let request = stage.by(&ALICE, "POST", ORDERS).header("Idempotency-Key", "bad");
+async fn order_bytes(server: &TestServer, body: impl Into<reqwest::Body>) -> ApiResponse {
+    let request = server
+        .request_as(&ALICE, "POST", ORDERS)
+        .header("Idempotency-Key", "bad");
     send(request.header("Content-Type", "application/json").body(body)).await
 }
 
 /// The problem type has a page that says more.
-async fn is_documented(stage: &Stage, problem: &Value) {
-    let page = send(stage.request("GET", problem["type"].as_str().expect("a problem has a type"))).await;
+async fn is_documented(server: &TestServer, problem: &Value) {
+    let page = send(server.request("GET", problem["type"].as_str().expect("a problem has a type"))).await;
     assert_eq!(page.status, 200, "{problem} has no page");
 }
 
 /// The desk is as it was.
-async fn unimpressed(stage: &Stage) {
-    stage.nothing_happened().await;
-    stage.get(&ALICE, "/v1/me").await.expect(200);
+async fn unimpressed(server: &TestServer) {
+    server.assert_nothing_happened().await;
+    server.get(&ALICE, "/v1/me").await.expect(200);
 }
 
 async fn a_body_that_is_no_json_is_400(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let deep = |open: &str, close: &str, depth: usize| {
         format!(
             "{{\"country\":\"DE\",\"label\":{}1{}}}",
@@ -107,7 +109,7 @@ async fn a_body_that_is_no_json_is_400(database: Database) {
             .take(60)
             .collect::<String>();
         let started = Instant::now();
-        let answer = order_bytes(&stage, body).await;
+        let answer = order_bytes(&server, body).await;
         assert_eq!(answer.status, 400, "{shown}: {answer}");
         let problem = answer.problem(400, "invalid-request");
         assert!(
@@ -120,13 +122,13 @@ async fn a_body_that_is_no_json_is_400(database: Database) {
             "{shown} is answered with {} bytes",
             answer.text.len()
         );
-        is_documented(&stage, &problem).await;
+        is_documented(&server, &problem).await;
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn a_body_with_wrong_fields_is_400_and_every_fault_is_named(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let long = "x".repeat(256);
     for (field, value) in [
         ("country", json!(5)),
@@ -168,7 +170,7 @@ async fn a_body_with_wrong_fields_is_400_and_every_fault_is_named(database: Data
     ] {
         let mut body = json!({ "country": "DE" });
         body[field] = value.clone();
-        let problem = stage
+        let problem = server
             .order(&ALICE, "bad", &body)
             .await
             .problem(400, "invalid-request");
@@ -183,7 +185,7 @@ async fn a_body_with_wrong_fields_is_400_and_every_fault_is_named(database: Data
         assert!(named && !faults.is_empty(), "{field} {value}: {problem}");
     }
     let many = json!({ "country": 5, "labl": "x", "assign_to": [1, 2], "with_sms": "no" });
-    let problem = stage
+    let problem = server
         .order(&ALICE, "bad", &many)
         .await
         .problem(400, "invalid-request");
@@ -197,16 +199,16 @@ async fn a_body_with_wrong_fields_is_400_and_every_fault_is_named(database: Data
         assert!(pointers.contains(&pointer), "{pointer} is not in {pointers:?}");
     }
     assert!(problem.to_string().contains("did you mean"), "{problem}");
-    let none = stage
+    let none = server
         .order(&ALICE, "bad", &json!({}))
         .await
         .problem(400, "invalid-request");
     assert!(none["errors"].to_string().contains("country"), "{none}");
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn fields_that_are_not_the_caller_s_to_set_are_refused(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let smuggled = [
         "team_id",
         "cost_center",
@@ -230,13 +232,13 @@ async fn fields_that_are_not_the_caller_s_to_set_are_refused(database: Database)
     for field in smuggled {
         let mut body = json!({ "country": "DE" });
         body[field] = json!("x");
-        stage
+        server
             .order(&ALICE, "bad", &body)
             .await
             .problem(400, "invalid-request");
     }
-    unimpressed(&stage).await;
-    let number = stage.rent(&ALICE, "good", "DE").await;
+    unimpressed(&server).await;
+    let number = server.rent(&ALICE, "good", "DE").await;
     for field in smuggled.into_iter().chain([
         "number",
         "country",
@@ -245,11 +247,11 @@ async fn fields_that_are_not_the_caller_s_to_set_are_refused(database: Database)
         "last_billed_price",
         "carrier",
     ]) {
-        stage
+        server
             .patch(&ALICE, &number, &json!({ field: "x" }))
             .await
             .problem(400, "invalid-request");
-        stage
+        server
             .patch(&ALICE, &number, &json!({ "label": "x", field: null }))
             .await
             .problem(400, "invalid-request");
@@ -260,13 +262,13 @@ async fn fields_that_are_not_the_caller_s_to_set_are_refused(database: Database)
         json!(null),
         json!([{ "op": "replace", "path": "/label", "value": "x" }]),
     ] {
-        stage
+        server
             .patch(&ALICE, &number, &body)
             .await
             .problem(400, "invalid-request");
     }
     assert!(
-        stage
+        server
             .close
             .requests("PUT", "/phone_number/{id}/")
             .await
@@ -275,31 +277,31 @@ async fn fields_that_are_not_the_caller_s_to_set_are_refused(database: Database)
 }
 
 async fn a_body_over_the_limit_is_413_by_length_and_in_chunks(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let padded = |size: usize| {
         let body = json!({ "country": "JP", "label": "" }).to_string();
         format!("{body}{}", " ".repeat(size - body.len()))
     };
     // 64 KiB is still read, and refused for what it says.
-    order_bytes(&stage, padded(64 << 10))
+    order_bytes(&server, padded(64 << 10))
         .await
         .problem(403, "policy-denied");
-    order_bytes(&stage, padded((64 << 10) + 1))
+    order_bytes(&server, padded((64 << 10) + 1))
         .await
         .problem(413, "body-too-large");
     let chunks = (0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 4 << 10]));
     let stream = futures::stream::iter(chunks);
-    order_bytes(&stage, reqwest::Body::wrap_stream(stream))
+    order_bytes(&server, reqwest::Body::wrap_stream(stream))
         .await
         .problem(413, "body-too-large");
 
     // A gigabyte that is only announced, and one that never ends.
-    let token = stage.token(&ALICE);
+    let token = server.token(&ALICE);
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: bad\r\nContent-Type: application/json\r\n"
     );
     let announced = say(
-        &stage,
+        &server,
         format!("{head}Content-Length: 1073741824\r\n\r\n{{").as_bytes(),
     )
     .await;
@@ -308,7 +310,7 @@ async fn a_body_over_the_limit_is_413_by_length_and_in_chunks(database: Database
         announced.text.contains("/problems/body-too-large"),
         "{announced:?}"
     );
-    let mut endless = TcpStream::connect(raw::address(&stage))
+    let mut endless = TcpStream::connect(raw::address(&server))
         .await
         .expect("the desk listens");
     endless
@@ -335,7 +337,7 @@ async fn a_body_over_the_limit_is_413_by_length_and_in_chunks(database: Database
     // A number far beyond any number.
     for length in ["18446744073709551616", "-1", "1e3", "0x10", "1,1", "+5", ""] {
         let said = say(
-            &stage,
+            &server,
             format!("{head}Content-Length: {length}\r\n\r\n{{}}").as_bytes(),
         )
         .await;
@@ -344,11 +346,11 @@ async fn a_body_over_the_limit_is_413_by_length_and_in_chunks(database: Database
             "{length}: {said:?}"
         );
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn a_body_of_another_kind_is_415(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let body = json!({ "country": "DE" }).to_string();
     for kind in [
         "text/plain",
@@ -362,23 +364,25 @@ async fn a_body_of_another_kind_is_415(database: Database) {
         "application/json; charset=utf-16",
         "text/json",
     ] {
-        let request = stage
-            .by(&ALICE, "POST", ORDERS)
+        let request = server
+            .request_as(&ALICE, "POST", ORDERS)
             .header("Idempotency-Key", "bad")
             .header("Content-Type", kind);
         let answer = send(request.body(body.clone())).await;
         assert_eq!(answer.status, 415, "{kind}: {answer}");
         let problem = answer.problem(415, "unsupported-media-type");
-        is_documented(&stage, &problem).await;
+        is_documented(&server, &problem).await;
     }
-    let without = stage
-        .by(&ALICE, "POST", ORDERS)
+    let without = server
+        .request_as(&ALICE, "POST", ORDERS)
         .header("Idempotency-Key", "bad")
         .body(body.clone());
     send(without).await.problem(415, "unsupported-media-type");
     // Nothing is unpacked, whatever it unpacks to.
     for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip"] {
-        let request = stage.by(&ALICE, "POST", ORDERS).header("Idempotency-Key", "bad");
+        let request = server
+            .request_as(&ALICE, "POST", ORDERS)
+            .header("Idempotency-Key", "bad");
         let request = request
             .header("Content-Type", "application/json")
             .header("Content-Encoding", encoding);
@@ -386,9 +390,11 @@ async fn a_body_of_another_kind_is_415(database: Database) {
         assert!([400, 415].contains(&answer.status), "{encoding}: {answer}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
     // A parameter that says what is so anyway, and any letters.
-    let request = stage.by(&ALICE, "POST", ORDERS).header("Idempotency-Key", "good");
+    let request = server
+        .request_as(&ALICE, "POST", ORDERS)
+        .header("Idempotency-Key", "good");
     send(
         request
             .header("Content-Type", "Application/JSON; charset=UTF-8")
@@ -399,7 +405,7 @@ async fn a_body_of_another_kind_is_415(database: Database) {
 }
 
 async fn an_idempotency_key_that_is_none_is_400(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let body = json!({ "country": "DE", "carrier_type": "local" });
     for key in [
         &b""[..],
@@ -410,8 +416,8 @@ async fn an_idempotency_key_that_is_none_is_400(database: Database) {
         &[b'k'; 256],
         &[b'k'; 8000],
     ] {
-        let request = stage
-            .by(&ALICE, "POST", ORDERS)
+        let request = server
+            .request_as(&ALICE, "POST", ORDERS)
             .header("Idempotency-Key", key)
             .json(&body);
         let answer = send(request).await;
@@ -427,19 +433,19 @@ async fn an_idempotency_key_that_is_none_is_400(database: Database) {
             "{answer}"
         );
     }
-    let twice = stage
-        .by(&ALICE, "POST", ORDERS)
+    let twice = server
+        .request_as(&ALICE, "POST", ORDERS)
         .header("Idempotency-Key", "a")
         .header("Idempotency-Key", "b");
     send(twice.json(&body))
         .await
         .problem(400, "idempotency-key-invalid");
-    let token = stage.token(&ALICE);
+    let token = server.token(&ALICE);
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
     );
     let huge = say(
-        &stage,
+        &server,
         format!(
             "{head}Idempotency-Key: {}\r\nContent-Length: 2\r\n\r\n{{}}",
             "k".repeat(1 << 20)
@@ -448,7 +454,7 @@ async fn an_idempotency_key_that_is_none_is_400(database: Database) {
     )
     .await;
     assert!((400..500).contains(&huge.status) || huge.status == 0, "{huge:?}");
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
     // The edges of what is one.
     for key in [
         "!",
@@ -458,11 +464,11 @@ async fn an_idempotency_key_that_is_none_is_400(database: Database) {
         "../../etc",
         "'; DROP TABLE orders; --".replace(' ', "").as_str(),
     ] {
-        let order = stage.order(&ALICE, key, &body).await.expect(201);
+        let order = server.order(&ALICE, key, &body).await.expect(201);
         assert_eq!(order["idempotency_key"], key);
     }
     for key in ["", "%00", "a%20b", "%ff"] {
-        let answer = stage
+        let answer = server
             .get(&ALICE, &format!("/v1/orders?idempotency_key={key}"))
             .await;
         answer.problem(400, "invalid-request");
@@ -470,8 +476,8 @@ async fn an_idempotency_key_that_is_none_is_400(database: Database) {
 }
 
 async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: Database) {
-    let stage = Stage::new(database).await;
-    let before = stage.close.all_requests().await.len();
+    let server = TestServer::new(database).await;
+    let before = server.close.all_requests().await.len();
     for id in [
         "x",
         "phon_",
@@ -508,7 +514,7 @@ async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: D
             ("POST", format!("/v1/orders/{id}/approve")),
             ("POST", format!("/v1/orders/{id}/reject")),
         ] {
-            let mut request = stage.by(&OLGA, method, &path);
+            let mut request = server.request_as(&OLGA, method, &path);
             if ["PATCH", "PUT"].contains(&method) {
                 request = request.json(&if method == "PUT" {
                     json!({ "team": "sales" })
@@ -525,12 +531,12 @@ async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: D
             );
         }
     }
-    assert_eq!(stage.close.all_requests().await.len(), before, "Close was asked");
-    unimpressed(&stage).await;
+    assert_eq!(server.close.all_requests().await.len(), before, "Close was asked");
+    unimpressed(&server).await;
 }
 
 async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
         for limit in [
             "0",
@@ -546,13 +552,13 @@ async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
             "1,2",
             "\u{0665}",
         ] {
-            stage
+            server
                 .get(&LENA, &format!("{list}?limit={limit}"))
                 .await
                 .problem(400, "invalid-request");
         }
         for limit in ["1", "200"] {
-            stage
+            server
                 .get(&LENA, &format!("{list}?limit={limit}"))
                 .await
                 .expect(200);
@@ -570,18 +576,18 @@ async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
             "' OR 1=1 --",
         ] {
             let cursor = cursor.replace(' ', "%20");
-            stage
+            server
                 .get(&LENA, &format!("{list}?cursor={cursor}"))
                 .await
                 .problem(400, "invalid-request");
         }
-        stage
+        server
             .get(&LENA, &format!("{list}?team=a%20b"))
             .await
             .problem(400, "invalid-request");
     }
     for query in ["state=lost", "state=", "state=Queued", "state=queued,renting"] {
-        stage
+        server
             .get(&LENA, &format!("/v1/orders?{query}"))
             .await
             .problem(400, "invalid-request");
@@ -599,7 +605,7 @@ async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
         "label=%ff",
         "label=%00",
     ] {
-        stage
+        server
             .get(&LENA, &format!("/v1/phone-numbers?{query}"))
             .await
             .problem(400, "invalid-request");
@@ -610,18 +616,18 @@ async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
         "validate_only=",
         "validate_only=TRUE",
     ] {
-        let request = stage
-            .by(&ALICE, "POST", &format!("/v1/orders?{query}"))
+        let request = server
+            .request_as(&ALICE, "POST", &format!("/v1/orders?{query}"))
             .header("Idempotency-Key", "bad");
         send(request.json(&json!({ "country": "DE" })))
             .await
             .problem(400, "invalid-request");
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for query in [
         "limit=1&limit=200",
         "team=sales&team=support",
@@ -636,7 +642,7 @@ async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
         "q=x",
     ] {
         for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
-            stage
+            server
                 .get(&LENA, &format!("{list}?{query}"))
                 .await
                 .problem(400, "invalid-request");
@@ -648,18 +654,18 @@ async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
         "validate_onyl=true",
     ] {
         // Whoever mistypes the word that keeps an order from being real must not get a real one.
-        let request = stage
-            .by(&ALICE, "POST", &format!("/v1/orders?{query}"))
+        let request = server
+            .request_as(&ALICE, "POST", &format!("/v1/orders?{query}"))
             .header("Idempotency-Key", "bad");
         send(request.json(&json!({ "country": "DE" })))
             .await
             .problem(400, "invalid-request");
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for (method, path, allowed) in [
         ("PUT", "/v1/orders", vec!["GET", "POST"]),
         ("DELETE", "/v1/orders", vec!["GET", "POST"]),
@@ -696,7 +702,7 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         ("PROPFIND", "/v1/orders", vec!["GET", "POST"]),
         ("POST", "/openapi.json", vec!["GET"]),
     ] {
-        let answer = send(stage.by(&OLGA, method, path)).await;
+        let answer = send(server.request_as(&OLGA, method, path)).await;
         answer.problem(405, "method-not-allowed");
         let named = answer.header("allow").to_owned();
         for method in allowed {
@@ -705,15 +711,19 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
     }
     // What says one thing and means another does what it says.
     for header in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
-        let request = stage
-            .by(&ALICE, "GET", "/v1/orders")
+        let request = server
+            .request_as(&ALICE, "GET", "/v1/orders")
             .header(header, "POST")
             .header("Idempotency-Key", "bad");
         send(request).await.expect(200);
         let number = format!("/v1/phone-numbers/phon_{}", "x".repeat(43));
-        send(stage.by(&ALICE, "POST", &number).header(header, "DELETE"))
-            .await
-            .problem(405, "method-not-allowed");
+        send(
+            server
+                .request_as(&ALICE, "POST", &number)
+                .header(header, "DELETE"),
+        )
+        .await
+        .problem(405, "method-not-allowed");
     }
     for path in [
         "/v1/orders/",
@@ -729,13 +739,13 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         "/v1/orders.json",
     ] {
         for person in [&OLGA, &NEMO] {
-            let answer = send(stage.by(person, "GET", path)).await;
+            let answer = send(server.request_as(person, "GET", path)).await;
             assert_eq!(answer.status, 404, "{answer}");
             answer.problem(404, "not-found");
         }
     }
     // No browser of another site is invited.
-    let request = stage
+    let request = server
         .request("OPTIONS", "/v1/orders")
         .header("Origin", "https://evil.example.com");
     let answer = send(request.header("Access-Control-Request-Method", "POST")).await;
@@ -744,23 +754,26 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         "{answer}"
     );
     assert!(answer.status < 500, "{answer}");
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn head_is_get_without_a_body(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for path in ["/v1/me", "/v1/orders", "/v1/phone-numbers", "/openapi.json"] {
-        let head = send(stage.by(&ALICE, "HEAD", path)).await;
+        let head = send(server.request_as(&ALICE, "HEAD", path)).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{head}");
         assert!(!head.header("x-request-id").is_empty());
     }
-    assert_eq!(send(stage.request("HEAD", "/v1/orders")).await.status, 401);
-    assert_eq!(send(stage.by(&NEMO, "HEAD", "/v1/orders")).await.status, 403);
+    assert_eq!(send(server.request("HEAD", "/v1/orders")).await.status, 401);
+    assert_eq!(
+        send(server.request_as(&NEMO, "HEAD", "/v1/orders")).await.status,
+        403
+    );
 }
 
 async fn requests_that_break_the_rules_of_http_get_4xx_or_nothing(database: Database) {
-    let stage = Stage::new(database).await;
-    let token = stage.token(&ALICE);
+    let server = TestServer::new(database).await;
+    let token = server.token(&ALICE);
     let body = json!({ "country": "DE", "carrier_type": "local" }).to_string();
     let length = body.len();
     let head = format!(
@@ -837,24 +850,24 @@ async fn requests_that_break_the_rules_of_http_get_4xx_or_nothing(database: Data
             "GET /v1/me HTTP/1.1\nHost: desk\n".repeat(2000),
         ),
     ] {
-        let said = say(&stage, bytes.as_bytes()).await;
+        let said = say(&server, bytes.as_bytes()).await;
         assert!(
             (400..500).contains(&said.status) || (said.status == 0 && said.closed),
             "{what}: {said:?}"
         );
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 
     // Both ways to say where the body ends: never two requests out of one.
     let both = format!("{head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}");
-    let said = say(&stage, both.as_bytes()).await;
+    let said = say(&server, both.as_bytes()).await;
     assert!((400..500).contains(&said.status) || said.status == 0, "{said:?}");
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn too_many_or_too_large_headers_are_refused(database: Database) {
-    let stage = Stage::new(database).await;
-    let token = stage.token(&ALICE);
+    let server = TestServer::new(database).await;
+    let token = server.token(&ALICE);
     let head = format!("GET /v1/me HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\n");
     let many = |count: usize| {
         (0..count)
@@ -862,7 +875,7 @@ async fn too_many_or_too_large_headers_are_refused(database: Database) {
             .collect::<Vec<_>>()
             .concat()
     };
-    let fine = say(&stage, format!("{head}{}\r\n", many(90)).as_bytes()).await;
+    let fine = say(&server, format!("{head}{}\r\n", many(90)).as_bytes()).await;
     assert_eq!(fine.status, 200, "{fine:?}");
     for (what, more) in [
         ("101 headers", many(101)),
@@ -871,7 +884,7 @@ async fn too_many_or_too_large_headers_are_refused(database: Database) {
         ("a header of 1 MB", format!("X-A: {}\r\n", "a".repeat(1 << 20))),
         ("a name of 70 KB", format!("{}: a\r\n", "a".repeat(70 << 10))),
     ] {
-        let said = say(&stage, format!("{head}{more}\r\n").as_bytes()).await;
+        let said = say(&server, format!("{head}{more}\r\n").as_bytes()).await;
         assert!(
             (400..500).contains(&said.status) || (said.status == 0 && said.closed),
             "{what}: {} {}",
@@ -879,21 +892,21 @@ async fn too_many_or_too_large_headers_are_refused(database: Database) {
             said.closed
         );
     }
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn who_sends_slowly_is_cut_off_and_disturbs_nobody(database: Database) {
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             server: "header_timeout = \"1s\"",
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
     let mut idle = Vec::new();
     for place in 0..50 {
-        let mut stream = TcpStream::connect(raw::address(&stage))
+        let mut stream = TcpStream::connect(raw::address(&server))
             .await
             .expect("the desk listens");
         let begun = if place % 2 == 0 {
@@ -908,7 +921,7 @@ async fn who_sends_slowly_is_cut_off_and_disturbs_nobody(database: Database) {
         idle.push(stream);
     }
     let started = Instant::now();
-    stage.get(&ALICE, "/v1/me").await.expect(200);
+    server.get(&ALICE, "/v1/me").await.expect(200);
     assert!(
         started.elapsed() < Duration::from_secs(1),
         "others wait for {:?}",
@@ -921,7 +934,7 @@ async fn who_sends_slowly_is_cut_off_and_disturbs_nobody(database: Database) {
     assert!(started.elapsed() < Duration::from_secs(10));
 
     // Nor does a byte now and then keep a connection alive.
-    let mut slow = TcpStream::connect(raw::address(&stage))
+    let mut slow = TcpStream::connect(raw::address(&server))
         .await
         .expect("the desk listens");
     slow.write_all(b"GET /v1/me HTTP/1.1\r\nHost: desk\r\nX-A: ")
@@ -937,22 +950,22 @@ async fn who_sends_slowly_is_cut_off_and_disturbs_nobody(database: Database) {
         .expect("a head that drips is cut off");
 
     // A body that stops coming.
-    let token = stage.token(&ALICE);
+    let token = server.token(&ALICE);
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: slow\r\n\
          Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
     );
-    let mut slow = TcpStream::connect(raw::address(&stage))
+    let mut slow = TcpStream::connect(raw::address(&server))
         .await
         .expect("the desk listens");
     slow.write_all(head.as_bytes()).await.expect("a head is read");
     let said = raw::listen(&mut slow).await;
     assert!([0, 408].contains(&said.status), "{said:?}");
-    unimpressed(&stage).await;
+    unimpressed(&server).await;
 }
 
 async fn headers_that_speak_for_others_are_ignored(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for (name, value) in [
         ("X-Forwarded-User", "olga@example.com"),
         ("X-Forwarded-Client-Cert", "By=spiffe://x;URI=spiffe://admin"),
@@ -961,30 +974,35 @@ async fn headers_that_speak_for_others_are_ignored(database: Database) {
         ("X-User-Permissions", "numbers:admin"),
         ("Forwarded", "for=127.0.0.1;host=internal"),
     ] {
-        let me = send(stage.by(&ALICE, "GET", "/v1/me").header(name, value))
+        let me = send(server.request_as(&ALICE, "GET", "/v1/me").header(name, value))
             .await
             .expect(200);
         assert_eq!(me["subject"], "alice@example.com", "{name}");
-        send(stage.request("GET", "/v1/me").header(name, value))
+        send(server.request("GET", "/v1/me").header(name, value))
             .await
             .problem(401, "unauthorized");
     }
     // What the request calls itself is not what it is called in the log and the audit trail, unless it is harmless.
     for id in ["<script>", &"x".repeat(5000), "a b", "\u{e9}"] {
-        let answer = send(stage.by(&ALICE, "GET", "/v1/me").header("X-Request-Id", id)).await;
+        let answer = send(
+            server
+                .request_as(&ALICE, "GET", "/v1/me")
+                .header("X-Request-Id", id),
+        )
+        .await;
         answer.expect(200);
         assert_ne!(answer.header("x-request-id"), id);
     }
 }
 
 async fn what_callers_write_is_never_markup(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let payload = "<script>alert(1)</script>\u{202e}=cmd|' /C calc'!A0";
     let body = json!({ "country": "DE", "carrier_type": "local", "label": payload });
-    let order = stage.order(&ALICE, "xss", &body).await;
+    let order = server.order(&ALICE, "xss", &body).await;
     assert_eq!(order.expect(201)["request"]["label"], payload);
     for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
-        let answer = stage.get(&LENA, path).await;
+        let answer = server.get(&LENA, path).await;
         answer.expect(200);
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
@@ -993,14 +1011,14 @@ async fn what_callers_write_is_never_markup(database: Database) {
         "/%3Cscript%3E",
         "/docs/%3Cscript%3E",
     ] {
-        let answer = send(stage.request("GET", path)).await;
+        let answer = send(server.request("GET", path)).await;
         assert!(
             !answer.header("content-type").contains("html") || !answer.text.contains("<script>alert"),
             "{answer}"
         );
     }
     for path in ["/docs", "/docs/", "/problems/policy-denied"] {
-        let answer = send(stage.request("GET", path)).await;
+        let answer = send(server.request("GET", path)).await;
         if answer.header("content-type").contains("html") {
             let policy = answer.header("content-security-policy");
             assert!(

@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::support::database::{Database, on_sqlite};
-use crate::support::people::{LENA, Person};
+use crate::support::personas::{LENA, Persona};
 use crate::support::program::{provided, succeeds};
-use crate::support::server::{POLICY, Setup, Stage};
+use crate::support::server::{POLICY, TestConfig, TestServer};
 
 /// A browser that starts on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -23,26 +23,26 @@ async fn swagger_ui_takes_a_token_tries_operations_out_and_asks_no_other_host() 
 
 async fn swagger_ui_works_in_a_browser(database: Database) {
     provided("tests/browser/node_modules/playwright-core");
-    let setup = Setup {
+    let config = TestConfig {
         policy: POLICY.replace("[teams.sales]", "[teams.sales-emea]"),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    let caller = Person {
+    let server = TestServer::with(database, config).await;
+    let caller = Persona {
         teams: &["sales-emea"],
         ..LENA
     };
-    let number = stage.rent(&caller, "a-number-with-a-hostile-label", "DE").await;
-    stage
+    let number = server.rent(&caller, "a-number-with-a-hostile-label", "DE").await;
+    server
         .patch(&caller, &number, &json!({ "label": HOSTILE }))
         .await
         .expect(200);
-    let rents = stage.close.rents().await.len();
+    let rents = server.close.rents().await.len();
 
     let mut browser = Command::new("node");
     browser
         .arg(provided("tests/browser/docs.mjs"))
-        .args([&stage.api, &stage.token(&caller), HOSTILE]);
+        .args([&server.api, &server.token(&caller), HOSTILE]);
     let said = succeeds(&mut browser, PATIENCE).await;
     println!("{said}");
 
@@ -52,7 +52,7 @@ async fn swagger_ui_works_in_a_browser(database: Database) {
         "{said}"
     );
     assert_eq!(
-        stage.close.rents().await.len(),
+        server.close.rents().await.len(),
         rents,
         "trying it out has rented a number"
     );

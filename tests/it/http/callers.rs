@@ -4,9 +4,9 @@ use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
-use crate::support::people::{ALICE, BOB, DORA, ISSUER, LENA, NEMO, OLGA};
+use crate::support::personas::{ALICE, BOB, DORA, ISSUER, LENA, NEMO, OLGA};
 use crate::support::scripted::unused_address;
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     without_a_token_every_route_is_401_and_says_how_to_come_back,
@@ -20,7 +20,7 @@ on_both_stores! {
 }
 
 async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for authorization in [
         None,
         Some(""),
@@ -29,7 +29,7 @@ async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: 
         Some("Basic YWxhZGRpbjpvcGVu"),
         Some("Bearer x y"),
     ] {
-        let mut request = stage.request("GET", "/v1/me");
+        let mut request = server.request("GET", "/v1/me");
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
         }
@@ -41,22 +41,22 @@ async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: 
         );
     }
     // A token in the address is in every log on the way.
-    let token = stage.token(&ALICE);
-    send(stage.request("GET", &format!("/v1/me?access_token={token}")))
+    let token = server.token(&ALICE);
+    send(server.request("GET", &format!("/v1/me?access_token={token}")))
         .await
         .problem(401, "unauthorized");
     // The scheme is a word, in whatever letters.
     send(
-        stage
+        server
             .request("GET", "/v1/me")
             .header("Authorization", format!("bearer {token}")),
     )
     .await
     .expect(200);
-    let twice = stage
+    let twice = server
         .request("GET", "/v1/me")
         .bearer_auth(&token)
-        .bearer_auth(stage.token(&BOB));
+        .bearer_auth(server.token(&BOB));
     let answer = send(twice).await;
     assert!(
         [400, 401].contains(&answer.status),
@@ -65,17 +65,17 @@ async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: 
 }
 
 async fn a_token_that_does_not_hold_is_401(database: Database) {
-    let stage = Stage::new(database).await;
-    let users = stage.close.users();
+    let server = TestServer::new(database).await;
+    let users = server.close.users();
     let elsewhere = tempfile::tempdir().expect("a folder can be made");
     let stranger = DevIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
     let forged = stranger.sign(&ALICE.claims(&users)).expect("it signs");
     let changed = |change: fn(&mut Value)| {
         let mut claims = ALICE.claims(&users);
         change(&mut claims);
-        stage.issuer.sign(&claims).expect("it signs")
+        server.issuer.sign(&claims).expect("it signs")
     };
-    let good = stage.token(&ALICE);
+    let good = server.token(&ALICE);
     let (signed, signature) = good.rsplit_once('.').expect("a token has three parts");
     let bad = [
         ("another key", forged),
@@ -112,7 +112,7 @@ async fn a_token_that_does_not_hold_is_401(database: Database) {
         ("much", "x".repeat(7000)),
     ];
     for (what, token) in bad {
-        let answer = send(stage.request("GET", "/v1/me").bearer_auth(&token)).await;
+        let answer = send(server.request("GET", "/v1/me").bearer_auth(&token)).await;
         let problem = answer.problem(401, "unauthorized");
         let challenge = answer.header("www-authenticate");
         assert!(
@@ -127,9 +127,9 @@ async fn a_token_that_does_not_hold_is_401(database: Database) {
 }
 
 async fn a_missing_permission_is_403_and_named(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    let order = text(&stage.list(&ALICE, "/v1/orders").await[0]["id"]);
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let order = text(&server.list(&ALICE, "/v1/orders").await[0]["id"]);
     for (method, path, body, need) in [
         (
             "POST",
@@ -209,7 +209,9 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
             "spend:read",
         ),
     ] {
-        let mut request = stage.by(&NEMO, method, &path).header("Idempotency-Key", "nemo");
+        let mut request = server
+            .request_as(&NEMO, method, &path)
+            .header("Idempotency-Key", "nemo");
         if !body.is_null() {
             request = request.json(&body);
         }
@@ -220,29 +222,29 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
             "{answer}"
         );
     }
-    assert_eq!(stage.close.rents().await.len(), 1);
-    assert_eq!(stage.close.held().await[0]["label"], Value::Null);
+    assert_eq!(server.close.rents().await.len(), 1);
+    assert_eq!(server.close.held().await[0]["label"], Value::Null);
 }
 
 async fn me_answers_any_valid_token(database: Database) {
-    let stage = Stage::new(database).await;
-    let me = stage.get(&NEMO, "/v1/me").await.expect(200);
+    let server = TestServer::new(database).await;
+    let me = server.get(&NEMO, "/v1/me").await.expect(200);
     assert_eq!(
         (&me["subject"], &me["issuer"]),
         (&json!("nemo@example.com"), &json!(ISSUER)),
         "{me}"
     );
     assert_eq!(me["permissions"], json!([]), "{me}");
-    let me = stage.get(&LENA, "/v1/me").await.expect(200);
+    let me = server.get(&LENA, "/v1/me").await.expect(200);
     assert!(me["permissions"].to_string().contains("numbers:group"), "{me}");
-    let me = stage.get(&NEMO.of(&[]), "/v1/me").await.expect(200);
+    let me = server.get(&NEMO.of(&[]), "/v1/me").await.expect(200);
     assert_eq!(me["teams"], json!([]), "{me}");
 }
 
 async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let mut body = json!({ "country": "DE", "carrier_type": "local" });
-    let refused = stage
+    let refused = server
         .order(&DORA, "key", &body)
         .await
         .problem(400, "team-required");
@@ -250,80 +252,80 @@ async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
         refused.to_string().contains("support"),
         "the teams to choose from are named: {refused}"
     );
-    stage
+    server
         .order(&NEMO.of(&[]).with("numbers:rent"), "key", &body)
         .await
         .problem(400, "team-required");
-    stage.nothing_happened().await;
+    server.assert_nothing_happened().await;
     for team in ["sales", "support"] {
         body["team"] = json!(team);
-        assert_eq!(stage.order(&DORA, "key", &body).await.expect(201)["team"], team);
+        assert_eq!(server.order(&DORA, "key", &body).await.expect(201)["team"], team);
     }
     // A list shows all teams of the caller, or the one that is named.
-    assert_eq!(stage.list(&DORA, "/v1/orders").await.len(), 2);
-    assert_eq!(stage.list(&DORA, "/v1/orders?team=support").await.len(), 1);
-    assert_eq!(stage.list(&DORA, "/v1/phone-numbers?team=sales").await.len(), 1);
-    assert!(stage.list(&DORA.of(&[]), "/v1/orders").await.is_empty());
+    assert_eq!(server.list(&DORA, "/v1/orders").await.len(), 2);
+    assert_eq!(server.list(&DORA, "/v1/orders?team=support").await.len(), 1);
+    assert_eq!(server.list(&DORA, "/v1/phone-numbers?team=sales").await.len(), 1);
+    assert!(server.list(&DORA.of(&[]), "/v1/orders").await.is_empty());
 }
 
 async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
-    let stage = Stage::new(database).await;
-    stage.rent(&BOB, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    server.rent(&BOB, "key", "DE").await;
     for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit", "/v1/audit/export"] {
-        let foreign = stage.get(&LENA, &format!("{path}?team=support")).await;
-        let unknown = stage.get(&LENA, &format!("{path}?team=no-such-team")).await;
+        let foreign = server.get(&LENA, &format!("{path}?team=support")).await;
+        let unknown = server.get(&LENA, &format!("{path}?team=no-such-team")).await;
         crate::http::isolation::same_but_for_what_was_asked(&foreign, &unknown);
     }
     // Before anything else about the request is checked, the permission included.
     for team in ["support", "no-such-team"] {
-        stage
+        server
             .get(&NEMO, &format!("/v1/orders?team={team}"))
             .await
             .problem(404, "not-found");
         let body = json!({ "country": "JP", "team": team });
-        stage.order(&ALICE, "key", &body).await.problem(404, "not-found");
-        stage.order(&NEMO, "key", &body).await.problem(404, "not-found");
+        server.order(&ALICE, "key", &body).await.problem(404, "not-found");
+        server.order(&NEMO, "key", &body).await.problem(404, "not-found");
     }
     // An administrator has all teams, and none that the policy lets rent without an entry.
-    stage.list(&OLGA, "/v1/orders?team=support").await;
-    assert_eq!(stage.close.rents().await.len(), 1);
+    server.list(&OLGA, "/v1/orders?team=support").await;
+    assert_eq!(server.close.rents().await.len(), 1);
 }
 
 async fn keys_that_cannot_be_had_are_our_fault_and_not_the_caller_s(database: Database) {
-    let mut stage = Stage::new(database).await;
-    stage.stop().await;
-    let file = stage.folder.path().join("numberdesk.toml");
+    let mut server = TestServer::new(database).await;
+    server.stop().await;
+    let file = server.folder.path().join("numberdesk.toml");
     let config = std::fs::read_to_string(&file).expect("the configuration can be read");
     let away = format!("jwks_url = \"http://{}/jwks\"", unused_address());
     let config = config.replace("jwks_file = \"jwks.json\"", &away);
     std::fs::write(&file, config).expect("the configuration can be written");
     // An issuer that can't be reached is no reason not to start.
-    stage.start().await;
-    let answer = stage.get(&ALICE, "/v1/me").await;
+    server.start().await;
+    let answer = server.get(&ALICE, "/v1/me").await;
     answer.problem(503, "keys-unavailable");
     // What is wrong in itself is still the caller's.
-    send(stage.request("GET", "/v1/me"))
+    send(server.request("GET", "/v1/me"))
         .await
         .problem(401, "unauthorized");
-    send(stage.request("GET", "/v1/me").bearer_auth("x"))
+    send(server.request("GET", "/v1/me").bearer_auth("x"))
         .await
         .problem(401, "unauthorized");
 }
 
 async fn what_needs_no_token_is_open_and_nothing_else(database: Database) {
-    let stage = Stage::with(database, Setup::default()).await;
+    let server = TestServer::with(database, TestConfig::default()).await;
     for path in ["/openapi.json", "/openapi.yaml", "/problems/policy-denied"] {
-        assert_eq!(send(stage.request("GET", path)).await.status, 200, "{path}");
+        assert_eq!(send(server.request("GET", path)).await.status, 200, "{path}");
     }
-    let docs = send(stage.request("GET", "/docs")).await;
+    let docs = send(server.request("GET", "/docs")).await;
     assert!([200, 301, 302, 303, 307, 308].contains(&docs.status), "{docs}");
     for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
-        assert_eq!(stage.at_ops(path).await.status, 200, "{path}");
+        assert_eq!(server.at_ops(path).await.status, 200, "{path}");
         // What is for operators is not on the public port, and the other way round.
-        send(stage.request("GET", path)).await.problem(404, "not-found");
+        send(server.request("GET", path)).await.problem(404, "not-found");
     }
     for path in ["/v1/me", "/v1/orders", "/docs", "/openapi.json"] {
-        assert_eq!(stage.at_ops(path).await.status, 404, "{path}");
+        assert_eq!(server.at_ops(path).await.status, 404, "{path}");
     }
     for path in [
         "/v1",
@@ -335,10 +337,10 @@ async fn what_needs_no_token_is_open_and_nothing_else(database: Database) {
         "/v1/phone_number",
         "/debug/pprof",
     ] {
-        let answer = send(stage.request("GET", path)).await;
+        let answer = send(server.request("GET", path)).await;
         answer.problem(404, "not-found");
     }
-    send(stage.request("GET", "/problems/no-such-problem"))
+    send(server.request("GET", "/problems/no-such-problem"))
         .await
         .problem(404, "not-found");
 }

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::people::{ALICE, BOB, LENA, NEMO, OLGA, Person};
-use crate::support::server::{Stage, send, text};
+use crate::support::personas::{ALICE, BOB, LENA, NEMO, OLGA, Persona};
+use crate::support::response::ApiResponse;
+use crate::support::server::{TestServer, send, text};
 
 on_both_stores! {
     every_operation_asks_for_a_token_but_those_that_are_open_to_all,
@@ -61,8 +61,8 @@ impl Operation {
     }
 }
 
-async fn operations(stage: &Stage) -> Vec<Operation> {
-    let document = send(stage.request("GET", "/openapi.json")).await.json();
+async fn operations(server: &TestServer) -> Vec<Operation> {
+    let document = send(server.request("GET", "/openapi.json")).await.json();
     let everywhere = document["security"]
         .as_array()
         .is_some_and(|needs| !needs.is_empty());
@@ -108,14 +108,14 @@ fn body_for(operation: &Operation) -> Option<Value> {
 }
 
 fn build(
-    stage: &Stage,
-    person: Option<&Person>,
+    server: &TestServer,
+    person: Option<&Persona>,
     operation: &Operation,
     path: &str,
 ) -> reqwest::RequestBuilder {
     let request = match person {
-        Some(person) => stage.by(person, &operation.method, path),
-        None => stage.request(&operation.method, path),
+        Some(person) => server.request_as(person, &operation.method, path),
+        None => server.request(&operation.method, path),
     };
     match body_for(operation) {
         Some(body) => request.json(&body),
@@ -124,10 +124,10 @@ fn build(
 }
 
 async fn every_operation_asks_for_a_token_but_those_that_are_open_to_all(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let mut unproven = Vec::new();
-    for operation in operations(&stage).await {
+    for operation in operations(&server).await {
         if operation.open {
             assert!(
                 OPEN.contains(&operation.name().as_str()),
@@ -141,7 +141,7 @@ async fn every_operation_asks_for_a_token_but_those_that_are_open_to_all(databas
         } else {
             operation.path.clone()
         };
-        let answer = send(build(&stage, None, &operation, &path)).await;
+        let answer = send(build(&server, None, &operation, &path)).await;
         if answer.status == 401 {
             answer.problem(401, "unauthorized");
             assert!(
@@ -153,20 +153,20 @@ async fn every_operation_asks_for_a_token_but_those_that_are_open_to_all(databas
         }
     }
     assert!(unproven.is_empty(), "no token was asked for by {unproven:?}");
-    assert_eq!(stage.close.held().await.len(), 1);
+    assert_eq!(server.close.held().await.len(), 1);
 }
 
 async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&BOB, "key", "DE").await;
-    let order = text(&stage.list(&BOB, "/v1/orders").await[0]["id"]);
+    let server = TestServer::new(database).await;
+    let number = server.rent(&BOB, "key", "DE").await;
+    let order = text(&server.list(&BOB, "/v1/orders").await[0]["id"]);
     let manager = BOB.with("webhooks:manage");
-    let endpoint = stage.by(&manager, "POST", "/v1/webhook-endpoints");
+    let endpoint = server.request_as(&manager, "POST", "/v1/webhook-endpoints");
     let endpoint = send(endpoint.json(&json!({ "url": "https://127.0.0.1/hook" })))
         .await
         .expect(201);
     let endpoint = text(&endpoint["id"]);
-    let trial = stage.by(
+    let trial = server.request_as(
         &manager,
         "POST",
         &format!("/v1/webhook-endpoints/{endpoint}/test"),
@@ -174,7 +174,7 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
     let trial = text(&send(trial).await.expect(202)["id"]);
     let everything = ALICE.with("numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read spend:read webhooks:manage orders:approve");
     let mut tried = 0;
-    for operation in operations(&stage).await {
+    for operation in operations(&server).await {
         if operation.open || !operation.path.contains('{') {
             continue;
         }
@@ -197,10 +197,10 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
             _ => panic!("teach this test a foreign id for {}", operation.name()),
         };
         for person in [&everything, &NEMO, &ALICE.of(&[])] {
-            let hidden = send(build(&stage, Some(person), &operation, &operation.at(&foreign))).await;
+            let hidden = send(build(&server, Some(person), &operation, &operation.at(&foreign))).await;
             hidden.problem(404, "not-found");
             for other in [&unknown, &kin] {
-                let missing = send(build(&stage, Some(person), &operation, &operation.at(other))).await;
+                let missing = send(build(&server, Some(person), &operation, &operation.at(other))).await;
                 same_but_for_what_was_asked(&hidden, &missing);
             }
             // Nor does a body that can't be taken, a condition or a media type tell the two apart.
@@ -212,7 +212,7 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
                 ("If-None-Match", "*", ""),
             ] {
                 let ask = |id: &str| {
-                    let request = stage.by(person, &operation.method, &operation.at(id));
+                    let request = server.request_as(person, &operation.method, &operation.at(id));
                     request.header(name, value).body(body)
                 };
                 same_but_for_what_was_asked(&send(ask(&foreign)).await, &send(ask(&unknown)).await);
@@ -220,33 +220,33 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
             tried += 1;
         }
         if operation.method == "GET" {
-            let hidden = send(stage.by(&everything, "HEAD", &operation.at(&foreign))).await;
+            let hidden = send(server.request_as(&everything, "HEAD", &operation.at(&foreign))).await;
             assert_eq!(hidden.status, 404);
         }
     }
     assert!(tried >= 18, "only {tried} combinations were tried");
     // All of it is still there, as it was.
-    let found = stage
+    let found = server
         .get(&manager, &format!("/v1/webhook-endpoints/{endpoint}"))
         .await;
     assert_eq!(found.expect(200)["description"], Value::Null);
     assert_eq!(
-        stage
+        server
             .get(&BOB, &format!("/v1/phone-numbers/{number}"))
             .await
             .expect(200)["label"],
         Value::Null
     );
     assert_eq!(
-        stage.get(&BOB, &format!("/v1/orders/{order}")).await.expect(200)["state"],
+        server.get(&BOB, &format!("/v1/orders/{order}")).await.expect(200)["state"],
         "fulfilled"
     );
 }
 
 async fn lists_and_filters_reach_no_further_than_the_caller(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&BOB, "bobs-key", "DE").await;
-    let shown = stage
+    let server = TestServer::new(database).await;
+    let number = server.rent(&BOB, "bobs-key", "DE").await;
+    let shown = server
         .get(&BOB, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
@@ -255,39 +255,42 @@ async fn lists_and_filters_reach_no_further_than_the_caller(database: Database) 
         String::new(),
         "?country=DE".into(),
         format!("?number={dialled}"),
-        format!("?participant={}", stage.user(0)),
+        format!("?participant={}", server.user(0)),
         "?orphan=false".into(),
         "?orphan=true".into(),
         "?label=".into(),
         "?type=internal".into(),
     ] {
-        let found = stage.get(&ALICE, &format!("/v1/phone-numbers{query}")).await;
+        let found = server.get(&ALICE, &format!("/v1/phone-numbers{query}")).await;
         if found.status != 400 {
             assert_eq!(found.expect(200)["data"], json!([]), "{query}");
         }
     }
     for query in ["", "?idempotency_key=bobs-key", "?state=fulfilled"] {
         assert!(
-            stage.list(&ALICE, &format!("/v1/orders{query}")).await.is_empty(),
+            server
+                .list(&ALICE, &format!("/v1/orders{query}"))
+                .await
+                .is_empty(),
             "{query}"
         );
     }
-    assert!(stage.list(&LENA, "/v1/audit").await.is_empty());
-    assert_eq!(stage.get(&LENA, "/v1/audit/export").await.text, "");
-    let me = stage.get(&ALICE, "/v1/me").await;
+    assert!(server.list(&LENA, "/v1/audit").await.is_empty());
+    assert_eq!(server.get(&LENA, "/v1/audit/export").await.text, "");
+    let me = server.get(&ALICE, "/v1/me").await;
     assert!(!me.text.contains("support"), "{me}");
 }
 
 async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     for place in 0..3 {
-        stage.rent(&BOB, &format!("b-{place}"), "DE").await;
-        stage.rent(&LENA, &format!("l-{place}"), "DE").await;
+        server.rent(&BOB, &format!("b-{place}"), "DE").await;
+        server.rent(&LENA, &format!("l-{place}"), "DE").await;
     }
     for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
-        let page = stage.get(&BOB, &format!("{list}?limit=1")).await.expect(200);
+        let page = server.get(&BOB, &format!("{list}?limit=1")).await.expect(200);
         let cursor = text(&page["next_cursor"]);
-        stage
+        server
             .get(&BOB, &format!("{list}?limit=1&cursor={cursor}"))
             .await
             .expect(200);
@@ -296,7 +299,7 @@ async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: 
             let mut edited = cursor.clone().into_bytes();
             edited[place] = if edited[place] == b'A' { b'B' } else { b'A' };
             let edited = String::from_utf8(edited).expect("a cursor is ASCII");
-            stage
+            server
                 .get(&BOB, &format!("{list}?cursor={edited}"))
                 .await
                 .problem(400, "invalid-request");
@@ -306,12 +309,12 @@ async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: 
         } else {
             "/v1/orders"
         };
-        stage
+        server
             .get(&BOB, &format!("{elsewhere}?cursor={cursor}"))
             .await
             .problem(400, "invalid-request");
         // In other hands it shows at most what those hands may see.
-        let taken = stage.get(&LENA, &format!("{list}?cursor={cursor}")).await;
+        let taken = server.get(&LENA, &format!("{list}?cursor={cursor}")).await;
         if taken.status == 200 {
             assert!(!taken.text.contains("support"), "{taken}");
         } else {
@@ -321,20 +324,24 @@ async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: 
 }
 
 async fn nothing_of_another_team_was_touched_by_trying(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&BOB, "key", "DE").await;
-    stage
+    let server = TestServer::new(database).await;
+    let number = server.rent(&BOB, "key", "DE").await;
+    server
         .patch(&ALICE, &number, &json!({ "label": "mine" }))
         .await
         .problem(404, "not-found");
-    stage.release(&ALICE, &number).await.problem(404, "not-found");
+    server.release(&ALICE, &number).await.problem(404, "not-found");
     let path = format!("/v1/phone-numbers/{number}/team");
-    send(stage.by(&ALICE, "PUT", &path).json(&json!({ "team": "sales" })))
-        .await
-        .problem(404, "not-found");
+    send(
+        server
+            .request_as(&ALICE, "PUT", &path)
+            .json(&json!({ "team": "sales" })),
+    )
+    .await
+    .problem(404, "not-found");
     for method in ["PUT", "DELETE"] {
         assert!(
-            stage
+            server
                 .close
                 .requests(method, "/phone_number/{id}/")
                 .await
@@ -343,7 +350,7 @@ async fn nothing_of_another_team_was_touched_by_trying(database: Database) {
         );
     }
     assert_eq!(
-        stage
+        server
             .get(&OLGA, &format!("/v1/phone-numbers/{number}"))
             .await
             .expect(200)["desk"]["team"],
@@ -353,15 +360,15 @@ async fn nothing_of_another_team_was_touched_by_trying(database: Database) {
 
 /// Two answers that nobody can tell apart, but for the path that was asked and the request's own id.
 #[track_caller]
-pub(crate) fn same_but_for_what_was_asked(one: &Answer, other: &Answer) {
+pub(crate) fn same_but_for_what_was_asked(one: &ApiResponse, other: &ApiResponse) {
     assert_eq!(one.status, other.status, "{one}\n{other}");
-    let names = |answer: &Answer| {
+    let names = |answer: &ApiResponse| {
         let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
         names.sort();
         names
     };
     assert_eq!(names(one), names(other), "{one}\n{other}");
-    let body = |answer: &Answer| {
+    let body = |answer: &ApiResponse| {
         let mut body = if answer.text.is_empty() {
             Value::Null
         } else {

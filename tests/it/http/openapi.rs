@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 use crate::support::database::{Database, on_sqlite};
-use crate::support::people::{OLGA, Person};
+use crate::support::personas::{OLGA, Persona};
 use crate::support::program::{provided, root, succeeds};
-use crate::support::server::{POLICY, Setup, Stage, send, text};
+use crate::support::server::{POLICY, TestConfig, TestServer, send, text};
 
 /// Everything that a token can permit, in a team that may rent.
-const EVERYONE: Person = OLGA.of(&["sales-emea"]).with(
+const EVERYONE: Persona = OLGA.of(&["sales-emea"]).with(
     "numbers:read numbers:rent numbers:group numbers:update numbers:release orders:approve numbers:admin \
      audit:read spend:read webhooks:manage",
 );
@@ -23,9 +23,9 @@ const MEMBERS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 #[tokio::test]
 async fn the_document_that_is_served_is_the_one_that_is_committed() {
     on_sqlite(|database| async move {
-        let stage = Stage::unseen(database, Setup::default()).await;
+        let server = TestServer::unsynced(database, TestConfig::default()).await;
         for format in ["json", "yaml"] {
-            let served = send(stage.request("GET", &format!("/openapi.{format}"))).await;
+            let served = send(server.request("GET", &format!("/openapi.{format}"))).await;
             assert_eq!(served.status, 200, "{served}");
             assert_eq!(
                 served.header("content-type"),
@@ -136,23 +136,23 @@ async fn a_fuzzer_finds_no_server_error_and_no_answer_that_is_not_announced() {
 
 async fn a_fuzzer_finds_nothing(database: Database) {
     let schemathesis = provided(".venv/bin/schemathesis");
-    let setup = Setup {
+    let config = TestConfig {
         policy: POLICY.replace("[teams.sales]", "[teams.sales-emea]"),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
+    let server = TestServer::with(database, config).await;
     // Ids that are made up lead to 404 alone.
     let order = json!({ "country": "DE", "carrier_type": "local" });
-    let order = stage
+    let order = server
         .order(&EVERYONE, "before-the-fuzzer", &order)
         .await
         .expect(201);
-    let endpoint = stage.by(&EVERYONE, "POST", "/v1/webhook-endpoints");
+    let endpoint = server.request_as(&EVERYONE, "POST", "/v1/webhook-endpoints");
     let endpoint = send(endpoint.json(&json!({ "url": "https://127.0.0.1/hook" })))
         .await
         .expect(201);
     let endpoint = text(&endpoint["id"]);
-    let trial = stage.by(
+    let trial = server.request_as(
         &EVERYONE,
         "POST",
         &format!("/v1/webhook-endpoints/{endpoint}/test"),
@@ -162,9 +162,9 @@ async fn a_fuzzer_finds_nothing(database: Database) {
     fuzzer
         .arg("--config-file")
         .arg(root().join("tests/python/schemathesis.toml"))
-        .args(["run", &format!("{}/openapi.json", stage.api)])
-        .current_dir(stage.folder.path())
-        .env("TOKEN", stage.token(&EVERYONE))
+        .args(["run", &format!("{}/openapi.json", server.api)])
+        .current_dir(server.folder.path())
+        .env("TOKEN", server.token(&EVERYONE))
         .env("ORDER", text(&order["id"]))
         .env("NUMBER", text(&order["phone_number"]["id"]))
         .env("ENDPOINT", endpoint)

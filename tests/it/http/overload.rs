@@ -6,9 +6,9 @@ use tokio::net::TcpStream;
 
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::people::{ALICE, BOB, DORA, LENA};
+use crate::support::personas::{ALICE, BOB, DORA, LENA};
 use crate::support::raw::{address, listen, send_order};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_nothing,
@@ -21,11 +21,11 @@ on_both_stores! {
 
 const QUICK: &str = "header_timeout = \"60s\"";
 
-fn limited(limits: &'static str) -> Setup {
-    Setup {
+fn limited(limits: &'static str) -> TestConfig {
+    TestConfig {
         server: QUICK,
         limits,
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
@@ -34,15 +34,15 @@ fn berlin() -> Value {
 }
 
 async fn a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_nothing(database: Database) {
-    let stage = Stage::with(database, limited("requests_per_minute = 1\nburst = 3")).await;
+    let server = TestServer::with(database, limited("requests_per_minute = 1\nburst = 3")).await;
     for (left, person) in [(2, &ALICE), (1, &LENA), (0, &ALICE)] {
-        let answer = stage.get(person, "/v1/me").await;
+        let answer = server.get(person, "/v1/me").await;
         answer.expect(200);
         assert_eq!(answer.header("ratelimit-policy"), "\"team\";q=3;w=180");
         let told = answer.header("ratelimit");
         assert!(told.starts_with(&format!("\"team\";r={left};t=")), "{told}");
     }
-    let answer = stage.order(&ALICE, "too-much", &berlin()).await;
+    let answer = server.order(&ALICE, "too-much", &berlin()).await;
     answer.problem(429, "rate-limited");
     let after: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&after), "{after}");
@@ -51,33 +51,33 @@ async fn a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_n
         "{answer}"
     );
     // A problem of another kind tells as well, to whoever is known.
-    let answer = stage.get(&BOB, "/v1/orders/ord_none").await;
+    let answer = server.get(&BOB, "/v1/orders/ord_none").await;
     answer.problem(404, "not-found");
     assert!(
         answer.header("ratelimit").starts_with("\"team\";r=2;"),
         "{answer}"
     );
-    let stranger = send(stage.request("GET", "/v1/me")).await;
+    let stranger = send(server.request("GET", "/v1/me")).await;
     stranger.problem(401, "unauthorized");
     assert_eq!(stranger.header("ratelimit"), "");
     // A token of both teams takes from neither.
-    stage.get(&DORA, "/v1/me").await.expect(200);
+    server.get(&DORA, "/v1/me").await.expect(200);
     for _ in 0..5 {
-        let forged = send(stage.request("POST", "/webhooks/close").body("{}")).await;
+        let forged = send(server.request("POST", "/webhooks/close").body("{}")).await;
         forged.problem(401, "not-from-close");
-        assert_eq!(stage.at_ops("/readyz").await.status, 200);
+        assert_eq!(server.at_ops("/readyz").await.status, 200);
     }
-    let metrics = stage.at_ops("/metrics").await.text;
+    let metrics = server.at_ops("/metrics").await.text;
     assert!(
         metrics.contains("numberdesk_requests_limited_total{team=\"sales\"}"),
         "{metrics}"
     );
-    assert!(stage.close.rents().await.is_empty(), "something was sent");
+    assert!(server.close.rents().await.is_empty(), "something was sent");
 }
 
 async fn where_nothing_is_limited_nothing_is_told(database: Database) {
-    let stage = Stage::new(database).await;
-    let answer = stage.get(&ALICE, "/v1/me").await;
+    let server = TestServer::new(database).await;
+    let answer = server.get(&ALICE, "/v1/me").await;
     answer.expect(200);
     assert_eq!(
         (answer.header("ratelimit"), answer.header("ratelimit-policy")),
@@ -86,22 +86,22 @@ async fn where_nothing_is_limited_nothing_is_told(database: Database) {
 }
 
 async fn what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not(database: Database) {
-    let setup = limited("requests_per_minute = 0\nin_flight = 2\nwaiting_orders = 2");
-    let stage = Stage::with(database, setup).await;
-    stage.close.set(json!({ "rent_latency": "3s" })).await;
+    let config = limited("requests_per_minute = 0\nin_flight = 2\nwaiting_orders = 2");
+    let server = TestServer::with(database, config).await;
+    server.close.set(json!({ "rent_latency": "3s" })).await;
     let mut waiting = [
-        send_order(&stage, &ALICE, "one", &berlin()).await,
-        send_order(&stage, &ALICE, "two", &berlin()).await,
+        send_order(&server, &ALICE, "one", &berlin()).await,
+        send_order(&server, &ALICE, "two", &berlin()).await,
     ];
-    stage.close.arrived("POST", RENT, 2).await;
-    let shed = stage.get(&BOB, "/v1/me").await;
+    server.close.wait_for_requests("POST", RENT, 2).await;
+    let shed = server.get(&BOB, "/v1/me").await;
     shed.problem(503, "busy");
     assert_eq!(shed.header("retry-after"), "1");
-    let forged = send(stage.request("POST", "/webhooks/close").body("{}")).await;
+    let forged = send(server.request("POST", "/webhooks/close").body("{}")).await;
     forged.problem(401, "not-from-close");
-    assert_eq!(stage.at_ops("/readyz").await.status, 200);
+    assert_eq!(server.at_ops("/readyz").await.status, 200);
     assert!(
-        stage
+        server
             .at_ops("/metrics")
             .await
             .text
@@ -110,26 +110,28 @@ async fn what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not(d
     for stream in &mut waiting {
         assert_eq!(listen(stream).await.status, 201);
     }
-    stage.get(&BOB, "/v1/me").await.expect(200);
+    server.get(&BOB, "/v1/me").await.expect(200);
 }
 
 async fn where_too_many_wait_for_orders_an_order_goes_on_without_being_waited_for(database: Database) {
-    let setup = limited("requests_per_minute = 0\nwaiting_orders = 1");
-    let stage = Stage::with(database, setup).await;
-    stage.close.set(json!({ "rent_latency": "3s" })).await;
-    let mut waiting = send_order(&stage, &ALICE, "one", &berlin()).await;
-    stage.close.arrived("POST", RENT, 1).await;
-    let second = stage.order(&ALICE, "two", &berlin()).await;
+    let config = limited("requests_per_minute = 0\nwaiting_orders = 1");
+    let server = TestServer::with(database, config).await;
+    server.close.set(json!({ "rent_latency": "3s" })).await;
+    let mut waiting = send_order(&server, &ALICE, "one", &berlin()).await;
+    server.close.wait_for_requests("POST", RENT, 1).await;
+    let second = server.order(&ALICE, "two", &berlin()).await;
     let order = second.expect(202);
     assert_eq!(second.header("preference-applied"), "wait=0");
     assert_eq!(listen(&mut waiting).await.status, 201);
-    stage.reaches(&ALICE, &text(&order["id"]), "fulfilled").await;
+    server
+        .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
+        .await;
 }
 
 async fn slow_clients_keep_no_room_from_fast_ones(database: Database) {
-    let setup = limited("requests_per_minute = 0\nin_flight = 20");
-    let stage = Stage::with(database, setup).await;
-    let token = stage.token(&LENA);
+    let config = limited("requests_per_minute = 0\nin_flight = 20");
+    let server = TestServer::with(database, config).await;
+    let token = server.token(&LENA);
     let slow_head = "GET /v1/me HTTP/1.1\r\nHost: desk\r\nX-Slow: ".to_owned();
     let slow_body = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: slow\r\n\
@@ -146,52 +148,54 @@ async fn slow_clients_keep_no_room_from_fast_ones(database: Database) {
         (idle, 200),
     ] {
         for _ in 0..clients {
-            let mut stream = TcpStream::connect(address(&stage)).await.unwrap();
+            let mut stream = TcpStream::connect(address(&server)).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
             slow.push(stream);
         }
     }
     for nth in 0..20 {
-        stage.get(&ALICE, "/v1/phone-numbers").await.expect(200);
-        let forged = send(stage.request("POST", "/webhooks/close").body("{}")).await;
+        server.get(&ALICE, "/v1/phone-numbers").await.expect(200);
+        let forged = send(server.request("POST", "/webhooks/close").body("{}")).await;
         forged.problem(401, "not-from-close");
         if nth % 10 == 0 {
-            stage
+            server
                 .order(&ALICE, &format!("fast-{nth}"), &berlin())
                 .await
                 .expect(201);
         }
     }
     drop(slow);
-    assert_eq!(stage.close.rents().await.len(), 2);
+    assert_eq!(server.close.rents().await.len(), 2);
 }
 
 async fn a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_the_void(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         timeout: "2s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    let number = stage.rent(&ALICE, "before", "DE").await;
+    let server = TestServer::with(database, config).await;
+    let number = server.rent(&ALICE, "before", "DE").await;
     // Whatever is paid for would be answered.
     let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
-    stage.close.fault(json!([down("GET"), down("PUT")])).await;
+    server.close.fault(json!([down("GET"), down("PUT")])).await;
     let mut tries = Vec::new();
     for nth in 0..8 {
-        let answer = stage
+        let answer = server
             .patch(&ALICE, &number, &json!({ "label": format!("l{nth}") }))
             .await;
         answer.problem(502, "close-unavailable");
-        tries.push(stage.close.requests("PUT", "/phone_number/{id}/").await.len());
+        tries.push(server.close.requests("PUT", "/phone_number/{id}/").await.len());
     }
     // Each call is tried a few times, until it is not worth it any more.
     assert!(tries[7] < 8 * tries[0], "{tries:?}");
-    let order = stage.order_at_once(&ALICE, "void", &berlin()).await.expect(202);
-    let probes = stage.close.requests("GET", "/me/").await.len();
-    stage.close.arrived("GET", "/me/", probes + 2).await;
-    assert_eq!(stage.close.rents().await.len(), 1, "an order was the probe");
-    stage.close.heal().await;
-    let order = stage.reaches(&ALICE, &text(&order["id"]), "fulfilled").await;
+    let order = server.order_at_once(&ALICE, "void", &berlin()).await.expect(202);
+    let probes = server.close.requests("GET", "/me/").await.len();
+    server.close.wait_for_requests("GET", "/me/", probes + 2).await;
+    assert_eq!(server.close.rents().await.len(), 1, "an order was the probe");
+    server.close.clear_faults().await;
+    let order = server
+        .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
+        .await;
     assert_eq!(order["evidence"], "close-201");
-    assert_eq!(stage.close.rents().await.len(), 2);
+    assert_eq!(server.close.rents().await.len(), 2);
 }

@@ -4,7 +4,7 @@ use numberdesk::http::{ProblemType, errors_markdown};
 
 use crate::support::database::{Database, on_sqlite};
 use crate::support::program::root;
-use crate::support::server::{Stage, send};
+use crate::support::server::{TestServer, send};
 
 const GUIDE: &str = "docs/errors.md";
 
@@ -14,11 +14,11 @@ async fn every_problem_has_a_page_where_its_type_points() {
 }
 
 async fn every_problem_has_a_page(database: Database) {
-    let stage = Stage::unseen(database, crate::support::server::Setup::default()).await;
-    let index = send(stage.request("GET", "/problems/")).await;
+    let server = TestServer::unsynced(database, crate::support::server::TestConfig::default()).await;
+    let index = send(server.request("GET", "/problems/")).await;
     assert_eq!(index.status, 200, "{index}");
     for kind in ProblemType::ALL {
-        let page = send(stage.request("GET", &kind.uri())).await;
+        let page = send(server.request("GET", &kind.uri())).await;
         assert_eq!(page.status, 200, "{page}");
         assert!(page.header("content-type").starts_with("text/html"), "{page}");
         let policy = page.header("content-security-policy");
@@ -41,14 +41,14 @@ async fn every_problem_has_a_page(database: Database) {
 #[tokio::test]
 async fn a_problem_that_does_not_exist_has_no_page() {
     on_sqlite(|database| async move {
-        let stage = Stage::unseen(database, crate::support::server::Setup::default()).await;
+        let server = TestServer::unsynced(database, crate::support::server::TestConfig::default()).await;
         for name in [
             "no-such-problem",
             "Policy-Denied",
             "policy-denied%00",
             "..%2fdocs",
         ] {
-            let answer = send(stage.request("GET", &format!("/problems/{name}"))).await;
+            let answer = send(server.request("GET", &format!("/problems/{name}"))).await;
             answer.problem(404, "not-found");
         }
     })

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::binary::{Ended, Serving, ask_to_end, end, run};
+use crate::support::binary::{CommandOutput, ServerProcess, ask_to_end, end, run};
 use crate::support::close::RENT;
 use crate::support::database::{self, Database};
 use crate::support::eventually;
-use crate::support::people::ALICE;
+use crate::support::personas::ALICE;
 use crate::support::raw::{self, address};
-use crate::support::server::{Setup, Stage, write_files};
+use crate::support::server::{TestConfig, TestServer, write_files};
 use crate::support::tls::{Authority, Pair, connect, mount, of, shown};
 
 /// Certificates have nothing to do with the database: one store stands for both.
@@ -38,10 +38,10 @@ on_sqlite! {
     a_request_under_way_over_tls_ends_before_the_desk_does,
 }
 
-fn with(pair: &Pair) -> Setup {
-    Setup {
+fn with(pair: &Pair) -> TestConfig {
+    TestConfig {
         tls: Some(pair.clone()),
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
@@ -50,39 +50,39 @@ fn berlin() -> Value {
 }
 
 /// A desk in a process of its own, with metrics and a log of its own.
-async fn served(database: Database, setup: Setup) -> (Stage, Serving) {
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
-    let desk = stage.serve().await;
-    stage.is_ready().await;
-    (stage, desk)
+async fn as_process(database: Database, config: TestConfig) -> (TestServer, ServerProcess) {
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
+    let desk = server.start_process().await;
+    server.wait_until_ready().await;
+    (server, desk)
 }
 
 /// The value of a metric whose line begins so, if it is there.
-async fn measured(stage: &Stage, begin: &str) -> Option<f64> {
-    let text = stage.at_ops("/metrics").await.text;
+async fn measured(server: &TestServer, begin: &str) -> Option<f64> {
+    let text = server.at_ops("/metrics").await.text;
     let line = text.lines().find(|line| line.starts_with(begin))?;
     line.rsplit_once(' ')?.1.parse().ok()
 }
 
-async fn is_good(stage: &Stage, good: f64) {
+async fn is_good(server: &TestServer, good: f64) {
     eventually("the certificate's state is told", || async {
-        (measured(stage, "numberdesk_tls_certificate_good ").await == Some(good)).then_some(())
+        (measured(server, "numberdesk_tls_certificate_good ").await == Some(good)).then_some(())
     })
     .await;
 }
 
 async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_without(database: Database) {
     let pair = Authority::new().issue();
-    let stage = Stage::with(database, with(&pair)).await;
-    assert!(stage.api.starts_with("https://"));
-    stage.order(&ALICE, "one", &berlin()).await.expect(201);
+    let server = TestServer::with(database, with(&pair)).await;
+    assert!(server.api.starts_with("https://"));
+    server.order(&ALICE, "one", &berlin()).await.expect(201);
     for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
-        let stream = connect(&stage, &pair.authority, "http/1.1", &versions).await;
+        let stream = connect(&server, &pair.authority, "http/1.1", &versions).await;
         let mut stream = stream.expect("the versions of TLS that are in use are spoken");
         let request = format!(
             "GET /v1/me HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
-            stage.token(&ALICE)
+            server.token(&ALICE)
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(raw::listen(&mut stream).await.status, 200);
@@ -91,7 +91,7 @@ async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_witho
         let heard = raw::listen(&mut stream).await;
         assert_eq!(heard.status, 400, "{heard:?}");
     }
-    let stream = connect(&stage, &pair.authority, "h2", rustls::ALL_VERSIONS)
+    let stream = connect(&server, &pair.authority, "h2", rustls::ALL_VERSIONS)
         .await
         .unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -101,7 +101,7 @@ async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_witho
             .unwrap();
     tokio::spawn(connection);
     let request = hyper::Request::get("https://localhost/v1/me")
-        .header("Authorization", format!("Bearer {}", stage.token(&ALICE)))
+        .header("Authorization", format!("Bearer {}", server.token(&ALICE)))
         .body(Empty::<Bytes>::new())
         .unwrap();
     let answer = sender.send_request(request).await.unwrap();
@@ -110,12 +110,12 @@ async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_witho
     let me: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(me["subject"], ALICE.name);
     // Who speaks plain HTTP hears nothing that could be taken for an answer.
-    let heard = raw::say(&stage, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
+    let heard = raw::say(&server, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
     assert!(heard.closed && !heard.text.contains("HTTP/"), "{heard:?}");
     // Whoever trusts others only turns away.
     let stranger = Authority::new().issue();
     assert!(
-        connect(&stage, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS)
+        connect(&server, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS)
             .await
             .is_err()
     );
@@ -124,22 +124,22 @@ async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_witho
 async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(database: Database) {
     let authority = Authority::new();
     let (first, second) = (authority.issue(), authority.issue_for(2020, 2091));
-    let setup = Setup {
+    let config = TestConfig {
         server: "header_timeout = \"60s\"",
         ..with(&first)
     };
-    let (stage, _desk) = served(database, setup).await;
-    assert_eq!(shown(&stage, &first).await, of(&first));
-    is_good(&stage, 1.0).await;
+    let (server, _desk) = as_process(database, config).await;
+    assert_eq!(shown(&server, &first).await, of(&first));
+    is_good(&server, 1.0).await;
     let expiry = "numberdesk_tls_certificate_expiry_timestamp_seconds ";
-    let ends = measured(&stage, expiry).await.unwrap();
-    let mut before = connect(&stage, &first.authority, "http/1.1", rustls::ALL_VERSIONS)
+    let ends = measured(&server, expiry).await.unwrap();
+    let mut before = connect(&server, &first.authority, "http/1.1", rustls::ALL_VERSIONS)
         .await
         .unwrap();
 
-    mount(stage.folder.path(), &second.certificate, &second.key);
+    mount(server.folder.path(), &second.certificate, &second.key);
     eventually("the new certificate is shown", || async {
-        (shown(&stage, &second).await == of(&second)).then_some(())
+        (shown(&server, &second).await == of(&second)).then_some(())
     })
     .await;
     before
@@ -148,11 +148,11 @@ async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(
         .unwrap();
     let heard = raw::listen(&mut before).await;
     assert!(heard.status == 200 && !heard.closed, "{}", heard.status);
-    stage.get(&ALICE, "/v1/me").await.expect(200);
+    server.get(&ALICE, "/v1/me").await.expect(200);
     let year = 365.0 * 86_400.0;
-    assert_eq!(measured(&stage, expiry).await, Some(ends + year));
+    assert_eq!(measured(&server, expiry).await, Some(ends + year));
     assert_eq!(
-        measured(&stage, "numberdesk_tls_certificate_good ").await,
+        measured(&server, "numberdesk_tls_certificate_good ").await,
         Some(1.0)
     );
 }
@@ -160,7 +160,7 @@ async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(
 async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(database: Database) {
     let authority = Authority::new();
     let (good, other) = (authority.issue(), authority.issue());
-    let (stage, desk) = served(database, with(&good)).await;
+    let (server, desk) = as_process(database, with(&good)).await;
     let secret: Vec<&str> = good.key.lines().chain(other.key.lines()).collect();
     for (certificate, key, said) in [
         (
@@ -171,15 +171,15 @@ async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(databas
         ("half a certif", &good.key, "has no certificate in PEM"),
         (&good.certificate, "", "is empty"),
     ] {
-        is_good(&stage, 1.0).await;
-        mount(stage.folder.path(), certificate, key);
-        is_good(&stage, 0.0).await;
-        assert_eq!(shown(&stage, &good).await, of(&good));
+        is_good(&server, 1.0).await;
+        mount(server.folder.path(), certificate, key);
+        is_good(&server, 0.0).await;
+        assert_eq!(shown(&server, &good).await, of(&good));
         assert!(desk.log().contains(said), "{said}: {}", desk.log());
-        mount(stage.folder.path(), &good.certificate, &good.key);
+        mount(server.folder.path(), &good.certificate, &good.key);
     }
-    is_good(&stage, 1.0).await;
-    stage.order(&ALICE, "one", &berlin()).await.expect(201);
+    is_good(&server, 1.0).await;
+    server.order(&ALICE, "one", &berlin()).await.expect(201);
     let log = desk.log();
     let told = secret
         .iter()
@@ -190,49 +190,49 @@ async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(databas
 async fn an_expired_certificate_starts_a_desk_and_replaces_none_that_holds(database: Database) {
     let authority = Authority::new();
     let (old, new) = (authority.issue_for(2020, 2021), authority.issue());
-    let (stage, desk) = served(database, with(&old)).await;
-    is_good(&stage, 0.0).await;
+    let (server, desk) = as_process(database, with(&old)).await;
+    is_good(&server, 0.0).await;
     assert!(desk.log().contains("it has expired at 2021-01-01T00:00:00Z"));
     assert!(
-        connect(&stage, &old.authority, "http/1.1", rustls::ALL_VERSIONS)
+        connect(&server, &old.authority, "http/1.1", rustls::ALL_VERSIONS)
             .await
             .is_err()
     );
-    let checked = run(stage.folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    let checked = run(server.folder.path(), &["check", "--config", "numberdesk.toml"]).await;
     assert_eq!(checked.code, 0, "{checked:?}");
     assert!(
         checked.stderr.starts_with("warning: clients refuse "),
         "{checked:?}"
     );
-    let looked = run(stage.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await;
+    let looked = run(server.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await;
     assert_eq!(looked.code, 1, "{looked:?}");
     assert!(looked.stdout.contains("FAULT  certificate"), "{looked:?}");
-    mount(stage.folder.path(), &new.certificate, &new.key);
-    is_good(&stage, 1.0).await;
-    assert_eq!(shown(&stage, &new).await, of(&new));
-    mount(stage.folder.path(), &old.certificate, &old.key);
-    is_good(&stage, 0.0).await;
-    assert_eq!(shown(&stage, &new).await, of(&new));
+    mount(server.folder.path(), &new.certificate, &new.key);
+    is_good(&server, 1.0).await;
+    assert_eq!(shown(&server, &new).await, of(&new));
+    mount(server.folder.path(), &old.certificate, &old.key);
+    is_good(&server, 0.0).await;
+    assert_eq!(shown(&server, &new).await, of(&new));
 }
 
 async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Database) {
     let pair = Authority::new().issue();
-    let setup = Setup {
+    let config = TestConfig {
         server: "header_timeout = \"3s\"",
         ..with(&pair)
     };
-    let (stage, _desk) = served(database, setup).await;
+    let (server, _desk) = as_process(database, config).await;
     let mut slow = Vec::new();
     // The beginning of a greeting, and not a word.
     for begun in [&b"\x16\x03\x01\x02\x00\x01"[..], b""] {
         for _ in 0..150 {
-            let mut stream = TcpStream::connect(address(&stage)).await.unwrap();
+            let mut stream = TcpStream::connect(address(&server)).await.unwrap();
             stream.write_all(begun).await.unwrap();
             slow.push(stream);
         }
     }
     for nth in 0..5 {
-        stage
+        server
             .order(&ALICE, &format!("fast-{nth}"), &berlin())
             .await
             .expect(201);
@@ -242,12 +242,12 @@ async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Dat
         let read = tokio::time::timeout(std::time::Duration::from_secs(30), stream.read_to_end(&mut rest));
         assert_eq!(read.await.expect("it is hung up on").unwrap_or(0), 0);
     }
-    drop(TcpStream::connect(address(&stage)).await.unwrap());
-    raw::say(&stage, b"GET / HTTP/1.1\r\n\r\n").await;
+    drop(TcpStream::connect(address(&server)).await.unwrap());
+    raw::say(&server, b"GET / HTTP/1.1\r\n\r\n").await;
     let stranger = Authority::new().issue();
-    let refused = connect(&stage, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS).await;
+    let refused = connect(&server, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS).await;
     assert!(refused.is_err());
-    let deaf = connect(&stage, &pair.authority, "smtp", rustls::ALL_VERSIONS).await;
+    let deaf = connect(&server, &pair.authority, "smtp", rustls::ALL_VERSIONS).await;
     assert!(deaf.is_err());
     for (reason, times) in [
         ("too_slow", 300.0),
@@ -258,7 +258,7 @@ async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Dat
     ] {
         let begin = format!("numberdesk_tls_handshakes_failed_total{{reason=\"{reason}\"}}");
         eventually(&format!("{reason} is counted"), || async {
-            (measured(&stage, &begin).await == Some(times)).then_some(())
+            (measured(&server, &begin).await == Some(times)).then_some(())
         })
         .await;
     }
@@ -266,22 +266,22 @@ async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Dat
 
 async fn a_request_under_way_over_tls_ends_before_the_desk_does(database: Database) {
     let pair = Authority::new().issue();
-    let (stage, mut desk) = served(database, with(&pair)).await;
-    stage.close.set(json!({ "rent_latency": "4s" })).await;
-    let mut stream = connect(&stage, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
+    let (server, mut desk) = as_process(database, with(&pair)).await;
+    server.close.set(json!({ "rent_latency": "4s" })).await;
+    let mut stream = connect(&server, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
         .await
         .unwrap();
     let body = berlin().to_string();
     let request = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\nIdempotency-Key: key\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        stage.token(&ALICE),
+        server.token(&ALICE),
         body.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    stage.close.arrived("POST", RENT, 1).await;
+    server.close.wait_for_requests("POST", RENT, 1).await;
     // Somebody who is still greeting keeps nobody from ending.
-    let mut greeting = TcpStream::connect(address(&stage)).await.unwrap();
+    let mut greeting = TcpStream::connect(address(&server)).await.unwrap();
     greeting.write_all(b"\x16\x03").await.unwrap();
     ask_to_end(&desk.child).await;
     let heard = raw::listen(&mut stream).await;
@@ -294,17 +294,17 @@ async fn a_request_under_way_over_tls_ends_before_the_desk_does(database: Databa
 }
 
 /// What `check` says of these files.
-async fn checked(certificate: Option<&str>, key: Option<&str>, server: &'static str) -> Ended {
+async fn checked(certificate: Option<&str>, key: Option<&str>, server: &'static str) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
-    numberdesk::auth::DevIssuer::load_or_create(folder.path(), crate::support::people::ISSUER).unwrap();
-    let setup = Setup {
+    numberdesk::auth::DevIssuer::load_or_create(folder.path(), crate::support::personas::ISSUER).unwrap();
+    let config = TestConfig {
         server,
         tls: Some(Authority::new().issue()),
-        ..Setup::default()
+        ..TestConfig::default()
     };
     write_files(
         folder.path(),
-        &setup,
+        &config,
         "http://127.0.0.1:9/api/v1",
         "api_x.y",
         "sqlite://desk.db",

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     numbers_that_people_rented_in_close_are_orphans_that_only_an_admin_sees,
@@ -33,43 +33,43 @@ on_both_stores! {
     an_orphan_is_changed_by_nobody,
 }
 
-fn often() -> Setup {
-    Setup {
+fn often() -> TestConfig {
+    TestConfig {
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
 /// Looks often and believes soon what it sees.
-fn credulous() -> Setup {
-    Setup {
+fn credulous() -> TestConfig {
+    TestConfig {
         settle_after: "1s",
         ..often()
     }
 }
 
-async fn shown(stage: &Stage, number: &str) -> Value {
-    stage
+async fn shown(server: &TestServer, number: &str) -> Value {
+    server
         .get(&OLGA, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200)
 }
 
 /// Returns once an admin finds so many numbers.
-async fn counted(stage: &Stage, path: &str, count: usize) -> Vec<Value> {
+async fn counted(server: &TestServer, path: &str, count: usize) -> Vec<Value> {
     eventually(&format!("{count} numbers at {path}"), || async {
-        let found = stage.list(&OLGA, path).await;
+        let found = server.list(&OLGA, path).await;
         (found.len() == count).then_some(found)
     })
     .await
 }
 
 async fn numbers_that_people_rented_in_close_are_orphans_that_only_an_admin_sees(database: Database) {
-    let mut setup = Setup::default();
-    setup.close.numbers = 3;
-    let stage = Stage::with(database, setup).await;
-    let own = stage.rent(&ALICE, "own", "DE").await;
-    let orphans = stage.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
+    let mut config = TestConfig::default();
+    config.close.numbers = 3;
+    let server = TestServer::with(database, config).await;
+    let own = server.rent(&ALICE, "own", "DE").await;
+    let orphans = server.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
     assert_eq!(orphans.len(), 3);
     for orphan in &orphans {
         assert_eq!(
@@ -78,33 +78,36 @@ async fn numbers_that_people_rented_in_close_are_orphans_that_only_an_admin_sees
             "{orphan}"
         );
         let path = format!("/v1/phone-numbers/{}", text(&orphan["id"]));
-        stage.get(&ALICE, &path).await.problem(404, "not-found");
-        stage.get(&OLGA, &path).await.expect(200);
+        server.get(&ALICE, &path).await.problem(404, "not-found");
+        server.get(&OLGA, &path).await.expect(200);
     }
-    let seen = stage.list(&ALICE, "/v1/phone-numbers").await;
+    let seen = server.list(&ALICE, "/v1/phone-numbers").await;
     assert_eq!(
         seen.iter().map(|number| text(&number["id"])).collect::<Vec<_>>(),
         [own]
     );
     assert!(
-        stage
+        server
             .list(&ALICE, "/v1/phone-numbers?orphan=true")
             .await
             .is_empty()
     );
-    assert_eq!(stage.list(&OLGA, "/v1/phone-numbers").await.len(), 4);
-    assert_eq!(stage.list(&OLGA, "/v1/phone-numbers?orphan=false").await.len(), 1);
+    assert_eq!(server.list(&OLGA, "/v1/phone-numbers").await.len(), 4);
+    assert_eq!(
+        server.list(&OLGA, "/v1/phone-numbers?orphan=false").await.len(),
+        1
+    );
 }
 
 async fn a_listing_of_many_pages_is_read_to_its_end(database: Database) {
-    let mut setup = Setup::default();
-    setup.close.numbers = 230;
-    setup.close.settings.list_shuffled = false;
-    let stage = Stage::with(database, setup).await;
+    let mut config = TestConfig::default();
+    config.close.numbers = 230;
+    config.close.settings.list_shuffled = false;
+    let server = TestServer::with(database, config).await;
     let mut found = 0;
     let mut path = "/v1/phone-numbers?limit=200".to_owned();
     loop {
-        let page = stage.get(&OLGA, &path).await.expect(200);
+        let page = server.get(&OLGA, &path).await.expect(200);
         found += page["data"].as_array().expect("a list has data").len();
         let Some(cursor) = page["next_cursor"].as_str() else {
             break;
@@ -115,10 +118,10 @@ async fn a_listing_of_many_pages_is_read_to_its_end(database: Database) {
 }
 
 async fn a_short_page_is_no_answer(database: Database) {
-    let mut setup = credulous();
-    setup.close.numbers = 2;
-    let stage = Stage::with(database, setup).await;
-    let listed = stage.close.requests("GET", "/phone_number/").await.len();
+    let mut config = credulous();
+    config.close.numbers = 2;
+    let server = TestServer::with(database, config).await;
+    let listed = server.close.requests("GET", "/phone_number/").await.len();
     for (round, answer) in [
         json!({ "status": 200, "body": { "data": [] } }),
         json!({ "status": 500 }),
@@ -129,79 +132,85 @@ async fn a_short_page_is_no_answer(database: Database) {
     .into_iter()
     .enumerate()
     {
-        stage
+        server
             .close
             .fault(json!({ "method": "GET", "path": "/phone_number/", "answer": answer, "times": 2 }))
             .await;
-        stage
+        server
             .close
-            .arrived("GET", "/phone_number/", listed + 2 * (round + 1))
+            .wait_for_requests("GET", "/phone_number/", listed + 2 * (round + 1))
             .await;
-        assert_eq!(stage.list(&OLGA, "/v1/phone-numbers").await.len(), 2);
+        assert_eq!(server.list(&OLGA, "/v1/phone-numbers").await.len(), 2);
     }
     // Nor is a complete listing without them believed before each was asked for by itself.
-    stage.close.heal().await;
+    server.close.clear_faults().await;
     let empty = json!({ "status": 200, "body": { "data": [], "has_more": false } });
-    stage
+    server
         .close
         .fault(json!({ "method": "GET", "path": "/phone_number/", "answer": empty }))
         .await;
-    let asked = stage.close.requests("GET", "/phone_number/{id}/").await.len();
-    stage.close.arrived("GET", "/phone_number/{id}/", asked + 4).await;
-    assert_eq!(stage.list(&OLGA, "/v1/phone-numbers").await.len(), 2);
+    let asked = server.close.requests("GET", "/phone_number/{id}/").await.len();
+    server
+        .close
+        .wait_for_requests("GET", "/phone_number/{id}/", asked + 4)
+        .await;
+    assert_eq!(server.list(&OLGA, "/v1/phone-numbers").await.len(), 2);
 }
 
 async fn a_number_that_vanished_from_close_is_gone(database: Database) {
-    let stage = Stage::with(database, credulous()).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::with(database, credulous()).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     // For `orders.settle_after` a number that was just rented is not believed gone; then it is.
-    stage.close.person_releases(&number).await;
-    counted(&stage, "/v1/phone-numbers", 0).await;
-    stage
+    server.close.person_releases(&number).await;
+    counted(&server, "/v1/phone-numbers", 0).await;
+    server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .problem(404, "not-found");
     // The order stays what it was, without a number to show.
-    let order = stage.list(&ALICE, "/v1/orders").await.remove(0);
+    let order = server.list(&ALICE, "/v1/orders").await.remove(0);
     assert_eq!(
         (&order["state"], &order["phone_number"]),
         (&json!("fulfilled"), &Value::Null)
     );
-    let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+    let me = server.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(
         me["teams"][0]["usage"]["numbers_held"], 0,
         "what is gone costs nothing"
     );
-    let rows = stage.list(&LENA, "/v1/audit?action=number.gone").await;
+    let rows = server.list(&LENA, "/v1/audit?action=number.gone").await;
     assert_eq!(rows.len(), 1, "{rows:?}");
 }
 
 async fn a_listing_that_lags_loses_no_fresh_number(database: Database) {
-    let stage = Stage::with(database, credulous()).await;
-    stage.close.set(json!({ "listing_lag": "1h" })).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    let listed = stage.close.requests("GET", "/phone_number/").await.len();
-    stage.close.arrived("GET", "/phone_number/", listed + 3).await;
-    stage
+    let server = TestServer::with(database, credulous()).await;
+    server.close.set(json!({ "listing_lag": "1h" })).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let listed = server.close.requests("GET", "/phone_number/").await.len();
+    server
+        .close
+        .wait_for_requests("GET", "/phone_number/", listed + 3)
+        .await;
+    server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
-    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
+    assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
 }
 
 async fn what_people_change_in_close_is_seen_and_unknown_fields_are_passed_on(database: Database) {
-    let stage = Stage::with(database, often()).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::with(database, often()).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let change = json!({ "label": "Renamed", "sparkle": { "level": [1, 2.5, null] } });
-    stage.close.person_changes(&number, change).await;
+    server.close.person_changes(&number, change).await;
     let seen = eventually("the change is seen", || async {
-        let seen = shown(&stage, &number).await;
+        let seen = shown(&server, &number).await;
         (seen["label"] == "Renamed").then_some(seen)
     })
     .await;
     assert_eq!(seen["sparkle"], json!({ "level": [1, 2.5, null] }));
     // Field for field what Close shows, and the desk's own word beside it.
-    let held = stage.close.held().await.remove(0);
+    let held = server.close.held().await.remove(0);
     for (name, value) in held.as_object().expect("a number is an object") {
         if name != "_control" {
             assert_eq!(&seen[name], value, "{name}");
@@ -211,27 +220,27 @@ async fn what_people_change_in_close_is_seen_and_unknown_fields_are_passed_on(da
 }
 
 async fn numbers_are_filtered_by_what_they_are(database: Database) {
-    let stage = Stage::with(database, often()).await;
-    stage
+    let server = TestServer::with(database, often()).await;
+    server
         .close
         .person_rents(json!({ "country": "GB", "label": "100% off_er" }))
         .await;
-    stage
+    server
         .close
         .person_rents(json!({ "country": "FR", "type": "external", "label": "Other" }))
         .await;
-    counted(&stage, "/v1/phone-numbers", 2).await;
-    let berlin = stage.rent(&ALICE, "a", "DE").await;
-    stage
+    counted(&server, "/v1/phone-numbers", 2).await;
+    let berlin = server.rent(&ALICE, "a", "DE").await;
+    server
         .patch(&ALICE, &berlin, &json!({ "label": "Berlin line" }))
         .await
         .expect(200);
-    let shared = json!({ "country": "US", "assign_to": [stage.user(0), stage.user(1)] });
-    stage.order(&LENA, "b", &shared).await.expect(201);
-    stage.rent(&BOB, "c", "DE").await;
+    let shared = json!({ "country": "US", "assign_to": [server.user(0), server.user(1)] });
+    server.order(&LENA, "b", &shared).await.expect(201);
+    server.rent(&BOB, "c", "DE").await;
 
-    let number = text(&shown(&stage, &berlin).await["number"]).replace('+', "%2B");
-    let (owner, second) = (stage.user(0).to_owned(), stage.user(1).to_owned());
+    let number = text(&shown(&server, &berlin).await["number"]).replace('+', "%2B");
+    let (owner, second) = (server.user(0).to_owned(), server.user(1).to_owned());
     for (query, count) in [
         ("country=DE".to_owned(), 2),
         ("country=JP".to_owned(), 0),
@@ -252,22 +261,22 @@ async fn numbers_are_filtered_by_what_they_are(database: Database) {
         ("orphan=true".to_owned(), 2),
     ] {
         // What the rent left out comes with the next look at Close.
-        counted(&stage, &format!("/v1/phone-numbers?{query}"), count).await;
+        counted(&server, &format!("/v1/phone-numbers?{query}"), count).await;
     }
 }
 
 async fn pages_of_numbers_hold_each_number_once(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let mut ids = Vec::new();
     for place in 0..7 {
-        ids.push(stage.rent(&ALICE, &format!("key-{place}"), "DE").await);
+        ids.push(server.rent(&ALICE, &format!("key-{place}"), "DE").await);
     }
     ids.sort();
     let mut seen = Vec::new();
     let mut path = "/v1/phone-numbers?country=DE&limit=3".to_owned();
     let mut pages = 0;
     loop {
-        let page = stage.get(&ALICE, &path).await.expect(200);
+        let page = server.get(&ALICE, &path).await.expect(200);
         seen.extend(
             page["data"]
                 .as_array()
@@ -285,22 +294,22 @@ async fn pages_of_numbers_hold_each_number_once(database: Database) {
     seen.sort();
     assert_eq!(seen, ids);
     // A page that ends with the last row says so.
-    let page = stage.get(&ALICE, "/v1/phone-numbers?limit=7").await.expect(200);
+    let page = server.get(&ALICE, "/v1/phone-numbers?limit=7").await.expect(200);
     assert_eq!(page["next_cursor"], Value::Null);
 }
 
 async fn an_etag_spares_the_reader_what_did_not_change(database: Database) {
-    let stage = Stage::with(database, often()).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::with(database, often()).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}");
     // Settled: Close fills in what the rent left out.
     eventually("the inventory has the whole number", || async {
-        shown(&stage, &number).await["carrier_type"]
+        shown(&server, &number).await["carrier_type"]
             .is_string()
             .then_some(())
     })
     .await;
-    let first = stage.get(&ALICE, &path).await;
+    let first = server.get(&ALICE, &path).await;
     first.expect(200);
     let etag = first.header("etag").to_owned();
     assert!(
@@ -313,39 +322,53 @@ async fn an_etag_spares_the_reader_what_did_not_change(database: Database) {
         format!("W/{etag}"),
         "*".to_owned(),
     ] {
-        let again = send(stage.by(&ALICE, "GET", &path).header("If-None-Match", &condition)).await;
+        let again = send(
+            server
+                .request_as(&ALICE, "GET", &path)
+                .header("If-None-Match", &condition),
+        )
+        .await;
         again.empty(304);
         assert_eq!(again.header("etag"), etag);
     }
     let other = send(
-        stage
-            .by(&ALICE, "GET", &path)
+        server
+            .request_as(&ALICE, "GET", &path)
             .header("If-None-Match", "\"other\""),
     )
     .await;
     other.expect(200);
     // Another team's reader is told nothing by a 304.
-    send(stage.by(&BOB, "GET", &path).header("If-None-Match", &etag))
-        .await
-        .problem(404, "not-found");
-    stage
+    send(
+        server
+            .request_as(&BOB, "GET", &path)
+            .header("If-None-Match", &etag),
+    )
+    .await
+    .problem(404, "not-found");
+    server
         .patch(&ALICE, &number, &json!({ "label": "New" }))
         .await
         .expect(200);
-    let changed = send(stage.by(&ALICE, "GET", &path).header("If-None-Match", &etag)).await;
+    let changed = send(
+        server
+            .request_as(&ALICE, "GET", &path)
+            .header("If-None-Match", &etag),
+    )
+    .await;
     assert_eq!(changed.expect(200)["label"], "New");
     assert_ne!(changed.header("etag"), etag);
 }
 
 async fn a_change_is_made_only_to_the_version_that_was_read(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}");
-    let etag = stage.get(&ALICE, &path).await.header("etag").to_owned();
+    let etag = server.get(&ALICE, &path).await.header("etag").to_owned();
     let change = |condition: &str, label: &str| {
         send(
-            stage
-                .by(&ALICE, "PATCH", &path)
+            server
+                .request_as(&ALICE, "PATCH", &path)
                 .header("If-Match", condition)
                 .json(&json!({ "label": label })),
         )
@@ -362,22 +385,22 @@ async fn a_change_is_made_only_to_the_version_that_was_read(database: Database) 
         .problem(412, "precondition-failed");
     change("*", "any").await.expect(200);
     change("nonsense", "none").await.problem(400, "invalid-request");
-    assert_eq!(stage.close.held().await[0]["label"], "any");
-    assert_eq!(stage.close.requests("PUT", "/phone_number/{id}/").await.len(), 2);
+    assert_eq!(server.close.held().await[0]["label"], "any");
+    assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 2);
 }
 
 async fn every_field_that_close_lets_be_written_can_be_changed(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let body = json!({ "country": "DE", "carrier_type": "local", "sharing": "group" });
-    let order = stage.order(&LENA, "key", &body).await.expect(201);
+    let order = server.order(&LENA, "key", &body).await.expect(201);
     let number = text(&order["phone_number"]["id"]);
     let all = json!({
         "label": "Front", "forward_to": "+4930901820", "forward_to_enabled": true, "press_1_to_accept": true,
         "voicemail_greeting_url": "https://example.com/hello.mp3", "inbound_ring_duration": 20,
-        "participants": [stage.user(0), stage.user(2)], "phone_numbers": ["+4930901821"],
-        "participant_groups": [stage.close.groups()[0]],
+        "participants": [server.user(0), server.user(2)], "phone_numbers": ["+4930901821"],
+        "participant_groups": [server.close.groups()[0]],
     });
-    let request = stage.by(&LENA, "PATCH", &format!("/v1/phone-numbers/{number}"));
+    let request = server.request_as(&LENA, "PATCH", &format!("/v1/phone-numbers/{number}"));
     let request = request
         .header("Content-Type", "application/merge-patch+json")
         .body(all.to_string());
@@ -385,9 +408,9 @@ async fn every_field_that_close_lets_be_written_can_be_changed(database: Databas
     for (name, value) in all.as_object().expect("an object") {
         assert_eq!(&changed[name], value, "{name}");
     }
-    let sent = stage.close.requests("PUT", "/phone_number/{id}/").await;
+    let sent = server.close.requests("PUT", "/phone_number/{id}/").await;
     assert_eq!(sent.last().expect("it was sent")["body"], all);
-    let cleared = stage
+    let cleared = server
         .patch(&LENA, &number, &json!({ "voicemail_greeting_url": null }))
         .await
         .expect(200);
@@ -396,8 +419,8 @@ async fn every_field_that_close_lets_be_written_can_be_changed(database: Databas
 }
 
 async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     for (field, to) in [
         ("forward_to", json!("+442079460000")),
         ("forward_to", json!("+499001234567")),
@@ -405,7 +428,7 @@ async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
         ("phone_numbers", json!(["+4930901820", "+8613901234567"])),
         ("phone_numbers", json!(["+33899123456"])),
     ] {
-        let refused = stage
+        let refused = server
             .patch(&ALICE, &number, &json!({ field: to }))
             .await
             .problem(403, "policy-denied");
@@ -421,7 +444,7 @@ async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
         json!(4_930_901_820_i64),
         json!(null),
     ] {
-        stage
+        server
             .patch(&ALICE, &number, &json!({ "forward_to": bad }))
             .await
             .problem(400, "invalid-request");
@@ -432,37 +455,37 @@ async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
         "https://localhost/a.mp3",
     ] {
         let body = json!({ "voicemail_greeting_url": url });
-        stage
+        server
             .patch(&ALICE, &number, &body)
             .await
             .problem(400, "invalid-request");
     }
     assert!(
-        stage
+        server
             .close
             .requests("PUT", "/phone_number/{id}/")
             .await
             .is_empty()
     );
-    stage
+    server
         .patch(&ALICE, &number, &json!({ "forward_to": "+4930901820" }))
         .await
         .expect(200);
     // A team whose policy names no country forwards nowhere.
-    let own = stage.rent(&BOB, "key", "DE").await;
-    stage
+    let own = server.rent(&BOB, "key", "DE").await;
+    server
         .patch(&BOB, &own, &json!({ "forward_to": "+4930901820" }))
         .await
         .problem(403, "policy-denied");
 }
 
 async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    let two = json!({ "participants": [stage.user(0), stage.user(1)] });
-    let group = json!({ "participant_groups": [stage.close.groups()[0]] });
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let two = json!({ "participants": [server.user(0), server.user(1)] });
+    let group = json!({ "participant_groups": [server.close.groups()[0]] });
     for body in [&two, &group] {
-        let refused = stage
+        let refused = server
             .patch(&ALICE, &number, body)
             .await
             .problem(403, "policy-denied");
@@ -471,12 +494,12 @@ async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: D
             "{refused}"
         );
     }
-    let shared = stage.patch(&LENA, &number, &two).await.expect(200);
+    let shared = server.patch(&LENA, &number, &two).await.expect(200);
     assert_eq!(shared["is_group_number"], true);
     // Only those may be given a number who may have one.
-    let own = stage.rent(&BOB, "key", "DE").await;
-    let other = json!({ "participants": [stage.user(3)] });
-    let refused = stage
+    let own = server.rent(&BOB, "key", "DE").await;
+    let other = json!({ "participants": [server.user(3)] });
+    let refused = server
         .patch(&BOB, &own, &other)
         .await
         .problem(403, "policy-denied");
@@ -484,30 +507,30 @@ async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: D
         refused["decision"]["rule"], "teams.support.assign_to",
         "{refused}"
     );
-    assert_eq!(stage.close.requests("PUT", "/phone_number/{id}/").await.len(), 1);
+    assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 1);
 }
 
 async fn close_s_no_to_a_change_is_422_and_its_silence_502(database: Database) {
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             timeout: "2s",
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let label = json!({ "label": "New" });
     let broken = |answer: Value| json!({ "method": "PUT", "path": "/phone_number/{id}/", "answer": answer });
     let no = json!({ "status": 400, "body": { "errors": [], "field-errors": { "label": "Too dull." } } });
-    stage.close.fault(broken(no)).await;
-    let refused = stage
+    server.close.fault(broken(no)).await;
+    let refused = server
         .patch(&ALICE, &number, &label)
         .await
         .problem(422, "close-refused");
     assert_eq!(refused["close_status"], "error");
     assert!(refused["errors"].to_string().contains("Too dull."), "{refused}");
-    stage.close.heal().await;
+    server.close.clear_faults().await;
     for answer in [
         json!("drop_before_headers"),
         json!({ "status": 503 }),
@@ -515,14 +538,14 @@ async fn close_s_no_to_a_change_is_422_and_its_silence_502(database: Database) {
         json!("redirect"),
         json!("garbage"),
     ] {
-        stage.close.fault(broken(answer)).await;
-        stage
+        server.close.fault(broken(answer)).await;
+        server
             .patch(&ALICE, &number, &label)
             .await
             .problem(502, "close-unavailable");
-        stage.close.heal().await;
+        server.close.clear_faults().await;
     }
-    let same = stage
+    let same = server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
@@ -531,101 +554,109 @@ async fn close_s_no_to_a_change_is_422_and_its_silence_502(database: Database) {
         Value::Null,
         "what Close did not confirm is not shown"
     );
-    stage.close.person_releases(&number).await;
-    stage
+    server.close.person_releases(&number).await;
+    server
         .patch(&ALICE, &number, &label)
         .await
         .problem(404, "not-found");
 }
 
 async fn a_released_number_is_gone(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}");
-    stage
+    server
         .release(&ALICE.with("numbers:read numbers:rent"), &number)
         .await
         .problem(403, "permission-missing");
-    assert_eq!(stage.close.held().await.len(), 1);
-    stage.release(&ALICE, &number).await.empty(204);
-    assert!(stage.close.held().await.is_empty());
-    stage.release(&ALICE, &number).await.problem(404, "not-found");
-    stage.get(&ALICE, &path).await.problem(404, "not-found");
-    stage.get(&OLGA, &path).await.problem(404, "not-found");
-    stage
+    assert_eq!(server.close.held().await.len(), 1);
+    server.release(&ALICE, &number).await.empty(204);
+    assert!(server.close.held().await.is_empty());
+    server.release(&ALICE, &number).await.problem(404, "not-found");
+    server.get(&ALICE, &path).await.problem(404, "not-found");
+    server.get(&OLGA, &path).await.problem(404, "not-found");
+    server
         .patch(&ALICE, &number, &json!({ "label": "x" }))
         .await
         .problem(404, "not-found");
     assert_eq!(
-        stage.close.requests("DELETE", "/phone_number/{id}/").await.len(),
+        server.close.requests("DELETE", "/phone_number/{id}/").await.len(),
         1
     );
     // A number that somebody in Close was quicker to release is released.
-    let other = stage.rent(&ALICE, "other", "DE").await;
-    stage.close.person_releases(&other).await;
-    let answer = stage.release(&ALICE, &other).await;
+    let other = server.rent(&ALICE, "other", "DE").await;
+    server.close.person_releases(&other).await;
+    let answer = server.release(&ALICE, &other).await;
     assert!([204, 404].contains(&answer.status), "{answer}");
-    assert!(stage.list(&ALICE, "/v1/phone-numbers").await.is_empty());
+    assert!(server.list(&ALICE, "/v1/phone-numbers").await.is_empty());
 }
 
 async fn a_release_close_refuses_keeps_the_number(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let no = json!({ "status": 403, "body": { "error": "You can only release your own." } });
-    stage
+    server
         .close
         .fault(json!({ "method": "DELETE", "answer": no, "times": 1 }))
         .await;
-    let refused = stage.release(&ALICE, &number).await.problem(422, "close-refused");
+    let refused = server
+        .release(&ALICE, &number)
+        .await
+        .problem(422, "close-refused");
     assert!(
         text(&refused["detail"]).contains("only release your own"),
         "{refused}"
     );
-    stage
+    server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
-    let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+    let me = server.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(me["teams"][0]["usage"]["numbers_held"], 1);
-    stage.release(&ALICE, &number).await.empty(204);
+    server.release(&ALICE, &number).await.empty(204);
 }
 
 async fn a_release_whose_outcome_is_unknown_is_202_and_finished_later(database: Database) {
     // What is unknown is asked again after twice the deadline.
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             timeout: "1s",
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
     for (key, effect) in [("done", true), ("not-done", false)] {
-        let number = stage.rent(&ALICE, key, "DE").await;
+        let number = server.rent(&ALICE, key, "DE").await;
         let lost =
             json!({ "method": "DELETE", "answer": "drop_before_headers", "effect": effect, "times": 1 });
-        stage.close.fault(lost).await;
-        let answer = stage.release(&ALICE, &number).await;
+        server.close.fault(lost).await;
+        let answer = server.release(&ALICE, &number).await;
         assert_eq!(answer.status, 202, "{answer}");
         eventually("the release is finished", || async {
-            let found = stage.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
+            let found = server.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
             (found.status == 404).then_some(())
         })
         .await;
-        assert!(stage.close.held().await.is_empty());
+        assert!(server.close.held().await.is_empty());
     }
 }
 
 async fn an_orphan_is_adopted_under_the_receiving_team_s_policy(database: Database) {
-    let mut setup = Setup::default();
-    setup.close.numbers = 3;
-    setup.policy =
+    let mut config = TestConfig::default();
+    config.close.numbers = 3;
+    config.policy =
         "[teams.sales]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n".into();
-    let stage = Stage::with(database, setup).await;
-    let orphans = stage.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
-    let give = async |person: &Person, place: usize, team: &str| {
+    let server = TestServer::with(database, config).await;
+    let orphans = server.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
+    let give = async |person: &Persona, place: usize, team: &str| {
         let path = format!("/v1/phone-numbers/{}/team", text(&orphans[place]["id"]));
-        send(stage.by(person, "PUT", &path).json(&json!({ "team": team }))).await
+        send(
+            server
+                .request_as(person, "PUT", &path)
+                .json(&json!({ "team": team })),
+        )
+        .await
     };
     give(&ALICE, 0, "sales").await.problem(404, "not-found");
     let adopted = give(&OLGA, 0, "sales").await.expect(200);
@@ -638,7 +669,7 @@ async fn an_orphan_is_adopted_under_the_receiving_team_s_policy(database: Databa
         adopted["id"],
         "once more changes nothing"
     );
-    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
+    assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
     give(&OLGA, 1, "sales").await.problem(403, "quota-exceeded");
     give(&OLGA, 1, "nobody-wrote-of")
         .await
@@ -650,11 +681,11 @@ async fn an_orphan_is_adopted_under_the_receiving_team_s_policy(database: Databa
         json!({ "team": "sales", "price": 1 }),
     ] {
         let path = format!("/v1/phone-numbers/{}/team", text(&orphans[1]["id"]));
-        send(stage.by(&OLGA, "PUT", &path).json(&body))
+        send(server.request_as(&OLGA, "PUT", &path).json(&body))
             .await
             .problem(400, "invalid-request");
     }
-    let usage = &stage.get(&ALICE, "/v1/me").await.expect(200)["teams"][0]["usage"];
+    let usage = &server.get(&ALICE, "/v1/me").await.expect(200)["teams"][0]["usage"];
     assert_eq!(
         (&usage["numbers_held"], &usage["monthly_held"]),
         (&json!(1), &json!("5.00"))
@@ -662,22 +693,30 @@ async fn an_orphan_is_adopted_under_the_receiving_team_s_policy(database: Databa
 }
 
 async fn a_number_moves_between_teams_and_is_gone_from_the_first(database: Database) {
-    let stage = Stage::new(database).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}/team");
     let own = ALICE.with("numbers:read numbers:update numbers:release");
-    send(stage.by(&own, "PUT", &path).json(&json!({ "team": "support" })))
-        .await
-        .problem(403, "permission-missing");
-    send(stage.by(&OLGA, "PUT", &path).json(&json!({ "team": "support" })))
-        .await
-        .expect(200);
-    assert!(stage.list(&ALICE, "/v1/phone-numbers").await.is_empty());
-    assert_eq!(stage.list(&BOB, "/v1/phone-numbers").await.len(), 1);
+    send(
+        server
+            .request_as(&own, "PUT", &path)
+            .json(&json!({ "team": "support" })),
+    )
+    .await
+    .problem(403, "permission-missing");
+    send(
+        server
+            .request_as(&OLGA, "PUT", &path)
+            .json(&json!({ "team": "support" })),
+    )
+    .await
+    .expect(200);
+    assert!(server.list(&ALICE, "/v1/phone-numbers").await.is_empty());
+    assert_eq!(server.list(&BOB, "/v1/phone-numbers").await.len(), 1);
     // The order stays with who ordered, without the number that is another team's now.
-    let order = stage.list(&ALICE, "/v1/orders").await.remove(0);
+    let order = server.list(&ALICE, "/v1/orders").await.remove(0);
     assert_eq!(order["phone_number"], Value::Null, "{order}");
-    let me = stage.get(&DORA, "/v1/me").await.expect(200);
+    let me = server.get(&DORA, "/v1/me").await.expect(200);
     let held: Vec<&Value> = me["teams"]
         .as_array()
         .expect("teams")
@@ -685,27 +724,27 @@ async fn a_number_moves_between_teams_and_is_gone_from_the_first(database: Datab
         .map(|team| &team["usage"]["numbers_held"])
         .collect();
     assert_eq!(held, [&json!(0), &json!(1)]);
-    stage.release(&BOB, &number).await.empty(204);
+    server.release(&BOB, &number).await.empty(204);
 }
 
 async fn an_orphan_is_changed_by_nobody(database: Database) {
-    let mut setup = Setup::default();
-    setup.close.numbers = 1;
-    let stage = Stage::with(database, setup).await;
-    let orphan = text(&stage.list(&OLGA, "/v1/phone-numbers").await[0]["id"]);
-    stage
+    let mut config = TestConfig::default();
+    config.close.numbers = 1;
+    let server = TestServer::with(database, config).await;
+    let orphan = text(&server.list(&OLGA, "/v1/phone-numbers").await[0]["id"]);
+    server
         .patch(&OLGA, &orphan, &json!({ "label": "x" }))
         .await
         .problem(403, "policy-denied");
     assert!(
-        stage
+        server
             .close
             .requests("PUT", "/phone_number/{id}/")
             .await
             .is_empty()
     );
     // Releasing what nobody claims is an administrator's work.
-    stage.release(&ALICE, &orphan).await.problem(404, "not-found");
-    stage.release(&OLGA, &orphan).await.empty(204);
-    assert!(stage.close.held().await.is_empty());
+    server.release(&ALICE, &orphan).await.problem(404, "not-found");
+    server.release(&OLGA, &orphan).await.empty(204);
+    assert!(server.close.held().await.is_empty());
 }

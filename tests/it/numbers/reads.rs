@@ -7,13 +7,13 @@ use numberdesk::error::Error;
 use serde_json::{Value, json};
 
 use crate::orders::outage::Outage;
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::desk::{Lab, caller, find, release, request};
+use crate::support::desk::{TestDesk, caller, find, release, request};
 use crate::support::eventually;
-use crate::support::people::{ALICE, OLGA};
+use crate::support::personas::{ALICE, OLGA};
+use crate::support::response::ApiResponse;
 use crate::support::scripted::unused_address;
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     a_caller_reads_what_it_has_just_done,
@@ -54,62 +54,62 @@ async fn a_caller_reads_what_it_has_just_done(database: Database) {
         "{}\n[teams.careful]\ncountries = [\"DE\"]\nrelease_delay = \"1h\"\n",
         crate::support::server::POLICY
     );
-    let setup = Setup {
+    let config = TestConfig {
         policy,
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
+    let server = TestServer::with(database, config).await;
     for nth in 0..5 {
-        let id = stage.rent(&ALICE, &format!("key-{nth}"), "DE").await;
-        let read = async |person| stage.get(person, &path(&id)).await;
+        let id = server.rent(&ALICE, &format!("key-{nth}"), "DE").await;
+        let read = async |person| server.get(person, &path(&id)).await;
         let listed = async |query: &str| {
-            let rows = stage.list(&OLGA, &format!("/v1/phone-numbers?{query}")).await;
+            let rows = server.list(&OLGA, &format!("/v1/phone-numbers?{query}")).await;
             rows.iter().any(|row| row["id"] == id.as_str())
         };
         assert_eq!(read(&ALICE).await.expect(200)["desk"]["team"], "sales");
         assert!(listed("team=sales").await && !listed("orphan=true").await);
 
         let label = format!("line {nth}");
-        stage
+        server
             .patch(&ALICE, &id, &json!({ "label": label }))
             .await
             .expect(200);
         assert_eq!(read(&ALICE).await.expect(200)["label"], label.as_str());
         assert!(listed(&format!("label=LINE%20{nth}")).await);
 
-        let give = stage.by(&OLGA, "PUT", &format!("{}/team", path(&id)));
+        let give = server.request_as(&OLGA, "PUT", &format!("{}/team", path(&id)));
         send(give.json(&json!({ "team": "careful" }))).await.expect(200);
         read(&ALICE).await.problem(404, "not-found");
         assert_eq!(read(&OLGA).await.expect(200)["desk"]["team"], "careful");
         assert!(listed("team=careful").await && !listed("team=sales").await);
 
-        let scheduled = stage.release(&OLGA, &id).await.expect(202);
+        let scheduled = server.release(&OLGA, &id).await.expect(202);
         let at = read(&OLGA).await.expect(200)["desk"]["release_at"].clone();
         assert!(at.is_string() && at == scheduled["release_at"]);
-        send(stage.by(&OLGA, "POST", &format!("{}/keep", path(&id))))
+        send(server.request_as(&OLGA, "POST", &format!("{}/keep", path(&id))))
             .await
             .expect(200);
         assert_eq!(read(&OLGA).await.expect(200)["desk"]["release_at"], Value::Null);
 
-        let give = stage.by(&OLGA, "PUT", &format!("{}/team", path(&id)));
+        let give = server.request_as(&OLGA, "PUT", &format!("{}/team", path(&id)));
         send(give.json(&json!({ "team": "sales" }))).await.expect(200);
-        assert_eq!(stage.release(&ALICE, &id).await.status, 204);
+        assert_eq!(server.release(&ALICE, &id).await.status, 204);
         read(&ALICE).await.problem(404, "not-found");
         assert!(!listed("team=sales").await);
     }
 }
 
 async fn no_read_of_a_number_asks_the_database(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    let id = stage.rent(&ALICE, "key", "DE").await;
-    let order = &stage.list(&ALICE, "/v1/orders").await[0];
-    let before = stage.get(&ALICE, &path(&id)).await.expect(200);
+    let server = TestServer::new(database.clone()).await;
+    let id = server.rent(&ALICE, "key", "DE").await;
+    let order = &server.list(&ALICE, "/v1/orders").await[0];
+    let before = server.get(&ALICE, &path(&id)).await.expect(200);
     // Every statement that names the table fails from now on.
     database
         .change("ALTER TABLE numbers RENAME TO numbers_away")
         .await;
-    assert_eq!(stage.get(&ALICE, &path(&id)).await.expect(200), before);
-    let listed = stage.list(&ALICE, "/v1/phone-numbers").await;
+    assert_eq!(server.get(&ALICE, &path(&id)).await.expect(200), before);
+    let listed = server.list(&ALICE, "/v1/phone-numbers").await;
     assert_eq!(listed, std::slice::from_ref(&before));
     for filter in [
         "country=DE",
@@ -118,101 +118,104 @@ async fn no_read_of_a_number_asks_the_database(database: Database) {
         "participant=user_x",
         "number=%2B1",
     ] {
-        stage
+        server
             .get(&ALICE, &format!("/v1/phone-numbers?{filter}"))
             .await
             .expect(200);
     }
-    let again = stage
+    let again = server
         .get(&ALICE, &format!("/v1/orders/{}", text(&order["id"])))
         .await;
     assert_eq!(again.expect(200)["phone_number"], before);
-    assert_eq!(stage.list(&ALICE, "/v1/orders").await[0]["phone_number"], before);
+    assert_eq!(server.list(&ALICE, "/v1/orders").await[0]["phone_number"], before);
     database
         .change("ALTER TABLE numbers_away RENAME TO numbers")
         .await;
 }
 
 async fn without_a_database_numbers_are_read_on(database: Database) {
-    let stage = Stage::new(database.clone()).await;
-    let id = stage.rent(&ALICE, "key", "DE").await;
-    let before = stage.get(&ALICE, &path(&id)).await;
+    let server = TestServer::new(database.clone()).await;
+    let id = server.rent(&ALICE, "key", "DE").await;
+    let before = server.get(&ALICE, &path(&id)).await;
     let outage = Outage::begin(&database).await;
-    stage
+    server
         .get(&ALICE, "/v1/orders")
         .await
         .problem(503, "store-unavailable");
-    let after = stage.get(&ALICE, &path(&id)).await;
+    let after = server.get(&ALICE, &path(&id)).await;
     assert_eq!(after.header("etag"), before.header("etag"));
     assert_eq!(after.expect(200), before.expect(200));
-    assert_eq!(stage.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
+    assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
     // A change that can't be made is not shown either.
-    let patched = stage.patch(&ALICE, &id, &json!({ "label": "lost" })).await;
+    let patched = server.patch(&ALICE, &id, &json!({ "label": "lost" })).await;
     patched.problem(503, "store-unavailable");
-    assert_ne!(stage.get(&ALICE, &path(&id)).await.expect(200)["label"], "lost");
+    assert_ne!(server.get(&ALICE, &path(&id)).await.expect(200)["label"], "lost");
     outage.end().await;
     eventually("changes are made again, and read", || async {
-        let patched = stage.patch(&ALICE, &id, &json!({ "label": "made" })).await;
+        let patched = server.patch(&ALICE, &id, &json!({ "label": "made" })).await;
         (patched.status == 200).then_some(())
     })
     .await;
-    assert_eq!(stage.get(&ALICE, &path(&id)).await.expect(200)["label"], "made");
+    assert_eq!(server.get(&ALICE, &path(&id)).await.expect(200)["label"], "made");
 }
 
 async fn what_could_not_be_read_again_is_shown_as_it_was_until_it_can(database: Database) {
-    let lab = Lab::new(database.clone(), "[teams.sales]\ncountries = [\"DE\"]\n", 1).await;
+    let test_desk = TestDesk::new(database.clone(), "[teams.sales]\ncountries = [\"DE\"]\n", 1).await;
     let alice = caller("sales");
     let wish = request(&json!({ "country": "DE" }));
-    lab.order(&alice, "key", &wish).await.unwrap();
-    lab.ended().await;
-    lab.steps().await;
-    let id = lab.orders().await[0].phone_number_id.clone().unwrap();
-    assert!(lab.step(find(&alice, &id)).await.is_ok());
+    test_desk.order(&alice, "key", &wish).await.unwrap();
+    test_desk.wait_until_idle().await;
+    test_desk.run_steps().await;
+    let id = test_desk.orders().await[0].phone_number_id.clone().unwrap();
+    assert!(test_desk.run(find(&alice, &id)).await.is_ok());
     // Nothing has read it since.
-    lab.step(release(&alice, &id)).await.unwrap();
+    test_desk.run(release(&alice, &id)).await.unwrap();
     let outage = Outage::begin(&database).await;
     for _ in 0..2 {
-        let shown = lab.step(find(&alice, &id)).await.expect("reads go on");
+        let shown = test_desk.run(find(&alice, &id)).await.expect("reads go on");
         assert_eq!(shown.facts.id, id);
     }
     outage.end().await;
-    lab.step(|desk| async move { desk.events.assign_sequence().await })
+    test_desk
+        .run(|desk| async move { desk.events.assign_sequence().await })
         .await
         .unwrap();
-    let shown = lab.step(find(&alice, &id)).await;
+    let shown = test_desk.run(find(&alice, &id)).await;
     assert!(matches!(shown, Err(Error::NotFound)), "{shown:?}");
 }
 
 async fn a_number_has_the_same_etag_after_a_restart(database: Database) {
-    let mut stage = Stage::new(database).await;
-    let id = stage.rent(&ALICE, "key", "DE").await;
-    stage
+    let mut server = TestServer::new(database).await;
+    let id = server.rent(&ALICE, "key", "DE").await;
+    server
         .patch(&ALICE, &id, &json!({ "label": "Büro \"x\"" }))
         .await
         .expect(200);
-    let before = stage.get(&ALICE, &path(&id)).await;
+    let before = server.get(&ALICE, &path(&id)).await;
     let etag = before.header("etag");
-    stage.stop().await;
-    stage.start().await;
-    let known = stage.by(&ALICE, "GET", &path(&id)).header("If-None-Match", etag);
+    server.stop().await;
+    server.start().await;
+    let known = server
+        .request_as(&ALICE, "GET", &path(&id))
+        .header("If-None-Match", etag);
     assert_eq!(send(known).await.status, 304);
-    stage.has_looked().await;
-    assert_eq!(stage.get(&ALICE, &path(&id)).await.header("etag"), etag);
+    server.wait_until_synced().await;
+    assert_eq!(server.get(&ALICE, &path(&id)).await.header("etag"), etag);
 }
 
 async fn a_complete_listing_moves_as_of_and_nothing_else(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    let id = stage.rent(&ALICE, "key", "DE").await;
-    let before = std::sync::Mutex::new(stage.get(&ALICE, &path(&id)).await);
-    let as_of = |answer: &Answer| text(&answer.json()["desk"]["as_of"]);
+    let server = TestServer::with(database, config).await;
+    let id = server.rent(&ALICE, "key", "DE").await;
+    let before = std::sync::Mutex::new(server.get(&ALICE, &path(&id)).await);
+    let as_of = |answer: &ApiResponse| text(&answer.json()["desk"]["as_of"]);
     // Whatever Close goes on to say of a new number, one day it is seen again as it was.
     let (mut one, mut other) = eventually("it was seen again, unchanged", || async {
-        let now = stage.get(&ALICE, &path(&id)).await;
-        let mut before = before.lock().expect("nobody panics with it");
+        let now = server.get(&ALICE, &path(&id)).await;
+        let mut before = before.lock().expect("the lock is not poisoned");
         let before = std::mem::replace(&mut *before, now.clone());
         let again = as_of(&now) > as_of(&before) && now.header("etag") == before.header("etag");
         again.then(|| (before.expect(200), now.expect(200)))
@@ -225,20 +228,20 @@ async fn a_complete_listing_moves_as_of_and_nothing_else(database: Database) {
 }
 
 async fn a_desk_is_not_ready_before_it_has_loaded_its_numbers(database: Database) {
-    let mut stage = Stage::new(database.clone()).await;
-    let id = stage.rent(&ALICE, "key", "DE").await;
-    stage.stop().await;
+    let mut server = TestServer::new(database.clone()).await;
+    let id = server.rent(&ALICE, "key", "DE").await;
+    server.stop().await;
     database
         .change("ALTER TABLE numbers RENAME TO numbers_away")
         .await;
-    stage.start().await;
+    server.start().await;
     for probe in ["/startupz", "/readyz"] {
-        let answer = stage.at_ops(probe).await;
+        let answer = server.at_ops(probe).await;
         assert_eq!(answer.status, 503, "{answer}");
         assert_eq!(answer.json()["inventory"], "being loaded");
     }
     assert_ne!(
-        stage.get(&ALICE, &path(&id)).await.status,
+        server.get(&ALICE, &path(&id)).await.status,
         404,
         "it says that it knows"
     );
@@ -246,22 +249,22 @@ async fn a_desk_is_not_ready_before_it_has_loaded_its_numbers(database: Database
         .change("ALTER TABLE numbers_away RENAME TO numbers")
         .await;
     eventually("the desk is ready", || async {
-        (stage.at_ops("/startupz").await.status == 200).then_some(())
+        (server.at_ops("/startupz").await.status == 200).then_some(())
     })
     .await;
-    assert_eq!(stage.at_ops("/readyz").await.json()["inventory"], "ok");
-    stage.get(&ALICE, &path(&id)).await.expect(200);
+    assert_eq!(server.at_ops("/readyz").await.json()["inventory"], "ok");
+    server.get(&ALICE, &path(&id)).await.expect(200);
 }
 
 async fn a_hundred_thousand_numbers_are_listed_once_each(database: Database) {
     const MANY: usize = 100_000;
-    let setup = Setup {
+    let config = TestConfig {
         // Nothing there: Close must not be asked for each of them.
         close_url: Some(format!("http://{}/api/v1", unused_address())),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database.clone(), setup).await;
-    stage.stop().await;
+    let mut server = TestServer::with(database.clone(), config).await;
+    server.stop().await;
     database
         .change(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
@@ -272,10 +275,10 @@ async fn a_hundred_thousand_numbers_are_listed_once_each(database: Database) {
                 'sales', 0, 0 FROM n"
         ))
         .await;
-    stage.start().await;
+    server.start().await;
     let (mut seen, mut rows, mut cursor) = (BTreeSet::new(), 0, String::new());
     loop {
-        let page = stage
+        let page = server
             .get(&ALICE, &format!("/v1/phone-numbers?limit=200{cursor}"))
             .await
             .expect(200);

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use secrecy::ExposeSecret as _;
 
-use crate::support::binary::{Ended, Serving, command, ended, run};
+use crate::support::binary::{CommandOutput, ServerProcess, command, output_of, run};
 use crate::support::database::{on_postgres, on_sqlite};
 use crate::support::eventually;
-use crate::support::people::OLGA;
-use crate::support::server::Stage;
+use crate::support::personas::OLGA;
+use crate::support::server::TestServer;
 
-async fn second(folder: &Path, store: &str) -> Ended {
+async fn second(folder: &Path, store: &str) -> CommandOutput {
     let mut serve = command(folder, &["serve", "--config", "numberdesk.toml"]);
     serve.env("NUMBERDESK_STORE__URL", store);
-    ended(serve).await
+    output_of(serve).await
 }
 
 async fn status(url: String) -> Option<u16> {
@@ -25,10 +25,10 @@ async fn status(url: String) -> Option<u16> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_on_a_sqlite_file_refuses_to_start_and_says_why() {
     on_sqlite(|database| async move {
-        let mut stage = Stage::new(database.clone()).await;
-        stage.stop().await;
-        let mut first = stage.serve().await;
-        let folder = stage.folder.path().to_owned();
+        let mut server = TestServer::new(database.clone()).await;
+        server.stop().await;
+        let mut first = server.start_process().await;
+        let folder = server.folder.path().to_owned();
         let url = database.url().expose_secret().to_owned();
         let file = url.strip_prefix("sqlite://").expect("a file").to_owned();
         let link = folder.join("link.db");
@@ -59,15 +59,15 @@ async fn a_second_process_on_a_sqlite_file_refuses_to_start_and_says_why() {
             }
         }
         // The first one goes on, and whoever does not serve is free to look and to migrate.
-        assert_eq!(stage.at_ops("/readyz").await.status, 200);
-        stage.get(&OLGA, "/v1/orders").await.expect(200);
+        assert_eq!(server.at_ops("/readyz").await.status, 200);
+        server.get(&OLGA, "/v1/orders").await.expect(200);
         let migrated = run(&folder, &["migrate", "--config", "numberdesk.toml"]).await;
         assert_eq!(migrated.code, 0, "{migrated:?}");
         // However it ends, the next one can start.
         first.kill().await;
-        let mut next = Serving::start(&folder).await;
+        let mut next = ServerProcess::start(&folder).await;
         assert_eq!(next.terminate().await, 0);
-        let mut last = Serving::start(&folder).await;
+        let mut last = ServerProcess::start(&folder).await;
         assert_eq!(last.terminate().await, 0);
     })
     .await;
@@ -76,9 +76,9 @@ async fn a_second_process_on_a_sqlite_file_refuses_to_start_and_says_why() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_number_of_processes_serve_one_postgresql_database() {
     on_postgres(|database| async move {
-        let mut stage = Stage::new(database).await;
-        stage.stop().await;
-        let (mut first, mut second) = (stage.serve().await, stage.serve().await);
+        let mut server = TestServer::new(database).await;
+        server.stop().await;
+        let (mut first, mut second) = (server.start_process().await, server.start_process().await);
         for desk in [&first, &second] {
             eventually("it is ready", || async {
                 (status(format!("{}/readyz", desk.ops)).await == Some(200)).then_some(())

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::ALICE;
-use crate::support::server::{MASTER, Setup, Stage, WEBHOOK_KEY};
+use crate::support::personas::ALICE;
+use crate::support::server::{MASTER, TestConfig, TestServer, WEBHOOK_KEY};
 use crate::support::tls::Authority;
 
 on_both_stores! {
@@ -19,12 +19,12 @@ fn members(report: &Value) -> Vec<String> {
 
 async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_always_did(database: Database) {
     let pair = Authority::new().issue();
-    let setup = Setup {
+    let config = TestConfig {
         tls: Some(pair.clone()),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    let plain = stage.at_ops("/readyz").await.json();
+    let server = TestServer::with(database, config).await;
+    let plain = server.at_ops("/readyz").await.json();
     let usual = [
         "ready",
         "stopping",
@@ -37,7 +37,7 @@ async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_alw
     ];
     assert_eq!(members(&plain), usual);
     for query in ["", "?verbose=0", "?verbose=false", "?%zz=&&"] {
-        let answer = stage.at_ops(&format!("/readyz{query}")).await;
+        let answer = server.at_ops(&format!("/readyz{query}")).await;
         assert_eq!((answer.status, members(&answer.json())), (200, members(&plain)));
     }
     let all = [
@@ -48,7 +48,7 @@ async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_alw
         "webhook_signature_key",
     ];
     let verbose = eventually("every file was looked at", || async {
-        let verbose = stage.at_ops("/readyz?verbose").await.json();
+        let verbose = server.at_ops("/readyz?verbose").await.json();
         let files = members(&verbose["files"]);
         (files == all).then_some(verbose)
     })
@@ -84,31 +84,31 @@ async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_alw
     assert!(issuer["age_seconds"].is_u64());
     assert_eq!(verbose["close_left_alone"], false);
     let key = pair.key.lines().nth(1).unwrap();
-    for secret in [stage.close.api_key(), WEBHOOK_KEY, MASTER, key] {
+    for secret in [server.close.api_key(), WEBHOOK_KEY, MASTER, key] {
         assert!(!verbose.to_string().contains(secret), "{verbose}");
     }
 }
 
 async fn a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         timeout: "2s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    let number = stage.rent(&ALICE, "before", "DE").await;
+    let server = TestServer::with(database, config).await;
+    let number = server.rent(&ALICE, "before", "DE").await;
     // An order in doubt, a key file that is half written, and a Close that answers nothing.
     let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
-    stage
+    server
         .close
         .fault(json!([down("GET"), down("PUT"), down("POST")]))
         .await;
     let body = json!({ "country": "DE", "carrier_type": "local" });
-    let ordered = stage.order_at_once(&ALICE, "one", &body).await;
+    let ordered = server.order_at_once(&ALICE, "one", &body).await;
     assert_eq!(ordered.status, 202, "{ordered}");
-    std::fs::write(stage.folder.path().join("close-api-key"), "half a key: ").unwrap();
-    std::fs::write(stage.folder.path().join("jwks.json"), "{").unwrap();
+    std::fs::write(server.folder.path().join("close-api-key"), "half a key: ").unwrap();
+    std::fs::write(server.folder.path().join("jwks.json"), "{").unwrap();
     let verbose = eventually("what is wrong is told", || async {
-        let verbose = stage.at_ops("/startupz?verbose=1").await.json();
+        let verbose = server.at_ops("/startupz?verbose=1").await.json();
         let open: i64 = verbose["open_orders"]
             .as_object()
             .expect("an object")
@@ -129,13 +129,13 @@ async fn a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret(database: Da
     let wrong = verbose["files"]["api_key"]["wrong"].as_str().unwrap();
     assert!(wrong.contains("must be an API key of Close"), "{wrong}");
     eventually("Close is left alone", || async {
-        stage.patch(&ALICE, &number, &json!({ "label": "x" })).await;
-        let verbose = stage.at_ops("/readyz?verbose").await.json();
+        server.patch(&ALICE, &number, &json!({ "label": "x" })).await;
+        let verbose = server.at_ops("/readyz?verbose").await.json();
         (verbose["close_left_alone"] == true).then_some(())
     })
     .await;
-    let said = stage.at_ops("/readyz?verbose").await.text;
-    for secret in ["half a key", stage.close.api_key()] {
+    let said = server.at_ops("/readyz?verbose").await.text;
+    for secret in ["half a key", server.close.api_key()] {
         assert!(!said.contains(secret), "{said}");
     }
 }

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::orders::outage::Outage;
 use crate::store::assert_books_balance;
-use crate::support::binary::{Serving, ask_to_end, end};
+use crate::support::binary::{ServerProcess, ask_to_end, end};
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_postgres};
 use crate::support::eventually;
-use crate::support::people::ALICE;
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::ALICE;
+use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::stream::Stream;
 
 macro_rules! on_postgres_alone {
@@ -38,23 +38,23 @@ on_postgres_alone! {
     a_database_that_goes_away_under_load_loses_no_order,
 }
 
-/// A stage whose desk is so many processes.
-async fn replicas(database: Database, setup: Setup, count: usize) -> (Stage, Vec<Serving>) {
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
+/// A server whose desk is so many processes.
+async fn replicas(database: Database, config: TestConfig, count: usize) -> (TestServer, Vec<ServerProcess>) {
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
     let mut replicas = Vec::new();
     for _ in 0..count {
-        replicas.push(stage.serve().await);
+        replicas.push(server.start_process().await);
     }
-    (stage, replicas)
+    (server, replicas)
 }
 
-fn quick() -> Setup {
-    Setup {
+fn quick() -> TestConfig {
+    TestConfig {
         timeout: "3s",
         settle_after: "1s",
         lease_margin: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
@@ -63,11 +63,11 @@ fn local() -> Value {
 }
 
 /// Asks a replica once; `None` when it does not answer.
-async fn ask(stage: &Stage, api: &str, key: &str) -> Option<(u16, Value)> {
+async fn ask(server: &TestServer, api: &str, key: &str) -> Option<(u16, Value)> {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let request = client
         .post(format!("{api}/v1/orders"))
-        .bearer_auth(stage.token(&ALICE))
+        .bearer_auth(server.token(&ALICE))
         .header("Idempotency-Key", key)
         .json(&local());
     let answer = request.send().await.ok()?;
@@ -76,15 +76,15 @@ async fn ask(stage: &Stage, api: &str, key: &str) -> Option<(u16, Value)> {
 }
 
 async fn one_key_sent_to_three_replicas_at_once_is_one_order_and_one_rent(database: Database) {
-    let (stage, replicas) = replicas(database, Setup::default(), 3).await;
-    let asked = (0..30).map(|nth| ask(&stage, &replicas[nth % 3].api, "same"));
+    let (server, replicas) = replicas(database, TestConfig::default(), 3).await;
+    let asked = (0..30).map(|nth| ask(&server, &replicas[nth % 3].api, "same"));
     let mut ids = std::collections::BTreeSet::new();
     for answer in futures::future::join_all(asked).await {
         let (status, order) = answer.expect("every replica answers");
         assert_eq!(status, 201, "{order}");
         ids.insert(text(&order["id"]));
     }
-    assert_eq!((ids.len(), stage.close.rents().await.len()), (1, 1));
+    assert_eq!((ids.len(), server.close.rents().await.len()), (1, 1));
     println!("replicas: 30 requests with one key to 3 replicas, 1 order, 1 rent");
 }
 
@@ -94,24 +94,24 @@ async fn a_cap_of_three_holds_over_three_replicas_on_the_team_s_first_use(databa
         ("monthly_budget = \"15.00\"", "budget-exceeded"),
     ] {
         let policy = format!("[teams.sales]\ncountries = [\"DE\"]\n{rule}\n[prices]\ndefault = \"5.00\"\n");
-        let setup = Setup {
+        let config = TestConfig {
             policy,
-            ..Setup::default()
+            ..TestConfig::default()
         };
         // The second round needs a database that knows nothing of the first.
         if problem == "budget-exceeded" {
-            return on_postgres(move |database| cap(database, setup, problem)).await;
+            return on_postgres(move |database| cap(database, config, problem)).await;
         }
-        Box::pin(cap(database.clone(), setup, problem)).await;
+        Box::pin(cap(database.clone(), config, problem)).await;
     }
 }
 
-async fn cap(database: Database, setup: Setup, problem: &'static str) {
-    let (stage, replicas) = replicas(database.clone(), setup, 3).await;
+async fn cap(database: Database, config: TestConfig, problem: &'static str) {
+    let (server, replicas) = replicas(database.clone(), config, 3).await;
     let keys: Vec<String> = (0..60).map(|nth| format!("key-{nth}")).collect();
     let asked = keys.iter().enumerate().map(async |(nth, key)| {
         loop {
-            let answer = ask(&stage, &replicas[nth % 3].api, key).await;
+            let answer = ask(&server, &replicas[nth % 3].api, key).await;
             let (status, body) = answer.expect("every replica answers");
             if status != 503 {
                 return (status, body);
@@ -127,7 +127,7 @@ async fn cap(database: Database, setup: Setup, problem: &'static str) {
             "{status} {body}"
         );
     }
-    assert_eq!(stage.close.rents().await.len(), 3);
+    assert_eq!(server.close.rents().await.len(), 3);
     assert_books_balance(&database).await;
     println!("replicas: 60 orders at once over 3 replicas on a cap of 3 ({problem}), 3 rents");
 }
@@ -147,31 +147,31 @@ async fn a_replica_that_is_stopped_past_its_lease_makes_no_second_number(databas
 }
 
 async fn stopped(database: Database, answer: Value) {
-    let (mut stage, replicas) = replicas(database.clone(), quick(), 2).await;
+    let (mut server, replicas) = replicas(database.clone(), quick(), 2).await;
     let mut fault = json!({ "path": RENT, "times": 1, "delay": "1s", "effect": true });
     if !answer.is_null() {
         fault["answer"] = answer;
     }
-    stage.close.fault(fault).await;
-    stage.api.clone_from(&replicas[0].api);
-    let placed = stage.order_at_once(&ALICE, "key", &local()).await.expect(202);
+    server.close.fault(fault).await;
+    server.api.clone_from(&replicas[0].api);
+    let placed = server.order_at_once(&ALICE, "key", &local()).await.expect(202);
     let id = text(&placed["id"]);
-    stage.close.arrived("POST", RENT, 1).await;
+    server.close.wait_for_requests("POST", RENT, 1).await;
     // Whichever has the claim: the one that was asked begins the send at once.
     replicas[0].signal("STOP").await;
-    stage.api.clone_from(&replicas[1].api);
-    let order = stage.reaches(&ALICE, &id, "fulfilled").await;
+    server.api.clone_from(&replicas[1].api);
+    let order = server.wait_for_state(&ALICE, &id, "fulfilled").await;
     assert_eq!(order["evidence"], "found-by-reconciliation");
     replicas[0].signal("CONT").await;
-    stage.api.clone_from(&replicas[0].api);
+    server.api.clone_from(&replicas[0].api);
     let same = eventually("the one that was stopped answers", || async {
-        ask(&stage, &replicas[0].api, "key").await
+        ask(&server, &replicas[0].api, "key").await
     })
     .await;
     assert_eq!(same.0, 201, "{same:?}");
     assert_eq!(same.1["phone_number"]["id"], order["phone_number"]["id"]);
     assert_eq!(
-        (stage.close.rents().await.len(), stage.close.held().await.len()),
+        (server.close.rents().await.len(), server.close.held().await.len()),
         (1, 1)
     );
     assert_books_balance(&database).await;
@@ -179,48 +179,48 @@ async fn stopped(database: Database, answer: Value) {
 }
 
 async fn what_a_dead_replica_left_is_settled_by_another(database: Database) {
-    let (mut stage, mut replicas) = replicas(database.clone(), quick(), 2).await;
+    let (mut server, mut replicas) = replicas(database.clone(), quick(), 2).await;
     for (key, effect) in [("with", true), ("without", false)] {
         let hang = json!({ "path": RENT, "times": 1, "answer": "hang", "effect": effect });
-        stage.close.fault(hang).await;
-        stage.api.clone_from(&replicas[0].api);
-        let before = stage.close.rents().await.len();
-        let placed = stage.order_at_once(&ALICE, key, &local()).await.expect(202);
-        stage.close.arrived("POST", RENT, before + 1).await;
+        server.close.fault(hang).await;
+        server.api.clone_from(&replicas[0].api);
+        let before = server.close.rents().await.len();
+        let placed = server.order_at_once(&ALICE, key, &local()).await.expect(202);
+        server.close.wait_for_requests("POST", RENT, before + 1).await;
         replicas[0].kill().await;
-        stage.api.clone_from(&replicas[1].api);
+        server.api.clone_from(&replicas[1].api);
         let end = if effect { "fulfilled" } else { "refused" };
-        stage.reaches(&ALICE, &text(&placed["id"]), end).await;
-        replicas[0] = stage.serve().await;
+        server.wait_for_state(&ALICE, &text(&placed["id"]), end).await;
+        replicas[0] = server.start_process().await;
     }
     assert_eq!(
-        (stage.close.rents().await.len(), stage.close.held().await.len()),
+        (server.close.rents().await.len(), server.close.held().await.len()),
         (2, 1)
     );
     assert_books_balance(&database).await;
 }
 
 async fn what_one_replica_changes_the_others_show(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let (mut stage, replicas) = replicas(database, setup, 3).await;
-    let id = stage.rent(&ALICE, "key", "DE").await;
+    let (mut server, replicas) = replicas(database, config, 3).await;
+    let id = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{id}");
-    stage
+    server
         .patch(&ALICE, &id, &json!({ "label": "new" }))
         .await
         .expect(200);
     for replica in &replicas {
-        stage.api.clone_from(&replica.api);
+        server.api.clone_from(&replica.api);
         let shown = std::sync::Mutex::new(std::collections::BTreeSet::new());
         eventually("it shows the change, and complete listings", || async {
-            let number = stage.get(&ALICE, &path).await;
+            let number = server.get(&ALICE, &path).await;
             if number.status != 200 || number.json()["label"] != "new" {
                 return None;
             }
-            let mut shown = shown.lock().expect("nobody panics with it");
+            let mut shown = shown.lock().expect("the lock is not poisoned");
             shown.insert(text(&number.json()["desk"]["as_of"]));
             (shown.len() == 3).then_some(())
         })
@@ -232,45 +232,50 @@ async fn what_one_replica_changes_the_others_show(database: Database) {
         let mut etags = std::collections::BTreeSet::new();
         for replica in &replicas {
             let request = client.get(format!("{}{path}", replica.api));
-            let answer = send(request.bearer_auth(stage.token(&ALICE))).await;
+            let answer = send(request.bearer_auth(server.token(&ALICE))).await;
             etags.insert(answer.header("etag").to_owned());
         }
         (etags.len() == 1).then_some(())
     })
     .await;
-    assert_eq!(stage.release(&ALICE, &id).await.status, 204);
+    assert_eq!(server.release(&ALICE, &id).await.status, 204);
     for replica in &replicas {
-        stage.api.clone_from(&replica.api);
+        server.api.clone_from(&replica.api);
         eventually("it is gone there, too", || async {
-            (stage.get(&ALICE, &path).await.status == 404).then_some(())
+            (server.get(&ALICE, &path).await.status == 404).then_some(())
         })
         .await;
-        assert!(stage.list(&ALICE, "/v1/phone-numbers").await.is_empty());
+        assert!(server.list(&ALICE, "/v1/phone-numbers").await.is_empty());
     }
 }
 
 async fn an_order_that_one_replica_ended_has_its_number_on_the_others_at_once(database: Database) {
-    let (mut stage, replicas) = replicas(database, Setup::default(), 2).await;
+    let (mut server, replicas) = replicas(database, TestConfig::default(), 2).await;
     for nth in 0..10 {
         let key = format!("key-{nth}");
-        let (status, order) = ask(&stage, &replicas[nth % 2].api, &key)
+        let (status, order) = ask(&server, &replicas[nth % 2].api, &key)
             .await
             .expect("it answers");
         assert_eq!(status, 201);
-        stage.api.clone_from(&replicas[1 - nth % 2].api);
+        server.api.clone_from(&replicas[1 - nth % 2].api);
         let path = format!("/v1/orders/{}", text(&order["id"]));
-        let there = stage.get(&ALICE, &path).await.expect(200);
+        let there = server.get(&ALICE, &path).await.expect(200);
         assert_eq!(
             there["phone_number"]["id"], order["phone_number"]["id"],
             "{there}"
         );
-        let listed = stage.list(&ALICE, "/v1/orders").await;
+        let listed = server.list(&ALICE, "/v1/orders").await;
         assert!(listed.iter().all(|order| order["phone_number"]["id"].is_string()));
     }
 }
 
 /// Orders without end, through whichever replica answers, until `stop`; how many.
-async fn load(stage: &Stage, apis: &std::sync::Mutex<Vec<String>>, stop: &AtomicBool, lane: usize) -> usize {
+async fn load(
+    server: &TestServer,
+    apis: &std::sync::Mutex<Vec<String>>,
+    stop: &AtomicBool,
+    lane: usize,
+) -> usize {
     let mut done = 0;
     while !stop.load(Ordering::SeqCst) {
         let key = format!("lane-{lane}-{done}");
@@ -278,12 +283,12 @@ async fn load(stage: &Stage, apis: &std::sync::Mutex<Vec<String>>, stop: &Atomic
         eventually(&format!("{key} is rented"), || {
             tries += 1;
             let api = {
-                let apis = apis.lock().expect("nobody panics with it");
+                let apis = apis.lock().expect("the lock is not poisoned");
                 apis[(lane + tries) % apis.len()].clone()
             };
             let key = &key;
             async move {
-                match ask(stage, &api, key).await {
+                match ask(server, &api, key).await {
                     Some((201, _)) => Some(()),
                     None | Some((202 | 503, _)) => None,
                     Some((status, body)) => panic!("{key} was answered {status} {body}"),
@@ -296,8 +301,8 @@ async fn load(stage: &Stage, apis: &std::sync::Mutex<Vec<String>>, stop: &Atomic
     done
 }
 
-async fn every_order_has_its_number(stage: &Stage, database: &Database, orders: usize) {
-    let held = stage.close.held().await.len();
+async fn every_order_has_its_number(server: &TestServer, database: &Database, orders: usize) {
+    let held = server.close.held().await.len();
     assert_eq!(held, orders, "numbers at Close, and orders that were answered");
     let fulfilled = database
         .ask("SELECT COUNT(*) FROM orders WHERE state = 'fulfilled'")
@@ -313,7 +318,7 @@ async fn every_order_has_its_number(stage: &Stage, database: &Database, orders: 
 }
 
 async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
-    let (mut stage, mut replicas) = replicas(database.clone(), quick(), 3).await;
+    let (mut server, mut replicas) = replicas(database.clone(), quick(), 3).await;
     let apis = std::sync::Mutex::new(
         replicas
             .iter()
@@ -321,38 +326,38 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
             .collect::<Vec<_>>(),
     );
     let stop = AtomicBool::new(false);
-    let folder = stage.folder.path().to_owned();
+    let folder = server.folder.path().to_owned();
     // Something to follow from.
-    stage.rent(&ALICE, "before", "DE").await;
-    let begin = text(&stage.list(&ALICE, "/v1/events").await[0]["id"]);
-    stage.api.clear();
+    server.rent(&ALICE, "before", "DE").await;
+    let begin = text(&server.list(&ALICE, "/v1/events").await[0]["id"]);
+    server.api.clear();
     let (done, ended) = tokio::sync::watch::channel(None);
     let restart = async {
         for (nth, replica) in replicas.iter_mut().enumerate() {
             assert_eq!(replica.terminate().await, 0, "it ends in good order");
-            *replica = Serving::start(&folder).await;
-            apis.lock().expect("nobody panics with it")[nth].clone_from(&replica.api);
+            *replica = ServerProcess::start(&folder).await;
+            apis.lock().expect("the lock is not poisoned")[nth].clone_from(&replica.api);
         }
         stop.store(true, Ordering::SeqCst);
     };
     let work = async {
         let (one, two, three, ()) = tokio::join!(
-            load(&stage, &apis, &stop, 0),
-            load(&stage, &apis, &stop, 1),
-            load(&stage, &apis, &stop, 2),
+            load(&server, &apis, &stop, 0),
+            load(&server, &apis, &stop, 1),
+            load(&server, &apis, &stop, 2),
             restart
         );
         let orders = one + two + three;
-        every_order_has_its_number(&stage, &database, orders + 1).await;
-        let api = apis.lock().expect("nobody panics with it")[0].clone();
-        let feed = whole_feed(&stage, &api, &begin).await;
+        every_order_has_its_number(&server, &database, orders + 1).await;
+        let api = apis.lock().expect("the lock is not poisoned")[0].clone();
+        let feed = whole_feed(&server, &api, &begin).await;
         done.send_replace(feed.last().cloned());
         (orders, feed)
     };
     let ((orders, feed), first, second) = tokio::join!(
         work,
-        follow(&stage, &apis, ended.clone(), &begin, 0),
-        follow(&stage, &apis, ended.clone(), &begin, 1),
+        follow(&server, &apis, ended.clone(), &begin, 0),
+        follow(&server, &apis, ended.clone(), &begin, 1),
     );
     for (read, _) in [&first, &second] {
         assert_eq!(*read, feed, "a reader has each event once, in its order");
@@ -370,7 +375,7 @@ type Ready = std::sync::Mutex<Vec<String>>;
 
 /// Requests without end over connections that are kept, each to the next ready replica and never twice, until `stop`; how
 /// many orders and how many lists.
-async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) -> (usize, usize) {
+async fn balanced(server: &TestServer, ready: &Ready, stop: &AtomicBool, lane: usize) -> (usize, usize) {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let (mut orders, mut lists) = (0, 0);
     for turn in lane.. {
@@ -378,10 +383,10 @@ async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) 
             break;
         }
         let api = {
-            let ready = ready.lock().expect("nobody panics with it");
+            let ready = ready.lock().expect("the lock is not poisoned");
             ready[turn % ready.len()].clone()
         };
-        let token = stage.token(&ALICE);
+        let token = server.token(&ALICE);
         let (request, expected) = if turn % 3 == 0 {
             orders += 1;
             let request = client.post(format!("{api}/v1/orders")).json(&local());
@@ -403,14 +408,14 @@ async fn balanced(stage: &Stage, ready: &Ready, stop: &AtomicBool, lane: usize) 
 }
 
 async fn a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_request(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         server: "drain = \"6s\"",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let (stage, mut replicas) = replicas(database.clone(), setup, 3).await;
-    let folder = stage.folder.path().to_owned();
+    let (server, mut replicas) = replicas(database.clone(), config, 3).await;
+    let folder = server.folder.path().to_owned();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let says = async |replica: &Serving, status: u16| {
+    let says = async |replica: &ServerProcess, status: u16| {
         let url = format!("{}/readyz", replica.ops);
         eventually(&format!("it says {status}"), || async {
             let asked = client.get(&url).send().await.ok()?;
@@ -433,36 +438,36 @@ async fn a_rolling_restart_behind_a_balancer_that_heeds_readiness_loses_no_reque
             says(replica, 503).await;
             ready
                 .lock()
-                .expect("nobody panics with it")
+                .expect("the lock is not poisoned")
                 .retain(|api| *api != replica.api);
             assert_eq!(end(&mut replica.child).await, 0, "it ends in good order");
-            *replica = Serving::start(&folder).await;
+            *replica = ServerProcess::start(&folder).await;
             says(replica, 200).await;
             ready
                 .lock()
-                .expect("nobody panics with it")
+                .expect("the lock is not poisoned")
                 .push(replica.api.clone());
         }
         stop.store(true, Ordering::SeqCst);
     };
     let (one, two, three, ()) = tokio::join!(
-        balanced(&stage, &ready, &stop, 0),
-        balanced(&stage, &ready, &stop, 1),
-        balanced(&stage, &ready, &stop, 2),
+        balanced(&server, &ready, &stop, 0),
+        balanced(&server, &ready, &stop, 1),
+        balanced(&server, &ready, &stop, 2),
         restart
     );
     let (orders, lists) = (one.0 + two.0 + three.0, one.1 + two.1 + three.1);
-    every_order_has_its_number(&stage, &database, orders).await;
+    every_order_has_its_number(&server, &database, orders).await;
     println!(
         "replicas: {orders} orders and {lists} lists during a rolling restart of 3 behind a balancer, 0 failed"
     );
 }
 
 /// Ids of all events after one, page by page.
-async fn whole_feed(stage: &Stage, api: &str, after: &str) -> Vec<String> {
+async fn whole_feed(server: &TestServer, api: &str, after: &str) -> Vec<String> {
     let (mut ids, mut last) = (Vec::new(), after.to_owned());
     loop {
-        let page = stage
+        let page = server
             .get(&ALICE, &format!("{api}/v1/events?limit=200&after={last}"))
             .await
             .expect(200);
@@ -476,7 +481,7 @@ async fn whole_feed(stage: &Stage, api: &str, after: &str) -> Vec<String> {
 /// Follows the feed over one replica after another, up to the event that `ended` names; what it read, and over how many
 /// connections.
 async fn follow(
-    stage: &Stage,
+    server: &TestServer,
     apis: &std::sync::Mutex<Vec<String>>,
     mut ended: tokio::sync::watch::Receiver<Option<String>>,
     after: &str,
@@ -485,10 +490,10 @@ async fn follow(
     let (mut ids, mut last, mut connections) = (Vec::new(), after.to_owned(), 0);
     for turn in nth.. {
         let api = {
-            let apis = apis.lock().expect("nobody panics with it");
+            let apis = apis.lock().expect("the lock is not poisoned");
             apis[turn % apis.len()].clone()
         };
-        let request = stage.by(&ALICE, "GET", &format!("{api}/v1/events/stream"));
+        let request = server.request_as(&ALICE, "GET", &format!("{api}/v1/events/stream"));
         let Some(mut stream) = Stream::try_open(request, Some(&last)).await else {
             tokio::task::yield_now().await;
             continue;
@@ -511,7 +516,7 @@ async fn follow(
 }
 
 async fn a_database_that_goes_away_under_load_loses_no_order(database: Database) {
-    let (stage, replicas) = replicas(database.clone(), quick(), 2).await;
+    let (server, replicas) = replicas(database.clone(), quick(), 2).await;
     let apis = std::sync::Mutex::new(
         replicas
             .iter()
@@ -521,11 +526,11 @@ async fn a_database_that_goes_away_under_load_loses_no_order(database: Database)
     let stop = AtomicBool::new(false);
     let outage = async {
         for _ in 0..2 {
-            let before = stage.close.rents().await.len();
-            stage.close.arrived("POST", RENT, before + 5).await;
+            let before = server.close.rents().await.len();
+            server.close.wait_for_requests("POST", RENT, before + 5).await;
             let outage = Outage::begin(&database).await;
             eventually("the replicas notice", || async {
-                (stage.at_ops("/readyz").await.status == 503).then_some(())
+                (server.at_ops("/readyz").await.status == 503).then_some(())
             })
             .await;
             outage.end().await;
@@ -533,11 +538,11 @@ async fn a_database_that_goes_away_under_load_loses_no_order(database: Database)
         stop.store(true, Ordering::SeqCst);
     };
     let (one, two, ()) = tokio::join!(
-        load(&stage, &apis, &stop, 0),
-        load(&stage, &apis, &stop, 1),
+        load(&server, &apis, &stop, 0),
+        load(&server, &apis, &stop, 1),
         outage
     );
     let orders = one + two;
-    every_order_has_its_number(&stage, &database, orders).await;
+    every_order_has_its_number(&server, &database, orders).await;
     println!("replicas: {orders} orders while the database went away twice, each with 1 number");
 }

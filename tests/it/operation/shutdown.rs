@@ -8,9 +8,9 @@ use crate::support::binary::{ask_to_end, command, end};
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::ALICE;
+use crate::support::personas::ALICE;
 use crate::support::raw;
-use crate::support::server::{Setup, Stage, text};
+use crate::support::server::{TestConfig, TestServer, text};
 
 on_both_stores! {
     while_a_rent_is_under_way_a_desk_that_ends_says_so_and_takes_nothing_new,
@@ -25,10 +25,10 @@ fn berlin() -> Value {
 }
 
 /// Says this on a connection of its own.
-async fn say(stage: &Stage, head: &str, body: &str) -> TcpStream {
-    let address = stage.api.strip_prefix("http://").expect("a URL");
+async fn say(server: &TestServer, head: &str, body: &str) -> TcpStream {
+    let address = server.api.strip_prefix("http://").expect("a URL");
     let mut stream = TcpStream::connect(address).await.expect("the desk listens");
-    let token = stage.token(&ALICE);
+    let token = server.token(&ALICE);
     let request = format!(
         "{head} HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: key\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -42,9 +42,9 @@ async fn say(stage: &Stage, head: &str, body: &str) -> TcpStream {
 }
 
 /// Returns once the desk says that it is stopping.
-async fn says_so(stage: &Stage) -> Value {
+async fn says_so(server: &TestServer) -> Value {
     eventually("the desk says that it is stopping", || async {
-        let ready = stage.at_ops("/readyz").await;
+        let ready = server.at_ops("/readyz").await;
         (ready.status == 503).then(|| ready.json())
     })
     .await
@@ -59,63 +59,63 @@ async fn hangs_up(mut stream: TcpStream) {
 }
 
 async fn while_a_rent_is_under_way_a_desk_that_ends_says_so_and_takes_nothing_new(database: Database) {
-    let mut stage = Stage::new(database).await;
-    stage.stop().await;
-    let mut desk = stage.serve().await;
-    stage.has_looked().await;
-    let ready = stage.at_ops("/readyz").await;
+    let mut server = TestServer::new(database).await;
+    server.stop().await;
+    let mut desk = server.start_process().await;
+    server.wait_until_synced().await;
+    let ready = server.at_ops("/readyz").await;
     assert_eq!((ready.status, &ready.json()["stopping"]), (200, &json!(false)));
-    stage.close.set(json!({ "rent_latency": "6s" })).await;
-    let mut idle = say(&stage, "GET /v1/me", &berlin().to_string()).await;
+    server.close.set(json!({ "rent_latency": "6s" })).await;
+    let mut idle = say(&server, "GET /v1/me", &berlin().to_string()).await;
     let heard = raw::listen(&mut idle).await;
     assert!(heard.status == 200 && !heard.closed, "{heard:?}");
-    let mut waiting = say(&stage, "POST /v1/orders", &berlin().to_string()).await;
-    stage.close.arrived("POST", RENT, 1).await;
+    let mut waiting = say(&server, "POST /v1/orders", &berlin().to_string()).await;
+    server.close.wait_for_requests("POST", RENT, 1).await;
 
     ask_to_end(&desk.child).await;
-    let said = says_so(&stage).await;
+    let said = says_so(&server).await;
     assert_eq!(
         (&said["ready"], &said["stopping"], &said["database"]),
         (&json!(false), &json!(true), &json!("ok"))
     );
-    assert_eq!(stage.at_ops("/livez").await.status, 200);
-    assert_eq!(stage.at_ops("/metrics").await.status, 200);
-    let address = stage.api.strip_prefix("http://").expect("a URL").to_owned();
+    assert_eq!(server.at_ops("/livez").await.status, 200);
+    assert_eq!(server.at_ops("/metrics").await.status, 200);
+    let address = server.api.strip_prefix("http://").expect("a URL").to_owned();
     eventually("nobody listens for requests", || async {
         TcpStream::connect(&address).await.err().map(drop)
     })
     .await;
     hangs_up(idle).await;
-    assert!(stage.close.held().await.is_empty(), "the rent was over before");
+    assert!(server.close.held().await.is_empty(), "the rent was over before");
     // Who waits for it is answered, and told to go.
     let heard = raw::listen(&mut waiting).await;
     assert_eq!(heard.status, 201, "{heard:?}");
     assert!(heard.text.contains("\r\nconnection: close\r\n"), "{heard:?}");
     hangs_up(waiting).await;
     assert_eq!(end(&mut desk.child).await, 0);
-    let ops = stage.ops.strip_prefix("http://").expect("a URL");
+    let ops = server.ops.strip_prefix("http://").expect("a URL");
     assert!(TcpStream::connect(ops).await.is_err());
 
-    stage.start().await;
-    let order = stage.order(&ALICE, "key", &berlin()).await.expect(201);
+    server.start().await;
+    let order = server.order(&ALICE, "key", &berlin()).await.expect(201);
     assert_eq!(order["evidence"], "close-201");
-    assert_eq!(stage.close.rents().await.len(), 1);
+    assert_eq!(server.close.rents().await.len(), 1);
 }
 
 async fn while_it_drains_a_desk_answers_and_tells_clients_to_go_elsewhere(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         server: "drain = \"2m\"\nheader_timeout = \"2m\"",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
-    let mut desk = stage.serve().await;
-    let mut idle = say(&stage, "GET /v1/me", &berlin().to_string()).await;
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
+    let mut desk = server.start_process().await;
+    let mut idle = say(&server, "GET /v1/me", &berlin().to_string()).await;
     let heard = raw::listen(&mut idle).await;
     assert!(heard.status == 200 && !heard.closed, "{heard:?}");
     ask_to_end(&desk.child).await;
-    assert_eq!(says_so(&stage).await["stopping"], true);
-    let mut order = say(&stage, "POST /v1/orders", &berlin().to_string()).await;
+    assert_eq!(says_so(&server).await["stopping"], true);
+    let mut order = say(&server, "POST /v1/orders", &berlin().to_string()).await;
     let heard = raw::listen(&mut order).await;
     assert_eq!(heard.status, 201, "{heard:?}");
     assert!(heard.text.contains("\r\nconnection: close\r\n"), "{heard:?}");
@@ -132,31 +132,31 @@ async fn while_it_drains_a_desk_answers_and_tells_clients_to_go_elsewhere(databa
     );
     ask_to_end(&desk.child).await;
     assert_eq!(end(&mut desk.child).await, 1, "a second signal waits for nothing");
-    assert_eq!(stage.close.rents().await.len(), 1);
+    assert_eq!(server.close.rents().await.len(), 1);
 }
 
 async fn a_desk_that_ends_leaves_what_waits_in_the_queue_for_the_next_one(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         server: "grace = \"2s\"",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database.clone(), setup).await;
-    stage.stop().await;
-    let mut desk = stage.serve().await;
-    stage.close.set(json!({ "rent_latency": "4s" })).await;
+    let mut server = TestServer::with(database.clone(), config).await;
+    server.stop().await;
+    let mut desk = server.start_process().await;
+    server.close.set(json!({ "rent_latency": "4s" })).await;
     let mut orders = Vec::new();
     for place in 0..10 {
-        let order = stage
+        let order = server
             .order_at_once(&ALICE, &format!("key-{place}"), &berlin())
             .await
             .expect(202);
         orders.push(text(&order["id"]));
     }
-    stage.close.arrived("POST", RENT, 8).await;
+    server.close.wait_for_requests("POST", RENT, 8).await;
     // This one would wait for 25 s, longer than the grace period; the desk tells it to come back instead.
-    let mut waiting = say(&stage, "POST /v1/orders", &berlin().to_string()).await;
+    let mut waiting = say(&server, "POST /v1/orders", &berlin().to_string()).await;
     let last = eventually("the order is accepted", || async {
-        let found = stage.list(&ALICE, "/v1/orders?idempotency_key=key").await;
+        let found = server.list(&ALICE, "/v1/orders?idempotency_key=key").await;
         found.first().map(|order| text(&order["id"]))
     })
     .await;
@@ -168,67 +168,67 @@ async fn a_desk_that_ends_leaves_what_waits_in_the_queue_for_the_next_one(databa
         "{heard:?}"
     );
     assert_eq!(end(&mut desk.child).await, 0);
-    assert_eq!(stage.close.rents().await.len(), 8);
+    assert_eq!(server.close.rents().await.len(), 8);
     for (state, count) in [("queued", 3), ("fulfilled", 8)] {
         let question = format!("SELECT COUNT(*) FROM orders WHERE state = '{state}'");
         assert_eq!(database.ask(&question).await, count, "{state}");
     }
-    stage.close.set(json!({ "rent_latency": "0s" })).await;
-    stage.start().await;
+    server.close.set(json!({ "rent_latency": "0s" })).await;
+    server.start().await;
     for order in &orders {
-        stage.reaches(&ALICE, order, "fulfilled").await;
+        server.wait_for_state(&ALICE, order, "fulfilled").await;
     }
-    assert_eq!(stage.close.rents().await.len(), 11);
-    assert_eq!(stage.close.held().await.len(), 11);
+    assert_eq!(server.close.rents().await.len(), 11);
+    assert_eq!(server.close.held().await.len(), 11);
 }
 
 async fn a_second_signal_ends_a_desk_at_once_and_nothing_is_sent_twice(database: Database) {
-    let mut stage = Stage::new(database.clone()).await;
-    stage.stop().await;
-    let mut desk = stage.serve().await;
-    stage
+    let mut server = TestServer::new(database.clone()).await;
+    server.stop().await;
+    let mut desk = server.start_process().await;
+    server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "hang", "effect": true }))
         .await;
-    let order = stage.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
+    let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
     let id = text(&order["id"]);
-    stage.close.arrived("POST", RENT, 1).await;
+    server.close.wait_for_requests("POST", RENT, 1).await;
     ask_to_end(&desk.child).await;
-    says_so(&stage).await;
+    says_so(&server).await;
     ask_to_end(&desk.child).await;
     assert_eq!(end(&mut desk.child).await, 1);
     assert!(!desk.log().contains("panicked"), "{}", desk.log());
 
     // The next one finds the order where it was left, and sends nothing on doubt.
-    let desk = stage.serve().await;
-    let order = stage.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
+    let desk = server.start_process().await;
+    let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
     assert_eq!(order["state"], "renting");
     database
         .change("UPDATE orders SET lease_until = 1 WHERE state = 'renting'")
         .await;
-    let order = stage.reaches(&ALICE, &id, "fulfilled").await;
+    let order = server.wait_for_state(&ALICE, &id, "fulfilled").await;
     assert_eq!(order["evidence"], "found-by-reconciliation");
-    assert_eq!(stage.close.rents().await.len(), 1);
+    assert_eq!(server.close.rents().await.len(), 1);
     drop(desk);
 }
 
 async fn a_request_that_never_ends_does_not_keep_a_desk_from_ending(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         server: "grace = \"1s\"",
         timeout: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
-    let mut desk = stage.serve().await;
-    let stream = say(&stage, "POST /v1/orders", "{").await;
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
+    let mut desk = server.start_process().await;
+    let stream = say(&server, "POST /v1/orders", "{").await;
     // It was heard: what came after it on another connection is answered.
-    stage.get(&ALICE, "/v1/me").await.expect(200);
+    server.get(&ALICE, "/v1/me").await.expect(200);
     ask_to_end(&desk.child).await;
     assert_eq!(end(&mut desk.child).await, 0);
     hangs_up(stream).await;
-    stage.start().await;
-    stage.nothing_happened().await;
+    server.start().await;
+    server.assert_nothing_happened().await;
 }
 
 #[tokio::test]

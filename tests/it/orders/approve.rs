@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::http::isolation::same_but_for_what_was_asked;
 use crate::orders::usage;
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, AUDIENCE, BOB, ISSUER, LENA, NEMO, OLGA, Person};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::{ALICE, AUDIENCE, BOB, ISSUER, LENA, NEMO, OLGA, Persona};
+use crate::support::response::ApiResponse;
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     each_condition_asks_for_a_person_and_an_order_below_does_not,
@@ -35,7 +35,7 @@ on_both_stores! {
 }
 
 /// The second person of sales: another user in Close than Alice is.
-const PETRA: Person = Person {
+const PETRA: Persona = Persona {
     name: "petra@example.com",
     teams: &["sales"],
     permissions: "numbers:read orders:approve audit:read",
@@ -48,15 +48,15 @@ const RULES: &str = "approval = { above_monthly = \"4.50\", group_numbers = true
 /// Every order does.
 const RULED: &str = "approval = { countries = [\"DE\"] }";
 
-fn policy(rules: &str) -> Setup {
+fn policy(rules: &str) -> TestConfig {
     let policy = format!(
         "[teams.sales]\ncountries = [\"DE\", \"FR\", \"US\"]\ngroup_numbers = true\nassign_to = \"anyone\"\n{rules}\n\
          [teams.support]\ncountries = [\"DE\"]\napproval = {{ countries = [\"DE\"] }}\n\
          [prices]\nDE = \"5.00\"\ndefault = \"4.00\"\n"
     );
-    Setup {
+    TestConfig {
         policy,
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
@@ -64,7 +64,7 @@ fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
 
-impl Stage {
+impl TestServer {
     /// Orders as Alice a number that needs a second person; its id.
     async fn waiting(&self, key: &str) -> String {
         let order = self.order(&ALICE, key, &berlin()).await.expect(202);
@@ -72,13 +72,13 @@ impl Stage {
         text(&order["id"])
     }
 
-    async fn says(&self, person: &Person, word: &str, order: &str) -> Answer {
-        send(self.by(person, "POST", &format!("/v1/orders/{order}/{word}"))).await
+    async fn says(&self, person: &Persona, word: &str, order: &str) -> ApiResponse {
+        send(self.request_as(person, "POST", &format!("/v1/orders/{order}/{word}"))).await
     }
 
-    async fn says_why(&self, person: &Person, word: &str, order: &str, body: &Value) -> Answer {
+    async fn says_why(&self, person: &Persona, word: &str, order: &str, body: &Value) -> ApiResponse {
         send(
-            self.by(person, "POST", &format!("/v1/orders/{order}/{word}"))
+            self.request_as(person, "POST", &format!("/v1/orders/{order}/{word}"))
                 .json(body),
         )
         .await
@@ -106,15 +106,15 @@ impl Stage {
 }
 
 async fn each_condition_asks_for_a_person_and_an_order_below_does_not(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let two = json!({ "country": "FR", "assign_to": [stage.user(0), stage.user(1)] });
+    let server = TestServer::with(database, policy(RULES)).await;
+    let two = json!({ "country": "FR", "assign_to": [server.user(0), server.user(1)] });
     for (body, rule) in [
         (json!({ "country": "DE" }), "above_monthly"),
         (json!({ "country": "FR", "sharing": "group" }), "group_numbers"),
         (two, "group_numbers"),
         (json!({ "country": "US" }), "countries"),
     ] {
-        let answer = stage
+        let answer = server
             .order(&ALICE, &body.to_string().replace(' ', ""), &body)
             .await;
         let order = answer.expect(202);
@@ -137,16 +137,16 @@ async fn each_condition_asks_for_a_person_and_an_order_below_does_not(database: 
         for member in ["by", "at", "comment"] {
             assert_eq!(approval[member], Value::Null, "{member} of {order}");
         }
-        assert_eq!(stage.shown(&id).await, order);
+        assert_eq!(server.shown(&id).await, order);
     }
     let below = json!({ "country": "FR", "carrier_type": "local" });
-    let order = stage.order(&ALICE, "below", &below).await.expect(201);
+    let order = server.order(&ALICE, "below", &below).await.expect(201);
     assert_eq!(order["approval"], Value::Null, "{order}");
-    assert_eq!(stage.close.rents().await.len(), 1);
-    let waiting = stage.list(&ALICE, "/v1/orders?state=awaiting_approval").await;
+    assert_eq!(server.close.rents().await.len(), 1);
+    let waiting = server.list(&ALICE, "/v1/orders?state=awaiting_approval").await;
     assert_eq!(waiting.len(), 4);
     // The rule is shown as it is written.
-    let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+    let me = server.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(
         me["teams"][0]["policy"]["approval"],
         json!({ "above_monthly": "4.50", "group_numbers": true, "countries": ["US"] }),
@@ -155,21 +155,21 @@ async fn each_condition_asks_for_a_person_and_an_order_below_does_not(database: 
 }
 
 async fn nothing_is_sent_before_a_person_approves_and_then_it_is_rented_once(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
     // The same key, also with a wait, is the same order as it stands.
-    let again = stage.order(&ALICE, "key", &berlin()).await.expect(202);
+    let again = server.order(&ALICE, "key", &berlin()).await.expect(202);
     assert_eq!(
         (&again["id"], &again["state"]),
         (&json!(id), &json!("awaiting_approval"))
     );
     // Another order is rented meanwhile: whatever sends orders has had its turn.
-    stage.rent(&ALICE, "below", "FR").await;
-    let sent: Vec<Value> = stage.close.rents().await;
+    server.rent(&ALICE, "below", "FR").await;
+    let sent: Vec<Value> = server.close.rents().await;
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(sent[0]["body"]["country"], "FR");
 
-    let approved = stage
+    let approved = server
         .says_why(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
         .await
         .expect(200);
@@ -184,30 +184,30 @@ async fn nothing_is_sent_before_a_person_approves_and_then_it_is_rented_once(dat
         "{approved}"
     );
     assert!(text(&approval["at"]).ends_with('Z'), "{approved}");
-    let rented = stage.reaches(&ALICE, &id, "fulfilled").await;
+    let rented = server.wait_for_state(&ALICE, &id, "fulfilled").await;
     assert_eq!(rented["created_by"], "alice@example.com");
     assert_eq!(
         (&rented["evidence"], &rented["reason"]),
         (&json!("close-201"), &Value::Null)
     );
-    assert_eq!(stage.order(&ALICE, "key", &berlin()).await.expect(201), rented);
+    assert_eq!(server.order(&ALICE, "key", &berlin()).await.expect(201), rented);
     // Whoever approves it again is told how it stands.
     for person in [&PETRA, &OLGA.with("orders:approve numbers:admin").as_user(None)] {
-        assert_eq!(stage.says(person, "approve", &id).await.expect(200), rented);
+        assert_eq!(server.says(person, "approve", &id).await.expect(200), rented);
     }
-    assert_eq!(stage.close.rents().await.len(), 2);
+    assert_eq!(server.close.rents().await.len(), 2);
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 2, "reserved": 0, "today": 2 })
     );
 }
 
 async fn two_hundred_approvals_at_once_are_one_rent(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
     let said = (0..200).map(async |_| {
         loop {
-            let answer = stage.says(&PETRA, "approve", &id).await;
+            let answer = server.says(&PETRA, "approve", &id).await;
             if answer.status != 503 {
                 return answer;
             }
@@ -218,71 +218,71 @@ async fn two_hundred_approvals_at_once_are_one_rent(database: Database) {
     for answer in futures::future::join_all(said).await {
         assert_eq!(answer.expect(200)["approval"]["decision"], "approved");
     }
-    stage.reaches(&ALICE, &id, "fulfilled").await;
-    assert_eq!(stage.close.rents().await.len(), 1);
+    server.wait_for_state(&ALICE, &id, "fulfilled").await;
+    assert_eq!(server.close.rents().await.len(), 1);
     assert_eq!(
-        stage.list(&PETRA, "/v1/audit?action=order.approve").await.len(),
+        server.list(&PETRA, "/v1/audit?action=order.approve").await.len(),
         1
     );
 }
 
 async fn approve_and_reject_at_once_have_one_winner(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
+    let server = TestServer::with(database, policy(RULES)).await;
     let mut rented = 0;
     for round in 0..12 {
-        let id = stage.waiting(&format!("key-{round}")).await;
-        let said = ["approve", "reject"].map(|word| stage.says(&PETRA, word, &id));
-        let [yes, no]: [Answer; 2] = futures::future::join_all(said)
+        let id = server.waiting(&format!("key-{round}")).await;
+        let said = ["approve", "reject"].map(|word| server.says(&PETRA, word, &id));
+        let [yes, no]: [ApiResponse; 2] = futures::future::join_all(said)
             .await
             .try_into()
             .expect("two were asked");
         if yes.status == 200 {
             no.problem(409, "order-not-awaiting-approval");
-            stage.reaches(&ALICE, &id, "fulfilled").await;
+            server.wait_for_state(&ALICE, &id, "fulfilled").await;
             rented += 1;
         } else {
             let problem = yes.problem(409, "order-not-awaiting-approval");
             assert_eq!(problem["state"], "refused", "{problem}");
             no.expect(200);
-            assert_eq!(stage.shown(&id).await["state"], "refused");
+            assert_eq!(server.shown(&id).await["state"], "refused");
         }
-        let decided = stage.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
+        let decided = server.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
         let words = ["order.approve", "order.reject"];
         let decided = decided
             .iter()
             .filter(|row| words.contains(&text(&row["action"]).as_str()));
         assert_eq!(decided.count(), 1);
     }
-    assert_eq!(stage.close.rents().await.len(), rented);
+    assert_eq!(server.close.rents().await.len(), rented);
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": rented, "reserved": 0, "today": rented })
     );
 }
 
 async fn nobody_approves_an_order_of_their_own(database: Database) {
     const ORDERS: &str = "numbers:read numbers:rent orders:approve";
-    let mut stage = Stage::with(database, policy(RULES)).await;
-    let elsewhere = stage.also_trusts("https://other.example.com/").await;
-    let id = stage.waiting("key").await;
+    let mut server = TestServer::with(database, policy(RULES)).await;
+    let elsewhere = server.also_trusts("https://other.example.com/").await;
+    let id = server.waiting("key").await;
     let alice = ALICE.with(ORDERS);
     let other_user = alice.as_user(Some(1));
     // The same user in Close, under another name.
-    let namesake = Person {
+    let namesake = Persona {
         name: "alice-too@example.com",
         ..alice
     };
     for word in ["approve", "reject"] {
         for person in [&alice, &other_user, &alice.as_user(None), &namesake] {
-            stage.says(person, word, &id).await.problem(403, "own-order");
+            server.says(person, word, &id).await.problem(403, "own-order");
         }
         // The same subject of another issuer may be the same person.
-        let users = stage.close.users();
+        let users = server.close.users();
         let mut claims = other_user.claims(&users);
         claims["iss"] = json!("https://other.example.com/");
         let token = elsewhere.sign(&claims).expect("it signs");
         let path = format!("/v1/orders/{id}/{word}");
-        let request = stage.request("POST", &path).bearer_auth(token);
+        let request = server.request("POST", &path).bearer_auth(token);
         let request = request.header("Idempotency-Key", "another");
         send(request).await.problem(403, "own-order");
     }
@@ -290,23 +290,23 @@ async fn nobody_approves_an_order_of_their_own(database: Database) {
     let admin = alice
         .with("numbers:read numbers:rent numbers:admin orders:approve")
         .as_user(None);
-    let another = stage
+    let another = server
         .order(&admin, "another", &with_team(&berlin()))
         .await
         .expect(202);
-    stage
+    server
         .says(&admin, "approve", &text(&another["id"]))
         .await
         .problem(403, "own-order");
-    assert_eq!(stage.shown(&id).await["approval"]["decision"], "pending");
-    assert!(stage.close.rents().await.is_empty());
-    let denied = stage.list(&PETRA, "/v1/audit?action=order.approve").await;
+    assert_eq!(server.shown(&id).await["approval"]["decision"], "pending");
+    assert!(server.close.rents().await.is_empty());
+    let denied = server.list(&PETRA, "/v1/audit?action=order.approve").await;
     assert!(
         !denied.is_empty() && denied.iter().all(|row| row["outcome"] == "denied"),
         "{denied:?}"
     );
     // Who ordered without a user in Close is known by subject alone.
-    stage
+    server
         .says(&namesake, "approve", &text(&another["id"]))
         .await
         .expect(200);
@@ -319,45 +319,45 @@ fn with_team(body: &Value) -> Value {
 }
 
 async fn an_order_of_another_team_does_not_exist_and_a_permission_is_needed(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
     let unknown = "ord_01K00000000000000000000000";
     for word in ["approve", "reject"] {
         // Before the permission, and before whose order it is.
-        let same = Person {
+        let same = Persona {
             name: ALICE.name,
             ..BOB.with("orders:approve")
         };
         for person in [&BOB, &BOB.with("orders:approve"), &same, &PETRA.of(&[])] {
-            let hidden = stage.says(person, word, &id).await;
+            let hidden = server.says(person, word, &id).await;
             hidden.problem(404, "not-found");
-            same_but_for_what_was_asked(&hidden, &stage.says(person, word, unknown).await);
+            same_but_for_what_was_asked(&hidden, &server.says(person, word, unknown).await);
         }
         for person in [&NEMO, &LENA, &ALICE, &OLGA] {
-            let answer = stage.says(person, word, &id).await;
+            let answer = server.says(person, word, &id).await;
             let problem = answer.problem(403, "permission-missing");
             assert_eq!(problem["need"], "orders:approve");
         }
     }
-    assert_eq!(stage.shown(&id).await["state"], "awaiting_approval");
-    assert!(stage.close.rents().await.is_empty());
+    assert_eq!(server.shown(&id).await["state"], "awaiting_approval");
+    assert!(server.close.rents().await.is_empty());
     // An administrator of all teams who may approve reaches every team.
     let olga = OLGA
         .with("orders:approve numbers:admin numbers:read")
         .as_user(None);
-    stage.says(&olga, "approve", &id).await.expect(200);
-    stage.reaches(&ALICE, &id, "fulfilled").await;
+    server.says(&olga, "approve", &id).await.expect(200);
+    server.wait_for_state(&ALICE, &id, "fulfilled").await;
 }
 
 async fn a_rejected_order_gives_its_reservation_back_and_its_key_says_so(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 0, "reserved": 1, "today": 1 })
     );
     let comment = json!({ "comment": "Use the line that the team has." });
-    let rejected = stage.says_why(&PETRA, "reject", &id, &comment).await.expect(200);
+    let rejected = server.says_why(&PETRA, "reject", &id, &comment).await.expect(200);
     assert_eq!(
         (
             &rejected["state"],
@@ -374,10 +374,10 @@ async fn a_rejected_order_gives_its_reservation_back_and_its_key_says_so(databas
         "{reason}"
     );
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 0, "reserved": 0, "today": 0 })
     );
-    let problem = stage
+    let problem = server
         .order(&ALICE, "key", &berlin())
         .await
         .problem(403, "approval-rejected");
@@ -387,23 +387,23 @@ async fn a_rejected_order_gives_its_reservation_back_and_its_key_says_so(databas
         "{problem}"
     );
     // Rejecting it again tells how it stands; approving it comes too late.
-    assert_eq!(stage.says(&PETRA, "reject", &id).await.expect(200), rejected);
-    let late = stage
+    assert_eq!(server.says(&PETRA, "reject", &id).await.expect(200), rejected);
+    let late = server
         .says(&PETRA, "approve", &id)
         .await
         .problem(409, "order-not-awaiting-approval");
     assert_eq!(late["state"], "refused", "{late}");
-    assert!(stage.close.rents().await.is_empty());
+    assert!(server.close.rents().await.is_empty());
 }
 
 async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
-    let stage = Stage::with(database.clone(), policy(RULES)).await;
-    let id = stage.waiting("key").await;
-    let in_time = stage.waiting("in-time").await;
+    let server = TestServer::with(database.clone(), policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let in_time = server.waiting("in-time").await;
     database
         .change(&format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"))
         .await;
-    let order = stage.reaches(&ALICE, &id, "cancelled").await;
+    let order = server.wait_for_state(&ALICE, &id, "cancelled").await;
     assert_eq!(order["approval"]["decision"], "expired", "{order}");
     assert_eq!(
         (&order["approval"]["by"], &order["evidence"]),
@@ -411,7 +411,7 @@ async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
         "{order}"
     );
     assert!(text(&order["reason"]).contains("in time"), "{order}");
-    let problem = stage
+    let problem = server
         .order(&ALICE, "key", &berlin())
         .await
         .problem(409, "order-cancelled");
@@ -420,107 +420,110 @@ async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
         text(&problem["detail"]).contains("nobody approved it in time"),
         "{problem}"
     );
-    let late = stage
+    let late = server
         .says(&PETRA, "approve", &id)
         .await
         .problem(409, "order-not-awaiting-approval");
     assert_eq!(late["state"], "cancelled", "{late}");
-    assert_eq!(stage.shown(&in_time).await["state"], "awaiting_approval");
+    assert_eq!(server.shown(&in_time).await["state"], "awaiting_approval");
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 0, "reserved": 1, "today": 1 })
     );
-    assert!(stage.close.rents().await.is_empty());
+    assert!(server.close.rents().await.is_empty());
 }
 
 async fn an_approval_that_comes_too_late_is_none_also_before_the_desk_has_noticed(database: Database) {
-    let stage = Stage::with(database.clone(), policy(RULES)).await;
+    let server = TestServer::with(database.clone(), policy(RULES)).await;
     for word in ["approve", "reject"] {
-        let id = stage.waiting(word).await;
+        let id = server.waiting(word).await;
         database
             .change("UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'")
             .await;
-        let late = stage
+        let late = server
             .says(&PETRA, word, &id)
             .await
             .problem(409, "order-not-awaiting-approval");
         assert_eq!(late["state"], "cancelled", "{late}");
-        assert_eq!(stage.shown(&id).await["approval"]["decision"], "expired");
+        assert_eq!(server.shown(&id).await["approval"]["decision"], "expired");
     }
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 0, "reserved": 0, "today": 0 })
     );
-    assert_eq!(stage.list(&PETRA, "/v1/audit?action=order.expire").await.len(), 2);
-    assert!(stage.close.rents().await.is_empty());
+    assert_eq!(
+        server.list(&PETRA, "/v1/audit?action=order.expire").await.len(),
+        2
+    );
+    assert!(server.close.rents().await.is_empty());
 }
 
 async fn an_order_is_withdrawn_while_it_waits(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
-    let cancelled = stage.says(&ALICE, "cancel", &id).await.expect(200);
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let cancelled = server.says(&ALICE, "cancel", &id).await.expect(200);
     assert_eq!(
         (&cancelled["state"], &cancelled["reason"]),
         (&json!("cancelled"), &Value::Null),
         "{cancelled}"
     );
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 0, "reserved": 0, "today": 0 })
     );
-    stage
+    server
         .order(&ALICE, "key", &berlin())
         .await
         .problem(409, "order-cancelled");
     for word in ["approve", "reject"] {
-        let late = stage
+        let late = server
             .says(&PETRA, word, &id)
             .await
             .problem(409, "order-not-awaiting-approval");
         assert_eq!(late["state"], "cancelled", "{late}");
     }
-    assert!(stage.close.rents().await.is_empty());
+    assert!(server.close.rents().await.is_empty());
 }
 
 async fn what_is_over_is_not_decided_again(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
+    let server = TestServer::with(database, policy(RULES)).await;
     // It needed nobody.
     let below = json!({ "country": "FR", "carrier_type": "local" });
-    let order = stage.order(&ALICE, "below", &below).await.expect(201);
+    let order = server.order(&ALICE, "below", &below).await.expect(201);
     for word in ["approve", "reject"] {
-        let problem = stage
+        let problem = server
             .says(&PETRA, word, &text(&order["id"]))
             .await
             .problem(409, "order-not-awaiting-approval");
         assert_eq!(problem["state"], "fulfilled", "{problem}");
     }
     // It was approved, and Close refused; then approved, and withdrawn before it was sent.
-    stage.close.fault(json!({ "refuse": "error", "times": 1 })).await;
-    let refused = stage.waiting("refused").await;
-    stage.says(&PETRA, "approve", &refused).await.expect(200);
-    stage.reaches(&ALICE, &refused, "refused").await;
-    stage
+    server.close.fault(json!({ "refuse": "error", "times": 1 })).await;
+    let refused = server.waiting("refused").await;
+    server.says(&PETRA, "approve", &refused).await.expect(200);
+    server.wait_for_state(&ALICE, &refused, "refused").await;
+    server
         .order(&ALICE, "refused", &berlin())
         .await
         .problem(422, "close-refused");
-    stage.says(&PETRA, "approve", &refused).await.expect(200);
-    stage
+    server.says(&PETRA, "approve", &refused).await.expect(200);
+    server
         .says(&PETRA, "reject", &refused)
         .await
         .problem(409, "order-not-awaiting-approval");
-    stage.close.set(json!({ "key_valid": false })).await;
-    let withdrawn = stage.waiting("withdrawn").await;
-    stage.says(&PETRA, "approve", &withdrawn).await.expect(200);
+    server.close.set(json!({ "key_valid": false })).await;
+    let withdrawn = server.waiting("withdrawn").await;
+    server.says(&PETRA, "approve", &withdrawn).await.expect(200);
     eventually("the approved order is withdrawn between two attempts", || async {
-        (stage.says(&ALICE, "cancel", &withdrawn).await.status == 200).then_some(())
+        (server.says(&ALICE, "cancel", &withdrawn).await.status == 200).then_some(())
     })
     .await;
-    let late = stage
+    let late = server
         .says(&PETRA, "approve", &withdrawn)
         .await
         .problem(409, "order-not-awaiting-approval");
     assert_eq!(late["state"], "cancelled", "{late}");
-    assert_eq!(stage.close.held().await.len(), 1);
+    assert_eq!(server.close.held().await.len(), 1);
 }
 
 async fn orders_that_wait_count_against_every_cap(database: Database) {
@@ -531,15 +534,15 @@ async fn orders_that_wait_count_against_every_cap(database: Database) {
     ];
     let teams =
         caps.map(|(team, cap, _)| format!("[teams.{}]\ncountries = [\"DE\"]\n{RULED}\n{cap}\n", team[0]));
-    let setup = Setup {
+    let config = TestConfig {
         policy: format!("{}[prices]\ndefault = \"5.00\"\n", teams.concat()),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
+    let server = TestServer::with(database, config).await;
     for (team, cap, problem) in caps {
         let (alice, petra) = (ALICE.of(team), PETRA.of(team));
-        let order = stage.order(&alice, "first", &berlin()).await.expect(202);
-        let full = stage
+        let order = server.order(&alice, "first", &berlin()).await.expect(202);
+        let full = server
             .order(&alice, "second", &berlin())
             .await
             .problem(403, problem);
@@ -547,19 +550,19 @@ async fn orders_that_wait_count_against_every_cap(database: Database) {
             cap.starts_with(text(&full["decision"]["rule"]).rsplit('.').next().unwrap()),
             "{full}"
         );
-        stage
+        server
             .says(&petra, "reject", &text(&order["id"]))
             .await
             .expect(200);
-        stage.order(&alice, "second", &berlin()).await.expect(202);
+        server.order(&alice, "second", &berlin()).await.expect(202);
     }
-    assert!(stage.close.rents().await.is_empty());
+    assert!(server.close.rents().await.is_empty());
 }
 
 async fn asking_first_tells_whether_a_person_is_needed(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
+    let server = TestServer::with(database, policy(RULES)).await;
     let ask = async |country: &str| {
-        let request = stage.by(&ALICE, "POST", "/v1/orders?validate_only=true");
+        let request = server.request_as(&ALICE, "POST", "/v1/orders?validate_only=true");
         send(request.json(&json!({ "country": country })))
             .await
             .expect(200)
@@ -581,23 +584,23 @@ async fn asking_first_tells_whether_a_person_is_needed(database: Database) {
         (&denied["allowed"], &denied["approval"]),
         (&json!(false), &Value::Null)
     );
-    stage.nothing_happened().await;
+    server.assert_nothing_happened().await;
 }
 
 async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Database) {
-    let stage = Stage::with(database.clone(), policy(RULES)).await;
+    let server = TestServer::with(database.clone(), policy(RULES)).await;
     // While nothing can be sent, an order that was approved waits in the queue.
-    stage.close.set(json!({ "key_valid": false })).await;
+    server.close.set(json!({ "key_valid": false })).await;
     let mut altered = BTreeMap::new();
     for key in ["request", "terms", "untouched"] {
-        altered.insert(key, stage.waiting(key).await);
+        altered.insert(key, server.waiting(key).await);
     }
     // One more is altered before anyone has said anything, and one is never approved.
-    let early = stage.waiting("early").await;
-    let unasked = stage.waiting("unasked").await;
+    let early = server.waiting("early").await;
+    let unasked = server.waiting("unasked").await;
     alter(&database, &early, "request").await;
     for id in altered.values() {
-        stage.says(&PETRA, "approve", id).await.expect(200);
+        server.says(&PETRA, "approve", id).await.expect(200);
     }
     for column in ["request", "terms"] {
         // Between two attempts: what is on its way is on its way.
@@ -606,36 +609,38 @@ async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Dat
         })
         .await;
     }
-    let before = stage.close.rents().await.len();
-    stage.close.set(json!({ "key_valid": true })).await;
+    let before = server.close.rents().await.len();
+    server.close.set(json!({ "key_valid": true })).await;
     // Put into the queue past the desk, one that nobody has approved is not sent either.
     let queue = format!("UPDATE orders SET state = 'queued' WHERE id = '{unasked}'");
     database.change(&queue).await;
     // The answer may tell already that the desk has noticed.
-    let answer = stage.says(&PETRA, "approve", &early).await;
+    let answer = server.says(&PETRA, "approve", &early).await;
     assert!([200, 409].contains(&answer.status), "{answer}");
 
-    stage.reaches(&ALICE, &altered["untouched"], "fulfilled").await;
+    server
+        .wait_for_state(&ALICE, &altered["untouched"], "fulfilled")
+        .await;
     for id in [&altered["request"], &altered["terms"], &early, &unasked] {
-        let order = stage.reaches(&ALICE, id, "cancelled").await;
+        let order = server.wait_for_state(&ALICE, id, "cancelled").await;
         assert!(
             text(&order["reason"]).contains("not what was approved"),
             "{order}"
         );
-        let rows = stage
+        let rows = server
             .list(&PETRA, &format!("/v1/audit?order_id={id}&action=order.cancel"))
             .await;
         assert_eq!(rows[0]["outcome"], "altered", "{rows:?}");
     }
-    let rents = stage.close.rents().await;
+    let rents = server.close.rents().await;
     assert!(
         rents.iter().all(|rent| rent["body"]["carrier_type"] == "local"),
         "{rents:?}"
     );
     assert_eq!(rents.len(), before + 1);
-    assert_eq!(stage.close.held().await.len(), 1);
+    assert_eq!(server.close.held().await.len(), 1);
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 1, "reserved": 0, "today": 1 })
     );
 }
@@ -650,14 +655,14 @@ async fn alter(database: &Database, order: &str, column: &str) -> bool {
 }
 
 async fn the_audit_trail_names_both_persons(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
-    let answer = stage
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let answer = server
         .says_why(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
         .await;
     answer.expect(200);
-    stage.reaches(&ALICE, &id, "fulfilled").await;
-    let rows = stage.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
+    server.wait_for_state(&ALICE, &id, "fulfilled").await;
+    let rows = server.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
     let told: Vec<(String, String, String)> = rows
         .iter()
         .map(|row| {
@@ -694,12 +699,12 @@ async fn the_audit_trail_names_both_persons(database: Database) {
         created["detail"]["approval"]["rule"], "teams.sales.approval.above_monthly",
         "{created}"
     );
-    let rejected = stage.waiting("rejected").await;
-    stage
+    let rejected = server.waiting("rejected").await;
+    server
         .says_why(&PETRA, "reject", &rejected, &json!({ "comment": "No" }))
         .await
         .expect(200);
-    let rows = stage.list(&PETRA, "/v1/audit?action=order.reject").await;
+    let rows = server.list(&PETRA, "/v1/audit?action=order.reject").await;
     assert_eq!(
         (
             &rows[0]["actor"]["subject"],
@@ -712,29 +717,29 @@ async fn the_audit_trail_names_both_persons(database: Database) {
 }
 
 async fn a_restart_while_it_waits_loses_nothing(database: Database) {
-    let mut stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
-    let before = stage.shown(&id).await;
-    stage.stop().await;
-    stage.start().await;
-    assert_eq!(stage.shown(&id).await, before);
+    let mut server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let before = server.shown(&id).await;
+    server.stop().await;
+    server.start().await;
+    assert_eq!(server.shown(&id).await, before);
     assert_eq!(
-        stage.order(&ALICE, "key", &berlin()).await.expect(202)["id"],
+        server.order(&ALICE, "key", &berlin()).await.expect(202)["id"],
         id.as_str()
     );
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 0, "reserved": 1, "today": 1 })
     );
-    assert!(stage.close.rents().await.is_empty());
-    stage.says(&PETRA, "approve", &id).await.expect(200);
-    stage.reaches(&ALICE, &id, "fulfilled").await;
-    assert_eq!(stage.close.rents().await.len(), 1);
+    assert!(server.close.rents().await.is_empty());
+    server.says(&PETRA, "approve", &id).await.expect(200);
+    server.wait_for_state(&ALICE, &id, "fulfilled").await;
+    assert_eq!(server.close.rents().await.len(), 1);
 }
 
 async fn a_comment_is_optional_and_bounded(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let id = stage.waiting("key").await;
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
     for body in [
         json!({ "comment": "é".repeat(501) }),
         json!({ "comment": 5 }),
@@ -742,7 +747,7 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
         json!({ "coment": "x" }),
         json!([]),
     ] {
-        let problem = stage
+        let problem = server
             .says_why(&PETRA, "approve", &id, &body)
             .await
             .problem(400, "invalid-request");
@@ -752,19 +757,19 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
         );
     }
     let path = format!("/v1/orders/{id}/approve");
-    let asked = || stage.by(&PETRA, "POST", &path);
+    let asked = || server.request_as(&PETRA, "POST", &path);
     send(asked().body("{\"comment\":\"x\"}"))
         .await
         .problem(415, "unsupported-media-type");
     send(asked().header("Content-Type", "application/json").body("{"))
         .await
         .problem(400, "invalid-request");
-    send(stage.by(&PETRA, "POST", &format!("{path}?comment=x")))
+    send(server.request_as(&PETRA, "POST", &format!("{path}?comment=x")))
         .await
         .problem(400, "invalid-request");
-    assert_eq!(stage.shown(&id).await["state"], "awaiting_approval");
+    assert_eq!(server.shown(&id).await["state"], "awaiting_approval");
     let longest = "é".repeat(500);
-    let order = stage
+    let order = server
         .says_why(&PETRA, "approve", &id, &json!({ "comment": longest }))
         .await
         .expect(200);
@@ -777,9 +782,9 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
         ("empty", "{\"comment\":\" \"}"),
         ("none", ""),
     ] {
-        let id = stage.waiting(key).await;
-        let request = stage
-            .by(&PETRA, "POST", &format!("/v1/orders/{id}/reject"))
+        let id = server.waiting(key).await;
+        let request = server
+            .request_as(&PETRA, "POST", &format!("/v1/orders/{id}/reject"))
             .header("Content-Type", "application/json");
         let order = send(request.body(body)).await.expect(200);
         assert_eq!(order["approval"]["comment"], Value::Null, "{key}");
@@ -788,10 +793,10 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
 }
 
 async fn a_personal_number_does_not_become_a_group_number_without_approval(database: Database) {
-    let stage = Stage::with(database, policy(RULES)).await;
-    let number = stage.rent(&ALICE, "personal", "FR").await;
-    let shared = json!({ "participants": [stage.user(0), stage.user(1)] });
-    let refused = stage
+    let server = TestServer::with(database, policy(RULES)).await;
+    let number = server.rent(&ALICE, "personal", "FR").await;
+    let shared = json!({ "participants": [server.user(0), server.user(1)] });
+    let refused = server
         .patch(&ALICE, &number, &shared)
         .await
         .problem(403, "policy-denied");
@@ -801,11 +806,11 @@ async fn a_personal_number_does_not_become_a_group_number_without_approval(datab
     );
     // One that was approved as a group number may be given to more people.
     let group = json!({ "country": "FR", "carrier_type": "local", "sharing": "group" });
-    let order = stage.order(&ALICE, "group", &group).await.expect(202);
+    let order = server.order(&ALICE, "group", &group).await.expect(202);
     let id = text(&order["id"]);
-    stage.says(&PETRA, "approve", &id).await.expect(200);
-    let order = stage.reaches(&ALICE, &id, "fulfilled").await;
-    stage
+    server.says(&PETRA, "approve", &id).await.expect(200);
+    let order = server.wait_for_state(&ALICE, &id, "fulfilled").await;
+    server
         .patch(&ALICE, &text(&order["phone_number"]["id"]), &shared)
         .await
         .expect(200);

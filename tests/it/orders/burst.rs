@@ -11,7 +11,7 @@ use numberdesk::desk::{Ingested, SignatureKeySource};
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
-use crate::support::desk::Lab;
+use crate::support::desk::TestDesk;
 use crate::support::server::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, event, key, signature};
 
@@ -25,39 +25,40 @@ const NUMBERS: usize = 300;
 const AT_ONCE: usize = 200;
 
 async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(database: Database) {
-    let mut lab = Lab::new(database.clone(), "", 7).await;
-    lab.webhooks = SignatureKeySource::Configured;
-    lab.crash();
-    lab.start().await;
-    lab.process()
+    let mut test_desk = TestDesk::new(database.clone(), "", 7).await;
+    test_desk.webhooks = SignatureKeySource::Configured;
+    test_desk.crash();
+    test_desk.start().await;
+    test_desk
+        .replica()
         .desk
         .subscription
         .set_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
     let mut numbers = Vec::new();
     for nth in 0..NUMBERS {
         let fields = json!({ "country": "DE", "label": format!("n{nth}") });
-        numbers.push(text(&lab.close.person_rents(fields).await["id"]));
+        numbers.push(text(&test_desk.close.person_rents(fields).await["id"]));
     }
-    let asked = |path: &'static str| async { lab.close.requests("GET", path).await.len() };
+    let asked = |path: &'static str| async { test_desk.close.requests("GET", path).await.len() };
     let (pages, looks) = (asked("/phone_number/").await, asked("/phone_number/{id}/").await);
     // The step that reads back goes on all the while, as its worker does.
     let done = Arc::new(AtomicBool::new(false));
     let (told, began) = (done.clone(), Instant::now());
-    let reading = lab.begin(move |desk| async move {
+    let reading = test_desk.spawn(move |desk| async move {
         while !told.load(Ordering::Relaxed) {
             desk.sync.refetch().await.unwrap();
             tokio::task::yield_now().await;
         }
         desk.sync.refetch().await.unwrap();
     });
-    let timestamp = lab.process().desk.now().as_seconds().to_string();
+    let timestamp = test_desk.replica().desk.now().as_seconds().to_string();
     let signer = key();
     let fresh = stream::iter(0..EVENTS)
         .map(|nth| {
             let body = delivery(&event(&nth.to_string(), "updated", &numbers[nth % NUMBERS]));
             let hash = signature(&signer, &timestamp, &body);
             let timestamp = timestamp.clone();
-            let delivered = lab.begin(|desk| async move {
+            let delivered = test_desk.spawn(|desk| async move {
                 desk.sync
                     .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
                     .await
@@ -83,7 +84,7 @@ async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(databas
         asked("/phone_number/{id}/").await - looks,
     );
     assert!(pages + looks < EVENTS / 10, "{pages} pages and {looks} looks");
-    let labels: BTreeMap<String, Value> = lab
+    let labels: BTreeMap<String, Value> = test_desk
         .store()
         .numbers_after(None, 1_000)
         .await

@@ -6,8 +6,8 @@ use crate::orders::usage;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, BOB, LENA, OLGA};
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::{ALICE, BOB, LENA, OLGA};
+use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
     two_hundred_orders_at_once_on_a_cap_of_three_are_three_rents,
@@ -22,12 +22,12 @@ on_both_stores! {
     me_and_asking_first_tell_what_is_used_and_left,
 }
 
-fn policy(rules: &str) -> Setup {
+fn policy(rules: &str) -> TestConfig {
     let policy =
         format!("[teams.sales]\ncountries = [\"DE\", \"FR\"]\n{rules}\n[prices]\ndefault = \"5.00\"\n");
-    Setup {
+    TestConfig {
         policy,
-        ..Setup::default()
+        ..TestConfig::default()
     }
 }
 
@@ -49,12 +49,12 @@ async fn two_hundred_orders_at_once_on_three_orders_a_day_are_three_rents(databa
 
 /// The first use of the team ever, from all sides at once.
 async fn stampede(database: Database, rule: &str, problem: &str) {
-    let stage = Stage::with(database, policy(rule)).await;
+    let server = TestServer::with(database, policy(rule)).await;
     let body = local("DE");
     let keys: Vec<String> = (0..200).map(|place| format!("key-{place}")).collect();
     let asked = keys.iter().map(async |key| {
         loop {
-            let answer = stage.order(&ALICE, key, &body).await;
+            let answer = server.order(&ALICE, key, &body).await;
             if answer.status != 503 {
                 return answer;
             }
@@ -68,18 +68,18 @@ async fn stampede(database: Database, rule: &str, problem: &str) {
         answer.problem(403, problem);
     }
     assert_eq!((rented.len(), refused.len()), (3, 197));
-    assert_eq!(stage.close.rents().await.len(), 3);
-    assert_eq!(stage.close.held().await.len(), 3);
+    assert_eq!(server.close.rents().await.len(), 3);
+    assert_eq!(server.close.held().await.len(), 3);
     assert_eq!(
-        usage(&stage).await,
+        usage(&server).await,
         json!({ "held": 3, "reserved": 0, "today": 3 })
     );
 }
 
 async fn a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room(database: Database) {
-    let stage = Stage::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
-    let number = stage.rent(&ALICE, "first", "DE").await;
-    let full = stage
+    let server = TestServer::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
+    let number = server.rent(&ALICE, "first", "DE").await;
+    let full = server
         .order(&ALICE, "second", &local("FR"))
         .await
         .problem(403, "quota-exceeded");
@@ -89,20 +89,20 @@ async fn a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room(data
         "{full}"
     );
     assert_eq!(full["decision"]["rule"], "teams.sales.max_numbers");
-    stage.release(&ALICE, &number).await.empty(204);
+    server.release(&ALICE, &number).await.empty(204);
     // The refusal left no order and did not use the key up.
-    stage.order(&ALICE, "second", &local("FR")).await.expect(201);
-    assert_eq!(stage.close.rents().await.len(), 2);
+    server.order(&ALICE, "second", &local("FR")).await.expect(201);
+    assert_eq!(server.close.rents().await.len(), 2);
 }
 
 async fn an_outcome_nobody_knows_keeps_its_place(database: Database) {
-    let stage = Stage::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
-    stage
+    let server = TestServer::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
+    server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
         .await;
-    stage.order(&ALICE, "unknown", &local("DE")).await.expect(202);
-    let full = stage
+    server.order(&ALICE, "unknown", &local("DE")).await.expect(202);
+    let full = server
         .order(&ALICE, "second", &local("FR"))
         .await
         .problem(403, "quota-exceeded");
@@ -111,35 +111,35 @@ async fn an_outcome_nobody_knows_keeps_its_place(database: Database) {
         (&json!(0), &json!(1)),
         "{full}"
     );
-    assert_eq!(stage.close.rents().await.len(), 1);
+    assert_eq!(server.close.rents().await.len(), 1);
 }
 
 async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Database) {
-    let stage = Stage::with(database, policy("max_orders_per_day = 2")).await;
-    stage.close.fault(json!({ "refuse": "error", "times": 1 })).await;
-    stage
+    let server = TestServer::with(database, policy("max_orders_per_day = 2")).await;
+    server.close.fault(json!({ "refuse": "error", "times": 1 })).await;
+    server
         .order(&ALICE, "refused", &local("DE"))
         .await
         .problem(422, "close-refused");
-    stage
+    server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
         .await;
-    stage.order(&ALICE, "unknown", &local("DE")).await.expect(202);
-    let waiting = stage
+    server.order(&ALICE, "unknown", &local("DE")).await.expect(202);
+    let waiting = server
         .order_at_once(&ALICE, "cancelled", &local("DE"))
         .await
         .expect(202);
-    stage
+    server
         .order(&ALICE, "third", &local("FR"))
         .await
         .problem(403, "quota-exceeded");
     let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
-    send(stage.by(&ALICE, "POST", &path)).await.expect(200);
-    let number = stage.rent(&ALICE, "third", "FR").await;
+    send(server.request_as(&ALICE, "POST", &path)).await.expect(200);
+    let number = server.rent(&ALICE, "third", "FR").await;
     // A released number was ordered all the same.
-    stage.release(&ALICE, &number).await.empty(204);
-    let full = stage
+    server.release(&ALICE, &number).await.empty(204);
+    let full = server
         .order(&ALICE, "fourth", &local("FR"))
         .await
         .problem(403, "quota-exceeded");
@@ -149,20 +149,20 @@ async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Databas
 
 async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held(database: Database) {
     let rules = "[teams.sales]\ncountries = [\"DE\"]\nmonthly_budget = \"1.00\"\n[prices]\nDE = \"0.50\"\n";
-    let setup = Setup {
+    let config = TestConfig {
         policy: rules.into(),
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
-    stage.close.set(json!({ "billing_delay": "50ms" })).await;
-    let number = stage.rent(&ALICE, "first", "DE").await;
+    let server = TestServer::with(database, config).await;
+    server.close.set(json!({ "billing_delay": "50ms" })).await;
+    let number = server.rent(&ALICE, "first", "DE").await;
     eventually("the desk learns what Close billed", || async {
-        let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+        let me = server.get(&ALICE, "/v1/me").await.expect(200);
         (me["teams"][0]["usage"]["monthly_held"] == "1.15").then_some(())
     })
     .await;
-    let refused = stage
+    let refused = server
         .order(&ALICE, "second", &local("DE"))
         .await
         .problem(403, "budget-exceeded");
@@ -172,27 +172,27 @@ async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing
         (&json!("1.00"), &json!("1.15")),
         "{refused}"
     );
-    stage
+    server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
-    assert_eq!(stage.close.held().await.len(), 1);
+    assert_eq!(server.close.held().await.len(), 1);
 }
 
 async fn a_team_under_the_star_has_a_quota_of_its_own(database: Database) {
     let rules = "[teams.\"*\"]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n";
-    let stage = Stage::with(
+    let server = TestServer::with(
         database,
-        Setup {
+        TestConfig {
             policy: rules.into(),
-            ..Setup::default()
+            ..TestConfig::default()
         },
     )
     .await;
-    stage.rent(&ALICE, "a", "DE").await;
-    stage.rent(&BOB, "b", "DE").await;
+    server.rent(&ALICE, "a", "DE").await;
+    server.rent(&BOB, "b", "DE").await;
     for person in [&ALICE, &BOB] {
-        stage
+        server
             .order(person, "more", &local("DE"))
             .await
             .problem(403, "quota-exceeded");
@@ -200,39 +200,39 @@ async fn a_team_under_the_star_has_a_quota_of_its_own(database: Database) {
 }
 
 async fn nobody_is_above_the_quota(database: Database) {
-    let stage = Stage::with(database, policy("max_numbers = 1")).await;
-    stage.rent(&ALICE, "first", "DE").await;
+    let server = TestServer::with(database, policy("max_numbers = 1")).await;
+    server.rent(&ALICE, "first", "DE").await;
     let mut body = local("DE");
     body["team"] = json!("sales");
     for person in [&LENA, &OLGA] {
-        stage
+        server
             .order(person, "more", &body)
             .await
             .problem(403, "quota-exceeded");
     }
     // Nor is a number moved into a team that has no room for it.
-    let orphan = stage.close.person_rents(json!({ "country": "FR" })).await;
+    let orphan = server.close.person_rents(json!({ "country": "FR" })).await;
     assert!(orphan["id"].is_string());
-    assert_eq!(stage.close.rents().await.len(), 1);
+    assert_eq!(server.close.rents().await.len(), 1);
 }
 
 async fn me_and_asking_first_tell_what_is_used_and_left(database: Database) {
     let rules = "max_numbers = 3\nmax_orders_per_day = 4\nmonthly_budget = \"12.00\"";
-    let stage = Stage::with(database, policy(rules)).await;
-    stage.rent(&ALICE, "held", "DE").await;
-    stage
+    let server = TestServer::with(database, policy(rules)).await;
+    server.rent(&ALICE, "held", "DE").await;
+    server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
         .await;
-    stage.order(&ALICE, "reserved", &local("DE")).await.expect(202);
-    let me = stage.get(&ALICE, "/v1/me").await.expect(200);
+    server.order(&ALICE, "reserved", &local("DE")).await.expect(202);
+    let me = server.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(me["subject"], "alice@example.com", "{me}");
     assert_eq!(me["teams"][0]["team"], "sales", "{me}");
     let used = json!({ "numbers_held": 1, "numbers_reserved": 1, "orders_last_day": 2,
         "monthly_held": "5.00", "monthly_reserved": "5.00" });
     assert_eq!(me["teams"][0]["usage"], used, "{me}");
-    let ask = stage
-        .by(&ALICE, "POST", "/v1/orders?validate_only=true")
+    let ask = server
+        .request_as(&ALICE, "POST", "/v1/orders?validate_only=true")
         .json(&local("FR"));
     let said = send(ask).await.expect(200);
     assert_eq!(said["allowed"], false, "{said}");

@@ -10,8 +10,8 @@ use crate::store::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_postgres, on_sqlite};
 use crate::support::eventually_or;
-use crate::support::people::ALICE;
-use crate::support::server::{Setup, Stage, send, text};
+use crate::support::personas::ALICE;
+use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::webhook::{delivery, event, key, now, signature};
 
 /// Cases that run side by side.
@@ -96,50 +96,52 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
     if point.starts_with("release.") {
         return dies_releasing(database, point, vendor).await;
     }
-    let setup = Setup {
+    let config = TestConfig {
         timeout: "2s",
         settle_after: "1s",
         lease_margin: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database.clone(), setup).await;
-    stage.stop().await;
+    let mut server = TestServer::with(database.clone(), config).await;
+    server.stop().await;
     if let Some(fault) = fault(vendor) {
-        stage.close.fault(fault).await;
+        server.close.fault(fault).await;
     }
-    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    let mut desk = server
+        .start_process_with(&[("NUMBERDESK_TEST_KILL_AT", point)])
+        .await;
     let body = json!({ "country": "DE", "carrier_type": "local" });
-    let ask = |stage: &Stage| {
-        stage
-            .by(&ALICE, "POST", "/v1/orders")
+    let ask = |server: &TestServer| {
+        server
+            .request_as(&ALICE, "POST", "/v1/orders")
             .header("Idempotency-Key", "key")
             .json(&body)
     };
     // Its answer dies with the process, if it comes at all.
-    let _ = ask(&stage).send().await;
+    let _ = ask(&server).send().await;
     assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
 
-    let desk = stage.serve().await;
+    let desk = server.start_process().await;
     let last = std::sync::Mutex::new(Value::Null);
     let order = eventually_or(
         || format!("killed at {point} while Close {vendor}, it ends: {last:?}"),
         || async {
             // An app that has no answer asks again, under its key.
-            let answer = send(ask(&stage)).await;
+            let answer = send(ask(&server)).await;
             let id = match answer.status {
                 201 | 202 => text(&answer.json()["id"]),
                 422 => text(&answer.json()["order_id"]),
                 503 => return None,
                 _ => panic!("{answer}"),
             };
-            let order = stage.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
-            last.lock().expect("nobody panics with it").clone_from(&order);
+            let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
+            last.lock().expect("the lock is not poisoned").clone_from(&order);
             order["finished_at"].is_string().then_some(order)
         },
     )
     .await;
     let what = format!("killed at {point} while Close {vendor}: {order}");
-    let held = stage.close.held().await;
+    let held = server.close.held().await;
     match text(&order["state"]).as_str() {
         "fulfilled" => {
             assert_eq!(held.len(), 1, "{what}");
@@ -148,7 +150,7 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
         "refused" => assert!(held.is_empty(), "{what}"),
         other => panic!("it ended {other}: {what}"),
     }
-    let rents = stage.close.rents().await;
+    let rents = server.close.rents().await;
     let effects = rents.iter().filter(|rent| rent["effect"] == true).count();
     assert_eq!(effects, held.len(), "{what}");
     // Only what was certainly not sent is sent again, and each call has its claim on disk before it.
@@ -163,7 +165,7 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
     assert_books_balance(&database).await;
     drop(desk);
     // Close has nothing more to say.
-    tokio::time::timeout(Duration::from_secs(30), stage.close.stop())
+    tokio::time::timeout(Duration::from_secs(30), server.close.stop())
         .await
         .expect("the simulated Close ends");
 }
@@ -193,24 +195,26 @@ async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres(
 }
 
 async fn dies_following(database: Database, point: &'static str) {
-    let setup = Setup {
+    let config = TestConfig {
         timeout: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database.clone(), setup).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    let all = stage.list(&ALICE, "/v1/events").await;
+    let mut server = TestServer::with(database.clone(), config).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let all = server.list(&ALICE, "/v1/events").await;
     let last = text(&all[all.len() - 1]["id"]);
-    stage.stop().await;
+    server.stop().await;
     // Nothing but the delivery tells of the change: the log can't be had, and later on listings neither.
     let away = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
-    stage.close.fault(away("/event/")).await;
-    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    server.close.fault(away("/event/")).await;
+    let mut desk = server
+        .start_process_with(&[("NUMBERDESK_TEST_KILL_AT", point)])
+        .await;
     // The feed moves as soon as a desk has compared its inventory: there it dies before it hears of anything.
     if point != "feed.commit" {
-        stage.has_looked().await;
+        server.wait_until_synced().await;
     }
-    stage
+    server
         .close
         .person_changes(&number, json!({ "label": "told" }))
         .await;
@@ -218,35 +222,35 @@ async fn dies_following(database: Database, point: &'static str) {
     // Whether it is answered depends on where the process dies.
     let (timestamp, bytes) = (now().to_string(), key());
     let hash = signature(&bytes, &timestamp, &body);
-    let ask = |stage: &Stage| {
-        stage
+    let ask = |server: &TestServer| {
+        server
             .request("POST", "/webhooks/close")
             .header("close-sig-hash", &hash)
             .header("close-sig-timestamp", &timestamp)
             .body(body.clone())
     };
-    let answered = ask(&stage)
+    let answered = ask(&server)
         .send()
         .await
         .is_ok_and(|answer| answer.status() == 204);
     assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
-    stage.close.fault(away("/phone_number/")).await;
-    let desk = stage.serve().await;
+    server.close.fault(away("/phone_number/")).await;
+    let desk = server.start_process().await;
     if !answered {
-        assert_eq!(send(ask(&stage)).await.status, 204, "Close tries again");
+        assert_eq!(send(ask(&server)).await.status, 204, "Close tries again");
     }
     let path = format!("/v1/phone-numbers/{number}");
     eventually_or(
         || format!("killed at {point}, the number is shown as Close has it"),
         || async {
-            let shown = stage.get(&ALICE, &path).await.expect(200);
+            let shown = server.get(&ALICE, &path).await.expect(200);
             let open = database.ask("SELECT COUNT(*) FROM errands").await;
             (shown["label"] == "told" && open == 0).then_some(())
         },
     )
     .await;
     assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 1, "{point}");
-    let mut told = stage.list(&ALICE, &format!("/v1/events?after={last}")).await;
+    let mut told = server.list(&ALICE, &format!("/v1/events?after={last}")).await;
     // What the rent left out is told, too, as soon as it is seen.
     let label = json!("label");
     told.retain(|event| {
@@ -260,33 +264,35 @@ async fn dies_following(database: Database, point: &'static str) {
 }
 
 async fn dies_releasing(database: Database, point: &'static str, vendor: &'static str) {
-    let setup = Setup {
+    let config = TestConfig {
         timeout: "1s",
         settle_after: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database.clone(), setup).await;
-    let number = stage.rent(&ALICE, "key", "DE").await;
-    stage.stop().await;
+    let mut server = TestServer::with(database.clone(), config).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    server.stop().await;
     if vendor != "releases" {
         let effect = vendor == "releases unheard";
         let lost =
             json!({ "method": "DELETE", "times": 1, "effect": effect, "answer": "drop_before_headers" });
-        stage.close.fault(lost).await;
+        server.close.fault(lost).await;
     }
-    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    let mut desk = server
+        .start_process_with(&[("NUMBERDESK_TEST_KILL_AT", point)])
+        .await;
     let path = format!("/v1/phone-numbers/{number}");
     // Its answer dies with the process.
-    let _ = stage.by(&ALICE, "DELETE", &path).send().await;
+    let _ = server.request_as(&ALICE, "DELETE", &path).send().await;
     assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
 
     // What was asked for is done by whoever comes next, whether or not anybody asks again.
-    let desk = stage.serve().await;
+    let desk = server.start_process().await;
     eventually_or(
         || format!("killed at {point} while Close {vendor}, the number is released"),
         || async {
-            let gone = stage.get(&ALICE, &path).await.status == 404;
-            (gone && stage.close.held().await.is_empty()).then_some(())
+            let gone = server.get(&ALICE, &path).await.status == 404;
+            (gone && server.close.held().await.is_empty()).then_some(())
         },
     )
     .await;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::store::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_postgres, on_sqlite};
-use crate::support::desk::{Lab, SETTLE_AFTER, caller, cancel, order, release, request, settle_review};
+use crate::support::desk::{SETTLE_AFTER, TestDesk, caller, cancel, order, release, request, settle_review};
 use crate::support::history::{Dice, histories};
 
 /// Histories on each store in an ordinary run.
@@ -79,53 +79,56 @@ struct Model {
 }
 
 async fn history(database: Database, seed: u64) {
-    let mut lab = Lab::new(database, POLICY, seed + 1).await;
+    let mut test_desk = TestDesk::new(database, POLICY, seed + 1).await;
     let mut model = Model {
         dice: Dice::new(seed),
         callers: [caller("sales"), caller("support")],
         known: BTreeMap::new(),
     };
     for _ in 0..EVENTS {
-        model.event(&mut lab).await;
-        model.always_true(&lab).await;
+        model.event(&mut test_desk).await;
+        model.always_true(&test_desk).await;
     }
-    model.in_the_end(&lab).await;
+    model.in_the_end(&test_desk).await;
 }
 
 impl Model {
-    async fn event(&mut self, lab: &mut Lab) {
+    async fn event(&mut self, test_desk: &mut TestDesk) {
         match self.dice.below(100) {
-            0..40 => self.orders(lab).await,
-            40..46 => self.cancels(lab).await,
-            46..56 => self.releases(lab).await,
-            56..64 => self.crashes(lab).await,
-            64..68 => self.looks_from_elsewhere(lab).await,
+            0..40 => self.orders(test_desk).await,
+            40..46 => self.cancels(test_desk).await,
+            46..56 => self.releases(test_desk).await,
+            56..64 => self.crashes(test_desk).await,
+            64..68 => self.looks_from_elsewhere(test_desk).await,
             68..72 => {
                 let body = json!({ "country": self.dice.one(&["DE", "US"]), "carrier_type": "local" });
-                lab.close.person_rents(body).await;
+                test_desk.close.person_rents(body).await;
             }
             72..75 => {
-                let held = lab.close.held().await;
+                let held = test_desk.close.held().await;
                 if !held.is_empty() {
                     let id = self.dice.one(&held)["id"].as_str().expect("an id").to_owned();
-                    lab.close.person_releases(&id).await;
+                    test_desk.close.person_releases(&id).await;
                 }
             }
             75..80 => {
                 let (listing, events) = (self.dice.one(&["0s", "20s"]), self.dice.one(&["0s", "20s"]));
-                lab.close
+                test_desk
+                    .close
                     .set(json!({ "listing_lag": listing, "event_lag": events }))
                     .await;
             }
             80..84 => {
-                let _ = lab.step(|desk| async move { desk.sync.compare().await }).await;
+                let _ = test_desk
+                    .run(|desk| async move { desk.sync.compare().await })
+                    .await;
             }
-            84..88 => lab.close.heal().await,
+            84..88 => test_desk.close.clear_faults().await,
             _ => {
-                lab.close_has_done().await;
+                test_desk.wait_until_close_is_idle().await;
                 let seconds = self.dice.one(&[1, 10, 40, 120, 301]);
-                lab.pass(Duration::from_secs(seconds));
-                lab.steps().await;
+                test_desk.advance_clock(Duration::from_secs(seconds));
+                test_desk.run_steps().await;
             }
         }
     }
@@ -141,7 +144,7 @@ impl Model {
         (team, format!("key-{nth}"), request(&body))
     }
 
-    async fn arms(&mut self, lab: &Lab, path: &str) {
+    async fn arms(&mut self, test_desk: &TestDesk, path: &str) {
         if !self.dice.chance(55) {
             return;
         }
@@ -168,13 +171,13 @@ impl Model {
         };
         let fault = json!({ "path": path, "method": if path == RENT { "POST" } else { "DELETE" },
             "times": 1, "answer": answer, "effect": effect });
-        lab.close.fault(fault).await;
+        test_desk.close.fault(fault).await;
     }
 
-    async fn orders(&mut self, lab: &Lab) {
-        self.arms(lab, RENT).await;
+    async fn orders(&mut self, test_desk: &TestDesk) {
+        self.arms(test_desk, RENT).await;
         let (team, key, body) = self.wish();
-        let answer = lab.order(&self.callers[team], &key, &body).await;
+        let answer = test_desk.order(&self.callers[team], &key, &body).await;
         self.learn(team, key, answer.map(|placed| placed.order.id));
     }
 
@@ -190,7 +193,7 @@ impl Model {
         }
     }
 
-    async fn cancels(&mut self, lab: &Lab) {
+    async fn cancels(&mut self, test_desk: &TestDesk) {
         let known: Vec<_> = self
             .known
             .iter()
@@ -200,15 +203,15 @@ impl Model {
             return;
         }
         let (team, id) = self.dice.one(&known);
-        match lab.step(cancel(&self.callers[team], &id)).await {
+        match test_desk.run(cancel(&self.callers[team], &id)).await {
             Ok(_) | Err(Error::OrderNotCancellable { .. }) => {}
             Err(error) => panic!("a cancellation was answered {error:?}"),
         }
     }
 
-    async fn releases(&mut self, lab: &Lab) {
-        self.arms(lab, "/phone_number/{id}/").await;
-        let numbers: Vec<PhoneNumberId> = lab
+    async fn releases(&mut self, test_desk: &TestDesk) {
+        self.arms(test_desk, "/phone_number/{id}/").await;
+        let numbers: Vec<PhoneNumberId> = test_desk
             .orders()
             .await
             .into_iter()
@@ -219,22 +222,22 @@ impl Model {
         }
         let number = self.dice.one(&numbers);
         // All callers here administer, so whose it is does not matter.
-        match lab.step(release(&self.callers[0], &number)).await {
+        match test_desk.run(release(&self.callers[0], &number)).await {
             Ok(_) | Err(Error::NotFound | Error::CloseRefused { .. } | Error::CloseUnavailable { .. }) => {}
             Err(error) => panic!("a release was answered {error:?}"),
         }
     }
 
     /// The process dies at some point of an order, a release or a step.
-    async fn crashes(&mut self, lab: &mut Lab) {
+    async fn crashes(&mut self, test_desk: &mut TestDesk) {
         let slow = self.dice.chance(50);
         if slow {
-            lab.close.set(json!({ "rent_latency": "15ms" })).await;
+            test_desk.close.set(json!({ "rent_latency": "15ms" })).await;
         }
-        self.arms(lab, RENT).await;
+        self.arms(test_desk, RENT).await;
         let (team, key, body) = self.wish();
-        let ordered = lab.begin(order(&self.callers[team], &key, &body));
-        let other = lab.begin(|desk| async move {
+        let ordered = test_desk.spawn(order(&self.callers[team], &key, &body));
+        let other = test_desk.spawn(|desk| async move {
             let _ = desk.orders.recover().await;
             let _ = desk.orders.reconcile().await;
             let _ = desk.numbers.finish_releases().await;
@@ -248,32 +251,32 @@ impl Model {
             }
             tokio::task::yield_now().await;
         }
-        lab.crash();
+        test_desk.crash();
         drop((ordered, other));
-        lab.close_has_done().await;
-        lab.close.set(json!({ "rent_latency": "0s" })).await;
-        lab.start().await;
+        test_desk.wait_until_close_is_idle().await;
+        test_desk.close.set(json!({ "rent_latency": "0s" })).await;
+        test_desk.start().await;
         // An app that has no answer asks again.
-        let answer = lab.order(&self.callers[team], &key, &body).await;
+        let answer = test_desk.order(&self.callers[team], &key, &body).await;
         self.learn(team, key, answer.map(|placed| placed.order.id));
     }
 
     /// Another replica does its steps at the same time.
-    async fn looks_from_elsewhere(&mut self, lab: &Lab) {
-        let (other, _power) = lab.replica().await;
+    async fn looks_from_elsewhere(&mut self, test_desk: &TestDesk) {
+        let (other, _process) = test_desk.another_replica().await;
         let elsewhere = async {
             let _ = other.desk.orders.recover().await;
             let _ = other.desk.orders.reconcile().await;
             let _ = other.desk.numbers.finish_releases().await;
         };
-        tokio::join!(lab.steps(), elsewhere);
-        other.ended().await;
-        lab.close_has_done().await;
+        tokio::join!(test_desk.run_steps(), elsewhere);
+        other.wait_until_idle().await;
+        test_desk.wait_until_close_is_idle().await;
     }
 
     /// What no moment may break.
-    async fn always_true(&self, lab: &Lab) {
-        let orders = lab.orders().await;
+    async fn always_true(&self, test_desk: &TestDesk) {
+        let orders = test_desk.orders().await;
         let numbers: Vec<&PhoneNumberId> = orders
             .iter()
             .filter_map(|order| order.phone_number_id.as_ref())
@@ -287,7 +290,7 @@ impl Model {
         assert_eq!(keys.len(), orders.len(), "a key has two orders");
         let now = Clock::system().now();
         for caller in &self.callers {
-            let usage = lab
+            let usage = test_desk
                 .store()
                 .usage(&caller.teams[0], now)
                 .await
@@ -304,11 +307,11 @@ impl Model {
                 );
             }
         }
-        let begun = lab
+        let begun = test_desk
             .database
             .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
             .await;
-        let sent = lab.close.rents().await.len();
+        let sent = test_desk.close.rents().await.len();
         assert!(
             i64::try_from(sent).expect("a count") <= begun,
             "{sent} calls for {begun} claims on disk"
@@ -316,31 +319,33 @@ impl Model {
     }
 
     /// What must be true once Close is well and time has passed.
-    async fn in_the_end(&self, lab: &Lab) {
-        lab.close_has_done().await;
-        lab.close.heal().await;
-        lab.close
+    async fn in_the_end(&self, test_desk: &TestDesk) {
+        test_desk.wait_until_close_is_idle().await;
+        test_desk.close.clear_faults().await;
+        test_desk
+            .close
             .set(json!({ "listing_lag": "0s", "event_lag": "0s" }))
             .await;
-        lab.pass(Duration::from_mins(1));
-        let took = lab.settle().await;
+        test_desk.advance_clock(Duration::from_mins(1));
+        let took = test_desk.settle().await;
         assert!(took <= SETTLE_AFTER * 2 + SLACK, "unsettled for {took:?}");
-        self.a_person_settles_what_is_left(lab).await;
-        lab.settle().await;
+        self.a_person_settles_what_is_left(test_desk).await;
+        test_desk.settle().await;
         // Releases whose outcome is not known are ended, and what people did in Close is found out.
         for _ in 0..3 {
-            lab.pass(SETTLE_AFTER * 2);
-            lab.steps().await;
-            lab.step(|desk| async move { desk.sync.compare().await })
+            test_desk.advance_clock(SETTLE_AFTER * 2);
+            test_desk.run_steps().await;
+            test_desk
+                .run(|desk| async move { desk.sync.compare().await })
                 .await
                 .expect("Close is well");
         }
-        self.always_true(lab).await;
-        let orders = lab.orders().await;
+        self.always_true(test_desk).await;
+        let orders = test_desk.orders().await;
         let open: Vec<&Order> = orders.iter().filter(|order| !order.state.is_final()).collect();
         assert!(open.is_empty(), "{open:?}");
 
-        let (_, rented) = lab.rented_by_key().await;
+        let (_, rented) = test_desk.rented_by_key().await;
         let fulfilled: BTreeSet<String> = orders
             .iter()
             .filter(|order| order.state == State::Fulfilled)
@@ -350,14 +355,14 @@ impl Model {
             rented, fulfilled,
             "numbers rented by the desk's key, and orders fulfilled"
         );
-        let held: BTreeSet<String> = lab
+        let held: BTreeSet<String> = test_desk
             .close
             .held()
             .await
             .iter()
             .map(|number| number["id"].as_str().expect("an id").to_owned())
             .collect();
-        let known = lab
+        let known = test_desk
             .store()
             .known_number_ids(Clock::system().now().plus(Duration::from_hours(48)))
             .await;
@@ -370,7 +375,7 @@ impl Model {
             held, known,
             "numbers that Close has, and numbers of the inventory"
         );
-        let untold = lab
+        let untold = test_desk
             .database
             .ask(
                 "SELECT COUNT(*) FROM orders o WHERE NOT EXISTS \
@@ -378,17 +383,18 @@ impl Model {
             )
             .await;
         assert_eq!(untold, 0, "orders whose end has no audit row");
-        lab.step(|desk| async move { desk.audit.append().await })
+        test_desk
+            .run(|desk| async move { desk.audit.append().await })
             .await
             .expect("the trail can be sealed");
-        chain_holds(lab).await;
-        assert_books_balance(&lab.database).await;
+        chain_holds(test_desk).await;
+        assert_books_balance(&test_desk.database).await;
     }
 
     /// An operator knows what Close rented for the desk's key, and which of it no order has.
-    async fn a_person_settles_what_is_left(&self, lab: &Lab) {
+    async fn a_person_settles_what_is_left(&self, test_desk: &TestDesk) {
         loop {
-            let orders = lab.orders().await;
+            let orders = test_desk.orders().await;
             let taken: BTreeSet<String> = orders
                 .iter()
                 .filter_map(|order| Some(order.phone_number_id.as_ref()?.to_string()))
@@ -396,7 +402,7 @@ impl Model {
             let Some(order) = orders.iter().find(|order| order.state == State::NeedsReview) else {
                 return;
             };
-            let numbers = lab.close.numbers().await;
+            let numbers = test_desk.close.numbers().await;
             let its = numbers.iter().find(|number| {
                 number["_control"]["made_by"] == "api"
                     && number["country"] == order.request.country.as_str()
@@ -405,7 +411,8 @@ impl Model {
             let finding = its.map_or(Finding::Absent, |number| {
                 Finding::Number(number["id"].as_str().expect("an id").parse().expect("an id"))
             });
-            lab.step(settle_review(&self.callers[0], &order.id, finding.clone()))
+            test_desk
+                .run(settle_review(&self.callers[0], &order.id, finding.clone()))
                 .await
                 .unwrap_or_else(|error| panic!("{finding:?} of {order:?}: {error:?}"));
         }
@@ -413,8 +420,8 @@ impl Model {
 }
 
 /// The audit trail is one chain from its first row to its head, and nothing is left out.
-async fn chain_holds(lab: &Lab) {
-    let head = lab
+async fn chain_holds(test_desk: &TestDesk) {
+    let head = test_desk
         .store()
         .audit_head()
         .await
@@ -422,7 +429,7 @@ async fn chain_holds(lab: &Lab) {
         .expect("a head");
     let mut verifier = Verifier::whole(Vec::new());
     loop {
-        let links = lab
+        let links = test_desk
             .store()
             .chain_links(&Scope::All, &Period::default(), verifier.at(), head.seq, 500)
             .await
@@ -436,7 +443,11 @@ async fn chain_holds(lab: &Lab) {
     }
     verifier.finish(Some(&head)).expect("the chain ends at its head");
     assert_eq!(
-        lab.store().unchained_count().await.expect("rows can be counted"),
+        test_desk
+            .store()
+            .unchained_count()
+            .await
+            .expect("rows can be counted"),
         0
     );
 }

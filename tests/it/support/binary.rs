@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a command ended and what it said.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -35,18 +35,18 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Ended {
-    ended(command(folder, arguments)).await
+pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> CommandOutput {
+    output_of(command(folder, arguments)).await
 }
 
-pub(crate) async fn ended(mut command: Command) -> Ended {
+pub(crate) async fn output_of(mut command: Command) -> CommandOutput {
     let output = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = output
         .expect("the command ends in time")
         .expect("the command can be run");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what it says is text");
     let code = output.status.code().unwrap_or(-1);
-    Ended {
+    CommandOutput {
         code,
         stdout: text(output.stdout),
         stderr: text(output.stderr),
@@ -69,7 +69,7 @@ pub(crate) async fn end(child: &mut Child) -> i32 {
 }
 
 /// `numberdesk serve` with its log in a file.
-pub(crate) struct Serving {
+pub(crate) struct ServerProcess {
     pub(crate) child: Child,
     /// Where the API answers; `api` is its URL by plain HTTP.
     pub(crate) address: String,
@@ -78,7 +78,7 @@ pub(crate) struct Serving {
     log: std::path::PathBuf,
 }
 
-impl Serving {
+impl ServerProcess {
     /// From the configuration in the folder, at the most talkative log level.
     pub(crate) async fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[]).await

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 pub(crate) const RENT: &str = "/phone_number/request/internal/";
 
 /// A simulated Close that is running.
-pub(crate) struct Simulated {
+pub(crate) struct FakeClose {
     sandbox: Sandbox,
     client: reqwest::Client,
     world: Value,
 }
 
-impl Simulated {
+impl FakeClose {
     pub(crate) async fn start(options: Options) -> Self {
         let sandbox = Sandbox::start(options).await.expect("the simulated Close starts");
         let client = reqwest::Client::builder()
@@ -58,7 +58,7 @@ impl Simulated {
         self.control("POST", "faults", Some(fault)).await;
     }
 
-    pub(crate) async fn heal(&self) {
+    pub(crate) async fn clear_faults(&self) {
         self.control("DELETE", "faults", None).await;
     }
 
@@ -80,7 +80,7 @@ impl Simulated {
     }
 
     /// Returns once so many requests have come.
-    pub(crate) async fn arrived(&self, method: &str, path: &str, at_least: usize) -> Vec<Value> {
+    pub(crate) async fn wait_for_requests(&self, method: &str, path: &str, at_least: usize) -> Vec<Value> {
         let route = format!("requests?method={method}&path={path}&at_least={at_least}&timeout=30s");
         let found = list(self.control("GET", &route, None).await);
         assert!(

@@ -1,6 +1,6 @@
 //! A desk without its doors: the use cases called directly, under a clock that stands until it is moved, so that hours of
 //! settling pass in a moment. Close is the simulated one over real HTTP, the database a real one. The desk lives in a
-//! runtime of its own, which can be cut off in the middle of anything, as a machine loses its power.
+//! runtime of its own, which can be cut off in the middle of anything, as when a machine loses power.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::support::close::{RENT, Simulated};
+use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
 use crate::support::eventually;
 
@@ -37,8 +37,8 @@ pub(crate) const SETTLE_AFTER: Duration = Duration::from_mins(5);
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Desk, Close, database and clock.
-pub(crate) struct Lab {
-    pub(crate) close: Simulated,
+pub(crate) struct TestDesk {
+    pub(crate) close: FakeClose,
     pub(crate) database: Database,
     clock: Clock,
     policy: String,
@@ -46,7 +46,7 @@ pub(crate) struct Lab {
     pub(crate) webhooks: SignatureKeySource,
     /// What the names of hosts stand for.
     pub(crate) names: Names,
-    alive: Option<Alive>,
+    running: Option<Running>,
 }
 
 /// A name service that a test writes.
@@ -57,7 +57,7 @@ pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
 pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
 
 /// A way out to this machine alone, by any port, and to `*.test`.
-fn way_out(names: &Names) -> Outgoing {
+fn outgoing(names: &Names) -> Outgoing {
     let names = names.clone();
     let settings = outgoing::Settings {
         rules: outgoing::Rules {
@@ -73,7 +73,11 @@ fn way_out(names: &Names) -> Outgoing {
         overlap: OVERLAP,
     };
     let lookup: outgoing::Lookup = Arc::new(move |host| {
-        let found = names.lock().expect("nobody panics with it").get(&host).cloned();
+        let found = names
+            .lock()
+            .expect("the lock is not poisoned")
+            .get(&host)
+            .cloned();
         Box::pin(std::future::ready(
             found.ok_or_else(|| std::io::Error::other("no such host")),
         ))
@@ -81,33 +85,33 @@ fn way_out(names: &Names) -> Outgoing {
     Outgoing::new(settings, lookup).expect("a way out")
 }
 
-/// A desk with everything that dies with its process.
+/// One replica: a desk, its store and the paid calls under way.
 #[derive(Clone)]
-pub(crate) struct Process {
+pub(crate) struct Replica {
     pub(crate) desk: Desk,
     pub(crate) store: Store,
     paid: TaskTracker,
 }
 
-impl Process {
+impl Replica {
     /// Returns once no paid call is under way.
-    pub(crate) async fn ended(&self) {
+    pub(crate) async fn wait_until_idle(&self) {
         self.paid.close();
         self.paid.wait().await;
         self.paid.reopen();
     }
 }
 
-struct Alive {
+struct Running {
+    replica: Replica,
     process: Process,
-    power: Power,
 }
 
-/// What a process runs on. Dropped, everything that runs on it stops where it is.
-pub(crate) struct Power(Option<Runtime>);
+/// The runtime of one replica. When it is dropped, all its tasks stop where they are, as in a crash.
+pub(crate) struct Process(Option<Runtime>);
 
-impl Power {
-    fn on() -> Self {
+impl Process {
+    fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -124,7 +128,7 @@ impl Power {
     }
 }
 
-impl Drop for Power {
+impl Drop for Process {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -132,7 +136,7 @@ impl Drop for Power {
     }
 }
 
-impl Lab {
+impl TestDesk {
     pub(crate) async fn new(database: Database, policy: &str, seed: u64) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let (told, settings) = (clock.clone(), sandbox::Settings::default());
@@ -150,41 +154,41 @@ impl Lab {
             },
             ..sandbox::Options::default()
         };
-        let mut lab = Self {
-            close: Simulated::start(options).await,
+        let mut test_desk = Self {
+            close: FakeClose::start(options).await,
             database,
             clock,
             policy: policy.to_owned(),
             webhooks: SignatureKeySource::Missing,
             names: Names::default(),
-            alive: None,
+            running: None,
         };
-        lab.start().await;
-        lab
+        test_desk.start().await;
+        test_desk
     }
 
-    /// Starts a process, as after a crash. It finds what the one before has left.
+    /// Starts a replica, as after a crash. It finds what the one before has left.
     pub(crate) async fn start(&mut self) {
-        let power = Power::on();
-        let process = self.spawn(&power).await;
-        self.alive = Some(Alive { process, power });
+        let process = Process::start();
+        let replica = self.build_replica(&process).await;
+        self.running = Some(Running { replica, process });
         // A fault that is armed may keep it from looking; it looks again later.
-        let _ = self.step(|desk| async move { desk.sync.compare().await }).await;
+        let _ = self.run(|desk| async move { desk.sync.compare().await }).await;
     }
 
-    /// Another replica, as long as it has power.
-    pub(crate) async fn replica(&self) -> (Process, Power) {
-        let power = Power::on();
-        (self.spawn(&power).await, power)
+    /// A second replica on the same database. It runs until its `Process` is dropped.
+    pub(crate) async fn another_replica(&self) -> (Replica, Process) {
+        let process = Process::start();
+        (self.build_replica(&process).await, process)
     }
 
-    async fn spawn(&self, power: &Power) -> Process {
+    async fn build_replica(&self, process: &Process) -> Replica {
         let (database, clock) = (self.database.clone(), self.clock.clone());
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
         let webhooks = self.webhooks.clone();
-        let outgoing = way_out(&self.names);
-        let made = power.spawn(async move {
+        let outgoing = outgoing(&self.names);
+        let made = process.spawn(async move {
             let store = database.store().await;
             let settings = close::Settings {
                 base_url,
@@ -213,45 +217,45 @@ impl Lab {
                 paid.clone(),
                 CancellationToken::new(),
             );
-            Process { desk, store, paid }
+            Replica { desk, store, paid }
         });
         made.await.expect("the desk can be made")
     }
 
-    pub(crate) fn process(&self) -> &Process {
-        &self.alive.as_ref().expect("a process runs").process
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.running.as_ref().expect("a replica runs").replica
     }
 
     pub(crate) fn store(&self) -> &Store {
-        &self.process().store
+        &self.replica().store
     }
 
-    /// Cuts the process off, whatever it is at.
+    /// Cuts the replica off, whatever it is at.
     pub(crate) fn crash(&mut self) {
-        drop(self.alive.take().expect("a process runs"));
+        drop(self.running.take().expect("a replica runs"));
     }
 
-    /// Begins work in the process. It is lost when the process is cut off.
-    pub(crate) fn begin<T, F>(&self, work: impl FnOnce(Desk) -> F) -> tokio::task::JoinHandle<T>
+    /// Begins work in the replica. It is lost when the replica is cut off.
+    pub(crate) fn spawn<T, F>(&self, work: impl FnOnce(Desk) -> F) -> tokio::task::JoinHandle<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let alive = self.alive.as_ref().expect("a process runs");
-        alive.power.spawn(work(alive.process.desk.clone()))
+        let running = self.running.as_ref().expect("a replica runs");
+        running.process.spawn(work(running.replica.desk.clone()))
     }
 
-    /// Does work in the process to its end.
-    pub(crate) async fn step<T, F>(&self, work: impl FnOnce(Desk) -> F) -> T
+    /// Does work in the replica to its end.
+    pub(crate) async fn run<T, F>(&self, work: impl FnOnce(Desk) -> F) -> T
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        self.begin(work).await.expect("the process goes on")
+        self.spawn(work).await.expect("the replica goes on")
     }
 
     /// Moves the clock of desk and Close.
-    pub(crate) fn pass(&self, time: Duration) {
+    pub(crate) fn advance_clock(&self, time: Duration) {
         self.clock.advance(time);
     }
 
@@ -263,21 +267,21 @@ impl Lab {
         request: &Request,
     ) -> Result<OrderWithNumber, Error> {
         let placed = self
-            .begin(order(who, key, request))
+            .spawn(order(who, key, request))
             .await
-            .expect("the process goes on");
-        self.ended().await;
+            .expect("the replica goes on");
+        self.wait_until_idle().await;
         placed
     }
 
     /// Returns once no paid call is under way, here or at Close.
-    pub(crate) async fn ended(&self) {
-        self.process().ended().await;
-        self.close_has_done().await;
+    pub(crate) async fn wait_until_idle(&self) {
+        self.replica().wait_until_idle().await;
+        self.wait_until_close_is_idle().await;
     }
 
     /// Returns once Close has done all that it was asked to.
-    pub(crate) async fn close_has_done(&self) {
+    pub(crate) async fn wait_until_close_is_idle(&self) {
         eventually("Close ends what it has begun", || async {
             let rents = self.close.requests("POST", RENT).await;
             let pending = rents.iter().any(|rent| rent["ending"] == "pending");
@@ -304,16 +308,16 @@ impl Lab {
         }
     }
 
-    /// Runs every step once, in the order in which a process would.
-    pub(crate) async fn steps(&self) {
+    /// Runs every step once, in the order in which a replica would.
+    pub(crate) async fn run_steps(&self) {
         // A step that fails is logged and tried again.
-        let _ = self.step(|desk| async move { desk.orders.recover().await }).await;
-        self.ended().await;
+        let _ = self.run(|desk| async move { desk.orders.recover().await }).await;
+        self.wait_until_idle().await;
         let _ = self
-            .step(|desk| async move { desk.orders.reconcile().await })
+            .run(|desk| async move { desk.orders.reconcile().await })
             .await;
         let _ = self
-            .step(|desk| async move { desk.numbers.finish_releases().await })
+            .run(|desk| async move { desk.numbers.finish_releases().await })
             .await;
     }
 
@@ -321,7 +325,7 @@ impl Lab {
     pub(crate) async fn settle(&self) -> Duration {
         let (began, longest) = (self.clock.now(), SETTLE_AFTER * 6);
         loop {
-            self.steps().await;
+            self.run_steps().await;
             let open: Vec<Order> = self.orders().await;
             let open: Vec<_> = open
                 .iter()
@@ -332,7 +336,7 @@ impl Lab {
             }
             let passed = self.clock.now().since(began);
             assert!(passed < longest, "unsettled after {passed:?}: {open:?}");
-            self.pass(Duration::from_secs(15));
+            self.advance_clock(Duration::from_secs(15));
         }
     }
 
@@ -349,7 +353,7 @@ impl Lab {
     }
 }
 
-/// What a task of the process does to its end.
+/// What a task of the replica does to its end.
 type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
 
 /// One use case, done by someone, as a task of its own.

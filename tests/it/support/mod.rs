@@ -1,17 +1,17 @@
 //! What the black-box tests stand on: a desk with a simulated Close behind it, people with tokens, and a client
 //! that looks at every answer twice. It knows the desk by its configuration and its HTTP surface alone.
 
-pub(crate) mod answer;
 pub(crate) mod binary;
 pub(crate) mod close;
 pub(crate) mod database;
 pub(crate) mod desk;
 pub(crate) mod history;
 pub(crate) mod listing;
-pub(crate) mod people;
+pub(crate) mod personas;
 pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod receiver;
+pub(crate) mod response;
 pub(crate) mod scripted;
 pub(crate) mod server;
 pub(crate) mod stream;

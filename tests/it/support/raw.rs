@@ -7,15 +7,15 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::people::Person;
-use crate::support::server::Stage;
+use super::personas::Persona;
+use crate::support::server::TestServer;
 
 /// Longest that a server may take to answer or hang up: a body may take 30 s to arrive.
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What came back: the status, 0 when the server hung up without an answer, and everything it said.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) text: String,
     /// Whether the server closed the connection.
@@ -23,8 +23,8 @@ pub(crate) struct Said {
 }
 
 /// Sends these bytes and reads one answer.
-pub(crate) async fn say(stage: &Stage, bytes: &[u8]) -> Said {
-    let mut stream = TcpStream::connect(address(stage))
+pub(crate) async fn say(server: &TestServer, bytes: &[u8]) -> RawResponse {
+    let mut stream = TcpStream::connect(address(server))
         .await
         .expect("the desk listens");
     // A server that has heard enough may close before it has read everything.
@@ -33,7 +33,7 @@ pub(crate) async fn say(stage: &Stage, bytes: &[u8]) -> Said {
 }
 
 /// Reads until the answer is whole or the server hangs up.
-pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> Said {
+pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse {
     let mut bytes = Vec::new();
     let read = async {
         let mut chunk = vec![0; 16 << 10];
@@ -56,7 +56,7 @@ pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> Said {
         .nth(1)
         .and_then(|status| status.parse().ok())
         .unwrap_or(0);
-    Said { status, text, closed }
+    RawResponse { status, text, closed }
 }
 
 /// Everything that comes before the server hangs up.
@@ -70,15 +70,15 @@ pub(crate) async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String 
 }
 
 /// Sends an order and leaves the connection open.
-pub(crate) async fn send_order(stage: &Stage, person: &Person, key: &str, body: &Value) -> TcpStream {
+pub(crate) async fn send_order(server: &TestServer, person: &Persona, key: &str, body: &Value) -> TcpStream {
     let body = body.to_string();
     let request = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\nIdempotency-Key: {key}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        stage.token(person),
+        server.token(person),
         body.len()
     );
-    let mut stream = TcpStream::connect(address(stage))
+    let mut stream = TcpStream::connect(address(server))
         .await
         .expect("the desk listens");
     stream
@@ -90,20 +90,20 @@ pub(crate) async fn send_order(stage: &Stage, person: &Person, key: &str, body: 
 
 /// An order whose sender is gone `after` that time.
 pub(crate) async fn send_and_hang_up(
-    stage: &Stage,
-    person: &Person,
+    server: &TestServer,
+    person: &Persona,
     key: &str,
     body: &Value,
     after: Duration,
 ) {
-    let connection = send_order(stage, person, key, body).await;
+    let connection = send_order(server, person, key, body).await;
     tokio::time::sleep(after).await;
     drop(connection);
 }
 
 /// Where the desk's API listens.
-pub(crate) fn address(stage: &Stage) -> SocketAddr {
-    let (_, address) = stage.api.split_once("://").expect("a URL");
+pub(crate) fn address(server: &TestServer) -> SocketAddr {
+    let (_, address) = server.api.split_once("://").expect("a URL");
     address.parse().expect("the desk has an address")
 }
 

@@ -17,14 +17,14 @@ use super::eventually_or;
 
 /// One request that it got.
 #[derive(Debug, Clone)]
-pub(crate) struct Got {
+pub(crate) struct ReceivedWebhook {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Got {
+impl ReceivedWebhook {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -59,7 +59,7 @@ pub(crate) struct Receiver {
 }
 
 struct Shared {
-    got: Mutex<Vec<Got>>,
+    got: Mutex<Vec<ReceivedWebhook>>,
     reply: Mutex<Reply>,
     go_on: Notify,
     busy: AtomicUsize,
@@ -91,24 +91,24 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
     pub(crate) fn answers(&self, reply: Reply) {
-        *self.shared.reply.lock().expect("nobody panics with it") = reply;
+        *self.shared.reply.lock().expect("the lock is not poisoned") = reply;
     }
     /// Whoever hangs is answered.
     pub(crate) fn goes_on(&self) {
         self.shared.go_on.notify_waiters();
     }
-    pub(crate) fn got(&self) -> Vec<Got> {
-        self.shared.got.lock().expect("nobody panics with it").clone()
+    pub(crate) fn got(&self) -> Vec<ReceivedWebhook> {
+        self.shared.got.lock().expect("the lock is not poisoned").clone()
     }
     pub(crate) fn count(&self) -> usize {
-        self.shared.got.lock().expect("nobody panics with it").len()
+        self.shared.got.lock().expect("the lock is not poisoned").len()
     }
     /// The most requests that were open at once.
     pub(crate) fn most_at_once(&self) -> usize {
         self.shared.most.load(Ordering::SeqCst)
     }
     /// What it got, once there is so much.
-    pub(crate) async fn gets(&self, count: usize) -> Vec<Got> {
+    pub(crate) async fn gets(&self, count: usize) -> Vec<ReceivedWebhook> {
         let look = || async {
             let got = self.got();
             (got.len() >= count).then_some(got)
@@ -141,13 +141,17 @@ async fn take(
     tokio::pin!(go_on);
     go_on.as_mut().enable();
     let path = uri.path().to_owned();
-    shared.got.lock().expect("nobody panics with it").push(Got {
-        method,
-        path,
-        headers,
-        body,
-    });
-    let reply = shared.reply.lock().expect("nobody panics with it").clone();
+    shared
+        .got
+        .lock()
+        .expect("the lock is not poisoned")
+        .push(ReceivedWebhook {
+            method,
+            path,
+            headers,
+            body,
+        });
+    let reply = shared.reply.lock().expect("the lock is not poisoned").clone();
     let status = |status| StatusCode::from_u16(status).expect("a status");
     match reply {
         Reply::Status(code) => (status(code), "never to be shown to anybody").into_response(),

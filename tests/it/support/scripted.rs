@@ -29,7 +29,7 @@ impl Scripted {
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                let script = Arc::clone(&said.lock().expect("nobody panics with it"));
+                let script = Arc::clone(&said.lock().expect("the lock is not poisoned"));
                 tokio::spawn(answer(stream, script));
             }
         });
@@ -43,7 +43,7 @@ impl Scripted {
 
     /// From now on it says something else.
     pub(crate) fn says(&self, script: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) {
-        *self.script.lock().expect("nobody panics with it") = Arc::new(script);
+        *self.script.lock().expect("the lock is not poisoned") = Arc::new(script);
     }
 
     /// Connections so far.

@@ -14,11 +14,11 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::answer::Answer;
-use crate::support::binary::Serving;
-use crate::support::close::Simulated;
+use crate::support::binary::ServerProcess;
+use crate::support::close::FakeClose;
 use crate::support::database::Database;
-use crate::support::people::{AUDIENCE, ISSUER, Person};
+use crate::support::personas::{AUDIENCE, ISSUER, Persona};
+use crate::support::response::ApiResponse;
 use crate::support::tls::{self, Pair};
 use crate::support::{eventually, eventually_or};
 
@@ -46,8 +46,8 @@ DE = "5.00"
 default = "4.00"
 "#;
 
-/// How a stage is set; [`Default`] suits most tests.
-pub(crate) struct Setup {
+/// How a server is set; [`Default`] suits most tests.
+pub(crate) struct TestConfig {
     pub(crate) policy: String,
     pub(crate) close: sandbox::Options,
     /// Where the desk looks for Close, when that is not the simulated one.
@@ -89,7 +89,7 @@ pub(crate) fn webhooks_to(ports: &[u16]) -> String {
 /// The signature key of a desk that does not subscribe by itself.
 pub(crate) const WEBHOOK_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-impl Default for Setup {
+impl Default for TestConfig {
     fn default() -> Self {
         Self {
             policy: POLICY.to_owned(),
@@ -111,8 +111,8 @@ impl Default for Setup {
 }
 
 /// Desk, Close, database and people.
-pub(crate) struct Stage {
-    pub(crate) close: Simulated,
+pub(crate) struct TestServer {
+    pub(crate) close: FakeClose,
     pub(crate) issuer: DevIssuer,
     pub(crate) folder: TempDir,
     pub(crate) database: Database,
@@ -123,48 +123,48 @@ pub(crate) struct Stage {
     pub(crate) ops: String,
 }
 
-impl Stage {
+impl TestServer {
     /// With everything as usual, after the desk's first look at Close.
     pub(crate) async fn new(database: Database) -> Self {
-        Self::with(database, Setup::default()).await
+        Self::with(database, TestConfig::default()).await
     }
 
-    pub(crate) async fn with(database: Database, setup: Setup) -> Self {
-        let away = setup.close_url.is_some();
+    pub(crate) async fn with(database: Database, config: TestConfig) -> Self {
+        let away = config.close_url.is_some();
         // Boxed: what starts a whole desk is large, and every test would carry it in its own future.
-        let stage = Box::pin(Self::unseen(database, setup)).await;
+        let server = Box::pin(Self::unsynced(database, config)).await;
         if away {
-            stage.is_ready().await;
+            server.wait_until_ready().await;
         } else {
-            stage.has_looked().await;
+            server.wait_until_synced().await;
         }
-        stage
+        server
     }
 
     /// Does not wait for the desk to have seen Close.
-    pub(crate) async fn unseen(database: Database, setup: Setup) -> Self {
-        let mut stage = Self::set(database, setup).await;
-        stage.start().await;
-        stage
+    pub(crate) async fn unsynced(database: Database, config: TestConfig) -> Self {
+        let mut server = Self::set(database, config).await;
+        server.start().await;
+        server
     }
 
     /// With the desk as a process of its own from the start, which has metrics of its own.
-    pub(crate) async fn served(database: Database, setup: Setup) -> (Self, Serving) {
-        let mut stage = Box::pin(Self::set(database, setup)).await;
-        let desk = stage.serve().await;
-        stage.has_looked().await;
-        (stage, desk)
+    pub(crate) async fn as_process(database: Database, config: TestConfig) -> (Self, ServerProcess) {
+        let mut server = Box::pin(Self::set(database, config)).await;
+        let desk = server.start_process().await;
+        server.wait_until_synced().await;
+        (server, desk)
     }
 
     /// Everything but the desk.
-    async fn set(database: Database, setup: Setup) -> Self {
-        let close = Simulated::start(setup.close.clone()).await;
+    async fn set(database: Database, config: TestConfig) -> Self {
+        let close = FakeClose::start(config.close.clone()).await;
         let folder = tempfile::tempdir().expect("a folder can be made");
         let issuer = DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
-        let close_url = setup.close_url.clone().unwrap_or_else(|| close.base_url());
+        let close_url = config.close_url.clone().unwrap_or_else(|| close.base_url());
         write_files(
             folder.path(),
-            &setup,
+            &config,
             &close_url,
             close.api_key(),
             database.url().expose_secret(),
@@ -173,13 +173,13 @@ impl Stage {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(256);
-        if let Some(pair) = &setup.tls {
+        if let Some(pair) = &config.tls {
             let authority = reqwest::Certificate::from_pem(pair.authority.as_bytes());
             client = client.tls_certs_only([authority.expect("a certificate")]);
         }
         let client = client.build().expect("a client is built");
         let users = close.users();
-        let (api, ops) = (api("", setup.tls.is_some()), String::new());
+        let (api, ops) = (api("", config.tls.is_some()), String::new());
         Self {
             close,
             issuer,
@@ -212,21 +212,21 @@ impl Stage {
         self.app.take().expect("the desk runs").stop().await;
     }
 
-    /// Starts the desk as a process of its own, which the stage speaks with from now on.
-    pub(crate) async fn serve(&mut self) -> Serving {
-        self.serve_with(&[]).await
+    /// Starts the desk as a process of its own, which the server speaks with from now on.
+    pub(crate) async fn start_process(&mut self) -> ServerProcess {
+        self.start_process_with(&[]).await
     }
 
     /// The same, with more in its environment.
-    pub(crate) async fn serve_with(&mut self, environment: &[(&str, &str)]) -> Serving {
-        let desk = Serving::start_with(self.folder.path(), environment).await;
+    pub(crate) async fn start_process_with(&mut self, environment: &[(&str, &str)]) -> ServerProcess {
+        let desk = ServerProcess::start_with(self.folder.path(), environment).await;
         let encrypted = self.api.starts_with("https:");
         (self.api, self.ops) = (api(&desk.address, encrypted), desk.ops.clone());
         desk
     }
 
     /// Returns once the desk has compared its inventory with Close.
-    pub(crate) async fn has_looked(&self) {
+    pub(crate) async fn wait_until_synced(&self) {
         eventually("the desk compares its inventory with Close", || async {
             let readiness = self.at_ops("/readyz").await.json();
             let loaded = readiness["inventory"] == "ok";
@@ -236,7 +236,7 @@ impl Stage {
     }
 
     /// Returns once the desk can answer.
-    pub(crate) async fn is_ready(&self) {
+    pub(crate) async fn wait_until_ready(&self) {
         eventually("the desk is ready", || async {
             (self.at_ops("/readyz").await.status == 200).then_some(())
         })
@@ -244,8 +244,8 @@ impl Stage {
     }
 
     /// Nobody listens any more where Close was; the address.
-    pub(crate) async fn close_goes_away(&mut self) -> SocketAddr {
-        let elsewhere = Simulated::start(sandbox::Options::default()).await;
+    pub(crate) async fn stop_close(&mut self) -> SocketAddr {
+        let elsewhere = FakeClose::start(sandbox::Options::default()).await;
         let close = std::mem::replace(&mut self.close, elsewhere);
         let address = close.address();
         close.stop().await;
@@ -253,14 +253,14 @@ impl Stage {
     }
 
     /// The simulated Close moves to where the desk looks for it.
-    pub(crate) async fn close_comes_to(&mut self, listen: SocketAddr) {
+    pub(crate) async fn start_close_at(&mut self, listen: SocketAddr) {
         // Numbers that are there from the start come first: what is rented later has other ids than before.
         let options = sandbox::Options {
             listen,
             numbers: 5,
             ..sandbox::Options::default()
         };
-        self.close = Simulated::start(options).await;
+        self.close = FakeClose::start(options).await;
     }
 
     /// The id of one of Close's users.
@@ -268,7 +268,7 @@ impl Stage {
         &self.users[place]
     }
 
-    pub(crate) fn token(&self, person: &Person) -> String {
+    pub(crate) fn token(&self, person: &Persona) -> String {
         person.token(&self.issuer, &self.users)
     }
 
@@ -279,30 +279,30 @@ impl Stage {
     }
 
     /// A request by someone.
-    pub(crate) fn by(&self, person: &Person, method: &str, path: &str) -> RequestBuilder {
+    pub(crate) fn request_as(&self, person: &Persona, method: &str, path: &str) -> RequestBuilder {
         self.request(method, path).bearer_auth(self.token(person))
     }
 
-    pub(crate) async fn get(&self, person: &Person, path: &str) -> Answer {
-        send(self.by(person, "GET", path)).await
+    pub(crate) async fn get(&self, person: &Persona, path: &str) -> ApiResponse {
+        send(self.request_as(person, "GET", path)).await
     }
 
     /// The rows of a list that fits on one page.
-    pub(crate) async fn list(&self, person: &Person, path: &str) -> Vec<Value> {
+    pub(crate) async fn list(&self, person: &Persona, path: &str) -> Vec<Value> {
         let page = self.get(person, path).await.expect(200);
         assert_eq!(page["next_cursor"], Value::Null, "{path} has more pages");
         page["data"].as_array().expect("a list has data").clone()
     }
 
-    pub(crate) async fn at_ops(&self, path: &str) -> Answer {
+    pub(crate) async fn at_ops(&self, path: &str) -> ApiResponse {
         let request = self.client.get(format!("{}{path}", self.ops));
         send(request).await
     }
 
     /// Asks for a number and waits for the end.
-    pub(crate) async fn order(&self, person: &Person, key: &str, body: &Value) -> Answer {
+    pub(crate) async fn order(&self, person: &Persona, key: &str, body: &Value) -> ApiResponse {
         send(
-            self.by(person, "POST", "/v1/orders")
+            self.request_as(person, "POST", "/v1/orders")
                 .header("Idempotency-Key", key)
                 .json(body),
         )
@@ -310,45 +310,45 @@ impl Stage {
     }
 
     /// Asks for a number without waiting.
-    pub(crate) async fn order_at_once(&self, person: &Person, key: &str, body: &Value) -> Answer {
+    pub(crate) async fn order_at_once(&self, person: &Persona, key: &str, body: &Value) -> ApiResponse {
         let request = self
-            .by(person, "POST", "/v1/orders")
+            .request_as(person, "POST", "/v1/orders")
             .header("Idempotency-Key", key);
         send(request.header("Prefer", "wait=0").json(body)).await
     }
 
     /// Rents a number that nothing stands in the way of; its id.
-    pub(crate) async fn rent(&self, person: &Person, key: &str, country: &str) -> String {
+    pub(crate) async fn rent(&self, person: &Persona, key: &str, country: &str) -> String {
         let body = serde_json::json!({ "country": country, "carrier_type": "local" });
         let order = self.order(person, key, &body).await.expect(201);
         text(&order["phone_number"]["id"])
     }
 
-    pub(crate) async fn patch(&self, person: &Person, number: &str, body: &Value) -> Answer {
+    pub(crate) async fn patch(&self, person: &Persona, number: &str, body: &Value) -> ApiResponse {
         send(
-            self.by(person, "PATCH", &format!("/v1/phone-numbers/{number}"))
+            self.request_as(person, "PATCH", &format!("/v1/phone-numbers/{number}"))
                 .json(body),
         )
         .await
     }
 
-    pub(crate) async fn release(&self, person: &Person, number: &str) -> Answer {
-        send(self.by(person, "DELETE", &format!("/v1/phone-numbers/{number}"))).await
+    pub(crate) async fn release(&self, person: &Persona, number: &str) -> ApiResponse {
+        send(self.request_as(person, "DELETE", &format!("/v1/phone-numbers/{number}"))).await
     }
 
     /// Returns once the order is in this state.
-    pub(crate) async fn reaches(&self, person: &Person, order: &str, state: &str) -> Value {
+    pub(crate) async fn wait_for_state(&self, person: &Persona, order: &str, state: &str) -> Value {
         let last = Mutex::new(Value::Null);
         let look = || async {
             let order = self.get(person, &format!("/v1/orders/{order}")).await.expect(200);
-            *last.lock().expect("nobody panics with it") = order.clone();
+            *last.lock().expect("the lock is not poisoned") = order.clone();
             (order["state"] == state).then_some(order)
         };
         eventually_or(
             || {
                 format!(
                     "{order} becomes {state}: {}",
-                    last.lock().expect("nobody panics with it")
+                    last.lock().expect("the lock is not poisoned")
                 )
             },
             look,
@@ -357,8 +357,8 @@ impl Stage {
     }
 
     /// Nothing is stored and nothing was sent: what a request that was turned away leaves behind.
-    pub(crate) async fn nothing_happened(&self) {
-        let orders = self.list(&crate::support::people::OLGA, "/v1/orders").await;
+    pub(crate) async fn assert_nothing_happened(&self) {
+        let orders = self.list(&crate::support::personas::OLGA, "/v1/orders").await;
         assert!(orders.is_empty(), "an order was stored: {orders:?}");
         let rents = self.close.rents().await;
         assert!(rents.is_empty(), "something was sent: {rents:?}");
@@ -370,12 +370,12 @@ fn api(address: &str, encrypted: bool) -> String {
 }
 
 /// Sends and reads to the end.
-pub(crate) async fn send(request: RequestBuilder) -> Answer {
+pub(crate) async fn send(request: RequestBuilder) -> ApiResponse {
     let (client, request) = request.build_split();
     let request = request.expect("a request that can be sent");
     let asked = format!("{} {}", request.method(), request.url());
     let response = client.execute(request).await.expect("the desk answers");
-    Answer::read(asked, response).await
+    ApiResponse::read(asked, response).await
 }
 
 /// A text in JSON.
@@ -396,8 +396,14 @@ fn metrics() -> Metrics {
 }
 
 /// Configuration, policy and API key of a desk, as an operator would write them.
-pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key: &str, database: &str) {
-    let Setup {
+pub(crate) fn write_files(
+    folder: &Path,
+    config: &TestConfig,
+    close_url: &str,
+    api_key: &str,
+    database: &str,
+) {
+    let TestConfig {
         server,
         limits,
         subscribe,
@@ -408,14 +414,14 @@ pub(crate) fn write_files(folder: &Path, setup: &Setup, close_url: &str, api_key
         webhooks,
         issuers,
         ..
-    } = setup;
-    let tls = if setup.tls.is_some() { tls::SECTION } else { "" };
+    } = config;
+    let tls = if config.tls.is_some() { tls::SECTION } else { "" };
     let webhook_key = if *subscribe {
         ""
     } else {
         "webhook_signature_key_file = \"close-webhook-key\""
     };
-    let config = format!(
+    let file = format!(
         r#"
 [server]
 listen = "127.0.0.1:0"
@@ -457,15 +463,15 @@ lease_margin = "{lease_margin}"
 {webhooks}
 "#
     );
-    if let Some(pair) = &setup.tls {
+    if let Some(pair) = &config.tls {
         tls::mount(folder, &pair.certificate, &pair.key);
     }
-    std::fs::write(folder.join("numberdesk.toml"), config).expect("the configuration is written");
-    std::fs::write(folder.join("policy.toml"), &setup.policy).expect("the policy is written");
+    std::fs::write(folder.join("numberdesk.toml"), file).expect("the configuration is written");
+    std::fs::write(folder.join("policy.toml"), &config.policy).expect("the policy is written");
     std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
     std::fs::write(folder.join("webhook-secret"), MASTER).expect("the secret is written");
     std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
-    for (name, text) in &setup.files {
+    for (name, text) in &config.files {
         std::fs::write(folder.join(name), text).expect("the file is written");
     }
 }

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::raw::address;
 use super::volume;
-use crate::support::server::Stage;
+use crate::support::server::TestServer;
 
 /// Certificate and key in PEM, and the certificate of who vouches for them.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ pub(crate) fn mount(folder: &Path, certificate: &str, key: &str) {
 
 /// A connection to the desk whose handshake is done; it trusts this authority alone, and remembers nothing of others.
 pub(crate) async fn connect(
-    stage: &Stage,
+    server: &TestServer,
     authority: &str,
     protocol: &str,
     versions: &[&'static SupportedProtocolVersion],
@@ -87,14 +87,14 @@ pub(crate) async fn connect(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let stream = TcpStream::connect(address(stage)).await?;
+    let stream = TcpStream::connect(address(server)).await?;
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// The certificate that the desk shows whoever comes now.
-pub(crate) async fn shown(stage: &Stage, pair: &Pair) -> Vec<u8> {
-    let stream = connect(stage, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
+pub(crate) async fn shown(server: &TestServer, pair: &Pair) -> Vec<u8> {
+    let stream = connect(server, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
         .await
         .expect("the desk is believed");
     let (_, session) = stream.get_ref();

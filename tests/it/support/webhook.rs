@@ -6,8 +6,8 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::answer::Answer;
-use crate::support::server::{Stage, WEBHOOK_KEY, send};
+use super::response::ApiResponse;
+use crate::support::server::{TestServer, WEBHOOK_KEY, send};
 
 /// The signature of a body at a time, by the bytes that the key stands for.
 pub(crate) fn signature(key: &[u8], timestamp: &str, body: &str) -> String {
@@ -42,20 +42,20 @@ pub(crate) fn event(id: &str, action: &str, number: &str) -> Value {
 }
 
 /// Delivers a body as Close would now.
-pub(crate) async fn deliver(stage: &Stage, body: &str) -> Answer {
-    deliver_at(stage, now(), body).await
+pub(crate) async fn deliver(server: &TestServer, body: &str) -> ApiResponse {
+    deliver_at(server, now(), body).await
 }
 
 /// The same, signed at another time.
-pub(crate) async fn deliver_at(stage: &Stage, seconds: i64, body: &str) -> Answer {
-    send(signed(stage, seconds, body)).await
+pub(crate) async fn deliver_at(server: &TestServer, seconds: i64, body: &str) -> ApiResponse {
+    send(signed(server, seconds, body)).await
 }
 
 /// A delivery that is signed and not sent yet.
-pub(crate) fn signed(stage: &Stage, seconds: i64, body: &str) -> RequestBuilder {
+pub(crate) fn signed(server: &TestServer, seconds: i64, body: &str) -> RequestBuilder {
     let timestamp = seconds.to_string();
     let hash = signature(&key(), &timestamp, body);
-    stage
+    server
         .request("POST", "/webhooks/close")
         .header("close-sig-hash", hash)
         .header("close-sig-timestamp", timestamp)
@@ -63,8 +63,8 @@ pub(crate) fn signed(stage: &Stage, seconds: i64, body: &str) -> RequestBuilder 
 }
 
 /// The same under headers of the test's own.
-pub(crate) async fn deliver_with(stage: &Stage, headers: &[(&str, &str)], body: &str) -> Answer {
-    let mut request = stage.request("POST", "/webhooks/close").body(body.to_owned());
+pub(crate) async fn deliver_with(server: &TestServer, headers: &[(&str, &str)], body: &str) -> ApiResponse {
+    let mut request = server.request("POST", "/webhooks/close").body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -13,7 +13,7 @@ use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
-use crate::support::desk::{Lab, caller, list, order, release, request};
+use crate::support::desk::{TestDesk, caller, list, order, release, request};
 use crate::support::history::{Dice, histories};
 use crate::support::server::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, key, signature};
@@ -61,15 +61,16 @@ on_both_stores! {
 async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew(
     database: Database,
 ) {
-    let lab = Lab::new(database, POLICY, 1).await;
+    let test_desk = TestDesk::new(database, POLICY, 1).await;
     let sales = caller("sales");
-    lab.step(|desk| async move { desk.events.assign_sequence().await })
+    test_desk
+        .run(|desk| async move { desk.events.assign_sequence().await })
         .await
         .unwrap();
-    let before = lab.step(list(&sales)).await.unwrap().rows.len();
+    let before = test_desk.run(list(&sales)).await.unwrap().rows.len();
     // Another one learns of a number, and all that it told of it is forgotten before this one listens again.
-    let (other, _power) = lab.replica().await;
-    let id = text(&lab.close.person_rents(json!({ "country": "DE" })).await["id"]);
+    let (other, _process) = test_desk.another_replica().await;
+    let id = text(&test_desk.close.person_rents(json!({ "country": "DE" })).await["id"]);
     other.desk.sync.compare().await.unwrap();
     let now = other.desk.now();
     while other.store.assign_sequence().await.unwrap() > 0 {}
@@ -83,10 +84,11 @@ async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_e
     );
     let later = Event::new(now, EventKind::GroupChanged, None);
     other.store.write_event(&later).await.unwrap();
-    lab.step(|desk| async move { desk.events.assign_sequence().await })
+    test_desk
+        .run(|desk| async move { desk.events.assign_sequence().await })
         .await
         .unwrap();
-    let listed = lab.step(list(&sales)).await.unwrap().rows;
+    let listed = test_desk.run(list(&sales)).await.unwrap().rows;
     assert_eq!(listed.len(), before + 1);
     assert!(listed.iter().any(|number| number.facts.id.as_str() == id));
 }
@@ -102,14 +104,15 @@ struct History {
 }
 
 async fn history(database: Database, seed: u64) {
-    let mut lab = Lab::new(database.clone(), POLICY, seed + 1).await;
-    lab.webhooks = SignatureKeySource::Configured;
-    lab.crash();
-    start(&mut lab).await;
+    let mut test_desk = TestDesk::new(database.clone(), POLICY, seed + 1).await;
+    test_desk.webhooks = SignatureKeySource::Configured;
+    test_desk.crash();
+    start(&mut test_desk).await;
     // What Close bills it tells, too; what it does not tell is `silent`.
-    lab.close.set(json!({ "billing_emits_event": true })).await;
+    test_desk.close.set(json!({ "billing_emits_event": true })).await;
     // From here on the log is read.
-    lab.step(|desk| async move { desk.sync.poll_event_log().await })
+    test_desk
+        .run(|desk| async move { desk.sync.poll_event_log().await })
         .await
         .unwrap();
     let mut history = History {
@@ -119,42 +122,47 @@ async fn history(database: Database, seed: u64) {
         silent: false,
     };
     for _ in 0..EVENTS {
-        history.change(&lab).await;
-        history.post(&lab).await;
-        history.deliver(&lab).await;
-        history.work(&mut lab).await;
+        history.change(&test_desk).await;
+        history.post(&test_desk).await;
+        history.deliver(&test_desk).await;
+        history.work(&mut test_desk).await;
     }
-    lab.close
+    test_desk
+        .close
         .set(json!({ "listing_lag": "0s", "read_lag": "0s", "event_lag": "0s" }))
         .await;
-    lab.pass(Duration::from_secs(30));
-    lab.ended().await;
+    test_desk.advance_clock(Duration::from_secs(30));
+    test_desk.wait_until_idle().await;
     // Without a listing: what the log tells is enough where Close tells of everything.
-    lab.step(|desk| async move { desk.sync.poll_event_log().await })
+    test_desk
+        .run(|desk| async move { desk.sync.poll_event_log().await })
         .await
         .unwrap();
     while database.ask("SELECT COUNT(*) FROM errands").await > 0 {
-        let _ = lab.step(|desk| async move { desk.sync.refetch().await }).await;
-        lab.pass(Duration::from_secs(30));
+        let _ = test_desk
+            .run(|desk| async move { desk.sync.refetch().await })
+            .await;
+        test_desk.advance_clock(Duration::from_secs(30));
     }
     if history.silent {
-        lab.step(|desk| async move { desk.sync.compare().await })
+        test_desk
+            .run(|desk| async move { desk.sync.compare().await })
             .await
             .unwrap();
     }
-    equal(&lab, seed).await;
+    equal(&test_desk, seed).await;
 }
 
-async fn start(lab: &mut Lab) {
-    lab.start().await;
+async fn start(test_desk: &mut TestDesk) {
+    test_desk.start().await;
     let keys = vec![WEBHOOK_KEY.parse().unwrap()];
-    lab.process().desk.subscription.set_keys(keys);
+    test_desk.replica().desk.subscription.set_keys(keys);
 }
 
 impl History {
     /// Something happens in Close, or through the desk.
-    async fn change(&mut self, lab: &Lab) {
-        let held: Vec<String> = lab
+    async fn change(&mut self, test_desk: &TestDesk) {
+        let held: Vec<String> = test_desk
             .close
             .held()
             .await
@@ -167,35 +175,41 @@ impl History {
         match self.dice.below(10) {
             0..3 => {
                 let fields = json!({ "country": country, "carrier_type": "local", "silent": silent });
-                lab.close.person_rents(fields).await;
+                test_desk.close.person_rents(fields).await;
             }
             3..6 if !held.is_empty() => {
                 let label = format!("label {}", self.dice.below(1_000));
                 let fields = json!({ "label": label, "silent": silent });
-                lab.close.person_changes(&self.dice.one(&held), fields).await;
+                test_desk
+                    .close
+                    .person_changes(&self.dice.one(&held), fields)
+                    .await;
             }
             6..8 if !held.is_empty() => {
                 self.silent |= silent;
-                lab.close.person_releases(&self.dice.one(&held)).await;
+                test_desk.close.person_releases(&self.dice.one(&held)).await;
             }
             8 => {
                 let wanted = request(&json!({ "country": country, "carrier_type": "local" }));
                 let key = format!("key-{}", self.dice.below(1_000_000));
-                lab.step(order(&caller("sales"), &key, &wanted)).await.unwrap();
-                lab.ended().await;
+                test_desk
+                    .run(order(&caller("sales"), &key, &wanted))
+                    .await
+                    .unwrap();
+                test_desk.wait_until_idle().await;
             }
             9 if !held.is_empty() => {
                 let number = self.dice.one(&held).parse().unwrap();
-                let _ = lab.step(release(&caller("sales"), &number)).await;
+                let _ = test_desk.run(release(&caller("sales"), &number)).await;
             }
             _ => {}
         }
-        lab.pass(Duration::from_secs([0, 1, 7][self.dice.below(3)]));
+        test_desk.advance_clock(Duration::from_secs([0, 1, 7][self.dice.below(3)]));
     }
 
     /// What Close has to tell goes out: once, several times, or not at all.
-    async fn post(&mut self, lab: &Lab) {
-        for event in lab.close.log().await {
+    async fn post(&mut self, test_desk: &TestDesk) {
+        for event in test_desk.close.log().await {
             let version = (text(&event["id"]), text(&event["date_updated"]));
             if !self.told.insert(version) || self.dice.chance(25) {
                 continue;
@@ -207,53 +221,57 @@ impl History {
     }
 
     /// Some of what is under way arrives, in any order.
-    async fn deliver(&mut self, lab: &Lab) {
+    async fn deliver(&mut self, test_desk: &TestDesk) {
         while !self.under_way.is_empty() && self.dice.chance(60) {
             let place = self.dice.below(self.under_way.len());
             let body = self.under_way.swap_remove(place);
-            let timestamp = lab.process().desk.now().as_seconds().to_string();
+            let timestamp = test_desk.replica().desk.now().as_seconds().to_string();
             let hash = signature(&key(), &timestamp, &body);
-            lab.step(|desk| async move {
-                desk.sync
-                    .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
-                    .await
-            })
-            .await
-            .unwrap();
+            test_desk
+                .run(|desk| async move {
+                    desk.sync
+                        .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
+                        .await
+                })
+                .await
+                .unwrap();
         }
     }
 
     /// The desk does something of what it does all the time, or dies of it.
-    async fn work(&mut self, lab: &mut Lab) {
+    async fn work(&mut self, test_desk: &mut TestDesk) {
         match self.dice.below(20) {
             0..9 => {
-                let _ = lab.step(|desk| async move { desk.sync.refetch().await }).await;
+                let _ = test_desk
+                    .run(|desk| async move { desk.sync.refetch().await })
+                    .await;
             }
-            9..11 => lab.pass(Duration::from_mins(2)),
+            9..11 => test_desk.advance_clock(Duration::from_mins(2)),
             11..13 => {
                 let (listing, reading) = (self.dice.one(&["0s", "20s"]), self.dice.one(&["0s", "20s"]));
-                lab.close
+                test_desk
+                    .close
                     .set(json!({ "listing_lag": listing, "read_lag": reading }))
                     .await;
             }
             13 => {
-                let _ = lab
-                    .step(|desk| async move { desk.sync.poll_event_log().await })
+                let _ = test_desk
+                    .run(|desk| async move { desk.sync.poll_event_log().await })
                     .await;
             }
             14 => {
                 // Another replica takes what it finds, and dies with some of it.
-                let (replica, power) = lab.replica().await;
+                let (replica, process) = test_desk.another_replica().await;
                 let _ = replica.desk.sync.refetch().await;
-                drop(power);
+                drop(process);
             }
             15..17 => {
                 // Cut off in the middle of a look.
-                let work = lab.begin(|desk| async move { desk.sync.refetch().await });
+                let work = test_desk.spawn(|desk| async move { desk.sync.refetch().await });
                 tokio::task::yield_now().await;
-                lab.crash();
+                test_desk.crash();
                 drop(work);
-                start(lab).await;
+                start(test_desk).await;
             }
             _ => {}
         }
@@ -261,24 +279,30 @@ impl History {
 }
 
 /// The inventory, by the store and as it is listed, is what Close lists.
-async fn equal(lab: &Lab, seed: u64) {
+async fn equal(test_desk: &TestDesk, seed: u64) {
     let settings = close::Settings {
-        base_url: lab.close.base_url().parse().unwrap(),
+        base_url: test_desk.close.base_url().parse().unwrap(),
         timeout: Duration::from_secs(10),
     };
-    let close = CloseClient::new(settings, lab.close.api_key().to_owned().into(), Clock::system()).unwrap();
+    let close = CloseClient::new(
+        settings,
+        test_desk.close.api_key().to_owned().into(),
+        Clock::system(),
+    )
+    .unwrap();
     let by_id = |facts: Vec<Facts>| -> BTreeMap<_, _> {
         facts.into_iter().map(|facts| (facts.id.clone(), facts)).collect()
     };
     let theirs = by_id(close.numbers().await.unwrap());
     // Another replica may have had the last word: it comes by the feed.
-    lab.step(|desk| async move { desk.events.assign_sequence().await })
+    test_desk
+        .run(|desk| async move { desk.events.assign_sequence().await })
         .await
         .unwrap();
-    let page = lab.step(list(&caller("sales"))).await.unwrap();
+    let page = test_desk.run(list(&caller("sales"))).await.unwrap();
     assert!(page.next.is_none());
     let listed = by_id(page.rows.iter().map(|number| number.facts.clone()).collect());
-    let stored = lab.store().numbers_after(None, 1_000).await.unwrap();
+    let stored = test_desk.store().numbers_after(None, 1_000).await.unwrap();
     let ours = by_id(stored.into_iter().map(|number| number.facts).collect());
     let ids = |map: &BTreeMap<_, Facts>| map.keys().cloned().collect::<Vec<_>>();
     assert_eq!(ids(&listed), ids(&theirs), "history {seed}");

@@ -10,37 +10,37 @@ use numberdesk::desk::SignatureKeySource;
 use numberdesk::desk::subscription::client::{OVERLAP, Unsubscribed};
 use serde_json::{Value, json};
 
-use crate::support::binary::{Serving, command, ended};
-use crate::support::close::Simulated;
+use crate::support::binary::{ServerProcess, command, output_of};
+use crate::support::close::FakeClose;
 use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
-use crate::support::desk::{Lab, Process};
+use crate::support::desk::{Replica, TestDesk};
 use crate::support::eventually;
-use crate::support::people::ALICE;
-use crate::support::server::{POLICY, Setup, Stage, WEBHOOK_KEY};
+use crate::support::personas::ALICE;
+use crate::support::server::{POLICY, TestConfig, TestServer, WEBHOOK_KEY};
 use crate::support::webhook;
 
 /// Where nobody listens.
 const URL: &str = "http://127.0.0.1:9/webhooks/close";
 
 /// A desk that wants Close to deliver there, which has not yet asked for it.
-async fn lab(database: Database) -> Lab {
-    let mut lab = Lab::new(database, POLICY, 1).await;
-    lab.crash();
-    lab.webhooks = SignatureKeySource::Subscription(URL.parse().unwrap());
-    lab.start().await;
-    lab
+async fn start_desk(database: Database) -> TestDesk {
+    let mut test_desk = TestDesk::new(database, POLICY, 1).await;
+    test_desk.crash();
+    test_desk.webhooks = SignatureKeySource::Subscription(URL.parse().unwrap());
+    test_desk.start().await;
+    test_desk
 }
 
-async fn keep(process: &Process) -> Result<(), Unsubscribed> {
-    process.desk.subscription.ensure().await
+async fn keep(replica: &Replica) -> Result<(), Unsubscribed> {
+    replica.desk.subscription.ensure().await
 }
 
-async fn kept(lab: &Lab) {
-    keep(lab.process()).await.unwrap();
+async fn kept(test_desk: &TestDesk) {
+    keep(test_desk.replica()).await.unwrap();
 }
 
 /// The only subscription there is.
-async fn only(close: &Simulated) -> Value {
+async fn only(close: &FakeClose) -> Value {
     let all = close.subscriptions().await;
     assert_eq!(all.len(), 1, "{all:?}");
     all.into_iter().next().unwrap()
@@ -55,8 +55,9 @@ fn key(subscription: &Value) -> SignatureKey {
 }
 
 /// Whether something may have been missed since this was asked last.
-fn missed(lab: &Lab) -> bool {
-    lab.process()
+fn missed(test_desk: &TestDesk) -> bool {
+    test_desk
+        .replica()
         .desk
         .signals()
         .catch_up
@@ -65,22 +66,22 @@ fn missed(lab: &Lab) -> bool {
         .is_some()
 }
 
-async fn health(process: &Process) -> &'static str {
-    process.desk.health.readiness().await.webhooks
+async fn health(replica: &Replica) -> &'static str {
+    replica.desk.health.readiness().await.webhooks
 }
 
-async fn made(close: &Simulated) -> usize {
+async fn made(close: &FakeClose) -> usize {
     close.requests("POST", "/webhook/").await.len()
 }
 
 #[tokio::test]
 async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
     on_sqlite(|database| async move {
-        let mut lab = lab(database).await;
-        assert_eq!(health(lab.process()).await, "not asked yet");
-        assert_eq!(lab.process().desk.subscription.keys().len(), 0);
-        kept(&lab).await;
-        let subscription = only(&lab.close).await;
+        let mut test_desk = start_desk(database).await;
+        assert_eq!(health(test_desk.replica()).await, "not asked yet");
+        assert_eq!(test_desk.replica().desk.subscription.keys().len(), 0);
+        kept(&test_desk).await;
+        let subscription = only(&test_desk.close).await;
         assert_eq!(subscription["url"], URL);
         let selectors = subscription["events"].as_array().unwrap();
         let mut wanted: Vec<String> = selectors
@@ -92,19 +93,19 @@ async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
             wanted.join(" "),
             "group.created group.deleted group.updated phone_number.created phone_number.deleted phone_number.updated"
         );
-        assert_eq!(*lab.process().desk.subscription.keys(), [key(&subscription)]);
-        assert_eq!(health(lab.process()).await, "ok");
-        assert!(missed(&lab), "what came before the subscription is looked for");
+        assert_eq!(*test_desk.replica().desk.subscription.keys(), [key(&subscription)]);
+        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert!(missed(&test_desk), "what came before the subscription is looked for");
 
-        kept(&lab).await;
-        lab.crash();
-        lab.start().await;
-        kept(&lab).await;
-        assert_eq!(only(&lab.close).await["id"], subscription["id"]);
-        assert_eq!(*lab.process().desk.subscription.keys(), [key(&subscription)]);
-        assert_eq!(made(&lab.close).await, 1);
-        assert!(!missed(&lab));
-        assert!(lab.close.requests("PUT", "/webhook/{id}/").await.is_empty());
+        kept(&test_desk).await;
+        test_desk.crash();
+        test_desk.start().await;
+        kept(&test_desk).await;
+        assert_eq!(only(&test_desk.close).await["id"], subscription["id"]);
+        assert_eq!(*test_desk.replica().desk.subscription.keys(), [key(&subscription)]);
+        assert_eq!(made(&test_desk.close).await, 1);
+        assert!(!missed(&test_desk));
+        assert!(test_desk.close.requests("PUT", "/webhook/{id}/").await.is_empty());
     })
     .await;
 }
@@ -112,44 +113,49 @@ async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
 #[tokio::test]
 async fn a_paused_one_is_resumed_and_what_was_missed_is_looked_for() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
-        kept(&lab).await;
-        assert!(missed(&lab));
-        let subscription = only(&lab.close).await;
+        let test_desk = start_desk(database).await;
+        kept(&test_desk).await;
+        assert!(missed(&test_desk));
+        let subscription = only(&test_desk.close).await;
         let pause = json!({"status": "paused"});
         assert_eq!(
-            lab.close
+            test_desk
+                .close
                 .ask("PUT", &path(&subscription), Some(pause.clone()))
                 .await
                 .0,
             200
         );
-        kept(&lab).await;
-        let resumed = only(&lab.close).await;
+        kept(&test_desk).await;
+        let resumed = only(&test_desk.close).await;
         assert_eq!(
             (&resumed["id"], &resumed["status"]),
             (&subscription["id"], &json!("active"))
         );
-        assert!(missed(&lab));
-        assert_eq!(health(lab.process()).await, "ok");
+        assert!(missed(&test_desk));
+        assert_eq!(health(test_desk.replica()).await, "ok");
 
         // As long as Close does not let it be resumed, that is told.
-        lab.close.ask("PUT", &path(&subscription), Some(pause)).await;
+        test_desk
+            .close
+            .ask("PUT", &path(&subscription), Some(pause))
+            .await;
         let no = json!({"status": 403, "body": r#"{"error":"not yours"}"#});
-        lab.close
+        test_desk
+            .close
             .fault(json!({"method": "PUT", "path": "/webhook/{id}/", "answer": no}))
             .await;
-        let refused = keep(lab.process()).await.unwrap_err().to_string();
+        let refused = keep(test_desk.replica()).await.unwrap_err().to_string();
         assert!(
             refused.contains("403") && refused.contains("not yours"),
             "{refused}"
         );
-        assert_eq!(health(lab.process()).await, "paused");
-        assert!(!missed(&lab));
-        lab.close.heal().await;
-        kept(&lab).await;
-        assert_eq!(health(lab.process()).await, "ok");
-        assert!(missed(&lab));
+        assert_eq!(health(test_desk.replica()).await, "paused");
+        assert!(!missed(&test_desk));
+        test_desk.close.clear_faults().await;
+        kept(&test_desk).await;
+        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert!(missed(&test_desk));
     })
     .await;
 }
@@ -157,27 +163,28 @@ async fn a_paused_one_is_resumed_and_what_was_missed_is_looked_for() {
 #[tokio::test]
 async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is_completed() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
-        kept(&lab).await;
-        let first = only(&lab.close).await;
-        lab.close.ask("DELETE", &path(&first), None).await;
-        assert!(missed(&lab));
-        kept(&lab).await;
-        let second = only(&lab.close).await;
+        let test_desk = start_desk(database).await;
+        kept(&test_desk).await;
+        let first = only(&test_desk.close).await;
+        test_desk.close.ask("DELETE", &path(&first), None).await;
+        assert!(missed(&test_desk));
+        kept(&test_desk).await;
+        let second = only(&test_desk.close).await;
         assert_ne!(first["id"], second["id"]);
-        assert_eq!(*lab.process().desk.subscription.keys(), [key(&second)]);
-        assert!(missed(&lab));
+        assert_eq!(*test_desk.replica().desk.subscription.keys(), [key(&second)]);
+        assert!(missed(&test_desk));
 
         for less in [
             json!([{"object_type": "phone_number", "action": "created"}]),
             json!([{"object_type": "phone_number", "action": "created", "extra_filter":
                 {"type": "field_accessor", "field": "data", "filter": {"type": "is_null"}}}]),
         ] {
-            lab.close
+            test_desk
+                .close
                 .ask("PUT", &path(&second), Some(json!({"events": less})))
                 .await;
-            kept(&lab).await;
-            let completed = only(&lab.close).await;
+            kept(&test_desk).await;
+            let completed = only(&test_desk.close).await;
             assert_eq!(completed["events"].as_array().unwrap().len(), 6);
             assert!(
                 completed["events"]
@@ -186,7 +193,7 @@ async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is
                     .iter()
                     .all(|it| it["extra_filter"].is_null())
             );
-            assert!(missed(&lab));
+            assert!(missed(&test_desk));
         }
     })
     .await;
@@ -195,29 +202,29 @@ async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is
 #[tokio::test]
 async fn with_forty_used_up_by_others_that_is_said_and_the_desk_goes_on() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
+        let test_desk = start_desk(database).await;
         let body = json!({"url": "https://other.example/?token=hunter2",
             "events": [{"object_type": "lead", "action": "created"}]});
         let mut others = Vec::new();
         for _ in 0..40 {
-            let (status, made) = lab.close.ask("POST", "/webhook/", Some(body.clone())).await;
+            let (status, made) = test_desk.close.ask("POST", "/webhook/", Some(body.clone())).await;
             assert_eq!(status, 201);
             others.push(made);
         }
-        let full = keep(lab.process()).await.unwrap_err();
+        let full = keep(test_desk.replica()).await.unwrap_err();
         assert!(matches!(full, Unsubscribed::Full { used: 40, .. }), "{full:?}");
         let said = full.to_string();
         assert!(said.contains("40") && said.contains(URL), "{said}");
         assert!(said.contains("close.webhook_signature_key_file"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
-        assert_eq!(health(lab.process()).await, "none");
-        let desk = lab.process().desk.clone();
+        assert_eq!(health(test_desk.replica()).await, "none");
+        let desk = test_desk.replica().desk.clone();
         desk.sync.compare().await.unwrap();
 
-        lab.close.ask("DELETE", &path(&others[7]), None).await;
-        kept(&lab).await;
-        assert_eq!(health(lab.process()).await, "ok");
-        assert_eq!(lab.close.subscriptions().await.len(), 40);
+        test_desk.close.ask("DELETE", &path(&others[7]), None).await;
+        kept(&test_desk).await;
+        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(test_desk.close.subscriptions().await.len(), 40);
     })
     .await;
 }
@@ -225,28 +232,32 @@ async fn with_forty_used_up_by_others_that_is_said_and_the_desk_goes_on() {
 #[tokio::test]
 async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
+        let test_desk = start_desk(database).await;
         let lost =
             json!({"method": "POST", "path": "/webhook/", "answer": "drop_before_headers", "effect": true});
-        lab.close.fault(lost).await;
-        assert!(keep(lab.process()).await.is_err());
-        lab.close.heal().await;
-        kept(&lab).await;
-        let first = only(&lab.close).await;
-        assert_eq!((health(lab.process()).await, made(&lab.close).await), ("ok", 1));
+        test_desk.close.fault(lost).await;
+        assert!(keep(test_desk.replica()).await.is_err());
+        test_desk.close.clear_faults().await;
+        kept(&test_desk).await;
+        let first = only(&test_desk.close).await;
+        assert_eq!(
+            (health(test_desk.replica()).await, made(&test_desk.close).await),
+            ("ok", 1)
+        );
 
-        lab.close.ask("DELETE", &path(&first), None).await;
-        kept(&lab).await;
-        let second = only(&lab.close).await;
+        test_desk.close.ask("DELETE", &path(&first), None).await;
+        kept(&test_desk).await;
+        let second = only(&test_desk.close).await;
         let empty = json!({"status": 200, "body": r#"{"data":[],"has_more":false}"#});
-        lab.close
+        test_desk
+            .close
             .fault(json!({"method": "GET", "path": "/webhook/", "answer": empty}))
             .await;
-        kept(&lab).await;
-        assert_eq!(health(lab.process()).await, "ok");
-        assert_eq!(*lab.process().desk.subscription.keys(), [key(&second)]);
-        lab.close.heal().await;
-        assert_eq!(only(&lab.close).await["id"], second["id"]);
+        kept(&test_desk).await;
+        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(*test_desk.replica().desk.subscription.keys(), [key(&second)]);
+        test_desk.close.clear_faults().await;
+        assert_eq!(only(&test_desk.close).await["id"], second["id"]);
     })
     .await;
 }
@@ -254,31 +265,32 @@ async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
 #[tokio::test]
 async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_who_comes_later() {
     on_sqlite(|database| async move {
-        let mut lab = lab(database).await;
-        kept(&lab).await;
-        let keys = lab.process().desk.subscription.keys();
-        let mut bare = only(&lab.close).await;
+        let mut test_desk = start_desk(database).await;
+        kept(&test_desk).await;
+        let keys = test_desk.replica().desk.subscription.keys();
+        let mut bare = only(&test_desk.close).await;
         bare["signature_key"] = json!(null);
         bare["health_status"] = json!("unhealthy");
         let body = json!({"data": [bare], "has_more": false}).to_string();
         let answer = json!({"status": 200, "body": body});
-        lab.close
+        test_desk
+            .close
             .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
             .await;
-        kept(&lab).await;
-        assert_eq!(lab.process().desk.subscription.keys(), keys);
-        assert_eq!(health(lab.process()).await, "failing");
+        kept(&test_desk).await;
+        assert_eq!(test_desk.replica().desk.subscription.keys(), keys);
+        assert_eq!(health(test_desk.replica()).await, "failing");
 
-        lab.crash();
-        lab.start().await;
-        let hidden = keep(lab.process()).await.unwrap_err();
+        test_desk.crash();
+        test_desk.start().await;
+        let hidden = keep(test_desk.replica()).await.unwrap_err();
         assert!(matches!(hidden, Unsubscribed::KeyHidden { .. }), "{hidden:?}");
         assert!(
             hidden.to_string().contains("numberdesk webhooks rotate"),
             "{hidden}"
         );
-        assert_eq!(health(lab.process()).await, "key unknown");
-        assert_eq!(made(&lab.close).await, 1);
+        assert_eq!(health(test_desk.replica()).await, "key unknown");
+        assert_eq!(made(&test_desk.close).await, 1);
     })
     .await;
 }
@@ -286,21 +298,22 @@ async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_wh
 #[tokio::test]
 async fn while_close_can_t_be_asked_the_known_keys_serve() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
-        kept(&lab).await;
-        let keys = lab.process().desk.subscription.keys();
+        let test_desk = start_desk(database).await;
+        kept(&test_desk).await;
+        let keys = test_desk.replica().desk.subscription.keys();
         for answer in [json!({"status": 401}), json!({"status": 500}), json!("garbage")] {
-            lab.close
+            test_desk
+                .close
                 .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
                 .await;
-            assert!(keep(lab.process()).await.is_err());
-            assert_eq!(health(lab.process()).await, "unknown");
-            assert_eq!(lab.process().desk.subscription.keys(), keys);
-            lab.close.heal().await;
+            assert!(keep(test_desk.replica()).await.is_err());
+            assert_eq!(health(test_desk.replica()).await, "unknown");
+            assert_eq!(test_desk.replica().desk.subscription.keys(), keys);
+            test_desk.close.clear_faults().await;
         }
-        kept(&lab).await;
-        assert_eq!(health(lab.process()).await, "ok");
-        assert_eq!(made(&lab.close).await, 1);
+        kept(&test_desk).await;
+        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(made(&test_desk.close).await, 1);
     })
     .await;
 }
@@ -308,22 +321,25 @@ async fn while_close_can_t_be_asked_the_known_keys_serve() {
 #[tokio::test]
 async fn of_two_the_newer_stays_and_the_older_s_key_holds_until_every_replica_knows_the_other() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
-        kept(&lab).await;
-        let old = only(&lab.close).await;
-        lab.pass(Duration::from_hours(1));
+        let test_desk = start_desk(database).await;
+        kept(&test_desk).await;
+        let old = only(&test_desk.close).await;
+        test_desk.advance_clock(Duration::from_hours(1));
         // Somebody rotates the key: another subscription for the same place.
         let body = json!({"url": old["url"], "events": old["events"]});
-        let (_, new) = lab.close.ask("POST", "/webhook/", Some(body)).await;
-        kept(&lab).await;
-        assert_eq!(*lab.process().desk.subscription.keys(), [key(&new), key(&old)]);
-        lab.pass(OVERLAP.checked_sub(Duration::from_mins(1)).unwrap());
-        kept(&lab).await;
-        assert_eq!(lab.close.subscriptions().await.len(), 2);
-        lab.pass(Duration::from_mins(2));
-        kept(&lab).await;
-        assert_eq!(only(&lab.close).await["id"], new["id"]);
-        assert_eq!(*lab.process().desk.subscription.keys(), [key(&new)]);
+        let (_, new) = test_desk.close.ask("POST", "/webhook/", Some(body)).await;
+        kept(&test_desk).await;
+        assert_eq!(
+            *test_desk.replica().desk.subscription.keys(),
+            [key(&new), key(&old)]
+        );
+        test_desk.advance_clock(OVERLAP.checked_sub(Duration::from_mins(1)).unwrap());
+        kept(&test_desk).await;
+        assert_eq!(test_desk.close.subscriptions().await.len(), 2);
+        test_desk.advance_clock(Duration::from_mins(2));
+        kept(&test_desk).await;
+        assert_eq!(only(&test_desk.close).await["id"], new["id"]);
+        assert_eq!(*test_desk.replica().desk.subscription.keys(), [key(&new)]);
     })
     .await;
 }
@@ -336,50 +352,50 @@ mod two_replicas_that_make_one_at_the_same_moment_end_with_one {
 }
 
 async fn two_replicas(database: Database) {
-    let lab = lab(database).await;
-    let (other, _power) = lab.replica().await;
+    let test_desk = start_desk(database).await;
+    let (other, _process) = test_desk.another_replica().await;
     // Both have looked before either has made one.
     let none = json!({"status": 200, "body": r#"{"data":[],"has_more":false}"#});
     let fault = json!({"method": "GET", "path": "/webhook/", "times": 2, "answer": none});
-    lab.close.fault(fault).await;
-    let (one, two) = tokio::join!(keep(lab.process()), keep(&other));
+    test_desk.close.fault(fault).await;
+    let (one, two) = tokio::join!(keep(test_desk.replica()), keep(&other));
     one.unwrap();
     two.unwrap();
-    lab.close.heal().await;
-    assert_eq!(lab.close.subscriptions().await.len(), 2);
+    test_desk.close.clear_faults().await;
+    assert_eq!(test_desk.close.subscriptions().await.len(), 2);
 
-    for process in [lab.process(), &other] {
-        keep(process).await.unwrap();
-        assert_eq!(process.desk.subscription.keys().len(), 2);
+    for replica in [test_desk.replica(), &other] {
+        keep(replica).await.unwrap();
+        assert_eq!(replica.desk.subscription.keys().len(), 2);
     }
-    lab.pass(OVERLAP + Duration::from_secs(15));
-    let (one, two) = tokio::join!(keep(lab.process()), keep(&other));
+    test_desk.advance_clock(OVERLAP + Duration::from_secs(15));
+    let (one, two) = tokio::join!(keep(test_desk.replica()), keep(&other));
     one.unwrap();
     two.unwrap();
-    let left = only(&lab.close).await;
-    for process in [lab.process(), &other] {
-        keep(process).await.unwrap();
-        assert_eq!(*process.desk.subscription.keys(), [key(&left)]);
-        assert_eq!(health(process).await, "ok");
+    let left = only(&test_desk.close).await;
+    for replica in [test_desk.replica(), &other] {
+        keep(replica).await.unwrap();
+        assert_eq!(*replica.desk.subscription.keys(), [key(&left)]);
+        assert_eq!(health(replica).await, "ok");
     }
-    assert_eq!(made(&lab.close).await, 2);
+    assert_eq!(made(&test_desk.close).await, 2);
 }
 
 #[tokio::test]
 async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
     on_sqlite(|database| async move {
-        let lab = lab(database).await;
-        let desk = lab.process().desk.clone();
+        let test_desk = start_desk(database).await;
+        let desk = test_desk.replica().desk.clone();
         let woken = || desk.signals().subscription.notified().now_or_never().is_some();
         assert!(!woken());
         for _ in 0..100 {
             desk.subscription.recheck_keys();
         }
         assert!(woken());
-        lab.pass(Duration::from_secs(59));
+        test_desk.advance_clock(Duration::from_secs(59));
         desk.subscription.recheck_keys();
         assert!(!woken());
-        lab.pass(Duration::from_secs(1));
+        test_desk.advance_clock(Duration::from_secs(1));
         desk.subscription.recheck_keys();
         assert!(woken());
     })
@@ -389,21 +405,21 @@ async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
 #[tokio::test]
 async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_for_nothing() {
     on_sqlite(|database| async move {
-        let mut lab = Lab::new(database, POLICY, 1).await;
+        let mut test_desk = TestDesk::new(database, POLICY, 1).await;
         for (webhooks, word) in [
             (SignatureKeySource::Missing, "not configured"),
             (SignatureKeySource::Configured, "key configured"),
         ] {
-            lab.crash();
-            lab.webhooks = webhooks;
-            lab.start().await;
-            kept(&lab).await;
-            assert_eq!(health(lab.process()).await, word);
+            test_desk.crash();
+            test_desk.webhooks = webhooks;
+            test_desk.start().await;
+            kept(&test_desk).await;
+            assert_eq!(health(test_desk.replica()).await, word);
         }
         let keys = vec!["5ca1ab1e".repeat(8).parse::<SignatureKey>().unwrap()];
-        lab.process().desk.subscription.set_keys(keys.clone());
-        assert_eq!(*lab.process().desk.subscription.keys(), keys);
-        let asked = lab.close.all_requests().await;
+        test_desk.replica().desk.subscription.set_keys(keys.clone());
+        assert_eq!(*test_desk.replica().desk.subscription.keys(), keys);
+        let asked = test_desk.close.all_requests().await;
         let asked = asked
             .iter()
             .filter(|it| it["path"].as_str().unwrap().contains("webhook"));
@@ -415,25 +431,25 @@ async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_fo
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_desk_without_a_subscription_is_ready_all_the_same() {
     on_sqlite(|database| async move {
-        let mut setup = Setup {
+        let mut config = TestConfig {
             subscribe: true,
-            ..Setup::default()
+            ..TestConfig::default()
         };
         let fault = r#"{"path": "/webhook/", "answer": {"status": 403, "body": "{\"error\":\"no\"}"}}"#;
-        setup.close.faults = sandbox::faults_from_json(fault).unwrap();
-        let stage = Stage::with(database, setup).await;
+        config.close.faults = sandbox::faults_from_json(fault).unwrap();
+        let server = TestServer::with(database, config).await;
         eventually("the desk is ready", || async {
-            let answer = stage.at_ops("/readyz").await;
+            let answer = server.at_ops("/readyz").await;
             (answer.status == 200 && answer.json()["webhooks"] == "unknown").then_some(())
         })
         .await;
-        stage.rent(&ALICE, "k", "DE").await;
+        server.rent(&ALICE, "k", "DE").await;
     })
     .await;
 }
 
 /// What the desk answers to a delivery that this key has signed.
-async fn delivered(stage: &Stage, key: &str) -> u16 {
+async fn delivered(server: &TestServer, key: &str) -> u16 {
     let body = webhook::delivery(&webhook::event("1", "updated", "phon_1"));
     let time = webhook::now().to_string();
     let signature = webhook::signature(&hex::decode(key).unwrap(), &time, &body);
@@ -441,34 +457,35 @@ async fn delivered(stage: &Stage, key: &str) -> u16 {
         ("close-sig-hash", signature.as_str()),
         ("close-sig-timestamp", &time),
     ];
-    webhook::deliver_with(stage, &headers, &body).await.status
+    webhook::deliver_with(server, &headers, &body).await.status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_file_changes_nothing() {
     on_sqlite(|database| async move {
-        let stage = Stage::new(database).await;
+        let server = TestServer::new(database).await;
         let (old, new) = (WEBHOOK_KEY, "5ca1ab1e".repeat(8));
-        let write = |text: &str| std::fs::write(stage.folder.path().join("close-webhook-key"), text).unwrap();
+        let write =
+            |text: &str| std::fs::write(server.folder.path().join("close-webhook-key"), text).unwrap();
         assert_eq!(
-            (delivered(&stage, old).await, delivered(&stage, &new).await),
+            (delivered(&server, old).await, delivered(&server, &new).await),
             (204, 401)
         );
         write(&format!("{old}\n{new}\n"));
         eventually("the second key holds", || async {
-            (delivered(&stage, &new).await == 204).then_some(())
+            (delivered(&server, &new).await == 204).then_some(())
         })
         .await;
-        assert_eq!(delivered(&stage, old).await, 204);
+        assert_eq!(delivered(&server, old).await, 204);
         write(&new);
         eventually("the first key holds no more", || async {
-            (delivered(&stage, old).await == 401).then_some(())
+            (delivered(&server, old).await == 401).then_some(())
         })
         .await;
         for broken in ["", &new[..40], "not a key"] {
             let failures = r#"numberdesk_worker_failures_total{worker="webhook-key"}"#;
             let told = || async {
-                let metrics = stage.at_ops("/metrics").await.text;
+                let metrics = server.at_ops("/metrics").await.text;
                 let line = metrics
                     .lines()
                     .find(|line| line.starts_with(failures))?
@@ -481,9 +498,9 @@ async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_fil
                 told().await.filter(|now| *now > before)
             })
             .await;
-            assert_eq!(delivered(&stage, &new).await, 204);
+            assert_eq!(delivered(&server, &new).await, 204);
         }
-        assert!(stage.close.requests("GET", "/webhook/").await.is_empty());
+        assert!(server.close.requests("GET", "/webhook/").await.is_empty());
     })
     .await;
 }
@@ -491,40 +508,40 @@ async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_fil
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_signs() {
     on_sqlite(|database| async move {
-        let setup = Setup {
+        let config = TestConfig {
             subscribe: true,
-            ..Setup::default()
+            ..TestConfig::default()
         };
-        let stage = Stage::with(database, setup).await;
+        let server = TestServer::with(database, config).await;
         let settings =
             json!({"consolidation_window": "50ms", "delivery": {"backoff": "200ms", "backoff_cap": "200ms"}});
-        stage.close.set(settings).await;
+        server.close.set(settings).await;
         let old = eventually("the desk subscribes", || async {
-            stage.close.subscriptions().await.into_iter().next()
+            server.close.subscriptions().await.into_iter().next()
         })
         .await;
-        let mut rotate = command(stage.folder.path(), &["webhooks", "rotate", "--overlap", "0s"]);
-        rotate.env("NUMBERDESK_SERVER__PUBLIC_URL", &stage.api);
-        let rotated = ended(rotate).await;
+        let mut rotate = command(server.folder.path(), &["webhooks", "rotate", "--overlap", "0s"]);
+        rotate.env("NUMBERDESK_SERVER__PUBLIC_URL", &server.api);
+        let rotated = output_of(rotate).await;
         assert_eq!(rotated.code, 0, "{rotated:?}");
-        let new = only(&stage.close).await;
+        let new = only(&server.close).await;
         assert_ne!(new["id"], old["id"]);
 
-        let number = stage.rent(&ALICE, "k", "DE").await;
-        stage
+        let number = server.rent(&ALICE, "k", "DE").await;
+        server
             .close
             .person_changes(&number, json!({"label": "theirs"}))
             .await;
         eventually("the desk has heard of the change", || async {
-            let shown = stage.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
+            let shown = server.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
             (shown.json()["label"] == "theirs").then_some(())
         })
         .await;
         let by = |it: &Value| it["signature_key"].as_str().unwrap().to_owned();
         assert_eq!(
             (
-                delivered(&stage, &by(&new)).await,
-                delivered(&stage, &by(&old)).await
+                delivered(&server, &by(&new)).await,
+                delivered(&server, &by(&old)).await
             ),
             (204, 401)
         );
@@ -535,30 +552,30 @@ async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_sign
 on_both_stores! {a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key_nowhere}
 
 async fn a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key_nowhere(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         subscribe: true,
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::unseen(database, setup).await;
+    let mut server = TestServer::unsynced(database, config).await;
     eventually("a desk subscribes", || async {
-        (stage.close.subscriptions().await.len() == 1).then_some(())
+        (server.close.subscriptions().await.len() == 1).then_some(())
     })
     .await;
-    stage.stop().await;
-    let mut desk = Serving::start(stage.folder.path()).await;
-    (stage.api, stage.ops) = (desk.api.clone(), desk.ops.clone());
+    server.stop().await;
+    let mut desk = ServerProcess::start(server.folder.path()).await;
+    (server.api, server.ops) = (desk.api.clone(), desk.ops.clone());
     let own = eventually("the desk subscribes", || async {
-        let url = format!("{}/webhooks/close", stage.api);
-        let mut all = stage.close.subscriptions().await.into_iter();
+        let url = format!("{}/webhooks/close", server.api);
+        let mut all = server.close.subscriptions().await.into_iter();
         all.find(|it| it["url"] == url.as_str())
     })
     .await;
     let readiness = eventually("the subscription is told of", || async {
-        let readiness = stage.at_ops("/readyz").await.json();
+        let readiness = server.at_ops("/readyz").await.json();
         (readiness["webhooks"] == "ok" && readiness["ready"] == true).then_some(readiness)
     })
     .await;
-    let metrics = stage.at_ops("/metrics").await.text;
+    let metrics = server.at_ops("/metrics").await.text;
     assert!(
         metrics.contains("numberdesk_webhook_subscription_active 1"),
         "{metrics}"
@@ -566,10 +583,10 @@ async fn a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key
     assert!(metrics.contains("numberdesk_close_subscriptions 2"), "{metrics}");
 
     let order = json!({"country": "DE", "carrier_type": "local"});
-    stage.order(&ALICE, "k", &order).await.expect(201);
+    server.order(&ALICE, "k", &order).await.expect(201);
     assert_eq!(desk.terminate().await, 0);
     let (key, log) = (own["signature_key"].as_str().unwrap(), desk.log());
-    let stored = crate::telemetry::secrets::written(&stage).await;
+    let stored = crate::telemetry::secrets::written(&server).await;
     let said = format!("{metrics} {}", serde_json::to_string(&readiness).unwrap());
     assert!(
         log.contains("webhook subscription created"),

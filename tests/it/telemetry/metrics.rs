@@ -7,12 +7,12 @@ use std::path::Path;
 use numberdesk::telemetry::metrics::{Kind, Metric, PROCESS, SECTIONS, guide};
 use serde_json::json;
 
-use crate::support::binary::Serving;
+use crate::support::binary::ServerProcess;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, LENA, OLGA};
-use crate::support::server::{Setup, Stage};
+use crate::support::personas::{ALICE, LENA, OLGA};
+use crate::support::server::{TestConfig, TestServer};
 
 on_both_stores! {
     metrics_show_orders_and_teams_and_only_declared_names_and_labels,
@@ -142,27 +142,27 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64>
 }
 
 async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(database: Database) {
-    let mut setup = Setup {
+    let mut config = TestConfig {
         timeout: "2s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    setup.policy = setup
+    config.policy = config
         .policy
         .replacen("max_numbers = 400\nmonthly_budget = \"5000.00\"\n", "", 1);
-    setup.close.numbers = 1;
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
-    let mut desk = Serving::start(stage.folder.path()).await;
-    (stage.api, stage.ops) = (desk.api.clone(), desk.ops.clone());
-    stage.has_looked().await;
+    config.close.numbers = 1;
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
+    let mut desk = ServerProcess::start(server.folder.path()).await;
+    (server.api, server.ops) = (desk.api.clone(), desk.ops.clone());
+    server.wait_until_synced().await;
 
     let rent = async |key: &str, country: &str, wait: &str| {
         let body = json!({ "country": country, "carrier_type": "local" });
-        let order = stage.by(&ALICE, "POST", "/v1/orders").json(&body);
+        let order = server.request_as(&ALICE, "POST", "/v1/orders").json(&body);
         crate::support::server::send(order.header("Idempotency-Key", key).header("Prefer", wait)).await
     };
     rent("one", "DE", "wait=20").await.expect(201);
-    stage
+    server
         .close
         .fault(json!({ "path": RENT, "times": 1, "effect": false, "answer": "drop_before_headers" }))
         .await;
@@ -175,12 +175,12 @@ async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(databa
             "/v1/phone-numbers",
             "/docs",
         ] {
-            stage.get(person, path).await;
+            server.get(person, path).await;
         }
     }
 
     let scraped = eventually("what was ordered is told", || async {
-        let scraped = samples(&stage.at_ops("/metrics").await.text);
+        let scraped = samples(&server.at_ops("/metrics").await.text);
         let open = value(
             &scraped,
             "numberdesk_orders_open",
@@ -228,7 +228,7 @@ async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(databa
             );
         }
     }
-    let text = stage.at_ops("/metrics").await.text;
+    let text = server.at_ops("/metrics").await.text;
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').expect("a name and a kind");
         let metric = declared

@@ -5,39 +5,39 @@ use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::{ALICE, LENA, NEMO, OLGA, Person};
+use crate::support::personas::{ALICE, LENA, NEMO, OLGA, Persona};
 use crate::support::receiver::Receiver;
-use crate::support::server::{MASTER, Setup, Stage, WEBHOOK_KEY, send};
+use crate::support::response::ApiResponse;
+use crate::support::server::{MASTER, TestConfig, TestServer, WEBHOOK_KEY, send};
 
 on_both_stores! {no_key_and_no_token_is_in_any_answer_log_metric_or_database}
 
 /// What nobody but its sender may ever see again.
 const CANARY: &str = "canary-0a1b2c3d4e5f";
 
-const EVERYONE: [&Person; 4] = [&ALICE, &LENA, &OLGA, &NEMO];
+const EVERYONE: [&Persona; 4] = [&ALICE, &LENA, &OLGA, &NEMO];
 
 async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: Database) {
-    let mut setup = Setup {
+    let mut config = TestConfig {
         timeout: "2s",
         full_sync: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    setup.close.numbers = 1;
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
+    config.close.numbers = 1;
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
     let collector = Receiver::start().await;
     let endpoint = format!("http://127.0.0.1:{}/v1/traces", collector.port());
-    let mut desk = stage
-        .serve_with(&[("NUMBERDESK_TRACES__ENDPOINT", &endpoint)])
+    let mut desk = server
+        .start_process_with(&[("NUMBERDESK_TRACES__ENDPOINT", &endpoint)])
         .await;
-    stage.has_looked().await;
+    server.wait_until_synced().await;
 
-    let said = everything(&stage).await;
-    canary_through_every_route(&stage).await;
-    let metrics = stage.at_ops("/metrics").await.text;
+    let said = everything(&server).await;
+    canary_through_every_route(&server).await;
+    let metrics = server.at_ops("/metrics").await.text;
     assert_eq!(desk.terminate().await, 0);
     let traced: String = collector
         .got()
@@ -45,7 +45,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
         .map(|got| String::from_utf8_lossy(&got.body).into_owned())
         .collect();
 
-    let key = stage.close.api_key();
+    let key = server.close.api_key();
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{key}:"));
     let mut secrets = vec![
         ("the API key", key.to_owned()),
@@ -62,7 +62,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     secrets.push(("the master secret of webhooks", MASTER.to_owned()));
     for person in EVERYONE {
         // What is signed differs from second to second; the claims begin with what does not.
-        let token = stage.token(person);
+        let token = server.token(person);
         let claims = token
             .split('.')
             .nth(1)
@@ -70,7 +70,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
             .to_owned();
         secrets.push(("a token", claims[..40].to_owned()));
     }
-    let stored = written(&stage).await;
+    let stored = written(&server).await;
     let log = desk.log();
     assert!(
         log.len() > 2000 && log.contains("order settled"),
@@ -110,7 +110,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
         }
     }
     // Nobody's number stands in the log, though many were spoken of.
-    for number in stage.close.held().await {
+    for number in server.close.held().await {
         let number = number["number"].as_str().expect("a number").to_owned();
         for (place, text) in [("the log", &log), ("a trace", &traced), ("a metric", &metrics)] {
             assert!(!text.contains(&number), "a phone number is in {place}");
@@ -119,19 +119,19 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
 }
 
 /// Every route by everyone, every kind of failure, and what was answered.
-async fn everything(stage: &Stage) -> String {
+async fn everything(server: &TestServer) -> String {
     let mut said = String::new();
-    let mut note = |answer: Answer| said.extend([format!("{:?}\n", answer.headers), answer.text]);
+    let mut note = |answer: ApiResponse| said.extend([format!("{:?}\n", answer.headers), answer.text]);
     let body = json!({ "country": "DE", "carrier_type": "local", "label": "x" });
     for person in EVERYONE {
         let name = person.name;
-        note(stage.order(person, name, &body).await);
+        note(server.order(person, name, &body).await);
         note(
-            stage
+            server
                 .order(
                     person,
                     name,
-                    &json!({ "country": "DE", "secret": stage.token(person) }),
+                    &json!({ "country": "DE", "secret": server.token(person) }),
                 )
                 .await,
         );
@@ -148,16 +148,23 @@ async fn everything(stage: &Stage) -> String {
             "/openapi.json",
             "/docs",
         ] {
-            note(stage.get(person, path).await);
+            note(server.get(person, path).await);
         }
         for method in ["PATCH", "DELETE", "PUT"] {
-            note(send(stage.by(person, method, "/v1/phone-numbers/phon_x").body("{")).await);
+            note(
+                send(
+                    server
+                        .request_as(person, method, "/v1/phone-numbers/phon_x")
+                        .body("{"),
+                )
+                .await,
+            );
         }
         // A token in the wrong places.
-        let token = stage.token(person);
-        note(send(stage.request("GET", &format!("/v1/me?access_token={token}"))).await);
-        note(send(stage.request("GET", "/v1/me").bearer_auth(format!("{token}x"))).await);
-        note(send(stage.request("GET", "/v1/me").header("Authorization", &token)).await);
+        let token = server.token(person);
+        note(send(server.request("GET", &format!("/v1/me?access_token={token}"))).await);
+        note(send(server.request("GET", "/v1/me").bearer_auth(format!("{token}x"))).await);
+        note(send(server.request("GET", "/v1/me").header("Authorization", &token)).await);
     }
     for (key, fault) in [
         (
@@ -170,25 +177,25 @@ async fn everything(stage: &Stage) -> String {
         ("e5", json!({ "answer": "garbage" })),
         ("e6", json!({ "answer": { "status": 401 } })),
     ] {
-        stage.close.fault(fault).await;
+        server.close.fault(fault).await;
         note(
-            stage
+            server
                 .order_at_once(&ALICE, key, &json!({ "country": "FR" }))
                 .await,
         );
-        let me = stage.close.requests("GET", "/me/").await.len();
-        stage.close.arrived("GET", "/me/", me + 1).await;
-        stage.close.heal().await;
+        let me = server.close.requests("GET", "/me/").await.len();
+        server.close.wait_for_requests("GET", "/me/", me + 1).await;
+        server.close.clear_faults().await;
     }
     for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
-        note(stage.at_ops(path).await);
+        note(server.at_ops(path).await);
     }
     said
 }
 
 /// Every operation there is, also those to come, with the canary wherever a client may put a secret by mistake.
-async fn canary_through_every_route(stage: &Stage) {
-    let document = stage.get(&ALICE, "/openapi.json").await.json();
+async fn canary_through_every_route(server: &TestServer) {
+    let document = server.get(&ALICE, "/openapi.json").await.json();
     let mut asked = 0;
     for (template, operations) in document["paths"].as_object().expect("it has paths") {
         let path: String = template
@@ -201,7 +208,7 @@ async fn canary_through_every_route(stage: &Stage) {
                 continue;
             }
             let request = |path: &str| {
-                let mut request = stage
+                let mut request = server
                     .request(method, path)
                     .body(json!({ "secret": CANARY }).to_string());
                 for name in [
@@ -217,7 +224,7 @@ async fn canary_through_every_route(stage: &Stage) {
                 request.header("content-type", "application/json")
             };
             let exposed = format!("{path}?access_token={CANARY}");
-            send(request(&exposed).bearer_auth(stage.token(&OLGA))).await;
+            send(request(&exposed).bearer_auth(server.token(&OLGA))).await;
             send(request(&path).bearer_auth(CANARY)).await;
             send(request(&path).basic_auth(CANARY, Some(CANARY))).await;
             asked += 1;
@@ -227,8 +234,8 @@ async fn canary_through_every_route(stage: &Stage) {
 }
 
 /// Everything that the database has written down.
-pub(crate) async fn written(stage: &Stage) -> String {
-    let url = stage.database.url().expose_secret().to_owned();
+pub(crate) async fn written(server: &TestServer) -> String {
+    let url = server.database.url().expose_secret().to_owned();
     if let Some(file) = url.strip_prefix("sqlite://") {
         let mut bytes = Vec::new();
         for ending in ["", "-wal"] {

@@ -9,13 +9,13 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use crate::support::binary::Serving;
+use crate::support::binary::ServerProcess;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
-use crate::support::people::ALICE;
+use crate::support::personas::ALICE;
 use crate::support::receiver::{Receiver, Reply};
-use crate::support::server::{Setup, Stage, send, webhooks_to};
+use crate::support::server::{TestConfig, TestServer, send, webhooks_to};
 use crate::support::webhook::{self, delivery, event};
 
 on_both_stores! {
@@ -31,9 +31,9 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// A desk as a process of its own that tells the collector.
-async fn traced(database: Database, collector: &Receiver, setup: Setup) -> (Stage, Serving) {
-    let mut stage = Stage::with(database, setup).await;
-    stage.stop().await;
+async fn traced(database: Database, collector: &Receiver, config: TestConfig) -> (TestServer, ServerProcess) {
+    let mut server = TestServer::with(database, config).await;
+    server.stop().await;
     let endpoint = format!("http://127.0.0.1:{}/v1/traces", collector.port());
     // Quicker than every five seconds, by the variable that the specification has for it.
     let environment = [
@@ -41,9 +41,9 @@ async fn traced(database: Database, collector: &Receiver, setup: Setup) -> (Stag
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=sales"),
     ];
-    let desk = stage.serve_with(&environment).await;
-    stage.is_ready().await;
-    (stage, desk)
+    let desk = server.start_process_with(&environment).await;
+    server.wait_until_ready().await;
+    (server, desk)
 }
 
 fn spans(collector: &Receiver) -> Vec<Span> {
@@ -78,7 +78,7 @@ fn said(span: &Span, key: &str) -> Option<String> {
 }
 
 /// The line of the log about the request with this client's own id.
-fn line(desk: &Serving, id: &str) -> Value {
+fn line(desk: &ServerProcess, id: &str) -> Value {
     let log = desk.log();
     let line = log
         .lines()
@@ -88,10 +88,10 @@ fn line(desk: &Serving, id: &str) -> Value {
 
 async fn a_rented_number_is_one_trace_from_its_caller_to_close(database: Database) {
     let collector = Receiver::start().await;
-    let (stage, mut desk) = traced(database, &collector, Setup::default()).await;
-    stage.close.set(json!({ "rent_latency": "20ms" })).await;
-    let order = stage
-        .by(&ALICE, "POST", "/v1/orders")
+    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
+    server.close.set(json!({ "rent_latency": "20ms" })).await;
+    let order = server
+        .request_as(&ALICE, "POST", "/v1/orders")
         .header("Idempotency-Key", "k1")
         .header("X-Request-Id", "mine-1")
         .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
@@ -122,7 +122,7 @@ async fn a_rented_number_is_one_trace_from_its_caller_to_close(database: Databas
     );
 
     // Close is told of the very span that waited for it, and of nothing else.
-    let rented = &stage.close.requests("POST", RENT).await[0]["headers"];
+    let rented = &server.close.requests("POST", RENT).await[0]["headers"];
     let parent = rented["traceparent"].as_str().unwrap();
     let call = recorded(&collector, TRACE, "rent").await;
     let call = call.iter().find(|span| span.name == "rent").unwrap();
@@ -136,9 +136,9 @@ async fn a_rented_number_is_one_trace_from_its_caller_to_close(database: Databas
 
 async fn a_refusal_is_told_by_its_name_and_nobody_waited_for_close(database: Database) {
     let collector = Receiver::start().await;
-    let (stage, mut desk) = traced(database, &collector, Setup::default()).await;
-    let order = stage
-        .by(&ALICE, "POST", "/v1/orders")
+    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
+    let order = server
+        .request_as(&ALICE, "POST", "/v1/orders")
         .header("Idempotency-Key", "k1")
         .header("X-Request-Id", "mine-2")
         .json(&json!({ "country": "JP" }));
@@ -155,12 +155,12 @@ async fn what_is_recorded_is_up_to_callers_with_a_token_and_never_to_who_deliver
     database: Database,
 ) {
     let collector = Receiver::start().await;
-    let (stage, mut desk) = traced(database, &collector, Setup::default()).await;
+    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
     let silent = "11111111111111111111111111111111";
     let foreign = "22222222222222222222222222222222";
     let asked = |trace: &str, flags: &str| {
-        stage
-            .by(&ALICE, "GET", "/v1/me")
+        server
+            .request_as(&ALICE, "GET", "/v1/me")
             .header("traceparent", format!("00-{trace}-{PARENT}-{flags}"))
     };
     assert_eq!(
@@ -171,7 +171,7 @@ async fn what_is_recorded_is_up_to_callers_with_a_token_and_never_to_who_deliver
     );
     assert_eq!(line(&desk, "mine-3")["trace_id"], silent);
     let body = delivery(&event("1", "updated", "phon_nobody"));
-    let delivered = webhook::signed(&stage, webhook::now(), &body)
+    let delivered = webhook::signed(&server, webhook::now(), &body)
         .header("traceparent", format!("00-{foreign}-{PARENT}-01"));
     assert_eq!(send(delivered).await.status, 204);
     assert_eq!(send(asked(TRACE, "01")).await.status, 200);
@@ -189,19 +189,19 @@ async fn what_is_recorded_is_up_to_callers_with_a_token_and_never_to_who_deliver
 
 async fn an_app_that_is_told_of_an_event_can_go_on_with_the_trace(database: Database) {
     let (collector, app) = (Receiver::start().await, Receiver::start().await);
-    let setup = Setup {
+    let config = TestConfig {
         webhooks: webhooks_to(&[app.port()]),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let (stage, mut desk) = traced(database, &collector, setup).await;
+    let (server, mut desk) = traced(database, &collector, config).await;
     let endpoint =
         json!({ "url": format!("http://localhost:{}/hook", app.port()), "types": ["order.fulfilled"] });
     let manager = ALICE.with("webhooks:manage");
-    let made = stage
-        .by(&manager, "POST", "/v1/webhook-endpoints")
+    let made = server
+        .request_as(&manager, "POST", "/v1/webhook-endpoints")
         .json(&endpoint);
     assert_eq!(send(made).await.status, 201);
-    stage.rent(&ALICE, "k1", "DE").await;
+    server.rent(&ALICE, "k1", "DE").await;
     let got = &app.gets(1).await[0];
     let parent: Vec<&str> = got.header("traceparent").split('-').collect();
     let spans = recorded(&collector, parent[1], "webhook").await;
@@ -212,28 +212,28 @@ async fn an_app_that_is_told_of_an_event_can_go_on_with_the_trace(database: Data
 async fn a_collector_that_never_answers_costs_no_request_and_no_clean_end(database: Database) {
     let collector = Receiver::start().await;
     collector.answers(Reply::Hang);
-    let (stage, mut desk) = traced(database, &collector, Setup::default()).await;
+    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
     collector.gets(1).await;
-    stage.rent(&ALICE, "k1", "DE").await;
-    assert_eq!(stage.get(&ALICE, "/v1/phone-numbers").await.status, 200);
+    server.rent(&ALICE, "k1", "DE").await;
+    assert_eq!(server.get(&ALICE, "/v1/phone-numbers").await.status, 200);
     assert_eq!(desk.terminate().await, 0);
 }
 
 /// Without a collector nothing is exported, and requests are in traces all the same.
 async fn without_a_collector_a_trace_goes_through_and_its_id_is_in_the_log(database: Database) {
-    let mut stage = Stage::with(database, Setup::default()).await;
-    stage.stop().await;
-    let mut desk = stage.serve().await;
-    stage.is_ready().await;
-    let order = stage
-        .by(&ALICE, "POST", "/v1/orders")
+    let mut server = TestServer::with(database, TestConfig::default()).await;
+    server.stop().await;
+    let mut desk = server.start_process().await;
+    server.wait_until_ready().await;
+    let order = server
+        .request_as(&ALICE, "POST", "/v1/orders")
         .header("Idempotency-Key", "k1")
         .header("X-Request-Id", "mine-4")
         .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
         .json(&json!({ "country": "DE" }));
     assert_eq!(send(order).await.status, 201);
     assert_eq!(line(&desk, "mine-4")["trace_id"], TRACE);
-    let rented = &stage.close.requests("POST", RENT).await[0]["headers"];
+    let rented = &server.close.requests("POST", RENT).await[0]["headers"];
     assert!(rented["traceparent"].as_str().unwrap().contains(TRACE));
     assert_eq!(desk.terminate().await, 0);
 }

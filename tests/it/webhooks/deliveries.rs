@@ -19,7 +19,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
-use crate::support::desk::{Lab, OVERLAP, RETRY_FOR, caller};
+use crate::support::desk::{OVERLAP, RETRY_FOR, TestDesk, caller};
 use crate::support::eventually;
 use crate::support::receiver::{Receiver, Reply};
 
@@ -44,9 +44,9 @@ on_both_stores! {
 const POLICY: &str = "[teams.sales]\ncountries = [\"DE\"]\n[prices]\ndefault = \"1.00\"";
 const STEP: Duration = Duration::from_secs(1);
 
-/// A lab with a receiver in it.
-struct Scene {
-    lab: Lab,
+/// A test_desk with a receiver in it.
+struct Fixture {
+    test_desk: TestDesk,
     app: Receiver,
 }
 
@@ -60,8 +60,8 @@ fn manager(team: &str) -> Caller {
 
 /// A use case done by someone.
 macro_rules! by {
-    ($scene:expr, $who:expr, |$desk:ident, $by:ident| $work:expr) => {{
-        let ($desk, who) = (&$scene.lab.process().desk, $who);
+    ($fixture:expr, $who:expr, |$desk:ident, $by:ident| $work:expr) => {{
+        let ($desk, who) = (&$fixture.test_desk.replica().desk, $who);
         let request_id = RequestId::generate($desk.now());
         let $by = CallContext {
             caller: &who,
@@ -71,10 +71,10 @@ macro_rules! by {
     }};
 }
 
-impl Scene {
+impl Fixture {
     async fn new(database: Database) -> Self {
         Self {
-            lab: Lab::new(database, POLICY, 1).await,
+            test_desk: TestDesk::new(database, POLICY, 1).await,
             app: Receiver::start().await,
         }
     }
@@ -111,15 +111,19 @@ impl Scene {
     /// Something happens.
     async fn tells(&self, team: &str, kind: EventKind) -> EventId {
         let team = team.parse().expect("a team");
-        let event =
-            Event::new(self.lab.process().desk.now(), kind, Some(&team)).with("order_id", json!("ord_1"));
-        self.lab.store().write_event(&event).await.expect("it is told");
+        let event = Event::new(self.test_desk.replica().desk.now(), kind, Some(&team))
+            .with("order_id", json!("ord_1"));
+        self.test_desk
+            .store()
+            .write_event(&event)
+            .await
+            .expect("it is told");
         event.id
     }
 
     async fn place(&self) {
-        self.lab
-            .step(|desk| async move { desk.events.assign_sequence().await })
+        self.test_desk
+            .run(|desk| async move { desk.events.assign_sequence().await })
             .await
             .expect("events get their places");
     }
@@ -127,11 +131,11 @@ impl Scene {
     /// What is due is sent, and what becomes due by that.
     async fn deliver(&self) {
         // What is still under way takes room, and would make a step begin nothing although something is due.
-        self.lab.process().ended().await;
+        self.test_desk.replica().wait_until_idle().await;
         loop {
             let before = self.app.count();
             self.begin().await;
-            self.lab.process().ended().await;
+            self.test_desk.replica().wait_until_idle().await;
             if self.app.count() == before {
                 return;
             }
@@ -140,15 +144,15 @@ impl Scene {
 
     /// What there is room for is begun.
     async fn begin(&self) {
-        self.lab
-            .step(|desk| async move { desk.webhooks.deliver().await })
+        self.test_desk
+            .run(|desk| async move { desk.webhooks.deliver().await })
             .await
             .expect("what is due is begun");
     }
 
     async fn deliveries(&self, endpoint: &Endpoint) -> Vec<Delivery> {
         let limit = Limit::new(200).expect("a limit");
-        let store = self.lab.store();
+        let store = self.test_desk.store();
         store
             .deliveries(&Scope::All, &endpoint.id, None, limit, None)
             .await
@@ -163,7 +167,7 @@ impl Scene {
     }
 
     async fn look(&self, endpoint: &Endpoint) -> Endpoint {
-        self.lab
+        self.test_desk
             .store()
             .endpoint(&Scope::All, &endpoint.id)
             .await
@@ -173,15 +177,16 @@ impl Scene {
 
     /// Time passes until the only delivery is due.
     async fn until_due(&self, endpoint: &Endpoint) {
-        let now = self.lab.process().desk.now();
-        self.lab.pass(self.delivery(endpoint).await.due_at.since(now));
+        let now = self.test_desk.replica().desk.now();
+        self.test_desk
+            .advance_clock(self.delivery(endpoint).await.due_at.since(now));
     }
 
     /// Events of this kind in the feed, and audit rows of this action.
     async fn told(&self, kind: EventKind, action: Action) -> (Vec<Event>, usize) {
         self.place().await;
         let events = self
-            .lab
+            .test_desk
             .store()
             .events(&Scope::All, &[kind], 0, 100)
             .await
@@ -191,7 +196,7 @@ impl Scene {
             ..AuditFilter::default()
         };
         let rows = self
-            .lab
+            .test_desk
             .store()
             .audit(&Scope::All, &filter, Limit::default(), None)
             .await;
@@ -203,11 +208,11 @@ impl Scene {
 }
 
 async fn an_app_gets_the_event_signed_as_the_published_library_checks_it(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, secret) = scene.endpoint().await;
-    let event = scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    let got = scene.app.got();
+    let fixture = Fixture::new(database).await;
+    let (endpoint, secret) = fixture.endpoint().await;
+    let event = fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    let got = fixture.app.got();
     assert_eq!(got.len(), 1);
     let got = &got[0];
     assert!(got.holds(&secret), "{got:?}");
@@ -218,7 +223,7 @@ async fn an_app_gets_the_event_signed_as_the_published_library_checks_it(databas
     assert_eq!(
         got.json(),
         json!({ "id": event, "type": "order.fulfilled", "team": "sales",
-            "occurred_at": scene.lab.process().desk.now(), "data": { "order_id": "ord_1" } })
+            "occurred_at": fixture.test_desk.replica().desk.now(), "data": { "order_id": "ord_1" } })
     );
     // Nothing but what is promised is sent along.
     let names: BTreeSet<&str> = got
@@ -240,15 +245,15 @@ async fn an_app_gets_the_event_signed_as_the_published_library_checks_it(databas
     assert_eq!(got.header("content-type"), "application/json");
     assert!(got.header("user-agent").starts_with("numberdesk/"));
     // Under another endpoint's secret it does not hold, and a byte more does not either.
-    let (_, other) = scene.endpoint().await;
+    let (_, other) = fixture.endpoint().await;
     assert!(!got.holds(&other));
     let mut changed = got.clone();
     changed.body = [&got.body[..], b" "].concat().into();
     assert!(!changed.holds(&secret));
-    let delivery = scene.delivery(&endpoint).await;
+    let delivery = fixture.delivery(&endpoint).await;
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Delivered, 1));
     assert_eq!(delivery.outcome.as_deref(), Some("204"));
-    let revealed = by!(scene, manager("sales"), |desk, by| desk
+    let revealed = by!(fixture, manager("sales"), |desk, by| desk
         .webhooks
         .reveal_secret(by, &endpoint.id))
     .expect("it is said");
@@ -256,9 +261,9 @@ async fn an_app_gets_the_event_signed_as_the_published_library_checks_it(databas
 }
 
 async fn an_event_goes_to_the_endpoints_of_its_team_that_want_it_and_to_nobody_else(database: Database) {
-    let scene = Scene::new(database).await;
+    let fixture = Fixture::new(database).await;
     let at =
-        |path: &str, types: Value| json!({ "url": format!("{}{path}", scene.app.url()), "types": types });
+        |path: &str, types: Value| json!({ "url": format!("{}{path}", fixture.app.url()), "types": types });
     for (team, path, types) in [
         ("sales", "/all", Value::Null),
         ("sales", "/orders", json!(["order.*"])),
@@ -270,23 +275,32 @@ async fn an_event_goes_to_the_endpoints_of_its_team_that_want_it_and_to_nobody_e
         ("sales", "/numbers", json!(["phone_number.*"])),
         ("support", "/others", Value::Null),
     ] {
-        scene
+        fixture
             .register(team, at(path, types))
             .await
             .expect("it is registered");
     }
-    let (paused, _) = scene
+    let (paused, _) = fixture
         .register("sales", at("/paused", Value::Null))
         .await
         .expect("it is registered");
-    scene.change(&paused, json!({ "state": "disabled" })).await;
-    scene.tells("sales", EventKind::OrderFulfilled).await;
-    scene.tells("sales", EventKind::OrderQueued).await;
-    let event = Event::new(scene.lab.process().desk.now(), EventKind::NumberAdded, None);
-    scene.lab.store().write_event(&event).await.expect("it is told");
-    scene.place().await;
-    scene.deliver().await;
-    let mut got: Vec<String> = scene
+    fixture.change(&paused, json!({ "state": "disabled" })).await;
+    fixture.tells("sales", EventKind::OrderFulfilled).await;
+    fixture.tells("sales", EventKind::OrderQueued).await;
+    let event = Event::new(
+        fixture.test_desk.replica().desk.now(),
+        EventKind::NumberAdded,
+        None,
+    );
+    fixture
+        .test_desk
+        .store()
+        .write_event(&event)
+        .await
+        .expect("it is told");
+    fixture.place().await;
+    fixture.deliver().await;
+    let mut got: Vec<String> = fixture
         .app
         .got()
         .iter()
@@ -308,29 +322,31 @@ async fn an_event_goes_to_the_endpoints_of_its_team_that_want_it_and_to_nobody_e
 async fn what_fails_is_tried_again_later_and_later_under_the_same_id_until_its_time_is_up(
     database: Database,
 ) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
-    scene.app.answers(Reply::Status(500));
-    let began = scene.lab.process().desk.now();
-    let event = scene.happens("sales", EventKind::OrderFulfilled).await;
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
+    fixture.app.answers(Reply::Status(500));
+    let began = fixture.test_desk.replica().desk.now();
+    let event = fixture.happens("sales", EventKind::OrderFulfilled).await;
     let mut longest = Vec::new();
     loop {
-        scene.deliver().await;
-        let delivery = scene.delivery(&endpoint).await;
+        fixture.deliver().await;
+        let delivery = fixture.delivery(&endpoint).await;
         assert_eq!(delivery.outcome.as_deref(), Some("500"));
         if delivery.state == DeliveryState::Dead {
             break;
         }
-        let now = scene.lab.process().desk.now();
+        let now = fixture.test_desk.replica().desk.now();
         longest.push(delivery.due_at.since(now).as_secs());
         // Nothing is sent before it is due.
-        let sent = scene.app.count();
+        let sent = fixture.app.count();
         if delivery.due_at > now.plus(STEP) {
-            scene.lab.pass(delivery.due_at.since(now.plus(STEP)));
-            scene.deliver().await;
-            assert_eq!(scene.app.count(), sent);
+            fixture
+                .test_desk
+                .advance_clock(delivery.due_at.since(now.plus(STEP)));
+            fixture.deliver().await;
+            assert_eq!(fixture.app.count(), sent);
         }
-        scene.until_due(&endpoint).await;
+        fixture.until_due(&endpoint).await;
     }
     let minute = 60;
     for (pause, most) in longest
@@ -340,8 +356,8 @@ async fn what_fails_is_tried_again_later_and_later_under_the_same_id_until_its_t
         assert!(*pause <= most, "{longest:?}");
     }
     // The last attempt is when the time is up, and all were the same but for their timestamps and signatures.
-    assert_eq!(scene.lab.process().desk.now().since(began), RETRY_FOR);
-    let got = scene.app.got();
+    assert_eq!(fixture.test_desk.replica().desk.now().since(began), RETRY_FOR);
+    let got = fixture.app.got();
     assert!(got.len() >= 8, "{} attempts", got.len());
     assert!(
         got.iter()
@@ -349,10 +365,10 @@ async fn what_fails_is_tried_again_later_and_later_under_the_same_id_until_its_t
     );
     // Nothing else got through meanwhile: the endpoint is disabled, and its team is told.
     assert_eq!(
-        scene.look(&endpoint).await.disabled,
+        fixture.look(&endpoint).await.disabled,
         Some(DisabledReason::Failing)
     );
-    let (events, rows) = scene
+    let (events, rows) = fixture
         .told(EventKind::EndpointDisabled, Action::EndpointDisable)
         .await;
     assert_eq!((events.len(), rows), (1, 1));
@@ -362,137 +378,140 @@ async fn what_fails_is_tried_again_later_and_later_under_the_same_id_until_its_t
     );
     assert_eq!(events[0].data["webhook_endpoint_id"], json!(endpoint.id));
     // Made active again, it is told of what happens from then on.
-    scene.app.answers(Reply::Status(200));
-    scene.happens("sales", EventKind::OrderQueued).await;
-    scene.change(&endpoint, json!({ "state": "active" })).await;
-    let next = scene.happens("sales", EventKind::OrderRenting).await;
-    scene.deliver().await;
-    let all = scene.app.got();
+    fixture.app.answers(Reply::Status(200));
+    fixture.happens("sales", EventKind::OrderQueued).await;
+    fixture.change(&endpoint, json!({ "state": "active" })).await;
+    let next = fixture.happens("sales", EventKind::OrderRenting).await;
+    fixture.deliver().await;
+    let all = fixture.app.got();
     assert_eq!(all.len(), got.len() + 1);
     assert_eq!(all.last().expect("one").id(), next.as_str());
 }
 
 async fn an_endpoint_that_gets_other_things_is_not_disabled_for_one_that_fails(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
     let patience = Reply::With(503, "retry-after", "3600".to_owned());
-    scene.app.answers(patience);
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
+    fixture.app.answers(patience);
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
     // A trial gets through meanwhile.
-    scene.app.answers(Reply::Status(200));
-    scene.lab.pass(STEP);
-    by!(scene, manager("sales"), |desk, by| desk
+    fixture.app.answers(Reply::Status(200));
+    fixture.test_desk.advance_clock(STEP);
+    by!(fixture, manager("sales"), |desk, by| desk
         .webhooks
         .test(by, &endpoint.id))
     .expect("it is sent");
-    scene.deliver().await;
-    scene.app.answers(Reply::Status(500));
-    scene.lab.pass(RETRY_FOR);
-    scene.deliver().await;
-    let states: Vec<_> = scene
+    fixture.deliver().await;
+    fixture.app.answers(Reply::Status(500));
+    fixture.test_desk.advance_clock(RETRY_FOR);
+    fixture.deliver().await;
+    let states: Vec<_> = fixture
         .deliveries(&endpoint)
         .await
         .iter()
         .map(|it| it.state)
         .collect();
     assert_eq!(states, [DeliveryState::Delivered, DeliveryState::Dead]);
-    assert_eq!(scene.look(&endpoint).await.disabled, None);
+    assert_eq!(fixture.look(&endpoint).await.disabled, None);
 }
 
 async fn an_endpoint_that_says_gone_is_disabled_at_once(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
-    scene.app.answers(Reply::Status(410));
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    assert_eq!(scene.delivery(&endpoint).await.state, DeliveryState::Dead);
-    assert_eq!(scene.look(&endpoint).await.disabled, Some(DisabledReason::Gone));
-    let (events, rows) = scene
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
+    fixture.app.answers(Reply::Status(410));
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    assert_eq!(fixture.delivery(&endpoint).await.state, DeliveryState::Dead);
+    assert_eq!(fixture.look(&endpoint).await.disabled, Some(DisabledReason::Gone));
+    let (events, rows) = fixture
         .told(EventKind::EndpointDisabled, Action::EndpointDisable)
         .await;
     assert_eq!((events.len(), rows), (1, 1));
     assert_eq!(events[0].data["reason"], "gone");
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    assert_eq!(scene.app.count(), 1);
-    let refused = by!(scene, manager("sales"), |desk, by| desk
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    assert_eq!(fixture.app.count(), 1);
+    let refused = by!(fixture, manager("sales"), |desk, by| desk
         .webhooks
         .test(by, &endpoint.id));
     assert!(matches!(refused, Err(Error::EndpointDisabled)), "{refused:?}");
 }
 
 async fn a_receiver_that_asks_for_patience_gets_it(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
     for (status, wish, pause) in [
         (429, "3600".to_owned(), 3_600),
         (503, "7200".to_owned(), 7_200),
         // More than a day is not waited for.
         (503, "9999999".to_owned(), 86_400),
     ] {
-        scene.app.answers(Reply::With(status, "retry-after", wish));
-        scene.happens("sales", EventKind::OrderFulfilled).await;
-        scene.deliver().await;
-        let delivery = &scene.deliveries(&endpoint).await[0];
-        let waits = delivery.due_at.since(scene.lab.process().desk.now()).as_secs();
+        fixture.app.answers(Reply::With(status, "retry-after", wish));
+        fixture.happens("sales", EventKind::OrderFulfilled).await;
+        fixture.deliver().await;
+        let delivery = &fixture.deliveries(&endpoint).await[0];
+        let waits = delivery
+            .due_at
+            .since(fixture.test_desk.replica().desk.now())
+            .as_secs();
         assert!((pause - 1..=pause).contains(&waits), "{status}: {waits}");
-        scene.lab.pass(STEP);
+        fixture.test_desk.advance_clock(STEP);
     }
     // Of another status it means nothing.
-    scene
+    fixture
         .app
         .answers(Reply::With(500, "retry-after", "3600".to_owned()));
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    let delivery = &scene.deliveries(&endpoint).await[0];
-    assert!(delivery.due_at.since(scene.lab.process().desk.now()) <= Duration::from_mins(5));
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    let delivery = &fixture.deliveries(&endpoint).await[0];
+    assert!(delivery.due_at.since(fixture.test_desk.replica().desk.now()) <= Duration::from_mins(5));
 }
 
 async fn a_redirect_is_a_failure_and_leads_nowhere(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
     let inside = Receiver::start().await;
     for status in [301, 302, 307, 308] {
-        scene.app.answers(Reply::With(status, "location", inside.url()));
-        scene.happens("sales", EventKind::OrderFulfilled).await;
-        scene.deliver().await;
-        let delivery = &scene.deliveries(&endpoint).await[0];
+        fixture.app.answers(Reply::With(status, "location", inside.url()));
+        fixture.happens("sales", EventKind::OrderFulfilled).await;
+        fixture.deliver().await;
+        let delivery = &fixture.deliveries(&endpoint).await[0];
         assert_eq!(
             (delivery.state, delivery.outcome.clone()),
             (DeliveryState::Pending, Some(status.to_string()))
         );
-        scene.lab.pass(STEP);
+        fixture.test_desk.advance_clock(STEP);
     }
     assert_eq!(inside.count(), 0);
 }
 
 async fn a_name_that_leads_elsewhere_since_it_was_registered_is_not_called(database: Database) {
-    let scene = Scene::new(database).await;
+    let fixture = Fixture::new(database).await;
     let leads = |to: &[&str]| {
         let to = to.iter().map(|text| text.parse().expect("an address")).collect();
-        scene
-            .lab
+        fixture
+            .test_desk
             .names
             .lock()
-            .expect("nobody panics with it")
+            .expect("the lock is not poisoned")
             .insert("app.test".to_owned(), to);
     };
-    let url = format!("http://app.test:{}/hook", scene.app.port());
+    let url = format!("http://app.test:{}/hook", fixture.app.port());
     leads(&["169.254.169.254"]);
-    let refused = scene.register("sales", json!({ "url": url })).await;
+    let refused = fixture.register("sales", json!({ "url": url })).await;
     assert!(
         matches!(&refused, Err(Error::Invalid(faults)) if faults[0].pointer == "/url"),
         "{refused:?}"
     );
     leads(&["127.0.0.1"]);
-    let (endpoint, _) = scene
+    let (endpoint, _) = fixture
         .register("sales", json!({ "url": url }))
         .await
         .expect("it is registered");
-    scene.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
     // Were any of these called, the receiver would get it: it listens on each of them that is this machine.
-    let everywhere = tokio::net::TcpListener::bind(("127.0.0.2", scene.app.port()))
+    let everywhere = tokio::net::TcpListener::bind(("127.0.0.2", fixture.app.port()))
         .await
         .expect("a port is free");
     for to in [
@@ -504,103 +523,111 @@ async fn a_name_that_leads_elsewhere_since_it_was_registered_is_not_called(datab
         &[],
     ] {
         leads(to);
-        scene.begin().await;
-        scene.lab.process().ended().await;
-        let outcome = scene.delivery(&endpoint).await.outcome.expect("an outcome");
+        fixture.begin().await;
+        fixture.test_desk.replica().wait_until_idle().await;
+        let outcome = fixture.delivery(&endpoint).await.outcome.expect("an outcome");
         assert!(
             outcome.starts_with("not sent: the URL must "),
             "{to:?}: {outcome}"
         );
         assert!(to.iter().all(|address| !outcome.contains(address)), "{outcome}");
-        scene.until_due(&endpoint).await;
+        fixture.until_due(&endpoint).await;
     }
     let called = futures::poll!(std::pin::pin!(everywhere.accept()));
-    assert!(called.is_pending() && scene.app.count() == 0);
+    assert!(called.is_pending() && fixture.app.count() == 0);
     leads(&["127.0.0.1"]);
-    scene.deliver().await;
-    assert_eq!(scene.app.count(), 1);
+    fixture.deliver().await;
+    assert_eq!(fixture.app.count(), 1);
 }
 
 async fn a_process_that_dies_at_any_moment_loses_nothing(database: Database) {
-    let mut scene = Scene::new(database).await;
-    let (endpoint, secret) = scene.endpoint().await;
+    let mut fixture = Fixture::new(database).await;
+    let (endpoint, secret) = fixture.endpoint().await;
     // Written, but without a place in the feed.
-    let event = scene.tells("sales", EventKind::OrderFulfilled).await;
-    scene.lab.crash();
-    scene.lab.start().await;
+    let event = fixture.tells("sales", EventKind::OrderFulfilled).await;
+    fixture.test_desk.crash();
+    fixture.test_desk.start().await;
     // Placed, and not claimed.
-    scene.place().await;
-    scene.lab.crash();
-    scene.lab.start().await;
+    fixture.place().await;
+    fixture.test_desk.crash();
+    fixture.test_desk.start().await;
     // Under way: the receiver has it, and the process dies before it hears so.
-    scene.app.answers(Reply::Hang);
-    scene.begin().await;
-    scene.app.gets(1).await;
-    scene.lab.crash();
-    scene.app.answers(Reply::Status(200));
-    scene.lab.start().await;
+    fixture.app.answers(Reply::Hang);
+    fixture.begin().await;
+    fixture.app.gets(1).await;
+    fixture.test_desk.crash();
+    fixture.app.answers(Reply::Status(200));
+    fixture.test_desk.start().await;
     // While its sender may be alive, nobody sends it again.
-    scene.deliver().await;
-    assert_eq!(scene.app.count(), 1);
-    scene.lab.pass(Duration::from_mins(1));
-    scene.deliver().await;
-    let got = scene.app.got();
+    fixture.deliver().await;
+    assert_eq!(fixture.app.count(), 1);
+    fixture.test_desk.advance_clock(Duration::from_mins(1));
+    fixture.deliver().await;
+    let got = fixture.app.got();
     assert_eq!(got.len(), 2);
     assert!(
         got.iter()
             .all(|it| it.id() == event.as_str() && it.holds(&secret))
     );
-    let delivery = scene.delivery(&endpoint).await;
+    let delivery = fixture.delivery(&endpoint).await;
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Delivered, 2));
 }
 
 async fn replicas_share_the_work_and_none_does_it_twice(database: Database) {
-    let scene = Scene::new(database).await;
-    let (other, _power) = scene.lab.replica().await;
-    let (endpoint, _) = scene.endpoint().await;
+    let fixture = Fixture::new(database).await;
+    let (other, _process) = fixture.test_desk.another_replica().await;
+    let (endpoint, _) = fixture.endpoint().await;
     let mut told = BTreeSet::new();
     for _ in 0..30 {
-        told.insert(scene.tells("sales", EventKind::OrderFulfilled).await.to_string());
+        told.insert(
+            fixture
+                .tells("sales", EventKind::OrderFulfilled)
+                .await
+                .to_string(),
+        );
     }
-    scene.place().await;
+    fixture.place().await;
     loop {
         let (one, two) = tokio::join!(
-            scene
-                .lab
-                .step(|desk| async move { desk.webhooks.deliver().await }),
+            fixture
+                .test_desk
+                .run(|desk| async move { desk.webhooks.deliver().await }),
             other.desk.webhooks.deliver()
         );
         one.and(two).expect("what is due is begun");
-        tokio::join!(scene.lab.process().ended(), other.ended());
-        let done = scene.deliveries(&endpoint).await;
+        tokio::join!(
+            fixture.test_desk.replica().wait_until_idle(),
+            other.wait_until_idle()
+        );
+        let done = fixture.deliveries(&endpoint).await;
         if done.iter().all(|it| it.state == DeliveryState::Delivered) {
             break;
         }
     }
-    let got: Vec<String> = scene.app.got().iter().map(|it| it.id().to_owned()).collect();
+    let got: Vec<String> = fixture.app.got().iter().map(|it| it.id().to_owned()).collect();
     assert_eq!(got.len(), 30);
     assert_eq!(got.into_iter().collect::<BTreeSet<_>>(), told);
     assert!(
-        scene.app.most_at_once() <= 4,
+        fixture.app.most_at_once() <= 4,
         "{} at once",
-        scene.app.most_at_once()
+        fixture.app.most_at_once()
     );
 }
 
 async fn a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    let (store, lease) = (scene.lab.store(), Duration::from_secs(10));
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    let (store, lease) = (fixture.test_desk.store(), Duration::from_secs(10));
     let claim = async |holder: &str| {
-        let now = scene.lab.process().desk.now();
+        let now = fixture.test_desk.replica().desk.now();
         let claimed = store.claim_deliveries(&endpoint.id, holder, now, lease, 9).await;
         claimed
             .expect("it is asked")
             .map(|(_, deliveries)| deliveries[0].clone())
     };
     let settle = async |delivery: &Delivery, holder: &str, settled: AttemptResult| {
-        let now = scene.lab.process().desk.now();
+        let now = fixture.test_desk.replica().desk.now();
         let settled = store
             .record_attempt(delivery, holder, &settled, "x", now, None)
             .await;
@@ -608,42 +635,42 @@ async fn a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now(database: Data
     };
     let slow = claim("slow").await.expect("it is due");
     assert_eq!(claim("early").await, None);
-    scene.lab.pass(lease);
+    fixture.test_desk.advance_clock(lease);
     let quick = claim("quick").await.expect("it is due again");
     assert_eq!((slow.id.clone(), quick.attempts), (quick.id.clone(), 2));
     assert!(!settle(&slow, "slow", AttemptResult::Dead).await);
     assert!(settle(&quick, "quick", AttemptResult::Delivered).await);
     assert!(!settle(&quick, "quick", AttemptResult::Dead).await);
-    assert_eq!(scene.delivery(&endpoint).await.state, DeliveryState::Delivered);
+    assert_eq!(fixture.delivery(&endpoint).await.state, DeliveryState::Delivered);
 }
 
 async fn an_endpoint_that_hangs_holds_up_no_other(database: Database) {
-    let scene = Scene::new(database).await;
-    let (slow, _) = scene.endpoint().await;
-    scene.app.answers(Reply::Hang);
+    let fixture = Fixture::new(database).await;
+    let (slow, _) = fixture.endpoint().await;
+    fixture.app.answers(Reply::Hang);
     let quick = Receiver::start().await;
-    scene
+    fixture
         .register("sales", json!({ "url": quick.url() }))
         .await
         .expect("it is registered");
     for _ in 0..10 {
-        scene.tells("sales", EventKind::OrderFulfilled).await;
+        fixture.tells("sales", EventKind::OrderFulfilled).await;
     }
-    scene.place().await;
+    fixture.place().await;
     // All that the slow one may have under way hangs while the other gets everything.
-    scene.begin().await;
-    scene.app.gets(4).await;
+    fixture.begin().await;
+    fixture.app.gets(4).await;
     eventually("the quick one has everything", || async {
-        scene.begin().await;
+        fixture.begin().await;
         (quick.count() == 10).then_some(())
     })
     .await;
-    assert_eq!((scene.app.count(), scene.app.most_at_once()), (4, 4));
-    scene.app.answers(Reply::Status(200));
-    scene.app.goes_on();
-    scene.deliver().await;
+    assert_eq!((fixture.app.count(), fixture.app.most_at_once()), (4, 4));
+    fixture.app.answers(Reply::Status(200));
+    fixture.app.goes_on();
+    fixture.deliver().await;
     assert!(
-        scene
+        fixture
             .deliveries(&slow)
             .await
             .iter()
@@ -652,9 +679,9 @@ async fn an_endpoint_that_hangs_holds_up_no_other(database: Database) {
 }
 
 async fn a_rotated_secret_signs_beside_the_new_one_for_a_while(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, old) = scene.endpoint().await;
-    let rotated = by!(scene, manager("sales"), |desk, by| desk
+    let fixture = Fixture::new(database).await;
+    let (endpoint, old) = fixture.endpoint().await;
+    let rotated = by!(fixture, manager("sales"), |desk, by| desk
         .webhooks
         .rotate_secret(by, &endpoint.id))
     .expect("it is rotated");
@@ -662,16 +689,16 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_while(database: Databas
     assert_ne!(old, new);
     assert_eq!(
         rotated.previous_until,
-        Some(scene.lab.process().desk.now().plus(OVERLAP))
+        Some(fixture.test_desk.replica().desk.now().plus(OVERLAP))
     );
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    let both = scene.app.got()[0].clone();
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    let both = fixture.app.got()[0].clone();
     assert!(both.holds(&old) && both.holds(&new));
-    scene.lab.pass(OVERLAP);
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    let signature = scene.app.got()[1].header("webhook-signature").to_owned();
+    fixture.test_desk.advance_clock(OVERLAP);
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    let signature = fixture.app.got()[1].header("webhook-signature").to_owned();
     assert_eq!(
         (
             both.header("webhook-signature").split(' ').count(),
@@ -679,7 +706,7 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_while(database: Databas
         ),
         (2, 1)
     );
-    let revealed = by!(scene, manager("sales"), |desk, by| desk
+    let revealed = by!(fixture, manager("sales"), |desk, by| desk
         .webhooks
         .reveal_secret(by, &endpoint.id))
     .expect("it is said");
@@ -690,39 +717,39 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_while(database: Databas
 }
 
 async fn what_was_delivered_or_missed_is_sent_again_when_asked(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
-    let since = scene.lab.process().desk.now();
-    let had = scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
-    let delivery = scene.delivery(&endpoint).await;
-    let again = by!(scene, manager("sales"), |desk, by| desk.webhooks.replay(
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
+    let since = fixture.test_desk.replica().desk.now();
+    let had = fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
+    let delivery = fixture.delivery(&endpoint).await;
+    let again = by!(fixture, manager("sales"), |desk, by| desk.webhooks.replay(
         by,
         &endpoint.id,
         &delivery.id
     ))
     .expect("it is sent again");
     assert_eq!((again.id, again.state), (delivery.id, DeliveryState::Pending));
-    scene.deliver().await;
-    let got = scene.app.got();
+    fixture.deliver().await;
+    let got = fixture.app.got();
     assert_eq!((got.len(), got[1].id()), (2, had.as_str()));
     assert_eq!(got[0].body, got[1].body);
     // What happened while it was disabled comes by a replay, and only what is of the team, the time and the types.
-    scene
+    fixture
         .change(&endpoint, json!({ "state": "disabled", "types": ["order.*"] }))
         .await;
-    scene.lab.pass(STEP);
-    let missed = scene.happens("sales", EventKind::OrderQueued).await;
-    scene.happens("sales", EventKind::NumberAdded).await;
-    scene.happens("support", EventKind::OrderQueued).await;
-    scene.lab.pass(STEP);
-    scene.change(&endpoint, json!({ "state": "active" })).await;
-    let until = scene.lab.process().desk.now();
-    scene.happens("sales", EventKind::OrderRenting).await;
-    scene.deliver().await;
-    assert_eq!(scene.app.count(), 3);
+    fixture.test_desk.advance_clock(STEP);
+    let missed = fixture.happens("sales", EventKind::OrderQueued).await;
+    fixture.happens("sales", EventKind::NumberAdded).await;
+    fixture.happens("support", EventKind::OrderQueued).await;
+    fixture.test_desk.advance_clock(STEP);
+    fixture.change(&endpoint, json!({ "state": "active" })).await;
+    let until = fixture.test_desk.replica().desk.now();
+    fixture.happens("sales", EventKind::OrderRenting).await;
+    fixture.deliver().await;
+    assert_eq!(fixture.app.count(), 3);
     let replay = async || {
-        by!(scene, manager("sales"), |desk, by| desk.webhooks.replay_events(
+        by!(fixture, manager("sales"), |desk, by| desk.webhooks.replay_events(
             by,
             &endpoint.id,
             since,
@@ -733,8 +760,11 @@ async fn what_was_delivered_or_missed_is_sent_again_when_asked(database: Databas
     assert_eq!(replay().await, 2);
     // What is on its way already is not queued twice.
     assert_eq!(replay().await, 0);
-    scene.deliver().await;
-    let sent: Vec<String> = scene.app.got()[3..].iter().map(|it| it.id().to_owned()).collect();
+    fixture.deliver().await;
+    let sent: Vec<String> = fixture.app.got()[3..]
+        .iter()
+        .map(|it| it.id().to_owned())
+        .collect();
     assert_eq!(
         sent.into_iter().collect::<BTreeSet<_>>(),
         [had.to_string(), missed.to_string()].into()
@@ -742,24 +772,24 @@ async fn what_was_delivered_or_missed_is_sent_again_when_asked(database: Databas
 }
 
 async fn what_is_old_is_forgotten(database: Database) {
-    let scene = Scene::new(database).await;
-    let (endpoint, _) = scene.endpoint().await;
-    scene.happens("sales", EventKind::OrderFulfilled).await;
-    scene.deliver().await;
+    let fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
+    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.deliver().await;
     let tend = async || {
-        scene
-            .lab
-            .process()
+        fixture
+            .test_desk
+            .replica()
             .desk
             .webhooks
             .maintain()
             .await
             .expect("it is tended");
     };
-    scene.lab.pass(Duration::from_hours(30 * 24));
+    fixture.test_desk.advance_clock(Duration::from_hours(30 * 24));
     tend().await;
-    assert_eq!(scene.deliveries(&endpoint).await.len(), 1);
-    scene.lab.pass(STEP);
+    assert_eq!(fixture.deliveries(&endpoint).await.len(), 1);
+    fixture.test_desk.advance_clock(STEP);
     tend().await;
-    assert_eq!(scene.deliveries(&endpoint).await, []);
+    assert_eq!(fixture.deliveries(&endpoint).await, []);
 }

@@ -7,14 +7,14 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
-use crate::support::people::{ALICE, BOB, DORA, LENA, OLGA, Person};
+use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
 use crate::support::program::root;
-use crate::support::receiver::{Got, Receiver, Reply};
+use crate::support::receiver::{ReceivedWebhook, Receiver, Reply};
+use crate::support::response::ApiResponse;
 use crate::support::scripted::unused_address;
-use crate::support::server::{MASTER, Setup, Stage, send, text, webhooks_to};
+use crate::support::server::{MASTER, TestConfig, TestServer, send, text, webhooks_to};
 use crate::telemetry::secrets::written;
 
 on_both_stores! {
@@ -29,43 +29,43 @@ on_both_stores! {
 
 const PERMISSIONS: &str =
     "numbers:read numbers:rent numbers:update numbers:release audit:read webhooks:manage";
-const APP: Person = ALICE.with(PERMISSIONS);
+const APP: Persona = ALICE.with(PERMISSIONS);
 const ENDPOINTS: &str = "/v1/webhook-endpoints";
 
-async fn register(stage: &Stage, person: &Person, body: &Value) -> Answer {
-    send(stage.by(person, "POST", ENDPOINTS).json(body)).await
+async fn register(server: &TestServer, person: &Persona, body: &Value) -> ApiResponse {
+    send(server.request_as(person, "POST", ENDPOINTS).json(body)).await
 }
 
-async fn post(stage: &Stage, path: &str) -> Answer {
-    send(stage.by(&APP, "POST", path)).await
+async fn post(server: &TestServer, path: &str) -> ApiResponse {
+    send(server.request_as(&APP, "POST", path)).await
 }
 
 async fn an_app_registers_and_is_told_what_its_team_does(database: Database) {
     let app = Receiver::start().await;
-    let setup = Setup {
+    let config = TestConfig {
         webhooks: webhooks_to(&[app.port()]),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database, setup).await;
+    let server = TestServer::with(database, config).await;
     let body = json!({ "url": app.url(), "description": "CRM sync" });
-    let answer = register(&stage, &APP, &body).await;
+    let answer = register(&server, &APP, &body).await;
     let endpoint = answer.expect(201);
     let path = format!("{ENDPOINTS}/{}", text(&endpoint["id"]));
     assert_eq!(answer.header("location"), path);
     let secret = text(&endpoint["secret"]);
     let mut shown = endpoint.clone();
     shown.as_object_mut().expect("an object").remove("secret");
-    assert_eq!(stage.get(&APP, &path).await.expect(200), shown);
-    assert_eq!(stage.list(&APP, ENDPOINTS).await, [shown.clone()]);
+    assert_eq!(server.get(&APP, &path).await.expect(200), shown);
+    assert_eq!(server.list(&APP, ENDPOINTS).await, [shown.clone()]);
     assert_eq!(
         (&shown["state"], &shown["types"], &shown["disabled_reason"]),
         (&json!("active"), &Value::Null, &Value::Null)
     );
 
     // What is sent is what the feed shows, event by event.
-    stage.rent(&APP, "key", "DE").await;
+    server.rent(&APP, "key", "DE").await;
     let got = app.gets(4).await;
-    let told = stage.list(&APP, "/v1/events").await;
+    let told = server.list(&APP, "/v1/events").await;
     assert_eq!(told.len(), 4);
     let ids = |events: &[Value]| {
         events
@@ -73,7 +73,7 @@ async fn an_app_registers_and_is_told_what_its_team_does(database: Database) {
             .map(|event| text(&event["id"]))
             .collect::<BTreeSet<_>>()
     };
-    let sent: Vec<Value> = got.iter().map(Got::json).collect();
+    let sent: Vec<Value> = got.iter().map(ReceivedWebhook::json).collect();
     assert_eq!(ids(&sent), ids(&told));
     for event in &sent {
         assert!(told.contains(event), "{event}");
@@ -82,14 +82,14 @@ async fn an_app_registers_and_is_told_what_its_team_does(database: Database) {
 
     // A trial, and how it ended; the receiver's words are nobody's business.
     app.answers(Reply::Status(200));
-    let trial = post(&stage, &format!("{path}/test")).await.expect(202);
+    let trial = post(&server, &format!("{path}/test")).await.expect(202);
     assert_eq!(
         (&trial["type"], &trial["state"]),
         (&json!("webhook_endpoint.test"), &json!("pending"))
     );
     let deliveries = format!("{path}/deliveries");
     let delivered = eventually("the trial is delivered", || async {
-        let all = stage.get(&APP, &format!("{deliveries}?state=delivered")).await;
+        let all = server.get(&APP, &format!("{deliveries}?state=delivered")).await;
         assert!(!all.text.contains("never to be shown"), "{all}");
         let all = all.expect(200)["data"].as_array().expect("a list").clone();
         all.into_iter().find(|it| it["id"] == trial["id"])
@@ -100,57 +100,67 @@ async fn an_app_registers_and_is_told_what_its_team_does(database: Database) {
         (&json!("200"), &json!(1))
     );
     assert_eq!(delivered["next_attempt_at"], Value::Null);
-    let again = post(&stage, &format!("{deliveries}/{}/replay", text(&trial["id"])))
+    let again = post(&server, &format!("{deliveries}/{}/replay", text(&trial["id"])))
         .await
         .expect(202);
     assert_eq!(again["event_id"], trial["event_id"]);
     let got = app.gets(6).await;
     assert_eq!(got[4].id(), got[5].id());
     let since = json!({ "since": endpoint["created_at"] });
-    let replayed = send(stage.by(&APP, "POST", &format!("{path}/replay")).json(&since)).await;
+    let replayed = send(
+        server
+            .request_as(&APP, "POST", &format!("{path}/replay"))
+            .json(&since),
+    )
+    .await;
     assert_eq!(replayed.expect(202), json!({ "queued": 4 }));
     app.gets(10).await;
-    let metrics = stage.at_ops("/metrics").await.text;
+    let metrics = server.at_ops("/metrics").await.text;
     let counted = "numberdesk_webhook_deliveries_total{outcome=\"delivered\"}";
     assert!(metrics.contains(counted), "{metrics}");
 }
 
 async fn an_endpoint_is_changed_and_removed_and_its_secret_is_nowhere_but_in_answers(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let url = "https://127.0.0.1/hook";
-    let endpoint = register(&stage, &APP, &json!({ "url": url })).await.expect(201);
+    let endpoint = register(&server, &APP, &json!({ "url": url })).await.expect(201);
     let path = format!("{ENDPOINTS}/{}", text(&endpoint["id"]));
     let secret = text(&endpoint["secret"]);
-    let said = stage.get(&APP, &format!("{path}/secret")).await.expect(200);
+    let said = server.get(&APP, &format!("{path}/secret")).await.expect(200);
     assert_eq!(said, json!({ "secret": secret, "previous_until": null }));
-    let rotated = post(&stage, &format!("{path}/rotate-secret")).await.expect(200);
+    let rotated = post(&server, &format!("{path}/rotate-secret")).await.expect(200);
     assert!(
         rotated["previous_until"].is_string() && rotated["secret"] != json!(secret),
         "{rotated}"
     );
-    let stored = written(&stage).await;
+    let stored = written(&server).await;
     assert!(stored.contains(url));
     for secret in [secret.trim_start_matches("whsec_"), MASTER] {
         assert!(!stored.contains(secret), "a secret is in the database");
     }
-    post(&stage, &format!("{path}/test")).await.expect(202);
+    post(&server, &format!("{path}/test")).await.expect(202);
     let since = json!({ "since": endpoint["created_at"] });
-    let replayed = send(stage.by(&APP, "POST", &format!("{path}/replay")).json(&since)).await;
+    let replayed = send(
+        server
+            .request_as(&APP, "POST", &format!("{path}/replay"))
+            .json(&since),
+    )
+    .await;
     assert_eq!(replayed.expect(202), json!({ "queued": 0 }));
     let changes = json!({ "description": null, "types": ["order.*"], "state": "disabled" });
-    let shown = send(stage.by(&APP, "PATCH", &path).json(&changes))
+    let shown = send(server.request_as(&APP, "PATCH", &path).json(&changes))
         .await
         .expect(200);
     assert_eq!(
         (&shown["description"], &shown["types"], &shown["disabled_reason"]),
         (&Value::Null, &json!(["order.*"]), &json!("asked"))
     );
-    post(&stage, &format!("{path}/test"))
+    post(&server, &format!("{path}/test"))
         .await
         .problem(409, "webhook-endpoint-disabled");
-    send(stage.by(&APP, "DELETE", &path)).await.empty(204);
-    stage.get(&APP, &path).await.problem(404, "not-found");
-    let rows = stage.list(&APP, "/v1/audit?limit=200").await;
+    send(server.request_as(&APP, "DELETE", &path)).await.empty(204);
+    server.get(&APP, &path).await.problem(404, "not-found");
+    let rows = server.list(&APP, "/v1/audit?limit=200").await;
     let actions: BTreeSet<String> = rows.iter().map(|row| text(&row["action"])).collect();
     for action in [
         "create",
@@ -169,9 +179,9 @@ async fn an_endpoint_is_changed_and_removed_and_its_secret_is_nowhere_but_in_ans
 }
 
 async fn who_may_not_manage_webhooks_is_told_so_by_every_operation(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let hooks = ENDPOINTS;
-    let hook = register(&stage, &APP, &json!({ "url": "https://127.0.0.1/hook" }))
+    let hook = register(&server, &APP, &json!({ "url": "https://127.0.0.1/hook" }))
         .await
         .expect(201);
     let hook = format!("{hooks}/{}", text(&hook["id"]));
@@ -192,19 +202,19 @@ async fn who_may_not_manage_webhooks_is_told_so_by_every_operation(database: Dat
         ),
         ("POST", format!("{hook}/test"), Value::Null),
     ] {
-        let mut request = stage.by(&LENA, method, &path);
+        let mut request = server.request_as(&LENA, method, &path);
         if !body.is_null() {
             request = request.json(&body);
         }
         let problem = send(request).await.problem(403, "permission-missing");
         assert_eq!(problem["need"], "webhooks:manage", "{method} {path}");
     }
-    assert_eq!(stage.get(&APP, &hook).await.expect(200)["state"], "active");
+    assert_eq!(server.get(&APP, &hook).await.expect(200)["state"], "active");
 }
 
 async fn a_url_that_may_not_be_called_is_refused_at_registration_and_at_every_change(database: Database) {
-    let stage = Stage::new(database).await;
-    let good = register(&stage, &APP, &json!({ "url": "https://127.0.0.1/hook" }))
+    let server = TestServer::new(database).await;
+    let good = register(&server, &APP, &json!({ "url": "https://127.0.0.1/hook" }))
         .await
         .expect(201);
     let path = format!("{ENDPOINTS}/{}", text(&good["id"]));
@@ -233,8 +243,8 @@ async fn a_url_that_may_not_be_called_is_refused_at_registration_and_at_every_ch
     ] {
         let body = json!({ "url": url });
         for refused in [
-            register(&stage, &APP, &body).await,
-            send(stage.by(&APP, "PATCH", &path).json(&body)).await,
+            register(&server, &APP, &body).await,
+            send(server.request_as(&APP, "PATCH", &path).json(&body)).await,
         ] {
             let problem = refused.problem(400, "invalid-request");
             let fault = &problem["errors"][0];
@@ -243,23 +253,25 @@ async fn a_url_that_may_not_be_called_is_refused_at_registration_and_at_every_ch
         }
     }
     // A name that is listed is judged by where it leads.
-    let named = register(&stage, &APP, &json!({ "url": "https://localhost/hook" })).await;
+    let named = register(&server, &APP, &json!({ "url": "https://localhost/hook" })).await;
     if named.status != 201 {
         // `localhost` is [::1] here, too.
         named.problem(400, "invalid-request");
     }
     assert_eq!(
-        stage.get(&APP, &path).await.expect(200)["url"],
+        server.get(&APP, &path).await.expect(200)["url"],
         "https://127.0.0.1/hook"
     );
-    let rows = stage.list(&APP, "/v1/audit?action=webhook_endpoint.update").await;
+    let rows = server
+        .list(&APP, "/v1/audit?action=webhook_endpoint.update")
+        .await;
     assert!(rows.is_empty(), "{rows:?}");
 }
 
 async fn what_is_wrong_with_a_body_is_named(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let good = json!({ "url": "https://127.0.0.1/hook" });
-    let endpoint = register(&stage, &APP, &good).await.expect(201);
+    let endpoint = register(&server, &APP, &good).await.expect(201);
     let path = format!("{ENDPOINTS}/{}", text(&endpoint["id"]));
     let with = |name: &str, value: Value| {
         let mut body = good.clone();
@@ -283,7 +295,7 @@ async fn what_is_wrong_with_a_body_is_named(database: Database) {
         (with("secret", json!("mine")), "/secret"),
         (with("id", json!("we_1")), "/id"),
     ] {
-        let problem = register(&stage, &APP, &body)
+        let problem = register(&server, &APP, &body)
             .await
             .problem(400, "invalid-request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
@@ -294,7 +306,7 @@ async fn what_is_wrong_with_a_body_is_named(database: Database) {
         (json!({ "state": "paused" }), "/state"),
         (json!({ "team": "support" }), "/team"),
     ] {
-        let problem = send(stage.by(&APP, "PATCH", &path).json(&changes))
+        let problem = send(server.request_as(&APP, "PATCH", &path).json(&changes))
             .await
             .problem(400, "invalid-request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{changes}: {problem}");
@@ -308,49 +320,53 @@ async fn what_is_wrong_with_a_body_is_named(database: Database) {
         ),
         (json!({ "since": "2026-11-23T10:00:00Z", "all": true }), "/all"),
     ] {
-        let request = stage.by(&APP, "POST", &format!("{path}/replay")).json(&body);
+        let request = server
+            .request_as(&APP, "POST", &format!("{path}/replay"))
+            .json(&body);
         let problem = send(request).await.problem(400, "invalid-request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
     }
-    let query = stage.get(&APP, &format!("{path}/deliveries?state=lost")).await;
+    let query = server.get(&APP, &format!("{path}/deliveries?state=lost")).await;
     query.problem(400, "invalid-request");
-    assert_eq!(stage.list(&APP, ENDPOINTS).await.len(), 1);
+    assert_eq!(server.list(&APP, ENDPOINTS).await.len(), 1);
 }
 
 async fn a_team_has_at_most_twenty_endpoints_however_many_ask_at_once(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let body = json!({ "url": "https://127.0.0.1/hook" });
-    let answers = futures::future::join_all((0..26).map(|_| register(&stage, &APP, &body))).await;
+    let answers = futures::future::join_all((0..26).map(|_| register(&server, &APP, &body))).await;
     let made = answers.iter().filter(|answer| answer.status == 201).count();
     assert_eq!(made, 20);
     for refused in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!(refused.problem(409, "too-many-webhook-endpoints")["limit"], 20);
     }
-    assert_eq!(stage.list(&APP, ENDPOINTS).await.len(), 20);
-    register(&stage, &BOB.with(PERMISSIONS), &body).await.expect(201);
+    assert_eq!(server.list(&APP, ENDPOINTS).await.len(), 20);
+    register(&server, &BOB.with(PERMISSIONS), &body).await.expect(201);
 }
 
 async fn an_endpoint_is_of_one_team_which_a_caller_in_several_names(database: Database) {
-    let stage = Stage::new(database).await;
+    let server = TestServer::new(database).await;
     let both = DORA.with(PERMISSIONS);
     let mut body = json!({ "url": "https://127.0.0.1/hook" });
-    register(&stage, &both, &body).await.problem(400, "team-required");
+    register(&server, &both, &body)
+        .await
+        .problem(400, "team-required");
     body["team"] = json!("platform");
-    register(&stage, &both, &body).await.problem(404, "not-found");
+    register(&server, &both, &body).await.problem(404, "not-found");
     body["team"] = json!("support");
-    let endpoint = register(&stage, &both, &body).await.expect(201);
+    let endpoint = register(&server, &both, &body).await.expect(201);
     assert_eq!(endpoint["team"], "support");
-    assert_eq!(stage.list(&both, ENDPOINTS).await.len(), 1);
+    assert_eq!(server.list(&both, ENDPOINTS).await.len(), 1);
     assert!(
-        stage
+        server
             .list(&both, &format!("{ENDPOINTS}?team=sales"))
             .await
             .is_empty()
     );
-    assert!(stage.list(&APP, ENDPOINTS).await.is_empty());
+    assert!(server.list(&APP, ENDPOINTS).await.is_empty());
     let everyone = OLGA.with("numbers:admin webhooks:manage");
-    assert_eq!(stage.list(&everyone, ENDPOINTS).await.len(), 1);
-    stage
+    assert_eq!(server.list(&everyone, ENDPOINTS).await.len(), 1);
+    server
         .get(&LENA, ENDPOINTS)
         .await
         .problem(403, "permission-missing");
@@ -367,15 +383,15 @@ async fn without_a_secret_or_anywhere_to_go_there_are_no_webhooks_and_the_settin
         ),
     ] {
         on_sqlite(move |database| async move {
-            let setup = Setup {
+            let config = TestConfig {
                 webhooks: lines.to_owned(),
-                ..Setup::default()
+                ..TestConfig::default()
             };
-            let stage = Stage::with(database, setup).await;
-            let refused = register(&stage, &APP, &json!({ "url": "https://hooks.example.com/" })).await;
+            let server = TestServer::with(database, config).await;
+            let refused = register(&server, &APP, &json!({ "url": "https://hooks.example.com/" })).await;
             let problem = refused.problem(409, "webhooks-off");
             assert_eq!(problem["missing"], missing, "{problem}");
-            assert!(stage.list(&APP, ENDPOINTS).await.is_empty());
+            assert!(server.list(&APP, ENDPOINTS).await.is_empty());
         })
         .await;
     }
@@ -391,14 +407,14 @@ async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
             .nth(1)
             .and_then(|rest| rest.split("```").next());
         let address = unused_address();
-        let setup = Setup {
+        let config = TestConfig {
             webhooks: webhooks_to(&[address.port()]),
-            ..Setup::default()
+            ..TestConfig::default()
         };
-        let stage = Stage::with(database, setup).await;
+        let server = TestServer::with(database, config).await;
         let url = format!("http://{address}/numberdesk");
         let body = json!({ "url": url, "types": ["order.fulfilled"] });
-        let endpoint = register(&stage, &APP, &body).await.expect(201);
+        let endpoint = register(&server, &APP, &body).await.expect(201);
         let mut receiver = tokio::process::Command::new("python3")
             .args(["-c", program.expect("the guide has a program")])
             .env("WEBHOOK_SECRET", text(&endpoint["secret"]))
@@ -428,7 +444,7 @@ async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
             headers.insert(name, value.parse().expect("a header"));
         }
         assert_eq!(forge(headers).await.expect("an answer").status(), 401);
-        let number = stage.rent(&APP, "key", "DE").await;
+        let number = server.rent(&APP, "key", "DE").await;
         let mut lines = BufReader::new(receiver.stdout.take().expect("it is piped")).lines();
         let line = tokio::time::timeout(std::time::Duration::from_secs(30), lines.next_line()).await;
         let line = line.expect("in time").expect("it is read").expect("a line");
@@ -440,7 +456,7 @@ async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
     .await;
 }
 
-/// Where a process is killed, as by the machine's power, while it delivers.
+/// Where a process is killed, as by the machine's process, while it delivers.
 #[cfg(feature = "failpoints")]
 const POINTS: [&str; 3] = ["deliver.claimed", "deliver.sent", "delivery.commit"];
 
@@ -459,23 +475,28 @@ async fn wherever_it_is_killed_an_event_arrives_at_least_once() {
 #[cfg(feature = "failpoints")]
 async fn is_killed(database: Database, point: &'static str) {
     let app = Receiver::start().await;
-    let setup = Setup {
+    let config = TestConfig {
         webhooks: webhooks_to(&[app.port()]),
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let mut stage = Stage::with(database, setup).await;
-    let endpoint = register(&stage, &APP, &json!({ "url": app.url() }))
+    let mut server = TestServer::with(database, config).await;
+    let endpoint = register(&server, &APP, &json!({ "url": app.url() }))
         .await
         .expect(201);
     let path = format!("{ENDPOINTS}/{}", text(&endpoint["id"]));
-    stage.stop().await;
-    let mut desk = stage.serve_with(&[("NUMBERDESK_TEST_KILL_AT", point)]).await;
+    server.stop().await;
+    let mut desk = server
+        .start_process_with(&[("NUMBERDESK_TEST_KILL_AT", point)])
+        .await;
     // Its answer may die with the process.
-    let _ = stage.by(&APP, "POST", &format!("{path}/test")).send().await;
+    let _ = server
+        .request_as(&APP, "POST", &format!("{path}/test"))
+        .send()
+        .await;
     assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
-    let desk = stage.serve().await;
+    let desk = server.start_process().await;
     let delivered = eventually("the trial is delivered after all", || async {
-        let all = stage
+        let all = server
             .list(&APP, &format!("{path}/deliveries?state=delivered"))
             .await;
         all.first().cloned()

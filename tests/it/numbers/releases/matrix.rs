@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::store::assert_books_balance;
-use crate::support::answer::Answer;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually_or;
-use crate::support::people::{ALICE, OLGA};
-use crate::support::server::{Setup, Stage, text};
+use crate::support::personas::{ALICE, OLGA};
+use crate::support::response::ApiResponse;
+use crate::support::server::{TestConfig, TestServer, text};
 
 on_both_stores! {
     whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth,
@@ -59,33 +59,33 @@ struct Case {
     name: String,
     number: String,
     expected: &'static [u16],
-    answer: Answer,
+    answer: ApiResponse,
 }
 
 async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(database: Database) {
-    let setup = Setup {
+    let config = TestConfig {
         timeout: "1s",
         full_sync: "1s",
         settle_after: "1s",
-        ..Setup::default()
+        ..TestConfig::default()
     };
-    let stage = Stage::with(database.clone(), setup).await;
-    let bystander = stage.rent(&ALICE, "bystander", "FR").await;
+    let server = TestServer::with(database.clone(), config).await;
+    let bystander = server.rent(&ALICE, "bystander", "FR").await;
     let mut cases = Vec::new();
     for lag in ["0s", "2s"] {
-        stage
+        server
             .close
             .set(json!({ "read_lag": lag, "listing_lag": lag }))
             .await;
         for (what, answer, expected) in answers() {
             for effect in [true, false] {
                 let name = format!("{what}, effect {effect}, lag {lag}");
-                let number = stage.rent(&ALICE, &format!("key-{}", cases.len()), "DE").await;
+                let number = server.rent(&ALICE, &format!("key-{}", cases.len()), "DE").await;
                 let at = format!("/phone_number/{number}/");
                 let fault =
                     json!({ "method": "DELETE", "path": at, "times": 1, "answer": answer, "effect": effect });
-                stage.close.fault(fault).await;
-                let answer = released(&stage, &number, &name).await;
+                server.close.fault(fault).await;
+                let answer = released(&server, &number, &name).await;
                 cases.push(Case {
                     name,
                     number,
@@ -94,25 +94,25 @@ async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(dat
                 });
             }
         }
-        agreed(&stage, BTreeSet::is_subset).await;
+        agreed(&server, BTreeSet::is_subset).await;
     }
     // What Close said to be released and still has is believed when it shows it ten minutes later.
     database
         .change("UPDATE numbers SET gone_at = gone_at - 660000000 WHERE gone_at IS NOT NULL")
         .await;
-    agreed(&stage, BTreeSet::eq).await;
+    agreed(&server, BTreeSet::eq).await;
     assert_books_balance(&database).await;
 
-    let held = at_close(&stage).await;
+    let held = at_close(&server).await;
     let (mut untrue, mut harmful, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
     for case in &cases {
-        let shown = stage
+        let shown = server
             .get(&OLGA, &format!("/v1/phone-numbers/{}", case.number))
             .await;
         if (shown.status == 200) != held.contains(&case.number) {
             untrue.push(&case.name);
         }
-        let sent = crate::numbers::releases::deletes(&stage, &case.number).await;
+        let sent = crate::numbers::releases::deletes(&server, &case.number).await;
         // Whoever was told that the number stays must not lose it to a repetition.
         if sent == 0 || (case.answer.status != 202 && sent > 1) {
             harmful.push(&case.name);
@@ -140,34 +140,34 @@ async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(dat
         "untrue {untrue:?}, harmful {harmful:?}, foreign {foreign:?}"
     );
     assert!(held.contains(&bystander));
-    assert_eq!(crate::numbers::releases::deletes(&stage, &bystander).await, 0);
-    assert_eq!(crate::numbers::releases::usage(&stage).await["held"], held.len());
+    assert_eq!(crate::numbers::releases::deletes(&server, &bystander).await, 0);
+    assert_eq!(crate::numbers::releases::usage(&server).await["held"], held.len());
 }
 
 /// The answer to a release that reached Close: while its rate limit is used up, none does.
-async fn released(stage: &Stage, number: &str, name: &str) -> Answer {
+async fn released(server: &TestServer, number: &str, name: &str) -> ApiResponse {
     eventually_or(
         || name.to_owned(),
         || async {
-            let answer = stage.release(&ALICE, number).await;
-            (crate::numbers::releases::deletes(stage, number).await > 0).then_some(answer)
+            let answer = server.release(&ALICE, number).await;
+            (crate::numbers::releases::deletes(server, number).await > 0).then_some(answer)
         },
     )
     .await
 }
 
-async fn at_close(stage: &Stage) -> BTreeSet<String> {
-    let held = stage.close.held().await;
+async fn at_close(server: &TestServer) -> BTreeSet<String> {
+    let held = server.close.held().await;
     held.iter().map(|number| text(&number["id"])).collect()
 }
 
 /// Returns once nothing is under way and what the desk has is to what Close has as it should be.
-async fn agreed(stage: &Stage, is_right: fn(&BTreeSet<String>, &BTreeSet<String>) -> bool) {
+async fn agreed(server: &TestServer, is_right: fn(&BTreeSet<String>, &BTreeSet<String>) -> bool) {
     eventually_or(
         || "desk and Close agree".to_owned(),
         || async {
-            let close = at_close(stage).await;
-            let listed = stage.list(&OLGA, "/v1/phone-numbers?limit=200").await;
+            let close = at_close(server).await;
+            let listed = server.list(&OLGA, "/v1/phone-numbers?limit=200").await;
             let settled = listed.iter().all(|number| number["desk"]["releasing"] == false);
             let desk = listed.iter().map(|number| text(&number["id"])).collect();
             (settled && is_right(&desk, &close)).then_some(())

@@ -5,30 +5,30 @@
 mod close;
 mod desk;
 mod orders;
-mod scene;
+mod scenario;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 
-use crate::operation::runbooks::scene::{Case, Rule, rules};
+use crate::operation::runbooks::scenario::{Case, Rule, rules};
 use crate::support::database::{on_postgres, on_sqlite};
 
 /// Scenes that are played at once: mostly they wait for something to be noticed.
 const AT_ONCE: usize = 8;
 
-type Play = fn(Rule) -> BoxFuture<'static, ()>;
+type Run = fn(Rule) -> BoxFuture<'static, ()>;
 
-/// Which scene is whose.
-macro_rules! plays {
-    ($($alert:ident: $store:ident, $scene:path;)*) => {
-        const PLAYS: &[(&str, Play)] = &[$((stringify!($alert), |rule| {
-            Box::pin($store(move |database| $scene(Case { rule, database })))
+/// Which scenario is whose.
+macro_rules! scenarios {
+    ($($alert:ident: $store:ident, $scenario:path;)*) => {
+        const SCENARIOS: &[(&str, Run)] = &[$((stringify!($alert), |rule| {
+            Box::pin($store(move |database| $scenario(Case { rule, database })))
         })),*];
     };
 }
 
 // Those that take longest come first.
-plays! {
+scenarios! {
     NumberdeskWorkerFailures: on_sqlite, desk::a_step_keeps_failing;
     NumberdeskOutgoingWebhooksBacklog: on_sqlite, desk::an_app_does_not_take_its_webhooks;
     NumberdeskCloseKeyRefused: on_sqlite, close::the_key_is_revoked;
@@ -67,13 +67,13 @@ plays! {
 async fn every_alert_holds_by_its_fault_and_no_more_once_its_runbook_was_followed() {
     let rules = rules();
     let mut known: Vec<_> = rules.iter().map(|rule| rule.name.as_str()).collect();
-    let mut played: Vec<_> = PLAYS.iter().map(|(name, _)| *name).collect();
+    let mut played: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();
     known.sort_unstable();
     played.sort_unstable();
-    assert_eq!(known, played, "alerts and the scenes that play them");
+    assert_eq!(known, played, "alerts and the scenarios that play them");
 
     let only = std::env::var("NUMBERDESK_TEST_ALERT").ok();
-    let scenes = PLAYS
+    let scenarios = SCENARIOS
         .iter()
         .filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name))
         .map(|(name, play)| {
@@ -81,7 +81,7 @@ async fn every_alert_holds_by_its_fault_and_no_more_once_its_runbook_was_followe
             tokio::spawn(play(rule)).map(move |ended| ended.is_err().then_some(*name))
         });
     // A task runs from when it is spawned: the iterator is lazy, so no more than these are.
-    let failed: Vec<_> = stream::iter(scenes)
+    let failed: Vec<_> = stream::iter(scenarios)
         .buffer_unordered(AT_ONCE)
         .filter_map(std::future::ready)
         .collect()

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::support::binary::{Ended, Serving, run};
+use crate::support::binary::{CommandOutput, ServerProcess, run};
 use crate::support::database::Database;
-use crate::support::people::OLGA;
+use crate::support::personas::OLGA;
 use crate::support::program::root;
-use crate::support::server::{Setup, Stage};
+use crate::support::server::{TestConfig, TestServer};
 
 /// How long a state is held that is said to last, in minutes: longer than any alert looks back.
 const LONG: usize = 200;
@@ -52,7 +52,7 @@ pub(in crate::operation::runbooks) fn rules() -> Vec<Rule> {
     rules
 }
 
-/// What a scene is about, and a database for it.
+/// What a scenario is about, and a database for it.
 pub(in crate::operation::runbooks) struct Case {
     pub(in crate::operation::runbooks) rule: Rule,
     pub(in crate::operation::runbooks) database: Database,
@@ -69,21 +69,21 @@ impl Case {
 }
 
 /// A desk that serves, with an alert that watches it.
-pub(in crate::operation::runbooks) struct Scene {
-    pub(in crate::operation::runbooks) stage: Stage,
-    pub(in crate::operation::runbooks) desk: Serving,
+pub(in crate::operation::runbooks) struct Scenario {
+    pub(in crate::operation::runbooks) server: TestServer,
+    pub(in crate::operation::runbooks) desk: ServerProcess,
     pub(in crate::operation::runbooks) alert: Watch,
 }
 
-impl Scene {
+impl Scenario {
     /// While all is well, the alert does not hold.
-    pub(in crate::operation::runbooks) async fn new(case: Case, setup: Setup) -> Self {
-        let (stage, desk) = Stage::served(case.database, setup).await;
+    pub(in crate::operation::runbooks) async fn new(case: Case, config: TestConfig) -> Self {
+        let (server, desk) = TestServer::as_process(case.database, config).await;
         let mut alert = Watch::new(&case.rule, &desk.ops);
         alert.scrape(1).await;
         alert.scrape(LONG).await;
         assert!(!alert.is_on().await, "{} holds while all is well", case.rule.name);
-        Self { stage, desk, alert }
+        Self { server, desk, alert }
     }
 
     /// Starts the desk again, as a rollout does.
@@ -94,13 +94,13 @@ impl Scene {
 
     /// Starts the desk that has ended.
     pub(in crate::operation::runbooks) async fn start(&mut self) {
-        self.desk = self.stage.serve().await;
+        self.desk = self.server.start_process().await;
         self.alert.ops.clone_from(&self.desk.ops);
     }
 
     /// Where a file of the desk is.
     pub(in crate::operation::runbooks) fn file(&self, name: &str) -> PathBuf {
-        self.stage.folder.path().join(name)
+        self.server.folder.path().join(name)
     }
 
     pub(in crate::operation::runbooks) fn write(&self, name: &str, text: &str) {
@@ -115,9 +115,9 @@ impl Scene {
     }
 
     /// `numberdesk … --config numberdesk.toml`
-    pub(in crate::operation::runbooks) async fn run(&self, command: &str) -> Ended {
+    pub(in crate::operation::runbooks) async fn run(&self, command: &str) -> CommandOutput {
         let words = command.split(' ').chain(["--config", "numberdesk.toml"]);
-        run(self.stage.folder.path(), &words.collect::<Vec<_>>()).await
+        run(self.server.folder.path(), &words.collect::<Vec<_>>()).await
     }
 
     /// Whether a line of the log has all of this.
@@ -132,7 +132,7 @@ impl Scene {
 
     /// The value of a metric without labels.
     pub(in crate::operation::runbooks) async fn measured(&self, name: &str) -> f64 {
-        let text = self.stage.at_ops("/metrics").await.text;
+        let text = self.server.at_ops("/metrics").await.text;
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -140,13 +140,16 @@ impl Scene {
     }
 
     pub(in crate::operation::runbooks) async fn no_order_is(&self, state: &str) {
-        let orders = self.stage.list(&OLGA, &format!("/v1/orders?state={state}")).await;
+        let orders = self
+            .server
+            .list(&OLGA, &format!("/v1/orders?state={state}"))
+            .await;
         assert!(orders.is_empty(), "{state}: {orders:?}");
     }
 
     /// A field of `/readyz`.
     pub(in crate::operation::runbooks) async fn readyz(&self, field: &str) -> String {
-        let ready = self.stage.at_ops("/readyz").await.json();
+        let ready = self.server.at_ops("/readyz").await.json();
         ready[field].as_str().unwrap_or_default().to_owned()
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Status, headers and body, read to the end.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
@@ -13,7 +13,7 @@ pub(crate) struct Answer {
     pub(crate) asked: String,
 }
 
-impl Answer {
+impl ApiResponse {
     pub(crate) async fn read(asked: String, response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.expect("an answer arrives whole");
@@ -83,7 +83,7 @@ impl Answer {
     }
 }
 
-impl std::fmt::Display for Answer {
+impl std::fmt::Display for ApiResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,

@@ -9,7 +9,7 @@ pub(crate) const AUDIENCE: &str = "numberdesk";
 
 /// Someone with a token.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Person {
+pub(crate) struct Persona {
     pub(crate) name: &'static str,
     pub(crate) teams: &'static [&'static str],
     pub(crate) permissions: &'static str,
@@ -18,48 +18,48 @@ pub(crate) struct Person {
 }
 
 /// An app of sales: the one that does most things.
-pub(crate) const ALICE: Person = Person {
+pub(crate) const ALICE: Persona = Persona {
     name: "alice@example.com",
     teams: &["sales"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release",
     close_user: Some(0),
 };
 /// Lead of sales: group numbers and the audit trail too.
-pub(crate) const LENA: Person = Person {
+pub(crate) const LENA: Persona = Persona {
     name: "lena@example.com",
     teams: &["sales"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read",
     close_user: Some(0),
 };
 /// The other team.
-pub(crate) const BOB: Person = Person {
+pub(crate) const BOB: Persona = Persona {
     name: "bob@example.com",
     teams: &["support"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read",
     close_user: Some(0),
 };
 /// In both teams.
-pub(crate) const DORA: Person = Person {
+pub(crate) const DORA: Persona = Persona {
     name: "dora@example.com",
     teams: &["sales", "support"],
     ..LENA
 };
 /// Sees everything; her own team may rent nothing.
-pub(crate) const OLGA: Person = Person {
+pub(crate) const OLGA: Persona = Persona {
     name: "olga@example.com",
     teams: &["platform"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group numbers:admin audit:read",
     close_user: Some(0),
 };
 /// A valid token that permits nothing.
-pub(crate) const NEMO: Person = Person {
+pub(crate) const NEMO: Persona = Persona {
     name: "nemo@example.com",
     teams: &["sales"],
     permissions: "",
     close_user: None,
 };
 
-impl Person {
+impl Persona {
     pub(crate) const fn with(self, permissions: &'static str) -> Self {
         Self { permissions, ..self }
     }
