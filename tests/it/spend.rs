@@ -1,4 +1,4 @@
-//! What a month cost: each number once, for whom held it first, at the price last in force (T34).
+//! What a month cost: each number once, for whom held it first, at the price last in force.
 
 use std::time::Duration;
 
@@ -286,7 +286,7 @@ async fn nobody_sees_what_another_team_spent(database: Database) {
         .get(&alice, &format!("/v1/spend?month={month}&team=no-such-team"))
         .await;
     foreign.problem(404, "not-found");
-    crate::http::isolation::same_but_for_what_was_asked(&foreign, &unknown);
+    crate::support::response::assert_indistinguishable(&foreign, &unknown);
     let missing = server.get(&ALICE, &format!("/v1/spend?month={month}")).await;
     assert_eq!(missing.problem(403, "permission-missing")["need"], "spend:read");
 }

@@ -1,5 +1,5 @@
 //! The chain over the audit trail: what an administrator of the database does to a row is found and the row named, in
-//! the database and in an export, by the binary as an auditor runs it (T36).
+//! the database and in an export, by the binary as an auditor runs it.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::support::binary::{CommandOutput, ServerProcess, run};
-use crate::support::database::{Database, on_both_stores, on_sqlite};
+use crate::support::database::{Database, on_both_stores, with_sqlite};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
 use crate::support::program::{provided, root, succeeds};
@@ -560,7 +560,7 @@ async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(databas
 /// A copy of the head stands in the log, which the administrator of the database does not keep.
 #[tokio::test]
 async fn the_head_is_told_in_the_log() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut server = TestServer::new(database.clone()).await;
         server.stop().await;
         let folder = server.folder.path();
@@ -583,7 +583,7 @@ async fn the_head_is_told_in_the_log() {
 
 #[tokio::test]
 async fn the_age_of_what_is_not_sealed_is_told_while_sealing_fails() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut server = TestServer::new(database.clone()).await;
         server.stop().await;
         many(&database, 3).await;
@@ -622,7 +622,7 @@ async fn the_age_of_what_is_not_sealed_is_told_while_sealing_fails() {
 /// The guide has a verifier of its own; what it says of the canonical form is all that it is made from.
 #[tokio::test]
 async fn the_verifier_in_the_guide_agrees() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let (server, all) = sealed(database).await;
         let guide = std::fs::read_to_string(root().join("docs/audit.md")).expect("the guide is there");
         let script = guide

@@ -446,7 +446,7 @@ async fn t8_a_token_of_another_kind_is_no_access_token() {
         "an ID token",
     )
     .await;
-    // T11: a token that is bound to a key is worth nothing without proof of the key.
+    // A token that is bound to a key is worth nothing without proof of the key.
     refused(
         &auth,
         &signer.sign(&claims_with("cnf", json!({"jkt": "x"}))),

@@ -4,7 +4,7 @@ use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
 use crate::auth::idp::{Signer, jwks, of_account};
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, LENA, OLGA};
 use crate::support::server::{POLICY, TestConfig, TestServer, send, text};
@@ -17,13 +17,16 @@ const DIALER: &str = "[[service_accounts]]\nnamespace = \"crm\"\nname = \"dialer
 
 on_both_stores! {
     an_app_rents_as_its_service_account_and_is_known_by_it,
+    an_entry_holds_from_when_it_is_written_until_it_is_taken_away,
+    with_two_clusters_an_account_is_that_of_its_own,
+    a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more,
+}
+
+on_sqlite! {
     an_account_that_is_not_in_the_policy_is_told_what_would_be_needed,
     what_the_cluster_does_not_say_of_an_account_is_401,
     a_token_of_another_issuer_is_no_account_whatever_it_says,
     a_token_of_a_cluster_gives_no_rights_whatever_it_says,
-    an_entry_holds_from_when_it_is_written_until_it_is_taken_away,
-    with_two_clusters_an_account_is_that_of_its_own,
-    a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more,
 }
 
 /// A cluster: the key of its API server.

@@ -1,13 +1,16 @@
 //! `numberdesk doctor`: what it says of a desk that is well, and of one that is not; by a shell, beside a desk that serves.
 
 use crate::support::binary::{CommandOutput, run};
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::server::{TestConfig, TestServer, WEBHOOK_KEY};
 
 on_both_stores! {
     all_that_is_well_is_said_to_be_and_no_secret_with_it,
-    a_key_that_close_does_not_accept_is_named_and_the_rest_is_told_all_the_same,
     a_database_of_another_version_is_told_what_to_do,
+}
+
+on_sqlite! {
+    a_key_that_close_does_not_accept_is_named_and_the_rest_is_told_all_the_same,
     a_close_and_an_issuer_that_do_not_answer_are_named,
 }
 

@@ -1,4 +1,4 @@
-//! A Close that is broken or hostile (T32, T33): never a panic, never a wrong final state, never more than it should
+//! A Close that is broken or hostile: never a panic, never a wrong final state, never more than it should
 //! hear or see.
 
 use std::collections::BTreeSet;
@@ -8,19 +8,22 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, LENA, OLGA};
 use crate::support::scripted::{Scripted, gzip_bomb, says};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
+    close_s_words_are_passed_on_as_text_and_bounded,
+    a_number_that_is_already_another_order_s_fulfils_nothing,
+}
+
+on_sqlite! {
     a_hostile_answer_to_a_rent_is_an_unknown_outcome,
     a_redirect_is_never_followed_and_the_key_goes_nowhere_else,
     an_endless_answer_is_cut_off,
     a_hostile_answer_to_a_listing_changes_nothing_and_the_desk_stays_ready,
-    close_s_words_are_passed_on_as_text_and_bounded,
-    a_number_that_is_already_another_order_s_fulfils_nothing,
     close_hears_only_what_the_desk_needs_to_say,
 }
 

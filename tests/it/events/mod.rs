@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::http::isolation::same_but_for_what_was_asked;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually_or;
 use crate::support::personas::{ALICE, BOB, LENA, OLGA, Persona};
+use crate::support::response::assert_indistinguishable;
 use crate::support::server::{TestServer, text};
 use crate::support::stream::Stream;
 
@@ -149,7 +149,7 @@ async fn an_event_that_is_not_there_is_a_fault_and_another_team_s_is_not_there(d
         let hidden = ask(foreign.clone()).await;
         hidden.problem(400, "invalid-request");
         let missing = ask("evt_01K00000000000000000000000".to_owned()).await;
-        same_but_for_what_was_asked(&hidden, &missing);
+        assert_indistinguishable(&hidden, &missing);
         for bad in [
             "after=",
             "after=ord_1",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::database::{Database, on_sqlite};
+use crate::support::database::{Database, with_sqlite};
 use crate::support::personas::{LENA, Persona};
 use crate::support::program::{provided, succeeds};
 use crate::support::server::{POLICY, TestConfig, TestServer};
@@ -18,7 +18,7 @@ const HOSTILE: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn swagger_ui_takes_a_token_tries_operations_out_and_asks_no_other_host() {
-    on_sqlite(swagger_ui_works_in_a_browser).await;
+    with_sqlite(swagger_ui_works_in_a_browser).await;
 }
 
 async fn swagger_ui_works_in_a_browser(database: Database) {

@@ -3,12 +3,12 @@
 use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, on_sqlite};
 use crate::support::personas::{ALICE, BOB, DORA, ISSUER, LENA, NEMO, OLGA};
 use crate::support::scripted::unused_address;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
-on_both_stores! {
+on_sqlite! {
     without_a_token_every_route_is_401_and_says_how_to_come_back,
     a_token_that_does_not_hold_is_401,
     a_missing_permission_is_403_and_named,
@@ -274,7 +274,7 @@ async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
     for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit", "/v1/audit/export"] {
         let foreign = server.get(&LENA, &format!("{path}?team=support")).await;
         let unknown = server.get(&LENA, &format!("{path}?team=no-such-team")).await;
-        crate::http::isolation::same_but_for_what_was_asked(&foreign, &unknown);
+        crate::support::response::assert_indistinguishable(&foreign, &unknown);
     }
     // Before anything else about the request is checked, the permission included.
     for team in ["support", "no-such-team"] {

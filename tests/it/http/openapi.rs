@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
-use crate::support::database::{Database, on_sqlite};
+use crate::support::database::{Database, with_sqlite};
 use crate::support::personas::{OLGA, Persona};
 use crate::support::program::{provided, root, succeeds};
 use crate::support::server::{POLICY, TestConfig, TestServer, send, text};
@@ -22,7 +22,7 @@ const MEMBERS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 #[tokio::test]
 async fn the_document_that_is_served_is_the_one_that_is_committed() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let server = TestServer::unsynced(database, TestConfig::default()).await;
         for format in ["json", "yaml"] {
             let served = send(server.request("GET", &format!("/openapi.{format}"))).await;
@@ -131,7 +131,7 @@ fn every_operation_says_who_may_call_it_and_answers_errors_as_problems() {
 /// Sends what the document allows and what it forbids, to every operation, and follows one answer to the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fuzzer_finds_no_server_error_and_no_answer_that_is_not_announced() {
-    on_sqlite(a_fuzzer_finds_nothing).await;
+    with_sqlite(a_fuzzer_finds_nothing).await;
 }
 
 async fn a_fuzzer_finds_nothing(database: Database) {

@@ -1,16 +1,16 @@
-//! Too much of anything: it is turned away early, with a word on when to come back, and nobody else notices (T31).
+//! Too much of anything: it is turned away early, with a word on when to come back, and nobody else notices.
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, on_sqlite};
 use crate::support::personas::{ALICE, BOB, DORA, LENA};
 use crate::support::raw::{address, listen, send_order};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
-on_both_stores! {
+on_sqlite! {
     a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_nothing,
     where_nothing_is_limited_nothing_is_told,
     what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not,

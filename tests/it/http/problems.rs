@@ -2,7 +2,7 @@
 
 use numberdesk::http::{ProblemType, errors_markdown};
 
-use crate::support::database::{Database, on_sqlite};
+use crate::support::database::{Database, with_sqlite};
 use crate::support::program::root;
 use crate::support::server::{TestServer, send};
 
@@ -10,7 +10,7 @@ const GUIDE: &str = "docs/errors.md";
 
 #[tokio::test]
 async fn every_problem_has_a_page_where_its_type_points() {
-    on_sqlite(every_problem_has_a_page).await;
+    with_sqlite(every_problem_has_a_page).await;
 }
 
 async fn every_problem_has_a_page(database: Database) {
@@ -40,7 +40,7 @@ async fn every_problem_has_a_page(database: Database) {
 
 #[tokio::test]
 async fn a_problem_that_does_not_exist_has_no_page() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let server = TestServer::unsynced(database, crate::support::server::TestConfig::default()).await;
         for name in [
             "no-such-problem",

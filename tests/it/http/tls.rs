@@ -10,24 +10,12 @@ use tokio::net::TcpStream;
 
 use crate::support::binary::{CommandOutput, ServerProcess, ask_to_end, end, run};
 use crate::support::close::RENT;
-use crate::support::database::{self, Database};
+use crate::support::database::{Database, on_sqlite};
 use crate::support::eventually;
 use crate::support::personas::ALICE;
 use crate::support::raw::{self, address};
 use crate::support::server::{TestConfig, TestServer, write_files};
 use crate::support::tls::{Authority, Pair, connect, mount, of, shown};
-
-/// Certificates have nothing to do with the database: one store stands for both.
-macro_rules! on_sqlite {
-    ($($name:ident),* $(,)?) => {
-        $(mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn on_sqlite() {
-                super::database::on_sqlite(super::$name).await;
-            }
-        })*
-    };
-}
 
 on_sqlite! {
     a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_without,

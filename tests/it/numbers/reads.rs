@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use numberdesk::error::Error;
 use serde_json::{Value, json};
 
-use crate::orders::outage::Outage;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::desk::{TestDesk, caller, find, release, request};
 use crate::support::eventually;
+use crate::support::outage::Outage;
 use crate::support::personas::{ALICE, OLGA};
 use crate::support::response::ApiResponse;
 use crate::support::scripted::unused_address;
@@ -26,7 +26,7 @@ on_both_stores! {
 mod without_a_database_numbers_are_read_on {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_postgres() {
-        crate::support::database::on_postgres(super::without_a_database_numbers_are_read_on).await;
+        crate::support::database::with_postgres(super::without_a_database_numbers_are_read_on).await;
     }
 }
 
@@ -34,14 +34,14 @@ mod what_could_not_be_read_again_is_shown_as_it_was_until_it_can {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_postgres() {
         let test = super::what_could_not_be_read_again_is_shown_as_it_was_until_it_can;
-        crate::support::database::on_postgres(test).await;
+        crate::support::database::with_postgres(test).await;
     }
 }
 
 mod a_hundred_thousand_numbers_are_listed_once_each {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_sqlite() {
-        crate::support::database::on_sqlite(super::a_hundred_thousand_numbers_are_listed_once_each).await;
+        crate::support::database::with_sqlite(super::a_hundred_thousand_numbers_are_listed_once_each).await;
     }
 }
 

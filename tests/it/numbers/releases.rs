@@ -5,7 +5,7 @@ mod matrix;
 
 use serde_json::{Value, json};
 
-use crate::orders::usage;
+use crate::support::books::usage;
 use crate::support::close::FakeClose;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;

@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use crate::support::binary::{CommandOutput, ServerProcess, command, output_of, run};
-use crate::support::database::{on_postgres, on_sqlite};
+use crate::support::database::{with_postgres, with_sqlite};
 use crate::support::eventually;
 use crate::support::personas::OLGA;
 use crate::support::server::TestServer;
@@ -24,7 +24,7 @@ async fn status(url: String) -> Option<u16> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_on_a_sqlite_file_refuses_to_start_and_says_why() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut server = TestServer::new(database.clone()).await;
         server.stop().await;
         let mut first = server.start_process().await;
@@ -75,7 +75,7 @@ async fn a_second_process_on_a_sqlite_file_refuses_to_start_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_number_of_processes_serve_one_postgresql_database() {
-    on_postgres(|database| async move {
+    with_postgres(|database| async move {
         let mut server = TestServer::new(database).await;
         server.stop().await;
         let (mut first, mut second) = (server.start_process().await, server.start_process().await);

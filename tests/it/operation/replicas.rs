@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::orders::outage::Outage;
-use crate::store::assert_books_balance;
 use crate::support::binary::{ServerProcess, ask_to_end, end};
+use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_postgres};
+use crate::support::database::{Database, with_postgres};
 use crate::support::eventually;
+use crate::support::outage::Outage;
 use crate::support::personas::ALICE;
 use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::stream::Stream;
@@ -20,7 +20,7 @@ macro_rules! on_postgres_alone {
         $(mod $name {
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn on_postgres() {
-                super::on_postgres(super::$name).await;
+                super::with_postgres(super::$name).await;
             }
         })*
     };
@@ -100,7 +100,7 @@ async fn a_cap_of_three_holds_over_three_replicas_on_the_team_s_first_use(databa
         };
         // The second round needs a database that knows nothing of the first.
         if problem == "budget-exceeded" {
-            return on_postgres(move |database| cap(database, config, problem)).await;
+            return with_postgres(move |database| cap(database, config, problem)).await;
         }
         Box::pin(cap(database.clone(), config, problem)).await;
     }
@@ -140,7 +140,7 @@ async fn a_replica_that_is_stopped_past_its_lease_makes_no_second_number(databas
         let database = database.clone();
         let run = move |database: Database| stopped(database, answer);
         if nth == 1 {
-            return on_postgres(run).await;
+            return with_postgres(run).await;
         }
         Box::pin(run(database)).await;
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
-use crate::http::isolation::same_but_for_what_was_asked;
-use crate::orders::usage;
+use crate::support::books::usage;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, AUDIENCE, BOB, ISSUER, LENA, NEMO, OLGA, Persona};
 use crate::support::response::ApiResponse;
+use crate::support::response::assert_indistinguishable;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
@@ -331,7 +331,7 @@ async fn an_order_of_another_team_does_not_exist_and_a_permission_is_needed(data
         for person in [&BOB, &BOB.with("orders:approve"), &same, &PETRA.of(&[])] {
             let hidden = server.says(person, word, &id).await;
             hidden.problem(404, "not-found");
-            same_but_for_what_was_asked(&hidden, &server.says(person, word, unknown).await);
+            assert_indistinguishable(&hidden, &server.says(person, word, unknown).await);
         }
         for person in [&NEMO, &LENA, &ALICE, &OLGA] {
             let answer = server.says(person, word, &id).await;

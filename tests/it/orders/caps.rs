@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::orders::usage;
+use crate::support::books::usage;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;

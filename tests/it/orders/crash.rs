@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::store::assert_books_balance;
+use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_postgres, on_sqlite};
+use crate::support::database::{Database, with_postgres, with_sqlite};
 use crate::support::eventually_or;
 use crate::support::personas::ALICE;
 use crate::support::server::{TestConfig, TestServer, send, text};
@@ -52,7 +52,7 @@ const POINTS: [(&str, &[&str]); 11] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_sqlite() {
     matrix("SQLite", |point, vendor| {
-        Box::pin(on_sqlite(move |database| dies(database, point, vendor)))
+        Box::pin(with_sqlite(move |database| dies(database, point, vendor)))
     })
     .await;
 }
@@ -60,7 +60,7 @@ async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_postgres() {
     matrix("PostgreSQL", |point, vendor| {
-        Box::pin(on_postgres(move |database| dies(database, point, vendor)))
+        Box::pin(with_postgres(move |database| dies(database, point, vendor)))
     })
     .await;
 }
@@ -183,14 +183,14 @@ const FOLLOWING: [&str; 6] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_sqlite() {
     for point in FOLLOWING {
-        on_sqlite(move |database| dies_following(database, point)).await;
+        with_sqlite(move |database| dies_following(database, point)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres() {
     for point in FOLLOWING {
-        on_postgres(move |database| dies_following(database, point)).await;
+        with_postgres(move |database| dies_following(database, point)).await;
     }
 }
 

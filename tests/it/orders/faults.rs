@@ -10,7 +10,7 @@ use numberdesk::domain::order::{Evidence, Order, State};
 use numberdesk::error::Error;
 use serde_json::{Value, json};
 
-use crate::store::assert_books_balance;
+use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::desk::{SETTLE_AFTER, TestDesk, adopt, caller, order, request, settle_review};

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::books::usage;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::personas::{ALICE, BOB, LENA, OLGA, Persona};
@@ -811,13 +812,6 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
         path = format!("/v1/orders?state=fulfilled&limit=2&cursor={cursor}");
     }
     assert_eq!(seen, ids);
-}
-
-/// What sales has, by `/v1/me`.
-pub(crate) async fn usage(server: &TestServer) -> Value {
-    let me = server.get(&ALICE, "/v1/me").await.expect(200);
-    let usage = &me["teams"][0]["usage"];
-    json!({ "held": usage["numbers_held"], "reserved": usage["numbers_reserved"], "today": usage["orders_last_day"] })
 }
 
 impl TestServer {

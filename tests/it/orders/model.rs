@@ -14,9 +14,9 @@ use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
 use serde_json::{Value, json};
 
-use crate::store::assert_books_balance;
+use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_postgres, on_sqlite};
+use crate::support::database::{Database, with_postgres, with_sqlite};
 use crate::support::desk::{SETTLE_AFTER, TestDesk, caller, cancel, order, release, request, settle_review};
 use crate::support::history::{Dice, histories};
 
@@ -49,7 +49,7 @@ const BUDGET: i64 = 1_900;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_histories_keep_every_promise_on_sqlite() {
     let count = histories(ON_SQLITE, |seed| {
-        Box::pin(on_sqlite(move |database| history(database, seed)))
+        Box::pin(with_sqlite(move |database| history(database, seed)))
     })
     .await;
     tell("SQLite", count);
@@ -58,7 +58,7 @@ async fn random_histories_keep_every_promise_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_histories_keep_every_promise_on_postgres() {
     let count = histories(ON_POSTGRES, |seed| {
-        Box::pin(on_postgres(move |database| history(database, seed)))
+        Box::pin(with_postgres(move |database| history(database, seed)))
     })
     .await;
     tell("PostgreSQL", count);

@@ -1,12 +1,11 @@
 //! Something is down: the database, Close, or the desk itself in the middle of its work.
 
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores, on_sqlite, postgres};
+use crate::support::database::{Database, on_both_stores, with_sqlite};
 use crate::support::eventually;
+use crate::support::outage::Outage;
 use crate::support::personas::ALICE;
 use crate::support::scripted::unused_address;
 use crate::support::server::{TestConfig, TestServer, send, text};
@@ -20,51 +19,6 @@ on_both_stores! {
     a_desk_that_is_asked_to_end_ends_its_paid_calls_first,
     a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does,
     another_api_key_is_used_once_close_accepts_it_and_a_bad_one_never_is,
-}
-
-/// A database that nobody can write to while this exists.
-pub(crate) enum Outage {
-    Sqlite(SqliteConnection),
-    Postgres(String),
-}
-
-impl Outage {
-    pub(crate) async fn begin(database: &Database) -> Self {
-        let url = database.url().expose_secret().to_owned();
-        if url.starts_with("sqlite:") {
-            let mut connection = SqliteConnection::connect(&url).await.expect("a connection");
-            sqlx::raw_sql("BEGIN EXCLUSIVE")
-                .execute(&mut connection)
-                .await
-                .expect("the lock is free");
-            return Self::Sqlite(connection);
-        }
-        let name = url.rsplit('/').next().expect("a URL has a path").to_owned();
-        let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
-        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        server(&close).await;
-        server(&cut).await;
-        Self::Postgres(name)
-    }
-
-    pub(crate) async fn end(self) {
-        match self {
-            Self::Sqlite(connection) => connection.close().await.expect("the lock can be let go"),
-            Self::Postgres(name) => {
-                server(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")).await;
-            }
-        }
-    }
-}
-
-async fn server(statement: &str) {
-    let mut connection = PgConnection::connect(&postgres())
-        .await
-        .expect("a PostgreSQL server");
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-        .execute(&mut connection)
-        .await
-        .expect("it does that");
 }
 
 fn berlin() -> Value {
@@ -101,7 +55,7 @@ async fn without_a_database_nothing_is_sent_and_the_desk_says_so(database: Datab
 /// A full disk does so to whatever is being written at that moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_sqlite_ends_by_itself_keeps_no_later_one_from_being_written() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let server = TestServer::new(database.clone()).await;
         let ends = "CREATE TRIGGER ends BEFORE INSERT ON orders BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
         database.change(ends).await;
@@ -216,7 +170,7 @@ async fn a_desk_that_was_killed_during_the_paid_call_never_sends_it_again(databa
         server.order(&ALICE, "key", &berlin()).await.expect(201)["id"],
         id.as_str()
     );
-    let usage = crate::orders::usage(&server).await;
+    let usage = crate::support::books::usage(&server).await;
     assert_eq!(usage, json!({ "held": 1, "reserved": 0, "today": 1 }));
     assert_eq!(server.close.rents().await.len(), 1, "it was sent again");
     drop(desk);

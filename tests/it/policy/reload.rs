@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::binary::ServerProcess;
-use crate::support::database::{Database, on_both_stores, on_postgres};
+use crate::support::database::{Database, on_both_stores, with_postgres};
 use crate::support::personas::{BOB, LENA, OLGA};
 use crate::support::server::{POLICY, TestConfig, TestServer, text};
 use crate::support::{eventually, eventually_or};
@@ -122,7 +122,7 @@ async fn file_is(server: &TestServer, name: &str, good: bool) -> Value {
 mod three_replicas_tell_a_change_once {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_postgres() {
-        super::on_postgres(super::three_replicas_tell_a_change_once).await;
+        super::with_postgres(super::three_replicas_tell_a_change_once).await;
     }
 }
 

@@ -29,6 +29,7 @@ use numberdesk::domain::time::Timestamp;
 use numberdesk::store::{Claim, Inserted, Observation, Store};
 use serde_json::Map;
 
+use crate::support::books::assert_books_balance;
 use crate::support::database::{Database, on_both_stores};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -222,35 +223,4 @@ where
         outcomes.push(task.await.unwrap());
     }
     outcomes
-}
-
-/// The usage rows are the sums of the ledger, and what they hold is what the numbers and orders say.
-pub(crate) async fn assert_books_balance(database: &Database) {
-    let off = database
-        .ask(
-            "SELECT COUNT(*) FROM usage u WHERE \
-                numbers_held <> (SELECT CAST(SUM(numbers_held) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
-             OR numbers_reserved <> (SELECT CAST(SUM(numbers_reserved) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
-             OR monthly_held <> (SELECT CAST(SUM(monthly_held) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
-             OR monthly_reserved <> (SELECT CAST(SUM(monthly_reserved) AS BIGINT) FROM ledger l WHERE l.team = u.team)",
-        )
-        .await;
-    assert_eq!(off, 0, "usage rows that are not the sum of their ledger");
-    let off = database
-        .ask(
-            "SELECT COUNT(*) FROM usage u WHERE \
-                numbers_held <> (SELECT COUNT(*) FROM numbers n WHERE n.team = u.team AND n.gone_at IS NULL) \
-             OR monthly_held <> (SELECT CAST(COALESCE(SUM(monthly), 0) AS BIGINT) FROM numbers n \
-                    WHERE n.team = u.team AND n.gone_at IS NULL) \
-             OR numbers_reserved <> (SELECT COUNT(*) FROM orders o \
-                    WHERE o.team = u.team AND o.state NOT IN ('fulfilled', 'refused', 'cancelled')) \
-             OR monthly_reserved <> (SELECT CAST(COALESCE(SUM(monthly), 0) AS BIGINT) FROM orders o \
-                    WHERE o.team = u.team AND o.state NOT IN ('fulfilled', 'refused', 'cancelled'))",
-        )
-        .await;
-    assert_eq!(off, 0, "usage rows that do not match numbers and orders");
-    let strays = database
-        .ask("SELECT COUNT(*) FROM ledger WHERE team NOT IN (SELECT team FROM usage)")
-        .await;
-    assert_eq!(strays, 0, "ledger entries without a usage row");
 }

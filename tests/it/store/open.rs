@@ -145,7 +145,7 @@ async fn a_new_sqlite_file_is_for_its_owner_alone() {
 
 #[tokio::test]
 async fn every_text_on_postgres_sorts_byte_by_byte_whatever_the_server_s_locale() {
-    crate::support::database::on_postgres(|database| async move {
+    crate::support::database::with_postgres(|database| async move {
         database.store().await;
         let texts = "SELECT COUNT(*) FROM information_schema.columns \
             WHERE table_schema = 'public' AND table_name <> 'migrations' AND data_type = 'text'";
@@ -158,7 +158,7 @@ async fn every_text_on_postgres_sorts_byte_by_byte_whatever_the_server_s_locale(
 
 #[tokio::test]
 async fn connections_that_the_server_ended_are_made_anew() {
-    crate::support::database::on_postgres(|database| async move {
+    crate::support::database::with_postgres(|database| async move {
         let store = database.store().await;
         let name = name_of(&database);
         database
@@ -178,7 +178,7 @@ async fn connections_that_the_server_ended_are_made_anew() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_makes_the_ping_fail_within_its_time() {
-    crate::support::database::on_postgres(|database| async move {
+    crate::support::database::with_postgres(|database| async move {
         let mut url = url::Url::parse(database.url().expose_secret()).unwrap();
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -16,6 +16,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _};
 use tempfile::TempDir;
 
+use crate::support::eventually;
+
 /// A database that nobody else uses.
 #[derive(Clone)]
 pub(crate) struct Database {
@@ -34,19 +36,33 @@ macro_rules! on_both_stores {
         $(mod $name {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                $crate::support::database::on_sqlite(super::$name).await;
+                $crate::support::database::with_sqlite(super::$name).await;
             }
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                $crate::support::database::on_postgres(super::$name).await;
+                $crate::support::database::with_postgres(super::$name).await;
             }
         })*
     };
 }
 pub(crate) use on_both_stores;
 
+/// Makes one test of each function named, on SQLite: for subjects that cannot differ between the stores.
+/// `on_sqlite! { it_holds }` for `async fn it_holds(database: Database) { … }`.
+macro_rules! on_sqlite {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                $crate::support::database::with_sqlite(super::$name).await;
+            }
+        })*
+    };
+}
+pub(crate) use on_sqlite;
+
 /// Runs a test on a SQLite file of its own.
-pub(crate) async fn on_sqlite<F>(test: impl FnOnce(Database) -> F)
+pub(crate) async fn with_sqlite<F>(test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -57,7 +73,7 @@ where
 
 /// Runs a test on a PostgreSQL database of its own, a copy of a migrated template. Without a server, the test is left
 /// out and says so once; with `CI` set, or with a server that was named, it fails.
-pub(crate) async fn on_postgres<F>(test: impl FnOnce(Database) -> F)
+pub(crate) async fn with_postgres<F>(test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -264,4 +280,24 @@ impl Database {
             rows.iter().map(|row| row.get(0)).collect()
         }
     }
+}
+
+/// Everything that the database has stored, as one text: the bytes of the SQLite file, or a dump of all PostgreSQL tables.
+pub(crate) async fn contents(database: &Database) -> String {
+    let url = database.url().expose_secret().to_owned();
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        let mut bytes = Vec::new();
+        for ending in ["", "-wal"] {
+            bytes.extend(std::fs::read(format!("{file}{ending}")).unwrap_or_default());
+        }
+        return String::from_utf8_lossy(&bytes).into_owned();
+    }
+    eventually("the database is dumped", || async {
+        let dump = tokio::process::Command::new("psql");
+        let mut dump = dump;
+        let script = "SELECT query_to_xml('SELECT * FROM ' || quote_ident(tablename), true, false, '') FROM pg_tables WHERE schemaname = 'public'";
+        let output = dump.args(["-At", "-c", script, &url]).output().await.expect("psql can be run");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    })
+    .await
 }

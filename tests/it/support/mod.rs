@@ -2,11 +2,13 @@
 //! that looks at every answer twice. It knows the desk by its configuration and its HTTP surface alone.
 
 pub(crate) mod binary;
+pub(crate) mod books;
 pub(crate) mod close;
 pub(crate) mod database;
 pub(crate) mod desk;
 pub(crate) mod history;
 pub(crate) mod listing;
+pub(crate) mod outage;
 pub(crate) mod personas;
 pub(crate) mod program;
 pub(crate) mod raw;

@@ -1,7 +1,7 @@
 //! An answer of the desk, and what must be true of every one of them.
 
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Status, headers and body, read to the end.
 #[derive(Debug, Clone)]
@@ -91,4 +91,31 @@ impl std::fmt::Display for ApiResponse {
             self.asked, self.status, self.headers, self.text
         )
     }
+}
+
+/// Asserts that two responses differ in nothing but the request path and the request id, so that a foreign object
+/// looks like one that does not exist.
+#[track_caller]
+pub(crate) fn assert_indistinguishable(one: &ApiResponse, other: &ApiResponse) {
+    assert_eq!(one.status, other.status, "{one}\n{other}");
+    let names = |response: &ApiResponse| {
+        let mut names: Vec<String> = response.headers.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(one), names(other), "{one}\n{other}");
+    let body = |response: &ApiResponse| {
+        let mut body = if response.text.is_empty() {
+            Value::Null
+        } else {
+            response.json()
+        };
+        for member in ["request_id", "instance"] {
+            if body[member].is_string() {
+                body[member] = json!("");
+            }
+        }
+        body
+    };
+    assert_eq!(body(one), body(other), "{one}\n{other}");
 }

@@ -1,5 +1,4 @@
-//! What Close delivers: proved, durable, repeated without effect, and believed in nothing but that Close is to be asked
-//! (T19 to T21).
+//! What Close delivers: proved, durable, repeated without effect, and believed in nothing but that Close is to be asked.
 
 use serde_json::{Value, json};
 

@@ -12,7 +12,7 @@ use numberdesk::domain::number::Facts;
 use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
-use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
+use crate::support::database::{Database, on_both_stores, with_postgres, with_sqlite};
 use crate::support::desk::{TestDesk, caller, list, order, release, request};
 use crate::support::history::{Dice, histories};
 use crate::support::server::{WEBHOOK_KEY, text};
@@ -33,7 +33,7 @@ assign_to = "anyone"
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_inventory_ends_equal_to_close_on_sqlite() {
     let count = histories(ON_SQLITE, |seed| {
-        Box::pin(on_sqlite(move |database| history(database, seed)))
+        Box::pin(with_sqlite(move |database| history(database, seed)))
     })
     .await;
     tell("SQLite", count);
@@ -42,7 +42,7 @@ async fn the_inventory_ends_equal_to_close_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_inventory_ends_equal_to_close_on_postgres() {
     let count = histories(ON_POSTGRES, |seed| {
-        Box::pin(on_postgres(move |database| history(database, seed)))
+        Box::pin(with_postgres(move |database| history(database, seed)))
     })
     .await;
     tell("PostgreSQL", count);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::binary::{ServerProcess, command, output_of};
 use crate::support::close::FakeClose;
-use crate::support::database::{Database, on_both_stores, on_postgres, on_sqlite};
+use crate::support::database::{Database, on_both_stores, with_postgres, with_sqlite};
 use crate::support::desk::{Replica, TestDesk};
 use crate::support::eventually;
 use crate::support::personas::ALICE;
@@ -76,7 +76,7 @@ async fn made(close: &FakeClose) -> usize {
 
 #[tokio::test]
 async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut test_desk = start_desk(database).await;
         assert_eq!(health(test_desk.replica()).await, "not asked yet");
         assert_eq!(test_desk.replica().desk.subscription.keys().len(), 0);
@@ -112,7 +112,7 @@ async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
 
 #[tokio::test]
 async fn a_paused_one_is_resumed_and_what_was_missed_is_looked_for() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         kept(&test_desk).await;
         assert!(missed(&test_desk));
@@ -162,7 +162,7 @@ async fn a_paused_one_is_resumed_and_what_was_missed_is_looked_for() {
 
 #[tokio::test]
 async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is_completed() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         kept(&test_desk).await;
         let first = only(&test_desk.close).await;
@@ -201,7 +201,7 @@ async fn one_that_somebody_deleted_is_made_anew_and_one_that_hears_too_little_is
 
 #[tokio::test]
 async fn with_forty_used_up_by_others_that_is_said_and_the_desk_goes_on() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         let body = json!({"url": "https://other.example/?token=hunter2",
             "events": [{"object_type": "lead", "action": "created"}]});
@@ -231,7 +231,7 @@ async fn with_forty_used_up_by_others_that_is_said_and_the_desk_goes_on() {
 
 #[tokio::test]
 async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         let lost =
             json!({"method": "POST", "path": "/webhook/", "answer": "drop_before_headers", "effect": true});
@@ -264,7 +264,7 @@ async fn an_answer_that_is_lost_and_a_list_that_lags_make_no_second_one() {
 
 #[tokio::test]
 async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_who_comes_later() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut test_desk = start_desk(database).await;
         kept(&test_desk).await;
         let keys = test_desk.replica().desk.subscription.keys();
@@ -297,7 +297,7 @@ async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_wh
 
 #[tokio::test]
 async fn while_close_can_t_be_asked_the_known_keys_serve() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         kept(&test_desk).await;
         let keys = test_desk.replica().desk.subscription.keys();
@@ -320,7 +320,7 @@ async fn while_close_can_t_be_asked_the_known_keys_serve() {
 
 #[tokio::test]
 async fn of_two_the_newer_stays_and_the_older_s_key_holds_until_every_replica_knows_the_other() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         kept(&test_desk).await;
         let old = only(&test_desk.close).await;
@@ -347,7 +347,7 @@ async fn of_two_the_newer_stays_and_the_older_s_key_holds_until_every_replica_kn
 mod two_replicas_that_make_one_at_the_same_moment_end_with_one {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn on_postgres() {
-        super::on_postgres(super::two_replicas).await;
+        super::with_postgres(super::two_replicas).await;
     }
 }
 
@@ -383,7 +383,7 @@ async fn two_replicas(database: Database) {
 
 #[tokio::test]
 async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         let desk = test_desk.replica().desk.clone();
         let woken = || desk.signals().subscription.notified().now_or_never().is_some();
@@ -404,7 +404,7 @@ async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
 
 #[tokio::test]
 async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_for_nothing() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut test_desk = TestDesk::new(database, POLICY, 1).await;
         for (webhooks, word) in [
             (SignatureKeySource::Missing, "not configured"),
@@ -430,7 +430,7 @@ async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_fo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_desk_without_a_subscription_is_ready_all_the_same() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let mut config = TestConfig {
             subscribe: true,
             ..TestConfig::default()
@@ -462,7 +462,7 @@ async fn delivered(server: &TestServer, key: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_file_changes_nothing() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let server = TestServer::new(database).await;
         let (old, new) = (WEBHOOK_KEY, "5ca1ab1e".repeat(8));
         let write =
@@ -507,7 +507,7 @@ async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_fil
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_signs() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let config = TestConfig {
             subscribe: true,
             ..TestConfig::default()
@@ -586,7 +586,7 @@ async fn a_desk_that_starts_subscribes_where_it_can_be_reached_and_shows_its_key
     server.order(&ALICE, "k", &order).await.expect(201);
     assert_eq!(desk.terminate().await, 0);
     let (key, log) = (own["signature_key"].as_str().unwrap(), desk.log());
-    let stored = crate::telemetry::secrets::written(&server).await;
+    let stored = crate::support::database::contents(&server.database).await;
     let said = format!("{metrics} {}", serde_json::to_string(&readiness).unwrap());
     assert!(
         log.contains("webhook subscription created"),

@@ -1,12 +1,10 @@
-//! The API key and tokens go where they must and nowhere else (T28, T29): the real process at its most talkative,
+//! The API key and tokens go where they must and nowhere else: the real process at its most talkative,
 //! every route, every kind of failure, and then a search through everything that was said or written.
 
 use base64::Engine as _;
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::support::database::{Database, on_both_stores};
-use crate::support::eventually;
+use crate::support::database::{Database, contents, on_both_stores};
 use crate::support::personas::{ALICE, LENA, NEMO, OLGA, Persona};
 use crate::support::receiver::Receiver;
 use crate::support::response::ApiResponse;
@@ -70,7 +68,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
             .to_owned();
         secrets.push(("a token", claims[..40].to_owned()));
     }
-    let stored = written(&server).await;
+    let stored = contents(&server.database).await;
     let log = desk.log();
     assert!(
         log.len() > 2000 && log.contains("order settled"),
@@ -231,24 +229,4 @@ async fn canary_through_every_route(server: &TestServer) {
         }
     }
     assert!(asked > 30, "{asked} operations");
-}
-
-/// Everything that the database has written down.
-pub(crate) async fn written(server: &TestServer) -> String {
-    let url = server.database.url().expose_secret().to_owned();
-    if let Some(file) = url.strip_prefix("sqlite://") {
-        let mut bytes = Vec::new();
-        for ending in ["", "-wal"] {
-            bytes.extend(std::fs::read(format!("{file}{ending}")).unwrap_or_default());
-        }
-        return String::from_utf8_lossy(&bytes).into_owned();
-    }
-    eventually("the database is dumped", || async {
-        let dump = tokio::process::Command::new("psql");
-        let mut dump = dump;
-        let script = "SELECT query_to_xml('SELECT * FROM ' || quote_ident(tablename), true, false, '') FROM pg_tables WHERE schemaname = 'public'";
-        let output = dump.args(["-At", "-c", script, &url]).output().await.expect("psql can be run");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    })
-    .await
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::binary::ServerProcess;
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
 use crate::support::personas::ALICE;
 use crate::support::receiver::{Receiver, Reply};
@@ -19,10 +19,13 @@ use crate::support::server::{TestConfig, TestServer, send, webhooks_to};
 use crate::support::webhook::{self, delivery, event};
 
 on_both_stores! {
+    an_app_that_is_told_of_an_event_can_go_on_with_the_trace,
+}
+
+on_sqlite! {
     a_rented_number_is_one_trace_from_its_caller_to_close,
     a_refusal_is_told_by_its_name_and_nobody_waited_for_close,
     what_is_recorded_is_up_to_callers_with_a_token_and_never_to_who_delivers_from_outside,
-    an_app_that_is_told_of_an_event_can_go_on_with_the_trace,
     a_collector_that_never_answers_costs_no_request_and_no_clean_end,
     without_a_collector_a_trace_goes_through_and_its_id_is_in_the_log,
 }

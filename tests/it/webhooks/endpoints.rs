@@ -1,4 +1,4 @@
-//! Endpoints of webhooks as an app meets them: registered, told of events, changed, and never a way inside (T23).
+//! Endpoints of webhooks as an app meets them: registered, told of events, changed, and never a way inside.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::support::database::{Database, on_both_stores, on_sqlite};
+use crate::support::database::{Database, contents, on_both_stores, with_sqlite};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
 use crate::support::program::root;
@@ -15,7 +15,6 @@ use crate::support::receiver::{ReceivedWebhook, Receiver, Reply};
 use crate::support::response::ApiResponse;
 use crate::support::scripted::unused_address;
 use crate::support::server::{MASTER, TestConfig, TestServer, send, text, webhooks_to};
-use crate::telemetry::secrets::written;
 
 on_both_stores! {
     an_app_registers_and_is_told_what_its_team_does,
@@ -133,7 +132,7 @@ async fn an_endpoint_is_changed_and_removed_and_its_secret_is_nowhere_but_in_ans
         rotated["previous_until"].is_string() && rotated["secret"] != json!(secret),
         "{rotated}"
     );
-    let stored = written(&server).await;
+    let stored = contents(&server.database).await;
     assert!(stored.contains(url));
     for secret in [secret.trim_start_matches("whsec_"), MASTER] {
         assert!(!stored.contains(secret), "a secret is in the database");
@@ -382,7 +381,7 @@ async fn without_a_secret_or_anywhere_to_go_there_are_no_webhooks_and_the_settin
             "webhooks.hosts or webhooks.networks",
         ),
     ] {
-        on_sqlite(move |database| async move {
+        with_sqlite(move |database| async move {
             let config = TestConfig {
                 webhooks: lines.to_owned(),
                 ..TestConfig::default()
@@ -400,7 +399,7 @@ async fn without_a_secret_or_anywhere_to_go_there_are_no_webhooks_and_the_settin
 /// The receiver of the guide, as it stands there.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
-    on_sqlite(|database| async move {
+    with_sqlite(|database| async move {
         let guide = std::fs::read_to_string(root().join("docs/events.md")).expect("the guide");
         let program = guide
             .split("```python\n")
@@ -463,10 +462,11 @@ const POINTS: [&str; 3] = ["deliver.claimed", "deliver.sent", "delivery.commit"]
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wherever_it_is_killed_an_event_arrives_at_least_once() {
-    use crate::support::database::on_postgres;
+    use crate::support::database::with_postgres;
 
-    let on_file = POINTS.map(|point| tokio::spawn(on_sqlite(move |database| is_killed(database, point))));
-    let on_server = POINTS.map(|point| tokio::spawn(on_postgres(move |database| is_killed(database, point))));
+    let on_file = POINTS.map(|point| tokio::spawn(with_sqlite(move |database| is_killed(database, point))));
+    let on_server =
+        POINTS.map(|point| tokio::spawn(with_postgres(move |database| is_killed(database, point))));
     for case in on_file.into_iter().chain(on_server) {
         case.await.expect("it holds");
     }

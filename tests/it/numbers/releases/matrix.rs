@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::store::assert_books_balance;
+use crate::support::books::assert_books_balance;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually_or;
 use crate::support::personas::{ALICE, OLGA};
@@ -141,7 +141,7 @@ async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(dat
     );
     assert!(held.contains(&bystander));
     assert_eq!(crate::numbers::releases::deletes(&server, &bystander).await, 0);
-    assert_eq!(crate::numbers::releases::usage(&server).await["held"], held.len());
+    assert_eq!(crate::support::books::usage(&server).await["held"], held.len());
 }
 
 /// The answer to a release that reached Close: while its rate limit is used up, none does.

@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::operation::runbooks::scenario::{Case, Scenario};
-use crate::orders::outage::Outage;
 use crate::support::close::RENT;
 use crate::support::eventually;
+use crate::support::outage::Outage;
 use crate::support::personas::{ALICE, LENA, OLGA};
 use crate::support::raw::{address, listen, send_order};
 use crate::support::receiver::{Receiver, Reply};

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 
 use crate::operation::runbooks::scenario::{Case, Rule, rules};
-use crate::support::database::{on_postgres, on_sqlite};
+use crate::support::database::{with_postgres, with_sqlite};
 
 /// Scenes that are played at once: mostly they wait for something to be noticed.
 const AT_ONCE: usize = 8;
@@ -29,37 +29,37 @@ macro_rules! scenarios {
 
 // Those that take longest come first.
 scenarios! {
-    NumberdeskWorkerFailures: on_sqlite, desk::a_step_keeps_failing;
-    NumberdeskOutgoingWebhooksBacklog: on_sqlite, desk::an_app_does_not_take_its_webhooks;
-    NumberdeskCloseKeyRefused: on_sqlite, close::the_key_is_revoked;
-    NumberdeskOrdersUnverified: on_sqlite, orders::close_can_not_be_looked_at;
-    NumberdeskOrdersNeedReview: on_sqlite, orders::more_numbers_than_orders_come_into_question;
-    NumberdeskQueueNotMoving: on_sqlite, orders::close_s_rate_limit_is_used_up;
-    NumberdeskBudgetNearlyUsed: on_sqlite, desk::a_team_spends_its_budget;
-    NumberdeskNewOrphans: on_sqlite, orders::somebody_rents_beside_the_desk;
-    NumberdeskIssuerKeysOld: on_sqlite, desk::an_issuer_is_away_since_before_the_rollout;
-    NumberdeskInventoryOld: on_sqlite, close::a_listing_is_never_whole;
-    NumberdeskDatabaseDown: on_postgres, desk::the_database_is_away;
-    NumberdeskReplicaNotReady: on_postgres, desk::the_database_is_away;
-    NumberdeskDown: on_sqlite, desk::nobody_is_there;
-    NumberdeskErrors: on_sqlite, desk::requests_fail;
-    NumberdeskShedding: on_sqlite, desk::too_many_requests_are_at_work;
-    NumberdeskPolicyBroken: on_sqlite, desk::the_policy_is_spoiled;
-    NumberdeskAuditUnsealed: on_sqlite, desk::the_head_of_the_chain_is_deleted;
-    NumberdeskTlsCertificateBroken: on_sqlite, desk::the_certificate_s_key_is_another_s;
-    NumberdeskTlsCertificateExpires: on_sqlite, desk::the_certificate_ends_soon;
-    NumberdeskMemoryNearLimit: on_sqlite, desk::the_memory_is_too_small;
-    NumberdeskFileDescriptors: on_sqlite, desk::clients_open_a_connection_for_each_request;
-    NumberdeskCloseUnreachable: on_sqlite, close::nothing_is_answered;
-    NumberdeskCloseKeyFileBroken: on_sqlite, close::the_file_has_another_key;
-    NumberdeskCloseForbidsRenting: on_sqlite, close::the_user_may_not_rent;
-    NumberdeskWebhooksRefused: on_sqlite, close::the_signature_key_is_rotated;
-    NumberdeskWebhookSubscriptionInactive: on_sqlite, close::the_desk_can_not_be_reached;
-    NumberdeskCloseSubscriptionsNearLimit: on_sqlite, close::others_have_many_subscriptions;
-    NumberdeskWebhookLag: on_sqlite, close::clocks_differ;
-    NumberdeskReadBacksOld: on_sqlite, close::a_number_is_not_answered;
-    NumberdeskOrderAltered: on_sqlite, orders::somebody_writes_to_the_database;
-    NumberdeskLateArrival: on_sqlite, orders::a_number_comes_too_late;
+    NumberdeskWorkerFailures: with_sqlite, desk::a_step_keeps_failing;
+    NumberdeskOutgoingWebhooksBacklog: with_sqlite, desk::an_app_does_not_take_its_webhooks;
+    NumberdeskCloseKeyRefused: with_sqlite, close::the_key_is_revoked;
+    NumberdeskOrdersUnverified: with_sqlite, orders::close_can_not_be_looked_at;
+    NumberdeskOrdersNeedReview: with_sqlite, orders::more_numbers_than_orders_come_into_question;
+    NumberdeskQueueNotMoving: with_sqlite, orders::close_s_rate_limit_is_used_up;
+    NumberdeskBudgetNearlyUsed: with_sqlite, desk::a_team_spends_its_budget;
+    NumberdeskNewOrphans: with_sqlite, orders::somebody_rents_beside_the_desk;
+    NumberdeskIssuerKeysOld: with_sqlite, desk::an_issuer_is_away_since_before_the_rollout;
+    NumberdeskInventoryOld: with_sqlite, close::a_listing_is_never_whole;
+    NumberdeskDatabaseDown: with_postgres, desk::the_database_is_away;
+    NumberdeskReplicaNotReady: with_postgres, desk::the_database_is_away;
+    NumberdeskDown: with_sqlite, desk::nobody_is_there;
+    NumberdeskErrors: with_sqlite, desk::requests_fail;
+    NumberdeskShedding: with_sqlite, desk::too_many_requests_are_at_work;
+    NumberdeskPolicyBroken: with_sqlite, desk::the_policy_is_spoiled;
+    NumberdeskAuditUnsealed: with_sqlite, desk::the_head_of_the_chain_is_deleted;
+    NumberdeskTlsCertificateBroken: with_sqlite, desk::the_certificate_s_key_is_another_s;
+    NumberdeskTlsCertificateExpires: with_sqlite, desk::the_certificate_ends_soon;
+    NumberdeskMemoryNearLimit: with_sqlite, desk::the_memory_is_too_small;
+    NumberdeskFileDescriptors: with_sqlite, desk::clients_open_a_connection_for_each_request;
+    NumberdeskCloseUnreachable: with_sqlite, close::nothing_is_answered;
+    NumberdeskCloseKeyFileBroken: with_sqlite, close::the_file_has_another_key;
+    NumberdeskCloseForbidsRenting: with_sqlite, close::the_user_may_not_rent;
+    NumberdeskWebhooksRefused: with_sqlite, close::the_signature_key_is_rotated;
+    NumberdeskWebhookSubscriptionInactive: with_sqlite, close::the_desk_can_not_be_reached;
+    NumberdeskCloseSubscriptionsNearLimit: with_sqlite, close::others_have_many_subscriptions;
+    NumberdeskWebhookLag: with_sqlite, close::clocks_differ;
+    NumberdeskReadBacksOld: with_sqlite, close::a_number_is_not_answered;
+    NumberdeskOrderAltered: with_sqlite, orders::somebody_writes_to_the_database;
+    NumberdeskLateArrival: with_sqlite, orders::a_number_comes_too_late;
 }
 
 /// `NUMBERDESK_TEST_ALERT=NumberdeskDown` plays that one alone.

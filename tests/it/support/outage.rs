@@ -1,0 +1,51 @@
+//! A database outage: an exclusive lock on SQLite, refused connections on PostgreSQL.
+
+use secrecy::ExposeSecret as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+
+use crate::support::database::{Database, postgres};
+
+/// Keeps everyone else from writing to a database until it ends.
+pub(crate) enum Outage {
+    Sqlite(SqliteConnection),
+    Postgres(String),
+}
+
+impl Outage {
+    pub(crate) async fn begin(database: &Database) -> Self {
+        let url = database.url().expose_secret().to_owned();
+        if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&url).await.expect("a connection");
+            sqlx::raw_sql("BEGIN EXCLUSIVE")
+                .execute(&mut connection)
+                .await
+                .expect("the lock is free");
+            return Self::Sqlite(connection);
+        }
+        let name = url.rsplit('/').next().expect("a URL has a path").to_owned();
+        let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
+        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        server(&close).await;
+        server(&cut).await;
+        Self::Postgres(name)
+    }
+
+    pub(crate) async fn end(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.expect("the lock can be let go"),
+            Self::Postgres(name) => {
+                server(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")).await;
+            }
+        }
+    }
+}
+
+async fn server(statement: &str) {
+    let mut connection = PgConnection::connect(&postgres())
+        .await
+        .expect("a PostgreSQL server");
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+        .execute(&mut connection)
+        .await
+        .expect("it does that");
+}
