@@ -1,4 +1,4 @@
-//! The real binary, as a shell would run it.
+//! Runs the real `numberdesk` binary, as a command or as a server process.
 
 use std::path::Path;
 use std::process::Stdio;

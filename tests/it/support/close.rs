@@ -1,4 +1,4 @@
-//! The simulated Close from the side that tests see: its control routes.
+//! The simulated Close, driven through its control routes.
 
 use std::net::SocketAddr;
 

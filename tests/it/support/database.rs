@@ -1,5 +1,5 @@
-//! A database for one test: a SQLite file in a folder of its own, or a database of its own on the PostgreSQL server
-//! that `NUMBERDESK_TEST_POSTGRES` names. It is gone after the test, failed or not.
+//! A database for one test: a SQLite file in its own folder, or its own database on the PostgreSQL server that
+//! `NUMBERDESK_TEST_POSTGRES` names. It is removed after the test, also when the test fails.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,6 +1,7 @@
-//! A desk without its doors: the use cases called directly, under a clock that stands until it is moved, so that hours of
-//! settling pass in a moment. Close is the simulated one over real HTTP, the database a real one. The desk lives in a
-//! runtime of its own, which can be cut off in the middle of anything, as when a machine loses power.
+//! The desk without HTTP: tests call the use cases directly, and the clock moves only when the test moves it.
+//!
+//! Hours of settling pass in a moment. Close is the simulated one over real HTTP, and the database is real. The desk runs
+//! in its own runtime, which a test can drop at any point, as when a machine loses power.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -31,7 +32,7 @@ use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
 use crate::support::eventually;
 
-/// How long Close must show nothing.
+/// How long Close must show no number before the desk decides that there is none.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_mins(5);
 /// The deadline of calls to Close, in real time.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,21 +43,21 @@ pub(crate) struct TestDesk {
     pub(crate) database: Database,
     clock: Clock,
     policy: String,
-    /// Where a desk that is started from now on has its signature keys from.
+    /// The source of webhook signature keys for replicas that start from now on.
     pub(crate) webhooks: SignatureKeySource,
-    /// What the names of hosts stand for.
+    /// The addresses that host names resolve to.
     pub(crate) names: Names,
     running: Option<Running>,
 }
 
-/// A name service that a test writes.
+/// A name service that the test fills.
 pub(crate) type Names = Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>;
 
 /// For how long a webhook is tried, and how long a secret overlaps the next.
 pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
 pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
 
-/// A way out to this machine alone, by any port, and to `*.test`.
+/// A client for outgoing webhooks that may call this machine on any port, and `*.test`.
 fn outgoing(names: &Names) -> Outgoing {
     let names = names.clone();
     let settings = outgoing::Settings {
@@ -230,12 +231,12 @@ impl TestDesk {
         &self.replica().store
     }
 
-    /// Cuts the replica off, whatever it is at.
+    /// Stops the replica at once, as in a crash.
     pub(crate) fn crash(&mut self) {
         drop(self.running.take().expect("a replica runs"));
     }
 
-    /// Begins work in the replica. It is lost when the replica is cut off.
+    /// Starts work in the replica. A crash of the replica ends it.
     pub(crate) fn spawn<T, F>(&self, work: impl FnOnce(Desk) -> F) -> tokio::task::JoinHandle<T>
     where
         T: Send + 'static,
@@ -245,7 +246,7 @@ impl TestDesk {
         running.process.spawn(work(running.replica.desk.clone()))
     }
 
-    /// Does work in the replica to its end.
+    /// Runs work in the replica and returns its result.
     pub(crate) async fn run<T, F>(&self, work: impl FnOnce(Desk) -> F) -> T
     where
         T: Send + 'static,
@@ -259,7 +260,7 @@ impl TestDesk {
         self.clock.advance(time);
     }
 
-    /// Asks for a number without waiting; what was sent by it has ended when this returns.
+    /// Orders a number. Calls to Close that follow from it have ended when this returns.
     pub(crate) async fn order(
         &self,
         who: &Caller,
@@ -356,7 +357,7 @@ impl TestDesk {
 /// What a task of the replica does to its end.
 type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
 
-/// One use case, done by someone, as a task of its own.
+/// One use case, run for a caller, as its own task.
 macro_rules! done_by {
     ($who:expr, |$desk:ident, $by:ident| $work:expr) => {{
         let who = $who.clone();

@@ -1,4 +1,4 @@
-//! Histories that follow from a seed: the dice that choose what happens, and what runs them.
+//! Random histories that follow from a seed: the generator that chooses each step, and the runner.
 
 use futures::StreamExt as _;
 

@@ -1,4 +1,4 @@
-//! A list of numbers as SQL would answer it: what the inventory in memory is held against, and measured against.
+//! Lists numbers by SQL: the reference that the inventory in memory is compared with and measured against.
 
 use numberdesk::domain::caller::Scope;
 use numberdesk::domain::country::Country;

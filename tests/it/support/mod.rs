@@ -1,5 +1,4 @@
-//! What the black-box tests stand on: a desk with a simulated Close behind it, people with tokens, and a client
-//! that looks at every answer twice. It knows the desk by its configuration and its HTTP surface alone.
+//! What the tests share: test servers with a simulated Close, users with tokens, and a client that checks each response.
 
 pub(crate) mod binary;
 pub(crate) mod books;
@@ -23,26 +22,26 @@ pub(crate) mod webhook;
 
 use std::time::Duration;
 
-/// Longest that anything is waited for. Tests share the machine with a compiler now and then.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+/// The longest wait. It is generous because tests may share the machine with a compiler.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// What `look` finds, as soon as it finds something; panics with `what` when that takes too long.
-pub(crate) async fn eventually<T, F>(what: &str, look: impl FnMut() -> F) -> T
+/// Polls until `poll` returns a value, and returns it. Panics with `what` after the time limit.
+pub(crate) async fn eventually<T, F>(what: &str, poll: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    eventually_or(|| what.to_owned(), look).await
+    eventually_or(|| what.to_owned(), poll).await
 }
 
-/// The same, with something to say of the last look.
-pub(crate) async fn eventually_or<T, F>(what: impl Fn() -> String, mut look: impl FnMut() -> F) -> T
+/// Polls until `poll` returns a value. Panics after the time limit with a message that can describe the last result.
+pub(crate) async fn eventually_or<T, F>(what: impl Fn() -> String, mut poll: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = poll().await {
             return found;
         }
         assert!(
@@ -50,6 +49,6 @@ where
             "waited in vain: {}",
             what()
         );
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The cast: people and apps by what their tokens say.
+//! The users and apps of the tests, by the claims in their tokens.
 
 use numberdesk::auth::DevIssuer;
 use numberdesk::domain::time::Clock;

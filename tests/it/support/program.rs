@@ -1,4 +1,4 @@
-//! Programs of others that the tests run: bounded in time, and heard in full when they fail.
+//! Runs other programs with a time limit, and shows their whole output when they fail.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! Requests byte by byte, for what no HTTP client would send.
+//! Sends requests byte by byte, for requests that no HTTP client would send.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! An app's endpoint: takes webhooks on loopback, keeps what it got, and answers as it is told.
+//! An app's webhook endpoint on loopback: it records each request and replies as the test configures it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! An answer of the desk, and what must be true of every one of them.
+//! A response of the API, and the assertions that hold for every response.
 
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
-    /// What was asked, for who reads a failure.
+    /// Method and URL of the request, for the failure message.
     pub(crate) asked: String,
 }
 
@@ -26,7 +26,7 @@ impl ApiResponse {
         }
     }
 
-    /// The JSON of an answer that is what was expected.
+    /// Asserts the status of a successful response and returns its JSON.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self}");
@@ -35,7 +35,7 @@ impl ApiResponse {
         self.json()
     }
 
-    /// The problem document (RFC 9457) of a request that was not done.
+    /// Asserts the status and type of a problem document (RFC 9457) and returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, name: &str) -> Value {
         assert_eq!(self.status, status, "{self}");
@@ -54,7 +54,7 @@ impl ApiResponse {
         problem
     }
 
-    /// An answer without a body.
+    /// Asserts a response without a body.
     #[track_caller]
     pub(crate) fn empty(&self, status: u16) {
         assert_eq!((self.status, self.text.as_str()), (status, ""), "{self}");

@@ -1,5 +1,4 @@
-//! A server that says what it is told to say, byte by byte: a Close that is broken or hostile, and a listener that
-//! nobody should ever come to.
+//! A server that sends bytes from a script: a broken or hostile Close, or a listener that must never be reached.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! A desk in this process with a simulated Close behind it, both on free ports, on a database of its own.
+//! A server in this process with a simulated Close behind it, both on free ports, on its own database.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,26 +46,26 @@ DE = "5.00"
 default = "4.00"
 "#;
 
-/// How a server is set; [`Default`] suits most tests.
+/// The configuration of a [`TestServer`]; [`Default`] suits most tests.
 pub(crate) struct TestConfig {
     pub(crate) policy: String,
     pub(crate) close: sandbox::Options,
-    /// Where the desk looks for Close, when that is not the simulated one.
+    /// The base URL of Close, when it is not the simulated one.
     pub(crate) close_url: Option<String>,
     /// Deadline of calls to Close.
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
-    /// What the API proves itself with; without it, it speaks plain HTTP.
+    /// The certificate of the API. Without one the API serves plain HTTP.
     pub(crate) tls: Option<Pair>,
-    /// The lines of `[limits]`: tests ask more than any team does, unless this is what they are about.
+    /// The lines of `[limits]`. Off by default, because tests send more requests than a team does.
     pub(crate) limits: &'static str,
-    /// Whether the desk has Close deliver to it; otherwise it has [`WEBHOOK_KEY`], and hears what a test tells it.
+    /// Whether the desk subscribes to webhooks at Close. If not, it accepts deliveries signed with [`WEBHOOK_KEY`].
     pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
-    /// How long Close must show nothing before that is believed.
+    /// How long Close must show no number before the desk decides that there is none.
     pub(crate) settle_after: &'static str,
-    /// How much longer than the deadline a claim holds.
+    /// How much longer than the deadline a claim is valid.
     pub(crate) lease_margin: &'static str,
     /// The lines of `[webhooks]`.
     pub(crate) webhooks: String,
@@ -75,7 +75,7 @@ pub(crate) struct TestConfig {
     pub(crate) files: Vec<(&'static str, String)>,
 }
 
-/// From which the secrets of endpoints are derived.
+/// The master secret from which the secrets of endpoints are derived.
 pub(crate) const MASTER: &str = "canary-master-secret-0123456789abcdef";
 
 /// Webhooks to this machine, by these ports.
@@ -110,7 +110,7 @@ impl Default for TestConfig {
     }
 }
 
-/// Desk, Close, database and people.
+/// A server, the simulated Close, a database, and a client with tokens for the test users.
 pub(crate) struct TestServer {
     pub(crate) close: FakeClose,
     pub(crate) issuer: DevIssuer,
@@ -124,7 +124,7 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// With everything as usual, after the desk's first look at Close.
+    /// Starts with the default configuration and waits for the first sync with Close.
     pub(crate) async fn new(database: Database) -> Self {
         Self::with(database, TestConfig::default()).await
     }
@@ -141,14 +141,14 @@ impl TestServer {
         server
     }
 
-    /// Does not wait for the desk to have seen Close.
+    /// Starts without waiting for the first sync with Close.
     pub(crate) async fn unsynced(database: Database, config: TestConfig) -> Self {
         let mut server = Self::set(database, config).await;
         server.start().await;
         server
     }
 
-    /// With the desk as a process of its own from the start, which has metrics of its own.
+    /// Starts the server as a process, so that it has its own metrics.
     pub(crate) async fn as_process(database: Database, config: TestConfig) -> (Self, ServerProcess) {
         let mut server = Box::pin(Self::set(database, config)).await;
         let desk = server.start_process().await;
@@ -156,7 +156,7 @@ impl TestServer {
         (server, desk)
     }
 
-    /// Everything but the desk.
+    /// Prepares everything but the server.
     async fn set(database: Database, config: TestConfig) -> Self {
         let close = FakeClose::start(config.close.clone()).await;
         let folder = tempfile::tempdir().expect("a folder can be made");
@@ -207,17 +207,17 @@ impl TestServer {
         self.app = Some(app);
     }
 
-    /// Stops the desk in good order.
+    /// Shuts the server down gracefully.
     pub(crate) async fn stop(&mut self) {
         self.app.take().expect("the desk runs").stop().await;
     }
 
-    /// Starts the desk as a process of its own, which the server speaks with from now on.
+    /// Starts the server as a process and sends all later requests to it.
     pub(crate) async fn start_process(&mut self) -> ServerProcess {
         self.start_process_with(&[]).await
     }
 
-    /// The same, with more in its environment.
+    /// Starts the server as a process with more environment variables.
     pub(crate) async fn start_process_with(&mut self, environment: &[(&str, &str)]) -> ServerProcess {
         let desk = ServerProcess::start_with(self.folder.path(), environment).await;
         let encrypted = self.api.starts_with("https:");
@@ -235,7 +235,7 @@ impl TestServer {
         .await;
     }
 
-    /// Returns once the desk can answer.
+    /// Returns once the server is ready.
     pub(crate) async fn wait_until_ready(&self) {
         eventually("the desk is ready", || async {
             (self.at_ops("/readyz").await.status == 200).then_some(())
@@ -243,7 +243,7 @@ impl TestServer {
         .await;
     }
 
-    /// Nobody listens any more where Close was; the address.
+    /// Stops the simulated Close and returns the address where nothing listens any more.
     pub(crate) async fn stop_close(&mut self) -> SocketAddr {
         let elsewhere = FakeClose::start(sandbox::Options::default()).await;
         let close = std::mem::replace(&mut self.close, elsewhere);
@@ -252,7 +252,7 @@ impl TestServer {
         address
     }
 
-    /// The simulated Close moves to where the desk looks for it.
+    /// Starts a simulated Close at the address that the desk calls.
     pub(crate) async fn start_close_at(&mut self, listen: SocketAddr) {
         // Numbers that are there from the start come first: what is rented later has other ids than before.
         let options = sandbox::Options {
@@ -272,13 +272,13 @@ impl TestServer {
         person.token(&self.issuer, &self.users)
     }
 
-    /// A request by nobody.
+    /// A request without a token.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         self.client.request(method, format!("{}{path}", self.api))
     }
 
-    /// A request by someone.
+    /// A request with the token of a user.
     pub(crate) fn request_as(&self, person: &Persona, method: &str, path: &str) -> RequestBuilder {
         self.request(method, path).bearer_auth(self.token(person))
     }
@@ -299,7 +299,7 @@ impl TestServer {
         send(request).await
     }
 
-    /// Asks for a number and waits for the end.
+    /// Orders a number and waits for the final state.
     pub(crate) async fn order(&self, person: &Persona, key: &str, body: &Value) -> ApiResponse {
         send(
             self.request_as(person, "POST", "/v1/orders")
@@ -309,7 +309,7 @@ impl TestServer {
         .await
     }
 
-    /// Asks for a number without waiting.
+    /// Orders a number without waiting for the final state.
     pub(crate) async fn order_at_once(&self, person: &Persona, key: &str, body: &Value) -> ApiResponse {
         let request = self
             .request_as(person, "POST", "/v1/orders")
@@ -317,7 +317,7 @@ impl TestServer {
         send(request.header("Prefer", "wait=0").json(body)).await
     }
 
-    /// Rents a number that nothing stands in the way of; its id.
+    /// Rents a number and returns its id.
     pub(crate) async fn rent(&self, person: &Persona, key: &str, country: &str) -> String {
         let body = serde_json::json!({ "country": country, "carrier_type": "local" });
         let order = self.order(person, key, &body).await.expect(201);
@@ -356,7 +356,7 @@ impl TestServer {
         .await
     }
 
-    /// Nothing is stored and nothing was sent: what a request that was turned away leaves behind.
+    /// Asserts that no order is stored and nothing was sent to Close.
     pub(crate) async fn assert_nothing_happened(&self) {
         let orders = self.list(&crate::support::personas::OLGA, "/v1/orders").await;
         assert!(orders.is_empty(), "an order was stored: {orders:?}");

@@ -1,4 +1,4 @@
-//! A reader of server-sent events, as a browser's `EventSource` is one: it keeps the last id it had.
+//! A reader of server-sent events that resumes like a browser's `EventSource`: it keeps the last event id.
 
 use reqwest::RequestBuilder;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! An authority for one test, the certificates it issues, the folder in which a desk finds them as Kubernetes would mount
-//! it, and connections that look at what the desk shows.
+//! A certificate authority for one test, the certificates it issues, the folder where Kubernetes would mount them, and
+//! connections that read the certificate that the server presents.
 
 use std::path::Path;
 use std::sync::Arc;

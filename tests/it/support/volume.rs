@@ -1,4 +1,4 @@
-//! Files in a folder as the kubelet puts them there.
+//! Writes files into a folder the way the kubelet mounts a volume.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Close's hand: deliveries signed as Close signs them.
+//! Deliveries to the webhook route, signed as Close signs them.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use numberdesk::domain::time::Clock;
