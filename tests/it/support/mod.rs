@@ -3,6 +3,7 @@
 pub(crate) mod binary;
 pub(crate) mod books;
 pub(crate) mod close;
+pub(crate) mod config;
 pub(crate) mod database;
 pub(crate) mod desk;
 pub(crate) mod history;

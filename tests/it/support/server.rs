@@ -1,7 +1,6 @@
 //! A server in this process with a simulated Close behind it, both on free ports, on its own database.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use close_sandbox as sandbox;
@@ -16,99 +15,11 @@ use tempfile::TempDir;
 
 use crate::support::binary::ServerProcess;
 use crate::support::close::FakeClose;
+pub(crate) use crate::support::config::{MASTER, POLICY, TestConfig, WEBHOOK_KEY, webhooks_to, write_files};
 use crate::support::database::Database;
-use crate::support::personas::{AUDIENCE, ISSUER, Persona};
+use crate::support::personas::{ISSUER, Persona};
 use crate::support::response::ApiResponse;
-use crate::support::tls::{self, Pair};
 use crate::support::{eventually, eventually_or};
-
-/// What teams may do unless a test says otherwise. `platform` has no entry: it may do nothing.
-pub(crate) const POLICY: &str = r#"
-[teams.sales]
-countries = ["DE", "FR", "GB", "US", "CA", "AT", "CH", "ES", "IT", "NL", "BE", "PL", "SE", "DK", "AU", "IE", "BR"]
-group_numbers = { permission = "numbers:group" }
-max_numbers = 400
-max_orders_per_day = 1000
-monthly_budget = "5000.00"
-forward_to_countries = ["DE", "FR"]
-assign_to = "anyone"
-
-[teams.support]
-countries = ["DE", "US"]
-group_numbers = true
-carrier_types = ["local"]
-max_numbers = 400
-monthly_budget = "5000.00"
-assign_to = "self"
-
-[prices]
-DE = "5.00"
-default = "4.00"
-"#;
-
-/// The configuration of a [`TestServer`]; [`Default`] suits most tests.
-pub(crate) struct TestConfig {
-    pub(crate) policy: String,
-    pub(crate) close: sandbox::Options,
-    /// The base URL of Close, when it is not the simulated one.
-    pub(crate) close_url: Option<String>,
-    /// Deadline of calls to Close.
-    pub(crate) timeout: &'static str,
-    /// More lines for `[server]`.
-    pub(crate) server: &'static str,
-    /// The certificate of the API. Without one the API serves plain HTTP.
-    pub(crate) tls: Option<Pair>,
-    /// The lines of `[limits]`. Off by default, because tests send more requests than a team does.
-    pub(crate) limits: &'static str,
-    /// Whether the desk subscribes to webhooks at Close. If not, it accepts deliveries signed with [`WEBHOOK_KEY`].
-    pub(crate) subscribe: bool,
-    pub(crate) full_sync: &'static str,
-    /// How long Close must show no number before the desk decides that there is none.
-    pub(crate) settle_after: &'static str,
-    /// How much longer than the deadline a claim is valid.
-    pub(crate) lease_margin: &'static str,
-    /// The lines of `[webhooks]`.
-    pub(crate) webhooks: String,
-    /// More `[[auth.issuers]]`.
-    pub(crate) issuers: String,
-    /// More files beside the configuration.
-    pub(crate) files: Vec<(&'static str, String)>,
-}
-
-/// The master secret from which the secrets of endpoints are derived.
-pub(crate) const MASTER: &str = "canary-master-secret-0123456789abcdef";
-
-/// Webhooks to this machine, by these ports.
-pub(crate) fn webhooks_to(ports: &[u16]) -> String {
-    format!(
-        "secret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.1/32\"]\n\
-         allow_http = true\nports = {ports:?}\ntimeout = \"2s\""
-    )
-}
-
-/// The signature key of a desk that does not subscribe by itself.
-pub(crate) const WEBHOOK_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-
-impl Default for TestConfig {
-    fn default() -> Self {
-        Self {
-            policy: POLICY.to_owned(),
-            close: sandbox::Options::default(),
-            close_url: None,
-            timeout: "20s",
-            server: "",
-            tls: None,
-            limits: "requests_per_minute = 0",
-            subscribe: false,
-            full_sync: "1h",
-            settle_after: "5m",
-            lease_margin: "30s",
-            webhooks: webhooks_to(&[443]),
-            issuers: String::new(),
-            files: Vec::new(),
-        }
-    }
-}
 
 /// A server, the simulated Close, a database, and a client with tokens for the test users.
 pub(crate) struct TestServer {
@@ -393,85 +304,4 @@ fn metrics() -> Metrics {
     HANDLE
         .get_or_init(|| Metrics::install().expect("metrics are installed once"))
         .clone()
-}
-
-/// Configuration, policy and API key of a desk, as an operator would write them.
-pub(crate) fn write_files(
-    folder: &Path,
-    config: &TestConfig,
-    close_url: &str,
-    api_key: &str,
-    database: &str,
-) {
-    let TestConfig {
-        server,
-        limits,
-        subscribe,
-        timeout,
-        full_sync,
-        settle_after,
-        lease_margin,
-        webhooks,
-        issuers,
-        ..
-    } = config;
-    let tls = if config.tls.is_some() { tls::SECTION } else { "" };
-    let webhook_key = if *subscribe {
-        ""
-    } else {
-        "webhook_signature_key_file = \"close-webhook-key\""
-    };
-    let file = format!(
-        r#"
-[server]
-listen = "127.0.0.1:0"
-ops_listen = "127.0.0.1:0"
-{server}
-{tls}
-[limits]
-{limits}
-
-[store]
-url = "{database}"
-
-[close]
-base_url = "{close_url}"
-api_key_file = "close-api-key"
-{webhook_key}
-timeout = "{timeout}"
-subscribe = {subscribe}
-
-[[auth.issuers]]
-issuer = "{ISSUER}"
-audiences = ["{AUDIENCE}"]
-jwks_file = "jwks.json"
-algorithms = ["EdDSA"]
-
-{issuers}
-
-[policy]
-file = "policy.toml"
-
-[inventory]
-full_sync = "{full_sync}"
-
-[orders]
-settle_after = "{settle_after}"
-lease_margin = "{lease_margin}"
-
-[webhooks]
-{webhooks}
-"#
-    );
-    if let Some(pair) = &config.tls {
-        tls::mount(folder, &pair.certificate, &pair.key);
-    }
-    std::fs::write(folder.join("numberdesk.toml"), file).expect("the configuration is written");
-    std::fs::write(folder.join("policy.toml"), &config.policy).expect("the policy is written");
-    std::fs::write(folder.join("close-api-key"), api_key).expect("the key is written");
-    std::fs::write(folder.join("webhook-secret"), MASTER).expect("the secret is written");
-    std::fs::write(folder.join("close-webhook-key"), WEBHOOK_KEY).expect("the key is written");
-    for (name, text) in &config.files {
-        std::fs::write(folder.join(name), text).expect("the file is written");
-    }
 }

@@ -1,0 +1,178 @@
+//! Tokens with an algorithm or a key that must not be accepted.
+
+use super::*;
+
+#[tokio::test]
+async fn no_spelling_of_no_algorithm_passes() {
+    let signer = Signer::new("ES256", "a");
+    let idp = Idp::with_keys(&[&signer]).await;
+    let auth = auth(&idp, &clock());
+    let variants = [
+        json!("none"),
+        json!("None"),
+        json!("NONE"),
+        json!("nOnE"),
+        json!("none "),
+        json!(""),
+        json!("es256"),
+        json!("ES256 "),
+        json!("ES256\u{0}"),
+        json!("ES512"),
+        json!("RS256"),
+        json!("PS256"),
+        json!("EdDSA"),
+        json!("HS256"),
+        json!(null),
+        json!(0),
+        json!(true),
+        json!(["ES256"]),
+        json!({"name": "ES256"}),
+    ];
+    let good = signer.sign(&claims());
+    let good_signature = good.rsplit_once('.').unwrap().1;
+    for alg in variants.into_iter().map(Some).chain([None]) {
+        let mut header = json!({"kid": "a", "typ": "JWT"});
+        if let Some(alg) = &alg {
+            header["alg"] = alg.clone();
+        }
+        let whole = signer.sign_texts(&header.to_string(), &claims().to_string());
+        let unsigned = whole.rsplit_once('.').unwrap().0;
+        for token in [
+            whole.clone(),
+            format!("{unsigned}."),
+            unsigned.to_owned(),
+            format!("{unsigned}.AA"),
+            format!("{unsigned}.{good_signature}"),
+        ] {
+            refused(&auth, &token, format_args!("{alg:?} {token}")).await;
+        }
+    }
+    let unsigned = good.rsplit_once('.').unwrap().0;
+    for token in [
+        format!("{unsigned}."),
+        unsigned.to_owned(),
+        format!("{unsigned}.="),
+        format!("{good}."),
+    ] {
+        refused(&auth, &token, &token).await;
+    }
+    accepted(&auth, &good, "the untouched token").await;
+}
+
+#[tokio::test]
+async fn a_public_key_is_no_shared_secret() {
+    let signer = Signer::new("RS256", "a");
+    let idp = Idp::with_keys(&[&signer]).await;
+    let auth = auth(&idp, &clock());
+    let pkcs1 = RSA.public_key().as_ref().to_vec();
+    let spki = RSA.public_key().as_der().unwrap().as_ref().to_vec();
+    let pem = |name: &str, der: &[u8]| {
+        let text = STANDARD.encode(der);
+        let lines: Vec<_> = text
+            .as_bytes()
+            .chunks(64)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect();
+        format!(
+            "-----BEGIN {name}-----\n{}\n-----END {name}-----\n",
+            lines.join("\n")
+        )
+    };
+    let jwk = signer.jwk();
+    let secrets: Vec<Vec<u8>> = vec![
+        pem("PUBLIC KEY", &spki).into(),
+        pem("PUBLIC KEY", &spki).trim_end().into(),
+        pem("RSA PUBLIC KEY", &pkcs1).into(),
+        spki,
+        pkcs1,
+        jwk.to_string().into(),
+        json!({"keys": [jwk]}).to_string().into(),
+        jwk["n"].as_str().unwrap().into(),
+        Vec::new(),
+    ];
+    for secret in &secrets {
+        for (alg, hash) in [
+            ("HS256", hmac::HMAC_SHA256),
+            ("HS384", hmac::HMAC_SHA384),
+            ("HS512", hmac::HMAC_SHA512),
+            ("RS256", hmac::HMAC_SHA256),
+        ] {
+            let header = json!({"alg": alg, "kid": "a", "typ": "JWT"}).to_string();
+            let forged = compact(&header, &claims().to_string(), |message| {
+                hmac::sign(&hmac::Key::new(hash, secret), message)
+                    .as_ref()
+                    .to_vec()
+            });
+            refused(&auth, &forged, alg).await;
+        }
+    }
+    accepted(&auth, &signer.sign(&claims()), "the key's own token").await;
+}
+
+#[tokio::test]
+async fn a_key_that_the_token_brings_or_points_to_is_never_used_or_fetched() {
+    let (signer, mallory) = (Signer::new("ES256", "a"), Signer::new("ES256", "mallory"));
+    let idp = Idp::with_keys(&[&signer]).await;
+    let trap = Idp::with_keys(&[&mallory]).await;
+    let auth = auth(&idp, &clock());
+    let there = json!(trap.url.as_str());
+    for (member, value) in [
+        ("jku", there.clone()),
+        ("x5u", there.clone()),
+        ("jwk", mallory.jwk()),
+        ("x5c", json!(["MIIB"])),
+        ("jku", json!(null)),
+    ] {
+        for by in [&signer, &mallory] {
+            for kid in [Some("a"), Some("mallory"), None] {
+                let mut header = by.header();
+                header[member] = value.clone();
+                match kid {
+                    Some(kid) => header["kid"] = kid.into(),
+                    None => drop(header.as_object_mut().unwrap().remove("kid")),
+                }
+                refused(
+                    &auth,
+                    &by.sign_texts(&header.to_string(), &claims().to_string()),
+                    member,
+                )
+                .await;
+            }
+        }
+    }
+    let mut kid_is_an_address = mallory.header();
+    kid_is_an_address["kid"] = there;
+    refused(
+        &auth,
+        &mallory.sign_texts(&kid_is_an_address.to_string(), &claims().to_string()),
+        "kid",
+    )
+    .await;
+    assert_eq!(trap.hits(), 0);
+}
+
+#[tokio::test]
+async fn an_algorithm_that_is_not_allowed_here_is_refused_whatever_the_key() {
+    let (ec, rsa) = (Signer::new("ES256", "a"), Signer::new("PS256", "b"));
+    let idp = Idp::with_keys(&[&ec, &rsa]).await;
+    let mut only_rs256 = settings(ISSUER, KeySource::Url(idp.url.clone()));
+    only_rs256.algorithms = vec![Algorithm::RS256];
+    let auth = Auth::new(vec![only_rs256], clock()).unwrap();
+    refused(&auth, &ec.sign(&claims()), "ES256").await;
+    refused(&auth, &rsa.sign(&claims()), "PS256").await;
+}
+
+#[tokio::test]
+async fn a_key_that_names_its_algorithm_is_good_for_no_other() {
+    let signer = Signer::new("PS256", "a");
+    let named = |alg: &str| {
+        let mut jwk = signer.jwk();
+        jwk["alg"] = alg.into();
+        IdpResponse::Json(json!({"keys": [jwk]}))
+    };
+    for (alg, good) in [("PS256", true), ("RS256", false), ("RSA-OAEP", false)] {
+        let idp = Idp::start(named(alg)).await;
+        let result = identified(&auth(&idp, &clock()), &signer.sign(&claims())).await;
+        assert_eq!(result.is_ok(), good, "{alg}");
+    }
+}

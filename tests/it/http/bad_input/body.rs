@@ -1,0 +1,361 @@
+//! Bodies that are malformed, too large or of the wrong media type.
+
+use super::*;
+
+on_sqlite! {
+    a_body_that_is_no_json_is_400,
+    a_body_with_wrong_fields_is_400_and_every_fault_is_named,
+    fields_that_are_not_the_caller_s_to_set_are_refused,
+    a_body_over_the_limit_is_413_by_length_and_in_chunks,
+    a_body_of_another_kind_is_415,
+}
+
+async fn a_body_that_is_no_json_is_400(database: Database) {
+    let server = TestServer::new(database).await;
+    let deep = |open: &str, close: &str, depth: usize| {
+        format!(
+            "{{\"country\":\"DE\",\"label\":{}1{}}}",
+            open.repeat(depth),
+            close.repeat(depth)
+        )
+    };
+    let keys: Vec<String> = (0..4000).map(|place| format!("\"k{place}\":{place}")).collect();
+    let bodies: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b" ".to_vec(),
+        b"{".to_vec(),
+        b"{\"country\":\"DE\"".to_vec(),
+        b"{\"country\":\"DE\"}}".to_vec(),
+        b"{\"country\":\"DE\"} {\"country\":\"DE\"}".to_vec(),
+        b"{\"country\":\"DE\",}".to_vec(),
+        b"{'country':'DE'}".to_vec(),
+        b"{country:\"DE\"}".to_vec(),
+        b"// hello\n{\"country\":\"DE\"}".to_vec(),
+        b"null".to_vec(),
+        b"[]".to_vec(),
+        b"\"DE\"".to_vec(),
+        b"1e999999".to_vec(),
+        b"{\"country\":NaN}".to_vec(),
+        b"\xef\xbb\xbf{\"country\":\"DE\"}".to_vec(),
+        b"{\"country\":\"D\xff\"}".to_vec(),
+        b"{\"country\":\"\\ud800\"}".to_vec(),
+        b"{\"country\":\"DE\",\"label\":\"\\ud800x\"}".to_vec(),
+        b"{\"country\":\"DE\",\"label\":\"a\nb\"}".to_vec(),
+        "{\"country\":\"DE\"}"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect(),
+        b"country=DE".to_vec(),
+        b"\0\0\0\0".to_vec(),
+        // Twice the same member, also in disguise and further down.
+        b"{\"country\":\"DE\",\"country\":\"FR\"}".to_vec(),
+        b"{\"country\":\"DE\",\"c\\u006funtry\":\"DE\"}".to_vec(),
+        b"{\"country\":\"DE\",\"label\":{\"a\":1,\"a\":1}}".to_vec(),
+        deep("[", "]", 30_000).into_bytes(),
+        deep("{\"a\":", "}", 9_000).into_bytes(),
+        deep("[", "]", 200).into_bytes(),
+        "[".repeat(60_000).into_bytes(),
+        format!("{{{}}}", keys.join(",")).into_bytes(),
+        format!("{{\"country\":\"DE\",\"label\":{}}}", "9".repeat(60_000)).into_bytes(),
+        format!("{{\"country\":\"DE\",\"prefix\":-1e{}}}", "9".repeat(30_000)).into_bytes(),
+    ];
+    for body in bodies {
+        let shown = String::from_utf8_lossy(&body)
+            .chars()
+            .take(60)
+            .collect::<String>();
+        let started = Instant::now();
+        let answer = order_bytes(&server, body).await;
+        assert_eq!(answer.status, 400, "{shown}: {answer}");
+        let problem = answer.problem(400, "invalid-request");
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{shown} took {:?}",
+            started.elapsed()
+        );
+        assert!(
+            answer.text.len() < 64 << 10,
+            "{shown} is answered with {} bytes",
+            answer.text.len()
+        );
+        is_documented(&server, &problem).await;
+    }
+    unimpressed(&server).await;
+}
+
+async fn a_body_with_wrong_fields_is_400_and_every_fault_is_named(database: Database) {
+    let server = TestServer::new(database).await;
+    let long = "x".repeat(256);
+    for (field, value) in [
+        ("country", json!(5)),
+        ("country", json!("de")),
+        ("country", json!("XX")),
+        ("country", json!("DEU")),
+        ("country", json!(["DE"])),
+        ("country", json!("D\u{0415}")),
+        ("country", Value::Null),
+        ("sharing", json!("everyone")),
+        ("sharing", json!(true)),
+        ("prefix", json!(30)),
+        ("prefix", json!("123456")),
+        ("prefix", json!("+49")),
+        ("prefix", json!("\u{0663}\u{0660}")),
+        ("carrier_type", json!("fax")),
+        ("bundle_id", json!("../../me")),
+        ("bundle_id", json!("")),
+        ("with_sms", json!("true")),
+        ("with_sms", json!(1)),
+        ("with_mms", json!(true)),
+        ("assign_to", json!([])),
+        ("assign_to", json!("user_a")),
+        ("assign_to", json!(["phon_a"])),
+        ("assign_to", json!(["user_a", "user_a"])),
+        ("assign_to", json!(["user_../x"])),
+        (
+            "assign_to",
+            json!((0..1000).map(|place| format!("user_{place}")).collect::<Vec<_>>()),
+        ),
+        ("label", json!(long)),
+        ("label", json!("a\u{0}b")),
+        ("label", json!("\u{1b}[31mred")),
+        ("label", json!("line\r\nline")),
+        ("label", json!({})),
+        ("team", json!("")),
+        ("team", json!("sales/../support")),
+        ("team", json!(["sales"])),
+    ] {
+        let mut body = json!({ "country": "DE" });
+        body[field] = value.clone();
+        let problem = server
+            .order(&ALICE, "bad", &body)
+            .await
+            .problem(400, "invalid-request");
+        let faults = problem["errors"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{field} {value}: no errors in {problem}"));
+        let named = faults.iter().all(|fault| {
+            let pointer = fault["pointer"].as_str().unwrap_or_default();
+            pointer.starts_with(&format!("/{field}"))
+                && !fault["message"].as_str().unwrap_or_default().is_empty()
+        });
+        assert!(named && !faults.is_empty(), "{field} {value}: {problem}");
+    }
+    let many = json!({ "country": 5, "labl": "x", "assign_to": [1, 2], "with_sms": "no" });
+    let problem = server
+        .order(&ALICE, "bad", &many)
+        .await
+        .problem(400, "invalid-request");
+    let pointers: Vec<&str> = problem["errors"]
+        .as_array()
+        .expect("errors")
+        .iter()
+        .map(|fault| fault["pointer"].as_str().expect("a pointer"))
+        .collect();
+    for pointer in ["/country", "/labl", "/assign_to/0", "/assign_to/1", "/with_sms"] {
+        assert!(pointers.contains(&pointer), "{pointer} is not in {pointers:?}");
+    }
+    assert!(problem.to_string().contains("did you mean"), "{problem}");
+    let none = server
+        .order(&ALICE, "bad", &json!({}))
+        .await
+        .problem(400, "invalid-request");
+    assert!(none["errors"].to_string().contains("country"), "{none}");
+    unimpressed(&server).await;
+}
+
+async fn fields_that_are_not_the_caller_s_to_set_are_refused(database: Database) {
+    let server = TestServer::new(database).await;
+    let smuggled = [
+        "team_id",
+        "cost_center",
+        "organization_id",
+        "type",
+        "user_id",
+        "price",
+        "state",
+        "id",
+        "created_by",
+        "_fields",
+        "_skip",
+        "_limit",
+        "__proto__",
+        "constructor",
+        "evidence",
+        "is_group_number",
+        "Country",
+        "country ",
+    ];
+    for field in smuggled {
+        let mut body = json!({ "country": "DE" });
+        body[field] = json!("x");
+        server
+            .order(&ALICE, "bad", &body)
+            .await
+            .problem(400, "invalid-request");
+    }
+    unimpressed(&server).await;
+    let number = server.rent(&ALICE, "good", "DE").await;
+    for field in smuggled.into_iter().chain([
+        "number",
+        "country",
+        "desk",
+        "organization",
+        "last_billed_price",
+        "carrier",
+    ]) {
+        server
+            .patch(&ALICE, &number, &json!({ field: "x" }))
+            .await
+            .problem(400, "invalid-request");
+        server
+            .patch(&ALICE, &number, &json!({ "label": "x", field: null }))
+            .await
+            .problem(400, "invalid-request");
+    }
+    for body in [
+        json!({}),
+        json!([]),
+        json!(null),
+        json!([{ "op": "replace", "path": "/label", "value": "x" }]),
+    ] {
+        server
+            .patch(&ALICE, &number, &body)
+            .await
+            .problem(400, "invalid-request");
+    }
+    assert!(
+        server
+            .close
+            .requests("PUT", "/phone_number/{id}/")
+            .await
+            .is_empty()
+    );
+}
+
+async fn a_body_over_the_limit_is_413_by_length_and_in_chunks(database: Database) {
+    let server = TestServer::new(database).await;
+    let padded = |size: usize| {
+        let body = json!({ "country": "JP", "label": "" }).to_string();
+        format!("{body}{}", " ".repeat(size - body.len()))
+    };
+    // 64 KiB is still read, and refused for what it says.
+    order_bytes(&server, padded(64 << 10))
+        .await
+        .problem(403, "policy-denied");
+    order_bytes(&server, padded((64 << 10) + 1))
+        .await
+        .problem(413, "body-too-large");
+    let chunks = (0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 4 << 10]));
+    let stream = futures::stream::iter(chunks);
+    order_bytes(&server, reqwest::Body::wrap_stream(stream))
+        .await
+        .problem(413, "body-too-large");
+
+    // A gigabyte that is only announced, and one that never ends.
+    let token = server.token(&ALICE);
+    let head = format!(
+        "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: bad\r\nContent-Type: application/json\r\n"
+    );
+    let announced = say(
+        &server,
+        format!("{head}Content-Length: 1073741824\r\n\r\n{{").as_bytes(),
+    )
+    .await;
+    assert_eq!(announced.status, 413, "{announced:?}");
+    assert!(
+        announced.text.contains("/problems/body-too-large"),
+        "{announced:?}"
+    );
+    let mut endless = TcpStream::connect(raw::address(&server))
+        .await
+        .expect("the desk listens");
+    endless
+        .write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())
+        .await
+        .expect("a head is read");
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
+    let mut sent = 0;
+    // Ends because the desk stops reading, not because nothing is left to send.
+    while sent < 64 << 20 && endless.write_all(chunk.as_bytes()).await.is_ok() {
+        sent += chunk.len();
+        if sent > 80 << 10 {
+            let mut peek = [0; 1];
+            let answered = endless.peek(&mut peek);
+            if tokio::time::timeout(Duration::from_millis(200), answered)
+                .await
+                .is_ok()
+            {
+                break;
+            }
+        }
+    }
+    assert!(sent < 8 << 20, "the desk took {sent} bytes");
+    // A number far beyond any number.
+    for length in ["18446744073709551616", "-1", "1e3", "0x10", "1,1", "+5", ""] {
+        let said = say(
+            &server,
+            format!("{head}Content-Length: {length}\r\n\r\n{{}}").as_bytes(),
+        )
+        .await;
+        assert!(
+            (400..500).contains(&said.status) || said.status == 0,
+            "{length}: {said:?}"
+        );
+    }
+    unimpressed(&server).await;
+}
+
+async fn a_body_of_another_kind_is_415(database: Database) {
+    let server = TestServer::new(database).await;
+    let body = json!({ "country": "DE" }).to_string();
+    for kind in [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/merge-patch+json",
+        "application/jsonp",
+        "json",
+        "*/*",
+        "application/json; charset=utf-16",
+        "text/json",
+    ] {
+        let request = server
+            .request_as(&ALICE, "POST", ORDERS)
+            .header("Idempotency-Key", "bad")
+            .header("Content-Type", kind);
+        let answer = send(request.body(body.clone())).await;
+        assert_eq!(answer.status, 415, "{kind}: {answer}");
+        let problem = answer.problem(415, "unsupported-media-type");
+        is_documented(&server, &problem).await;
+    }
+    let without = server
+        .request_as(&ALICE, "POST", ORDERS)
+        .header("Idempotency-Key", "bad")
+        .body(body.clone());
+    send(without).await.problem(415, "unsupported-media-type");
+    // Nothing is unpacked, whatever it unpacks to.
+    for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip"] {
+        let request = server
+            .request_as(&ALICE, "POST", ORDERS)
+            .header("Idempotency-Key", "bad");
+        let request = request
+            .header("Content-Type", "application/json")
+            .header("Content-Encoding", encoding);
+        let answer = send(request.body(crate::support::scripted::gzip_bomb(8 << 20))).await;
+        assert!([400, 415].contains(&answer.status), "{encoding}: {answer}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    unimpressed(&server).await;
+    // A parameter that says what is so anyway, and any letters.
+    let request = server
+        .request_as(&ALICE, "POST", ORDERS)
+        .header("Idempotency-Key", "good");
+    send(
+        request
+            .header("Content-Type", "Application/JSON; charset=UTF-8")
+            .body(body),
+    )
+    .await
+    .expect(201);
+}

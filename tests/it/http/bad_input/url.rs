@@ -1,0 +1,307 @@
+//! Paths, ids, methods and query parameters that do not exist or are malformed.
+
+use super::*;
+
+on_sqlite! {
+    an_id_that_is_none_is_404_and_never_part_of_a_path_to_close,
+    limits_cursors_and_filters_that_are_none_are_400,
+    a_parameter_that_is_repeated_or_unknown_is_400,
+    only_the_methods_and_paths_that_are_written_exist,
+    head_is_get_without_a_body,
+}
+
+async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: Database) {
+    let server = TestServer::new(database).await;
+    let before = server.close.all_requests().await.len();
+    for id in [
+        "x",
+        "phon_",
+        "user_abc",
+        "ord_x",
+        "phon_a.b",
+        "phon_a%2Fb",
+        "phon_..%2F..%2Fme",
+        "%2e%2e%2flead",
+        "..%2flead%2fx",
+        "phon_x%3Fy",
+        "phon_x%23y",
+        "phon_x;y",
+        "phon_%00",
+        "phon_%C3%A9",
+        "phon_%ff",
+        "phon_x%0d%0aX: y",
+        "phon_a b",
+        "%252e%252e",
+        "phon_x%2f",
+        &format!("phon_{}", "a".repeat(65)),
+        &"a".repeat(4000),
+        "phon_%",
+        "phon_%zz",
+    ] {
+        for (method, path) in [
+            ("GET", format!("/v1/phone-numbers/{id}")),
+            ("PATCH", format!("/v1/phone-numbers/{id}")),
+            ("DELETE", format!("/v1/phone-numbers/{id}")),
+            ("POST", format!("/v1/phone-numbers/{id}/keep")),
+            ("PUT", format!("/v1/phone-numbers/{id}/team")),
+            ("GET", format!("/v1/orders/{id}")),
+            ("POST", format!("/v1/orders/{id}/cancel")),
+            ("POST", format!("/v1/orders/{id}/approve")),
+            ("POST", format!("/v1/orders/{id}/reject")),
+        ] {
+            let mut request = server.request_as(&OLGA, method, &path);
+            if ["PATCH", "PUT"].contains(&method) {
+                request = request.json(&if method == "PUT" {
+                    json!({ "team": "sales" })
+                } else {
+                    json!({ "label": "x" })
+                });
+            }
+            let answer = send(request).await;
+            assert!([400, 404].contains(&answer.status), "{method} {id}: {answer}");
+            assert_eq!(
+                answer.header("content-type"),
+                "application/problem+json",
+                "{method} {id}: {answer}"
+            );
+        }
+    }
+    assert_eq!(server.close.all_requests().await.len(), before, "Close was asked");
+    unimpressed(&server).await;
+}
+
+async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
+    let server = TestServer::new(database).await;
+    for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
+        for limit in [
+            "0",
+            "-1",
+            "201",
+            "1e9",
+            "99999999999999999999",
+            "1.5",
+            "x",
+            "",
+            "0x10",
+            "%201",
+            "1,2",
+            "\u{0665}",
+        ] {
+            server
+                .get(&LENA, &format!("{list}?limit={limit}"))
+                .await
+                .problem(400, "invalid-request");
+        }
+        for limit in ["1", "200"] {
+            server
+                .get(&LENA, &format!("{list}?limit={limit}"))
+                .await
+                .expect(200);
+        }
+        for cursor in [
+            "",
+            "x",
+            "AAAA",
+            "%00",
+            "%ff",
+            "../..",
+            "eyJpZCI6MX0",
+            &"A".repeat(5000),
+            "null",
+            "' OR 1=1 --",
+        ] {
+            let cursor = cursor.replace(' ', "%20");
+            server
+                .get(&LENA, &format!("{list}?cursor={cursor}"))
+                .await
+                .problem(400, "invalid-request");
+        }
+        server
+            .get(&LENA, &format!("{list}?team=a%20b"))
+            .await
+            .problem(400, "invalid-request");
+    }
+    for query in ["state=lost", "state=", "state=Queued", "state=queued,renting"] {
+        server
+            .get(&LENA, &format!("/v1/orders?{query}"))
+            .await
+            .problem(400, "invalid-request");
+    }
+    for query in [
+        "country=de",
+        "country=XX",
+        "country=",
+        "orphan=maybe",
+        "orphan=1",
+        "orphan=",
+        "participant=phon_x",
+        "participant=../me",
+        "number=%00",
+        "label=%ff",
+        "label=%00",
+    ] {
+        server
+            .get(&LENA, &format!("/v1/phone-numbers?{query}"))
+            .await
+            .problem(400, "invalid-request");
+    }
+    for query in [
+        "validate_only=maybe",
+        "validate_only=1",
+        "validate_only=",
+        "validate_only=TRUE",
+    ] {
+        let request = server
+            .request_as(&ALICE, "POST", &format!("/v1/orders?{query}"))
+            .header("Idempotency-Key", "bad");
+        send(request.json(&json!({ "country": "DE" })))
+            .await
+            .problem(400, "invalid-request");
+    }
+    unimpressed(&server).await;
+}
+
+async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
+    let server = TestServer::new(database).await;
+    for query in [
+        "limit=1&limit=200",
+        "team=sales&team=support",
+        "team=sales&te%61m=support",
+        "cursor=a&cursor=b",
+        "_fields=id",
+        "_limit=1000000000",
+        "_skip=1",
+        "limt=5",
+        "team[]=sales",
+        "Team=sales",
+        "q=x",
+    ] {
+        for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
+            server
+                .get(&LENA, &format!("{list}?{query}"))
+                .await
+                .problem(400, "invalid-request");
+        }
+    }
+    for query in [
+        "validate_only=true&validate_only=false",
+        "dry_run=true",
+        "validate_onyl=true",
+    ] {
+        // Whoever mistypes the word that keeps an order from being real must not get a real one.
+        let request = server
+            .request_as(&ALICE, "POST", &format!("/v1/orders?{query}"))
+            .header("Idempotency-Key", "bad");
+        send(request.json(&json!({ "country": "DE" })))
+            .await
+            .problem(400, "invalid-request");
+    }
+    unimpressed(&server).await;
+}
+
+async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
+    let server = TestServer::new(database).await;
+    for (method, path, allowed) in [
+        ("PUT", "/v1/orders", vec!["GET", "POST"]),
+        ("DELETE", "/v1/orders", vec!["GET", "POST"]),
+        ("PATCH", "/v1/orders/ord_x", vec!["GET"]),
+        ("GET", "/v1/orders/ord_x/cancel", vec!["POST"]),
+        ("PUT", "/v1/orders/ord_x/settle", vec!["POST"]),
+        ("GET", "/v1/orders/ord_x/approve", vec!["POST"]),
+        ("PUT", "/v1/orders/ord_x/reject", vec!["POST"]),
+        ("POST", "/v1/phone-numbers", vec!["GET"]),
+        ("POST", "/v1/phone-numbers/phon_x", vec!["GET", "PATCH", "DELETE"]),
+        ("GET", "/v1/phone-numbers/phon_x/keep", vec!["POST"]),
+        ("GET", "/v1/phone-numbers/phon_x/team", vec!["PUT"]),
+        ("POST", "/v1/me", vec!["GET"]),
+        ("DELETE", "/v1/audit", vec!["GET"]),
+        ("POST", "/v1/audit/export", vec!["GET"]),
+        ("POST", "/v1/spend", vec!["GET"]),
+        ("PUT", "/v1/webhook-endpoints", vec!["GET", "POST"]),
+        (
+            "POST",
+            "/v1/webhook-endpoints/we_x",
+            vec!["GET", "PATCH", "DELETE"],
+        ),
+        ("PUT", "/v1/webhook-endpoints/we_x/secret", vec!["GET"]),
+        ("GET", "/v1/webhook-endpoints/we_x/rotate-secret", vec!["POST"]),
+        ("POST", "/v1/webhook-endpoints/we_x/deliveries", vec!["GET"]),
+        ("GET", "/v1/webhook-endpoints/we_x/replay", vec!["POST"]),
+        ("GET", "/v1/webhook-endpoints/we_x/test", vec!["POST"]),
+        (
+            "GET",
+            "/v1/webhook-endpoints/we_x/deliveries/dlv_x/replay",
+            vec!["POST"],
+        ),
+        ("TRACE", "/v1/me", vec!["GET"]),
+        ("PROPFIND", "/v1/orders", vec!["GET", "POST"]),
+        ("POST", "/openapi.json", vec!["GET"]),
+    ] {
+        let answer = send(server.request_as(&OLGA, method, path)).await;
+        answer.problem(405, "method-not-allowed");
+        let named = answer.header("allow").to_owned();
+        for method in allowed {
+            assert!(named.contains(method), "{path} allows {named}");
+        }
+    }
+    // What says one thing and means another does what it says.
+    for header in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
+        let request = server
+            .request_as(&ALICE, "GET", "/v1/orders")
+            .header(header, "POST")
+            .header("Idempotency-Key", "bad");
+        send(request).await.expect(200);
+        let number = format!("/v1/phone-numbers/phon_{}", "x".repeat(43));
+        send(
+            server
+                .request_as(&ALICE, "POST", &number)
+                .header(header, "DELETE"),
+        )
+        .await
+        .problem(405, "method-not-allowed");
+    }
+    for path in [
+        "/v1/orders/",
+        "/v1//orders",
+        "//v1/orders",
+        "/V1/orders",
+        "/v1/Orders",
+        "/v1/orders%2f",
+        "/v1/./orders/x/y",
+        "/v1/me/",
+        "/v1/phone-numbers/",
+        "/v1/orders;x=1",
+        "/v1/orders.json",
+    ] {
+        for person in [&OLGA, &NEMO] {
+            let answer = send(server.request_as(person, "GET", path)).await;
+            assert_eq!(answer.status, 404, "{answer}");
+            answer.problem(404, "not-found");
+        }
+    }
+    // No browser of another site is invited.
+    let request = server
+        .request("OPTIONS", "/v1/orders")
+        .header("Origin", "https://evil.example.com");
+    let answer = send(request.header("Access-Control-Request-Method", "POST")).await;
+    assert!(
+        answer.header("access-control-allow-origin").is_empty(),
+        "{answer}"
+    );
+    assert!(answer.status < 500, "{answer}");
+    unimpressed(&server).await;
+}
+
+async fn head_is_get_without_a_body(database: Database) {
+    let server = TestServer::new(database).await;
+    for path in ["/v1/me", "/v1/orders", "/v1/phone-numbers", "/openapi.json"] {
+        let head = send(server.request_as(&ALICE, "HEAD", path)).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{head}");
+        assert!(!head.header("x-request-id").is_empty());
+    }
+    assert_eq!(send(server.request("HEAD", "/v1/orders")).await.status, 401);
+    assert_eq!(
+        send(server.request_as(&NEMO, "HEAD", "/v1/orders")).await.status,
+        403
+    );
+}

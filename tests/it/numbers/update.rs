@@ -1,0 +1,212 @@
+//! Changes of a number by its team.
+
+use super::*;
+
+on_both_stores! {
+    a_change_is_made_only_to_the_version_that_was_read,
+    every_field_that_close_lets_be_written_can_be_changed,
+    calls_are_forwarded_only_where_the_policy_allows,
+    a_number_is_shared_only_by_those_who_may_have_group_numbers,
+    close_s_no_to_a_change_is_422_and_its_silence_502,
+}
+
+async fn a_change_is_made_only_to_the_version_that_was_read(database: Database) {
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let path = format!("/v1/phone-numbers/{number}");
+    let etag = server.get(&ALICE, &path).await.header("etag").to_owned();
+    let change = |condition: &str, label: &str| {
+        send(
+            server
+                .request_as(&ALICE, "PATCH", &path)
+                .header("If-Match", condition)
+                .json(&json!({ "label": label })),
+        )
+    };
+    let changed = change(&etag, "first").await;
+    assert_eq!(changed.expect(200)["label"], "first");
+    assert_ne!(changed.header("etag"), etag);
+    change(&etag, "lost update")
+        .await
+        .problem(412, "precondition-failed");
+    // A weak tag never matches where strength is asked for.
+    change(&format!("W/{}", changed.header("etag")), "weak")
+        .await
+        .problem(412, "precondition-failed");
+    change("*", "any").await.expect(200);
+    change("nonsense", "none").await.problem(400, "invalid-request");
+    assert_eq!(server.close.held().await[0]["label"], "any");
+    assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 2);
+}
+
+async fn every_field_that_close_lets_be_written_can_be_changed(database: Database) {
+    let server = TestServer::new(database).await;
+    let body = json!({ "country": "DE", "carrier_type": "local", "sharing": "group" });
+    let order = server.order(&LENA, "key", &body).await.expect(201);
+    let number = text(&order["phone_number"]["id"]);
+    let all = json!({
+        "label": "Front", "forward_to": "+4930901820", "forward_to_enabled": true, "press_1_to_accept": true,
+        "voicemail_greeting_url": "https://example.com/hello.mp3", "inbound_ring_duration": 20,
+        "participants": [server.user(0), server.user(2)], "phone_numbers": ["+4930901821"],
+        "participant_groups": [server.close.groups()[0]],
+    });
+    let request = server.request_as(&LENA, "PATCH", &format!("/v1/phone-numbers/{number}"));
+    let request = request
+        .header("Content-Type", "application/merge-patch+json")
+        .body(all.to_string());
+    let changed = send(request).await.expect(200);
+    for (name, value) in all.as_object().expect("an object") {
+        assert_eq!(&changed[name], value, "{name}");
+    }
+    let sent = server.close.requests("PUT", "/phone_number/{id}/").await;
+    assert_eq!(sent.last().expect("it was sent")["body"], all);
+    let cleared = server
+        .patch(&LENA, &number, &json!({ "voicemail_greeting_url": null }))
+        .await
+        .expect(200);
+    assert_eq!(cleared["voicemail_greeting_url"], Value::Null);
+    assert_eq!(cleared["label"], "Front");
+}
+
+async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    for (field, to) in [
+        ("forward_to", json!("+442079460000")),
+        ("forward_to", json!("+499001234567")),
+        ("forward_to", json!("+881612345678")),
+        ("phone_numbers", json!(["+4930901820", "+8613901234567"])),
+        ("phone_numbers", json!(["+33899123456"])),
+    ] {
+        let refused = server
+            .patch(&ALICE, &number, &json!({ field: to }))
+            .await
+            .problem(403, "policy-denied");
+        assert_eq!(
+            refused["decision"]["rule"], "teams.sales.forward_to_countries",
+            "{refused}"
+        );
+    }
+    for bad in [
+        json!("+1"),
+        json!("4930901820"),
+        json!("tel:+4930901820"),
+        json!(4_930_901_820_i64),
+        json!(null),
+    ] {
+        server
+            .patch(&ALICE, &number, &json!({ "forward_to": bad }))
+            .await
+            .problem(400, "invalid-request");
+    }
+    for url in [
+        "http://example.com/a.mp3",
+        "https://169.254.169.254/a.mp3",
+        "https://localhost/a.mp3",
+    ] {
+        let body = json!({ "voicemail_greeting_url": url });
+        server
+            .patch(&ALICE, &number, &body)
+            .await
+            .problem(400, "invalid-request");
+    }
+    assert!(
+        server
+            .close
+            .requests("PUT", "/phone_number/{id}/")
+            .await
+            .is_empty()
+    );
+    server
+        .patch(&ALICE, &number, &json!({ "forward_to": "+4930901820" }))
+        .await
+        .expect(200);
+    // A team whose policy names no country forwards nowhere.
+    let own = server.rent(&BOB, "key", "DE").await;
+    server
+        .patch(&BOB, &own, &json!({ "forward_to": "+4930901820" }))
+        .await
+        .problem(403, "policy-denied");
+}
+
+async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: Database) {
+    let server = TestServer::new(database).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let two = json!({ "participants": [server.user(0), server.user(1)] });
+    let group = json!({ "participant_groups": [server.close.groups()[0]] });
+    for body in [&two, &group] {
+        let refused = server
+            .patch(&ALICE, &number, body)
+            .await
+            .problem(403, "policy-denied");
+        assert_eq!(
+            refused["decision"]["rule"], "teams.sales.group_numbers",
+            "{refused}"
+        );
+    }
+    let shared = server.patch(&LENA, &number, &two).await.expect(200);
+    assert_eq!(shared["is_group_number"], true);
+    // Only those may be given a number who may have one.
+    let own = server.rent(&BOB, "key", "DE").await;
+    let other = json!({ "participants": [server.user(3)] });
+    let refused = server
+        .patch(&BOB, &own, &other)
+        .await
+        .problem(403, "policy-denied");
+    assert_eq!(
+        refused["decision"]["rule"], "teams.support.assign_to",
+        "{refused}"
+    );
+    assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 1);
+}
+
+async fn close_s_no_to_a_change_is_422_and_its_silence_502(database: Database) {
+    let server = TestServer::with(
+        database,
+        TestConfig {
+            timeout: "2s",
+            ..TestConfig::default()
+        },
+    )
+    .await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let label = json!({ "label": "New" });
+    let broken = |answer: Value| json!({ "method": "PUT", "path": "/phone_number/{id}/", "answer": answer });
+    let no = json!({ "status": 400, "body": { "errors": [], "field-errors": { "label": "Too dull." } } });
+    server.close.fault(broken(no)).await;
+    let refused = server
+        .patch(&ALICE, &number, &label)
+        .await
+        .problem(422, "close-refused");
+    assert_eq!(refused["close_status"], "error");
+    assert!(refused["errors"].to_string().contains("Too dull."), "{refused}");
+    server.close.clear_faults().await;
+    for answer in [
+        json!("drop_before_headers"),
+        json!({ "status": 503 }),
+        json!("hang"),
+        json!("redirect"),
+        json!("garbage"),
+    ] {
+        server.close.fault(broken(answer)).await;
+        server
+            .patch(&ALICE, &number, &label)
+            .await
+            .problem(502, "close-unavailable");
+        server.close.clear_faults().await;
+    }
+    let same = server
+        .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
+        .await
+        .expect(200);
+    assert_eq!(
+        same["label"],
+        Value::Null,
+        "what Close did not confirm is not shown"
+    );
+    server.close.person_releases(&number).await;
+    server
+        .patch(&ALICE, &number, &label)
+        .await
+        .problem(404, "not-found");
+}

@@ -1,0 +1,128 @@
+//! An approved order that was altered in the database, and the audit trail of a decision.
+
+use super::*;
+
+on_both_stores! {
+    an_order_that_was_altered_in_the_database_is_never_rented,
+    the_audit_trail_names_both_persons,
+}
+
+async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Database) {
+    let server = TestServer::with(database.clone(), policy(RULES)).await;
+    // While nothing can be sent, an order that was approved waits in the queue.
+    server.close.set(json!({ "key_valid": false })).await;
+    let mut altered = BTreeMap::new();
+    for key in ["request", "terms", "untouched"] {
+        altered.insert(key, server.waiting(key).await);
+    }
+    // One more is altered before anyone has said anything, and one is never approved.
+    let early = server.waiting("early").await;
+    let unasked = server.waiting("unasked").await;
+    alter(&database, &early, "request").await;
+    for id in altered.values() {
+        server.says(&PETRA, "approve", id).await.expect(200);
+    }
+    for column in ["request", "terms"] {
+        // Between two attempts: what is on its way is on its way.
+        eventually("it is altered in the queue", || async {
+            alter(&database, &altered[column], column).await.then_some(())
+        })
+        .await;
+    }
+    let before = server.close.rents().await.len();
+    server.close.set(json!({ "key_valid": true })).await;
+    // Put into the queue past the desk, one that nobody has approved is not sent either.
+    let queue = format!("UPDATE orders SET state = 'queued' WHERE id = '{unasked}'");
+    database.change(&queue).await;
+    // The answer may tell already that the desk has noticed.
+    let answer = server.says(&PETRA, "approve", &early).await;
+    assert!([200, 409].contains(&answer.status), "{answer}");
+
+    server
+        .wait_for_state(&ALICE, &altered["untouched"], "fulfilled")
+        .await;
+    for id in [&altered["request"], &altered["terms"], &early, &unasked] {
+        let order = server.wait_for_state(&ALICE, id, "cancelled").await;
+        assert!(
+            text(&order["reason"]).contains("not what was approved"),
+            "{order}"
+        );
+        let rows = server
+            .list(&PETRA, &format!("/v1/audit?order_id={id}&action=order.cancel"))
+            .await;
+        assert_eq!(rows[0]["outcome"], "altered", "{rows:?}");
+    }
+    let rents = server.close.rents().await;
+    assert!(
+        rents.iter().all(|rent| rent["body"]["carrier_type"] == "local"),
+        "{rents:?}"
+    );
+    assert_eq!(rents.len(), before + 1);
+    assert_eq!(server.close.held().await.len(), 1);
+    assert_eq!(
+        usage(&server).await,
+        json!({ "held": 1, "reserved": 0, "today": 1 })
+    );
+}
+
+async fn the_audit_trail_names_both_persons(database: Database) {
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let answer = server
+        .says_why(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
+        .await;
+    answer.expect(200);
+    server.wait_for_state(&ALICE, &id, "fulfilled").await;
+    let rows = server.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
+    let told: Vec<(String, String, String)> = rows
+        .iter()
+        .map(|row| {
+            (
+                text(&row["action"]),
+                text(&row["outcome"]),
+                text(&row["actor"]["subject"]),
+            )
+        })
+        .collect();
+    let expected = [
+        ("order.settle", "fulfilled", "numberdesk"),
+        ("order.send", "renting", "numberdesk"),
+        ("order.approve", "approved", "petra@example.com"),
+        ("order.create", "awaiting_approval", "alice@example.com"),
+    ];
+    let expected =
+        expected.map(|(action, outcome, who)| (action.to_owned(), outcome.to_owned(), who.to_owned()));
+    assert_eq!(told, expected);
+    let (approved, created) = (&rows[2], &rows[3]);
+    assert_eq!(approved["actor"]["issuer"], ISSUER);
+    assert_eq!(approved["request_id"], answer.header("x-request-id"));
+    assert_eq!(approved["detail"]["comment"], "For the fair", "{approved}");
+    assert_eq!(text(&approved["detail"]["fingerprint"]).len(), 64, "{approved}");
+    assert_eq!(
+        approved["detail"]["ordered_by"],
+        json!({ "issuer": ISSUER, "subject": "alice@example.com" })
+    );
+    assert_eq!(
+        (&created["allowed"], &created["rule"]),
+        (&json!(true), &json!("teams.sales"))
+    );
+    assert_eq!(
+        created["detail"]["approval"]["rule"], "teams.sales.approval.above_monthly",
+        "{created}"
+    );
+    let rejected = server.waiting("rejected").await;
+    server
+        .says_why(&PETRA, "reject", &rejected, &json!({ "comment": "No" }))
+        .await
+        .expect(200);
+    let rows = server.list(&PETRA, "/v1/audit?action=order.reject").await;
+    assert_eq!(
+        (
+            &rows[0]["actor"]["subject"],
+            &rows[0]["outcome"],
+            &rows[0]["detail"]["comment"]
+        ),
+        (&json!("petra@example.com"), &json!("rejected"), &json!("No")),
+        "{rows:?}"
+    );
+}

@@ -1,0 +1,154 @@
+//! Orders that wait for an approval: they expire, are withdrawn, count against caps and survive a restart.
+
+use super::*;
+
+on_both_stores! {
+    an_order_that_nobody_approves_in_time_is_given_up,
+    an_approval_that_comes_too_late_is_none_also_before_the_desk_has_noticed,
+    an_order_is_withdrawn_while_it_waits,
+    orders_that_wait_count_against_every_cap,
+    a_restart_while_it_waits_loses_nothing,
+}
+
+async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
+    let server = TestServer::with(database.clone(), policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let in_time = server.waiting("in-time").await;
+    database
+        .change(&format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"))
+        .await;
+    let order = server.wait_for_state(&ALICE, &id, "cancelled").await;
+    assert_eq!(order["approval"]["decision"], "expired", "{order}");
+    assert_eq!(
+        (&order["approval"]["by"], &order["evidence"]),
+        (&Value::Null, &Value::Null),
+        "{order}"
+    );
+    assert!(text(&order["reason"]).contains("in time"), "{order}");
+    let problem = server
+        .order(&ALICE, "key", &berlin())
+        .await
+        .problem(409, "order-cancelled");
+    assert_eq!(problem["order_id"], id.as_str());
+    assert!(
+        text(&problem["detail"]).contains("nobody approved it in time"),
+        "{problem}"
+    );
+    let late = server
+        .says(&PETRA, "approve", &id)
+        .await
+        .problem(409, "order-not-awaiting-approval");
+    assert_eq!(late["state"], "cancelled", "{late}");
+    assert_eq!(server.shown(&in_time).await["state"], "awaiting_approval");
+    assert_eq!(
+        usage(&server).await,
+        json!({ "held": 0, "reserved": 1, "today": 1 })
+    );
+    assert!(server.close.rents().await.is_empty());
+}
+
+async fn an_approval_that_comes_too_late_is_none_also_before_the_desk_has_noticed(database: Database) {
+    let server = TestServer::with(database.clone(), policy(RULES)).await;
+    for word in ["approve", "reject"] {
+        let id = server.waiting(word).await;
+        database
+            .change("UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'")
+            .await;
+        let late = server
+            .says(&PETRA, word, &id)
+            .await
+            .problem(409, "order-not-awaiting-approval");
+        assert_eq!(late["state"], "cancelled", "{late}");
+        assert_eq!(server.shown(&id).await["approval"]["decision"], "expired");
+    }
+    assert_eq!(
+        usage(&server).await,
+        json!({ "held": 0, "reserved": 0, "today": 0 })
+    );
+    assert_eq!(
+        server.list(&PETRA, "/v1/audit?action=order.expire").await.len(),
+        2
+    );
+    assert!(server.close.rents().await.is_empty());
+}
+
+async fn an_order_is_withdrawn_while_it_waits(database: Database) {
+    let server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let cancelled = server.says(&ALICE, "cancel", &id).await.expect(200);
+    assert_eq!(
+        (&cancelled["state"], &cancelled["reason"]),
+        (&json!("cancelled"), &Value::Null),
+        "{cancelled}"
+    );
+    assert_eq!(
+        usage(&server).await,
+        json!({ "held": 0, "reserved": 0, "today": 0 })
+    );
+    server
+        .order(&ALICE, "key", &berlin())
+        .await
+        .problem(409, "order-cancelled");
+    for word in ["approve", "reject"] {
+        let late = server
+            .says(&PETRA, word, &id)
+            .await
+            .problem(409, "order-not-awaiting-approval");
+        assert_eq!(late["state"], "cancelled", "{late}");
+    }
+    assert!(server.close.rents().await.is_empty());
+}
+
+async fn orders_that_wait_count_against_every_cap(database: Database) {
+    let caps = [
+        (&["sales"], "max_numbers = 1", "quota-exceeded"),
+        (&["north"], "max_orders_per_day = 1", "quota-exceeded"),
+        (&["south"], "monthly_budget = \"7.00\"", "budget-exceeded"),
+    ];
+    let teams =
+        caps.map(|(team, cap, _)| format!("[teams.{}]\ncountries = [\"DE\"]\n{RULED}\n{cap}\n", team[0]));
+    let config = TestConfig {
+        policy: format!("{}[prices]\ndefault = \"5.00\"\n", teams.concat()),
+        ..TestConfig::default()
+    };
+    let server = TestServer::with(database, config).await;
+    for (team, cap, problem) in caps {
+        let (alice, petra) = (ALICE.of(team), PETRA.of(team));
+        let order = server.order(&alice, "first", &berlin()).await.expect(202);
+        let full = server
+            .order(&alice, "second", &berlin())
+            .await
+            .problem(403, problem);
+        assert!(
+            cap.starts_with(text(&full["decision"]["rule"]).rsplit('.').next().unwrap()),
+            "{full}"
+        );
+        server
+            .says(&petra, "reject", &text(&order["id"]))
+            .await
+            .expect(200);
+        server.order(&alice, "second", &berlin()).await.expect(202);
+    }
+    assert!(server.close.rents().await.is_empty());
+}
+
+async fn a_restart_while_it_waits_loses_nothing(database: Database) {
+    let mut server = TestServer::with(database, policy(RULES)).await;
+    let id = server.waiting("key").await;
+    let before = server.shown(&id).await;
+    server.stop().await;
+    server.start().await;
+    assert_eq!(server.shown(&id).await, before);
+    assert_eq!(
+        server.order(&ALICE, "key", &berlin()).await.expect(202)["id"],
+        id.as_str()
+    );
+    assert_eq!(
+        usage(&server).await,
+        json!({ "held": 0, "reserved": 1, "today": 1 })
+    );
+    assert!(server.close.rents().await.is_empty());
+    server.says(&PETRA, "approve", &id).await.expect(200);
+    server.wait_for_state(&ALICE, &id, "fulfilled").await;
+    assert_eq!(server.close.rents().await.len(), 1);
+}

@@ -1,0 +1,291 @@
+//! What an order sends to Close, and how the policy or Close refuses one.
+
+use super::*;
+
+on_both_stores! {
+    a_rented_number_is_answered_with_201_and_the_order,
+    what_is_sent_to_close_is_the_request_and_nothing_of_the_caller,
+    an_order_without_assignees_goes_to_the_caller_s_own_user_or_is_left_to_close,
+    an_order_that_names_no_carrier_type_gets_the_only_one_or_the_list,
+    a_refusal_by_policy_explains_itself_and_does_not_use_the_key_up,
+    a_group_number_needs_what_the_policy_asks_for,
+    every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservation_back,
+    the_label_is_set_after_the_rent_and_trouble_with_it_changes_nothing,
+}
+
+async fn a_rented_number_is_answered_with_201_and_the_order(database: Database) {
+    let server = TestServer::new(database).await;
+    let answer = server.order(&ALICE, "7c1e", &berlin()).await;
+    let order = answer.expect(201);
+    let id = text(&order["id"]);
+    assert!(id.starts_with("ord_"), "{id}");
+    assert_eq!(answer.header("location"), format!("/v1/orders/{id}"));
+    for (member, value) in [
+        ("state", json!("fulfilled")),
+        ("team", json!("sales")),
+        ("created_by", json!("alice@example.com")),
+        (
+            "request",
+            json!({ "country": "DE", "sharing": "personal", "carrier_type": "local", "prefix": "30" }),
+        ),
+        ("estimated_monthly_price", json!("5.00")),
+        ("close_status", Value::Null),
+        ("reason", Value::Null),
+        ("evidence", json!("close-201")),
+        ("idempotency_key", json!("7c1e")),
+    ] {
+        assert_eq!(order[member], value, "{member} of {order}");
+    }
+    for time in ["created_at", "updated_at", "finished_at"] {
+        assert!(text(&order[time]).ends_with('Z'), "{time} of {order}");
+    }
+    let held = server.close.held().await;
+    let [rented] = held.as_slice() else {
+        panic!("{} numbers were rented", held.len())
+    };
+    let shown = &order["phone_number"];
+    assert_eq!(shown["id"], rented["id"]);
+    assert_eq!(shown["number"], rented["number"]);
+    assert_eq!(shown["desk"]["team"], "sales");
+    assert_eq!(shown["desk"]["order_id"], id.as_str());
+    assert_eq!(shown["desk"]["orphan"], false);
+    assert!(shown["desk"]["as_of"].is_string(), "{shown}");
+    assert_eq!(
+        server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200),
+        order
+    );
+}
+
+async fn what_is_sent_to_close_is_the_request_and_nothing_of_the_caller(database: Database) {
+    let server = TestServer::new(database).await;
+    let full = json!({
+        "team": "sales", "country": "US", "sharing": "group", "prefix": "415", "carrier_type": "local",
+        "bundle_id": null, "with_sms": true, "with_mms": true,
+        "assign_to": [server.user(0), server.user(1)], "label": "Front desk",
+    });
+    let request = server
+        .request_as(&LENA, "POST", "/v1/orders")
+        .header("Idempotency-Key", "full")
+        .json(&full);
+    let request = request
+        .header("X-HTTP-Method-Override", "GET")
+        .header("X-Forwarded-For", "10.0.0.1")
+        .header("Cookie", "session=canary")
+        .header("X-Canary", "canary");
+    send(request).await.expect(201);
+    let rents = server.close.rents().await;
+    assert_eq!(rents.len(), 1);
+    let sent = json!({
+        "country": "US", "sharing": "group", "prefix": "415", "carrier_type": "local",
+        "with_sms": true, "with_mms": true, "assign_to": [server.user(0), server.user(1)],
+    });
+    assert_eq!(rents[0]["body"], sent);
+    assert_eq!(rents[0]["query"], json!({}));
+    let headers = rents[0]["headers"].as_object().expect("headers are recorded");
+    assert_eq!(headers["authorization"], "Basic (valid)");
+    for name in headers.keys() {
+        let known = [
+            "authorization",
+            "content-type",
+            "content-length",
+            "accept",
+            "user-agent",
+            "host",
+            "connection",
+        ];
+        assert!(known.contains(&name.as_str()), "{name} was sent to Close");
+    }
+}
+
+async fn an_order_without_assignees_goes_to_the_caller_s_own_user_or_is_left_to_close(database: Database) {
+    let server = TestServer::new(database).await;
+    let of_user_1 = ALICE.as_user(Some(1));
+    let of_nobody = ALICE.as_user(None);
+    for (key, person) in [("one", of_user_1), ("none", of_nobody)] {
+        server.order(&person, key, &berlin()).await.expect(201);
+    }
+    let named = json!({ "country": "DE", "carrier_type": "local", "assign_to": [server.user(2)] });
+    server.order(&of_user_1, "named", &named).await.expect(201);
+    let rents = server.close.rents().await;
+    let assigned: Vec<&Value> = rents.iter().map(|rent| &rent["body"]["assign_to"]).collect();
+    assert_eq!(
+        assigned,
+        [&json!([server.user(1)]), &Value::Null, &json!([server.user(2)])]
+    );
+
+    // Support may give numbers to the caller alone.
+    let other = json!({ "country": "DE", "assign_to": [server.user(2)] });
+    let refused = server
+        .order(&BOB, "other", &other)
+        .await
+        .problem(403, "policy-denied");
+    assert_eq!(refused["decision"]["rule"], "teams.support.assign_to");
+    assert_eq!(server.close.rents().await.len(), 3);
+}
+
+async fn an_order_that_names_no_carrier_type_gets_the_only_one_or_the_list(database: Database) {
+    let policy = "[teams.sales]\ncountries = [\"DE\"]\ncarrier_types = [\"local\", \"mobile\"]\n\
+                  [teams.support]\ncountries = [\"DE\"]\ncarrier_types = [\"mobile\"]\n";
+    let server = TestServer::with(
+        database,
+        TestConfig {
+            policy: policy.into(),
+            ..TestConfig::default()
+        },
+    )
+    .await;
+    let any = json!({ "country": "DE" });
+    let refused = server
+        .order(&ALICE, "any", &any)
+        .await
+        .problem(403, "policy-denied");
+    assert_eq!(refused["decision"]["rule"], "teams.sales.carrier_types");
+    assert!(
+        refused["decision"]["need"].to_string().contains("mobile"),
+        "{refused}"
+    );
+    server.order(&BOB, "any", &any).await.expect(201);
+    assert_eq!(server.close.rents().await[0]["body"]["carrier_type"], "mobile");
+}
+
+async fn a_refusal_by_policy_explains_itself_and_does_not_use_the_key_up(database: Database) {
+    let server = TestServer::new(database).await;
+    let refused = server
+        .order(&ALICE, "key", &json!({ "country": "JP" }))
+        .await
+        .problem(403, "policy-denied");
+    let decision = &refused["decision"];
+    assert_eq!(decision["rule"], "teams.sales.countries");
+    assert_eq!(decision["have"], "JP");
+    assert!(decision["need"].to_string().contains("DE"), "{decision}");
+    assert!(!text(&decision["hint"]).is_empty());
+    server.assert_nothing_happened().await;
+    server.order(&ALICE, "key", &berlin()).await.expect(201);
+
+    // A team without an entry may do nothing.
+    let refused = server
+        .order(&OLGA, "key", &berlin())
+        .await
+        .problem(403, "policy-denied");
+    assert!(text(&refused["decision"]["hint"]).len() > 10, "{refused}");
+}
+
+async fn a_group_number_needs_what_the_policy_asks_for(database: Database) {
+    let server = TestServer::new(database).await;
+    let shared = json!({ "country": "DE", "carrier_type": "local", "sharing": "group" });
+    let two =
+        json!({ "country": "DE", "carrier_type": "local", "assign_to": [server.user(0), server.user(1)] });
+    for body in [&shared, &two] {
+        let refused = server
+            .order(&ALICE, "group", body)
+            .await
+            .problem(403, "policy-denied");
+        assert_eq!(
+            refused["decision"]["rule"], "teams.sales.group_numbers",
+            "{refused}"
+        );
+        assert!(
+            refused["decision"]["need"].to_string().contains("numbers:group"),
+            "{refused}"
+        );
+    }
+    let order = server.order(&LENA, "shared", &shared).await.expect(201);
+    assert_eq!(order["phone_number"]["is_group_number"], true);
+    server.order(&LENA, "two", &two).await.expect(201);
+    assert_eq!(server.close.rents().await.len(), 2);
+}
+
+async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservation_back(database: Database) {
+    let server = TestServer::new(database).await;
+    let answer = |status: u16, body: Value| json!({ "path": RENT, "times": 1, "answer": { "status": status, "body": body } });
+    let fields = json!({ "errors": [], "field-errors": { "prefix": "No such area." } });
+    let refusals = [
+        (
+            "has-voice-only",
+            json!({ "refuse": "has-voice-only", "times": 1 }),
+        ),
+        (
+            "needs-more-info",
+            json!({ "refuse": "needs-more-info", "times": 1 }),
+        ),
+        ("billing-error", answer(402, json!({ "status": "billing-error" }))),
+        (
+            "error",
+            json!({ "refuse": "error", "message": "No numbers left.", "times": 1 }),
+        ),
+        ("moon-phase", json!({ "refuse": "moon-phase", "times": 1 })),
+        ("error", answer(400, fields)),
+        ("error", answer(403, json!({ "error": "Not allowed." }))),
+        (
+            "error",
+            answer(404, json!({ "errors": ["Source does not exist."] })),
+        ),
+    ];
+    for (place, (word, fault)) in refusals.into_iter().enumerate() {
+        server.close.fault(fault).await;
+        let key = format!("key-{place}");
+        let problem = server
+            .order(&ALICE, &key, &berlin())
+            .await
+            .problem(422, "close-refused");
+        assert_eq!(problem["close_status"], word, "{problem}");
+        let id = text(&problem["order_id"]);
+        let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
+        assert_eq!(
+            (&order["state"], &order["evidence"]),
+            (&json!("refused"), &json!("close-refusal")),
+            "{order}"
+        );
+        assert_eq!(order["phone_number"], Value::Null);
+        assert!(order["finished_at"].is_string(), "{order}");
+        match place {
+            3 => assert!(text(&problem["detail"]).contains("No numbers left."), "{problem}"),
+            5 => assert!(
+                problem["errors"].to_string().contains("No such area."),
+                "{problem}"
+            ),
+            6 => assert!(text(&problem["detail"]).contains("Not allowed."), "{problem}"),
+            _ => {}
+        }
+        let again = server
+            .order(&ALICE, &key, &berlin())
+            .await
+            .problem(422, "close-refused");
+        assert_eq!(again["order_id"], id.as_str());
+        assert_eq!(again["close_status"], word);
+        server.close.clear_faults().await;
+    }
+    assert_eq!(server.close.rents().await.len(), 8);
+    let usage = usage(&server).await;
+    assert_eq!(
+        usage,
+        json!({ "held": 0, "reserved": 0, "today": 0 }),
+        "refused orders count for nothing"
+    );
+}
+
+async fn the_label_is_set_after_the_rent_and_trouble_with_it_changes_nothing(database: Database) {
+    let server = TestServer::new(database).await;
+    let labelled = json!({ "country": "DE", "carrier_type": "local", "label": "Berlin line" });
+    let order = server.order(&ALICE, "label", &labelled).await.expect(201);
+    assert_eq!(order["phone_number"]["label"], "Berlin line");
+    assert_eq!(order["request"]["label"], "Berlin line");
+    assert_eq!(server.close.held().await[0]["label"], "Berlin line");
+
+    for (key, answer) in [
+        ("down", json!({ "status": 500 })),
+        ("no", json!({ "status": 400, "body": { "errors": ["no"] } })),
+    ] {
+        server
+            .close
+            .fault(json!({ "method": "PUT", "answer": answer }))
+            .await;
+        let order = server.order(&ALICE, key, &labelled).await.expect(201);
+        assert_eq!(
+            (&order["state"], &order["phone_number"]["label"]),
+            (&json!("fulfilled"), &Value::Null)
+        );
+        server.close.clear_faults().await;
+    }
+    assert_eq!(server.close.rents().await.len(), 3);
+}
