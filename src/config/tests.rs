@@ -5,6 +5,8 @@ mod issuer;
 mod secret;
 mod traces;
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
