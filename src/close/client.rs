@@ -30,16 +30,6 @@ impl CloseClient {
         self.0.breaker.is_open(self.0.clock.now())
     }
 
-    /// Another name of [`Self::clock_skew`].
-    pub fn ahead(&self) -> Option<i64> {
-        self.clock_skew()
-    }
-
-    /// Another name of [`Self::circuit_open`].
-    pub fn is_away(&self) -> bool {
-        self.circuit_open()
-    }
-
     /// Uses another key from the next call on; calls in progress end with the old one.
     pub fn replace_key(&self, key: SecretString) {
         self.0.replace_key(key);

@@ -30,9 +30,3 @@ pub use self::rent::RentOutcome;
 pub use self::subscriptions::Subscription;
 pub use self::transport::Settings;
 pub use self::webhook::{Forged, SignatureKey};
-
-// The desk's names of these types, until it takes the new ones.
-pub use self::client::CloseClient as Close;
-pub use self::error::Error as Trouble;
-pub use self::numbers::ReleaseOutcome as ReleaseAnswer;
-pub use self::rent::RentOutcome as RentAnswer;
