@@ -52,7 +52,7 @@ use tokio_util::task::TaskTracker;
 pub use self::settings::{auth, telemetry};
 pub use crate::app::files::policy;
 use crate::app::files::{WATCH, signature_keys};
-use crate::app::workers::Workers;
+use crate::app::workers::{RETRY, TICK, Workers};
 use crate::close::{self, CloseClient};
 use crate::config::Config;
 use crate::desk::subscription::client::delivery_url;
@@ -63,8 +63,6 @@ use crate::policy::Policy;
 use crate::store::{ProcessLock, Store};
 use crate::telemetry::Metrics;
 
-/// The interval of workers that requests wait for.
-const TICK: Duration = Duration::from_secs(1);
 /// How often the replica checks whether the next complete comparison is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
 /// The interval of workers that no request waits for.
@@ -73,8 +71,6 @@ const UNHURRIED: Duration = Duration::from_secs(5);
 const FORGET: Duration = Duration::from_hours(1);
 /// How often gauges are read from the database; more often than Prometheus usually scrapes.
 const MEASURE: Duration = Duration::from_secs(10);
-/// The pause after a step failed for the first time.
-const RETRY: Duration = Duration::from_secs(5);
 /// How often the webhook subscription and its keys are checked.
 const SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// How long the ops port and the store may take to close, after all work has ended.

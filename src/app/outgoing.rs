@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::app::workers::Workers;
-use crate::app::{RETRY, TICK, WATCH};
+use crate::app::files::WATCH;
+use crate::app::workers::{RETRY, TICK, Workers};
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
 use crate::http::ReloadStatus;

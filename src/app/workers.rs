@@ -16,6 +16,11 @@ use crate::domain::backoff::Backoff;
 use crate::error::chain;
 use crate::telemetry::metrics::WORKER_FAILURES_TOTAL;
 
+/// The interval of workers that requests wait for.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+/// The pause after a step failed for the first time.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
+
 /// The longest pause after failures, so that repeated failures are noticed within minutes even at a long interval.
 const LONGEST: Duration = Duration::from_mins(1);
 

@@ -186,7 +186,10 @@ fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr)
         "[webhooks]\nsecret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]"
     )?;
     writeln!(config, "allow_http = true\nports = {HOOK_PORTS:?}")?;
-    std::fs::write(folder.join("webhook-secret"), "only for development")?;
+    std::fs::write(
+        folder.join("webhook-secret"),
+        "only for development, and never anywhere else",
+    )?;
     std::fs::write(folder.join("close-api-key"), close.api_key())?;
     std::fs::write(folder.join("numberdesk.toml"), config)?;
     let policy = folder.join("policy.toml");

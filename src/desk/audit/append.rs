@@ -2,7 +2,7 @@
 //!
 //! The logged head is a copy outside the database: it proves later that the chain was not rewritten.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::desk::audit::Audit;
 use crate::error::Error;
@@ -11,15 +11,6 @@ use crate::telemetry::metrics::{AUDIT_SEALED_TOTAL, AUDIT_UNSEALED_AGE_SECONDS};
 /// Rows appended in one transaction: few enough that other transactions run in between.
 const BATCH: u32 = 200;
 const HOUR: i64 = 3_600;
-
-/// The head of the chain as last logged.
-#[derive(Default)]
-pub(in crate::desk::audit) struct LastReported {
-    /// Hours since 1970.
-    hour: AtomicI64,
-    /// The sequence number of the row.
-    seq: AtomicI64,
-}
 
 impl Audit {
     /// One step. Safe to run at any time, on any replica, any number of times.

@@ -5,8 +5,8 @@ pub(in crate::desk) mod export;
 mod list;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
-use crate::desk::audit::append::LastReported;
 use crate::desk::core::Core;
 
 /// The audit trail.
@@ -24,4 +24,13 @@ impl Audit {
             last_reported: Arc::default(),
         }
     }
+}
+
+/// The head of the chain as last logged.
+#[derive(Default)]
+struct LastReported {
+    /// Hours since 1970.
+    hour: AtomicI64,
+    /// The sequence number of the row.
+    seq: AtomicI64,
 }

@@ -4,15 +4,16 @@ mod sequence;
 pub(in crate::desk) mod stream;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore, broadcast};
 
 use crate::desk::account::Account;
 use crate::desk::core::Core;
-use crate::desk::events::sequence::Position;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::orders::OrderChanges;
 use crate::desk::resolve_caller::Access;
+use crate::store::SequencedEvent;
 
 /// Streams that one process serves at the same time.
 const STREAMS: usize = 1_000;
@@ -49,6 +50,29 @@ impl Events {
             order_changes,
             position: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+        }
+    }
+}
+
+/// Events kept for streams that are behind. A stream that is further behind reads from the store.
+const LIVE: usize = 4_096;
+
+/// How far this process has followed the event log.
+struct Position {
+    /// The sequence number of the last applied event. `None` before the first step.
+    at: Mutex<Option<i64>>,
+    /// A lock-free copy of `at` for readers.
+    applied: AtomicI64,
+    /// Sends applied events to the streams of this process.
+    live: broadcast::Sender<Arc<SequencedEvent>>,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self {
+            at: Mutex::default(),
+            applied: AtomicI64::new(0),
+            live: broadcast::channel(LIVE).0,
         }
     }
 }

@@ -1,9 +1,7 @@
 //! Assigns sequence numbers to committed events, and applies new events to this process, whichever replica wrote them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
-use tokio::sync::{Mutex, broadcast};
+use std::sync::atomic::Ordering;
 
 use crate::desk::events::Events;
 use crate::domain::event::{Event, EventKind};
@@ -13,28 +11,6 @@ use crate::telemetry::metrics::{FEED_PLACE, INVENTORY_AGE_SECONDS};
 
 /// Events read in one query.
 const PAGE: u32 = 500;
-/// Events kept for streams that are behind. A stream that is further behind reads from the store.
-const LIVE: usize = 4_096;
-
-/// How far this process has followed the event log.
-pub(in crate::desk::events) struct Position {
-    /// The sequence number of the last applied event. `None` before the first step.
-    at: Mutex<Option<i64>>,
-    /// A lock-free copy of `at` for readers.
-    applied: AtomicI64,
-    /// Sends applied events to the streams of this process.
-    pub(in crate::desk::events) live: broadcast::Sender<Arc<SequencedEvent>>,
-}
-
-impl Default for Position {
-    fn default() -> Self {
-        Self {
-            at: Mutex::default(),
-            applied: AtomicI64::new(0),
-            live: broadcast::channel(LIVE).0,
-        }
-    }
-}
 
 impl Events {
     /// One step: assigns sequence numbers, and applies all new events to this process. Safe to run at any time, on any

@@ -3,47 +3,19 @@
 //! It is one idempotent step, for any number of replicas.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-
 use crate::close::{SignatureKey, Subscription};
-use crate::desk::cooldown::Cooldown;
 use crate::desk::core::SignatureKeySource;
-use crate::desk::subscription::CloseSubscription;
 use crate::desk::subscription::client::{ALLOWED, OVERLAP, Subscriber, Unsubscribed, age_key};
+use crate::desk::subscription::{CloseSubscription, State};
 use crate::telemetry::metrics::{CLOSE_SUBSCRIPTIONS, WEBHOOK_SUBSCRIPTION_ACTIVE};
 
 /// The shortest pause between two requests for keys because of an unknown signature.
 const RECHECK: Duration = Duration::from_mins(1);
 
-/// The subscription as this process knows it.
-pub(in crate::desk::subscription) struct State {
-    keys: ArcSwap<Vec<SignatureKey>>,
-    /// The subscription that this process created. Listings may lag behind, and may not show its key.
-    created: ArcSwapOption<Subscription>,
-    health: ArcSwap<&'static str>,
-    used: AtomicUsize,
-    rechecked: Cooldown,
-}
-
 impl State {
-    pub(in crate::desk::subscription) fn new(source: &SignatureKeySource) -> Self {
-        let health = match source {
-            SignatureKeySource::Configured => "key configured",
-            SignatureKeySource::Subscription(_) => "not asked yet",
-            SignatureKeySource::Missing => "not configured",
-        };
-        Self {
-            keys: ArcSwap::default(),
-            created: ArcSwapOption::empty(),
-            health: ArcSwap::from_pointee(health),
-            used: AtomicUsize::new(0),
-            rechecked: Cooldown::default(),
-        }
-    }
-
     fn set_health(&self, health: &'static str) {
         self.health.store(Arc::new(health));
         if health != "unknown" {

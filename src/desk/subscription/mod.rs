@@ -4,10 +4,14 @@ pub mod client;
 mod ensure;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use crate::close::{SignatureKey, Subscription};
 use crate::desk::account::Account;
-use crate::desk::core::Core;
-use crate::desk::subscription::ensure::State;
+use crate::desk::cooldown::Cooldown;
+use crate::desk::core::{Core, SignatureKeySource};
 
 /// The webhook subscription in Close that delivers to this desk.
 #[derive(Clone)]
@@ -22,5 +26,32 @@ impl CloseSubscription {
     pub(in crate::desk) fn new(core: Core, account: Account) -> Self {
         let state = Arc::new(State::new(&core.settings.signature_keys));
         Self { core, account, state }
+    }
+}
+
+/// The subscription as this process knows it.
+struct State {
+    keys: ArcSwap<Vec<SignatureKey>>,
+    /// The subscription that this process created. Listings may lag behind, and may not show its key.
+    created: ArcSwapOption<Subscription>,
+    health: ArcSwap<&'static str>,
+    used: AtomicUsize,
+    rechecked: Cooldown,
+}
+
+impl State {
+    fn new(source: &SignatureKeySource) -> Self {
+        let health = match source {
+            SignatureKeySource::Configured => "key configured",
+            SignatureKeySource::Subscription(_) => "not asked yet",
+            SignatureKeySource::Missing => "not configured",
+        };
+        Self {
+            keys: ArcSwap::default(),
+            created: ArcSwapOption::empty(),
+            health: ArcSwap::from_pointee(health),
+            used: AtomicUsize::new(0),
+            rechecked: Cooldown::default(),
+        }
     }
 }

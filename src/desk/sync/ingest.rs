@@ -3,12 +3,12 @@
 //! The content of a webhook is not trusted: it only names the object to refetch. Notices that arrive at the same time are
 //! written in one transaction.
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::close::{Forged, webhook};
-use crate::desk::sync::InventorySync;
+use crate::desk::sync::{Inbox, InventorySync};
 use crate::domain::close_event::CloseEvent;
 use crate::error::Error;
 use crate::telemetry::metrics::{WEBHOOK_LAG_SECONDS, WEBHOOKS_RECEIVED_TOTAL};
@@ -24,14 +24,6 @@ pub enum Ingested {
     Ignored,
     /// It is not from Close, so nothing was done.
     Forged(Forged),
-}
-
-/// Notices that wait to be written, each with the channel to the request that brought it.
-#[derive(Default)]
-pub(in crate::desk::sync) struct Inbox {
-    waiting: Mutex<Vec<(CloseEvent, oneshot::Sender<bool>)>>,
-    /// The request that holds the lock writes the notices of all.
-    writer: tokio::sync::Mutex<()>,
 }
 
 /// The most notices that are written together.

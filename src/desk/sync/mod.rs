@@ -8,12 +8,15 @@ mod refetch;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
 use crate::desk::account::Account;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::orders::Orders;
 use crate::desk::subscription::CloseSubscription;
-use crate::desk::sync::ingest::Inbox;
+use crate::domain::close_event::CloseEvent;
 
 /// Keeps the inventory equal to Close.
 #[derive(Clone)]
@@ -49,4 +52,12 @@ impl InventorySync {
             compared: Arc::default(),
         }
     }
+}
+
+/// Notices that wait to be written, each with the channel to the request that brought it.
+#[derive(Default)]
+struct Inbox {
+    waiting: Mutex<Vec<(CloseEvent, oneshot::Sender<bool>)>>,
+    /// The request that holds the lock writes the notices of all.
+    writer: tokio::sync::Mutex<()>,
 }

@@ -58,7 +58,7 @@ fn modules_use_only_what_the_table_of_architecture_md_allows() {
 fn a_forbidden_arrow_is_found_however_it_is_written() {
     for text in [
         "use crate::store::Store;",
-        "use super::super::store::{Store, orders::Accepted};",
+        "use super::super::super::store::{Store, orders::Accepted};",
         "fn open() { crate::store::open() }",
         "fn open() { sql!(crate::store::open()) }",
     ] {

@@ -265,13 +265,16 @@ async fn a_token_and_an_authority_that_were_renewed_are_the_ones_that_are_used()
     mounted.write("ca.crt", &format!("{}{}", second.authority, first.authority));
     assert_eq!(after_a_while().await.last_error, None);
     // A file that is gone, or broken, keeps what is known.
-    for (file, text) in [("ca.crt", "nothing"), ("token", "two words")] {
+    for (file, text, fault) in [
+        ("ca.crt", "nothing", "has no certificate"),
+        ("token", "two words", "has no token"),
+    ] {
         let before = std::fs::read_to_string(mounted.file(file)).unwrap();
         mounted.write(file, text);
         let report = after_a_while().await;
         let said = report.last_error.unwrap();
         assert!(
-            said.contains("holds no") && report.usable && report.keys == 1,
+            said.contains(fault) && report.usable && report.keys == 1,
             "{said}"
         );
         mounted.write(file, &before);

@@ -133,7 +133,7 @@ async fn no_answer_error_or_log_line_shows_the_key_or_a_url() {
     ] {
         assert!(!said.contains(canary), "{canary} is in an answer");
         let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-        assert!(log.contains("called Close"), "the log was not captured");
+        assert!(log.contains("Close called"), "the log was not captured");
         let ours: String = log.lines().filter(|line| line.contains("numberdesk::")).collect();
         assert!(!ours.contains(canary), "{canary} is in our log");
         // The libraries below may name a host at trace level, but never the key.

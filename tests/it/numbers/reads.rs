@@ -24,14 +24,14 @@ on_both_stores! {
 }
 
 mod without_a_database_numbers_are_read_on {
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_postgres() {
         crate::support::database::with_postgres(super::without_a_database_numbers_are_read_on).await;
     }
 }
 
 mod what_could_not_be_read_again_is_shown_as_it_was_until_it_can {
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_postgres() {
         let test = super::what_could_not_be_read_again_is_shown_as_it_was_until_it_can;
         crate::support::database::with_postgres(test).await;
@@ -39,7 +39,7 @@ mod what_could_not_be_read_again_is_shown_as_it_was_until_it_can {
 }
 
 mod a_hundred_thousand_numbers_are_listed_once_each {
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_sqlite() {
         crate::support::database::with_sqlite(super::a_hundred_thousand_numbers_are_listed_once_each).await;
     }

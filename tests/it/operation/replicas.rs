@@ -18,7 +18,7 @@ use crate::support::stream::Stream;
 macro_rules! on_postgres_alone {
     ($($name:ident),* $(,)?) => {
         $(mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
                 super::with_postgres(super::$name).await;
             }

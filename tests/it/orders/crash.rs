@@ -49,7 +49,7 @@ const POINTS: [(&str, &[&str]); 11] = [
     ("release.answered", &RELEASE),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_sqlite() {
     matrix("SQLite", |point, vendor| {
         Box::pin(with_sqlite(move |database| dies(database, point, vendor)))
@@ -57,7 +57,7 @@ async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_sqlite() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_postgres() {
     matrix("PostgreSQL", |point, vendor| {
         Box::pin(with_postgres(move |database| dies(database, point, vendor)))
@@ -180,14 +180,14 @@ const FOLLOWING: [&str; 6] = [
     "feed.commit",
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_sqlite() {
     for point in FOLLOWING {
         with_sqlite(move |database| dies_following(database, point)).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres() {
     for point in FOLLOWING {
         with_postgres(move |database| dies_following(database, point)).await;
@@ -196,7 +196,7 @@ async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres(
 
 async fn dies_following(database: Database, point: &'static str) {
     let config = TestConfig {
-        timeout: "1s",
+        timeout: "5s",
         ..TestConfig::default()
     };
     let mut server = TestServer::with(database.clone(), config).await;
@@ -265,7 +265,7 @@ async fn dies_following(database: Database, point: &'static str) {
 
 async fn dies_releasing(database: Database, point: &'static str, vendor: &'static str) {
     let config = TestConfig {
-        timeout: "1s",
+        timeout: "5s",
         settle_after: "1s",
         ..TestConfig::default()
     };

@@ -46,7 +46,7 @@ default = "6.00"
 const MAX_NUMBERS: i64 = 4;
 const BUDGET: i64 = 1_900;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_keep_every_promise_on_sqlite() {
     let count = histories(ON_SQLITE, |seed| {
         Box::pin(with_sqlite(move |database| history(database, seed)))
@@ -55,7 +55,7 @@ async fn random_histories_keep_every_promise_on_sqlite() {
     tell("SQLite", count);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_keep_every_promise_on_postgres() {
     let count = histories(ON_POSTGRES, |seed| {
         Box::pin(with_postgres(move |database| history(database, seed)))

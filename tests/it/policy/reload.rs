@@ -120,7 +120,7 @@ async fn file_is(server: &TestServer, name: &str, good: bool) -> Value {
 }
 
 mod three_replicas_tell_a_change_once {
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_postgres() {
         super::with_postgres(super::three_replicas_tell_a_change_once).await;
     }

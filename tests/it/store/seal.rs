@@ -147,7 +147,7 @@ async fn a_store_without_a_head_seals_nothing_and_says_so(database: Database) {
         let Err(Error::Internal(cause)) = failed else {
             panic!("sealed without a head: {failed:?}");
         };
-        assert_eq!(cause.to_string(), "the head of the audit chain is gone");
+        assert_eq!(cause.to_string(), "the head of the audit chain is missing");
     }
     assert_eq!(store.unchained_count().await.unwrap(), 1);
 }

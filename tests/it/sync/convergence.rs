@@ -30,7 +30,7 @@ countries = ["DE", "US"]
 assign_to = "anyone"
 "#;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_inventory_ends_equal_to_close_on_sqlite() {
     let count = histories(ON_SQLITE, |seed| {
         Box::pin(with_sqlite(move |database| history(database, seed)))
@@ -39,7 +39,7 @@ async fn the_inventory_ends_equal_to_close_on_sqlite() {
     tell("SQLite", count);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_inventory_ends_equal_to_close_on_postgres() {
     let count = histories(ON_POSTGRES, |seed| {
         Box::pin(with_postgres(move |database| history(database, seed)))

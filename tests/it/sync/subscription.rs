@@ -291,7 +291,7 @@ async fn of_two_the_newer_stays_and_the_older_s_key_holds_until_every_replica_kn
 }
 
 mod two_replicas_that_make_one_at_the_same_moment_end_with_one {
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_postgres() {
         super::with_postgres(super::two_replicas).await;
     }
@@ -353,7 +353,7 @@ async fn a_desk_with_a_key_of_the_configuration_or_without_a_place_asks_close_fo
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_desk_without_a_subscription_is_ready_all_the_same() {
     with_sqlite(|database| async move {
         let mut config = TestConfig {

@@ -460,7 +460,7 @@ async fn the_guide_s_receiver_takes_what_the_desk_sends_and_nothing_forged() {
 const POINTS: [&str; 3] = ["deliver.claimed", "deliver.sent", "delivery.commit"];
 
 #[cfg(feature = "failpoints")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_it_is_killed_an_event_arrives_at_least_once() {
     use crate::support::database::with_postgres;
 

@@ -194,7 +194,7 @@ pub(in crate::operation::runbooks) async fn the_head_of_the_chain_is_deleted(cas
         .change("UPDATE audit SET at = at - 600000000 WHERE seq IS NULL")
         .await;
     it.alert.holds().await;
-    it.log_says(&["\"worker\":\"seal\"", "the head of the audit chain is gone"]);
+    it.log_says(&["\"worker\":\"seal\"", "the head of the audit chain is missing"]);
     assert_ne!(it.run("audit verify").await.code, 0);
 
     // As docs/operations.md has it.

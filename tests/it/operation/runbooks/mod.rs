@@ -63,7 +63,7 @@ scenarios! {
 }
 
 /// `NUMBERDESK_TEST_ALERT=NumberdeskDown` plays that one alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_alert_holds_by_its_fault_and_no_more_once_its_runbook_was_followed() {
     let rules = rules();
     let mut known: Vec<_> = rules.iter().map(|rule| rule.name.as_str()).collect();

@@ -79,7 +79,7 @@ async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_file_changes_nothing() {
     with_sqlite(|database| async move {
         let server = TestServer::new(database).await;
@@ -124,7 +124,7 @@ async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_fil
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_signs() {
     with_sqlite(|database| async move {
         let config = TestConfig {
