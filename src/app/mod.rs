@@ -112,7 +112,7 @@ impl App {
     /// Neither Close nor an issuer needs to be reachable.
     pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
         let hold = ProcessLock::take(config.store.secret())?;
-        Self::start_with(hold, config, policy, metrics).await
+        Box::pin(Self::start_with(hold, config, policy, metrics)).await
     }
 
     /// Starts the service with the process lock of the configured store, which the caller has taken.

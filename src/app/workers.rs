@@ -68,13 +68,13 @@ impl Workers {
         F: Future<Output = Result<(), E>> + Send,
         E: Into<Failure> + Send,
     {
-        let stop = self.stop.clone();
+        let stopping = self.stop.clone();
         self.tracker.spawn(async move {
-            let stop_on_drop = stop.clone().drop_guard();
+            let stop_on_drop = stopping.clone().drop_guard();
             let mut backoff = backoff(interval, retry);
             loop {
                 let done = tokio::select! {
-                    () = stop.cancelled() => break,
+                    () = stopping.cancelled() => break,
                     done = step() => done,
                 };
                 let pause = match done {
@@ -91,7 +91,7 @@ impl Workers {
                     }
                 };
                 tokio::select! {
-                    () = stop.cancelled() => break,
+                    () = stopping.cancelled() => break,
                     () = tokio::time::sleep(pause) => {}
                     () = wake.notified() => {}
                 }

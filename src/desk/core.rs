@@ -1,5 +1,6 @@
 //! What every part of the desk shares: store, Close client, policy, clock, settings, tasks and signals.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,23 +21,40 @@ use crate::policy::Policy;
 use crate::store::{Observation, Store};
 use crate::telemetry::context;
 
-/// The shared base of all parts. Cloning is cheap: clones share everything.
+/// The shared base of all parts. A clone is one more reference to the same [`Shared`].
 #[derive(Clone)]
-pub(in crate::desk) struct Core {
+pub(in crate::desk) struct Core(Arc<Shared>);
+
+/// What all parts share.
+pub(in crate::desk) struct Shared {
     /// The database: every fact that must survive this process is written here first.
     pub(in crate::desk) store: Store,
     /// The only way to Close. One client, so that all parts share its rate limit and its circuit breaker.
     pub(in crate::desk) close: CloseClient,
     /// The policy in force. Parts read it at each decision, so that a reload takes effect with the next request.
-    pub(in crate::desk) policy: Arc<ArcSwap<Policy>>,
+    pub(in crate::desk) policy: ArcSwap<Policy>,
     /// The time. Tests move it, so no part asks the operating system.
     pub(in crate::desk) clock: Clock,
     /// The configured durations and sources. They do not change while the process runs.
-    pub(in crate::desk) settings: Arc<Settings>,
+    pub(in crate::desk) settings: Settings,
     /// The tasks of this process, so that a shutdown can wait for paid calls.
     pub(in crate::desk) tasks: Tasks,
     /// Wakes workers of other parts early, so that no part has to call another one for that.
     pub(in crate::desk) signals: Signals,
+}
+
+impl Deref for Core {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl From<Shared> for Core {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
 }
 
 impl Core {
@@ -75,7 +93,6 @@ impl Core {
 }
 
 /// The tasks of this process, and how it stops.
-#[derive(Clone)]
 pub(in crate::desk) struct Tasks {
     /// Tracks work that must end before the process does: paid calls first of all.
     pub(in crate::desk) tracker: TaskTracker,

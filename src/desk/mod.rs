@@ -26,6 +26,7 @@ pub mod subscription;
 mod sync;
 mod webhooks;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -63,15 +64,26 @@ pub use crate::store::{AuditFilter, OrderFilter, Period};
 
 use crate::close::CloseClient;
 use crate::desk::account::Account;
-use crate::desk::core::{Core, Tasks};
+use crate::desk::core::{Core, Shared, Tasks};
 use crate::desk::number_cache::NumberCache;
 use crate::domain::time::{Clock, Timestamp};
 use crate::policy::Policy;
 use crate::store::Store;
 
-/// All use cases, grouped by noun. Clones share everything.
+/// All use cases. A clone is one more reference to the same [`Parts`].
 #[derive(Clone)]
-pub struct Desk {
+pub struct Desk(Arc<Parts>);
+
+impl Deref for Desk {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The use cases, grouped by noun.
+pub struct Parts {
     /// Orders for numbers.
     pub orders: Orders,
     /// Rented numbers.
@@ -119,21 +131,21 @@ impl Desk {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        let core = Core {
+        let core = Core::from(Shared {
             store,
             close,
-            policy: Arc::new(ArcSwap::from_pointee(policy)),
+            policy: ArcSwap::from_pointee(policy),
             tasks: Tasks::new(tracker, stop, clock.now()),
             clock,
-            settings: Arc::new(settings),
+            settings,
             signals: Signals::default(),
-        };
+        });
         let account = Account::new(core.clone());
         let cache = NumberCache::new(core.clone());
         let access = Access::new(core.clone());
         let orders = Orders::new(core.clone(), account.clone(), cache.clone());
         let subscription = CloseSubscription::new(core.clone(), account.clone());
-        Self {
+        Self(Arc::new(Parts {
             numbers: Numbers::new(core.clone(), account.clone(), cache.clone()),
             sync: InventorySync::new(
                 core.clone(),
@@ -162,7 +174,7 @@ impl Desk {
             orders,
             subscription,
             core,
-        }
+        }))
     }
 
     /// Wakes workers before their interval is over.

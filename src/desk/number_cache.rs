@@ -118,25 +118,25 @@ impl NumberCache {
         &self,
         ids: impl IntoIterator<Item = PhoneNumberId>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let state = &self.state;
+        let cache = &self.state;
         // Known before loading, so that the event log reports every change that comes after it.
         self.event_log_start().await?;
-        let mut dirty = state.dirty.lock().await;
+        let mut dirty = cache.dirty.lock().await;
         let (touches, changed) = self.core.store.take_dirty();
         dirty.extend(changed);
         dirty.extend(ids);
-        let stale = state.stale.load(Ordering::Acquire);
-        let snapshot = match state.snapshot.load_full().filter(|_| !stale) {
+        let stale = cache.stale.load(Ordering::Acquire);
+        let snapshot = match cache.snapshot.load_full().filter(|_| !stale) {
             None => Arc::new(self.load().await?),
             Some(known) if dirty.is_empty() => known,
             Some(known) => Arc::new(self.read_again(&known, &dirty).await?),
         };
         dirty.clear();
         if stale {
-            state.stale.store(false, Ordering::Release);
+            cache.stale.store(false, Ordering::Release);
         }
-        state.snapshot.store(Some(snapshot.clone()));
-        state.current_to.store(touches, Ordering::Release);
+        cache.snapshot.store(Some(snapshot.clone()));
+        cache.current_to.store(touches, Ordering::Release);
         let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);
         metrics::gauge!(INVENTORY_NUMBERS).set(count);
         Ok(snapshot)

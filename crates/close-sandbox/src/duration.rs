@@ -1,7 +1,7 @@
 //! Serde formats of durations: text such as `250ms`, or a number of seconds.
 
 /// A duration that is not negative.
-pub(crate) mod duration {
+pub(crate) mod positive_duration {
     use std::time::Duration;
 
     use serde::de::Error as _;
@@ -32,7 +32,7 @@ pub(crate) mod optional_duration {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         match value {
-            Some(value) => super::duration::serialize(value, serializer),
+            Some(value) => super::positive_duration::serialize(value, serializer),
             None => serializer.serialize_none(),
         }
     }
@@ -41,7 +41,7 @@ pub(crate) mod optional_duration {
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         #[derive(Deserialize)]
-        struct Present(#[serde(with = "super::duration")] Duration);
+        struct Present(#[serde(with = "super::positive_duration")] Duration);
         Ok(Option::<Present>::deserialize(deserializer)?.map(|Present(value)| value))
     }
 }

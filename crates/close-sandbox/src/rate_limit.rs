@@ -16,7 +16,7 @@ pub(crate) struct RateLimiter(HashMap<String, (Timestamp, u32)>);
 /// The rest of a limit, as the `RateLimit` header shows it.
 pub(crate) struct Remaining {
     limit: u32,
-    remaining: u32,
+    left: u32,
     reset: f64,
 }
 
@@ -25,7 +25,7 @@ impl Remaining {
     pub(crate) fn header(&self) -> String {
         format!(
             "limit={}, remaining={}, reset={:.6}",
-            self.limit, self.remaining, self.reset
+            self.limit, self.left, self.reset
         )
     }
 }
@@ -65,7 +65,7 @@ impl RateLimiter {
         };
         let left = |remaining| Remaining {
             limit,
-            remaining,
+            left: remaining,
             reset,
         };
         match key.min(organization).checked_sub(1) {

@@ -8,6 +8,10 @@ use crate::response::Response;
 
 /// A completely read request.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`request_id` is the name of the field in Close's answers"
+)]
 pub(crate) struct Request {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::duration::{duration, optional_duration, signed_duration};
+use crate::duration::{optional_duration, positive_duration, signed_duration};
 
 /// A version of Close's API, named by the month of the change; each one includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,19 +56,19 @@ pub struct Settings {
     /// Whether every list of numbers has another order.
     pub list_shuffled: bool,
     /// How long lists miss a rented number, and still show a released one.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub listing_lag: Duration,
     /// How long a read by id misses a rented number, and still shows a released one.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub read_lag: Duration,
     /// How long the event log misses a new event.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub event_lag: Duration,
     /// Duration of every request.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub latency: Duration,
     /// Additional duration of a rent. The number exists afterwards, even if the client disconnected.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub rent_latency: Duration,
     /// How long after the rent `last_billed_price` and `next_billing_on` are set; null: never.
     #[serde(with = "optional_duration")]
@@ -80,7 +80,7 @@ pub struct Settings {
     /// Countries where a rent without `bundle_id` is refused with `needs-more-info`.
     pub needs_more_info: Vec<String>,
     /// How long updates of one object are merged into one event. Webhooks for updates and deletions wait that long.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub consolidation_window: Duration,
     /// How far Close's clock is ahead of the system clock; negative: behind.
     #[serde(with = "signed_duration")]
@@ -126,7 +126,7 @@ pub struct RateLimit {
     /// How many requests of an endpoint group one window allows.
     pub limit: u32,
     /// Length of a window.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub window: Duration,
     /// How many requests other keys of the organization send in every window.
     ///
@@ -135,7 +135,7 @@ pub struct RateLimit {
     /// A separate limit for rents; null: a rent counts like any other POST.
     pub rent_limit: Option<u32>,
     /// Length of the window of `rent_limit`.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub rent_window: Duration,
     /// Whether responses have a `RateLimit` header.
     pub header: bool,
@@ -186,28 +186,28 @@ pub struct DeliverySettings {
     #[serde(with = "optional_duration")]
     pub reorder: Option<Duration>,
     /// Delays every delivery.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub late: Duration,
     /// Whether a retry has a new timestamp and signature, or repeats the first.
     pub sign_again: bool,
     /// Whether signatures are valid; if not, they are made with the hex text of the key.
     pub signature_valid: bool,
     /// Delay of the first retry; every further one doubles it.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub backoff: Duration,
     /// The longest delay between retries.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub backoff_cap: Duration,
     /// How old a delivery gets before it is dropped.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub life: Duration,
     /// How long a subscription may fail without a success before it is paused.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub pause_after: Duration,
     /// How many pending deliveries pause a subscription.
     pub backlog_cap: usize,
     /// How long the subscriber may take to respond.
-    #[serde(with = "duration")]
+    #[serde(with = "positive_duration")]
     pub timeout: Duration,
 }
 

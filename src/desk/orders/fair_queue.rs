@@ -1,4 +1,4 @@
-//! FairQueue the paid calls fairly: a limited number runs at the same time, and waiting teams are served in turn.
+//! Queues paid calls fairly: a limited number runs at the same time, and waiting teams are served in turn.
 //!
 //! A team with many waiting orders therefore does not delay a team with few.
 

@@ -49,7 +49,7 @@ enum On {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// A statement with its arguments. CommitEffects by `sql!` or [`crate::store::sql::select::Select`].
+/// A statement with its arguments. Made by `sql!` or [`crate::store::sql::select::Select`].
 #[derive(Debug)]
 pub(in crate::store) struct Statement {
     /// The text: built from literals of the store, never from input of a user.

@@ -25,17 +25,17 @@ async fn the_document_that_is_served_is_the_one_that_is_committed() {
     with_sqlite(|database| async move {
         let server = TestServer::unsynced(database, TestConfig::default()).await;
         for format in ["json", "yaml"] {
-            let served = send(server.request("GET", &format!("/openapi.{format}"))).await;
-            assert_eq!(served.status, 200, "{served}");
+            let answer = send(server.request("GET", &format!("/openapi.{format}"))).await;
+            assert_eq!(answer.status, 200, "{answer}");
             assert_eq!(
-                served.header("content-type"),
+                answer.header("content-type"),
                 format!("application/{format}"),
-                "{served}"
+                "{answer}"
             );
             let file = format!("openapi/numberdesk.{format}");
             let committed = std::fs::read_to_string(root().join(&file)).unwrap_or_default();
             assert!(
-                served.text.trim_end() == committed.trim_end(),
+                answer.text.trim_end() == committed.trim_end(),
                 "{file} is not what the server says: run `make openapi` and look at the difference"
             );
         }

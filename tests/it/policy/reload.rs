@@ -59,7 +59,7 @@ async fn a_policy_that_changes_or_breaks_is_told_once_to_administrators_alone(da
     assert!(named, "{event}");
     assert!(!event.to_string().contains("secret-canary"), "{event}");
     let broken = file_is(&server, "policy", false).await;
-    assert!(text(&broken["wrong"]).contains("the last good one stays in force"));
+    assert!(text(&broken["wrong"]).contains("the last valid policy stays in force"));
 
     // As many looks as it takes to see that it is good again: nothing new is told of what is in force already.
     write(&server, &changed);

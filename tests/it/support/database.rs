@@ -84,7 +84,7 @@ where
         LEFT_OUT.call_once(|| {
             std::io::stderr()
                 .write_all(WITHOUT_POSTGRES)
-                .expect("stderr is open")
+                .expect("stderr is open");
         });
         return;
     }

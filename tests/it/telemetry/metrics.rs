@@ -78,10 +78,10 @@ fn literal_names(folder: &Path, found: &mut Vec<String>) {
         if calls.into_iter().any(literal) {
             found.push(path.display().to_string());
         }
-        let names = declared()
+        let all = declared()
             .into_keys()
             .filter(|name| name.starts_with("numberdesk_"));
-        let named = names.filter(|name| text.contains(&format!("\"{name}\""))).count();
+        let named = all.filter(|name| text.contains(&format!("\"{name}\""))).count();
         if named > 0 && !path.ends_with("src/telemetry/metrics.rs") {
             found.push(path.display().to_string());
         }
@@ -213,8 +213,15 @@ async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(databa
     assert_eq!(told("numberdesk_orders_settled_total", &settled), Some(1.0));
     assert!(told("process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
 
+    assert_declared(&scraped);
+    assert_described(&server.at_ops("/metrics").await.text);
+    assert_eq!(desk.terminate().await, 0);
+}
+
+/// Every sample is of a declared metric and has declared labels.
+fn assert_declared(scraped: &[Sample]) {
     let declared = declared();
-    for Sample { name, labels, .. } in &scraped {
+    for Sample { name, labels, .. } in scraped {
         let base = ["_bucket", "_sum", "_count"].iter().find_map(|part| {
             name.strip_suffix(part)
                 .filter(|base| declared.contains_key(*base))
@@ -228,7 +235,11 @@ async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(databa
             );
         }
     }
-    let text = server.at_ops("/metrics").await.text;
+}
+
+/// Every metric has its declared type and help text.
+fn assert_described(text: &str) {
+    let declared = declared();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').expect("a name and a kind");
         let metric = declared
@@ -247,5 +258,4 @@ async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(databa
             );
         }
     }
-    assert_eq!(desk.terminate().await, 0);
 }

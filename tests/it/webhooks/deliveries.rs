@@ -35,7 +35,7 @@ on_both_stores! {
 const POLICY: &str = "[teams.sales]\ncountries = [\"DE\"]\n[prices]\ndefault = \"1.00\"";
 const STEP: Duration = Duration::from_secs(1);
 
-/// A test_desk with a receiver in it.
+/// A desk with a receiver.
 struct Fixture {
     test_desk: TestDesk,
     app: Receiver,

@@ -237,8 +237,8 @@ async fn a_url_that_may_not_be_called_is_refused_at_registration_and_at_every_ch
         ("http://8.8.8.8:443/", "webhooks.networks"),
         ("ftp://127.0.0.1/", "https"),
         ("javascript:alert(1)", "https"),
-        ("/hook", "whole URL"),
-        ("", "whole URL"),
+        ("/hook", "absolute URL"),
+        ("", "absolute URL"),
     ] {
         let body = json!({ "url": url });
         for refused in [

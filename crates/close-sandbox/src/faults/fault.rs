@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::duration::{duration, optional_duration};
+use crate::duration::{optional_duration, positive_duration};
 use crate::faults::corrupt::{Corruption, FaultAnswer};
 use crate::request::Request;
 use crate::response::Response;
@@ -52,7 +52,7 @@ pub struct Fault {
     refuse: Option<String>,
     #[serde(default)]
     message: Option<String>,
-    #[serde(default, with = "duration")]
+    #[serde(default, with = "positive_duration")]
     delay: Duration,
 }
 
