@@ -109,7 +109,9 @@ impl Reader {
                 Item::Use(import) => self.tree(&import.tree, &mut Vec::new()),
                 Item::Mod(inline) if !only_for_tests(&inline.attrs) => {
                     if let Some((_, items)) = &inline.content {
+                        self.module.push(inline.ident.to_string());
                         self.items(items);
+                        self.module.pop();
                     }
                 }
                 Item::Mod(_) => {}
