@@ -1,6 +1,6 @@
 //! The desk: the use cases. It knows policy, Close and the store; it knows no HTTP, no SQL and none of Close's JSON.
 //!
-//! Each part is a noun of its own, such as [`orders`](Desk::orders), and has the fields that it needs. All parts rest on
+//! Each part is a noun of its own, such as [`orders`](Parts::orders), and has the fields that it needs. All parts rest on
 //! `core`, `account` (facts about the Close account) and `number_cache`. Calls between parts go one way: `sync` and
 //! `events` may call `orders`, `health` may call `subscription`, and no part calls back.
 
