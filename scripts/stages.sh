@@ -5,7 +5,7 @@ stages=()
 current=''
 
 finish() {
-    local code=$?
+    local code=${1:-$?}
     printf '\n'
     for line in "${stages[@]}"; do printf '%s\n' "$line"; done
     if ((code)); then

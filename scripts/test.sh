@@ -12,7 +12,7 @@ BOTH_STORES='store|replicas|one_process|crash'
 if [[ -z ${TMPDIR-} && -w /dev/shm ]] && (($(df --output=avail -k /dev/shm | tail -n 1) > 4000000)); then
     TMPDIR=$(mktemp -d /dev/shm/numberdesk-tests.XXXXXX)
     export TMPDIR
-    trap 'rm -rf "$TMPDIR"; finish' EXIT
+    trap 'code=$?; rm -rf "$TMPDIR"; finish "$code"' EXIT
 fi
 
 nextest() {
