@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KUBECTL = ROOT / ".venv/bin/kubectl"
 KUBERNETES = ["1.30", "1.37"]  # the oldest and the newest that the manifests are meant for
 NOBODY = 65532  # the user of the image
-VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 GRACE = 30  # seconds: server.grace and close.timeout where the settings don't say
 # What operators add to Kubernetes has no schema here: the versions that the manifests are written for.
 ADDED = {
