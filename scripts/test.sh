@@ -51,5 +51,4 @@ stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features --
 stage 'without the commands of development' cargo check --locked --no-default-features
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 stage 'tests' tests
-stage 'documentation tests' cargo test --locked --workspace --doc --quiet
 stage 'slowest tests' slowest
