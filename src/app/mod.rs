@@ -86,7 +86,7 @@ pub struct App {
     stop: CancellationToken,
     /// Ends the ops listener, after everything else.
     ops_stop: CancellationToken,
-    /// Told of the stop first, so that readiness fails.
+    /// Learns of the stop first, so that readiness fails.
     desk: Desk,
     /// How long requests are accepted after readiness fails.
     drain: Duration,
@@ -310,7 +310,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     workers.every("measure", MEASURE, MEASURE, step!(desk.gauges.record));
 }
 
-/// Where signatures of Close's deliveries are told by; `address` is where the API answers.
+/// The source of the keys that verify Close's webhooks. `address` is the listening address of the API.
 fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
     if config.close.webhook_key.is_some() {
         return SignatureKeySource::Configured;
