@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use listing::Listing;
-use numberdesk::domain::caller::Scope;
+use numberdesk::domain::authority::Scope;
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::number::{Facts, Number};
 use numberdesk::domain::page::Limit;
@@ -117,22 +117,27 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         );
     }
     println!("  {:<44} {:>10} {:>10} {:>8}", "", "memory", "SQL", "ratio");
-    let team = Scope::Teams(vec!["team-7".parse().expect("a team")]);
+    let team = Scope::system("test").only(&["team-7".parse().expect("a team")]);
     let by = |set: &dyn Fn(&mut NumberFilter)| {
         let mut filter = NumberFilter::default();
         set(&mut filter);
         filter
     };
     let middle = snapshot
-        .numbers(&Scope::All, &NumberFilter::default(), Limit::default(), None)
+        .numbers(
+            &Scope::system("test"),
+            &NumberFilter::default(),
+            Limit::default(),
+            None,
+        )
         .next
         .expect("there are more");
     for (what, scope, filter) in [
         ("a page of 50 of a team", &team, by(&|_| ())),
-        ("a page of 50 of everything", &Scope::All, by(&|_| ())),
+        ("a page of 50 of everything", &Scope::system("test"), by(&|_| ())),
         (
             "a page of 50 of a participant",
-            &Scope::All,
+            &Scope::system("test"),
             by(&|filter| filter.participant = "user_11".parse().ok()),
         ),
         (
@@ -147,7 +152,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         ),
         (
             "a label that nobody has, in everything",
-            &Scope::All,
+            &Scope::system("test"),
             by(&|filter| filter.label = Some("nobody".into())),
         ),
     ] {

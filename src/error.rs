@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::caller::{MissingPermission, Permission, Team, TeamError};
+use crate::domain::authority::NotAuthorized;
+use crate::domain::caller::{Permission, Team};
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Fault;
@@ -155,17 +156,12 @@ impl From<Vec<Fault>> for Error {
     }
 }
 
-impl From<MissingPermission> for Error {
-    fn from(MissingPermission(need): MissingPermission) -> Self {
-        Self::PermissionMissing { need }
-    }
-}
-
-impl From<TeamError> for Error {
-    fn from(error: TeamError) -> Self {
+impl From<NotAuthorized> for Error {
+    fn from(error: NotAuthorized) -> Self {
         match error {
-            TeamError::NotFound => Self::NotFound,
-            TeamError::Required { teams } => Self::TeamRequired { teams },
+            NotAuthorized::NotFound => Self::NotFound,
+            NotAuthorized::TeamRequired { teams } => Self::TeamRequired { teams },
+            NotAuthorized::PermissionMissing(need) => Self::PermissionMissing { need },
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::desk::context::CallContext;
 use crate::desk::core::Core;
+use crate::domain::authority::CallContext;
 use crate::domain::caller::Team;
 use crate::domain::decision::{Caps, Usage};
 use crate::error::Error;

@@ -6,7 +6,6 @@
 
 mod account;
 mod audit;
-mod context;
 mod cooldown;
 mod core;
 mod errors;
@@ -35,7 +34,6 @@ use tokio_util::task::TaskTracker;
 
 pub use crate::desk::audit::Audit;
 pub use crate::desk::audit::export::Export;
-pub use crate::desk::context::CallContext;
 pub use crate::desk::core::{Settings, Signals, SignatureKeySource};
 pub use crate::desk::events::Events;
 pub use crate::desk::events::stream::{EventFilter, EventStream};

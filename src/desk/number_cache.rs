@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::desk::core::Core;
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
@@ -152,7 +152,7 @@ impl NumberCache {
             };
             let later = some.iter().filter_map(|id| {
                 let number = known
-                    .number(&Scope::All, id)
+                    .number(&Scope::system("number cache"), id)
                     .filter(|number| number.as_of < as_of)?;
                 let number = Number {
                     as_of,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::desk::context::CallContext;
 use crate::desk::core::Core;
-use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::authority::{CallContext, Scope};
+use crate::domain::caller::{Team, needs};
 use crate::domain::month::Month;
 use crate::domain::spend::{GroupBy, Spend, Tally};
 use crate::error::Error;
@@ -27,15 +27,15 @@ impl Spending {
     /// The cost of the month by team, country or ordering user.
     pub async fn of_month(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::SpendRead>,
         team: Option<&Team>,
         month: Month,
         group_by: GroupBy,
     ) -> Result<Spend, Error> {
-        let scope = ctx.caller.scope(team)?;
-        ctx.caller.need(Permission::SpendRead)?;
+        let authority = ctx.authorize(team)?;
+        let scope = authority.scope();
         let mut sum = Sum {
-            scope: &scope,
+            scope,
             spend: Spend {
                 month,
                 by: group_by,
@@ -50,7 +50,7 @@ impl Spending {
             let page = self
                 .core
                 .store
-                .ledger_entries(&scope, month.end(), after, PAGE)
+                .ledger_entries(scope, month.end(), after, PAGE)
                 .await?;
             let Some(end) = page.last() else { break };
             last = Some((end.number.clone(), end.id.clone()));

@@ -70,6 +70,31 @@ macro_rules! permissions {
                 match self { $(Self::$name => $text),* }
             }
         }
+
+        /// The permissions as types: a use case names the one that it needs in its signature.
+        pub mod needs {
+            use super::Permission;
+
+            /// A type that stands for a permission.
+            pub trait Needs: Copy + Send + Sync {
+                /// The permission.
+                const PERMISSION: Permission;
+            }
+
+            /// The use case needs no permission.
+            #[derive(Debug, Clone, Copy)]
+            pub struct Nothing;
+
+            $(
+                $(#[$doc])*
+                #[derive(Debug, Clone, Copy)]
+                pub struct $name;
+
+                impl Needs for $name {
+                    const PERMISSION: Permission = Permission::$name;
+                }
+            )*
+        }
     };
 }
 permissions! {
@@ -114,25 +139,6 @@ impl FromStr for Permission {
     }
 }
 
-/// The token lacks this permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the token lacks the permission {0}")]
-pub struct MissingPermission(pub Permission);
-
-/// Why a request has no team to work for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TeamError {
-    /// The request names a team that is not the caller's. Such a team does not exist for the caller.
-    #[error("not found")]
-    NotFound,
-    /// The request names no team, and the caller has several teams or none.
-    #[error("a team must be named")]
-    Required {
-        /// The caller's teams.
-        teams: Vec<Team>,
-    },
-}
-
 /// Who sent the request, from a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -156,110 +162,22 @@ impl Caller {
         self.permissions.contains(permission.as_str())
     }
 
-    /// An error that names the permission, unless the token has it.
-    pub fn need(&self, permission: Permission) -> Result<(), MissingPermission> {
-        if self.may(permission) {
-            Ok(())
-        } else {
-            Err(MissingPermission(permission))
-        }
-    }
-
     /// When the token ends.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let seconds = self.claims.get("exp")?.as_i64()?;
         Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?))
     }
 
-    /// The one team a request is for: the one it names, or the only one the caller has. A team that is not the
-    /// caller's does not exist for the caller.
-    pub fn team(&self, named: Option<&Team>) -> Result<Team, TeamError> {
-        match (named, self.teams.as_slice()) {
-            (Some(team), _) if self.sees(team) => Ok(team.clone()),
-            (Some(_), _) => Err(TeamError::NotFound),
-            (None, [only]) => Ok(only.clone()),
-            (None, teams) => Err(TeamError::Required {
-                teams: teams.to_vec(),
-            }),
+    /// The team of a caller that has exactly one.
+    pub fn sole_team(&self) -> Option<&Team> {
+        match self.teams.as_slice() {
+            [only] => Some(only),
+            _ => None,
         }
     }
 
-    /// What a list may show: the named team, or all the caller's, or everything for an admin.
-    pub fn scope(&self, named: Option<&Team>) -> Result<Scope, TeamError> {
-        match named {
-            Some(team) if self.sees(team) => Ok(Scope::Teams(vec![team.clone()])),
-            Some(_) => Err(TeamError::NotFound),
-            None if self.may(Permission::NumbersAdmin) => Ok(Scope::All),
-            None => Ok(Scope::Teams(self.teams.clone())),
-        }
-    }
-
-    fn sees(&self, team: &Team) -> bool {
+    /// Whether the objects of the team exist for the caller.
+    pub(in crate::domain) fn sees(&self, team: &Team) -> bool {
         self.may(Permission::NumbersAdmin) || self.teams.contains(team)
-    }
-}
-
-/// Where every query starts: there is no looking up by id alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// What belongs to one of these teams; nothing when there are none.
-    Teams(Vec<Team>),
-    /// Everything, orphans included.
-    All,
-}
-
-impl Scope {
-    /// Whether what belongs to the team is in it.
-    pub fn covers(&self, team: &Team) -> bool {
-        match self {
-            Self::Teams(teams) => teams.contains(team),
-            Self::All => true,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn caller(teams: &[&str], permissions: &[&str]) -> Caller {
-        Caller {
-            issuer: "https://idp.example.com/".into(),
-            subject: "alice".into(),
-            teams: teams.iter().map(|team| team.parse().unwrap()).collect(),
-            permissions: permissions.iter().map(ToString::to_string).collect(),
-            close_user: None,
-            claims: Value::Null,
-        }
-    }
-
-    #[test]
-    fn a_team_is_implied_only_when_there_is_exactly_one() {
-        assert_eq!(caller(&["a"], &[]).team(None).unwrap().as_str(), "a");
-        assert!(matches!(
-            caller(&["a", "b"], &[]).team(None),
-            Err(TeamError::Required { .. })
-        ));
-        assert!(matches!(
-            caller(&[], &[]).team(None),
-            Err(TeamError::Required { .. })
-        ));
-    }
-
-    #[test]
-    fn a_team_that_is_not_the_caller_s_does_not_exist_unless_the_caller_is_an_admin() {
-        let other = "b".parse().unwrap();
-        assert!(matches!(
-            caller(&["a"], &[]).scope(Some(&other)),
-            Err(TeamError::NotFound)
-        ));
-        assert_eq!(
-            caller(&["a"], &["numbers:admin"]).scope(Some(&other)).unwrap(),
-            Scope::Teams(vec![other])
-        );
-        assert_eq!(
-            caller(&["a"], &["numbers:admin"]).scope(None).unwrap(),
-            Scope::All
-        );
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod audit_chain;
+pub mod authority;
 pub mod backoff;
 pub mod caller;
 pub mod close_event;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::domain::caller::{Scope, Team};
+use crate::domain::authority::Scope;
+use crate::domain::caller::Team;
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Number;
 use crate::domain::page::{Limit, Page};
@@ -58,7 +59,7 @@ impl Snapshot {
         self.all.is_empty()
     }
 
-    /// Returns the number, if it exists in this scope. Only [`Scope::All`] contains orphans.
+    /// Returns the number, if it exists in this scope. Only a scope of everything contains orphans.
     pub fn number(&self, scope: &Scope, id: &PhoneNumberId) -> Option<&Arc<Number>> {
         self.all.get(id).filter(|number| within(scope, number))
     }
@@ -134,9 +135,9 @@ impl Snapshot {
             filter.participant.clone().map(Index::User),
             (filter.orphan == Some(true)).then_some(Index::Orphans),
         ];
-        let teams = match scope {
-            Scope::All => vec![&self.all],
-            Scope::Teams(teams) => self.indexed(teams.iter().cloned().map(Index::Team)),
+        let teams = match scope.teams() {
+            None => vec![&self.all],
+            Some(teams) => self.indexed(teams.iter().cloned().map(Index::Team)),
         };
         asked
             .into_iter()
@@ -175,11 +176,7 @@ impl Snapshot {
 }
 
 fn within(scope: &Scope, number: &Number) -> bool {
-    match (scope, &number.team) {
-        (Scope::All, _) => true,
-        (Scope::Teams(_), None) => false,
-        (Scope::Teams(_), Some(team)) => scope.covers(team),
-    }
+    scope.contains(number.team.as_ref())
 }
 
 fn indexes(number: &Number) -> BTreeSet<Index> {

@@ -96,17 +96,17 @@ fn filter() -> impl Strategy<Value = NumberFilter> {
 
 fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![
-        Just(Scope::All),
-        prop::collection::vec(word(&TEAMS), 0..4).prop_map(Scope::Teams),
+        Just(Scope::system("test")),
+        prop::collection::vec(word(&TEAMS), 0..4).prop_map(|teams| Scope::system("test").only(&teams)),
     ]
 }
 
 /// Returns the expected rows of a list, by the simplest possible code.
 fn shown(known: &BTreeMap<PhoneNumberId, Number>, scope: &Scope, filter: &NumberFilter) -> Vec<Number> {
-    let reached = |number: &&Number| match (scope, &number.team) {
-        (Scope::All, _) => true,
-        (Scope::Teams(teams), Some(team)) => teams.contains(team),
-        (Scope::Teams(_), None) => false,
+    let reached = |number: &&Number| match (scope.teams(), &number.team) {
+        (None, _) => true,
+        (Some(teams), Some(team)) => teams.contains(team),
+        (Some(_), None) => false,
     };
     let asked = |number: &&Number| {
         let facts = &number.facts;

@@ -1,6 +1,7 @@
 //! Reads the ledger number by number, for the monthly spend. It adds up nothing itself.
 
-use crate::domain::caller::{Scope, Team};
+use crate::domain::authority::Scope;
+use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::spend::Booking;
 use crate::domain::time::Timestamp;

@@ -1,9 +1,9 @@
 //! Exports the audit trail with its hash chain, for the teams that the caller may see.
 
 use crate::desk::audit::Audit;
-use crate::desk::context::CallContext;
 use crate::domain::audit_chain::{Head, Link};
-use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::authority::{CallContext, Scope};
+use crate::domain::caller::{Team, needs};
 use crate::error::Error;
 use crate::store::{Period, Store};
 
@@ -24,12 +24,11 @@ impl Audit {
     /// Appends all waiting rows to the chain, and begins an export in the order of the chain.
     pub async fn export(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::AuditRead>,
         team: Option<&Team>,
         period: Period,
     ) -> Result<Export, Error> {
-        let scope = ctx.caller.scope(team)?;
-        ctx.caller.need(Permission::AuditRead)?;
+        let authority = ctx.authorize(team)?;
         self.append_after_others().await?;
         let store = self.core.store.clone();
         let head = store
@@ -38,7 +37,7 @@ impl Audit {
             .ok_or_else(|| Error::Internal("the audit chain has no head".into()))?;
         Ok(Export {
             store,
-            scope,
+            scope: authority.scope().clone(),
             period,
             head,
             at: 0,

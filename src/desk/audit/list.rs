@@ -1,9 +1,9 @@
 //! Reading the audit trail.
 
 use crate::desk::audit::Audit;
-use crate::desk::context::CallContext;
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::{Permission, Team};
+use crate::domain::authority::CallContext;
+use crate::domain::caller::{Team, needs};
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
 use crate::store::AuditFilter;
@@ -12,14 +12,16 @@ impl Audit {
     /// A page of the audit trail, newest row first.
     pub async fn list(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::AuditRead>,
         team: Option<&Team>,
         filter: &AuditFilter,
         limit: Limit,
         after: Option<&str>,
     ) -> Result<Page<AuditRow>, Error> {
-        let scope = ctx.caller.scope(team)?;
-        ctx.caller.need(Permission::AuditRead)?;
-        self.core.store.audit(&scope, filter, limit, after).await
+        let authority = ctx.authorize(team)?;
+        self.core
+            .store
+            .audit(authority.scope(), filter, limit, after)
+            .await
     }
 }

@@ -10,9 +10,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::context::CallContext;
 use crate::desk::events::Events;
-use crate::domain::caller::{Caller, Permission, Scope, Team};
+use crate::domain::authority::{CallContext, Scope};
+use crate::domain::caller::{Caller, Team, needs};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::EventId;
 use crate::domain::input::fields::Fault;
@@ -57,11 +57,11 @@ impl Events {
     /// A page of the event log, in its order. `next` is the id of its last event if more follow.
     pub async fn list(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersRead>,
         filter: &EventFilter,
         limit: Limit,
     ) -> Result<Page<Event>, Error> {
-        let (scope, at) = self.authorize(ctx, filter).await?;
+        let (scope, at) = self.locate(ctx, filter).await?;
         let wanted = limit.rows();
         let at = at.unwrap_or(0);
         let mut found = self
@@ -78,8 +78,12 @@ impl Events {
     }
 
     /// Begins a stream after the event that the filter names, or from now on.
-    pub async fn stream(&self, ctx: CallContext<'_>, filter: &EventFilter) -> Result<EventStream, Error> {
-        let (scope, at) = self.authorize(ctx, filter).await?;
+    pub async fn stream(
+        &self,
+        ctx: CallContext<'_, needs::NumbersRead>,
+        filter: &EventFilter,
+    ) -> Result<EventStream, Error> {
+        let (scope, at) = self.locate(ctx, filter).await?;
         let slot = self
             .streams
             .clone()
@@ -113,13 +117,13 @@ impl Events {
     }
 
     /// The scope of the caller, and the sequence number of the event that the filter names.
-    async fn authorize(
+    async fn locate(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersRead>,
         filter: &EventFilter,
     ) -> Result<(Scope, Option<i64>), Error> {
-        let scope = ctx.caller.scope(filter.team.as_ref())?;
-        ctx.caller.need(Permission::NumbersRead)?;
+        let authority = ctx.authorize(filter.team.as_ref())?;
+        let scope = authority.scope().clone();
         // Every change that the caller already knows of must be in the log.
         while self.core.store.assign_sequence().await? > 0 {}
         let Some(after) = &filter.after else {
@@ -129,7 +133,7 @@ impl Events {
         match self
             .core
             .store
-            .sequence_of(&ctx.caller.scope(None)?, after)
+            .sequence_of(ctx.authorize(None)?.scope(), after)
             .await?
         {
             Some(at) => Ok((scope, Some(at))),
@@ -190,10 +194,7 @@ impl EventStream {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        let seen = match &event.team {
-            Some(team) => self.scope.covers(team),
-            None => self.scope == Scope::All,
-        };
-        seen && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.as_str() == event.kind))
+        self.scope.contains(event.team.as_ref())
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.as_str() == event.kind))
     }
 }

@@ -2,27 +2,30 @@
 
 use serde_json::json;
 
-use crate::desk::context::CallContext;
 use crate::desk::numbers::Numbers;
 use crate::domain::audit::Action;
-use crate::domain::caller::Permission;
+use crate::domain::authority::CallContext;
+use crate::domain::caller::needs;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::error::Error;
 
 impl Numbers {
     /// Cancels the scheduled release. A number without one stays as it is.
-    pub async fn cancel_release(&self, ctx: CallContext<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
+    pub async fn cancel_release(
+        &self,
+        ctx: CallContext<'_, needs::NumbersRelease>,
+        id: &PhoneNumberId,
+    ) -> Result<Number, Error> {
         loop {
-            let number = self.find_in_scope(ctx, id).await?;
-            ctx.caller.need(Permission::NumbersRelease)?;
+            let (number, authority) = self.find_authorized(ctx, id).await?;
             if number.releasing {
                 return Err(Error::ReleaseUnderWay);
             }
             let Some(release_at) = number.release_at else {
                 return Ok(number);
             };
-            let row = ctx
+            let row = authority
                 .row(self.core.now(), Action::NumberKeep, "kept")
                 .team(number.team.as_ref())
                 .number(id)

@@ -1,10 +1,11 @@
 //! Reading numbers from the inventory in memory.
 
+use std::future::ready;
 use std::sync::Arc;
 
-use crate::desk::context::CallContext;
 use crate::desk::numbers::Numbers;
-use crate::domain::caller::{Permission, Team};
+use crate::domain::authority::CallContext;
+use crate::domain::caller::{Team, needs};
 use crate::domain::id::{NotAnId, PhoneNumberId};
 use crate::domain::number::Number;
 use crate::domain::page::{Limit, Page};
@@ -13,26 +14,26 @@ use crate::inventory::NumberFilter;
 
 impl Numbers {
     /// One number.
-    pub async fn find(&self, ctx: CallContext<'_>, id: &PhoneNumberId) -> Result<Arc<Number>, Error> {
+    pub async fn find(
+        &self,
+        ctx: CallContext<'_, needs::NumbersRead>,
+        id: &PhoneNumberId,
+    ) -> Result<Arc<Number>, Error> {
         let inventory = self.cache.snapshot().await?;
-        let number = inventory
-            .number(&ctx.caller.scope(None)?, id)
-            .ok_or(Error::NotFound)?;
-        ctx.caller.need(Permission::NumbersRead)?;
-        Ok(number.clone())
+        let find = |scope| ready(Ok::<_, Error>(inventory.number(&scope, id).cloned()));
+        Ok(ctx.authorize_object(find).await?.0)
     }
 
     /// A page of numbers, by id.
     pub async fn list(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersRead>,
         team: Option<&Team>,
         filter: &NumberFilter,
         limit: Limit,
         after: Option<&str>,
     ) -> Result<Page<Arc<Number>>, Error> {
-        let scope = ctx.caller.scope(team)?;
-        ctx.caller.need(Permission::NumbersRead)?;
+        let authority = ctx.authorize(team)?;
         let after = after
             .map(str::parse)
             .transpose()
@@ -41,6 +42,6 @@ impl Numbers {
             .cache
             .snapshot()
             .await?
-            .numbers(&scope, filter, limit, after.as_ref()))
+            .numbers(authority.scope(), filter, limit, after.as_ref()))
     }
 }

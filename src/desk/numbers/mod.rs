@@ -7,9 +7,10 @@ mod transfer;
 pub(in crate::desk) mod update;
 
 use crate::desk::account::Account;
-use crate::desk::context::CallContext;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
+use crate::domain::authority::{Authority, CallContext};
+use crate::domain::caller::needs;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::error::Error;
@@ -27,12 +28,14 @@ impl Numbers {
         Self { core, account, cache }
     }
 
-    /// The number as the database has it. A number outside the caller's scope does not exist.
-    async fn find_in_scope(&self, ctx: CallContext<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
-        self.core
-            .store
-            .number(&ctx.caller.scope(None)?, id)
-            .await?
-            .ok_or(Error::NotFound)
+    /// The number as the database has it, and the authority of the caller over it. A number outside the caller's scope does
+    /// not exist.
+    async fn find_authorized<'a, P: needs::Needs>(
+        &self,
+        ctx: CallContext<'a, P>,
+        id: &PhoneNumberId,
+    ) -> Result<(Number, Authority<'a, P>), Error> {
+        ctx.authorize_object(|scope| async move { self.core.store.number(&scope, id).await })
+            .await
     }
 }

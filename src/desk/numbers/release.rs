@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::close::{KeyInUse, ReleaseOutcome};
-use crate::desk::context::CallContext;
 use crate::desk::errors::unavailable;
 use crate::desk::numbers::Numbers;
 use crate::domain::audit::{Action, AuditRow};
-use crate::domain::caller::Permission;
+use crate::domain::authority::CallContext;
+use crate::domain::caller::needs;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::time::Timestamp;
@@ -41,16 +41,20 @@ impl Numbers {
     ///
     /// A repeated request does not release or schedule it again, even if the policy has changed meanwhile. The work goes on
     /// if the client disconnects.
-    pub async fn release(&self, ctx: CallContext<'_>, id: &PhoneNumberId) -> Result<Released, Error> {
+    pub async fn release(
+        &self,
+        ctx: CallContext<'_, needs::NumbersRelease>,
+        id: &PhoneNumberId,
+    ) -> Result<Released, Error> {
         loop {
-            let number = self.find_in_scope(ctx, id).await?;
-            ctx.caller.need(Permission::NumbersRelease)?;
+            let (number, authority) = self.find_authorized(ctx, id).await?;
             if let (Some(at), false) = (number.release_at, number.releasing) {
                 return Ok(Released::Scheduled(at));
             }
             let now = self.core.now();
             let row = |outcome| {
-                ctx.row(now, Action::NumberRelease, outcome)
+                authority
+                    .row(now, Action::NumberRelease, outcome)
                     .team(number.team.as_ref())
                     .number(id)
             };

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::desk::context::CallContext;
 use crate::desk::errors::denied;
 use crate::desk::numbers::Numbers;
 use crate::domain::audit::Action;
-use crate::domain::caller::{Permission, Team};
+use crate::domain::authority::CallContext;
+use crate::domain::caller::{Team, needs};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::error::Error;
@@ -17,12 +17,11 @@ impl Numbers {
     /// Gives the number to the team `to`, within the quota and budget of that team.
     pub async fn transfer(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersAdmin>,
         id: &PhoneNumberId,
         to: &Team,
     ) -> Result<Number, Error> {
-        let number = self.find_in_scope(ctx, id).await?;
-        ctx.caller.need(Permission::NumbersAdmin)?;
+        let (number, authority) = self.find_authorized(ctx, id).await?;
         if number.team.as_ref() == Some(to) {
             return Ok(number);
         }
@@ -31,7 +30,8 @@ impl Numbers {
         let (caps, usage) = (policy.caps(to), self.core.store.usage(to, now).await?);
         let decision = policy::decide_receive(&policy, to, &number, &usage);
         let row = |outcome: &str, decision| {
-            ctx.row(now, Action::NumberTransfer, outcome)
+            authority
+                .row(now, Action::NumberTransfer, outcome)
                 .team(Some(to))
                 .number(id)
                 .decision(decision)

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::close::Error as CloseError;
-use crate::desk::context::CallContext;
 use crate::desk::errors::{denied, map_close_error};
 use crate::desk::numbers::Numbers;
 use crate::domain::audit::{Action, AuditRow};
-use crate::domain::caller::{Permission, Team};
+use crate::domain::authority::{Authority, CallContext};
+use crate::domain::caller::{Team, needs};
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::input::fields;
@@ -38,20 +38,21 @@ impl Numbers {
     /// Applies a JSON merge patch (RFC 7396) of the fields that are writable in Close.
     pub async fn update(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersUpdate>,
         id: &PhoneNumberId,
         patch: &Value,
         expected: Option<&Precondition>,
     ) -> Result<Number, Error> {
-        let number = self.find_in_scope(ctx, id).await?;
-        ctx.caller.need(Permission::NumbersUpdate)?;
+        let (number, authority) = self.find_authorized(ctx, id).await?;
         if expected.is_some_and(|expected| !expected.holds(&number)) {
             return Err(Error::PreconditionFailed);
         }
         let changes = fields::read(patch, NumberPatch::read)?;
         let team = number.team.clone();
-        let decision = self.decide_update(ctx, team.as_ref(), &number, &changes).await;
-        let attempt = ctx
+        let decision = self
+            .decide_update(&authority, team.as_ref(), &number, &changes)
+            .await;
+        let attempt = authority
             .row(self.core.now(), Action::NumberUpdate, "updating")
             .team(team.as_ref())
             .number(id)
@@ -67,7 +68,7 @@ impl Numbers {
         let (numbers, order_id) = (self.clone(), number.order_id);
         let work = async move { numbers.change(&attempt, &changes, order_id.as_ref()).await };
         self.core.spawn_detached(work).await?;
-        self.find_in_scope(ctx, id).await
+        Ok(self.find_authorized(ctx, id).await?.0)
     }
 
     /// Sends the change to Close, and writes the outcome. The attempt is written before the call.
@@ -112,7 +113,7 @@ impl Numbers {
 
     async fn decide_update(
         &self,
-        ctx: CallContext<'_>,
+        authority: &Authority<'_, needs::NumbersUpdate>,
         team: Option<&Team>,
         number: &Number,
         changes: &NumberPatch,
@@ -121,7 +122,7 @@ impl Numbers {
             Some(team) => {
                 let members = self.account.members_for(team).await;
                 let policy = self.core.policy.load_full();
-                policy::decide_update(&policy, ctx.caller, team, number, changes, &members)
+                policy::decide_update(&policy, authority.caller(), team, number, changes, &members)
             }
             None => Decision::Denied(
                 Refusal::Policy,

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::desk::context::CallContext;
 use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::{Permission, Scope};
+use crate::domain::authority::{Authority, CallContext};
+use crate::domain::caller::needs;
 use crate::domain::decision::Explanation;
 use crate::domain::id::OrderId;
 use crate::domain::order::approval::{Approval, Verdict};
@@ -22,7 +22,7 @@ impl Orders {
     /// Approves an order of another person, so that it is sent. Approving it again returns it unchanged.
     pub async fn approve(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::OrdersApprove>,
         id: &OrderId,
         comment: Option<String>,
     ) -> Result<OrderWithNumber, Error> {
@@ -32,7 +32,7 @@ impl Orders {
     /// Rejects an order of another person, and frees its reservation. Rejecting it again returns it unchanged.
     pub async fn reject(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::OrdersApprove>,
         id: &OrderId,
         comment: Option<String>,
     ) -> Result<OrderWithNumber, Error> {
@@ -50,7 +50,7 @@ impl Orders {
     /// The request for approval, bound to exactly what was ordered.
     pub(in crate::desk::orders) fn approval_request(
         &self,
-        ctx: CallContext<'_>,
+        authority: &Authority<'_, needs::NumbersRent>,
         why: Explanation,
         request: &Request,
         terms: &Terms,
@@ -61,7 +61,7 @@ impl Orders {
             why: why.hint,
             fingerprint: request.fingerprint(),
             terms: terms.clone(),
-            close_user: ctx.caller.close_user.clone(),
+            close_user: authority.caller().close_user.clone(),
             decision: Verdict::Pending,
             by: None,
             at: None,
@@ -72,14 +72,12 @@ impl Orders {
 
     async fn decide(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::OrdersApprove>,
         id: &OrderId,
         verdict: Verdict,
         comment: Option<String>,
     ) -> Result<OrderWithNumber, Error> {
-        let scope = ctx.caller.scope(None)?;
-        let order = self.core.store.order(&scope, id).await?.ok_or(Error::NotFound)?;
-        ctx.caller.need(Permission::OrdersApprove)?;
+        let (order, authority) = self.find_authorized(ctx, id).await?;
         let now = self.core.now();
         let team = order.team.clone();
         let action = if verdict == Verdict::Approved {
@@ -87,19 +85,19 @@ impl Orders {
         } else {
             Action::OrderReject
         };
-        let row = ctx
+        let row = authority
             .row(now, action, verdict.as_str())
             .team(Some(&team))
             .order(id)
             .detail(detail(&order, comment.as_deref()));
-        if order.is_own_of(ctx.caller) {
+        if order.is_own_of(authority.caller()) {
             self.core.store.record_audit(&row.then(now, "denied")).await?;
             return Err(Error::OwnOrder);
         }
         if order.is_overdue(now) {
             self.expire(order).await?;
         } else {
-            let actor = Actor::from(ctx.caller);
+            let actor = Actor::from(authority.caller());
             let decided = match verdict {
                 Verdict::Approved => order.approved(actor, comment, now),
                 _ => order.rejected(actor, comment, now),
@@ -111,7 +109,7 @@ impl Orders {
             }
         }
         // Another decision may have come first, so the result is read again.
-        let current = self.with_number(&Scope::Teams(vec![team]), id).await?;
+        let current = self.with_number(authority.scope(), id).await?;
         let order = &current.order;
         let agrees = |approval: &Approval| approval.decision == verdict;
         if order.state != State::Cancelled && order.approval.as_ref().is_some_and(agrees) {

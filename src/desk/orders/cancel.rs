@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::desk::context::CallContext;
 use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::{Permission, Scope};
+use crate::domain::authority::CallContext;
+use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::domain::order::Order;
 use crate::domain::order::transition::WrongState;
@@ -15,21 +15,23 @@ use crate::telemetry::metrics::ORDERS_ALTERED_TOTAL;
 
 impl Orders {
     /// Cancels an order that is queued or awaits approval, and frees its reservation.
-    pub async fn cancel(&self, ctx: CallContext<'_>, id: &OrderId) -> Result<OrderWithNumber, Error> {
-        let scope = ctx.caller.scope(None)?;
-        let order = self.core.store.order(&scope, id).await?.ok_or(Error::NotFound)?;
-        ctx.caller.need(Permission::NumbersRent)?;
+    pub async fn cancel(
+        &self,
+        ctx: CallContext<'_, needs::NumbersRent>,
+        id: &OrderId,
+    ) -> Result<OrderWithNumber, Error> {
+        let (order, authority) = self.find_authorized(ctx, id).await?;
         let now = self.core.now();
         let team = order.team.clone();
         let order = order
             .cancelled(now)
             .map_err(|WrongState(state)| Error::OrderNotCancellable { state })?;
-        let row = ctx
+        let row = authority
             .row(now, Action::OrderCancel, "cancelled")
             .team(Some(&team))
             .order(id);
         let done = self.core.store.cancel_order(&order, &row).await?;
-        let current = self.with_number(&Scope::Teams(vec![team]), id).await?;
+        let current = self.with_number(authority.scope(), id).await?;
         if !done {
             // It was sent between the read and the write.
             return Err(Error::OrderNotCancellable {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::desk::context::CallContext;
 use crate::desk::errors::denied;
 use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
 use crate::domain::audit::{Action, AuditRow};
-use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::authority::{Authority, CallContext};
+use crate::domain::caller::{Team, needs};
 use crate::domain::decision::Decision;
 use crate::domain::id::OrderId;
 use crate::domain::order::{IdempotencyKey, Order, Request, State};
@@ -26,22 +26,26 @@ impl Orders {
     /// case, also when the client disconnects.
     pub async fn create(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersRent>,
         team: Option<&Team>,
         request: Request,
         key: Option<IdempotencyKey>,
         wait: Option<Duration>,
     ) -> Result<OrderWithNumber, Error> {
-        let team = ctx.caller.team(team)?;
-        ctx.caller.need(Permission::NumbersRent)?;
+        let (team, authority) = ctx.authorize_team(team)?;
         let key = key.ok_or(Error::IdempotencyKeyMissing)?;
         let changes = self.changes.subscribe();
         let order = match self.find_by_key(&team, &key, &request).await? {
             Some(order) => order,
-            None => self.accept(ctx, &team, request, key).await?,
+            None => self.accept(&authority, &team, request, key).await?,
         };
         Ok(self
-            .wait_for_end(order, changes, wait.unwrap_or(self.core.settings.wait))
+            .wait_for_end(
+                &authority,
+                order,
+                changes,
+                wait.unwrap_or(self.core.settings.wait),
+            )
             .await)
     }
 
@@ -60,7 +64,7 @@ impl Orders {
 
     async fn accept(
         &self,
-        ctx: CallContext<'_>,
+        authority: &Authority<'_, needs::NumbersRent>,
         team: &Team,
         request: Request,
         key: IdempotencyKey,
@@ -68,9 +72,10 @@ impl Orders {
         let now = self.core.now();
         let (policy, members) = (self.core.policy.load_full(), self.account.members_for(team).await);
         let (caps, usage) = (policy.caps(team), self.core.store.usage(team, now).await?);
-        let ruling = policy::decide_rent(&policy, ctx.caller, team, &request, &usage, &members);
+        let ruling = policy::decide_rent(&policy, authority.caller(), team, &request, &usage, &members);
         let row = |decision: &Decision, outcome| {
-            ctx.row(now, Action::OrderCreate, outcome)
+            authority
+                .row(now, Action::OrderCreate, outcome)
                 .team(Some(team))
                 .decision(decision)
                 .detail(
@@ -89,8 +94,8 @@ impl Orders {
         let approval = ruling
             .approval
             .clone()
-            .map(|why| self.approval_request(ctx, why, &request, &terms, now));
-        let order = Order::new(ctx.caller, team, &request, terms, &key, approval, now);
+            .map(|why| self.approval_request(authority, why, &request, &terms, now));
+        let order = Order::new(authority.caller(), team, &request, terms, &key, approval, now);
         let fingerprint = request.fingerprint();
         let outcome = match order.state {
             State::AwaitingApproval => order.state.as_str(),
@@ -112,7 +117,8 @@ impl Orders {
             Inserted::Existing { order, fingerprint } => check_same_request(order, &fingerprint, &request),
             // Concurrent orders used up the caps after the decision: the same decision, repeated, names the reason.
             Inserted::Capped { usage, .. } => {
-                let ruling = policy::decide_rent(&policy, ctx.caller, team, &request, &usage, &members);
+                let ruling =
+                    policy::decide_rent(&policy, authority.caller(), team, &request, &usage, &members);
                 self.core
                     .store
                     .record_audit(&row(&ruling.decision, "denied"))
@@ -127,16 +133,17 @@ impl Orders {
     /// The order is accepted already, so an unreachable database is no error: the caller gets the order as last read.
     async fn wait_for_end(
         &self,
+        authority: &Authority<'_, needs::NumbersRent>,
         order: Order,
         mut changes: broadcast::Receiver<OrderId>,
         wait: Duration,
     ) -> OrderWithNumber {
-        let (scope, id) = (Scope::Teams(vec![order.team.clone()]), order.id.clone());
+        let id = order.id.clone();
         let mut known = OrderWithNumber { order, number: None };
         let over = tokio::time::sleep(wait);
         tokio::pin!(over);
         loop {
-            match self.with_number(&scope, &id).await {
+            match self.with_number(authority.scope(), &id).await {
                 Ok(current) => known = current,
                 Err(error) => {
                     tracing::warn!(order_id = %id, error = chain(&error), "order not read; waiting goes on");

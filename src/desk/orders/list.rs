@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::desk::context::CallContext;
 use crate::desk::orders::Orders;
-use crate::domain::caller::{Permission, Scope, Team};
+use crate::domain::authority::{Authority, CallContext, Scope};
+use crate::domain::caller::{Team, needs};
 use crate::domain::id::OrderId;
 use crate::domain::number::Number;
 use crate::domain::order::Order;
@@ -24,30 +24,47 @@ pub struct OrderWithNumber {
 
 impl Orders {
     /// One order.
-    pub async fn find(&self, ctx: CallContext<'_>, id: &OrderId) -> Result<OrderWithNumber, Error> {
-        let order = self.with_number(&ctx.caller.scope(None)?, id).await?;
-        ctx.caller.need(Permission::NumbersRead)?;
-        Ok(order)
+    pub async fn find(
+        &self,
+        ctx: CallContext<'_, needs::NumbersRead>,
+        id: &OrderId,
+    ) -> Result<OrderWithNumber, Error> {
+        let (order, _) = self.find_authorized(ctx, id).await?;
+        let inventory = self.snapshot_with(std::slice::from_ref(&order)).await?;
+        Ok(join_number(order, &inventory))
     }
 
     /// A page of orders, newest first.
     pub async fn list(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersRead>,
         team: Option<&Team>,
         filter: &OrderFilter,
         limit: Limit,
         after: Option<&str>,
     ) -> Result<Page<OrderWithNumber>, Error> {
-        let scope = ctx.caller.scope(team)?;
-        ctx.caller.need(Permission::NumbersRead)?;
-        let page = self.core.store.orders(&scope, filter, limit, after).await?;
+        let authority = ctx.authorize(team)?;
+        let page = self
+            .core
+            .store
+            .orders(authority.scope(), filter, limit, after)
+            .await?;
         let inventory = self.snapshot_with(&page.rows).await?;
         let rows = page.rows.into_iter();
         Ok(Page {
             rows: rows.map(|order| join_number(order, &inventory)).collect(),
             next: page.next,
         })
+    }
+
+    /// The order, and the authority of the caller over it. An order outside the caller's scope does not exist.
+    pub(in crate::desk::orders) async fn find_authorized<'a, P: needs::Needs>(
+        &self,
+        ctx: CallContext<'a, P>,
+        id: &OrderId,
+    ) -> Result<(Order, Authority<'a, P>), Error> {
+        ctx.authorize_object(|scope| async move { self.core.store.order(&scope, id).await })
+            .await
     }
 
     /// The order with its number, if the scope covers it.
@@ -87,6 +104,6 @@ fn join_number(order: Order, inventory: &Snapshot) -> OrderWithNumber {
 
 /// The number of the order, unless it has moved to another team: that team's number must not be shown.
 fn number_of(order: &Order, inventory: &Snapshot) -> Option<Arc<Number>> {
-    let scope = Scope::Teams(vec![order.team.clone()]);
+    let scope = Scope::system("number of an order").only(std::slice::from_ref(&order.team));
     inventory.number(&scope, order.phone_number_id.as_ref()?).cloned()
 }

@@ -2,12 +2,12 @@
 //!
 //! The desk checks the finding against Close before it accepts it.
 
-use crate::desk::context::CallContext;
 use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::{Permission, Scope};
+use crate::domain::authority::{CallContext, Scope};
+use crate::domain::caller::needs;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order, State};
@@ -26,13 +26,11 @@ impl Orders {
     /// Settles an order in review by a person's finding, and returns it.
     pub async fn settle_review(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersAdmin>,
         id: &OrderId,
         finding: &Finding,
     ) -> Result<OrderWithNumber, Error> {
-        let scope = ctx.caller.scope(None)?;
-        let order = self.core.store.order(&scope, id).await?.ok_or(Error::NotFound)?;
-        ctx.caller.need(Permission::NumbersAdmin)?;
+        let (order, authority) = self.find_authorized(ctx, id).await?;
         if order.state != State::NeedsReview {
             return Err(Error::OrderNotInReview { state: order.state });
         }
@@ -40,7 +38,11 @@ impl Orders {
             Finding::Number(number) => self.check_number(&order, number).await?,
             Finding::Absent => self.check_absent(&order).await?,
         };
-        let row = self.settlement_row(&order, Actor::from(ctx.caller), Some(ctx.request_id));
+        let row = self.settlement_row(
+            &order,
+            Actor::from(authority.caller()),
+            Some(authority.request_id()),
+        );
         let row = AuditRow {
             action: Action::OrderReview,
             ..row
@@ -50,7 +52,7 @@ impl Orders {
                 "the order was settled, or the number given away, a moment before",
             ));
         }
-        self.with_number(&Scope::Teams(vec![order.team]), id).await
+        self.with_number(authority.scope(), id).await
     }
 
     async fn check_number(&self, order: &Order, id: &PhoneNumberId) -> Result<Settlement, Error> {
@@ -61,7 +63,7 @@ impl Orders {
         let number = self
             .core
             .store
-            .number(&Scope::All, id)
+            .number(&Scope::system("manual review"), id)
             .await?
             .ok_or_else(|| contradicted(format!("Close knew no number {id} a moment ago")))?;
         if !order.matches(&number.facts) {

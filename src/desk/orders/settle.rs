@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::desk::orders::Orders;
 use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::authority::Scope;
 use crate::domain::backoff::Backoff;
-use crate::domain::caller::Scope;
 use crate::domain::id::RequestId;
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Order, State};
@@ -132,7 +132,7 @@ impl Orders {
         settlement: &Settlement,
         found: Option<&Observation>,
     ) -> Result<(), Error> {
-        let scope = Scope::Teams(vec![order.team.clone()]);
+        let scope = Scope::system("late answer");
         let written = self.core.store.order(&scope, &order.id).await?;
         let Settlement::Fulfilled { phone_number_id, .. } = settlement else {
             tracing::warn!(order_id = %order.id, ?settlement, "order already settled: Close's answer is ignored");

@@ -1,8 +1,8 @@
 //! Evaluates an order against the policy without storing or sending anything.
 
-use crate::desk::context::CallContext;
 use crate::desk::orders::Orders;
-use crate::domain::caller::{Permission, Team};
+use crate::domain::authority::CallContext;
+use crate::domain::caller::{Team, needs};
 use crate::domain::decision::{Caps, Decision, Explanation, Usage};
 use crate::domain::money::Money;
 use crate::domain::order::Request;
@@ -34,16 +34,15 @@ impl Orders {
     /// denies.
     pub async fn validate(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::NumbersRent>,
         team: Option<&Team>,
         request: &Request,
     ) -> Result<Validation, Error> {
-        let team = ctx.caller.team(team)?;
-        ctx.caller.need(Permission::NumbersRent)?;
+        let (team, authority) = ctx.authorize_team(team)?;
         let policy = self.core.policy.load_full();
         let usage = self.core.store.usage(&team, self.core.now()).await?;
         let members = self.account.known_members();
-        let ruling = policy::decide_rent(&policy, ctx.caller, &team, request, &usage, &members);
+        let ruling = policy::decide_rent(&policy, authority.caller(), &team, request, &usage, &members);
         Ok(Validation {
             decision: ruling.decision,
             approval: ruling.approval,

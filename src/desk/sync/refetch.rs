@@ -12,7 +12,7 @@ use crate::close::Error as CloseError;
 use crate::desk::errors::map_close_error;
 use crate::desk::sync::InventorySync;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::close_event::Object;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Facts;
@@ -199,7 +199,13 @@ impl InventorySync {
     ///
     /// Returns whether the inventory no longer has it. It still does if another process saw it later than `asked`.
     async fn remove_gone(&self, id: &PhoneNumberId, asked: Timestamp) -> Result<bool, Error> {
-        if self.core.store.number(&Scope::All, id).await?.is_none() {
+        if self
+            .core
+            .store
+            .number(&Scope::system("refetch"), id)
+            .await?
+            .is_none()
+        {
             return Ok(true);
         }
         // Only a key of this organization can prove that a number is gone.

@@ -4,10 +4,10 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::desk::context::CallContext;
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::Action;
-use crate::domain::caller::{Permission, Team};
+use crate::domain::authority::CallContext;
+use crate::domain::caller::{Team, needs};
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::{self, Fault};
@@ -19,11 +19,10 @@ impl Webhooks {
     /// Registers an endpoint. Returns it with the secret that verifies its signatures.
     pub async fn register(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::WebhooksManage>,
         body: NewEndpoint,
     ) -> Result<(Endpoint, SecretString), Error> {
-        let team = ctx.caller.team(body.team.as_ref())?;
-        ctx.caller.need(Permission::WebhooksManage)?;
+        let (team, authority) = ctx.authorize_team(body.team.as_ref())?;
         self.check_url(&body.url).await?;
         let now = self.core.now();
         let endpoint = Endpoint {
@@ -35,12 +34,12 @@ impl Webhooks {
             disabled: None,
             generation: 1,
             rotated_at: None,
-            created_by: ctx.caller.subject.clone(),
+            created_by: authority.caller().subject.clone(),
             created_at: now,
             updated_at: now,
         };
         let secret = self.secret_of(&endpoint)?;
-        let row = ctx
+        let row = authority
             .row(now, Action::EndpointCreate, "created")
             .team(Some(&endpoint.team))
             .detail(endpoint.audit_detail());
@@ -52,36 +51,42 @@ impl Webhooks {
     }
 
     /// One endpoint.
-    pub async fn find(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Endpoint, Error> {
-        self.find_in_scope(ctx, id).await
+    pub async fn find(
+        &self,
+        ctx: CallContext<'_, needs::WebhooksManage>,
+        id: &EndpointId,
+    ) -> Result<Endpoint, Error> {
+        Ok(self.find_authorized(ctx, id).await?.0)
     }
 
     /// A page of endpoints, newest first.
     pub async fn list(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::WebhooksManage>,
         team: Option<&Team>,
         limit: Limit,
         after: Option<&str>,
     ) -> Result<Page<Endpoint>, Error> {
-        let scope = ctx.caller.scope(team)?;
-        ctx.caller.need(Permission::WebhooksManage)?;
-        self.core.store.endpoints(&scope, limit, after).await
+        let authority = ctx.authorize(team)?;
+        self.core.store.endpoints(authority.scope(), limit, after).await
     }
 
     /// A page of the deliveries to an endpoint, newest first.
     pub async fn list_deliveries(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::WebhooksManage>,
         id: &EndpointId,
         team: Option<&Team>,
         state: Option<DeliveryState>,
         limit: Limit,
         after: Option<&str>,
     ) -> Result<Page<Delivery>, Error> {
-        self.find_in_scope(ctx, id).await?;
-        let scope = ctx.caller.scope(team)?;
-        self.core.store.deliveries(&scope, id, state, limit, after).await
+        self.find_authorized(ctx, id).await?;
+        let authority = ctx.authorize(team)?;
+        self.core
+            .store
+            .deliveries(authority.scope(), id, state, limit, after)
+            .await
     }
 
     /// Changes the endpoint by a JSON merge patch.
@@ -89,12 +94,12 @@ impl Webhooks {
     /// The URL is checked again if it changes, and if the endpoint becomes active again.
     pub async fn update(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::WebhooksManage>,
         id: &EndpointId,
         patch: &Value,
     ) -> Result<Endpoint, Error> {
         loop {
-            let before = self.find_in_scope(ctx, id).await?;
+            let (before, authority) = self.find_authorized(ctx, id).await?;
             let changes = fields::read(patch, EndpointPatch::read)?;
             let now = self.core.now();
             let after = changes.applied(&before, now);
@@ -109,7 +114,7 @@ impl Webhooks {
             if activated || after.url != before.url {
                 self.check_url(&after.url).await?;
             }
-            let row = ctx
+            let row = authority
                 .row(now, Action::EndpointUpdate, after.state().as_str())
                 .team(Some(&after.team))
                 .detail(json!({ "from": before.audit_detail(), "to": after.audit_detail() }));
@@ -121,9 +126,13 @@ impl Webhooks {
     }
 
     /// Removes the endpoint and its pending deliveries.
-    pub async fn remove(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<(), Error> {
-        let endpoint = self.find_in_scope(ctx, id).await?;
-        let row = ctx
+    pub async fn remove(
+        &self,
+        ctx: CallContext<'_, needs::WebhooksManage>,
+        id: &EndpointId,
+    ) -> Result<(), Error> {
+        let (endpoint, authority) = self.find_authorized(ctx, id).await?;
+        let row = authority
             .row(self.core.now(), Action::EndpointDelete, "deleted")
             .team(Some(&endpoint.team))
             .detail(endpoint.audit_detail());

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use crate::desk::context::CallContext;
 use crate::desk::core::Core;
-use crate::domain::caller::Permission;
+use crate::domain::authority::{Authority, CallContext};
+use crate::domain::caller::needs;
 use crate::domain::id::EndpointId;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
@@ -37,12 +37,14 @@ impl Webhooks {
         }
     }
 
-    /// An endpoint that the caller may manage. An endpoint outside the caller's scope does not exist.
-    async fn find_in_scope(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Endpoint, Error> {
-        let found = self.core.store.endpoint(&ctx.caller.scope(None)?, id).await?;
-        let endpoint = found.ok_or(Error::NotFound)?;
-        ctx.caller.need(Permission::WebhooksManage)?;
-        Ok(endpoint)
+    /// The endpoint, and the authority of the caller over it. An endpoint outside the caller's scope does not exist.
+    async fn find_authorized<'a>(
+        &self,
+        ctx: CallContext<'a, needs::WebhooksManage>,
+        id: &EndpointId,
+    ) -> Result<(Endpoint, Authority<'a, needs::WebhooksManage>), Error> {
+        ctx.authorize_object(|scope| async move { self.core.store.endpoint(&scope, id).await })
+            .await
     }
 
     /// The sender of webhooks. An error if the configuration has none.

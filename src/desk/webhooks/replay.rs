@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::desk::context::CallContext;
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::Action;
+use crate::domain::authority::{Authority, CallContext};
+use crate::domain::caller::needs;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::input::fields::Fault;
@@ -19,13 +20,12 @@ impl Webhooks {
     /// Sends the event of one delivery again. A pending delivery is returned unchanged.
     pub async fn replay(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::WebhooksManage>,
         id: &EndpointId,
         delivery: &DeliveryId,
     ) -> Result<Delivery, Error> {
-        let endpoint = self.find_in_scope(ctx, id).await?;
-        let scope = ctx.caller.scope(None)?;
-        let find = || self.core.store.delivery(&scope, id, delivery);
+        let (endpoint, authority) = self.find_authorized(ctx, id).await?;
+        let find = || self.core.store.delivery(authority.scope(), id, delivery);
         let found = find().await?.ok_or(Error::NotFound)?;
         self.check_active(&endpoint)?;
         if found.state == DeliveryState::Pending {
@@ -40,7 +40,7 @@ impl Webhooks {
             ..found
         };
         let detail = json!({ "webhook_endpoint_id": id, "event_id": again.event_id });
-        self.queue(ctx, &endpoint, &again, Action::EndpointReplay, detail)
+        self.queue(&authority, &endpoint, &again, Action::EndpointReplay, detail)
             .await?;
         find().await?.ok_or(Error::NotFound)
     }
@@ -50,17 +50,18 @@ impl Webhooks {
     /// Returns how many were queued.
     pub async fn replay_events(
         &self,
-        ctx: CallContext<'_>,
+        ctx: CallContext<'_, needs::WebhooksManage>,
         id: &EndpointId,
         since: Timestamp,
         until: Option<Timestamp>,
     ) -> Result<u64, Error> {
-        let endpoint = self.find_in_scope(ctx, id).await?;
+        let (endpoint, authority) = self.find_authorized(ctx, id).await?;
         self.check_active(&endpoint)?;
         let now = self.core.now();
         let until = until.unwrap_or(now);
         let row = |queued| {
-            ctx.row(now, Action::EndpointReplay, "queued")
+            authority
+                .row(now, Action::EndpointReplay, "queued")
                 .team(Some(&endpoint.team))
                 .detail(
                     json!({ "webhook_endpoint_id": id, "since": since, "until": until, "queued": queued }),
@@ -82,25 +83,29 @@ impl Webhooks {
     }
 
     /// Sends a test event to this endpoint only. It is not in the event log.
-    pub async fn test(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Delivery, Error> {
-        let endpoint = self.find_in_scope(ctx, id).await?;
+    pub async fn test(
+        &self,
+        ctx: CallContext<'_, needs::WebhooksManage>,
+        id: &EndpointId,
+    ) -> Result<Delivery, Error> {
+        let (endpoint, authority) = self.find_authorized(ctx, id).await?;
         self.check_active(&endpoint)?;
         let test = Delivery::test(&endpoint, self.core.now());
         let detail = json!({ "webhook_endpoint_id": id, "event_id": test.event_id });
-        self.queue(ctx, &endpoint, &test, Action::EndpointTest, detail)
+        self.queue(&authority, &endpoint, &test, Action::EndpointTest, detail)
             .await?;
         Ok(test)
     }
 
     async fn queue(
         &self,
-        ctx: CallContext<'_>,
+        authority: &Authority<'_, needs::WebhooksManage>,
         endpoint: &Endpoint,
         delivery: &Delivery,
         action: Action,
         detail: Value,
     ) -> Result<(), Error> {
-        let row = ctx
+        let row = authority
             .row(delivery.queued_at, action, "queued")
             .team(Some(&endpoint.team))
             .detail(detail);

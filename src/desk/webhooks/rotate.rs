@@ -3,9 +3,10 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::desk::context::CallContext;
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::Action;
+use crate::domain::authority::CallContext;
+use crate::domain::caller::needs;
 use crate::domain::id::EndpointId;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
@@ -25,9 +26,13 @@ impl Webhooks {
     ///
     /// Both secrets sign for a while, so that a receiver can switch without losing a webhook. After two rotations within
     /// that time, only the two latest secrets sign.
-    pub async fn rotate_secret(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Secret, Error> {
+    pub async fn rotate_secret(
+        &self,
+        ctx: CallContext<'_, needs::WebhooksManage>,
+        id: &EndpointId,
+    ) -> Result<Secret, Error> {
         loop {
-            let before = self.find_in_scope(ctx, id).await?;
+            let (before, authority) = self.find_authorized(ctx, id).await?;
             self.outgoing()?;
             let now = self.core.now();
             let after = Endpoint {
@@ -36,7 +41,7 @@ impl Webhooks {
                 updated_at: now,
                 ..before.clone()
             };
-            let row = ctx
+            let row = authority
                 .row(now, Action::EndpointRotate, "rotated")
                 .team(Some(&after.team))
                 .detail(json!({ "webhook_endpoint_id": id, "generation": after.generation }));
@@ -47,10 +52,14 @@ impl Webhooks {
     }
 
     /// The secret of the endpoint. The request is recorded in the audit trail.
-    pub async fn reveal_secret(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Secret, Error> {
-        let endpoint = self.find_in_scope(ctx, id).await?;
+    pub async fn reveal_secret(
+        &self,
+        ctx: CallContext<'_, needs::WebhooksManage>,
+        id: &EndpointId,
+    ) -> Result<Secret, Error> {
+        let (endpoint, authority) = self.find_authorized(ctx, id).await?;
         let secret = self.current_secret(&endpoint)?;
-        let row = ctx
+        let row = authority
             .row(self.core.now(), Action::EndpointReveal, "revealed")
             .team(Some(&endpoint.team))
             .detail(json!({ "webhook_endpoint_id": id, "generation": endpoint.generation }));

@@ -1,43 +1,51 @@
 //! The caller of a request, as the authentication middleware left it in the request context.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::desk::CallContext;
-use crate::domain::caller;
+use crate::domain::authority::CallContext;
+use crate::domain::caller::{self, needs};
 use crate::http::middleware::authenticate::Authenticated;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 
-/// The authenticated caller. Only routes behind the authentication middleware can take it.
-pub(in crate::http) struct Caller(RequestContext, Arc<caller::Caller>);
+/// The authenticated caller of an endpoint that needs the permission `P`. The use case checks the permission.
+///
+/// Only routes behind the authentication middleware can take it.
+pub(in crate::http) struct Caller<P = needs::Nothing> {
+    context: RequestContext,
+    identity: Arc<caller::Caller>,
+    permission: PhantomData<P>,
+}
 
-impl Caller {
-    /// The caller as the desk takes it.
-    pub(in crate::http) fn by(&self) -> CallContext<'_> {
-        CallContext {
-            caller: &self.1,
-            request_id: &self.0.request_id,
-        }
+impl<P> Caller<P> {
+    /// The call of the use case.
+    pub(in crate::http) fn by(&self) -> CallContext<'_, P> {
+        CallContext::new(&self.identity, &self.context.request_id)
     }
     /// The caller's identity.
     pub(in crate::http) fn who(&self) -> &caller::Caller {
-        &self.1
+        &self.identity
     }
 }
 
-impl FromRequestParts<Authenticated> for Caller {
+impl<P> FromRequestParts<Authenticated> for Caller<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Authenticated) -> Result<Self, Problem> {
         let context = parts.extensions.get::<RequestContext>();
         let context = context.expect("every request has a context").clone();
-        let caller = context.caller.get();
-        let caller = caller
+        let identity = context.caller.get();
+        let identity = identity
             .expect("the state exists only behind the middleware")
             .clone();
-        Ok(Self(context, caller))
+        Ok(Self {
+            context,
+            identity,
+            permission: PhantomData,
+        })
     }
 }

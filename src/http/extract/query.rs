@@ -51,7 +51,7 @@ pub(in crate::http) struct List<F> {
 
 impl<F: Filter> List<F> {
     /// What the cursors of this list are bound to.
-    fn binding<'a>(&'a self, caller: &'a Caller) -> Binding<'a> {
+    fn binding<'a, P>(&'a self, caller: &'a Caller<P>) -> Binding<'a> {
         Binding {
             list: F::LIST,
             filters: &self.filters,
@@ -59,15 +59,19 @@ impl<F: Filter> List<F> {
         }
     }
     /// The position after which the page starts. `None` is the start of the list.
-    pub(in crate::http) fn after(&self, http: &Http, caller: &Caller) -> Result<Option<String>, Problem> {
+    pub(in crate::http) fn after<P>(
+        &self,
+        http: &Http,
+        caller: &Caller<P>,
+    ) -> Result<Option<String>, Problem> {
         let verified = |cursor: &String| http.cursors.verify(self.binding(caller), cursor);
         self.cursor.as_ref().map(verified).transpose()
     }
     /// Renders a page of this list, with the cursor of the next one.
-    pub(in crate::http) fn page<T, V>(
+    pub(in crate::http) fn page<T, V, P>(
         &self,
         http: &Http,
-        caller: &Caller,
+        caller: &Caller<P>,
         page: Page<T>,
         view: impl FnMut(T) -> V,
     ) -> Json<PageView<V>> {

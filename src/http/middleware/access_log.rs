@@ -95,7 +95,9 @@ impl AccessLog {
 
         let caller = request.caller.get();
         let subject = caller.map(|caller| printable(&caller.subject));
-        let team = caller.and_then(|caller| caller.team(None).ok()).map(String::from);
+        let team = caller
+            .and_then(|caller| caller.sole_team())
+            .map(ToString::to_string);
         let outcome = match (problem, response.extensions().get()) {
             (Some(problem), _) => problem.problem_type().name(),
             (None, Some(Outcome(outcome))) => outcome,

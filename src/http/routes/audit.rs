@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::desk::{AuditFilter, Export, Period};
 use crate::domain::audit_chain::Link;
-use crate::domain::caller::Team;
+use crate::domain::caller::{Team, needs};
 use crate::domain::id::RequestId;
 use crate::domain::input::fields::Fields;
 use crate::error::Error;
@@ -29,7 +29,7 @@ use crate::http::view::{self, ActionEnum, AuditView, PageView};
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::AuditRead>,
     list: List<AuditFilter>,
 ) -> Result<Json<PageView<AuditView>>, Problem> {
     let after = list.after(&http, &caller)?;
@@ -62,7 +62,7 @@ const HEAD: HeaderName = HeaderName::from_static("audit-head");
 )]
 pub(in crate::http) async fn export(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::AuditRead>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
     let export = http

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::IntoParams;
 
 use crate::desk::{EventFilter, EventStream};
+use crate::domain::caller::needs;
 use crate::domain::event::EventKind;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::input::fields::{Fault, Fields, Node};
@@ -39,7 +40,7 @@ const SLOW_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<PageView<EventView>>, Problem> {
     let page = http
@@ -65,7 +66,7 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn follow(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRead>,
     LastEventId(last): LastEventId,
     Query(mut query): Query<StreamQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {

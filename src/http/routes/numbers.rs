@@ -9,7 +9,7 @@ use serde_json::Value;
 use utoipa::IntoParams;
 
 use crate::desk::{NumberFilter, Released};
-use crate::domain::caller::Team;
+use crate::domain::caller::{Team, needs};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::input::fields::{Fields, Node};
 use crate::domain::number::Number;
@@ -32,7 +32,7 @@ use crate::http::view::{self, CountryCode, NumberPatch, NumberView, PageView, Re
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRead>,
     list: List<NumberFilter>,
 ) -> Result<Json<PageView<Value>>, Problem> {
     let after = list.after(&http, &caller)?;
@@ -62,7 +62,7 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn get(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRead>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
     IfNoneMatch(known): IfNoneMatch,
@@ -93,7 +93,7 @@ pub(in crate::http) async fn get(
 )]
 pub(in crate::http) async fn update(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersUpdate>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
     IfMatch(expected): IfMatch,
@@ -122,7 +122,7 @@ pub(in crate::http) async fn update(
 )]
 pub(in crate::http) async fn release(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRelease>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
@@ -144,7 +144,7 @@ pub(in crate::http) async fn release(
 )]
 pub(in crate::http) async fn keep(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRelease>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
@@ -164,7 +164,7 @@ pub(in crate::http) async fn keep(
 )]
 pub(in crate::http) async fn transfer(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersAdmin>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
     body: JsonBody,

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
-use crate::domain::caller::Team;
+use crate::domain::caller::{Team, needs};
 use crate::domain::input::fields::Fields;
 use crate::domain::month::Month;
 use crate::domain::spend::{GroupBy, Spend};
@@ -31,7 +31,7 @@ use crate::http::view::{self, FormatEnum, GroupByEnum, SpendView};
 )]
 pub(in crate::http) async fn get(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::SpendRead>,
     Query(query): Query<SpendQuery>,
     WantsCsv(wants_csv): WantsCsv,
 ) -> Result<Response, Problem> {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use utoipa::IntoParams;
 
+use crate::domain::caller::needs;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::input::fields::{Fields, Node};
@@ -27,7 +28,7 @@ use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedV
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     list: List<DeliveryFilter>,
 ) -> Result<Json<PageView<DeliveryView>>, Problem> {
@@ -55,7 +56,7 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn replay(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     TwoIds(id, delivery): TwoIds<EndpointId, DeliveryId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
@@ -76,7 +77,7 @@ pub(in crate::http) async fn replay(
 )]
 pub(in crate::http) async fn replay_events(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
     body: JsonBody,
@@ -101,7 +102,7 @@ pub(in crate::http) async fn replay_events(
 )]
 pub(in crate::http) async fn test(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {

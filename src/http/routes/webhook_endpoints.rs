@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
+use crate::domain::caller::needs;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Fields;
 use crate::domain::webhook::NewEndpoint;
@@ -28,7 +29,7 @@ use crate::http::view::{
 )]
 pub(in crate::http) async fn create(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     _: NoQuery,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -49,7 +50,7 @@ pub(in crate::http) async fn create(
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     list: List<Unfiltered>,
 ) -> Result<Json<PageView<EndpointView>>, Problem> {
     let after = list.after(&http, &caller)?;
@@ -72,7 +73,7 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn get(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<Json<EndpointView>, Problem> {
@@ -96,7 +97,7 @@ pub(in crate::http) async fn get(
 )]
 pub(in crate::http) async fn update(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
     PatchBody(patch): PatchBody,
@@ -116,7 +117,7 @@ pub(in crate::http) async fn update(
 )]
 pub(in crate::http) async fn remove(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
@@ -134,7 +135,7 @@ pub(in crate::http) async fn remove(
 )]
 pub(in crate::http) async fn secret(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<Json<SecretView>, Problem> {
@@ -154,7 +155,7 @@ pub(in crate::http) async fn secret(
 )]
 pub(in crate::http) async fn rotate(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<Json<SecretView>, Problem> {

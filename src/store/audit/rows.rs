@@ -1,7 +1,8 @@
 //! The audit trail: rows are added, never changed.
 
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::{Scope, Team};
+use crate::domain::authority::Scope;
+use crate::domain::caller::Team;
 use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
 use crate::domain::page::{Limit, Page};
 use crate::domain::time::Timestamp;

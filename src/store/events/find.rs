@@ -1,6 +1,6 @@
 //! Reads the event log, and deletes old events.
 
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::event::EventKind;
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;

@@ -1,6 +1,6 @@
 //! Reads numbers by id.
 
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::error::Error;
@@ -27,7 +27,7 @@ impl Store {
     pub async fn numbers_by_id(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
         let mut found = Vec::new();
         for some in ids.chunks(BATCH) {
-            let mut select = Select::within(&Scope::All, SELECT);
+            let mut select = Select::within(&Scope::system("numbers by id"), SELECT);
             select.and_just("gone_at IS NULL");
             select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
             let rows = self.db.rows(select.statement()).await?;

@@ -1,6 +1,7 @@
 //! Reads orders: one by id or key, and pages of a list.
 
-use crate::domain::caller::{Scope, Team};
+use crate::domain::authority::Scope;
+use crate::domain::caller::Team;
 use crate::domain::id::OrderId;
 use crate::domain::order::{IdempotencyKey, Order, State};
 use crate::domain::page::{Limit, Page};

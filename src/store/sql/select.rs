@@ -1,6 +1,6 @@
 //! Builds SELECT statements for lists from literal conditions, and reads them page by page.
 
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::page::{Limit, Page};
 use crate::error::Error;
 use crate::store::sql::db::{Db, Statement};
@@ -27,10 +27,10 @@ impl Select {
             text: from.to_owned(),
             args: Vec::new(),
         };
-        match scope {
-            Scope::All => select.text.push_str(" WHERE 1 = 1"),
-            Scope::Teams(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
-            Scope::Teams(teams) => {
+        match scope.teams() {
+            None => select.text.push_str(" WHERE 1 = 1"),
+            Some(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
+            Some(teams) => {
                 let placeholders: Vec<String> = teams
                     .iter()
                     .map(|team| select.placeholder(team.as_str()))

@@ -5,7 +5,7 @@
 use url::Url;
 
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::event::Event;
 use crate::domain::id::EndpointId;
 use crate::domain::page::{Limit, Page};

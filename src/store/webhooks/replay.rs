@@ -1,7 +1,7 @@
 //! Lists deliveries, queues them again on request, and deletes old ones.
 
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::Scope;
+use crate::domain::authority::Scope;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::page::{Limit, Page};

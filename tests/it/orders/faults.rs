@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use numberdesk::desk::{Finding, OrderWithNumber};
-use numberdesk::domain::caller::Scope;
+use numberdesk::domain::authority::Scope;
 use numberdesk::domain::order::{Evidence, Order, State};
 use numberdesk::error::Error;
 use serde_json::{Value, json};
@@ -218,7 +218,12 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
                     .unwrap_or_else(|error| panic!("{}: {error}", case.name));
             }
             longest = longest.max(test_desk.settle().await);
-            let order = test_desk.store().order(&Scope::All, &id).await.unwrap().unwrap();
+            let order = test_desk
+                .store()
+                .order(&Scope::system("test"), &id)
+                .await
+                .unwrap()
+                .unwrap();
             is_true(&test_desk, &case, shows, &order, &before).await;
             tried += 1;
             test_desk.close.clear_faults().await;
@@ -340,7 +345,7 @@ fn berlin() -> numberdesk::domain::order::Request {
 async fn state(test_desk: &TestDesk, placed: &OrderWithNumber) -> Order {
     test_desk
         .store()
-        .order(&Scope::All, &placed.order.id)
+        .order(&Scope::system("test"), &placed.order.id)
         .await
         .unwrap()
         .unwrap()

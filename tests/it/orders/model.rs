@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use numberdesk::desk::{Finding, Period};
 use numberdesk::domain::audit_chain::Verifier;
-use numberdesk::domain::caller::{Caller, Scope};
+use numberdesk::domain::authority::Scope;
+use numberdesk::domain::caller::Caller;
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
 use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::time::Clock;
@@ -431,7 +432,13 @@ async fn chain_holds(test_desk: &TestDesk) {
     loop {
         let links = test_desk
             .store()
-            .chain_links(&Scope::All, &Period::default(), verifier.at(), head.seq, 500)
+            .chain_links(
+                &Scope::system("test"),
+                &Period::default(),
+                verifier.at(),
+                head.seq,
+                500,
+            )
             .await
             .expect("the chain can be read");
         if links.is_empty() {

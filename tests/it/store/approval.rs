@@ -99,7 +99,12 @@ async fn of_approve_reject_expire_and_cancel_at_once_one_wins(database: Database
         })
         .await;
         let won: Vec<usize> = (0..4).filter(|index| outcomes[*index]).collect();
-        let state = store.order(&Scope::All, &order.id).await.unwrap().unwrap().state;
+        let state = store
+            .order(&Scope::system("test"), &order.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .state;
         // What was approved may still be withdrawn.
         let expected = match won.as_slice() {
             [0] => State::Queued,
@@ -155,6 +160,10 @@ async fn an_order_that_is_not_what_was_approved_is_not_claimed(database: Databas
         claim(&store, &approved.id, NOW).await,
         Claim::NotAsApproved(approved.clone())
     );
-    let stored = store.order(&Scope::All, &approved.id).await.unwrap().unwrap();
+    let stored = store
+        .order(&Scope::system("test"), &approved.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((stored.state, stored.attempt), (State::Queued, 0));
 }

@@ -34,7 +34,7 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
     let now = later(round as u64 * 200);
     let orders = store
         .orders(
-            &Scope::All,
+            &Scope::system("test"),
             &numberdesk::store::OrderFilter::default(),
             numberdesk::domain::page::Limit::default(),
             None,
@@ -98,7 +98,11 @@ async fn act(store: &Store, dice: &mut Dice, round: usize) {
             assert!(!matches!(done, Ok(Transferred::Done(number)) if number.team != Some(team(name))));
         }
         8..=10 => {
-            let Some(known) = store.number(&Scope::All, &number_id(&number)).await.unwrap() else {
+            let Some(known) = store
+                .number(&Scope::system("test"), &number_id(&number))
+                .await
+                .unwrap()
+            else {
                 return;
             };
             let note = AuditRow::new(now, Actor::desk(), Action::NumberRelease, "test");

@@ -42,10 +42,10 @@ async fn an_event_is_in_the_feed_with_what_it_tells_and_not_without(database: Da
     let of_support = ["order.queued", "order.renting", "order.refused"];
     assert_eq!(kinds(&store, &scope("support")).await, of_support);
     // What belongs to nobody is for who sees everything.
-    let all = kinds(&store, &Scope::All).await;
+    let all = kinds(&store, &Scope::system("test")).await;
     assert_eq!(all.len(), 8);
     assert!(all.contains(&"phone_number.added".to_owned()), "{all:?}");
-    assert!(kinds(&store, &Scope::Teams(Vec::new())).await.is_empty());
+    assert!(kinds(&store, &Scope::system("test").only(&[])).await.is_empty());
 }
 
 async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss_none(database: Database) {

@@ -12,7 +12,10 @@ fn labelled(label: &str, as_of: Timestamp) -> Observation {
 }
 
 async fn label(store: &Store) -> Option<String> {
-    let number = store.number(&Scope::All, &number_id("A")).await.unwrap();
+    let number = store
+        .number(&Scope::system("test"), &number_id("A"))
+        .await
+        .unwrap();
     number.and_then(|number| number.facts.label)
 }
 
@@ -59,7 +62,11 @@ async fn the_latest_word_of_close_counts_whatever_order_it_comes_in(database: Da
         .unwrap();
     assert_eq!(label(&store).await.as_deref(), Some("nine"));
     assert_eq!(database.ask("SELECT COUNT(*) FROM audit").await, 2);
-    let number = store.number(&Scope::All, &number_id("A")).await.unwrap().unwrap();
+    let number = store
+        .number(&Scope::system("test"), &number_id("A"))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (number.team, number.order_id, number.as_of),
         (None, None, later(9))
@@ -118,7 +125,7 @@ async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(data
     let store = database.store().await;
     rented(&store, "sales", "A").await;
     let id = number_id("A");
-    let known = store.number(&Scope::All, &id).await.unwrap().unwrap();
+    let known = store.number(&Scope::system("test"), &id).await.unwrap().unwrap();
     assert!(
         store
             .mark_releasing(&known, &note(Action::NumberRelease))
@@ -135,7 +142,7 @@ async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(data
     })
     .await;
     assert_eq!(gone.iter().filter(|done| **done).count(), 1);
-    assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
+    assert!(store.number(&Scope::system("test"), &id).await.unwrap().is_none());
     assert!(
         !store
             .mark_releasing(&known, &note(Action::NumberRelease))
@@ -150,7 +157,7 @@ async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(data
     assert_books_balance(&database).await;
 
     assert_eq!(store.observe(&[seen("A", later(601))]).await.unwrap(), 0);
-    assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
+    assert!(store.number(&Scope::system("test"), &id).await.unwrap().is_none());
     // Seen well after: it is there after all, and paid for, so its team has it again.
     assert_eq!(store.observe(&[seen("A", later(602))]).await.unwrap(), 1);
     let back = store.number(&scope("sales"), &id).await.unwrap().unwrap();
@@ -190,7 +197,7 @@ async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Databa
     );
     assert_eq!(
         store
-            .number(&Scope::All, &number_id("B"))
+            .number(&Scope::system("test"), &number_id("B"))
             .await
             .unwrap()
             .unwrap()

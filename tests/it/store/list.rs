@@ -75,13 +75,18 @@ async fn pages_show_every_order_once_newest_first_while_others_come_in(database:
     assert_eq!((all.rows.len(), all.next), (1, None));
     assert_eq!(
         store
-            .orders(&Scope::Teams(Vec::new()), &OrderFilter::default(), limit(9), None)
+            .orders(
+                &Scope::system("test").only(&[]),
+                &OrderFilter::default(),
+                limit(9),
+                None
+            )
             .await
             .unwrap()
             .rows,
         []
     );
-    let both = Scope::Teams(vec![team("sales"), team("support")]);
+    let both = Scope::system("test").only(&[team("sales"), team("support")]);
     assert_eq!(
         store
             .orders(&both, &OrderFilter::default(), limit(MANY), None)
@@ -153,7 +158,10 @@ async fn numbers_are_filtered_and_never_shown_to_others(database: Database) {
         filter
     };
     let nothing = [""; 0];
-    assert_eq!(found(&store, &Scope::All, by(|_| ())).await, ["A", "B"]);
+    assert_eq!(
+        found(&store, &Scope::system("test"), by(|_| ())).await,
+        ["A", "B"]
+    );
     assert_eq!(found(&store, &scope("sales"), by(|_| ())).await, ["A"]);
     assert_eq!(found(&store, &scope("support"), by(|_| ())).await, nothing);
     let orphans = by(|f| f.orphan = Some(true));
@@ -168,7 +176,7 @@ async fn numbers_are_filtered_and_never_shown_to_others(database: Database) {
         (by(|f| f.participant = "user_bob".parse().ok()), "B"),
     ] {
         assert_eq!(
-            found(&store, &Scope::All, filter.clone()).await,
+            found(&store, &Scope::system("test"), filter.clone()).await,
             [expected],
             "{filter:?}"
         );
@@ -178,7 +186,7 @@ async fn numbers_are_filtered_and_never_shown_to_others(database: Database) {
     moved.facts.participants = vec!["user_carl".parse().unwrap()];
     store.observe(&[moved]).await.unwrap();
     let anna = by(|f| f.participant = "user_anna".parse().ok());
-    assert_eq!(found(&store, &Scope::All, anna).await, nothing);
+    assert_eq!(found(&store, &Scope::system("test"), anna).await, nothing);
 }
 
 async fn a_label_is_searched_as_it_is_written_whatever_the_case(database: Database) {
@@ -206,7 +214,11 @@ async fn a_label_is_searched_as_it_is_written_whatever_the_case(database: Databa
             label: Some(text.into()),
             ..NumberFilter::default()
         };
-        assert_eq!(found(&store, &Scope::All, filter).await, expected, "{text}");
+        assert_eq!(
+            found(&store, &Scope::system("test"), filter).await,
+            expected,
+            "{text}"
+        );
     }
 }
 
@@ -216,7 +228,12 @@ async fn numbers_are_paged_by_id_byte_by_byte(database: Database) {
     store.observe(&ids.map(|id| seen(id, NOW))).await.unwrap();
     let (snapshot, mut shown, mut after) = (copy(&store).await, Vec::new(), None);
     loop {
-        let page = snapshot.numbers(&Scope::All, &NumberFilter::default(), limit(3), after.as_ref());
+        let page = snapshot.numbers(
+            &Scope::system("test"),
+            &NumberFilter::default(),
+            limit(3),
+            after.as_ref(),
+        );
         shown.extend(page.rows.iter().map(|number| number.facts.id.clone()));
         let Some(next) = page.next else { break };
         after = Some(number_id(&next["phon_".len()..]));
@@ -253,11 +270,11 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
         store.audit(&scope, &filter, limit(9), None).await.unwrap().rows
     };
     let none = AuditFilter::default;
-    assert_eq!(read(Scope::All, none()).await, rows);
+    assert_eq!(read(Scope::system("test"), none()).await, rows);
     assert_eq!(read(scope("sales"), none()).await, rows[2..]);
     assert_eq!(
         read(
-            Scope::All,
+            Scope::system("test"),
             AuditFilter {
                 actor: Some("alice".into()),
                 ..none()
@@ -269,7 +286,7 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
     );
     assert_eq!(
         read(
-            Scope::All,
+            Scope::system("test"),
             AuditFilter {
                 allowed: Some(true),
                 ..none()
@@ -280,7 +297,7 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
     );
     assert_eq!(
         read(
-            Scope::All,
+            Scope::system("test"),
             AuditFilter {
                 order_id: rows[0].order_id.clone(),
                 ..none()
@@ -291,7 +308,7 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
     );
     assert_eq!(
         read(
-            Scope::All,
+            Scope::system("test"),
             AuditFilter {
                 action: Some(Action::NumberGone),
                 ..none()
@@ -302,7 +319,7 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
     );
     assert_eq!(
         read(
-            Scope::All,
+            Scope::system("test"),
             AuditFilter {
                 phone_number_id: Some(number_id("A")),
                 ..none()
@@ -316,5 +333,5 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
         until: Some(later(2)),
         ..none()
     };
-    assert_eq!(read(Scope::All, span).await, rows[1..2]);
+    assert_eq!(read(Scope::system("test"), span).await, rows[1..2]);
 }

@@ -18,7 +18,8 @@ mod transition;
 use std::time::Duration;
 
 use numberdesk::domain::audit::{Action, Actor, AuditRow};
-use numberdesk::domain::caller::{Scope, Team};
+use numberdesk::domain::authority::Scope;
+use numberdesk::domain::caller::Team;
 use numberdesk::domain::decision::Caps;
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
 use numberdesk::domain::money::Money;
@@ -45,7 +46,7 @@ fn team(name: &str) -> Team {
 }
 
 fn scope(name: &str) -> Scope {
-    Scope::Teams(vec![team(name)])
+    Scope::system("test").only(&[team(name)])
 }
 
 fn later(seconds: u64) -> Timestamp {
@@ -160,7 +161,7 @@ async fn rented(store: &Store, team_name: &str, id: &str) -> Order {
     let order = renting(store, &order(team_name, id, "DE")).await;
     assert!(settle(store, &order, fulfilled(id), Some(&seen(id, NOW))).await);
     store
-        .order(&Scope::All, &order.id)
+        .order(&Scope::system("test"), &order.id)
         .await
         .unwrap()
         .expect("an order that was accepted")

@@ -88,7 +88,7 @@ async fn a_row_that_makes_no_sense_is_an_internal_error(database: Database) {
     database
         .ask("UPDATE orders SET state = 'confused' RETURNING attempt")
         .await;
-    let error = store.order(&Scope::All, &order.id).await.unwrap_err();
+    let error = store.order(&Scope::system("test"), &order.id).await.unwrap_err();
     assert!(matches!(error, Error::Internal(_)));
     assert!(chain(&error).contains("column state"), "{}", chain(&error));
 }

@@ -145,13 +145,13 @@ async fn what_is_stored_reads_back_the_same(database: Database) {
         Some(original.clone())
     );
     assert_eq!(
-        store.order(&Scope::All, &original.id).await.unwrap(),
+        store.order(&Scope::system("test"), &original.id).await.unwrap(),
         Some(original.clone())
     );
     assert_eq!(store.order(&scope("support"), &original.id).await.unwrap(), None);
     assert_eq!(
         store
-            .order(&Scope::Teams(Vec::new()), &original.id)
+            .order(&Scope::system("test").only(&[]), &original.id)
             .await
             .unwrap(),
         None
@@ -163,7 +163,11 @@ async fn a_text_with_a_nul_is_stored_without_it(database: Database) {
     let mut odd = order("sales", "k", "DE");
     odd.created_by = "mal\0lory".into();
     assert_eq!(accept(&store, &odd, &ANY).await, Inserted::New);
-    let stored = store.order(&Scope::All, &odd.id).await.unwrap().unwrap();
+    let stored = store
+        .order(&Scope::system("test"), &odd.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.created_by, "mal\u{fffd}lory");
 }
 
@@ -266,7 +270,11 @@ async fn an_order_is_withdrawn_once_and_not_when_it_is_being_sent(database: Data
         (1, Money::from_cents(500))
     );
     assert_eq!(
-        store.order(&Scope::All, &queued.id).await.unwrap().unwrap(),
+        store
+            .order(&Scope::system("test"), &queued.id)
+            .await
+            .unwrap()
+            .unwrap(),
         queued.cancelled(NOW).unwrap()
     );
     assert_books_balance(&database).await;

@@ -15,7 +15,7 @@ on_both_stores! {
 /// All that is in the feed.
 async fn told(store: &Store) -> Vec<Event> {
     while store.assign_sequence().await.unwrap() > 0 {}
-    let events = store.events(&Scope::All, &[], 0, 100).await.unwrap();
+    let events = store.events(&Scope::system("test"), &[], 0, 100).await.unwrap();
     events.into_iter().map(|placed| placed.event).collect()
 }
 
@@ -23,7 +23,10 @@ async fn told(store: &Store) -> Vec<Event> {
 async fn trail(store: &Store) -> Vec<AuditRow> {
     let filter = AuditFilter::default();
     let limit = Limit::new(100).unwrap();
-    let page = store.audit(&Scope::All, &filter, limit, None).await.unwrap();
+    let page = store
+        .audit(&Scope::system("test"), &filter, limit, None)
+        .await
+        .unwrap();
     page.rows.into_iter().rev().collect()
 }
 

@@ -27,7 +27,10 @@ fn by_alice(at: Timestamp) -> AuditRow {
 }
 
 async fn known(store: &Store, id: &str) -> Number {
-    let number = store.number(&Scope::All, &number_id(id)).await.unwrap();
+    let number = store
+        .number(&Scope::system("test"), &number_id(id))
+        .await
+        .unwrap();
     number.expect("a number that is not gone")
 }
 
@@ -55,7 +58,7 @@ async fn due(store: &Store, now: Timestamp) -> Vec<(PhoneNumberId, String)> {
 async fn last_row(store: &Store) -> AuditRow {
     let limit = Limit::new(1).unwrap();
     let page = store
-        .audit(&Scope::All, &AuditFilter::default(), limit, None)
+        .audit(&Scope::system("test"), &AuditFilter::default(), limit, None)
         .await
         .unwrap();
     page.rows.into_iter().next().expect("a row")
@@ -223,9 +226,9 @@ async fn what_close_has_released_is_gone_whatever_a_late_listing_showed(database
             .await
             .unwrap()
     );
-    assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
+    assert!(store.number(&Scope::system("test"), &id).await.unwrap().is_none());
     assert_eq!(store.observe(&[seen("A", later(6))]).await.unwrap(), 0);
-    assert!(store.number(&Scope::All, &id).await.unwrap().is_none());
+    assert!(store.number(&Scope::system("test"), &id).await.unwrap().is_none());
     assert_books_balance(&database).await;
 }
 

@@ -30,7 +30,13 @@ async fn walked(store: &Store) -> Head {
     let mut verifier = Verifier::whole(Vec::new());
     loop {
         let links = store
-            .chain_links(&Scope::All, &Period::default(), verifier.at(), head.seq, 7)
+            .chain_links(
+                &Scope::system("test"),
+                &Period::default(),
+                verifier.at(),
+                head.seq,
+                7,
+            )
             .await
             .unwrap();
         if links.is_empty() {

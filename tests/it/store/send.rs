@@ -70,7 +70,12 @@ async fn an_order_in_doubt_freezes_its_country_and_no_other(database: Database) 
     assert!(matches!(claim(&store, &other.id, NOW).await, Claim::Claimed(_)));
     assert!(settle(&store, &side_by_side, fulfilled("A"), Some(&seen("A", NOW))).await);
     assert_eq!(
-        store.order(&Scope::All, &same.id).await.unwrap().unwrap().state,
+        store
+            .order(&Scope::system("test"), &same.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .state,
         State::Queued
     );
     assert_eq!(
@@ -321,7 +326,10 @@ async fn no_number_is_ever_two_orders_nor_an_order_fulfilled_without_one(databas
             .await
             .is_err()
     );
-    assert_eq!(store.order(&Scope::All, &order.id).await.unwrap(), Some(order));
+    assert_eq!(
+        store.order(&Scope::system("test"), &order.id).await.unwrap(),
+        Some(order)
+    );
     assert_books_balance(&database).await;
 }
 

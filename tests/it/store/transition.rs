@@ -21,7 +21,12 @@ async fn the_store_changes_exactly_the_states_that_the_table_allows(database: Da
                 ))
                 .await;
             let changed = take(&store, &order, step, cells).await;
-            let after = store.order(&Scope::All, id).await.unwrap().unwrap().state;
+            let after = store
+                .order(&Scope::system("test"), id)
+                .await
+                .unwrap()
+                .unwrap()
+                .state;
             let expected = step.next(from);
             assert_eq!(changed, expected.is_some(), "{step:?} from {from}");
             assert_eq!(after, expected.unwrap_or(from), "{step:?} from {from}");

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use close_sandbox as sandbox;
 use numberdesk::close::{self, CloseClient};
-use numberdesk::desk::{
-    self, CallContext, Desk, Finding, NumberFilter, OrderWithNumber, Released, SignatureKeySource,
-};
-use numberdesk::domain::caller::{Caller, Scope, Team};
+use numberdesk::desk::{self, Desk, Finding, NumberFilter, OrderWithNumber, Released, SignatureKeySource};
+use numberdesk::domain::authority::CallContext;
+use numberdesk::domain::authority::Scope;
+use numberdesk::domain::caller::{Caller, Team};
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::number::Number;
 use numberdesk::domain::order::{Order, Request, State};
@@ -298,7 +298,12 @@ impl TestDesk {
         loop {
             let page = self
                 .store()
-                .orders(&Scope::All, &OrderFilter::default(), limit, after.as_deref())
+                .orders(
+                    &Scope::system("test"),
+                    &OrderFilter::default(),
+                    limit,
+                    after.as_deref(),
+                )
                 .await
                 .expect("orders can be read");
             orders.extend(page.rows);
@@ -364,10 +369,7 @@ macro_rules! done_by {
         move |$desk: Desk| -> Work<_> {
             Box::pin(async move {
                 let request_id = RequestId::generate($desk.now());
-                let $by = CallContext {
-                    caller: &who,
-                    request_id: &request_id,
-                };
+                let $by = CallContext::new(&who, &request_id);
                 $work.await
             })
         }

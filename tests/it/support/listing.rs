@@ -1,6 +1,6 @@
 //! Lists numbers by SQL: the reference that the inventory in memory is compared with and measured against.
 
-use numberdesk::domain::caller::Scope;
+use numberdesk::domain::authority::Scope;
 use numberdesk::domain::country::Country;
 use numberdesk::domain::id::UserId;
 use numberdesk::domain::page::Limit;
@@ -22,10 +22,10 @@ impl Listing {
             format!("${}", args.len())
         };
         let mut conditions = vec!["gone_at IS NULL".to_owned()];
-        match scope {
-            Scope::All => {}
-            Scope::Teams(teams) if teams.is_empty() => conditions.push("1 = 0".to_owned()),
-            Scope::Teams(teams) => {
+        match scope.teams() {
+            None => {}
+            Some(teams) if teams.is_empty() => conditions.push("1 = 0".to_owned()),
+            Some(teams) => {
                 let places: Vec<_> = teams.iter().map(|team| place(team.as_str())).collect();
                 conditions.push(format!("team IN ({})", places.join(", ")));
             }

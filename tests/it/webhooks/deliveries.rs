@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use numberdesk::desk::CallContext;
 use numberdesk::domain::audit::Action;
-use numberdesk::domain::caller::{Caller, Scope};
+use numberdesk::domain::authority::CallContext;
+use numberdesk::domain::authority::Scope;
+use numberdesk::domain::caller::Caller;
 use numberdesk::domain::delivery::{Delivery, DeliveryState};
 use numberdesk::domain::event::{Event, EventKind};
 use numberdesk::domain::id::{EventId, RequestId};
@@ -54,10 +55,7 @@ macro_rules! by {
     ($fixture:expr, $who:expr, |$desk:ident, $by:ident| $work:expr) => {{
         let ($desk, who) = (&$fixture.test_desk.replica().desk, $who);
         let request_id = RequestId::generate($desk.now());
-        let $by = CallContext {
-            caller: &who,
-            request_id: &request_id,
-        };
+        let $by = CallContext::new(&who, &request_id);
         $work.await
     }};
 }
@@ -145,7 +143,7 @@ impl Fixture {
         let limit = Limit::new(200).expect("a limit");
         let store = self.test_desk.store();
         store
-            .deliveries(&Scope::All, &endpoint.id, None, limit, None)
+            .deliveries(&Scope::system("test"), &endpoint.id, None, limit, None)
             .await
             .expect("they are read")
             .rows
@@ -160,7 +158,7 @@ impl Fixture {
     async fn look(&self, endpoint: &Endpoint) -> Endpoint {
         self.test_desk
             .store()
-            .endpoint(&Scope::All, &endpoint.id)
+            .endpoint(&Scope::system("test"), &endpoint.id)
             .await
             .expect("it is read")
             .expect("it is there")
@@ -179,7 +177,7 @@ impl Fixture {
         let events = self
             .test_desk
             .store()
-            .events(&Scope::All, &[kind], 0, 100)
+            .events(&Scope::system("test"), &[kind], 0, 100)
             .await
             .expect("they are read");
         let filter = AuditFilter {
@@ -189,7 +187,7 @@ impl Fixture {
         let rows = self
             .test_desk
             .store()
-            .audit(&Scope::All, &filter, Limit::default(), None)
+            .audit(&Scope::system("test"), &filter, Limit::default(), None)
             .await;
         (
             events.into_iter().map(|placed| placed.event).collect(),

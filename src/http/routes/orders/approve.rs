@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Node;
 use crate::http::extract::{Caller, Id, NoQuery, OptionalBody};
@@ -24,7 +25,7 @@ const MAX_COMMENT: usize = 500;
 )]
 pub(in crate::http) async fn approve(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::OrdersApprove>,
     Id(id): Id<OrderId>,
     _: NoQuery,
     body: OptionalBody,
@@ -47,7 +48,7 @@ pub(in crate::http) async fn approve(
 )]
 pub(in crate::http) async fn reject(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::OrdersApprove>,
     Id(id): Id<OrderId>,
     _: NoQuery,
     body: OptionalBody,

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::desk::OrderWithNumber;
+use crate::domain::caller::needs;
 use crate::domain::input::fields::Fields;
 use crate::domain::order;
 use crate::domain::order::approval::Verdict;
@@ -54,7 +55,7 @@ use crate::http::view::{self, OrderBodyDoc, OrderView, ValidationView};
 )]
 pub(in crate::http) async fn create(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRent>,
     Query(CreateQuery { validate_only }): Query<CreateQuery>,
     Key(key): Key,
     Wait(wait): Wait,

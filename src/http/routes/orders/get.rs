@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::http::extract::{Caller, Id, NoQuery};
 use crate::http::problem::Problem;
@@ -19,7 +20,7 @@ use crate::http::view::{self, OrderView};
 )]
 pub(in crate::http) async fn get(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRead>,
     Id(id): Id<OrderId>,
     _: NoQuery,
 ) -> Result<Json<OrderView>, Problem> {

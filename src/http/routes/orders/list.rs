@@ -5,6 +5,7 @@ use axum::extract::State;
 use utoipa::IntoParams;
 
 use crate::desk::OrderFilter;
+use crate::domain::caller::needs;
 use crate::domain::input::fields::Fields;
 use crate::http::extract::{Caller, Filter, List, QueryFields};
 use crate::http::problem::Problem;
@@ -20,7 +21,7 @@ use crate::http::view::{self, OrderView, PageView, StateEnum};
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersRead>,
     list: List<OrderFilter>,
 ) -> Result<Json<PageView<OrderView>>, Problem> {
     let after = list.after(&http, &caller)?;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use utoipa::ToSchema;
 
 use crate::desk::Finding;
+use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Node;
 use crate::http::extract::{Caller, Id, JsonBody, NoQuery};
@@ -28,7 +29,7 @@ use crate::http::view::{self, OrderView};
 )]
 pub(in crate::http) async fn settle(
     State(http): State<Http>,
-    caller: Caller,
+    caller: Caller<needs::NumbersAdmin>,
     Id(id): Id<OrderId>,
     _: NoQuery,
     body: JsonBody,

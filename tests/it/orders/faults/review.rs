@@ -147,7 +147,7 @@ async fn a_number_that_comes_after_its_order_was_given_up_names_the_order(databa
         .ask("SELECT COUNT(*) FROM numbers WHERE team IS NULL AND order_id IS NOT NULL")
         .await;
     assert_eq!((rented.len(), named), (2, 1), "the late number names its order");
-    let scope = Scope::All;
+    let scope = Scope::system("test");
     for id in rented {
         let number = test_desk
             .store()
