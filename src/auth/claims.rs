@@ -84,7 +84,7 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
         match word.parse() {
             Ok(team) if !teams.contains(&team) => teams.push(team),
             Ok(_) => {}
-            Err(_) => tracing::debug!(subject, "team of the token left out: its name is not valid"),
+            Err(_) => tracing::debug!(subject, "team of the token ignored; the name is invalid"),
         }
     }
     let permissions: BTreeSet<String> = words(claims.pointer(&pointers.permissions))

@@ -46,14 +46,14 @@ impl HttpClient {
         let Some(ca_file) = access.ca_file else {
             ensure!(
                 access.token_file.is_none(),
-                "its `token_file` needs a `ca_file`: the token is sent only to a server that a private authority vouches for"
+                "its `token_file` needs a `ca_file`: the service sends the token only to servers that this CA certifies"
             );
             let client = client(loopback).https_only(!loopback).build();
             return Ok(Self::Public(client.context("the HTTP client can't be built")?));
         };
         ensure!(
             address.scheme() == "https",
-            "its `ca_file` is for https, and its address is not https"
+            "its `ca_file` is for https, but its address is not https"
         );
         let private = Private {
             loopback,

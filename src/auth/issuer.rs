@@ -56,7 +56,9 @@ impl Issuer {
         let source = match keys {
             KeySource::Url(url) => Source::url(url, access)?,
             KeySource::File(path) if access == Access::default() => Source::file(path),
-            KeySource::File(_) => bail!("its keys are in a file: `ca_file` and `token_file` have no use"),
+            KeySource::File(_) => bail!(
+                "its keys are in a file: remove `ca_file` and `token_file`, which are only for keys at a URL"
+            ),
             KeySource::Discovery => Source::discovery(&issuer, access)?,
         };
         let keys = Keys::open(issuer, source, algorithms, clock.clone())?;

@@ -55,11 +55,11 @@ pub(super) enum Pick<'a> {
 /// The document is not a set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotAKeySet {
-    #[error("not JSON, or a member is there twice")]
+    #[error("the document is not JSON, or an object has a duplicate member")]
     NotJson,
-    #[error("no array `keys`")]
+    #[error("the document has no array `keys`")]
     NoKeys,
-    #[error("`keys` is empty")]
+    #[error("the array `keys` is empty")]
     Empty,
 }
 

@@ -98,7 +98,7 @@ fn check_type(typ: Option<&Value>) -> Result<(), Rejection> {
     match typ {
         None => Ok(()),
         Some(Value::String(typ)) if TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)) => Ok(()),
-        Some(_) => Err(invalid("the token is of another type (`typ`) than JWT or at+jwt")),
+        Some(_) => Err(invalid("the token's type (`typ`) is neither JWT nor at+jwt")),
     }
 }
 

@@ -103,7 +103,7 @@ impl Keys {
     ) -> anyhow::Result<Arc<Self>> {
         let (mut state, opened) = (State::default(), clock.now());
         if let Some(document) = source.load_file() {
-            let document = document.context("its `jwks_file`")?;
+            let document = document.context("its `jwks_file` can't be loaded")?;
             let set = KeySet::parse(&document, &allowed).context("its `jwks_file` is not a JWKS")?;
             anyhow::ensure!(set.len() > 0, "its `jwks_file` has no key that can be used");
             state.accept(&document, Some(set), opened);
@@ -155,7 +155,7 @@ impl Keys {
         let good = self.usable().ok_or(Rejection::KeysUnavailable)?;
         let key = good.pick(kid, algorithm)?;
         key.map(|key| (key, good.generation)).ok_or(invalid(
-            "the issuer has no key with the token's `kid`, or none that fits",
+            "the issuer has no key that fits the token's `kid` and algorithm",
         ))
     }
 

@@ -72,7 +72,7 @@ impl Auth {
         let mut by_name = HashMap::new();
         for (index, settings) in issuers.iter().enumerate() {
             if by_name.insert(settings.issuer.clone(), index).is_some() {
-                bail!("the issuer `{}` is there twice", settings.issuer);
+                bail!("the issuer `{}` is configured twice", settings.issuer);
             }
         }
         let issuers = issuers

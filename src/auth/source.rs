@@ -50,7 +50,7 @@ impl Source {
         );
         let document: Url = document
             .parse()
-            .context("without `jwks_url` or `jwks_file` it must be a URL")?;
+            .context("the issuer must be a URL, because neither `jwks_url` nor `jwks_file` is set")?;
         check_address(&document)?;
         let client = HttpClient::new(&document, access)?;
         Ok(Self::Discovery {

@@ -77,11 +77,11 @@ pub enum NotANetwork {
         "must be a range of addresses like \"10.20.0.0/16\", \"fd00::/8\", or \"10.20.0.7/32\" for a single one"
     )]
     Malformed,
-    /// The address has bits set behind the prefix.
-    #[error("has bits behind its prefix: did you mean \"{0}\"?")]
+    /// The address has bits set after the prefix.
+    #[error("has bits set after its prefix; did you mean \"{0}\"?")]
     Untidy(IpNet),
-    /// The range is IPv4, but written as IPv6.
-    #[error("must be written as the IPv4 range that it is")]
+    /// The range is IPv4, but in IPv6 notation.
+    #[error("is an IPv4 range in IPv6 notation: write it like \"10.20.0.0/16\"")]
     Mapped,
 }
 

@@ -224,8 +224,9 @@ mod tests {
                 "/inbound_ring_duration: must be a whole number from 15 to 90",
                 "/participants/1: is a duplicate in the list",
                 "/participant_groups/0: must be an id like `group_…`: the prefix and 1 to 64 letters or digits",
-                "/user_id: unknown key `user_id`; known are label, forward_to, forward_to_enabled, press_1_to_accept, \
-                 voicemail_greeting_url, inbound_ring_duration, participants, phone_numbers, participant_groups",
+                "/user_id: unknown key `user_id`; expected one of label, forward_to, forward_to_enabled, \
+                 press_1_to_accept, voicemail_greeting_url, inbound_ring_duration, participants, phone_numbers, \
+                 participant_groups",
             ]
         );
         let groups: Vec<_> = (0..41).map(|n| format!("group_{n}")).collect();

@@ -66,7 +66,7 @@ impl Types {
         }
         let patterns: Vec<TypePattern> = node.list(|item| item.parse())?;
         if patterns.is_empty() {
-            return node.fault("must name at least one type; leave it out for all");
+            return node.fault("must name at least one type; omit `types` to receive all");
         }
         if patterns.len() > EventKind::ALL.len() {
             return node.fault("must not name a type twice");
@@ -225,7 +225,7 @@ pub struct EndpointPatch {
     pub description: Option<Option<String>>,
     /// The event types that it receives.
     pub types: Option<Types>,
-    /// Returns whether the endpoint is active or disabled.
+    /// Whether the endpoint is active or disabled.
     pub state: Option<EndpointState>,
 }
 

@@ -71,7 +71,7 @@ pub(super) fn check(
             }
             None => {
                 let hint = format!(
-                    "the members of {group} are not known yet, because Close was not asked; try again soon"
+                    "the members of {group} are not known yet: the service still loads them from Close; try again soon"
                 );
                 Err(team_policy.deny(KEY, user, json!({"group": group}), hint))
             }

@@ -226,7 +226,8 @@ mod tests {
         assert_eq!(
             parse(&account(""), &both).unwrap_err(),
             [format!(
-                "policy.toml:2: service_accounts[0]: needs `issuer`, because several clusters are trusted: one of {ONE}, {TWO}"
+                "policy.toml:2: service_accounts[0]: needs `issuer`, because several clusters are trusted: \
+                 one of {ONE}, {TWO}"
             )]
         );
         assert_eq!(
@@ -269,10 +270,12 @@ nmespace = "y"
         let expected = [
             "policy.toml:4: service_accounts[0].namespace: must be a Kubernetes namespace",
             "policy.toml:5: service_accounts[0].name: must be the name of a service account",
-            "policy.toml:7: service_accounts[0].permissions[0]: unknown permission `numbers:rnet`; did you mean `numbers:rent`?",
-            "policy.toml:7: service_accounts[0].permissions[1]: unknown permission `fly`; known are numbers:read, ",
-            "policy.toml:11: service_accounts[1].team: not a team of this file: add [teams.slaes], or name another team; did you mean \
-             `sales`?",
+            "policy.toml:7: service_accounts[0].permissions[0]: unknown permission `numbers:rnet`; did you mean \
+             `numbers:rent`?",
+            "policy.toml:7: service_accounts[0].permissions[1]: unknown permission `fly`; expected one of \
+             numbers:read, ",
+            "policy.toml:11: service_accounts[1].team: not a team of this file: add [teams.slaes], or name another team; \
+             did you mean `sales`?",
             "policy.toml:12: service_accounts[1].permissions: must name at least one permission",
             "policy.toml:13: service_accounts[1].close_user: must be an id like `user_…`",
             "policy.toml:14: service_accounts[2]: `namespace` is required",

@@ -223,7 +223,7 @@ fn every_break_is_told_apart_and_named() {
     };
     let c = Some("c".to_owned());
     let (at, id, text) = changed(|link| link.hash = None);
-    assert!((at, &id) == (3, &c) && text.contains("taken away"), "{text}");
+    assert!((at, &id) == (3, &c) && text.contains("its hash was removed"), "{text}");
     let (at, id, text) = changed(|link| link.prev = Some("x".into()));
     assert!(
         (at, &id) == (3, &c) && text.contains("not the hash of row 2"),

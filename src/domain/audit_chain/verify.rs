@@ -225,7 +225,7 @@ impl fmt::Display for BrokenRow {
                 f,
                 "changed: its hash does not match its content and the hash of row {before}"
             ),
-            Break::Unsealed => f.write_str("changed: its hash was taken away"),
+            Break::Unsealed => f.write_str("changed: its hash was removed"),
             Break::NoPrevious => write!(f, "can't be checked: `prev` is missing, and so is row {before}"),
             Break::Elsewhere { after: 0 } => f.write_str("changed: its `prev` is not the start of a chain"),
             Break::Elsewhere { after } => write!(f, "changed: its `prev` is not the hash of row {after}"),

@@ -245,7 +245,7 @@ pub fn nearest(shown: &str, known: &[&str]) -> String {
         .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2);
     match nearest {
         Some((_, nearest)) => format!("did you mean `{nearest}`?"),
-        None => format!("known are {}", known.join(", ")),
+        None => format!("expected one of {}", known.join(", ")),
     }
 }
 
