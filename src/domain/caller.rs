@@ -1,5 +1,7 @@
-//! Who asks: the person or app behind a token, with teams and permissions. Having a `Caller` means the token
-//! was verified; nothing else makes one. What it permits stands in the token or, for a service account, in the policy.
+//! The authenticated caller of a request: a person or an app, with teams and permissions.
+//!
+//! The service creates a [`Caller`] only from a verified token. The permissions come from the token or, for a service
+//! account, from the policy.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,13 +13,15 @@ use serde_json::Value;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// The unit that policy, quota, budget and ownership belong to: 1 to 64 of letters, digits, `-`, `_` and `.`.
+/// The name of a team, which owns numbers and has rules, quotas and a budget in the policy.
+///
+/// It has 1 to 64 letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Team(String);
 
 impl Team {
-    /// The name as it is written.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -28,7 +32,7 @@ impl fmt::Display for Team {
     }
 }
 
-/// A text that is not a team's name.
+/// The error for a string that is not a team name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a team name: 1 to 64 letters, digits, `-`, `_` or `.`")]
 pub struct NotATeam;
@@ -58,14 +62,14 @@ impl From<Team> for String {
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// What a token may permit.
+        /// A permission, which a token or the policy grants to a caller.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Permission { $($(#[$doc])* $name),* }
 
         impl Permission {
-            /// Every permission there is.
+            /// Every permission.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
-            /// As it stands in a token, such as `numbers:rent`.
+            /// Returns the permission as a token contains it, such as `numbers:rent`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
@@ -73,23 +77,23 @@ macro_rules! permissions {
     };
 }
 permissions! {
-    /// See the team's numbers and orders.
+    /// Read the team's numbers and orders.
     NumbersRead = "numbers:read",
     /// Order numbers and cancel orders.
     NumbersRent = "numbers:rent",
-    /// Rent group numbers, where the policy asks for it.
+    /// Rent group numbers, if the policy requires this permission.
     NumbersGroup = "numbers:group",
     /// Change numbers.
     NumbersUpdate = "numbers:update",
     /// Release numbers.
     NumbersRelease = "numbers:release",
-    /// Be the second person of an order.
+    /// Approve or reject another person's order.
     OrdersApprove = "orders:approve",
-    /// All teams; adopt, transfer, settle reviews.
+    /// Access all teams; adopt and transfer numbers; settle manual reviews.
     NumbersAdmin = "numbers:admin",
     /// Read the audit trail.
     AuditRead = "audit:read",
-    /// Read what was spent.
+    /// Read spend reports.
     SpendRead = "spend:read",
     /// Manage outgoing webhooks.
     WebhooksManage = "webhooks:manage",
@@ -114,18 +118,18 @@ impl FromStr for Permission {
     }
 }
 
-/// The token lacks this permission.
+/// The error for a caller whose token lacks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the token lacks the permission {0}")]
 pub struct MissingPermission(pub Permission);
 
-/// Why a request has no team to work for.
+/// Why a request has no valid team.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
-    /// The request names a team that is not the caller's. Such a team does not exist for the caller.
+    /// The request names another caller's team. The error does not show whether that team exists.
     #[error("not found")]
     NotFound,
-    /// The request names no team, and the caller has several teams or none.
+    /// The request names no team, and the caller does not have exactly one.
     #[error("a team must be named")]
     Required {
         /// The caller's teams.
@@ -133,30 +137,30 @@ pub enum TeamError {
     },
 }
 
-/// Who sent the request, from a verified token.
+/// The sender of a request, from a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The token's `iss`.
     pub issuer: String,
-    /// The token's `sub`; the name in the audit trail.
+    /// The token's `sub`, which the audit trail shows.
     pub subject: String,
     /// The teams, in the token's order, without duplicates.
     pub teams: Vec<Team>,
-    /// What is permitted. Permissions the desk does not know are kept: policy may name them.
+    /// The permissions. They include unknown ones, which the policy can name.
     pub permissions: BTreeSet<String>,
     /// The caller's own user in Close.
     pub close_user: Option<UserId>,
-    /// All claims, for policy rules that point into them.
+    /// All claims, for policy rules that refer to them.
     pub claims: Value,
 }
 
 impl Caller {
-    /// Whether the token permits it.
+    /// Whether the caller has this permission.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(permission.as_str())
     }
 
-    /// An error that names the permission, unless the token has it.
+    /// Returns an error that names the permission, unless the caller has it.
     pub fn need(&self, permission: Permission) -> Result<(), MissingPermission> {
         if self.may(permission) {
             Ok(())
@@ -165,14 +169,15 @@ impl Caller {
         }
     }
 
-    /// When the token ends.
+    /// Returns when the token expires; `None` without a valid `exp`.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let seconds = self.claims.get("exp")?.as_i64()?;
         Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?))
     }
 
-    /// The one team a request is for: the one it names, or the only one the caller has. A team that is not the
-    /// caller's does not exist for the caller.
+    /// Returns the team of a request: the named team, or else the caller's only team.
+    ///
+    /// The answer for a team of others is the same as for a team that does not exist.
     pub fn team(&self, named: Option<&Team>) -> Result<Team, TeamError> {
         match (named, self.teams.as_slice()) {
             (Some(team), _) if self.sees(team) => Ok(team.clone()),
@@ -184,7 +189,7 @@ impl Caller {
         }
     }
 
-    /// What a list may show: the named team, or all the caller's, or everything for an admin.
+    /// Returns the scope of a list: the named team, or else all teams of the caller, or everything for an admin.
     pub fn scope(&self, named: Option<&Team>) -> Result<Scope, TeamError> {
         match named {
             Some(team) if self.sees(team) => Ok(Scope::Teams(vec![team.clone()])),
@@ -199,17 +204,17 @@ impl Caller {
     }
 }
 
-/// Where every query starts: there is no looking up by id alone.
+/// The teams whose objects a query can return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// What belongs to one of these teams; nothing when there are none.
+    /// The objects of these teams; an empty list contains nothing.
     Teams(Vec<Team>),
-    /// Everything, orphans included.
+    /// All objects, including orphans.
     All,
 }
 
 impl Scope {
-    /// Whether what belongs to the team is in it.
+    /// Whether the scope contains the team's objects.
     pub fn covers(&self, team: &Team) -> bool {
         match self {
             Self::Teams(teams) => teams.contains(team),
