@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_meant_by_its_own_name_or_by_one_above_it() {
+    fn a_pattern_matches_one_host_or_all_hosts_below_a_name() {
         let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
         assert!(pattern("Hooks.Example.com").matches("hooks.example.com"));
         assert!(!pattern("hooks.example.com").matches("a.hooks.example.com"));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_or_no_network_is_refused_with_what_would_be_right() {
+    fn invalid_hosts_and_networks_are_rejected_with_a_hint() {
         for bad in [
             "",
             "*",

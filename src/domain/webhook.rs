@@ -294,7 +294,7 @@ mod tests {
     use crate::domain::input::fields;
 
     #[test]
-    fn types_are_words_or_the_starts_of_words_that_exist() {
+    fn a_type_pattern_is_an_existing_type_or_a_prefix_of_one() {
         let read = |value: Value| fields::read(&value, |node| Types::read(&node));
         let some = read(json!(["order.*", "phone_number.released"])).unwrap();
         assert!(some.wants("order.fulfilled") && some.wants("phone_number.released"));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_secret_signs_beside_the_new_one_for_as_long_as_they_overlap() {
+    fn the_previous_secret_also_signs_until_the_overlap_ends() {
         let at = Timestamp::from_seconds(1_000);
         let mut endpoint = Endpoint {
             id: "we_1".parse().unwrap(),
