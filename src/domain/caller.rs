@@ -126,7 +126,7 @@ pub struct MissingPermission(pub Permission);
 /// Why a request has no valid team.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
-    /// The request names another caller's team. The error does not show whether that team exists.
+    /// The request names a team that is not the caller's. The error does not show whether that team exists.
     #[error("not found")]
     NotFound,
     /// The request names no team, and the caller does not have exactly one.
@@ -189,7 +189,7 @@ impl Caller {
         }
     }
 
-    /// Returns the scope of a list: the named team, or else all teams of the caller, or everything for an admin.
+    /// Returns the scope of a list: the named team, else the caller's teams, or everything for an admin.
     pub fn scope(&self, named: Option<&Team>) -> Result<Scope, TeamError> {
         match named {
             Some(team) if self.sees(team) => Ok(Scope::Teams(vec![team.clone()])),
