@@ -1,4 +1,4 @@
-//! One trusted issuer at work: its settings, checked, and its keys.
+//! A trusted issuer: its checked settings and its keys.
 
 use std::sync::Arc;
 
@@ -17,7 +17,9 @@ pub(super) struct Issuer {
 }
 
 impl Issuer {
-    /// Checks the settings: those that could never accept a token are errors. Reads a file of keys; fetches nothing.
+    /// Creates an issuer from its settings. Reads a key file, but fetches nothing.
+    ///
+    /// Settings with which no token can be accepted are errors.
     pub(super) fn open(settings: IssuerSettings, clock: &Clock) -> anyhow::Result<Self> {
         let issuer = settings.issuer.clone();
         Self::open_checked(settings, clock).with_context(|| format!("the issuer `{issuer}` can't be used"))
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_are_those_of_rfc_6901() {
+    fn only_pointers_of_rfc_6901_are_accepted() {
         for good in ["/teams", "/a/b", "/https:~1~1example.com~1teams", "/~0", "/"] {
             assert!(is_pointer(good), "{good}");
         }

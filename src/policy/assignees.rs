@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_close_user_in_the_token_close_chooses_and_the_default_rule_allows_no_named_user() {
+    fn a_token_without_a_close_user_may_name_users_only_if_the_rule_lists_them() {
         for rules in ["", "assign_to = [\"user_BOB\"]", "assign_to = \"anyone\""] {
             assert_eq!(chosen(rules, &app(), None), Ok(None));
         }

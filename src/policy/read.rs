@@ -60,7 +60,7 @@ fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
     })
 }
 
-/// Reads one price: of a country, or of all other countries, which is `default` in the file and `None` here.
+/// Reads one price: of a country, or of all other countries (`default` in the file, `None` here).
 fn price(name: &str, node: &Node<'_>) -> Option<(Option<Country>, Money)> {
     let country = match name.parse() {
         Ok(country) => Some(Some(country)),

@@ -232,7 +232,7 @@ fn a_patch_that_makes_a_group_number_needs_the_same_permission_as_an_order() {
 }
 
 #[test]
-fn without_the_permission_a_group_number_may_be_labelled_and_narrowed_but_not_widened() {
+fn only_the_permission_allows_a_patch_to_widen_a_group_number() {
     let mut shared = number();
     shared.facts.participants = vec![user("ALICE"), user("BOB"), user("CAROL")];
     shared.facts.group = true;
