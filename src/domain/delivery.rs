@@ -119,7 +119,7 @@ const PAUSES: [Duration; 7] = [
     Duration::from_hours(10),
     Duration::from_hours(14),
 ];
-/// The longest pause that a receiver can ask for with `Retry-After`.
+/// The longest pause that a receiver can request with `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl Delivery {

@@ -1,6 +1,6 @@
 //! A JSON object that the service stores and passes on, but seldom reads.
 //!
-//! It is kept as text, which takes a fifth of the memory of a parsed object and preserves the object exactly.
+//! The service keeps it as text, which takes a fifth of the memory of a parsed object and preserves the object exactly.
 
 use std::fmt;
 use std::sync::Arc;

@@ -28,7 +28,7 @@ pub enum Identity {
 /// A service account, from a verified token of its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccount {
-    /// The token's `iss`, which stands for the cluster.
+    /// The token's `iss`, which identifies the cluster.
     pub issuer: String,
     /// The account's namespace and name.
     pub name: ServiceAccountName,

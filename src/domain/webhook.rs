@@ -66,7 +66,7 @@ impl Types {
         }
         let patterns: Vec<TypePattern> = node.list(|item| item.parse())?;
         if patterns.is_empty() {
-            return node.fault("must name at least one type; omit `types` to receive all");
+            return node.fault("must name at least one type; use null for all types");
         }
         if patterns.len() > EventKind::ALL.len() {
             return node.fault("must not name a type twice");

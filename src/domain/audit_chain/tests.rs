@@ -157,13 +157,13 @@ proptest! {
 
     #[test]
     fn a_replaced_row_is_detected_at_its_position(
-        rows in vec(any_row(), 1..6), other in any_row(), place in any::<prop::sample::Index>(),
+        rows in vec(any_row(), 1..6), other in any_row(), index in any::<prop::sample::Index>(),
     ) {
         let mut links = chain(rows);
-        let place = place.index(links.len());
-        prop_assume!(links[place].row != other);
-        links[place].row = other;
-        let seq = links[place].seq;
+        let index = index.index(links.len());
+        prop_assume!(links[index].row != other);
+        links[index].row = other;
+        let seq = links[index].seq;
         for verifier in [Verifier::whole(Vec::new()), Verifier::subset(Vec::new())] {
             let broken = verify(verifier, &links).unwrap_err();
             prop_assert_eq!((broken.seq, broken.why), (seq, Break::Changed));
@@ -176,7 +176,7 @@ proptest! {
     ) {
         let links = chain(rows);
         let end = Head { seq: links[links.len() - 1].seq, hash: links[links.len() - 1].hash.clone().unwrap() };
-        let chosen: Vec<Link> = chosen.iter().map(|place| place.get(&links).clone()).collect();
+        let chosen: Vec<Link> = chosen.iter().map(|index| index.get(&links).clone()).collect();
         let mut verifier = Verifier::whole(vec![end]);
         let checked: Result<Vec<()>, BrokenRow> = chosen.iter().map(|link| verifier.check(link)).collect();
         let whole = checked.is_ok() && verifier.finish(None).is_ok();
@@ -190,29 +190,29 @@ proptest! {
 #[test]
 fn every_kind_of_break_has_its_own_message() {
     let links = chain(["a", "b", "c", "d", "e"].map(row).to_vec());
-    let head = |place: usize| Head {
-        seq: links[place].seq,
-        hash: links[place].hash.clone().unwrap(),
+    let head = |index: usize| Head {
+        seq: links[index].seq,
+        hash: links[index].hash.clone().unwrap(),
     };
     let broken = |verifier: Verifier, links: &[Link]| {
         let broken = verify(verifier, links).unwrap_err();
         (broken.seq, broken.id.clone(), broken.to_string())
     };
     let whole = || Verifier::whole(Vec::new());
-    let take = |places: &[usize]| {
-        places
+    let take = |indexes: &[usize]| {
+        indexes
             .iter()
-            .map(|place| links[*place].clone())
+            .map(|index| links[*index].clone())
             .collect::<Vec<_>>()
     };
-    for (places, seq, expected) in [
+    for (indexes, seq, expected) in [
         (&[0, 2][..], 2, "missing: row 1 is followed by row 3"),
         (&[0, 4], 2, "missing, and all up to row 4"),
         (&[1], 1, "missing: row 0"),
         (&[0, 1, 1], 2, "repeated"),
         (&[0, 1, 2, 1], 2, "out of order: it comes after row 3"),
     ] {
-        let (at, _, text) = broken(whole(), &take(places));
+        let (at, _, text) = broken(whole(), &take(indexes));
         assert_eq!(at, seq, "{text}");
         assert!(text.contains(expected), "{text}");
     }

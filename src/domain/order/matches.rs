@@ -20,7 +20,7 @@ impl Order {
             })
         });
         let line = match (self.terms.carrier_type, facts.carrier_type.as_deref()) {
-            (Some(asked), Some(got)) => asked.as_str() == got,
+            (Some(requested), Some(actual)) => requested.as_str() == actual,
             _ => true,
         };
         let sms = request.with_sms != Some(true) || facts.sms != Some(false);

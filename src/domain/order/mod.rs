@@ -97,9 +97,9 @@ pub struct Order {
     pub not_before: Option<Timestamp>,
     /// The rented number.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// Close's own status word for a refusal.
+    /// The status word of Close's refusal, such as `billing-error`.
     pub close_status: Option<String>,
-    /// The reason for the state, in a sentence; for a refusal, Close's own message.
+    /// The reason for the state, in a sentence; for a refusal, Close's message.
     pub reason: Option<String>,
     /// Close's field errors, by field.
     pub close_errors: Option<Map<String, Value>>,

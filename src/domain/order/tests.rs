@@ -202,7 +202,7 @@ fn every_state_is_reachable_and_no_step_leaves_a_final_state() {
     };
     for &state in State::ALL {
         assert!(reached(state), "no step leads to {state}");
-        let left = Step::ALL.iter().any(|step| step.next(state).is_some());
-        assert_eq!(left, !state.is_final(), "{state}");
+        let leaves = Step::ALL.iter().any(|step| step.next(state).is_some());
+        assert_eq!(leaves, !state.is_final(), "{state}");
     }
 }
