@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A signature algorithm. All have a public key; shared secrets (HS256 and the like) are never accepted.
+/// A signature algorithm with a public key.
+///
+/// Algorithms with a shared secret, such as HS256, are never accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// RSA with PKCS #1 v1.5 and SHA-256.
@@ -22,7 +24,7 @@ impl Algorithm {
     /// Every algorithm that can be allowed.
     pub const ALL: &'static [Self] = &[Self::RS256, Self::PS256, Self::ES256, Self::ES384, Self::EdDSA];
 
-    /// The value of `alg` in a token's header.
+    /// Returns the value of `alg` in a token's header.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -40,7 +42,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// The text is not the name of an algorithm that can be allowed.
+/// The error for a string that is not the name of an accepted algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be one of RS256, PS256, ES256, ES384, EdDSA")]
 pub struct NotAnAlgorithm;
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn algorithms_are_read_back_as_written_and_shared_secrets_are_unknown() {
+    fn algorithms_are_parsed_from_their_names_and_others_are_rejected() {
         for algorithm in Algorithm::ALL {
             assert_eq!(algorithm.to_string().parse(), Ok(*algorithm));
         }

@@ -1,6 +1,6 @@
 //! A token's claims: checks audience and times, and reads the identity that the token names.
 //!
-//! Pure: signatures are verified before, in `jwt`.
+//! This module is pure. `jwt` verifies the signature before.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,15 @@ use crate::domain::caller::{Caller, Team};
 use crate::domain::service_account::{ServiceAccount, ServiceAccountName};
 use crate::domain::time::Timestamp;
 
-/// The difference allowed between the issuer's clock and ours.
+/// The allowed difference between the issuer's clock and the service's clock.
 const LEEWAY_SECONDS: i64 = 30;
 /// 9999-12-31T23:59:59Z. A later time is a mistake, such as a time in milliseconds.
 const LATEST_SECONDS: i64 = 253_402_300_799;
 const MAX_SUBJECT_CHARS: usize = 255;
 
-/// Checks audience and times, and that the token is a plain bearer token. Returns when it expires, leeway included.
+/// Checks audience and times, and that the token is a plain bearer token.
+///
+/// Returns when the token expires, with the leeway added.
 pub(super) fn check(
     claims: &Map<String, Value>,
     audiences: &[String],
@@ -56,7 +58,7 @@ pub(super) fn check(
             "the token is bound to a key (`cnf`); the service accepts only plain bearer tokens",
         ));
     }
-    // OpenID Connect puts these into ID tokens, which are not for calling services.
+    // Only OpenID Connect ID tokens have these claims. They prove a login, and are not for calls to services.
     if claims.contains_key("at_hash") || claims.contains_key("c_hash") {
         return Err(invalid("the token is an ID token, not an access token"));
     }
@@ -72,7 +74,7 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
             "the token's `sub` must be 1 to 255 characters, none of them a control character",
         ));
     }
-    // In the audit trail such a name means a service account, so no other kind of issuer may use it.
+    // The audit trail shows service accounts by such names, so no other kind of issuer may use them.
     if ServiceAccountName::is_claimed_by(&subject) {
         return Err(invalid(
             "the token's `sub` names a service account; only an issuer of kind kubernetes may issue such a token",
@@ -84,7 +86,7 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
         match word.parse() {
             Ok(team) if !teams.contains(&team) => teams.push(team),
             Ok(_) => {}
-            Err(_) => tracing::debug!(subject, "team of the token left out: its name is not valid"),
+            Err(_) => tracing::debug!(subject, "team of the token ignored; the name is invalid"),
         }
     }
     let permissions: BTreeSet<String> = words(claims.pointer(&pointers.permissions))
@@ -105,14 +107,14 @@ pub(super) fn caller(claims: Map<String, Value>, pointers: &ClaimPointers) -> Re
     })
 }
 
-/// Reads the service account that a verified token of a cluster names. Other claims give it no rights.
+/// Reads the service account that a verified token of a cluster names. Other claims grant it nothing.
 pub(super) fn account(claims: Map<String, Value>) -> Result<ServiceAccount, Rejection> {
     let name: ServiceAccountName = text(&claims, "sub").parse().map_err(|_| {
         invalid(
             "the token's `sub` must be system:serviceaccount:, a namespace and the name of a service account",
         )
     })?;
-    // API servers repeat the account here in parts. A token that contradicts itself is refused.
+    // API servers repeat namespace and name in this claim. A token whose claims contradict each other is refused.
     if let Some(repeated) = claims.get("kubernetes.io") {
         let part = |pointer| repeated.pointer(pointer).and_then(Value::as_str);
         if part("/namespace") != Some(name.namespace()) || part("/serviceaccount/name") != Some(name.name()) {
@@ -128,7 +130,7 @@ pub(super) fn account(claims: Map<String, Value>) -> Result<ServiceAccount, Reje
     })
 }
 
-/// A claim that is a string; empty if it is not one.
+/// Returns a claim that is a string; an empty string if the claim is missing or has another type.
 fn text(claims: &Map<String, Value>, name: &str) -> String {
     claims
         .get(name)
@@ -139,7 +141,7 @@ fn text(claims: &Map<String, Value>, name: &str) -> String {
 
 fn check_audience(aud: Option<&Value>, audiences: &[String]) -> Result<(), Rejection> {
     let accepted = |aud: &str| audiences.iter().any(|audience| audience == aud);
-    let for_us = match aud {
+    let for_this_service = match aud {
         None => return Err(invalid("the token has no `aud`")),
         Some(Value::String(aud)) => accepted(aud),
         Some(Value::Array(all)) if all.iter().all(Value::is_string) => {
@@ -151,7 +153,7 @@ fn check_audience(aud: Option<&Value>, audiences: &[String]) -> Result<(), Rejec
             ));
         }
     };
-    if for_us {
+    if for_this_service {
         Ok(())
     } else {
         Err(invalid("the token is for another audience (`aud`)"))
@@ -165,7 +167,7 @@ fn seconds(value: &Value) -> Option<i64> {
         .filter(|seconds| (0..=LATEST_SECONDS).contains(seconds))
 }
 
-/// Reads an array of strings, or one string with spaces between words.
+/// Reads an array of strings, or one string with spaces between the words.
 fn words(value: Option<&Value>) -> Vec<&str> {
     match value {
         Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn teams_and_permissions_are_read_from_arrays_and_from_words() {
+    fn teams_and_permissions_are_read_from_arrays_and_from_strings_with_spaces() {
         let array = json!({"iss": "i", "sub": "s", "teams": ["a", "b", "a"], "scope": ["numbers:read", "x"]});
         let words = json!({"iss": "i", "sub": "s", "teams": "a b  a", "scope": "x numbers:read"});
         for claims in [array, words] {
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_teams_and_users_are_left_out() {
+    fn invalid_teams_and_users_are_ignored() {
         let caller = read(json!({
             "iss": "i", "sub": "s", "teams": ["*", "a/b", "", 7, null, "ok"], "scope": {"x": 1}, "close_user_id": "../me"
         }))

@@ -1,6 +1,6 @@
 //! The development issuer: creates an Ed25519 key, publishes it as a JWKS, and signs tokens.
 //!
-//! It exists only with the Cargo feature `dev`. It signs any claims.
+//! It exists only with the Cargo feature `dev`, and signs any claims.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -51,7 +51,7 @@ impl DevIssuer {
             let seed = seed
                 .as_be_bytes()
                 .map_err(|_| anyhow!("the new key cannot be written"))?;
-            // Never a partial file. If two processes start at the same time, both use the key of the first.
+            // The key file is never partial. If two processes start at the same time, both use the key of the first.
             match write(folder, seed.as_ref())?.persist_noclobber(folder.join(KEY_FILE)) {
                 Err(persist) if persist.error.kind() != ErrorKind::AlreadyExists => {
                     return Err(persist.error).with_context(context);
@@ -67,7 +67,7 @@ impl DevIssuer {
         Ok(issuer)
     }
 
-    /// Loads the key of the folder. If there is none, the error says how to create it.
+    /// Loads the key of the folder. If the folder has no key, the error says how to create one.
     pub fn load(folder: &Path, issuer: &str) -> anyhow::Result<Self> {
         let path = folder.join(KEY_FILE);
         let seed = match fs::read(&path) {
@@ -89,14 +89,14 @@ impl DevIssuer {
         Ok(Self::new(key, issuer))
     }
 
-    /// The public key as a JWKS.
+    /// Returns the public key as a JWKS.
     pub fn jwks(&self) -> Value {
         json!({"keys": [
             {"kty": "OKP", "crv": "Ed25519", "x": self.x, "kid": self.kid, "use": "sig", "alg": "EdDSA"}
         ]})
     }
 
-    /// The value of the `iss` claim.
+    /// Returns the value of the `iss` claim.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
@@ -127,7 +127,7 @@ impl DevIssuer {
     }
 }
 
-/// Writes a temporary file in the folder; only its owner can read it.
+/// Writes a temporary file in the folder, which only its owner can read.
 fn write(folder: &Path, bytes: &[u8]) -> anyhow::Result<tempfile::NamedTempFile> {
     let context = || format!("{} cannot be written to", folder.display());
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_of_a_folder_is_kept_and_readable_by_its_owner_only() {
+    fn the_key_of_a_folder_is_reused_and_only_its_owner_can_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("issuer");
         let error = DevIssuer::load(&inside, "i").err().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! Documents that an issuer publishes: their size limit, reading one from a file, and why none could be loaded.
+//! Documents that an issuer publishes: their limits, a reader of files, and the errors of a load.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-/// For one load, discovery included.
+/// The maximum time of one load, discovery included.
 pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest document that is read.
+/// The maximum size of a document.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
 /// Why a document could not be loaded.
 ///
-/// The texts leave out the address: operators know it from the settings, and errors are shown in more places.
+/// The messages leave out the address. Operators know it from the settings, and other people can see these errors too.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
     #[error("the issuer did not answer within {} s", LOAD_TIMEOUT.as_secs())]

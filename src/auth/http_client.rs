@@ -1,6 +1,6 @@
 //! The HTTP client for one issuer's documents, with a private CA and a bearer token if the issuer needs them.
 //!
-//! Clusters renew both files, so they are read again before each request.
+//! Clusters renew both files, so the client reads them again before each request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,10 @@ use crate::auth::document::{LoadError, MAX_BYTES, read_file};
 use crate::auth::settings::Access;
 use crate::domain::loopback::is_loopback;
 
-/// The second is RFC 7517's type of a JWKS: a Kubernetes API server answers 406 to a client that accepts only the first.
+/// The accepted media types of a document.
+///
+/// The second one is the type of a JWKS (RFC 7517). A Kubernetes API server answers 406 to a client that accepts only
+/// the first one.
 const ACCEPTED: &str = "application/json, application/jwk-set+json";
 
 /// The HTTP client for one issuer.
@@ -33,27 +36,27 @@ pub(super) struct Private {
     token_file: Option<PathBuf>,
 }
 
-/// A client with certificates and token as the files have them now.
+/// A client with the certificates and the token that the files have now.
 pub(super) struct PreparedClient {
     client: Client,
     headers: HeaderMap,
 }
 
 impl HttpClient {
-    /// Checks the settings. Files that they name must be usable now.
+    /// Creates a client and checks its settings. The files that they name must be usable now.
     pub(super) fn new(address: &Url, access: Access) -> anyhow::Result<Self> {
         let loopback = is_loopback(address);
         let Some(ca_file) = access.ca_file else {
             ensure!(
                 access.token_file.is_none(),
-                "its `token_file` needs a `ca_file`: the token is sent only to a server that a private authority vouches for"
+                "its `token_file` needs a `ca_file`: the service sends the token only to servers that this CA certifies"
             );
             let client = client(loopback).https_only(!loopback).build();
             return Ok(Self::Public(client.context("the HTTP client can't be built")?));
         };
         ensure!(
             address.scheme() == "https",
-            "its `ca_file` is for https, and its address is not https"
+            "its `ca_file` is for https, but its address is not https"
         );
         let private = Private {
             loopback,
@@ -64,7 +67,7 @@ impl HttpClient {
         Ok(Self::Private(Arc::new(private)))
     }
 
-    /// Reads certificates and token again.
+    /// Reads certificates and token again, and returns a client with them.
     pub(super) async fn prepare(&self) -> Result<PreparedClient, LoadError> {
         match self {
             Self::Public(client) => Ok(PreparedClient {
@@ -104,7 +107,9 @@ impl Private {
 }
 
 impl PreparedClient {
-    /// Fetches the document at `url`, [`MAX_BYTES`] at most. Redirects and other statuses than 200 are errors.
+    /// Fetches the document at `url`, at most [`MAX_BYTES`].
+    ///
+    /// A redirect, or any other status than 200, is an error.
     pub(super) async fn fetch(&self, url: Url) -> Result<Vec<u8>, LoadError> {
         let unreachable = |error: reqwest::Error| LoadError::Unreachable(error.without_url());
         let mut response = self
@@ -137,7 +142,7 @@ impl PreparedClient {
     }
 }
 
-/// Redirects are refused: only the configured address is ever called.
+/// Returns a builder whose client follows no redirects, so that it calls only the configured address.
 fn client(loopback: bool) -> ClientBuilder {
     let builder = Client::builder()
         .redirect(Policy::none())
@@ -145,7 +150,7 @@ fn client(loopback: bool) -> ClientBuilder {
     if loopback { builder.no_proxy() } else { builder }
 }
 
-/// The `Authorization` header, marked as sensitive so that debug output hides it.
+/// Returns the `Authorization` header, marked as sensitive so that debug output hides it.
 fn bearer(token: &[u8]) -> Result<HeaderValue, LoadError> {
     let token = token.trim_ascii();
     let header = HeaderValue::from_bytes(&[b"Bearer ", token].concat());
@@ -163,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_one_word_and_is_never_printed() {
+    fn a_token_has_no_spaces_and_is_never_printed() {
         let header = bearer(b" eyJ.canary.sig\n").unwrap();
         assert_eq!(header, "Bearer eyJ.canary.sig");
         assert!(!format!("{header:?}").contains("canary"));
@@ -191,13 +196,13 @@ mod tests {
         );
         assert_eq!(new(https, None, None), "");
         assert!(new(https, None, token.clone()).contains("needs a `ca_file`"));
-        for useless in [
+        for unusable in [
             "",
             "no PEM",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
-            let error = new(https, file("ca", useless), token.clone());
-            assert!(error.contains("no certificate"), "{useless}: {error}");
+            let error = new(https, file("ca", unusable), token.clone());
+            assert!(error.contains("no certificate"), "{unusable}: {error}");
         }
         let nowhere = Some(folder.path().join("nowhere"));
         assert!(new(https, nowhere, None).contains("`ca_file` can't be read"));

@@ -1,4 +1,4 @@
-//! One trusted issuer at work: its settings, checked, and its keys.
+//! A trusted issuer: its checked settings and its keys.
 
 use std::sync::Arc;
 
@@ -17,7 +17,9 @@ pub(super) struct Issuer {
 }
 
 impl Issuer {
-    /// Checks the settings: those that could never accept a token are errors. Reads a file of keys; fetches nothing.
+    /// Creates an issuer from its settings. Reads a key file, but fetches nothing.
+    ///
+    /// Settings with which no token can be accepted are errors.
     pub(super) fn open(settings: IssuerSettings, clock: &Clock) -> anyhow::Result<Self> {
         let issuer = settings.issuer.clone();
         Self::open_checked(settings, clock).with_context(|| format!("the issuer `{issuer}` can't be used"))
@@ -56,7 +58,9 @@ impl Issuer {
         let source = match keys {
             KeySource::Url(url) => Source::url(url, access)?,
             KeySource::File(path) if access == Access::default() => Source::file(path),
-            KeySource::File(_) => bail!("its keys are in a file: `ca_file` and `token_file` have no use"),
+            KeySource::File(_) => bail!(
+                "its keys are in a file: remove `ca_file` and `token_file`, which are only for keys at a URL"
+            ),
             KeySource::Discovery => Source::discovery(&issuer, access)?,
         };
         let keys = Keys::open(issuer, source, algorithms, clock.clone())?;
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_are_those_of_rfc_6901() {
+    fn only_pointers_of_rfc_6901_are_accepted() {
         for good in ["/teams", "/a/b", "/https:~1~1example.com~1teams", "/~0", "/"] {
             assert!(is_pointer(good), "{good}");
         }

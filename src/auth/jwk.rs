@@ -1,4 +1,4 @@
-//! An issuer's published keys (RFC 7517): which of them may verify tokens, and with which algorithms.
+//! An issuer's published keys (RFC 7517): selects the keys that may verify tokens, and their algorithms.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::telemetry::metrics::JWK_REFUSED_TOTAL;
 
 /// NIST SP 800-131A requires 2048 bits.
 const MIN_RSA_BITS: usize = 2_048;
-/// Larger keys make verification slow enough to be an attack.
+/// Verification with a larger key is slow enough for a denial of service.
 const MAX_RSA_BITS: usize = 8_192;
 
 /// A public key and the algorithms that it may be used with.
@@ -39,12 +39,12 @@ pub(super) struct KeySet {
     unnamed: Vec<Key>,
 }
 
-/// The result of looking for a token's key.
+/// The result of a search for a token's key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pick<'a> {
-    /// The one key.
+    /// The only key that fits.
     Key(&'a Key),
-    /// No key fits; a newer set might have one.
+    /// No key fits; a newer set can have one.
     Unknown,
     /// The named key is for another algorithm.
     OtherAlgorithm,
@@ -52,19 +52,21 @@ pub(super) enum Pick<'a> {
     Ambiguous,
 }
 
-/// The document is not a set of keys.
+/// The error for a document that is not a set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotAKeySet {
-    #[error("not JSON, or a member is there twice")]
+    #[error("the document is not JSON, or an object has a duplicate member")]
     NotJson,
-    #[error("no array `keys`")]
+    #[error("the document has no array `keys`")]
     NoKeys,
-    #[error("`keys` is empty")]
+    #[error("the array `keys` is empty")]
     Empty,
 }
 
 impl Key {
-    /// Verifies a signature (base64url) of the message. `false` also if the key may not be used with the algorithm.
+    /// Whether a signature (base64url) of the message is valid.
+    ///
+    /// It is invalid if the key may not be used with the algorithm.
     pub(super) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         if !self.algorithms.contains(&algorithm) {
             return false;
@@ -127,7 +129,7 @@ impl KeySet {
         Ok(set)
     }
 
-    /// The number of usable keys.
+    /// Returns the number of usable keys.
     pub(super) fn len(&self) -> usize {
         self.named.len() + self.unnamed.len()
     }
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_decides_the_algorithm() {
+    fn each_key_verifies_only_its_own_algorithms() {
         let ec = json!({"kty": "EC", "crv": "P-256", "x": EC_X, "y": EC_Y, "kid": "e"});
         let keys = set(&json!([
             ed("d"),
@@ -377,11 +379,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_document_and_no_signature_makes_it_panic(document in any::<Vec<u8>>(), x in any::<Vec<u8>>(), signature in any::<String>()) {
+        fn no_document_and_no_signature_makes_the_verifier_panic(document in any::<Vec<u8>>(), x in any::<Vec<u8>>(), signature in any::<String>()) {
             let _ = KeySet::parse(&document, Algorithm::ALL);
             let _ = set(&json!([{"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(&x), "e": URL_SAFE_NO_PAD.encode(&x)}]));
             let keys = set(&json!([ed("a")]));
-            let Pick::Key(key) = keys.pick(Some("a"), Algorithm::EdDSA) else { panic!("the key is there") };
+            let Pick::Key(key) = keys.pick(Some("a"), Algorithm::EdDSA) else { panic!("the set has the key") };
             prop_assert!(!key.verify(Algorithm::EdDSA, &document, &signature));
         }
     }

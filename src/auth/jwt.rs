@@ -1,6 +1,6 @@
 //! A token's form and signature: parses the compact JWS strictly and verifies it with one key.
 //!
-//! A key that the token itself brings or names by address is never used. Claims are checked in `claims`.
+//! It never uses a key that the token contains or names by its address. The module `claims` checks the claims.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,18 +11,18 @@ use crate::auth::jwk::Key;
 use crate::auth::rejection::{Rejection, invalid};
 use crate::domain::input::json;
 
-/// Longer texts are refused unread.
+/// The maximum length of a token.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_KID_CHARS: usize = 255;
 
-/// Header members that bring a key or change how the token is read. A token with one of them is refused.
+/// Header members that provide a key or change how a token is parsed. A token with one is refused.
 const REFUSED_MEMBERS: &[&str] = &["jku", "jwk", "x5u", "x5c", "crit", "b64"];
 /// Accepted values of `typ`, in lower case.
 const TYPES: &[&str] = &["jwt", "at+jwt", "application/at+jwt"];
 
-/// A parsed token. None of it may be trusted before [`Token::verify`].
+/// A parsed token. Its content is not trustworthy before [`Token::verify`].
 pub(super) struct Token<'a> {
-    /// `alg` of the header. The key decides whether it may be used with it.
+    /// The `alg` of the header. The key decides whether it may be used.
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<String>,
     pub(super) claims: Map<String, Value>,
@@ -31,7 +31,9 @@ pub(super) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// Parses a compact JWS: three parts, base64url without padding, JSON objects without duplicate members.
+    /// Parses a compact JWS: three parts in base64url without padding.
+    ///
+    /// Header and claims must be JSON objects without duplicate members.
     pub(super) fn parse(text: &'a str) -> Result<Self, Rejection> {
         let malformed = || invalid("the token is not a well-formed JWT");
         let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
@@ -84,7 +86,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Refuses a text that is too long for a token, before any work is done on it.
+/// Refuses a token that is too long, before any other work.
 pub(super) fn check_size(text: &str) -> Result<(), Rejection> {
     if text.len() > MAX_TOKEN_BYTES {
         Err(invalid("the token is larger than 16 KiB"))
@@ -93,12 +95,12 @@ pub(super) fn check_size(text: &str) -> Result<(), Rejection> {
     }
 }
 
-/// Refuses tokens that the same issuer signed for another purpose: logout tokens, security events and the like.
+/// Refuses tokens that the issuer signed for another purpose, such as logout tokens or security events.
 fn check_type(typ: Option<&Value>) -> Result<(), Rejection> {
     match typ {
         None => Ok(()),
         Some(Value::String(typ)) if TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)) => Ok(()),
-        Some(_) => Err(invalid("the token is of another type (`typ`) than JWT or at+jwt")),
+        Some(_) => Err(invalid("the token's type (`typ`) is neither JWT nor at+jwt")),
     }
 }
 

@@ -1,7 +1,8 @@
-//! One issuer's keys over time: when to load them again, and how long the last good ones serve.
+//! Keeps one issuer's keys: decides when to load them again, and how long to use the last good ones.
 //!
-//! A key that the issuer removed stops working within five minutes. While the issuer is down, its last good keys serve for
-//! a day. Tokens can't make the service fetch more often than the pauses below allow. One load runs at a time.
+//! A key that the issuer removed stops working within five minutes. While the issuer is down, the service uses its last
+//! good keys for a day. Tokens can't make the service fetch more often than the pauses below allow. One load runs at a
+//! time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +19,25 @@ use crate::domain::time::{Clock, Timestamp};
 use crate::error::chain;
 use crate::telemetry::metrics::{JWKS_AGE_SECONDS, JWKS_FETCH_TOTAL};
 
-/// The age at which [`Keys::refresh`] loads again. A worker that calls it every minute keeps keys younger than 4 minutes.
+/// The age at which [`Keys::refresh`] loads the keys again.
+///
+/// A worker that calls it every minute keeps the keys younger than 4 minutes.
 const REFRESH_AFTER: Duration = Duration::from_mins(3);
-/// The age at which a token makes the keys load first, so that a removed key is gone in 5 minutes without a worker too.
+/// The age at which the service loads the keys before it verifies a token.
+///
+/// A removed key therefore stops working within 5 minutes, even without a worker.
 const STALE_AFTER: Duration = Duration::from_mins(4);
 /// [`STALE_AFTER`] for a file, which is cheap to read.
 const STALE_FILE_AFTER: Duration = Duration::from_secs(20);
-/// How long the last good keys of an issuer that is down serve.
+/// How long the service uses the last good keys of an issuer that is down.
 const EXPIRED_AFTER: Duration = Duration::from_hours(24);
-/// The least time between two loads because of unknown keys.
+/// The minimum time between two loads because of unknown keys.
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(30);
-/// The least time between a failed load and the next one.
+/// The minimum time between a failed load and the next one.
 const FAILED_PAUSE: Duration = Duration::from_secs(2);
-/// While stale keys can serve and the issuer fails, one caller in this time waits for a load; the others start it in the
-/// background.
+/// How often a caller waits for a load while the issuer is down and its stale keys are still usable.
+///
+/// Other callers use the stale keys, and start a load in the background.
 const BLOCKING_RETRY_PAUSE: Duration = Duration::from_secs(90);
 
 /// The keys of one issuer.
@@ -43,7 +49,7 @@ pub(super) struct Keys {
     /// The start of the age that metrics report before the first load.
     opened: Timestamp,
     state: Mutex<State>,
-    /// Held during a load: one at a time.
+    /// Locked during a load, so that only one runs at a time.
     refresh_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -56,14 +62,14 @@ struct State {
     last_for_unknown: Option<Timestamp>,
 }
 
-/// The last keys that could be loaded.
+/// The keys of the last successful load.
 pub(super) struct Good {
     set: Arc<KeySet>,
     /// When the load of the document began.
     at: Timestamp,
-    /// SHA-256 of the document: the same document again is not parsed.
+    /// The SHA-256 of the document. An unchanged document is not parsed again.
     document: [u8; 32],
-    /// Grows whenever the keys change.
+    /// A number that grows with every change of the keys.
     pub(super) generation: u64,
 }
 
@@ -74,9 +80,9 @@ pub struct KeyReport {
     pub issuer: String,
     /// `url`, `file` or `discovery`.
     pub source: &'static str,
-    /// How many keys can verify tokens.
+    /// The number of keys that can verify tokens.
     pub keys: usize,
-    /// The time since they were read; `None` before the first success.
+    /// The time since the keys were loaded; `None` before the first successful load.
     pub age: Option<Duration>,
     /// The error of the last load, if it failed. Contains no secret.
     pub last_error: Option<String>,
@@ -87,14 +93,16 @@ pub struct KeyReport {
 /// Whether the keys must be loaded before use.
 enum Need {
     Nothing,
-    /// Load, and wait for it.
+    /// Start a load, and wait for it.
     Wait,
-    /// Start a load, and use the keys at hand.
+    /// Start a load, and use the present keys.
     Background,
 }
 
 impl Keys {
-    /// Loads a file at once, which must have usable keys. Keys at an address are loaded when first needed.
+    /// Opens the keys. Loads a file now; keys at an address are loaded when they are first needed.
+    ///
+    /// A file without usable keys is an error.
     pub(super) fn open(
         issuer: String,
         source: Source,
@@ -103,7 +111,7 @@ impl Keys {
     ) -> anyhow::Result<Arc<Self>> {
         let (mut state, opened) = (State::default(), clock.now());
         if let Some(document) = source.load_file() {
-            let document = document.context("its `jwks_file`")?;
+            let document = document.context("its `jwks_file` can't be loaded")?;
             let set = KeySet::parse(&document, &allowed).context("its `jwks_file` is not a JWKS")?;
             anyhow::ensure!(set.len() > 0, "its `jwks_file` has no key that can be used");
             state.accept(&document, Some(set), opened);
@@ -120,7 +128,7 @@ impl Keys {
         }))
     }
 
-    /// The keys to verify with now; loads them first if they are too old.
+    /// Returns the current keys. Loads them first if they are too old.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<Good>, Rejection> {
         match self.need() {
             Need::Nothing => {}
@@ -134,7 +142,9 @@ impl Keys {
         self.usable().ok_or(Rejection::KeysUnavailable)
     }
 
-    /// Finds the key for a token, and its generation. Loads the keys again for an unknown key, within the pause.
+    /// Finds the key for a token, and its generation.
+    ///
+    /// Loads the keys again for an unknown key, unless the pause after such a load is not over.
     pub(super) async fn find(
         self: &Arc<Self>,
         kid: Option<&str>,
@@ -155,11 +165,11 @@ impl Keys {
         let good = self.usable().ok_or(Rejection::KeysUnavailable)?;
         let key = good.pick(kid, algorithm)?;
         key.map(|key| (key, good.generation)).ok_or(invalid(
-            "the issuer has no key with the token's `kid`, or none that fits",
+            "the issuer has no key that fits the token's `kid` and algorithm",
         ))
     }
 
-    /// Loads a file again; loads from an address if the keys are due for a refresh.
+    /// Loads the keys again: those of a file always, those at an address if they are due.
     pub(super) async fn refresh(self: &Arc<Self>) {
         self.load_if(|keys| {
             let (state, now) = (keys.state(), keys.clock.now());
@@ -229,7 +239,9 @@ impl Keys {
             .filter(|good| !self.is_expired(good, now))
     }
 
-    /// Keys from an address expire. Keys from a file that became unusable serve until it is repaired.
+    /// Whether the keys are too old to use.
+    ///
+    /// Only keys from an address expire. If a file becomes unusable, its last good keys stay in use.
     fn is_expired(&self, good: &Good, now: Timestamp) -> bool {
         !self.source.is_file() && now.since(good.at) >= EXPIRED_AFTER
     }
@@ -290,7 +302,10 @@ impl Keys {
         self.report_age();
     }
 
-    /// Reports an age also before the first load, so that an issuer that is down from the start raises the alert too.
+    /// Sets the metric of the keys' age.
+    ///
+    /// Before the first load, it is the time since the start, so that an issuer that is down from the start raises the
+    /// alert too.
     fn report_age(&self) {
         let since_start = || self.clock.now().since(self.opened);
         let age = self.report().age.unwrap_or_else(since_start);
@@ -324,7 +339,7 @@ impl State {
 }
 
 impl Good {
-    /// Finds the key; `None` if a newer set might have it.
+    /// Finds the key; `None` if a newer set can have it.
     fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Option<Key>, Rejection> {
         match self.set.pick(kid, algorithm) {
             Pick::Key(key) => Ok(Some(key.clone())),
@@ -337,7 +352,9 @@ impl Good {
     }
 }
 
-/// Whether `pause` has passed since `last`. Also true if `last` is in the future: then the clock was set back.
+/// Whether `pause` has passed since `last`.
+///
+/// Also true if `last` is in the future, because then the clock was set back.
 fn due(last: Option<Timestamp>, pause: Duration, now: Timestamp) -> bool {
     last.is_none_or(|last| last > now || now.since(last) >= pause)
 }

@@ -1,7 +1,7 @@
 //! Authenticates bearer tokens: verifies the JWT against its issuer's keys and returns the identity it names.
 //!
-//! Knows nothing of HTTP requests and permissions. A verified token is cached by its digest until it expires or its
-//! issuer's keys change.
+//! It knows nothing about HTTP requests and permissions. A verified token is cached by its digest until it expires or
+//! its issuer's keys change.
 
 mod algorithm;
 mod claims;
@@ -37,10 +37,10 @@ use crate::telemetry::metrics::TOKENS_TOTAL;
 
 /// The capacity of the cache, in tokens of usual size.
 const CACHED_TOKENS: u64 = 10_000;
-/// The usual size. A longer token counts as several, which bounds the memory.
+/// The usual size of a token. A longer token counts as several, which bounds the memory.
 const TOKEN_UNIT_BYTES: usize = 2_048;
 
-/// Authenticates tokens. Cheap to clone; clones share keys and cache.
+/// Authenticates tokens. Clones are cheap, and share keys and cache.
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
 
@@ -48,12 +48,12 @@ struct Inner {
     issuers: Vec<Issuer>,
     /// The index in `issuers` of each `iss`.
     by_name: HashMap<String, usize>,
-    /// By SHA-256 of the token.
+    /// Verified tokens, by the SHA-256 of the token.
     cached: moka::future::Cache<[u8; 32], CachedToken>,
     clock: Clock,
 }
 
-/// The result of a verified token. The token itself is not kept.
+/// The result of a verification. It does not contain the token.
 #[derive(Clone)]
 struct CachedToken {
     identity: Identity,
@@ -65,14 +65,14 @@ struct CachedToken {
 }
 
 impl Auth {
-    /// Trusts these issuers.
+    /// Creates an authenticator that trusts these issuers.
     ///
-    /// Fails if settings could never work or a `jwks_file` is unusable, but not if an issuer is unreachable.
+    /// It fails if settings can never work or a `jwks_file` is unusable, but not if an issuer is unreachable.
     pub fn new(issuers: Vec<IssuerSettings>, clock: Clock) -> anyhow::Result<Self> {
         let mut by_name = HashMap::new();
         for (index, settings) in issuers.iter().enumerate() {
             if by_name.insert(settings.issuer.clone(), index).is_some() {
-                bail!("the issuer `{}` is there twice", settings.issuer);
+                bail!("the issuer `{}` is configured twice", settings.issuer);
             }
         }
         let issuers = issuers
@@ -91,7 +91,7 @@ impl Auth {
         })))
     }
 
-    /// Authenticates a token: returns the identity that it names. Loads the issuer's keys if needed.
+    /// Verifies a token and returns the identity that it names. Loads the issuer's keys if needed.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, Rejection> {
         let (result, outcome) = match self.cached_or_verified(token).await {
             Ok((identity, outcome)) => (Ok(identity), outcome),
@@ -105,12 +105,12 @@ impl Auth {
         result
     }
 
-    /// Refreshes the keys of all issuers that are due. A worker calls it every few seconds; it is idempotent.
+    /// Refreshes the keys of every issuer that is due. A worker calls it every few seconds.
     pub async fn refresh(&self) {
         futures::future::join_all(self.0.issuers.iter().map(|issuer| issuer.keys.refresh())).await;
     }
 
-    /// The state of each issuer's keys.
+    /// Returns the state of each issuer's keys.
     pub fn report(&self) -> Vec<KeyReport> {
         self.0.issuers.iter().map(|issuer| issuer.keys.report()).collect()
     }
@@ -139,7 +139,9 @@ impl Auth {
         Ok((keys.generation == token.generation).then_some(token.identity))
     }
 
-    /// Verifies a token. All checks that need no key come first, so that malformed tokens cause no load of keys.
+    /// Verifies a token.
+    ///
+    /// The checks that need no key come first, so that a malformed token causes no load of keys.
     async fn verify(&self, text: &str) -> Result<CachedToken, Rejection> {
         let token = Token::parse(text)?;
         let index = token

@@ -1,20 +1,20 @@
-//! The reasons why a token is not accepted.
+//! The reasons for which a token is not accepted.
 
 /// Why a token could not be authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// The token is not acceptable: the caller's fault.
+    /// The token is not valid, which is the caller's fault.
     #[error("{reason}")]
     Invalid {
-        /// Safe to show: it never repeats text of the token.
+        /// A text that is safe to show, because it never repeats text of the token.
         reason: &'static str,
     },
-    /// The issuer is unreachable and no valid keys of it are cached: not the caller's fault.
+    /// The issuer is unreachable, and no valid keys of it are cached. This is not the caller's fault.
     #[error("the keys of the token's issuer are not available now")]
     KeysUnavailable,
 }
 
-/// A rejection for a reason that is safe to show to the caller.
+/// Returns a rejection with a reason that is safe to show to the caller.
 pub(super) const fn invalid(reason: &'static str) -> Rejection {
     Rejection::Invalid { reason }
 }

@@ -1,4 +1,4 @@
-//! The settings of a trusted issuer, as `app` takes them from the configuration.
+//! The settings of a trusted issuer. The module `app` creates them from the configuration.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The source of an issuer's JWKS: an address, a file, or the address that its discovery document names.
 //!
-//! Loads bytes within limits of time and size, and does not interpret them.
+//! It loads bytes within limits of time and size, and does not parse the JWKS.
 
 use std::path::PathBuf;
 
@@ -30,19 +30,19 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// An address, https unless the host is loopback.
+    /// Creates a source at an address, which must be https unless the host is loopback.
     pub(super) fn url(url: Url, access: Access) -> anyhow::Result<Self> {
         check_address(&url)?;
         let client = HttpClient::new(&url, access)?;
         Ok(Self::Url { url, client })
     }
 
-    /// A file.
+    /// Creates a source from a file.
     pub(super) fn file(path: PathBuf) -> Self {
         Self::File { path }
     }
 
-    /// The discovery document of the issuer (`OpenID` Connect Discovery 1.0, section 4).
+    /// Creates a source from the issuer's discovery document (`OpenID` Connect Discovery 1.0, section 4).
     pub(super) fn discovery(issuer: &str, access: Access) -> anyhow::Result<Self> {
         let document = format!(
             "{}/.well-known/openid-configuration",
@@ -50,7 +50,7 @@ impl Source {
         );
         let document: Url = document
             .parse()
-            .context("without `jwks_url` or `jwks_file` it must be a URL")?;
+            .context("the issuer must be a URL, because neither `jwks_url` nor `jwks_file` is set")?;
         check_address(&document)?;
         let client = HttpClient::new(&document, access)?;
         Ok(Self::Discovery {
@@ -60,7 +60,7 @@ impl Source {
         })
     }
 
-    /// The name of the kind of source in reports.
+    /// Returns the name of this kind of source in reports.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Url { .. } => "url",
@@ -101,7 +101,7 @@ impl Source {
             .unwrap_or(Err(LoadError::Timeout))
     }
 
-    /// Loads a file at once, at start; `None` for other sources, which need the network.
+    /// Loads a file synchronously, at start; `None` for other sources, which need the network.
     pub(super) fn load_file(&self) -> Option<Result<Vec<u8>, LoadError>> {
         match self {
             Self::File { path } => Some(read_file(path).map_err(LoadError::File)),
@@ -125,7 +125,8 @@ fn check_address(url: &Url) -> anyhow::Result<()> {
 
 /// Reads the address of the keys from a discovery document.
 ///
-/// Refuses a document of another issuer, and one that sends a remote issuer's keys over plain HTTP or to this machine.
+/// Refuses a document of another issuer. Refuses the document of a remote issuer if it names a plain HTTP address, or
+/// an address of this machine.
 fn jwks_uri(configuration: &[u8], issuer: &str, loopback: bool) -> Result<Url, LoadError> {
     let document = json::parse(configuration).map_err(|_| LoadError::Discovery("is not JSON"))?;
     let member = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_over_tls_or_from_this_machine() {
+    fn keys_are_fetched_only_over_tls_or_from_this_machine() {
         for good in [
             "https://idp.example.com/jwks",
             "http://127.0.0.1:1/",

@@ -274,7 +274,7 @@ level = "inof"
         "numberdesk.toml:35: webhooks.hosts[0]: must be the name of a host",
         "numberdesk.toml:35: webhooks.hosts[1]: must be the name of a host",
         "numberdesk.toml:36: webhooks.networks[0]: must be a range of addresses like",
-        "numberdesk.toml:36: webhooks.networks[1]: has bits behind its prefix: did you mean \"10.1.0.0/16\"?",
+        "numberdesk.toml:36: webhooks.networks[1]: has bits set after its prefix; did you mean \"10.1.0.0/16\"?",
         "numberdesk.toml:37: webhooks.ports[0]: must be a whole number from 1 to 65535",
         "numberdesk.toml:38: webhooks.allow_http: must be true or false",
         "numberdesk.toml:39: webhooks.secret_file: the file's text must have at least 32 bytes",

@@ -97,13 +97,13 @@ pub struct AuditRow {
     pub id: AuditId,
     /// When the action happened.
     pub at: Timestamp,
-    /// Who acted.
+    /// The actor.
     pub actor: Actor,
     /// The team concerned.
     pub team: Option<Team>,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// Whether the policy allowed it; `None` where the policy was not asked.
+    /// Whether the policy allowed the action; `None` if the action needs no decision of the policy.
     pub allowed: Option<bool>,
     /// The path of the policy rule that decided.
     pub rule: Option<String>,
@@ -115,7 +115,7 @@ pub struct AuditRow {
     pub outcome: String,
     /// More detail, such as the request or Close's answer. Never a secret.
     pub detail: Value,
-    /// The id of the request that caused it.
+    /// The id of the request that caused the action.
     pub request_id: Option<RequestId>,
 }
 
@@ -149,9 +149,9 @@ impl AuditRow {
     }
     /// Turns a "number gone" row into the end of a pending release, by the actor who requested it.
     #[must_use]
-    pub fn ends_release(self, asked: Actor) -> Self {
+    pub fn ends_release(self, requested_by: Actor) -> Self {
         Self {
-            actor: asked,
+            actor: requested_by,
             action: Action::NumberRelease,
             outcome: "released".to_owned(),
             detail: json!({ "evidence": "found-gone" }),

@@ -1,8 +1,8 @@
-//! Exponential backoff: pauses between attempts that double up to a longest one.
+//! Exponential backoff: the pause between two attempts doubles with each failure, up to a maximum.
 
 use std::time::Duration;
 
-/// Pauses that double after each failure, up to a longest one.
+/// A pause that doubles after each failure, up to a maximum.
 ///
 /// It neither sleeps nor adds jitter: the caller does both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A backoff that pauses for `first` after the first failure, and never longer than `longest`.
+    /// Creates a backoff that pauses for `first` after the first failure, and never longer than `longest`.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self {
             first,
@@ -28,14 +28,14 @@ impl Backoff {
         self.pause_after(self.failures)
     }
 
-    /// Returns the pause after this many failures in a row; one failure is the least.
+    /// Returns the pause after this many failures in a row. Zero counts as one.
     pub fn pause_after(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1);
         let pause = self.first.saturating_mul(2_u32.saturating_pow(doublings));
         pause.min(self.longest)
     }
 
-    /// Forgets the failures, after a success.
+    /// Resets the count of failures after a success.
     pub const fn reset(&mut self) {
         self.failures = 0;
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_begin_anew_after_a_success() {
+    fn pauses_double_up_to_the_longest_and_restart_after_a_success() {
         let seconds = |seconds| Duration::from_secs(seconds);
         let mut backoff = Backoff::new(seconds(1), seconds(15));
         let pauses: Vec<_> = (0..6).map(|_| backoff.next_pause().as_secs()).collect();

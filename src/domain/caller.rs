@@ -1,5 +1,7 @@
-//! Who asks: the person or app behind a token, with teams and permissions. Having a `Caller` means the token
-//! was verified; nothing else makes one. What it permits stands in the token or, for a service account, in the policy.
+//! The authenticated caller of a request: a person or an app, with teams and permissions.
+//!
+//! The service creates a [`Caller`] only from a verified token. The permissions come from the token or, for a service
+//! account, from the policy.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,13 +13,15 @@ use serde_json::Value;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// The unit that policy, quota, budget and ownership belong to: 1 to 64 of letters, digits, `-`, `_` and `.`.
+/// The name of a team, which owns numbers and has rules, quotas and a budget in the policy.
+///
+/// It has 1 to 64 letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Team(String);
 
 impl Team {
-    /// The name as it is written.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -28,7 +32,7 @@ impl fmt::Display for Team {
     }
 }
 
-/// A text that is not a team's name.
+/// The error for a string that is not a team name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a team name: 1 to 64 letters, digits, `-`, `_` or `.`")]
 pub struct NotATeam;
@@ -58,14 +62,14 @@ impl From<Team> for String {
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// What a token may permit.
+        /// A permission, which a token or the policy grants to a caller.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Permission { $($(#[$doc])* $name),* }
 
         impl Permission {
-            /// Every permission there is.
+            /// Every permission.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
-            /// As it stands in a token, such as `numbers:rent`.
+            /// Returns the permission as a token contains it, such as `numbers:rent`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
@@ -98,23 +102,23 @@ macro_rules! permissions {
     };
 }
 permissions! {
-    /// See the team's numbers and orders.
+    /// Read the team's numbers and orders.
     NumbersRead = "numbers:read",
     /// Order numbers and cancel orders.
     NumbersRent = "numbers:rent",
-    /// Rent group numbers, where the policy asks for it.
+    /// Rent group numbers, if the policy requires this permission.
     NumbersGroup = "numbers:group",
     /// Change numbers.
     NumbersUpdate = "numbers:update",
     /// Release numbers.
     NumbersRelease = "numbers:release",
-    /// Be the second person of an order.
+    /// Approve or reject another person's order.
     OrdersApprove = "orders:approve",
-    /// All teams; adopt, transfer, settle reviews.
+    /// Access all teams; adopt and transfer numbers; settle manual reviews.
     NumbersAdmin = "numbers:admin",
     /// Read the audit trail.
     AuditRead = "audit:read",
-    /// Read what was spent.
+    /// Read spend reports.
     SpendRead = "spend:read",
     /// Manage outgoing webhooks.
     WebhooksManage = "webhooks:manage",
@@ -139,30 +143,30 @@ impl FromStr for Permission {
     }
 }
 
-/// Who sent the request, from a verified token.
+/// The sender of a request, from a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The token's `iss`.
     pub issuer: String,
-    /// The token's `sub`; the name in the audit trail.
+    /// The token's `sub`, which the audit trail shows.
     pub subject: String,
     /// The teams, in the token's order, without duplicates.
     pub teams: Vec<Team>,
-    /// What is permitted. Permissions the desk does not know are kept: policy may name them.
+    /// The permissions. They include unknown ones, which the policy can name.
     pub permissions: BTreeSet<String>,
     /// The caller's own user in Close.
     pub close_user: Option<UserId>,
-    /// All claims, for policy rules that point into them.
+    /// All claims, for policy rules that refer to them.
     pub claims: Value,
 }
 
 impl Caller {
-    /// Whether the token permits it.
+    /// Whether the caller has this permission.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(permission.as_str())
     }
 
-    /// When the token ends.
+    /// Returns when the token expires; `None` without a valid `exp`.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let seconds = self.claims.get("exp")?.as_i64()?;
         Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?))

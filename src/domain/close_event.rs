@@ -1,6 +1,6 @@
 //! An event of Close, as a webhook or Close's event log reports it.
 //!
-//! The service uses an event only as a hint: it tells which object to refetch, and how recent the answer must be.
+//! The service uses an event only as a hint: it shows which object to refetch, and how recent the answer must be.
 
 use std::fmt;
 use std::str::FromStr;

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_countries_that_exist_in_capital_letters_are_countries() {
+    fn only_existing_codes_in_capital_letters_are_countries() {
         assert_eq!("DE".parse::<Country>().unwrap().name(), "Germany");
         for bad in ["de", "XX", "DEU", "D", "", "ÄÖ"] {
             assert!(bad.parse::<Country>().is_err(), "{bad}");

@@ -14,11 +14,11 @@ use crate::domain::webhook::Endpoint;
 string_enum! {
     /// The state of a delivery.
     DeliveryState {
-        /// The first or another attempt is due.
+        /// An attempt is due, now or later.
         Pending = "pending",
         /// The receiver accepted it.
         Delivered = "delivered",
-        /// The service gave it up.
+        /// The service gave up the delivery.
         Dead = "dead",
     }
 }
@@ -119,11 +119,11 @@ const PAUSES: [Duration; 7] = [
     Duration::from_hours(10),
     Duration::from_hours(14),
 ];
-/// The longest pause that a receiver can ask for with `Retry-After`.
+/// The longest pause that a receiver can request with `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl Delivery {
-    /// Returns when to try again after an attempt that failed at `now`; `None` gives the delivery up.
+    /// Returns the time of the next attempt after a failure at `now`; `None` to give up the delivery.
     ///
     /// The last attempt is `retry_for` after the first one. `requested` is the time of the receiver's `Retry-After`
     /// header. `share`, from 0 to 1, is the part of the pause to take: the caller passes a random number, so that
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_and_the_last_attempt_is_when_the_time_is_up() {
+    fn pauses_grow_and_the_last_attempt_is_at_the_end_of_the_retry_period() {
         let (week, day) = (Duration::from_hours(168), Duration::from_hours(24));
         let pause = |attempts, now: u64, share| {
             let now = Timestamp::from_seconds(0).plus(Duration::from_secs(now));
@@ -204,26 +204,32 @@ mod tests {
         let nearly = week.as_secs() - 10;
         assert_eq!(pause(9, nearly, 1.0), Some(10));
         assert_eq!(pause(9, week.as_secs(), 1.0), None);
-        // The receiver's time counts when it is later, up to a maximum.
-        let wish = |after| {
+        // The receiver's `Retry-After` replaces a shorter pause, up to a maximum.
+        let with_retry_after = |after| {
             let now = Timestamp::from_seconds(1);
             delivery(2)
                 .next_attempt(now, week, Some(now.plus(after)), 0.5)
                 .unwrap()
                 .since(now)
         };
-        assert_eq!(wish(Duration::from_secs(10)), Duration::from_secs(150));
-        assert_eq!(wish(Duration::from_hours(1)), Duration::from_hours(1));
-        assert_eq!(wish(week * 2), day);
+        assert_eq!(
+            with_retry_after(Duration::from_secs(10)),
+            Duration::from_secs(150)
+        );
+        assert_eq!(with_retry_after(Duration::from_hours(1)), Duration::from_hours(1));
+        assert_eq!(with_retry_after(week * 2), day);
     }
 
     #[test]
-    fn a_delivery_carries_the_event_as_everyone_is_shown_it() {
-        let it = delivery(0);
-        let body: Value = serde_json::from_str(&it.body).unwrap();
+    fn the_body_of_a_delivery_is_the_event_as_the_api_returns_it() {
+        let delivery = delivery(0);
+        let body: Value = serde_json::from_str(&delivery.body).unwrap();
         assert_eq!(
             body,
-            json!({ "id": it.event_id, "type": "order.fulfilled", "team": "sales", "occurred_at": "1970-01-01T00:00:00Z", "data": {} })
+            json!({
+                "id": delivery.event_id, "type": "order.fulfilled", "team": "sales",
+                "occurred_at": "1970-01-01T00:00:00Z", "data": {}
+            })
         );
     }
 }

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_could_change_a_path_is_no_id() {
+    fn an_id_that_could_change_a_url_path_is_rejected() {
         for text in [
             "../lead/x",
             "phon_",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn own_ids_sort_by_the_time_they_were_made() {
+    fn generated_ids_sort_by_their_creation_time() {
         let early = OrderId::generate(Timestamp::from_micros(1_700_000_000_000_000));
         let late = OrderId::generate(Timestamp::from_micros(1_700_000_000_002_000));
         assert!(early < late);

@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_names_this_machine_is_loopback() {
+    fn only_hosts_that_name_this_machine_are_loopback() {
         for (url, expected) in [
             ("http://localhost:1/x", true),
             ("http://127.0.0.1/", true),

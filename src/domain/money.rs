@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reported_price_is_rounded_up_to_the_cent_and_never_by_the_float() {
+    fn a_reported_price_is_rounded_up_to_the_cent_without_float_errors() {
         assert_eq!(Money::from_reported(1.15), Some(Money::from_cents(115)));
         assert_eq!(Money::from_reported(1.151), Some(Money::from_cents(116)));
         assert_eq!(Money::from_reported(0.0), Some(Money::ZERO));

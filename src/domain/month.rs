@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_month_lasts_from_its_first_moment_to_the_first_of_the_next() {
+    fn a_month_ends_at_the_start_of_the_next_month() {
         for (text, start, end) in [
             ("2026-11", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
             ("2026-12", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_month() {
+    fn malformed_months_are_rejected() {
         for bad in [
             "",
             "2026",

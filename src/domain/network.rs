@@ -77,11 +77,11 @@ pub enum NotANetwork {
         "must be a range of addresses like \"10.20.0.0/16\", \"fd00::/8\", or \"10.20.0.7/32\" for a single one"
     )]
     Malformed,
-    /// The address has bits set behind the prefix.
-    #[error("has bits behind its prefix: did you mean \"{0}\"?")]
+    /// The address has bits set after the prefix.
+    #[error("has bits set after its prefix; did you mean \"{0}\"?")]
     Untidy(IpNet),
-    /// The range is IPv4, but written as IPv6.
-    #[error("must be written as the IPv4 range that it is")]
+    /// The range is IPv4, but in IPv6 notation.
+    #[error("is an IPv4 range in IPv6 notation: write it like \"10.20.0.0/16\"")]
     Mapped,
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_meant_by_its_own_name_or_by_one_above_it() {
+    fn a_pattern_matches_one_host_or_all_hosts_below_a_name() {
         let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
         assert!(pattern("Hooks.Example.com").matches("hooks.example.com"));
         assert!(!pattern("hooks.example.com").matches("a.hooks.example.com"));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_or_no_network_is_refused_with_what_would_be_right() {
+    fn invalid_hosts_and_networks_are_rejected_with_a_hint() {
         for bad in [
             "",
             "*",

@@ -97,18 +97,18 @@ impl Facts {
     }
 }
 
-/// How a number came into the organization, according to Close.
+/// How a number was added to the organization, according to Close.
 ///
 /// It helps a person to decide about a number that no order accounts for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// When the number came, by Close's clock; `None` if Close does not report it (any more).
+    /// When the number was added, by Close's clock; `None` if Close does not, or no longer, report it.
     pub at: Option<Timestamp>,
     /// The user in Close who added the number.
     pub user_id: Option<UserId>,
-    /// The id of the API key that added it; `None` if there was none, or Close does not report it.
+    /// The id of the API key that added the number; `None` if no key did, or Close does not report it.
     pub api_key_id: Option<String>,
-    /// Whether the rent call added it; `None` if Close does not report it.
+    /// Whether a rent call added the number; `None` if Close does not report it.
     pub by_renting: Option<bool>,
 }
 
@@ -129,14 +129,14 @@ pub struct Number {
     pub releasing: bool,
     /// When the number is to be released; `None` if no release is scheduled.
     pub release_at: Option<Timestamp>,
-    /// How the number came into the organization; known only for orphans.
+    /// How the number was added to the organization; known only for orphans.
     pub provenance: Option<Provenance>,
 }
 
 impl Number {
     /// Returns the number's ETag, which changes with every visible field except `as_of`.
     pub fn version(&self) -> String {
-        let seen = serde_json::json!([
+        let visible = serde_json::json!([
             self.facts.object,
             self.team,
             self.order_id,
@@ -145,6 +145,6 @@ impl Number {
             self.monthly,
             self.provenance
         ]);
-        hex::encode(&Sha256::digest(seen.to_string())[..16])
+        hex::encode(&Sha256::digest(visible.to_string())[..16])
     }
 }

@@ -1,6 +1,6 @@
 //! Phone numbers in E.164, and their countries.
 //!
-//! The service validates only numbers that callers send. It accepts numbers that Close reports as they are.
+//! The service validates the numbers that callers send. It does not validate the numbers that Close reports.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,13 +88,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_knows_its_country_and_whether_it_costs_extra() {
+    fn the_country_and_the_premium_rate_follow_from_the_number() {
         let berlin: E164 = "+4930901820".parse().unwrap();
         assert_eq!(berlin.country().unwrap().as_str(), "DE");
         assert!(!berlin.premium());
         let premium: E164 = "+499001234567".parse().unwrap();
         assert!(premium.premium());
-        // One calling code, many countries.
+        // Several countries share the calling code +1.
         assert_eq!(
             "+18765230123"
                 .parse::<E164>()
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_dialled_is_no_number() {
+    fn invalid_numbers_are_rejected() {
         for bad in [
             "",
             "+",

@@ -1,6 +1,6 @@
 //! A JSON object that the service stores and passes on, but seldom reads.
 //!
-//! It is kept as text, which takes a fifth of the memory of a parsed object and preserves the object exactly.
+//! The service keeps it as text, which takes a fifth of the memory of a parsed object and preserves the object exactly.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct RawObject(Arc<RawValue>);
 impl RawObject {
     /// Parses the object and returns its members, in their order.
     pub fn members(&self) -> Map<String, Value> {
-        serde_json::from_str(self.0.get()).expect("it was an object when it was made")
+        serde_json::from_str(self.0.get()).expect("the constructors accept only objects")
     }
 
     /// Parses the object and returns one member.
@@ -60,7 +60,7 @@ impl Serialize for RawObject {
 impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        // The service wrote this JSON itself and reads it often, so a look at the first byte is enough.
+        // The service wrote this JSON itself and reads it often, so it checks only the first byte.
         if text.get().starts_with('{') {
             Ok(Self(text.into()))
         } else {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_in_comes_out_in_its_order() {
+    fn an_object_keeps_its_members_in_their_order() {
         let value = json!({ "b": 1.15, "a": { "z": [null, "\u{0}"], "y": true } });
         let kept = object(&value);
         assert_eq!(serde_json::to_string(&kept).unwrap(), value.to_string());
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_the_same_whatever_the_order_of_their_members() {
+    fn equality_ignores_the_order_of_members() {
         assert_eq!(
             object(&json!({ "a": 1, "b": 2 })),
             object(&json!({ "b": 2, "a": 1 }))
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn json_that_is_not_an_object_is_rejected() {
         for text in ["[]", "1", "null", "\"{}\"", "{", "{]"] {
             assert!(serde_json::from_str::<RawObject>(text).is_err(), "{text}");
         }

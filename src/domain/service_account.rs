@@ -28,7 +28,7 @@ pub enum Identity {
 /// A service account, from a verified token of its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccount {
-    /// The token's `iss`, which stands for the cluster.
+    /// The token's `iss`, which identifies the cluster.
     pub issuer: String,
     /// The account's namespace and name.
     pub name: ServiceAccountName,
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subject_is_taken_apart_and_written_again() {
+    fn a_subject_is_parsed_and_formatted_unchanged() {
         for subject in [
             "system:serviceaccount:crm:dialer",
             "system:serviceaccount:a:0",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubernetes_would_never_write_is_no_account() {
+    fn a_subject_that_kubernetes_never_issues_is_rejected() {
         let long = format!("system:serviceaccount:{}:{}", "n".repeat(63), ["x"; 86].join("."));
         for subject in [
             "",

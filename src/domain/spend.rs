@@ -87,7 +87,8 @@ impl Tally {
         if self.begun {
             let held: i64 = self.held.values().sum();
             if numbers > 0 {
-                // The clocks of two replicas can differ, so that a number leaves before it comes. It still counts.
+                // The clocks of two replicas can differ, so that the ledger books the end of a holding before its
+                // start. The number still counts.
                 let price = if held > 0 { self.monthly } else { monthly };
                 self.share.get_or_insert(Share { team, monthly: price });
             }
@@ -170,9 +171,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// `day team numbers cents`, from January to March.
-    fn share(of: &str, bookings: &[(&str, &str, i64, i64)]) -> Option<(String, i64)> {
-        let mut tally = Tally::new(month(of));
+    /// Returns the share of `in_month` after bookings in 2026 of `(day, team, numbers, cents)`.
+    fn share(in_month: &str, bookings: &[(&str, &str, i64, i64)]) -> Option<(String, i64)> {
+        let mut tally = Tally::new(month(in_month));
         for (day, name, numbers, cents) in bookings {
             tally.book(Booking {
                 at: format!("2026-{day}T12:00:00Z").parse().unwrap(),
@@ -186,7 +187,7 @@ mod tests {
             .map(|share| (share.team.to_string(), share.monthly.cents()))
     }
 
-    fn is(name: &str, cents: i64) -> (String, i64) {
+    fn expected(name: &str, cents: i64) -> (String, i64) {
         (name.to_owned(), cents)
     }
 
@@ -195,33 +196,33 @@ mod tests {
         let held = [("01-31", "a", 1, 500), ("03-01", "a", -1, -500)];
         assert_eq!(share("2025-12", &held), None);
         for text in ["2026-01", "2026-02", "2026-03"] {
-            assert_eq!(share(text, &held), Some(is("a", 500)), "{text}");
+            assert_eq!(share(text, &held), Some(expected("a", 500)), "{text}");
         }
         assert_eq!(share("2026-04", &held), None);
         let a_moment = [("02-01", "a", 1, 500), ("02-01", "a", -1, -500)];
-        assert_eq!(share("2026-02", &a_moment), Some(is("a", 500)));
+        assert_eq!(share("2026-02", &a_moment), Some(expected("a", 500)));
         assert_eq!(share("2026-03", &a_moment), None);
         assert_eq!(share("2026-02", &[]), None);
     }
 
     #[test]
-    fn the_price_is_the_last_in_force_in_the_month_while_it_was_held() {
+    fn the_cost_is_the_last_price_of_the_month_while_the_number_was_held() {
         let billed = [
             ("01-10", "a", 1, 500),
             ("01-20", "a", 0, -385),
             ("02-20", "a", 0, 5),
             ("02-21", "a", -1, -120),
         ];
-        assert_eq!(share("2026-01", &billed), Some(is("a", 115)));
-        assert_eq!(share("2026-02", &billed), Some(is("a", 120)));
-        assert_eq!(share("2026-02", &billed[..2]), Some(is("a", 115)));
-        // What Close billed may be known a moment before the order is settled.
+        assert_eq!(share("2026-01", &billed), Some(expected("a", 115)));
+        assert_eq!(share("2026-02", &billed), Some(expected("a", 120)));
+        assert_eq!(share("2026-02", &billed[..2]), Some(expected("a", 115)));
+        // The service can learn the billed price shortly before it settles the order.
         let early = [("01-10", "a", 0, -385), ("01-10", "a", 1, 500)];
-        assert_eq!(share("2026-01", &early), Some(is("a", 115)));
+        assert_eq!(share("2026-01", &early), Some(expected("a", 115)));
     }
 
     #[test]
-    fn a_number_that_moves_counts_for_whom_it_was_first() {
+    fn a_moved_number_counts_for_its_first_team_of_the_month() {
         for swapped in [false, true] {
             let mut moved = vec![
                 ("01-10", "b", 1, 500),
@@ -231,30 +232,29 @@ mod tests {
             if swapped {
                 moved.swap(1, 2);
             }
-            assert_eq!(share("2026-01", &moved), Some(is("b", 500)));
-            assert_eq!(share("2026-02", &moved), Some(is("b", 500)));
-            assert_eq!(share("2026-03", &moved), Some(is("a", 500)));
+            assert_eq!(share("2026-01", &moved), Some(expected("b", 500)));
+            assert_eq!(share("2026-02", &moved), Some(expected("b", 500)));
+            assert_eq!(share("2026-03", &moved), Some(expected("a", 500)));
             let same_month = moved
                 .iter()
                 .map(|one| ("02-10", one.1, one.2, one.3))
                 .collect::<Vec<_>>();
-            assert_eq!(share("2026-02", &same_month), Some(is("b", 500)));
+            assert_eq!(share("2026-02", &same_month), Some(expected("b", 500)));
             moved.push(("02-20", "a", -1, -500));
-            assert_eq!(share("2026-02", &moved), Some(is("b", 500)));
+            assert_eq!(share("2026-02", &moved), Some(expected("b", 500)));
         }
     }
 
     #[test]
-    fn what_came_and_went_by_two_clocks_was_held_all_the_same() {
+    fn a_number_counts_even_if_its_end_is_booked_before_its_start() {
         let crossed = [("02-01", "a", -1, -500), ("02-02", "a", 1, 500)];
-        assert_eq!(share("2026-02", &crossed), Some(is("a", 500)));
+        assert_eq!(share("2026-02", &crossed), Some(expected("a", 500)));
         assert_eq!(share("2026-03", &crossed), None);
     }
 
     proptest! {
-        /// If every number is still held at the end of the month, the cost equals the monthly prices.
         #[test]
-        fn nothing_left_means_the_month_costs_what_is_held(
+        fn a_number_held_at_the_end_of_the_month_costs_its_last_price(
             steps in proptest::collection::vec((1..=28_u8, 0..3_u8, 0..3_usize, 1..900_i64), 0..12),
         ) {
             let mut steps = steps;

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_shapes_of_close_s_timestamps_are_read_as_the_same_moment() {
+    fn both_timestamp_formats_of_close_mean_the_same_moment() {
         let with_offset: Timestamp = "2016-07-18T22:54:24.787000+00:00".parse().unwrap();
         let naive: Timestamp = "2016-07-18T22:54:24.787000".parse().unwrap();
         assert_eq!(with_offset, naive);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_time_are_read_and_nonsense_is_not() {
+    fn lengths_of_time_are_parsed_and_malformed_ones_are_rejected() {
         assert_eq!("25s".parse::<Span>().unwrap().0, Duration::from_secs(25));
         assert_eq!("72h".parse::<Span>().unwrap().0, Duration::from_hours(72));
         for bad in [

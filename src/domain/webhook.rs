@@ -66,7 +66,7 @@ impl Types {
         }
         let patterns: Vec<TypePattern> = node.list(|item| item.parse())?;
         if patterns.is_empty() {
-            return node.fault("must name at least one type; leave it out for all");
+            return node.fault("must name at least one type; use null for all types");
         }
         if patterns.len() > EventKind::ALL.len() {
             return node.fault("must not name a type twice");
@@ -225,7 +225,7 @@ pub struct EndpointPatch {
     pub description: Option<Option<String>>,
     /// The event types that it receives.
     pub types: Option<Types>,
-    /// Returns whether the endpoint is active or disabled.
+    /// Whether the endpoint is active or disabled.
     pub state: Option<EndpointState>,
 }
 
@@ -294,7 +294,7 @@ mod tests {
     use crate::domain::input::fields;
 
     #[test]
-    fn types_are_words_or_the_starts_of_words_that_exist() {
+    fn a_type_pattern_is_an_existing_type_or_a_prefix_of_one() {
         let read = |value: Value| fields::read(&value, |node| Types::read(&node));
         let some = read(json!(["order.*", "phone_number.released"])).unwrap();
         assert!(some.wants("order.fulfilled") && some.wants("phone_number.released"));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_secret_signs_beside_the_new_one_for_as_long_as_they_overlap() {
+    fn the_previous_secret_also_signs_until_the_overlap_ends() {
         let at = Timestamp::from_seconds(1_000);
         let mut endpoint = Endpoint {
             id: "we_1".parse().unwrap(),

@@ -22,7 +22,7 @@ pub struct NumberFilter {
 }
 
 impl NumberFilter {
-    /// Returns a predicate that tells whether a number matches.
+    /// Returns a predicate that is true for the numbers that match.
     pub(super) fn test(&self) -> impl Fn(&Number) -> bool {
         let label = self.label.as_deref().map(str::to_lowercase);
         move |number| {

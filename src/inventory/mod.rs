@@ -72,24 +72,24 @@ impl Snapshot {
         limit: Limit,
         after: Option<&PhoneNumberId>,
     ) -> Page<Arc<Number>> {
-        let wanted = limit.rows() as usize;
-        let beyond = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let passes = filter.test();
+        let max_rows = limit.rows() as usize;
+        let rest = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let matches = filter.test();
         // One row more than requested shows whether another page follows.
         let mut found: Vec<_> = self
             .narrowest(scope, filter)
             .into_iter()
             .flat_map(|rows| {
-                rows.range::<PhoneNumberId, _>(beyond)
+                rows.range::<PhoneNumberId, _>(rest)
                     .map(|(_, number)| number)
-                    .filter(|number| within(scope, number) && passes(number))
-                    .take(wanted + 1)
+                    .filter(|number| within(scope, number) && matches(number))
+                    .take(max_rows + 1)
             })
             .collect();
         found.sort_unstable_by(|one, other| one.facts.id.cmp(&other.facts.id));
         found.dedup_by(|one, other| one.facts.id == other.facts.id);
-        let more = found.len() > wanted;
-        found.truncate(wanted);
+        let more = found.len() > max_rows;
+        found.truncate(max_rows);
         Page {
             next: found
                 .last()
@@ -101,7 +101,8 @@ impl Snapshot {
 
     /// Returns the next snapshot; `changes` has each changed number, or `None` if it is gone.
     ///
-    /// The snapshots share their unchanged parts. A change costs the depth of the trees, and not their size.
+    /// The snapshots share their unchanged parts. The cost of a change grows with the depth of the trees, and not with
+    /// their size.
     #[must_use]
     pub fn with(mut self, changes: impl IntoIterator<Item = (PhoneNumberId, Option<Number>)>) -> Self {
         for (id, number) in changes {
@@ -130,7 +131,7 @@ impl Snapshot {
     ///
     /// It contains a number twice only if the scope names a team twice.
     fn narrowest(&self, scope: &Scope, filter: &NumberFilter) -> Vec<&Rows> {
-        let asked = [
+        let by_filter = [
             filter.number.clone().map(Index::Number),
             filter.participant.clone().map(Index::User),
             (filter.orphan == Some(true)).then_some(Index::Orphans),
@@ -139,12 +140,12 @@ impl Snapshot {
             None => vec![&self.all],
             Some(teams) => self.indexed(teams.iter().cloned().map(Index::Team)),
         };
-        asked
+        by_filter
             .into_iter()
             .flatten()
             .map(|index| self.indexed([index]))
             .chain([teams])
-            .min_by_key(|some| some.iter().map(|rows| rows.size()).sum::<usize>())
+            .min_by_key(|sets| sets.iter().map(|rows| rows.size()).sum::<usize>())
             .unwrap_or_default()
     }
 

@@ -1,4 +1,4 @@
-//! Compares snapshots with a plain list of numbers: after any changes, every query gives the same result.
+//! Compares snapshots with a plain list of numbers: after any changes, both give the same result for every query.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -12,7 +12,7 @@ use crate::domain::number::Facts;
 use crate::domain::raw_object::RawObject;
 use crate::domain::time::Timestamp;
 
-/// The values of random numbers and filters: so few that filters often match.
+// The values of random numbers and filters. There are few, so that filters often match.
 const TEAMS: [&str; 3] = ["sales", "support", "Sales"];
 const COUNTRIES: [&str; 2] = ["DE", "FR"];
 const LABELS: [&str; 5] = ["Berlin line", "BERLIN büro", "100% Büro", "team_nord!", ""];
@@ -102,13 +102,17 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 /// Returns the expected rows of a list, by the simplest possible code.
-fn shown(known: &BTreeMap<PhoneNumberId, Number>, scope: &Scope, filter: &NumberFilter) -> Vec<Number> {
-    let reached = |number: &&Number| match (scope.teams(), &number.team) {
+fn expected_rows(
+    known: &BTreeMap<PhoneNumberId, Number>,
+    scope: &Scope,
+    filter: &NumberFilter,
+) -> Vec<Number> {
+    let in_scope = |number: &&Number| match (scope.teams(), &number.team) {
         (None, _) => true,
         (Some(teams), Some(team)) => teams.contains(team),
         (Some(_), None) => false,
     };
-    let asked = |number: &&Number| {
+    let matches = |number: &&Number| {
         let facts = &number.facts;
         let label = facts.label.clone().unwrap_or_default().to_lowercase();
         let text = filter.label.clone().unwrap_or_default().to_lowercase();
@@ -122,7 +126,7 @@ fn shown(known: &BTreeMap<PhoneNumberId, Number>, scope: &Scope, filter: &Number
                 .is_none_or(|user| facts.participants.contains(user) || facts.user.as_ref() == Some(user))
             && filter.orphan.is_none_or(|orphan| orphan == number.team.is_none())
     };
-    known.values().filter(reached).filter(asked).cloned().collect()
+    known.values().filter(in_scope).filter(matches).cloned().collect()
 }
 
 /// Returns the rows of all pages, and the number of pages.
@@ -144,41 +148,41 @@ fn pages(snapshot: &Snapshot, scope: &Scope, filter: &NumberFilter, limit: i64) 
 
 proptest! {
     #[test]
-    fn whatever_changes_and_whatever_is_asked_for_a_snapshot_shows_what_a_plain_list_shows(
+    fn after_any_changes_a_snapshot_returns_the_same_rows_as_a_plain_list(
         changes in prop::collection::vec(change(), 0..60),
-        asked in prop::collection::vec((scope(), filter(), 1..5_i64), 1..20),
+        queries in prop::collection::vec((scope(), filter(), 1..5_i64), 1..20),
     ) {
         let mut known = BTreeMap::new();
         let mut snapshot = Snapshot::default();
-        for some in changes.chunks(7) {
+        for batch in changes.chunks(7) {
             let before = (snapshot.clone(), known.clone());
-            snapshot = snapshot.with(some.iter().cloned());
-            for (id, number) in some {
+            snapshot = snapshot.with(batch.iter().cloned());
+            for (id, number) in batch {
                 match number {
                     Some(number) => known.insert(id.clone(), number.clone()),
                     None => known.remove(id),
                 };
             }
             prop_assert_eq!(snapshot.len(), known.len());
-            for (scope, filter, limit) in &asked {
-                // What was shared with the snapshot before has not changed under its readers.
+            for (scope, filter, limit) in &queries {
+                // The previous snapshot shares data with the new one, and must not have changed.
                 for (snapshot, known) in [(&snapshot, &known), (&before.0, &before.1)] {
-                    let expected = shown(known, scope, filter);
+                    let expected = expected_rows(known, scope, filter);
                     let (rows, count) = pages(snapshot, scope, filter, *limit);
                     let full = usize::try_from(*limit).unwrap();
                     prop_assert_eq!(count, expected.len().div_ceil(full).max(1));
                     prop_assert_eq!(rows, expected);
                 }
             }
-            for (scope, ..) in &asked {
-                let visible = shown(&known, scope, &NumberFilter::default());
+            for (scope, ..) in &queries {
+                let visible = expected_rows(&known, scope, &NumberFilter::default());
                 for id in known.keys() {
                     let found = snapshot.number(scope, id).map(|number| Number::clone(number));
                     prop_assert_eq!(found.as_ref(), visible.iter().find(|number| number.facts.id == *id));
                 }
             }
         }
-        // Nothing lies about where it no longer belongs.
+        // Without numbers, no index has entries.
         let empty = snapshot.with(known.into_keys().map(|id| (id, None)));
         prop_assert!(empty.is_empty() && empty.indexes.is_empty());
     }

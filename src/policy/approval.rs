@@ -1,6 +1,6 @@
-//! Question: must a second person approve the order?
+//! Decides whether a second person must approve an order.
 //!
-//! It comes last, because only an allowed order can be approved.
+//! This check comes last, because only an allowed order can be approved.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::policy::denial::{Denial, TeamPolicy, value};
 
 const KEY: &str = "approval";
 
-/// Returns why a second person must approve the order, or `None`.
+/// Returns why a second person must approve the order; `None` if the order needs no approval.
 ///
 /// `price` is the estimated monthly price; `None` if it is unknown.
 pub(super) fn required(
@@ -71,7 +71,8 @@ pub(super) fn forbid_bypass(team_policy: &TeamPolicy<'_>, number: &Number) -> Re
     if number.facts.group || rule != Some(true) {
         return Ok(());
     }
-    let hint = "order a number with `sharing: \"group\"` instead: a second person can approve an order, but not a change";
+    let hint = "order a number with `sharing: \"group\"` instead: a second person can approve an order, \
+                but not a change";
     Err(team_policy.deny(&member("group_numbers"), "personal", need(), hint.to_owned()))
 }
 
@@ -104,7 +105,7 @@ mod tests {
 
     const OPEN: &str = "countries = [\"DE\", \"US\"]\ngroup_numbers = true\nassign_to = \"anyone\"\n";
 
-    fn why(rule: &str, body: &Value) -> Option<Explanation> {
+    fn approval(rule: &str, body: &Value) -> Option<Explanation> {
         let policy = policy(&format!("{OPEN}approval = {rule}"));
         let ruling = decide_rent(
             &policy,
@@ -127,8 +128,8 @@ mod tests {
     fn a_price_above_the_limit_needs_a_second_person_and_one_at_the_limit_does_not() {
         // The estimated price of a number in DE is 5.00.
         let order = json!({"country": "DE"});
-        assert_eq!(why("{ above_monthly = \"5.00\" }", &order), None);
-        let why = why("{ above_monthly = \"4.99\" }", &order).unwrap();
+        assert_eq!(approval("{ above_monthly = \"5.00\" }", &order), None);
+        let why = approval("{ above_monthly = \"4.99\" }", &order).unwrap();
         assert_eq!(why.rule, "teams.sales.approval.above_monthly");
         assert_eq!(
             (why.have, why.need),
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_that_nobody_knows_needs_a_second_person() {
+    fn an_unknown_price_needs_a_second_person() {
         let text = format!("[teams.sales]\n{OPEN}approval = {{ above_monthly = \"50.00\" }}");
         let policy = Policy::parse("p", &text).unwrap();
         let order = request(&json!({"country": "DE"}));
@@ -159,22 +160,22 @@ mod tests {
     }
 
     #[test]
-    fn a_number_for_several_people_and_one_in_a_country_that_is_named_need_a_second_person() {
+    fn group_numbers_and_numbers_in_listed_countries_need_a_second_person() {
         let group = "{ group_numbers = true }";
-        assert_eq!(why(group, &json!({"country": "DE"})), None);
+        assert_eq!(approval(group, &json!({"country": "DE"})), None);
         for body in [
             json!({"country": "DE", "sharing": "group"}),
             json!({"country": "DE", "assign_to": ["user_A", "user_B"]}),
         ] {
             assert_eq!(
-                why(group, &body).unwrap().rule,
+                approval(group, &body).unwrap().rule,
                 "teams.sales.approval.group_numbers"
             );
-            assert_eq!(why("{ group_numbers = false }", &body), None);
+            assert_eq!(approval("{ group_numbers = false }", &body), None);
         }
         let country = "{ countries = [\"US\"] }";
-        assert_eq!(why(country, &json!({"country": "DE"})), None);
-        let why = why(country, &json!({"country": "US"})).unwrap();
+        assert_eq!(approval(country, &json!({"country": "DE"})), None);
+        let why = approval(country, &json!({"country": "US"})).unwrap();
         assert_eq!(
             (why.rule.as_str(), why.have),
             ("teams.sales.approval.countries", json!("US"))
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_denied_needs_nobody_s_approval() {
+    fn a_denied_order_needs_no_approval() {
         let policy = policy("countries = [\"DE\"]\nmax_numbers = 0\napproval = { countries = [\"DE\"] }");
         let order = request(&json!({"country": "DE"}));
         let ruling = decide_rent(
@@ -197,28 +198,28 @@ mod tests {
     }
 
     #[test]
-    fn a_personal_number_is_not_made_a_group_number_behind_the_second_person_s_back() {
+    fn a_patch_may_not_make_a_group_number_if_group_numbers_need_approval() {
         let (policy, team) = (
             policy(&format!("{OPEN}approval = {{ group_numbers = true }}")),
             sales(),
         );
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let mut number = number();
-        let no = Decision::from(forbid_bypass(&team_policy, &number).unwrap_err());
+        let denied = Decision::from(forbid_bypass(&team_policy, &number).unwrap_err());
         assert!(
-            matches!(&no, Decision::Denied(Refusal::Policy, why) if why.rule == "teams.sales.approval.group_numbers")
+            matches!(&denied, Decision::Denied(Refusal::Policy, why) if why.rule == "teams.sales.approval.group_numbers")
         );
         number.facts.group = true;
         assert!(forbid_bypass(&team_policy, &number).is_ok());
     }
 
     #[test]
-    fn a_rule_that_says_nothing_or_names_what_can_t_be_is_a_fault_with_line_and_key() {
+    fn an_empty_or_impossible_rule_is_a_fault_with_line_and_key() {
         assert_eq!(
             faults("approval = {}"),
             [
-                "p.toml:2: teams.sales.approval: must have at least one of `above_monthly`, `group_numbers` and `countries`, \
-                 such as { group_numbers = true }"
+                "p.toml:2: teams.sales.approval: must have at least one of `above_monthly`, `group_numbers` and \
+                 `countries`, such as { group_numbers = true }"
             ]
         );
         assert_eq!(
@@ -232,7 +233,8 @@ mod tests {
                 "p.toml:5: teams.sales.approval.group_numbers: must be true or false, not a string",
                 "p.toml:6: teams.sales.approval.countries[1]: the team may not order in BR: \
                  add it to the team's `countries`, or remove it here",
-                "p.toml:7: teams.sales.approval.above_montly: unknown key `above_montly`; did you mean `above_monthly`?",
+                "p.toml:7: teams.sales.approval.above_montly: unknown key `above_montly`; \
+                 did you mean `above_monthly`?",
             ]
         );
         assert_eq!(
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_is_shown_as_it_is_written_and_explained() {
+    fn the_rule_is_serialized_as_written_and_explained() {
         let policy = policy(&format!(
             "{OPEN}approval = {{ above_monthly = \"1.00\", countries = [\"US\"] }}"
         ));

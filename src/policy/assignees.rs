@@ -1,4 +1,4 @@
-//! Question: which users get the number, and may they have it?
+//! Chooses the users who get a number, and checks that the rule allows them.
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ const KEY: &str = "assign_to";
 
 /// Returns the users who get the number, if the rule allows each of them.
 ///
-/// These are the named users or else the caller's own user. If the token names no user either, the result is `None`
-/// and Close decides: the number goes to the owner of the API key.
+/// These are the named users, or else the caller's own user. If the token names no user either, the result is `None`
+/// and Close assigns the number to the owner of the API key.
 pub(super) fn choose(
     team_policy: &TeamPolicy<'_>,
     caller: &Caller,
@@ -71,7 +71,7 @@ pub(super) fn check(
             }
             None => {
                 let hint = format!(
-                    "the members of {group} are not known yet, because Close was not asked; try again soon"
+                    "the members of {group} are not known yet: the service still loads them from Close; try again soon"
                 );
                 Err(team_policy.deny(KEY, user, json!({"group": group}), hint))
             }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rule_a_number_is_for_the_caller_s_own_user_and_no_other() {
+    fn without_a_rule_only_the_caller_s_own_user_may_get_a_number() {
         assert_eq!(chosen("", &alice(), None), Ok(Some(vec![user("ALICE")])));
         assert_eq!(
             chosen("", &alice(), Some(&["ALICE"])),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_a_close_user_leaves_it_to_the_owner_of_the_key_but_may_name_nobody() {
+    fn a_token_without_a_close_user_may_name_users_only_if_the_rule_lists_them() {
         for rules in ["", "assign_to = [\"user_BOB\"]", "assign_to = \"anyone\""] {
             assert_eq!(chosen(rules, &app(), None), Ok(None));
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_list_or_a_group_the_own_user_must_be_in_it_too() {
+    fn a_list_or_a_group_must_contain_the_caller_s_own_user_too() {
         assert!(
             chosen("assign_to = [\"user_BOB\"]", &alice(), None)
                 .unwrap_err()
@@ -142,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_close_was_not_asked_about_denies() {
-        let no = chosen("assign_to = { group = \"group_B\" }", &alice(), None).unwrap_err();
-        assert!(no.contains("not known yet"), "{no}");
+    fn a_group_with_unknown_members_denies() {
+        let hint = chosen("assign_to = { group = \"group_B\" }", &alice(), None).unwrap_err();
+        assert!(hint.contains("not known yet"), "{hint}");
     }
 
     #[test]
-    fn anyone_is_anyone() {
+    fn the_rule_anyone_allows_every_user() {
         assert!(chosen("assign_to = \"anyone\"", &alice(), Some(&["BOB", "CAROL"])).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Question: do the caps on numbers, orders and money allow one more number?
+//! Checks whether the caps on numbers, orders and money allow one more number.
 
 use serde_json::json;
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_place_can_be_taken_and_the_one_after_it_cannot() {
+    fn a_cap_can_be_reached_and_not_exceeded() {
         let (policy, team) = (policy(RULES), sales());
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let five = Some(Money::from_cents(500));
@@ -143,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn the_family_of_a_refusal_is_quota_budget_or_policy() {
+    fn each_cap_denies_with_its_own_refusal() {
         let (policy, team) = (policy(RULES), sales());
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let full = usage(3, 0, 2, 1_000, 0);
         let family = |denial: Denial| match Decision::from(denial) {
             Decision::Denied(refusal, why) => (refusal, why.rule),
-            Decision::Allowed(_) => unreachable!("a denial is no yes"),
+            Decision::Allowed(_) => unreachable!("a denial never allows"),
         };
         let number = family(one_more_number(&team_policy, &full).unwrap_err());
         assert_eq!(number, (Refusal::Quota, "teams.sales.max_numbers".into()));
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn a_free_number_is_refused_too_while_the_budget_is_overdrawn() {
+    fn an_exceeded_budget_denies_even_a_free_number() {
         let (policy, team) = (policy(RULES), sales());
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         assert!(money_for(&team_policy, &usage(0, 0, 0, 1_001, 0), Some(Money::ZERO)).is_err());
     }
 
     #[test]
-    fn without_caps_there_is_always_room_and_an_unknown_price_counts_as_nothing() {
+    fn without_caps_every_usage_is_allowed_and_an_unknown_price_counts_as_zero() {
         let (policy, team) = (policy(""), sales());
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
         let huge = usage(i64::MAX, i64::MAX, i64::MAX, i64::MAX, i64::MAX);
@@ -179,16 +179,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_sum_wraps(held in 0..=i64::MAX, reserved in 0..=i64::MAX, price in 0..=i64::MAX) {
+        fn no_sum_overflows(held in 0..=i64::MAX, reserved in 0..=i64::MAX, price in 0..=i64::MAX) {
             let (policy, team) = (policy(RULES), sales());
             let team_policy = TeamPolicy::of(&policy, &team).unwrap();
             let usage = usage(held, reserved, held, held, reserved);
-            let room = one_more_number(&team_policy, &usage).is_ok();
-            prop_assert_eq!(room, i128::from(held) + i128::from(reserved) < 3);
+            let allowed = one_more_number(&team_policy, &usage).is_ok();
+            prop_assert_eq!(allowed, i128::from(held) + i128::from(reserved) < 3);
             let price = Money::from_cents(price);
-            let bears = money_for(&team_policy, &usage, Some(price)).is_ok();
+            let affordable = money_for(&team_policy, &usage, Some(price)).is_ok();
             let sum = i128::from(held) + i128::from(reserved) + i128::from(price.cents());
-            prop_assert_eq!(bears, sum <= 1_000);
+            prop_assert_eq!(affordable, sum <= 1_000);
             left_after(&team_policy, &usage, price, true);
         }
     }

@@ -1,4 +1,4 @@
-//! Question: which kind of line may it be?
+//! Chooses the kind of line for an order, and checks that the rules allow it.
 
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rule_any_kind_or_none_will_do() {
+    fn without_a_rule_every_kind_is_allowed_and_none_is_chosen() {
         assert_eq!(chosen("", None), Ok(None));
         assert_eq!(
             chosen("", Some(CarrierType::Mobile)),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_allowed_kind_is_filled_in_and_of_several_one_must_be_named() {
+    fn the_only_allowed_kind_is_the_default_and_several_require_a_choice() {
         assert_eq!(
             chosen("carrier_types = [\"local\"]", None),
             Ok(Some(CarrierType::Local))

@@ -1,4 +1,4 @@
-//! Question: may the caller order a number in this country?
+//! Checks whether the caller may order a number in a country.
 
 use serde_json::json;
 
@@ -66,12 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn a_country_that_is_not_listed_is_denied_with_the_list_and_two_ways_out() {
-        let no = denied("countries = [\"DE\", \"FR\", \"GB\"]", &alice(), "US");
-        assert_eq!(no.rule, "teams.sales.countries");
-        assert_eq!((no.have, no.need), (json!("US"), json!(["DE", "FR", "GB"])));
+    fn an_unlisted_country_is_denied_with_the_list_and_two_remedies() {
+        let why = denied("countries = [\"DE\", \"FR\", \"GB\"]", &alice(), "US");
+        assert_eq!(why.rule, "teams.sales.countries");
+        assert_eq!((why.have, why.need), (json!("US"), json!(["DE", "FR", "GB"])));
         assert_eq!(
-            no.hint,
+            why.hint,
             "request one of DE, FR, GB, or ask the platform team to add US to teams.sales.countries"
         );
         assert_eq!(
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_allows_what_it_names_and_never_beyond_within() {
+    fn a_claim_allows_only_the_countries_that_within_lists_too() {
         let rules = "countries = { claim = \"/phone/countries\", within = [\"DE\", \"FR\"] }";
         let (policy, team) = (policy(rules), sales());
         let team_policy = TeamPolicy::of(&policy, &team).unwrap();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_misshapen_claim_denies() {
+    fn a_missing_or_malformed_claim_denies() {
         let rules = "countries = { claim = \"/phone/countries\", within = [\"DE\"] }";
         for claims in [
             json!({}),
@@ -107,9 +107,9 @@ mod tests {
             json!({"phone": {"countries": ["DE", null]}}),
         ] {
             let caller = Caller { claims, ..alice() };
-            let no = denied(rules, &caller, "DE");
+            let why = denied(rules, &caller, "DE");
             assert_eq!(
-                (no.have, no.need),
+                (why.have, why.need),
                 (Value::Null, json!({"claim": "/phone/countries"}))
             );
         }

@@ -1,6 +1,6 @@
 //! The three decisions: rent, update and receive.
 //!
-//! Each decision asks its questions in a fixed order, so that the same request always gets the same first denial.
+//! Each decision runs its checks in a fixed order, so that the same request always gets the same first denial.
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ pub struct Ruling {
     pub decision: Decision,
     /// The terms to send and to reserve; `Some` exactly if the order is allowed.
     pub terms: Option<Terms>,
-    /// Why a second person must approve the order first; `None` if nobody must, or the order is denied.
+    /// Why a second person must approve the order first; `None` if it needs no approval or is denied.
     pub approval: Option<Explanation>,
 }
 
@@ -64,15 +64,15 @@ pub fn decide_update(
     patch: &NumberPatch,
     members: &Members,
 ) -> Decision {
-    settled(update(policy, caller, team, number, patch, members))
+    decision(update(policy, caller, team, number, patch, members))
 }
 
 /// Decides whether the team's caps allow it to receive a number: an orphan, or one of another team.
 pub fn decide_receive(policy: &Policy, team: &Team, number: &Number, usage: &Usage) -> Decision {
-    settled(receive(policy, team, number, usage))
+    decision(receive(policy, team, number, usage))
 }
 
-fn settled(outcome: Result<Explanation, Denial>) -> Decision {
+fn decision(outcome: Result<Explanation, Denial>) -> Decision {
     outcome.map_or_else(Decision::from, Decision::Allowed)
 }
 

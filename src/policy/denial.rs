@@ -1,4 +1,4 @@
-//! What all questions share: a team's rules with their path in the file, and the denial.
+//! Types that all checks share: a team's rules with their path in the file, and the denial.
 
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -51,14 +51,14 @@ pub fn explain(policy: &Policy, caller: &Caller, team: &Team, request: &Request,
         lines.push(("approval", format!("by {}: {}", why.rule, why.hint)));
     }
     let mut text = String::new();
-    for (word, rest) in lines {
-        writeln!(text, "{word:<8} {rest}").expect("a string takes all text");
+    for (name, content) in lines {
+        writeln!(text, "{name:<8} {content}").expect("a write to a string never fails");
     }
     if let Some((path, rules)) = policy.rules(team) {
-        writeln!(text, "\n[{path}]").expect("a string takes all text");
+        writeln!(text, "\n[{path}]").expect("a write to a string never fails");
         if let Ok(Value::Object(rules)) = serde_json::to_value(rules) {
             for (key, rule) in &rules {
-                writeln!(text, "{key} = {}", shown(rule)).expect("a string takes all text");
+                writeln!(text, "{key} = {}", shown(rule)).expect("a write to a string never fails");
             }
         }
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_yes_names_the_terms_and_what_is_left() {
+    fn an_allowed_order_shows_its_terms_and_the_remaining_budget() {
         let policy = policy("countries = [\"DE\"]\ncarrier_types = [\"local\"]\nmonthly_budget = \"20.00\"");
         let order = request(&json!({"country": "DE"}));
         let text = explain(&policy, &alice(), &sales(), &order, &Usage::default());
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_team_without_rules_is_denied_without_a_word_about_others() {
+    fn the_denial_of_a_team_without_rules_names_no_other_team() {
         let policy = policy("countries = [\"DE\"]");
         let text = explain(
             &policy,

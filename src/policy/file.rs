@@ -1,4 +1,4 @@
-//! A parsed policy file, and the questions that can be answered from it alone.
+//! A parsed policy file, and the lookups that need nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_text_and_no_policy_allow_nothing() {
+    fn an_empty_file_and_the_policy_nothing_allow_nothing() {
         let empty = Policy::parse("policy.toml", "# nothing yet\n").unwrap();
         let team = "sales".parse().unwrap();
         for policy in [empty, Policy::nothing()] {
@@ -131,8 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn a_star_applies_to_teams_without_an_entry_and_to_no_other() {
-        let text = "[teams.sales]\nmax_numbers = 1\n[teams.\"*\"]\nmax_numbers = 2\nassign_to = { group = \"group_X\" }";
+    fn the_star_entry_applies_only_to_teams_without_an_entry() {
+        let text = "[teams.sales]\nmax_numbers = 1\n[teams.\"*\"]\nmax_numbers = 2\n\
+                    assign_to = { group = \"group_X\" }";
         let policy = Policy::parse("policy.toml", text).unwrap();
         let found = |team: &str| {
             let (path, rules) = policy.rules(&team.parse().unwrap()).unwrap();
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_team_with_a_dot_in_its_name_has_it_in_quotes_in_the_path() {
+    fn a_team_name_with_a_dot_is_quoted_in_the_path() {
         let policy = Policy::parse("policy.toml", "[teams.\"sales.emea\"]").unwrap();
         let (path, _) = policy.rules(&"sales.emea".parse().unwrap()).unwrap();
         assert_eq!(path, "teams.\"sales.emea\"");

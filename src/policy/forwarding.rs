@@ -1,6 +1,6 @@
-//! Question: may calls be forwarded to this number?
+//! Checks whether calls may be forwarded to a phone number.
 //!
-//! Toll fraud uses forwarding. The policy therefore denies every target that it does not clearly allow.
+//! Toll fraud uses forwarding. The policy therefore denies every target that no rule allows.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(super) fn check(
     {
         target_allowed(team_policy, target)?;
     }
-    // Switching forwarding on sends calls to the present target, which somebody else may have set.
+    // A patch that enables forwarding sends calls to the present target, which another person may have set.
     if patch.forward_to_enabled == Some(true) && patch.forward_to.is_none() {
         let present = number
             .facts
@@ -96,7 +96,7 @@ mod tests {
     const GERMANY: &str = "forward_to_countries = [\"DE\"]";
 
     #[test]
-    fn calls_go_to_listed_countries_and_without_a_list_nowhere() {
+    fn calls_may_be_forwarded_only_to_listed_countries() {
         let berlin = json!({"forward_to": BERLIN, "phone_numbers": [BERLIN]});
         assert_eq!(hint(GERMANY, &Value::Null, &berlin), None);
         assert!(hint("", &Value::Null, &berlin).is_some());
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn premium_numbers_and_numbers_of_no_country_are_never_called() {
+    fn premium_numbers_and_numbers_without_a_country_are_never_allowed() {
         let premium = hint(GERMANY, &Value::Null, &json!({"forward_to": PREMIUM})).unwrap();
         assert!(premium.contains("premium-rate"), "{premium}");
         assert!(hint(GERMANY, &Value::Null, &json!({"forward_to": SATELLITE})).is_some());
     }
 
     #[test]
-    fn switching_forwarding_on_asks_about_the_target_that_is_already_set() {
+    fn a_patch_that_enables_forwarding_checks_the_present_target() {
         let on = json!({"forward_to_enabled": true});
         for (present, allowed) in [
             (json!(BERLIN), true),

@@ -1,4 +1,4 @@
-//! Question: may this caller have a group number, or add a Close group to a number?
+//! Checks whether the caller may have a group number, or add a Close group to a number.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub(super) fn check(team_policy: &TeamPolicy<'_>, caller: &Caller) -> Result<(),
     }
 }
 
-/// Checks whether each of the groups is on the number already, or the rule allows to add it.
+/// Checks that each group is already on the number, or that the rule allows the caller to add it.
 pub(super) fn may_join(
     team_policy: &TeamPolicy<'_>,
     number: &Number,
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_group_numbers_unless_it_is_written() {
+    fn group_numbers_are_denied_unless_a_rule_allows_them() {
         for rules in ["", "group_numbers = false"] {
             assert!(
                 may_have(rules, &alice())
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_in_the_token_opens_what_the_rule_ties_to_it() {
+    fn the_permission_that_the_rule_names_allows_group_numbers() {
         let rules = "group_numbers = { permission = \"phones:shared\" }";
         let mut caller = alice();
         assert_eq!(
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_put_on_a_number_only_by_name_or_by_anyone_but_may_stay_where_it_is() {
+    fn the_rule_must_allow_a_new_group_and_a_present_group_may_stay() {
         let joins = |rules: &str, groups: &[&str]| {
             let (policy, team) = (policy(rules), sales());
             let team_policy = TeamPolicy::of(&policy, &team).unwrap();

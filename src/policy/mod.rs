@@ -1,8 +1,8 @@
-//! The policy: what each team may do, as the reviewed policy file says, and the decisions that follow from it.
+//! The policy: the rights of each team, from the reviewed policy file, and the decisions that follow from them.
 //!
-//! Everything here is pure: no I/O and no clock. The caller passes in the usage, the members of Close groups and the
-//! identity of the requester. The policy denies everything that the file does not allow. Each question that a
-//! decision asks (country, line, group, assignee, caps, forwarding, approval) has a file of its own.
+//! This module is pure: no I/O and no clock. Its callers pass in the usage, the members of Close groups and the
+//! identity of the requester. The policy denies everything that the file does not allow. Each check of a decision
+//! (country, kind of line, group, assignee, caps, forwarding, approval) has a file of its own.
 
 mod approval;
 mod assignees;

@@ -60,7 +60,7 @@ fn policy(root: Node<'_>, clusters: &[String]) -> Option<Policy> {
     })
 }
 
-/// Reads one price: of a country, or under `default` of all other countries (`None`).
+/// Reads one price: of a country, or of all other countries (`default` in the file, `None` here).
 fn price(name: &str, node: &Node<'_>) -> Option<(Option<Country>, Money)> {
     let country = match name.parse() {
         Ok(country) => Some(Some(country)),
@@ -232,7 +232,8 @@ fn approval_rule(node: Node<'_>, allowed: Option<&[Country]>) -> Option<Approval
     fields.finish()?;
     if empty {
         return whole.fault(
-            "must have at least one of `above_monthly`, `group_numbers` and `countries`, such as { group_numbers = true }",
+            "must have at least one of `above_monthly`, `group_numbers` and `countries`, \
+             such as { group_numbers = true }",
         );
     }
     Some(ApprovalRule {

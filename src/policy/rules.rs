@@ -131,13 +131,13 @@ pub enum AllowedCountries {
         /// The claim that names the countries.
         #[serde(rename = "claim")]
         pointer: Pointer,
-        /// The countries that a token can name at most.
+        /// The only countries that a token can allow.
         within: Vec<Country>,
     },
 }
 
 impl AllowedCountries {
-    /// Returns the countries that any caller of the team can have at most.
+    /// Returns every country that the rule can allow.
     pub fn most(&self) -> &[Country] {
         match self {
             Self::List(countries)

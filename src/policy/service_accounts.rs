@@ -27,8 +27,8 @@ pub struct Grant {
 
 /// Reads `[[service_accounts]]`.
 ///
-/// `clusters` are the trusted issuers. `teams` are the teams of the same file; `None` if they have faults, in which case
-/// checks that depend on them are skipped.
+/// `clusters` are the trusted issuers. `teams` are the teams of the same file; `None` if they have faults, which skips
+/// the checks that depend on them.
 pub(super) fn read(
     node: &Node<'_>,
     teams: Option<&BTreeMap<String, TeamRules>>,
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_gets_what_stands_there_and_another_gets_nothing() {
+    fn an_account_in_the_file_has_its_grant_and_every_other_has_none() {
         let policy = parse(&account("close_user = \"user_A\""), &[ONE]).unwrap();
         let grant = policy.service_account(ONE, &name("crm", "dialer")).unwrap();
         assert_eq!(grant.team.as_str(), "sales");
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn with_several_clusters_an_entry_says_of_which_it_is() {
+    fn with_several_clusters_an_entry_must_name_its_issuer() {
         let both = [ONE, TWO];
         let policy = parse(&account(&format!("issuer = \"{TWO}\"")), &both).unwrap();
         assert!(policy.service_account(TWO, &name("crm", "dialer")).is_some());
@@ -226,7 +226,8 @@ mod tests {
         assert_eq!(
             parse(&account(""), &both).unwrap_err(),
             [format!(
-                "policy.toml:2: service_accounts[0]: needs `issuer`, because several clusters are trusted: one of {ONE}, {TWO}"
+                "policy.toml:2: service_accounts[0]: needs `issuer`, because several clusters are trusted: \
+                 one of {ONE}, {TWO}"
             )]
         );
         assert_eq!(
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_named_with_line_and_key() {
+    fn faults_name_their_line_and_key() {
         let text = r#"
 [teams.sales]
 [[service_accounts]]
@@ -265,46 +266,54 @@ team = "sales"
 permissions = ["numbers:read"]
 nmespace = "y"
 "#;
-        let said = parse(text, &[ONE]).unwrap_err();
+        let faults = parse(text, &[ONE]).unwrap_err();
         let expected = [
             "policy.toml:4: service_accounts[0].namespace: must be a Kubernetes namespace",
             "policy.toml:5: service_accounts[0].name: must be the name of a service account",
-            "policy.toml:7: service_accounts[0].permissions[0]: unknown permission `numbers:rnet`; did you mean `numbers:rent`?",
-            "policy.toml:7: service_accounts[0].permissions[1]: unknown permission `fly`; known are numbers:read, ",
-            "policy.toml:11: service_accounts[1].team: not a team of this file: add [teams.slaes], or name another team; did you mean \
-             `sales`?",
+            "policy.toml:7: service_accounts[0].permissions[0]: unknown permission `numbers:rnet`; did you mean \
+             `numbers:rent`?",
+            "policy.toml:7: service_accounts[0].permissions[1]: unknown permission `fly`; expected one of \
+             numbers:read, ",
+            "policy.toml:11: service_accounts[1].team: not a team of this file: add [teams.slaes], \
+             or name another team; did you mean `sales`?",
             "policy.toml:12: service_accounts[1].permissions: must name at least one permission",
             "policy.toml:13: service_accounts[1].close_user: must be an id like `user_…`",
             "policy.toml:14: service_accounts[2]: `namespace` is required",
             "policy.toml:18: service_accounts[2].nmespace: unknown key `nmespace`; did you mean `namespace`?",
         ];
-        assert_eq!(said.len(), expected.len(), "{said:#?}");
-        for (said, expected) in said.iter().zip(expected) {
-            assert!(said.starts_with(expected), "{said}\n{expected}");
+        assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+        for (fault, expected) in faults.iter().zip(expected) {
+            assert!(fault.starts_with(expected), "{fault}\n{expected}");
         }
     }
 
     #[test]
-    fn an_account_stands_once_in_a_cluster() {
+    fn an_account_has_at_most_one_entry_in_a_cluster() {
         let entry = account("").replace("[teams.sales]\n", "");
         let twice = format!("{}{entry}", account(""));
         assert_eq!(
             parse(&twice, &[ONE]).unwrap_err(),
             ["policy.toml:8: service_accounts[1]: crm/dialer already has an entry"]
         );
-        let of = |issuer: &str| {
+        let entry_for = |issuer: &str| {
             entry.replace(
                 "name = \"dialer\"",
                 &format!("name = \"dialer\"\nissuer = \"{issuer}\""),
             )
         };
-        assert!(parse(&format!("[teams.sales]\n{}{}", of(ONE), of(TWO)), &[ONE, TWO]).is_ok());
-        // With one cluster, naming it and not naming it is the same.
-        assert!(parse(&format!("{}{}", account(""), of(ONE)), &[ONE]).is_err());
+        assert!(
+            parse(
+                &format!("[teams.sales]\n{}{}", entry_for(ONE), entry_for(TWO)),
+                &[ONE, TWO]
+            )
+            .is_ok()
+        );
+        // With one cluster, an entry without `issuer` means that cluster.
+        assert!(parse(&format!("{}{}", account(""), entry_for(ONE)), &[ONE]).is_err());
     }
 
     #[test]
-    fn a_team_without_an_entry_and_a_permission_of_the_company_s_own_are_known_where_rules_name_them() {
+    fn the_star_entry_and_permissions_in_rules_are_valid_in_a_grant() {
         let anyone = account("").replace("[teams.sales]", "[teams.\"*\"]");
         assert!(parse(&anyone, &[ONE]).is_ok());
         let own = account("").replace("numbers:read", "acme:share");

@@ -218,7 +218,7 @@ fn the_keys_that_variables_name_are_the_keys_of_the_file() {
         .unwrap_err()
         .iter()
         .filter_map(|fault| {
-            let (_, list) = fault.message.split_once("; known are ")?;
+            let (_, list) = fault.message.split_once("; expected one of ")?;
             let section = fault.key.rsplit_once('.')?.0.replace("[0]", ".#");
             Some(
                 list.split(", ")

@@ -1,4 +1,4 @@
-//! The rows of the chain: the stored row, its place and hash, and the head of the chain.
+//! The rows of the chain: the stored row, its position and hash, and the head of the chain.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub struct StoredRow {
     pub subject: String,
     /// The team concerned.
     pub team: Option<String>,
-    /// What was done.
+    /// The action.
     pub action: String,
     /// The policy's decision: 1 is allowed, 0 is denied.
     pub allowed: Option<i64>,
@@ -35,7 +35,7 @@ pub struct StoredRow {
     pub outcome: String,
     /// JSON, byte for byte as it is stored.
     pub detail: String,
-    /// The id of the request that caused it.
+    /// The id of the request that caused the action.
     pub request_id: Option<String>,
 }
 
@@ -90,7 +90,7 @@ pub fn hash(prev: &str, seq: i64, row: &StoredRow) -> String {
     hex::encode(digest.finalize())
 }
 
-/// Returns the canonical form of a row, see the module's documentation.
+/// Returns the canonical form of a row, which the header of [`audit_chain`](super) defines.
 pub(super) fn canonical(seq: i64, row: &StoredRow) -> String {
     let array = (
         seq,

@@ -1,7 +1,8 @@
 //! The hash chain over the audit trail.
 //!
-//! Every sealed row carries a hash over the previous hash and over itself. Whoever changes, removes, inserts or moves a
-//! row must therefore change every hash after it. This module does not know where rows are stored.
+//! Every row of the chain carries a hash over the previous hash and over its own content. A person who changes,
+//! removes, inserts or moves a row must therefore change every later hash. This module does not know where rows are
+//! stored.
 //!
 //! The canonical form, from which anyone can write a verifier:
 //!

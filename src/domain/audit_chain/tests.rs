@@ -42,14 +42,14 @@ fn chain(rows: Vec<StoredRow>) -> Vec<Link> {
     links
 }
 
-fn verifier(mut verifier: Verifier, links: &[Link]) -> Result<Verified, BrokenRow> {
+fn verify(mut verifier: Verifier, links: &[Link]) -> Result<Verified, BrokenRow> {
     for link in links {
         verifier.check(link)?;
     }
     verifier.finish(None)
 }
 
-/// Other people's verifiers rely on this form.
+/// Verifiers outside this project rely on the canonical form.
 #[test]
 fn the_canonical_form_never_changes() {
     let expected = "[1,\"aud_1\",1795000000000001,\"https://idp.example.com/\",\"alice \\\"the\\\" lead\\n\\u0001é\u{7f}\",\
@@ -70,7 +70,7 @@ fn the_canonical_form_never_changes() {
 }
 
 #[test]
-fn a_head_is_read_as_it_is_written_and_nothing_else_is_one() {
+fn a_head_round_trips_and_a_malformed_head_is_rejected() {
     let head = Head::genesis().then(&row("aud_1"));
     assert_eq!(head.to_string().parse(), Ok(head.clone()));
     assert_eq!(head.to_string().to_uppercase().parse(), Ok(head.clone()));
@@ -91,7 +91,7 @@ fn a_head_is_read_as_it_is_written_and_nothing_else_is_one() {
 }
 
 #[test]
-fn a_row_that_cannot_be_exported_is_refused_and_named() {
+fn the_export_of_a_tampered_row_fails_and_names_the_row() {
     let [link] = chain(vec![row("aud_1")]).try_into().unwrap();
     for (what, change) in [
         ("`allowed`", (|row| row.allowed = Some(2)) as fn(&mut StoredRow)),
@@ -142,7 +142,7 @@ fn any_row() -> impl Strategy<Value = StoredRow> {
 
 proptest! {
     #[test]
-    fn any_chain_survives_being_written_and_read_and_holds(rows in vec(any_row(), 0..6)) {
+    fn an_exported_chain_is_parsed_unchanged_and_verifies(rows in vec(any_row(), 0..6)) {
         let links = chain(rows);
         let mut read = Vec::new();
         for link in &links {
@@ -151,70 +151,70 @@ proptest! {
             read.push(Link::from_line(line.as_bytes()).unwrap());
         }
         prop_assert_eq!(&read, &links);
-        let walked = verifier(Verifier::whole(Vec::new()), &read).unwrap();
-        prop_assert_eq!(walked.rows, links.len() as u64);
+        let verified = verify(Verifier::whole(Vec::new()), &read).unwrap();
+        prop_assert_eq!(verified.rows, links.len() as u64);
     }
 
     #[test]
-    fn another_row_in_the_place_of_one_is_found_at_that_place(
-        rows in vec(any_row(), 1..6), other in any_row(), place in any::<prop::sample::Index>(),
+    fn a_replaced_row_is_detected_at_its_position(
+        rows in vec(any_row(), 1..6), other in any_row(), index in any::<prop::sample::Index>(),
     ) {
         let mut links = chain(rows);
-        let place = place.index(links.len());
-        prop_assume!(links[place].row != other);
-        links[place].row = other;
-        let seq = links[place].seq;
-        for way in [Verifier::whole(Vec::new()), Verifier::subset(Vec::new())] {
-            let broken = verifier(way, &links).unwrap_err();
+        let index = index.index(links.len());
+        prop_assume!(links[index].row != other);
+        links[index].row = other;
+        let seq = links[index].seq;
+        for verifier in [Verifier::whole(Vec::new()), Verifier::subset(Vec::new())] {
+            let broken = verify(verifier, &links).unwrap_err();
             prop_assert_eq!((broken.seq, broken.why), (seq, Break::Changed));
         }
     }
 
     #[test]
-    fn any_other_order_or_choice_of_rows_is_no_whole_chain(
+    fn only_all_rows_in_their_order_are_a_whole_chain(
         rows in vec(any_row(), 1..6), chosen in vec(any::<prop::sample::Index>(), 0..8),
     ) {
         let links = chain(rows);
         let end = Head { seq: links[links.len() - 1].seq, hash: links[links.len() - 1].hash.clone().unwrap() };
-        let chosen: Vec<Link> = chosen.iter().map(|place| place.get(&links).clone()).collect();
-        let mut way = Verifier::whole(vec![end]);
-        let passed: Result<Vec<()>, BrokenRow> = chosen.iter().map(|link| way.check(link)).collect();
-        let whole = passed.is_ok() && way.finish(None).is_ok();
+        let chosen: Vec<Link> = chosen.iter().map(|index| index.get(&links).clone()).collect();
+        let mut verifier = Verifier::whole(vec![end]);
+        let checked: Result<Vec<()>, BrokenRow> = chosen.iter().map(|link| verifier.check(link)).collect();
+        let whole = checked.is_ok() && verifier.finish(None).is_ok();
         prop_assert_eq!(whole, chosen == links);
         // A subset is some of the rows, in order.
         let rising = chosen.windows(2).all(|pair| pair[0].seq < pair[1].seq);
-        prop_assert_eq!(verifier(Verifier::subset(Vec::new()), &chosen).is_ok(), rising);
+        prop_assert_eq!(verify(Verifier::subset(Vec::new()), &chosen).is_ok(), rising);
     }
 }
 
 #[test]
-fn every_break_is_told_apart_and_named() {
+fn every_kind_of_break_has_its_own_message() {
     let links = chain(["a", "b", "c", "d", "e"].map(row).to_vec());
-    let head = |place: usize| Head {
-        seq: links[place].seq,
-        hash: links[place].hash.clone().unwrap(),
+    let head = |index: usize| Head {
+        seq: links[index].seq,
+        hash: links[index].hash.clone().unwrap(),
     };
-    let broken = |way: Verifier, links: &[Link]| {
-        let broken = verifier(way, links).unwrap_err();
+    let broken = |verifier: Verifier, links: &[Link]| {
+        let broken = verify(verifier, links).unwrap_err();
         (broken.seq, broken.id.clone(), broken.to_string())
     };
     let whole = || Verifier::whole(Vec::new());
-    let take = |places: &[usize]| {
-        places
+    let take = |indexes: &[usize]| {
+        indexes
             .iter()
-            .map(|place| links[*place].clone())
+            .map(|index| links[*index].clone())
             .collect::<Vec<_>>()
     };
-    for (places, seq, said) in [
+    for (indexes, seq, expected) in [
         (&[0, 2][..], 2, "missing: row 1 is followed by row 3"),
         (&[0, 4], 2, "missing, and all up to row 4"),
         (&[1], 1, "missing: row 0"),
         (&[0, 1, 1], 2, "repeated"),
         (&[0, 1, 2, 1], 2, "out of order: it comes after row 3"),
     ] {
-        let (at, _, text) = broken(whole(), &take(places));
+        let (at, _, text) = broken(whole(), &take(indexes));
         assert_eq!(at, seq, "{text}");
-        assert!(text.contains(said), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
     let changed = |change: fn(&mut Link)| {
         let mut links = links.clone();
@@ -223,7 +223,10 @@ fn every_break_is_told_apart_and_named() {
     };
     let c = Some("c".to_owned());
     let (at, id, text) = changed(|link| link.hash = None);
-    assert!((at, &id) == (3, &c) && text.contains("taken away"), "{text}");
+    assert!(
+        (at, &id) == (3, &c) && text.contains("its hash was removed"),
+        "{text}"
+    );
     let (at, id, text) = changed(|link| link.prev = Some("x".into()));
     assert!(
         (at, &id) == (3, &c) && text.contains("not the hash of row 2"),
@@ -232,8 +235,8 @@ fn every_break_is_told_apart_and_named() {
     let (at, id, text) = changed(|link| link.row.detail = "null".into());
     assert!((at, &id) == (3, &c) && text.contains("changed"), "{text}");
 
-    // A head further on than the rows, one with another hash, and one that is in between.
-    assert!(verifier(Verifier::whole(vec![head(0), head(3), head(4)]), &links).is_ok());
+    // Noted heads: beyond the last row, with another hash, and at a row that the subset leaves out.
+    assert!(verify(Verifier::whole(vec![head(0), head(3), head(4)]), &links).is_ok());
     let (at, _, text) = broken(Verifier::whole(vec![head(4)]), &links[..3]);
     assert!(at == 4 && text.contains("cut off after row 3"), "{text}");
     let forged = Head { seq: 2, ..head(4) };
@@ -246,15 +249,15 @@ fn every_break_is_told_apart_and_named() {
     assert!(at == 2 && text.contains("not among"), "{text}");
 
     // A subset may omit rows, but each row must then state the hash before it.
-    assert!(verifier(Verifier::subset(vec![head(4)]), &take(&[1, 2, 4])).is_ok());
-    let mut silent = take(&[1, 4]);
-    silent[1].prev = None;
-    let (at, _, text) = broken(Verifier::subset(Vec::new()), &silent);
+    assert!(verify(Verifier::subset(vec![head(4)]), &take(&[1, 2, 4])).is_ok());
+    let mut without_prev = take(&[1, 4]);
+    without_prev[1].prev = None;
+    let (at, _, text) = broken(Verifier::subset(Vec::new()), &without_prev);
     assert!(at == 5 && text.contains("`prev` is missing"), "{text}");
 }
 
 #[test]
-fn the_head_of_a_store_must_be_its_last_row() {
+fn the_stored_head_must_be_the_last_row() {
     let links = chain(["a", "b"].map(row).to_vec());
     let ended = |links: &[Link], head: &Head| {
         let mut verifier = Verifier::whole(Vec::new());

@@ -65,7 +65,7 @@ pub enum Break {
     Repeated,
     /// The row comes after a later one.
     OutOfOrder {
-        /// The position of the later one.
+        /// The position of the later row.
         after: i64,
     },
     /// The end of the chain is missing: the head, or a noted head, is further on.
@@ -78,7 +78,7 @@ pub enum Break {
         /// The head.
         head: Head,
     },
-    /// The head, or a noted head, has a different hash for this row.
+    /// The head, or a noted head, has another hash for this row.
     OtherHead {
         /// The head that differs.
         head: Head,
@@ -120,13 +120,13 @@ impl Verifier {
             why,
         };
         let prev = self.previous(link)?;
-        let Some(sealed) = &link.hash else {
+        let Some(stated) = &link.hash else {
             return Err(broken(Break::Unsealed));
         };
-        if hash(&prev, link.seq, &link.row) != *sealed {
+        if hash(&prev, link.seq, &link.row) != *stated {
             return Err(broken(Break::Changed));
         }
-        let other = |noted: &&Head| noted.seq == link.seq && noted.hash != *sealed;
+        let other = |noted: &&Head| noted.seq == link.seq && noted.hash != *stated;
         if let Some(noted) = self.noted.iter().find(other) {
             return Err(broken(Break::OtherHead { head: noted.clone() }));
         }
@@ -134,7 +134,7 @@ impl Verifier {
         self.first.get_or_insert(link.seq);
         self.last = Some(Head {
             seq: link.seq,
-            hash: sealed.clone(),
+            hash: stated.clone(),
         });
         self.rows += 1;
         Ok(())
@@ -225,7 +225,7 @@ impl fmt::Display for BrokenRow {
                 f,
                 "changed: its hash does not match its content and the hash of row {before}"
             ),
-            Break::Unsealed => f.write_str("changed: its hash was taken away"),
+            Break::Unsealed => f.write_str("changed: its hash was removed"),
             Break::NoPrevious => write!(f, "can't be checked: `prev` is missing, and so is row {before}"),
             Break::Elsewhere { after: 0 } => f.write_str("changed: its `prev` is not the start of a chain"),
             Break::Elsewhere { after } => write!(f, "changed: its `prev` is not the hash of row {after}"),

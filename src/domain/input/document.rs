@@ -126,7 +126,7 @@ impl Document {
 
     /// Adds file, line and key to each fault, and sorts the faults by line.
     pub fn locate(&self, faults: Vec<Fault>) -> Vec<FileFault> {
-        let placed = faults.into_iter().map(|fault| {
+        let located = faults.into_iter().map(|fault| {
             let (file, line) = match self.origin(&fault.pointer) {
                 Some(Origin::Line(line)) => (self.file.clone(), Some(*line)),
                 Some(Origin::Source(source)) => (source.clone(), None),
@@ -139,7 +139,7 @@ impl Document {
                 message: fault.message,
             }
         });
-        in_order(placed.collect())
+        in_order(located.collect())
     }
 
     /// Returns the origin of the value, or of the nearest enclosing value that has one.
@@ -252,7 +252,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn said(faults: &[FileFault]) -> Vec<String> {
+    fn messages(faults: &[FileFault]) -> Vec<String> {
         faults.iter().map(ToString::to_string).collect()
     }
 
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_carries_the_line_of_its_key_or_of_the_nearest_thing_around_it() {
+    fn a_fault_names_the_line_of_its_key_or_of_the_nearest_enclosing_key() {
         let text = "a = 1\n[teams.\"x/y.z\"]\nlist = [\n  \"one\",\n  \"two\",\n]\n[[rows]]\nb = 1\n[[rows]]\nb = 2\n";
         let document = Document::parse("p.toml", text).unwrap();
         let pointers = [
@@ -276,7 +276,7 @@ mod tests {
             "",
         ];
         assert_eq!(
-            said(&document.locate(pointers.map(fault).to_vec())),
+            messages(&document.locate(pointers.map(fault).to_vec())),
             [
                 "p.toml: is wrong",
                 "p.toml:1: a: is wrong",
@@ -289,8 +289,9 @@ mod tests {
     }
 
     #[test]
-    fn the_tree_is_what_the_text_says() {
-        let text = "i = 0x1F\nf = 1.5\nb = true\ns = 'x'\nd = 2026-11-23\nbig = 99999999999999999999\nn = nan\nt.u = [{v = -1_0}]";
+    fn the_tree_has_the_values_of_the_text() {
+        let text = "i = 0x1F\nf = 1.5\nb = true\ns = 'x'\nd = 2026-11-23\nbig = 99999999999999999999\nn = nan\n\
+            t.u = [{v = -1_0}]";
         assert_eq!(
             Document::parse("p.toml", text).unwrap().root(),
             &json!({"i": 31, "f": 1.5, "b": true, "s": "x", "d": "2026-11-23", "big": "99999999999999999999",
@@ -299,15 +300,15 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_syntax_is_named_with_its_line() {
+    fn every_syntax_error_names_its_line() {
         let faults = Document::parse("p.toml", "a = \nb = 1\nb = 2\nc = [1, 2\n").unwrap_err();
         let lines: Vec<_> = faults.iter().map(|fault| fault.line).collect();
         assert!(lines.contains(&Some(1)) && lines.contains(&Some(3)), "{faults:?}");
-        assert!(said(&faults)[0].starts_with("p.toml:1: "), "{faults:?}");
+        assert!(messages(&faults)[0].starts_with("p.toml:1: "), "{faults:?}");
     }
 
     #[test]
-    fn a_value_that_was_set_names_its_source_and_replaces_what_stood_there() {
+    fn a_set_value_replaces_the_old_one_and_its_faults_name_the_source() {
         let mut document = Document::parse("n.toml", "[close]\nurls = [\"a\", \"b\"]\n").unwrap();
         document.set(&["close", "urls"], json!(["c"]), "env X");
         document.set(&["auth", "issuers", "0", "name"], json!("n"), "env Y");
@@ -318,7 +319,7 @@ mod tests {
         );
         let pointers = ["/close/urls/0", "/auth/issuers/1/name", "/auth/issuers/0"];
         assert_eq!(
-            said(&document.locate(pointers.map(fault).to_vec())),
+            messages(&document.locate(pointers.map(fault).to_vec())),
             [
                 "env X: close.urls[0]: is wrong",
                 "env Y: auth.issuers[0]: is wrong",
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_a_hundred_thousand_parts_is_a_fault_and_no_crash() {
+    fn a_hundred_thousand_levels_of_nesting_are_a_fault_and_not_a_crash() {
         for text in [
             format!("{}a = 1", "a.".repeat(100_000)),
             format!("x = {}", "[".repeat(100_000)),
@@ -339,7 +340,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "(\\PC|[\\[\\]={}\"'.#,\n a1-]){0,200}") {
+        fn no_text_makes_the_parser_panic(text in "(\\PC|[\\[\\]={}\"'.#,\n a1-]){0,200}") {
             if let Ok(document) = Document::parse("p.toml", &text) {
                 let faults = fields::read(document.root(), |node| { node.fields()?.finish(); Some(()) });
                 if let Err(faults) = faults {

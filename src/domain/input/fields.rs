@@ -245,7 +245,7 @@ pub fn nearest(shown: &str, known: &[&str]) -> String {
         .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2);
     match nearest {
         Some((_, nearest)) => format!("did you mean `{nearest}`?"),
-        None => format!("known are {}", known.join(", ")),
+        None => format!("expected one of {}", known.join(", ")),
     }
 }
 
@@ -266,7 +266,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn all_faults_are_named_at_once_with_pointer_and_nearest_field() {
+    fn all_faults_are_reported_at_once_with_pointer_and_nearest_field() {
         let body = json!({"country": 5, "labl": "x", "assign": ["a", 1]});
         let faults = read(&body, |node| {
             let mut fields = node.fields()?;
@@ -278,9 +278,9 @@ mod tests {
             Some((country?, label?, assign?, owner?))
         })
         .unwrap_err();
-        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let messages: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
-            said,
+            messages,
             [
                 "/country: must be a string, not a number",
                 "/assign/1: must be a string, not a number",

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_that_stands_twice_is_refused_at_any_depth() {
+    fn a_duplicate_member_is_refused_at_any_depth() {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"x":[{"a":1,"b":2,"a":3}]}"#,
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_reads_as_serde_json_reads_it() {
+    fn well_formed_json_gives_the_value_that_serde_json_gives() {
         let text = r#"{"a":[1,-2,1.5,"x",null,true],"b":{"c":18446744073709551615}}"#;
         assert_eq!(
             parse(text.as_bytes()).unwrap(),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_start_with_a_slash_or_escapes_wrongly_is_no_pointer() {
+    fn a_pointer_without_a_slash_or_with_a_wrong_escape_is_rejected() {
         for bad in ["", "/", "scope", "#/scope", "/a~", "/a~2", "$.scope", "/a\n"] {
             assert!(bad.parse::<Pointer>().is_err(), "{bad}");
         }

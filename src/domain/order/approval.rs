@@ -15,9 +15,9 @@ string_enum! {
     Verdict {
         /// Nobody has decided yet.
         Pending = "pending",
-        /// A second person agreed.
+        /// A second person approved the order.
         Approved = "approved",
-        /// A second person did not agree.
+        /// A second person rejected the order.
         Rejected = "rejected",
         /// Nobody decided in time.
         Expired = "expired",
@@ -29,7 +29,7 @@ string_enum! {
 pub struct Approval {
     /// The policy rule that requires it, such as `teams.sales.approval.countries`.
     pub rule: String,
-    /// The reason, in a sentence.
+    /// The reason for the approval, in a sentence.
     pub why: String,
     /// The fingerprint of the approved request; the approval covers no other.
     pub fingerprint: String,
@@ -52,7 +52,7 @@ pub struct Approval {
     pub expires_at: Timestamp,
 }
 
-/// The deadline of an approval that was read without its column: it has passed.
+/// Returns a deadline in the past, for an approval that was read without its column.
 const fn long_ago() -> Timestamp {
     Timestamp::from_micros(0)
 }

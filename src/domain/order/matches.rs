@@ -1,6 +1,6 @@
 //! Decides whether a number can be the result of an order.
 //!
-//! It compares only properties of a number that never change: people may have changed its label or users since.
+//! It compares only properties of a number that never change. Its label and users may have changed since the rent call.
 
 use crate::domain::number::Facts;
 use crate::domain::order::Order;
@@ -9,7 +9,7 @@ use crate::domain::phone::national;
 impl Order {
     /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
     ///
-    /// A property that Close leaves open matches.
+    /// A property that Close does not report matches.
     pub fn matches(&self, facts: &Facts) -> bool {
         let request = &self.request;
         let country = facts.country.is_none_or(|country| country == request.country);
@@ -20,7 +20,7 @@ impl Order {
             })
         });
         let line = match (self.terms.carrier_type, facts.carrier_type.as_deref()) {
-            (Some(asked), Some(got)) => asked.as_str() == got,
+            (Some(requested), Some(actual)) => requested.as_str() == actual,
             _ => true,
         };
         let sms = request.with_sms != Some(true) || facts.sms != Some(false);
@@ -28,7 +28,7 @@ impl Order {
     }
 }
 
-/// An unverified order, for tests.
+/// A sample order for tests.
 #[cfg(test)]
 pub(crate) mod sample {
     use serde_json::{Value, json};
@@ -38,6 +38,7 @@ pub(crate) mod sample {
     use crate::domain::order::{State, Terms};
     use crate::domain::time::Timestamp;
 
+    /// Returns an unverified order with this request.
     pub(crate) fn order(request: Value) -> Order {
         let mut request = request;
         request["sharing"] = json!("personal");
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_fits_when_country_prefix_line_and_sms_do_or_are_left_open() {
+    fn a_number_matches_if_country_prefix_line_and_sms_match_or_are_unknown() {
         let berlin =
             order(json!({"country": "DE", "prefix": "30", "carrier_type": "local", "with_sms": true}));
         let local = Some("local");
@@ -110,17 +111,20 @@ mod tests {
         assert!(berlin.matches(&facts("+493012345678", None, None, None)));
         assert!(
             !berlin.matches(&facts("+498912345678", Some("DE"), local, Some(true))),
-            "of Munich"
+            "the area code is Munich's"
         );
         assert!(
             !berlin.matches(&facts("+493012345678", Some("AT"), local, Some(true))),
-            "of Austria"
+            "the country is Austria"
         );
         assert!(!berlin.matches(&facts("+493012345678", Some("DE"), Some("mobile"), Some(true))));
         assert!(!berlin.matches(&facts("+493012345678", Some("DE"), local, Some(false))));
         let mut external = facts("+493012345678", Some("DE"), local, Some(true));
         external.kind = "external".to_owned();
-        assert!(!berlin.matches(&external), "never rented through Close");
+        assert!(
+            !berlin.matches(&external),
+            "an external number is not rented through Close"
+        );
         let any = order(json!({"country": "US"}));
         assert!(any.matches(&facts("+14155550123", Some("US"), Some("tollfree"), Some(false))));
         let area = order(json!({"country": "US", "prefix": "415"}));
@@ -129,10 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn interchangeable_are_orders_of_one_team_that_tell_close_the_same() {
+    fn orders_of_one_team_with_the_same_request_to_close_have_the_same_shape() {
         let plain = order(json!({"country": "DE", "carrier_type": "local"}));
         let labelled = order(json!({"country": "DE", "carrier_type": "local", "label": "Line 2"}));
-        assert_eq!(plain.shape(), labelled.shape(), "Close is not told the label");
+        assert_eq!(
+            plain.shape(),
+            labelled.shape(),
+            "the rent call does not contain the label"
+        );
         let other = order(json!({"country": "DE", "carrier_type": "local", "prefix": "30"}));
         assert_ne!(plain.shape(), other.shape());
         let mut elsewhere = plain.clone();

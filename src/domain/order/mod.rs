@@ -1,7 +1,7 @@
 //! An order: the durable intent to rent one number.
 //!
-//! `state` names the states, `transition` holds the only ways from one state to the next, `request` reads the body,
-//! and `matches` decides whether a number can be the result of an order.
+//! `state` names the states, `transition` has the table of all transitions, `request` reads the body, and `matches`
+//! decides whether a number can be the result of an order.
 
 pub mod approval;
 pub mod matches;
@@ -32,13 +32,13 @@ pub use crate::domain::order::state::{Evidence, State};
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key as the caller sent it.
+    /// Returns the key as the caller sent it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The text is not a valid key.
+/// The error for a string that is not a valid key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 255 visible ASCII characters, such as a UUID")]
 pub struct NotAKey;
@@ -87,19 +87,19 @@ pub struct Order {
     pub approval: Option<Approval>,
     /// The current state.
     pub state: State,
-    /// How many sends were begun.
+    /// The number of sends that began.
     pub attempt: i64,
     /// When the last send began.
     pub sent_at: Option<Timestamp>,
-    /// Since when reconciliation has found no matching number in Close.
+    /// The time since which reconciliation has found no matching number in Close.
     pub absent_since: Option<Timestamp>,
     /// The earliest time of the next send.
     pub not_before: Option<Timestamp>,
     /// The rented number.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// Close's own status word for a refusal.
+    /// The status word of Close's refusal, such as `billing-error`.
     pub close_status: Option<String>,
-    /// The reason for the state, in a sentence; for a refusal, Close's own message.
+    /// The reason for the state, in a sentence; for a refusal, Close's message.
     pub reason: Option<String>,
     /// Close's field errors, by field.
     pub close_errors: Option<Map<String, Value>>,
@@ -114,7 +114,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// A new order of this caller, in its initial state.
+    /// Creates an order of this caller, in its initial state.
     pub fn new(
         caller: &Caller,
         team: &Team,
@@ -149,10 +149,10 @@ impl Order {
         }
     }
 
-    /// A hash that is equal for interchangeable orders: same team, and the same request to Close.
+    /// Returns a hash that is equal for interchangeable orders: same team, and same request to Close.
     ///
-    /// Numbers that Close rents for such orders cannot be told apart, and need not be. The label is left out because
-    /// the desk sets it after the rent.
+    /// If Close rents numbers for several such orders, each order can get any of these numbers. The hash leaves out the
+    /// label, because the service sets the label after the rent call.
     pub fn shape(&self) -> String {
         let request = Request {
             label: None,
@@ -162,7 +162,7 @@ impl Order {
         hex::encode(&Sha256::digest(sent.to_string())[..16])
     }
 
-    /// Whether this caller created the order: the same subject, whatever the issuer, or the same user in Close.
+    /// Whether this caller created the order: the same subject of any issuer, or the same user in Close.
     pub fn is_own_of(&self, caller: &Caller) -> bool {
         let user = self
             .approval
@@ -177,7 +177,7 @@ impl Order {
         self.state == State::AwaitingApproval && self.approval.as_ref().is_some_and(over)
     }
 
-    /// Whether the order may be sent as it is: it needs no approval, or it is exactly what was approved.
+    /// Whether the order may be sent: it needs no approval, or it equals the approved request and terms.
     pub fn is_as_approved(&self) -> bool {
         self.approval.as_ref().is_none_or(|approval| {
             approval.decision == Verdict::Approved

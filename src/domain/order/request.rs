@@ -1,4 +1,4 @@
-//! The request of an order: its body with limits and defaults, and the terms that the policy makes of it.
+//! The request of an order: its body with limits and defaults, and the terms that the policy sets for it.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,7 +40,7 @@ pub struct Request {
     /// The users in Close that the number is assigned to; never empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assign_to: Option<Vec<UserId>>,
-    /// The label that the desk sets on the rented number.
+    /// The label that the service sets on the rented number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
@@ -51,9 +51,9 @@ impl Request {
         self.sharing == Sharing::Group || self.assign_to.as_ref().is_some_and(|users| users.len() > 1)
     }
 
-    /// A hash that is equal for equal requests.
+    /// Returns a hash that is equal for equal requests.
     ///
-    /// It covers the body with its defaults, and nothing of the token.
+    /// It covers the body with its defaults, and no part of the token.
     pub fn fingerprint(&self) -> String {
         let text = serde_json::to_string(self).expect("a request is plain data");
         hex::encode(Sha256::digest(text))
@@ -62,12 +62,12 @@ impl Request {
 
 /// The terms that the policy sets for a request: values for omitted fields, and the estimated price.
 ///
-/// The desk sends them to Close unchanged.
+/// The service sends them to Close unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// The requested kind of line, or the only one that the team may have.
     pub carrier_type: Option<CarrierType>,
-    /// The requested users, or the caller's own user. `None` leaves it to Close, which assigns the key's owner.
+    /// The requested users, or the caller's own user; `None`: Close assigns the owner of the API key.
     pub assign_to: Option<Vec<UserId>>,
     /// The estimated monthly price.
     pub monthly: Money,
@@ -83,7 +83,7 @@ pub struct OrderBody {
 }
 
 impl OrderBody {
-    /// Reads the body. `null` means the same as leaving a field out; so does an empty `prefix` or `label`.
+    /// Reads the body. A field that is `null` counts as absent, and so does an empty `prefix` or `label`.
     pub fn read(node: Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let team = fields.nullable("team", |node| node.parse());
@@ -177,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named_with_its_place() {
+    fn every_fault_names_its_field() {
         let wrong = json!({"team": "a b", "country": "XX", "sharing": "both", "prefix": "+30", "carrier_type": "fax",
             "bundle_id": "../x", "with_mms": true, "assign_to": [], "label": "a\u{0}b", "price": 1});
-        let places: Vec<String> = body(&wrong)
+        let pointers: Vec<String> = body(&wrong)
             .unwrap_err()
             .iter()
             .map(|fault| fault.split(':').next().unwrap().to_owned())
             .collect();
         assert_eq!(
-            places,
+            pointers,
             [
                 "/team",
                 "/country",
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_at_the_edge() {
+    fn a_value_at_its_limit_is_accepted_and_beyond_it_is_rejected() {
         let with = |name: &str, value: Value| {
             let mut order = json!({"country": "DE"});
             order[name] = value;
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn mms_without_sms_is_refused_and_a_broken_sms_field_is_named_once() {
+    fn mms_without_sms_is_rejected_and_an_invalid_sms_field_is_reported_once() {
         let mms = json!({"country": "US", "with_sms": false, "with_mms": true});
         assert_eq!(
             body(&mms).unwrap_err(),

@@ -1,4 +1,4 @@
-//! The states of an order, and the evidence that a final state rests on.
+//! The states of an order, and the evidence for a final state.
 
 use crate::domain::string_enum::string_enum;
 
@@ -19,13 +19,13 @@ string_enum! {
         Fulfilled = "fulfilled",
         /// It is certain that Close did not rent a number.
         Refused = "refused",
-        /// Withdrawn before anything was sent.
+        /// Cancelled before anything was sent to Close.
         Cancelled = "cancelled",
     }
 }
 
 impl State {
-    /// The state that a new order begins in.
+    /// Returns the initial state of a new order.
     pub const fn initial(needs_approval: bool) -> Self {
         if needs_approval {
             Self::AwaitingApproval
@@ -52,7 +52,7 @@ string_enum! {
         CloseRefusal = "close-refusal",
         /// Reconciliation found the number in Close after an unknown outcome.
         FoundByReconciliation = "found-by-reconciliation",
-        /// Close showed no such number for long enough.
+        /// Close showed no matching number for a long enough time.
         AbsentAfterReconciliation = "absent-after-reconciliation",
         /// A person decided.
         SettledByPerson = "settled-by-person",

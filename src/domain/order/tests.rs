@@ -9,7 +9,7 @@ use crate::domain::money::Money;
 
 const END: Timestamp = Timestamp::from_seconds(1_795_000_000);
 
-/// An order of Alice, user `user_A` in Close, for the same request at every call.
+/// Returns an order of Alice, user `user_A` in Close, that awaits approval.
 fn waiting() -> Order {
     let request: Request = serde_json::from_value(json!({"country": "DE", "sharing": "personal"})).unwrap();
     let terms = Terms {
@@ -25,7 +25,7 @@ fn waiting() -> Order {
         idempotency_key: "key".parse().unwrap(),
         approval: Some(Approval {
             rule: "teams.sales.approval.countries".into(),
-            why: "someone else has to".into(),
+            why: "a second person must approve it".into(),
             fingerprint: request.fingerprint(),
             terms: terms.clone(),
             close_user: Some("user_A".parse().unwrap()),
@@ -65,7 +65,7 @@ fn caller(subject: &str, issuer: &str, close_user: Option<&str>) -> Caller {
 }
 
 #[test]
-fn before_the_end_a_person_decides_and_from_then_on_only_the_clock_does() {
+fn a_person_decides_before_the_deadline_and_from_then_on_the_order_expires() {
     let before = Timestamp::from_micros(END.as_micros() - 1);
     assert!(waiting().approved(Actor::desk(), None, before).is_ok());
     assert!(waiting().rejected(Actor::desk(), None, before).is_ok());
@@ -79,7 +79,7 @@ fn before_the_end_a_person_decides_and_from_then_on_only_the_clock_does() {
 }
 
 #[test]
-fn an_order_is_decided_once() {
+fn a_decided_order_accepts_no_second_decision() {
     let now = Timestamp::from_micros(0);
     let approved = waiting().approved(Actor::desk(), None, now).unwrap();
     assert_eq!(
@@ -95,7 +95,7 @@ fn an_order_is_decided_once() {
 }
 
 #[test]
-fn an_order_is_one_s_own_by_subject_or_by_user_in_close_where_both_are_known() {
+fn an_order_belongs_to_callers_with_its_subject_or_with_its_known_close_user() {
     let order = waiting();
     for own in [
         caller("alice", "https://idp.example.com/", None),
@@ -123,7 +123,7 @@ fn an_order_is_one_s_own_by_subject_or_by_user_in_close_where_both_are_known() {
 }
 
 #[test]
-fn nothing_but_what_was_approved_is_sent() {
+fn an_order_that_differs_from_its_approval_may_not_be_sent() {
     assert!(!waiting().is_as_approved());
     let approved = waiting()
         .approved(Actor::desk(), None, Timestamp::from_micros(0))
@@ -142,7 +142,7 @@ fn nothing_but_what_was_approved_is_sent() {
     assert!(free.is_as_approved());
 }
 
-/// Every method of an order that changes its state, with its step.
+/// Calls the method of an order that implements `step`; `None` if no method does.
 fn moved(order: &Order, step: Step) -> Option<Result<Order, WrongState>> {
     let (order, now) = (order.clone(), Timestamp::from_micros(0));
     let settled = |settlement: Settlement| {
@@ -155,7 +155,7 @@ fn moved(order: &Order, step: Step) -> Option<Result<Order, WrongState>> {
         Step::Expire => order.expired(END),
         Step::Cancel => order.cancelled(now),
         Step::Claim => order.claimed(now),
-        // Only the store takes a claim back.
+        // Only the store returns a claim.
         Step::Unclaim => return None,
         Step::Requeue => settled(Settlement::Requeued {
             not_before: now,
@@ -181,7 +181,7 @@ fn moved(order: &Order, step: Step) -> Option<Result<Order, WrongState>> {
 }
 
 #[test]
-fn every_method_moves_an_order_as_the_table_says() {
+fn every_method_follows_the_transition_table() {
     for &state in State::ALL {
         for &step in Step::ALL {
             let order = Order { state, ..waiting() };
@@ -195,14 +195,14 @@ fn every_method_moves_an_order_as_the_table_says() {
 }
 
 #[test]
-fn every_state_is_reached_and_final_states_are_left_by_no_step() {
+fn every_state_is_reachable_and_no_step_leaves_a_final_state() {
     let reached = |state: State| {
         [true, false].map(State::initial).contains(&state)
             || Step::ALL.iter().any(|step| step.to_state() == state)
     };
     for &state in State::ALL {
         assert!(reached(state), "no step leads to {state}");
-        let left = Step::ALL.iter().any(|step| step.next(state).is_some());
-        assert_eq!(left, !state.is_final(), "{state}");
+        let leaves = Step::ALL.iter().any(|step| step.next(state).is_some());
+        assert_eq!(leaves, !state.is_final(), "{state}");
     }
 }

@@ -1,7 +1,7 @@
 //! The transition table of orders, and the methods that move an [`Order`] from one state to the next.
 //!
-//! An order begins as `awaiting_approval` or `queued` ([`State::initial`]). Every later change of state is a [`Step`]. The
-//! methods of [`Order`] compute the next state from this table, and the store renders the `WHERE state IN (…)`
+//! An order begins as `awaiting_approval` or `queued` ([`State::initial`]). Every later change of state is a [`Step`].
+//! The methods of [`Order`] compute the next state from this table, and the store renders the `WHERE state IN (…)`
 //! conditions of its updates from it, so the two cannot disagree.
 //!
 //! ```text
@@ -33,17 +33,17 @@ pub enum Step {
     Reject,
     /// Nobody approved the order in time.
     Expire,
-    /// The caller withdraws the order.
+    /// The caller cancels the order.
     Cancel,
     /// A replica claims the order before it sends the paid call.
     Claim,
-    /// The replica gives its claim back: it is certain that it sent nothing.
+    /// The replica returns its claim, because it certainly sent nothing.
     Unclaim,
-    /// Close executed nothing: the order is sent again later.
+    /// Close executed nothing, so the service sends the order again later.
     Requeue,
     /// The paid call ended without a clear answer.
     MarkUnverified,
-    /// Close shows something that can be read in more than one way.
+    /// Close's records are ambiguous, so a person must decide.
     Review,
     /// Close rented the number.
     Fulfil,
@@ -67,10 +67,10 @@ impl Step {
         Self::Refuse,
     ];
 
-    /// The table: the states that the step starts from, and the state that it leads to.
+    /// Returns a row of the table: the states that the step starts from, and the state that it leads to.
     ///
-    /// A clear answer of Close counts even when it is written late. Recovery may have marked the order `unverified`
-    /// meanwhile, or reconciliation may have sent it to review, so these states accept clear outcomes too.
+    /// A replica can write a clear answer of Close late. Recovery may have marked the order `unverified` meanwhile, or
+    /// reconciliation may have sent it to review, so these states accept clear outcomes too.
     const fn row(self) -> (&'static [State], State) {
         match self {
             Self::Approve => (&[AwaitingApproval], Queued),
@@ -87,17 +87,17 @@ impl Step {
         }
     }
 
-    /// The states that the step starts from.
+    /// Returns the states that the step starts from.
     pub const fn from_states(self) -> &'static [State] {
         self.row().0
     }
 
-    /// The state that the step leads to.
+    /// Returns the state that the step leads to.
     pub const fn to_state(self) -> State {
         self.row().1
     }
 
-    /// The state after the step; `None` when the step does not start from `state`.
+    /// Returns the state after the step; `None` if the step does not start from `state`.
     pub fn next(self, state: State) -> Option<State> {
         self.from_states().contains(&state).then_some(self.to_state())
     }
@@ -110,7 +110,7 @@ pub enum Settlement {
     Fulfilled {
         /// The number.
         phone_number_id: PhoneNumberId,
-        /// How it is known.
+        /// The evidence.
         evidence: Evidence,
     },
     /// It is certain that Close rented nothing.
@@ -121,7 +121,7 @@ pub enum Settlement {
         reason: Option<String>,
         /// Close's field errors.
         close_errors: Option<Map<String, Value>>,
-        /// How it is known.
+        /// The evidence.
         evidence: Evidence,
     },
     /// The outcome is unknown.
@@ -129,22 +129,22 @@ pub enum Settlement {
         /// What happened instead of a clear answer.
         reason: String,
     },
-    /// The records of Close can be read in more than one way; a person must decide.
+    /// Close's records are ambiguous; a person must decide.
     Review {
-        /// What Close shows.
+        /// Why the records are ambiguous.
         reason: String,
     },
-    /// Close executed nothing. The order is sent again, not before a given time.
+    /// Close executed nothing. The service sends the order again, not before a given time.
     Requeued {
         /// The earliest next send.
         not_before: Timestamp,
-        /// Why nothing was executed.
+        /// Why Close executed nothing.
         reason: String,
     },
 }
 
 impl Settlement {
-    /// The step that writes this outcome.
+    /// Returns the step that writes this outcome.
     pub const fn step(&self) -> Step {
         match self {
             Self::Fulfilled { .. } => Step::Fulfil,
@@ -156,7 +156,7 @@ impl Settlement {
     }
 }
 
-/// The order is in a state that the step does not start from.
+/// The error for a step that does not start from the order's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the order is {0}")]
 pub struct WrongState(pub State);
@@ -205,7 +205,7 @@ impl Order {
         Ok(self.stamped(now))
     }
 
-    /// Withdraws the order: [`Step::Cancel`].
+    /// Cancels the order: [`Step::Cancel`].
     pub fn cancelled(mut self, now: Timestamp) -> Result<Self, WrongState> {
         self.advance(Step::Cancel)?;
         self.reason = None;
@@ -251,7 +251,7 @@ impl Order {
 
     /// Writes the verdict into the approval.
     ///
-    /// Until `expires_at` only a person decides, from then on only the clock.
+    /// Before `expires_at` only a person can decide. From then on the approval can only expire.
     fn decide(
         &mut self,
         verdict: Verdict,

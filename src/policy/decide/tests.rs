@@ -37,8 +37,9 @@ fn updated(rules: &str, number: &Number, changes: &Value) -> Decision {
 }
 
 #[test]
-fn an_allowed_order_comes_with_terms_and_what_is_left() {
-    let rules = "countries = [\"US\"]\ncarrier_types = [\"local\"]\nmax_numbers = 50\nmax_orders_per_day = 10\nmonthly_budget = \"120.00\"";
+fn an_allowed_order_has_terms_and_a_hint_with_the_remaining_caps() {
+    let rules = "countries = [\"US\"]\ncarrier_types = [\"local\"]\nmax_numbers = 50\n\
+                 max_orders_per_day = 10\nmonthly_budget = \"120.00\"";
     let usage = Usage {
         numbers_held: 3,
         orders_last_day: 1,
@@ -59,7 +60,7 @@ fn an_allowed_order_comes_with_terms_and_what_is_left() {
 }
 
 #[test]
-fn a_team_that_the_policy_does_not_know_may_do_nothing() {
+fn a_team_without_rules_may_do_nothing() {
     let stranger: Team = "strangers".parse().unwrap();
     let usage = Usage::default();
     let order = request(&json!({"country": "DE"}));
@@ -96,7 +97,7 @@ fn a_team_that_the_policy_does_not_know_may_do_nothing() {
 }
 
 #[test]
-fn the_first_question_that_says_no_decides() {
+fn the_first_failed_check_decides() {
     let full = Usage {
         numbers_held: 1,
         orders_last_day: 1,
@@ -143,10 +144,10 @@ fn the_first_question_that_says_no_decides() {
 }
 
 #[test]
-fn two_users_make_it_a_group_number_whatever_sharing_says() {
+fn an_order_for_two_users_is_a_group_order_even_if_its_sharing_is_personal() {
     let two = json!({"country": "DE", "sharing": "personal", "assign_to": ["user_A", "user_B"]});
-    let no = ruling(OPEN, &alice(), &two, &Usage::default()).decision;
-    assert_eq!(rule(&no), (false, "teams.sales.group_numbers"));
+    let denied = ruling(OPEN, &alice(), &two, &Usage::default()).decision;
+    assert_eq!(rule(&denied), (false, "teams.sales.group_numbers"));
     let rules = format!("{OPEN}group_numbers = true");
     assert!(
         ruling(&rules, &alice(), &two, &Usage::default())
@@ -156,8 +157,8 @@ fn two_users_make_it_a_group_number_whatever_sharing_says() {
 }
 
 #[test]
-fn a_budget_denies_what_no_price_is_known_for() {
-    // A budget of a file that parses has prices for all allowed countries; a received number may be from elsewhere.
+fn a_budget_denies_a_number_without_a_known_price() {
+    // A valid file has a price for each country that the team may order in, but a received number can be from another.
     let text = "[teams.sales]\ncountries = [\"US\"]\nmonthly_budget = \"10.00\"\n[prices]\nUS = \"1.15\"";
     let policy = Policy::parse("p", text).unwrap();
     let mut orphan = Number {
@@ -165,8 +166,8 @@ fn a_budget_denies_what_no_price_is_known_for() {
         monthly: Money::ZERO,
         ..number()
     };
-    let no = decide_receive(&policy, &sales(), &orphan, &Usage::default());
-    assert_eq!(rule(&no), (false, "prices"));
+    let denied = decide_receive(&policy, &sales(), &orphan, &Usage::default());
+    assert_eq!(rule(&denied), (false, "prices"));
     orphan.facts.billed = Some(Money::from_cents(1_000));
     assert!(decide_receive(&policy, &sales(), &orphan, &Usage::default()).allowed());
     orphan.facts.billed = Some(Money::from_cents(1_001));
@@ -179,7 +180,7 @@ fn a_budget_denies_what_no_price_is_known_for() {
 }
 
 #[test]
-fn a_full_team_receives_no_number_but_may_receive_its_own_again() {
+fn a_team_at_its_cap_receives_only_numbers_that_it_already_owns() {
     let full = Usage {
         numbers_held: 1,
         numbers_reserved: 1,
@@ -189,8 +190,8 @@ fn a_full_team_receives_no_number_but_may_receive_its_own_again() {
         team: None,
         ..number()
     };
-    let no = decide_receive(&policy("max_numbers = 2"), &sales(), &orphan, &full);
-    assert_eq!(rule(&no), (false, "teams.sales.max_numbers"));
+    let denied = decide_receive(&policy("max_numbers = 2"), &sales(), &orphan, &full);
+    assert_eq!(rule(&denied), (false, "teams.sales.max_numbers"));
     assert!(decide_receive(&policy("max_numbers = 2"), &sales(), &number(), &full).allowed());
     assert!(
         decide_receive(
@@ -204,7 +205,7 @@ fn a_full_team_receives_no_number_but_may_receive_its_own_again() {
 }
 
 #[test]
-fn a_patch_that_makes_a_group_number_asks_what_ordering_one_asks() {
+fn a_patch_that_makes_a_group_number_needs_the_same_permission_as_an_order() {
     let anyone = "assign_to = \"anyone\"";
     let mut personal = number();
     personal.facts.user = Some(user("ALICE"));
@@ -231,7 +232,7 @@ fn a_patch_that_makes_a_group_number_asks_what_ordering_one_asks() {
 }
 
 #[test]
-fn a_group_number_may_be_named_and_narrowed_without_the_permission_but_not_widened() {
+fn only_the_permission_allows_a_patch_to_widen_a_group_number() {
     let mut shared = number();
     shared.facts.participants = vec![user("ALICE"), user("BOB"), user("CAROL")];
     shared.facts.group = true;
@@ -265,26 +266,26 @@ fn new_participants_must_be_allowed_assignees_and_present_ones_may_stay() {
         )
         .allowed()
     );
-    let no = updated(
+    let denied = updated(
         rules,
         &shared,
         &json!({"participants": ["user_BOB", "user_CAROL"]}),
     );
-    assert_eq!(rule(&no), (false, "teams.sales.assign_to"));
+    assert_eq!(rule(&denied), (false, "teams.sales.assign_to"));
     let group = updated(rules, &shared, &json!({"participant_groups": ["group_A"]}));
     assert_eq!(rule(&group), (false, "teams.sales.assign_to"));
 }
 
 #[test]
-fn forwarding_is_asked_about_in_an_update() {
+fn an_update_checks_forwarding() {
     let abroad = json!({"forward_to": "+18765230123"});
-    let no = updated("forward_to_countries = [\"DE\"]", &number(), &abroad);
-    assert_eq!(rule(&no), (false, "teams.sales.forward_to_countries"));
+    let denied = updated("forward_to_countries = [\"DE\"]", &number(), &abroad);
+    assert_eq!(rule(&denied), (false, "teams.sales.forward_to_countries"));
     assert!(updated("forward_to_countries = [\"JM\"]", &number(), &abroad).allowed());
 }
 
 #[test]
-fn a_group_s_members_may_be_given_numbers() {
+fn members_of_the_allowed_group_may_get_numbers() {
     let policy = policy("countries = [\"DE\"]\nassign_to = { group = \"group_A\" }");
     let order = request(&json!({"country": "DE", "assign_to": ["user_BOB"]}));
     let decide =
@@ -309,15 +310,15 @@ fn no_denial_names_another_team() {
             &Usage::default(),
             &Members::new(),
         );
-        let said = serde_json::to_string(ruling.decision.explanation())
+        let text = serde_json::to_string(ruling.decision.explanation())
             .unwrap()
             .to_lowercase();
-        assert!(!said.contains("secret"), "{said}");
+        assert!(!text.contains("secret"), "{text}");
     }
 }
 
 /// The example policy of the documentation.
-const SHOWN: &str = r#"
+const EXAMPLE: &str = r#"
 [teams.sales]
 countries = ["DE", "FR", "GB"]
 group_numbers = { permission = "numbers:group" }
@@ -334,8 +335,8 @@ default = "5.00"
 "#;
 
 #[test]
-fn the_policy_of_the_documentation_decides_as_it_says() {
-    let policy = Policy::parse("policy.toml", SHOWN).unwrap();
+fn the_example_policy_decides_as_documented() {
+    let policy = Policy::parse("policy.toml", EXAMPLE).unwrap();
     let decide = |caller: &Caller, body: Value, usage: &Usage| {
         let decision =
             decide_rent(&policy, caller, &sales(), &request(&body), usage, &Members::new()).decision;

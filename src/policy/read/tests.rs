@@ -13,7 +13,7 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn several_faults_are_named_at_once_with_file_line_and_key() {
+fn all_faults_are_reported_at_once_with_file_line_and_key() {
     let text = r#"[teams.sales]
 countries = ["DE", "Germany", 5]
 group_numbers = "yes"
@@ -86,7 +86,7 @@ fn a_budget_without_a_price_for_an_allowed_country_and_without_a_default_is_a_fa
 }
 
 #[test]
-fn a_team_s_rules_are_shown_again_as_they_were_written() {
+fn rules_are_serialized_as_they_were_written() {
     let text = r#"
         [teams.full]
         countries = { claim = "/phone/countries", within = ["DE", "FR"] }
@@ -123,7 +123,7 @@ fn a_team_s_rules_are_shown_again_as_they_were_written() {
 }
 
 #[test]
-fn a_release_waits_a_minute_at_least_and_90_days_at_most() {
+fn a_release_delay_is_from_one_minute_to_90_days() {
     let policy = |delay: &str| format!("[teams.s]\nrelease_delay = {delay}\n");
     for good in ["1m", "60s", "24h", "90d"] {
         let policy = Policy::parse("p", &policy(&format!("\"{good}\""))).unwrap();
@@ -159,13 +159,13 @@ fn a_release_waits_a_minute_at_least_and_90_days_at_most() {
 }
 
 #[test]
-fn a_fault_of_syntax_names_its_line() {
+fn a_syntax_error_names_the_file() {
     assert!(faults("[teams.sales]\ncountries = [\"DE\"\nmax_numbers = 1\n")[0].starts_with("policy.toml:"));
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(
+    fn no_text_makes_the_reader_panic(
         key in "(teams|prices|teams\\.a|teams\\.\"\\*\"|\\PC{0,9})",
         field in "(countries|group_numbers|monthly_budget|assign_to|max_numbers|default|US|\\PC{0,9})",
         value in "(\\[\"DE\"\\]|true|-?[0-9]{1,30}|\"\\PC{0,9}\"|\\{ ?(claim|group|within) ?= ?\"/?[a-z~]{0,3}\" ?\\}|\\PC{0,20})",
