@@ -1,4 +1,4 @@
-//! The caller of a request, as the authentication middleware left it in the request context.
+//! The caller of a request, as the authentication middleware stored it in the request context.
 
 use std::sync::Arc;
 
@@ -11,18 +11,20 @@ use crate::http::middleware::authenticate::Authenticated;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 
-/// The authenticated caller. Only routes behind the authentication middleware can take it.
+/// The authenticated caller.
+///
+/// Only handlers behind the authentication middleware can have this parameter.
 pub(in crate::http) struct Caller(RequestContext, Arc<caller::Caller>);
 
 impl Caller {
-    /// The caller as the desk takes it.
+    /// Returns the caller and the request id, as use cases need them.
     pub(in crate::http) fn by(&self) -> CallContext<'_> {
         CallContext {
             caller: &self.1,
             request_id: &self.0.request_id,
         }
     }
-    /// The caller's identity.
+    /// Returns the caller's identity.
     pub(in crate::http) fn who(&self) -> &caller::Caller {
         &self.1
     }
@@ -35,9 +37,7 @@ impl FromRequestParts<Authenticated> for Caller {
         let context = parts.extensions.get::<RequestContext>();
         let context = context.expect("every request has a context").clone();
         let caller = context.caller.get();
-        let caller = caller
-            .expect("the state exists only behind the middleware")
-            .clone();
+        let caller = caller.expect("`authenticate` runs before the handler").clone();
         Ok(Self(context, caller))
     }
 }

@@ -19,8 +19,9 @@ use crate::http::view::{
 
 /// Register an endpoint
 ///
-/// From now on the service sends the team's events there, signed as Standard Webhooks specifies. The operator decides which
-/// hosts it may call, with `webhooks.hosts` and `webhooks.networks`. Store the `secret`. A team can have 20 endpoints.
+/// The service sends the team's new events to the endpoint, signed as Standard Webhooks specifies. The settings
+/// `webhooks.hosts` and `webhooks.networks` define which hosts the service may call. Store the `secret`: it verifies
+/// the signatures. A team can have 20 endpoints.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "create_webhook_endpoint",
     request_body = EndpointBodyDoc,
@@ -42,7 +43,7 @@ pub(in crate::http) async fn create(
 
 /// List endpoints
 ///
-/// Newest first, for all your teams or for the one you name.
+/// Newest first, for all your teams or for the team in `team`.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "list_webhook_endpoints", params(ListParams),
     responses((status = 200, description = "A page of endpoints", body = PageView<EndpointView>)),
@@ -64,7 +65,7 @@ pub(in crate::http) async fn list(
 
 /// Get an endpoint
 ///
-/// `disabled_reason` is the reason why the endpoint receives no events.
+/// If the endpoint is disabled, it receives no events, and `disabled_reason` is the reason.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "get_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -83,8 +84,8 @@ pub(in crate::http) async fn get(
 
 /// Change an endpoint
 ///
-/// A JSON merge patch. `{"state": "active"}` enables a disabled endpoint: its pending deliveries are sent at once. Events
-/// that occurred while it was disabled need a replay.
+/// A JSON merge patch. `{"state": "active"}` enables a disabled endpoint: the service sends its pending deliveries at
+/// once. To send events that occurred while the endpoint was disabled, replay them.
 #[utoipa::path(
     patch, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "update_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -108,7 +109,7 @@ pub(in crate::http) async fn update(
 
 /// Remove an endpoint
 ///
-/// The service sends nothing more to it: pending deliveries are dropped.
+/// The service sends nothing more to the endpoint, and drops its pending deliveries.
 #[utoipa::path(
     delete, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "delete_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -126,7 +127,7 @@ pub(in crate::http) async fn remove(
 
 /// Get an endpoint's secret
 ///
-/// The audit trail records the request.
+/// The secret verifies the signatures of the endpoint's events. The audit trail records this request.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/secret", tag = "webhooks", operation_id = "get_webhook_secret",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -145,8 +146,8 @@ pub(in crate::http) async fn secret(
 
 /// Rotate an endpoint's secret
 ///
-/// The endpoint gets a new secret. Until `previous_until` every delivery carries two signatures, one for each secret, so
-/// that the receiver can switch at any time.
+/// The endpoint gets a new secret. Until `previous_until`, every delivery has two signatures, one for each secret, so
+/// that the receiver can change its secret at any time before.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks", operation_id = "rotate_webhook_secret",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -163,7 +164,7 @@ pub(in crate::http) async fn rotate(
     )))
 }
 
-/// A list without filters of its own.
+/// A list without filters.
 pub(in crate::http) struct Unfiltered;
 
 impl QueryFields for Unfiltered {
@@ -182,9 +183,9 @@ struct ListParams {
     /// Only endpoints of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the previous page, with the same filters.
+    /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }
