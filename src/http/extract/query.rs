@@ -159,7 +159,7 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
             .insert(name.to_string(), value.into_owned().into())
             .is_some()
         {
-            "appears twice"
+            "must appear only once"
         } else {
             continue;
         };
@@ -242,7 +242,7 @@ mod tests {
         );
         assert_eq!(
             faults("colour=a&colour=a&colour=b"),
-            ["/query/colour: appears twice"]
+            ["/query/colour: must appear only once"]
         );
         assert_eq!(
             faults("colour=%FF"),

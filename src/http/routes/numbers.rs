@@ -110,8 +110,8 @@ pub(in crate::http) async fn update(
 /// Release a phone number
 ///
 /// Releases the number in Close. Nobody can undo a release. If the team's policy has a `release_delay`, Numberdesk
-/// asks Close only after that time. Until then the number belongs to the team and counts towards its limits, and you can
-/// cancel the release.
+/// asks Close only after that time. Until then, the number belongs to the team and counts towards its limits, and you
+/// can cancel the release.
 #[utoipa::path(
     delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
     params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),

@@ -11,8 +11,8 @@ use crate::http::view::{self, OrderView};
 
 /// Cancel an order
 ///
-/// You can cancel an order until Numberdesk sends it to Close, also while it awaits approval. A cancelled order no longer
-/// reserves quota and budget.
+/// You can cancel an order until Numberdesk sends it to Close, also while it awaits approval. A cancelled order no
+/// longer reserves quota and budget.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
     params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),

@@ -84,10 +84,10 @@ async fn bytes_that_are_not_http_get_a_bare_400_and_never_reach_the_router() {
         b"GET / HTTP/1.1\r\nX y: z\r\n\r\n",
         duplicate,
     ] {
-        let answer = receive(send(&server, bytes).await).await;
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-        assert!(answer.contains("connection: close\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        let response = receive(send(&server, bytes).await).await;
+        assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
+        assert!(response.contains("connection: close\r\n"), "{response}");
+        assert!(response.ends_with("\r\n\r\n"), "{response}");
     }
 }
 
