@@ -1,25 +1,25 @@
-//! The limits of requests and connections, as the configuration sets them.
+//! The configured limits of requests and connections.
 
 use std::time::Duration;
 
-/// What one request, one connection, one team and the whole replica may use.
+/// The limits of one request, one connection, one team and the whole replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest request body, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub body: usize,
-    /// Longest time for a request's head to arrive, and for a connection to stay idle.
+    /// Maximum time for a request's head to arrive, and for a connection to stay idle.
     pub header_timeout: Duration,
-    /// Most headers of one request.
+    /// Maximum number of headers of one request.
     pub max_headers: usize,
-    /// Longest time that shutdown waits for running requests.
+    /// Maximum time that shutdown waits for running requests.
     pub grace: Duration,
-    /// Requests per minute of one team; 0 disables the rate limit.
+    /// Maximum number of requests per minute of one team. 0 disables the rate limit.
     pub requests_per_minute: u32,
-    /// Requests of one team that may arrive at once.
+    /// Maximum number of requests of one team that may arrive at once.
     pub burst: u32,
-    /// Requests that the replica works on at the same time.
+    /// Maximum number of requests that the replica runs at the same time.
     pub in_flight: usize,
-    /// Requests that may wait for the end of their order at the same time.
+    /// Maximum number of requests that wait for the end of their order at the same time.
     pub waiting_orders: usize,
 }
 

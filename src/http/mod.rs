@@ -1,8 +1,9 @@
 //! The HTTP interface: routes, middleware, problems and the OpenAPI document.
 //!
-//! A handler reads a request, calls the desk once and renders the answer; the rules about numbers, orders and teams live
-//! in the desk. This module decides what belongs to HTTP itself: request limits, authentication of each route, the rate
-//! limit of each team, load shedding, and the `Retry-After` of an order that is not final.
+//! A handler reads a request, calls one use case of [`desk`](crate::desk) and renders the response. The rules about
+//! numbers, orders and teams are in `desk`. This module implements only the rules of the HTTP interface: the limits of
+//! requests, the authentication of each route, the rate limit of each team, load shedding, and the `Retry-After` of an
+//! order that is not final.
 
 mod extract;
 mod limits;

@@ -1,6 +1,7 @@
-//! The OpenAPI document: its head, and what is the same for every operation.
+//! The OpenAPI document: its general part, and the additions that every operation gets.
 //!
-//! Handlers describe only their own answers. The problems of an operation come from the table of problem types.
+//! Handlers declare only their own responses. [`complete`] adds the problems, with texts from the table of problem
+//! types.
 
 use std::collections::BTreeMap;
 
@@ -25,25 +26,27 @@ use crate::http::problem::problem_type::ProblemType;
     tags(
         (name = "orders", description = "Rent numbers. An order is durable: it continues after a disconnect, a crash or a deploy."),
         (name = "phone numbers", description = "List, change, release and transfer the numbers of your teams."),
-        (name = "me", description = "The caller, its teams, and the rest of quota and budget."),
-        (name = "audit", description = "Who did what, and which rule allowed or denied it."),
+        (name = "me", description = "The caller, its teams, and their remaining quota and budget."),
+        (name = "audit", description = "The record of every action: its actor, its outcome, and the rule that allowed or denied it."),
         (name = "events", description = "Changes of orders, numbers and policy, as a list or as a stream."),
         (name = "spend", description = "The cost of a month, by team, country or user."),
-        (name = "webhooks of Close", description = "Receives webhooks from Close. Apps do not need it."),
+        (name = "webhooks of Close", description = "Receives webhooks from Close. Apps do not use this operation."),
         (name = "webhooks", description = "Endpoints of your apps that receive events in signed requests (Standard Webhooks)."),
-        (name = "documents", description = "This document, Swagger UI and the problem types. They need no token."),
+        (name = "documents", description = "This document, Swagger UI and the pages of the problem types. They need no token."),
     ),
     security(("bearer" = [])),
     components(schemas(ProblemDoc)),
 )]
 struct Base;
 
-/// An error (RFC 9457). Some problem types add members, such as `decision`, `need` or `limit`.
+/// An error response (RFC 9457). Some problem types add members, such as `decision`, `need` or `limit`.
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "describes what `Problem` writes")]
 struct ProblemDoc {
-    /// The problem type: a path on this service whose page explains it. It never changes.
+    /// The URI of the problem type: a path on this service, with a page that explains the problem.
+    ///
+    /// The URI of a type never changes.
     #[schema(example = "/problems/invalid-request")]
     r#type: String,
     /// The title of the problem type.
@@ -52,7 +55,7 @@ struct ProblemDoc {
     /// The HTTP status.
     #[schema(example = 400)]
     status: u16,
-    /// A description of this occurrence.
+    /// An explanation of this occurrence of the problem.
     #[schema(example = "/country: must be a string, not a number.")]
     detail: String,
     /// The path of the request.
@@ -71,10 +74,10 @@ struct ProblemDoc {
 #[schema(as = Fault)]
 #[expect(dead_code, reason = "describes what `Problem` writes")]
 struct FaultDoc {
-    /// JSON pointer into the body, or `/query/…` and `/headers/…`.
+    /// A JSON pointer into the body, `/query/…` for a parameter, or `/headers/…` for a header.
     #[schema(example = "/country")]
     pointer: String,
-    /// The fault, and what is expected instead.
+    /// The fault, and the expected value.
     #[schema(example = "must be a string, not a number")]
     message: String,
 }
@@ -103,8 +106,8 @@ const WITH_BODY: &[ProblemType] = &[
     ProblemType::UnsupportedMediaType,
 ];
 
-/// Problems of one operation only.
-fn own(operation: &str) -> &'static [ProblemType] {
+/// Returns the problems of one operation, besides those that many operations share.
+fn specific_problems(operation: &str) -> &'static [ProblemType] {
     match operation {
         "create_order" => &[
             ProblemType::TeamRequired,
@@ -155,7 +158,7 @@ fn own(operation: &str) -> &'static [ProblemType] {
     }
 }
 
-/// Returns the head of the document.
+/// Returns the document without paths: its title, tags, security scheme and shared schemas.
 pub(super) fn base() -> OpenApi {
     let mut document = Base::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
@@ -165,7 +168,7 @@ pub(super) fn base() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "A JWT of an issuer that the service trusts. An app in Kubernetes uses the projected token of its service account. \
+            "A JWT from an issuer that the service trusts. An app in Kubernetes uses the projected token of its service account. \
              Paste the token alone, without `Bearer`.",
         ))
         .build();
@@ -200,30 +203,31 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
 }
 
 fn add_problems(path: &str, operation: &mut Operation) {
-    let open = operation.security.is_some();
+    // Only operations that need no token override the security of the document.
+    let public = operation.security.is_some();
     let id = operation.operation_id.as_deref().unwrap_or_default();
     let mut by_status: BTreeMap<u16, Vec<ProblemType>> = BTreeMap::new();
-    let with_token = if open { &[] } else { WITH_TOKEN };
+    let with_token = if public { &[] } else { WITH_TOKEN };
     let with_body = if operation.request_body.is_some() {
         WITH_BODY
     } else {
         &[]
     };
-    for problem_type in [ALWAYS, with_token, with_body, own(id)].concat() {
+    for problem_type in [ALWAYS, with_token, with_body, specific_problems(id)].concat() {
         by_status
             .entry(problem_type.status().as_u16())
             .or_default()
             .push(problem_type);
     }
     for (status, problem_types) in by_status {
-        operation
-            .responses
-            .responses
-            .insert(status.to_string(), RefOr::T(answer(path, &problem_types)));
+        operation.responses.responses.insert(
+            status.to_string(),
+            RefOr::T(problem_response(path, &problem_types)),
+        );
     }
 }
 
-fn answer(path: &str, problem_types: &[ProblemType]) -> utoipa::openapi::Response {
+fn problem_response(path: &str, problem_types: &[ProblemType]) -> utoipa::openapi::Response {
     let descriptions: Vec<String> = problem_types
         .iter()
         .map(|problem_type| {
@@ -247,7 +251,7 @@ fn answer(path: &str, problem_types: &[ProblemType]) -> utoipa::openapi::Respons
         .content("application/problem+json", content.build());
     if problem_types.contains(&ProblemType::RateLimited) {
         let quota = text_header(
-            "The rest of the team's request quota, as in every answer to a valid token (draft-ietf-httpapi-ratelimit-headers)",
+            "The team's remaining request quota. Every response to a request with a valid token has this header (draft-ietf-httpapi-ratelimit-headers)",
         );
         response = response.header("RateLimit", quota);
     }
@@ -258,7 +262,10 @@ fn answer(path: &str, problem_types: &[ProblemType]) -> utoipa::openapi::Respons
         .iter()
         .any(|problem_type| matches!(problem_type.status().as_u16(), 429 | 503))
     {
-        response = response.header("Retry-After", text_header("Seconds after which to try again"));
+        response = response.header(
+            "Retry-After",
+            text_header("Seconds to wait before the next attempt"),
+        );
     }
     response.build()
 }

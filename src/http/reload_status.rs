@@ -1,7 +1,7 @@
 //! The reload status of the files that the service watches: policy, keys, certificates, secrets.
 //!
-//! The tasks in `app` record the outcome of each reload; `/readyz?verbose` reports the last one of each file. Nothing here
-//! reads a file.
+//! The tasks in `app` read the files and record the outcome of each reload here. `/readyz?verbose` reports the last
+//! outcome of each file.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -24,7 +24,7 @@ pub(super) struct FileStatus {
     ok: bool,
     /// When `ok` last changed.
     since: Timestamp,
-    /// Why the reload failed. Never contains a secret.
+    /// Why the last reload failed. Never contains a secret.
     #[serde(rename = "wrong", skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// When the content in use expires, for files that expire.
@@ -33,7 +33,9 @@ pub(super) struct FileStatus {
 }
 
 impl ReloadStatus {
-    /// Records the outcome of one reload of `file`; `expires_at` is when the content in use expires.
+    /// Records the outcome of one reload of `file`.
+    ///
+    /// `expires_at` is when the content in use expires.
     pub fn record<E: Display>(
         &self,
         file: &'static str,
@@ -59,7 +61,7 @@ impl ReloadStatus {
         );
     }
 
-    /// The status of every file, by its name.
+    /// Returns the status of every file, by its name.
     pub(super) fn files(&self) -> BTreeMap<&'static str, FileStatus> {
         self.0.lock().clone()
     }

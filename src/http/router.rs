@@ -1,4 +1,4 @@
-//! The table of contents: every route of both ports.
+//! The routers of both ports, with every route.
 
 use std::sync::LazyLock;
 
@@ -23,10 +23,10 @@ use crate::http::routes::{
 };
 use crate::http::state::Http;
 
-/// The document is the same in every server of the process.
+/// The rendered document. All servers of the process share it, because it never changes.
 static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::new(&document()));
 
-/// The routes of the API port.
+/// Returns the router of the API port.
 pub fn api(http: Http) -> Router {
     let (protected, _) = protected().split_for_parts();
     let (public, _) = public().split_for_parts();
@@ -40,7 +40,7 @@ pub fn api(http: Http) -> Router {
         .with_state(http)
 }
 
-/// The routes of the operators' port.
+/// Returns the router of the operators' port.
 pub fn ops(http: Http, metrics: Metrics, reloads: ReloadStatus) -> Router {
     Router::new()
         .route("/livez", routing::get(operators::livez))
@@ -56,14 +56,14 @@ pub fn ops(http: Http, metrics: Metrics, reloads: ReloadStatus) -> Router {
         .with_state(http)
 }
 
-/// The OpenAPI document of the API port.
+/// Returns the OpenAPI document of the API port.
 pub fn document() -> OpenApi {
     let mut document = protected().into_openapi();
     document.merge(public().into_openapi());
     openapi::complete(document)
 }
 
-/// Routes that need a token.
+/// Returns the routes that need a token.
 fn protected() -> OpenApiRouter<Authenticated> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(orders::create::create, orders::list::list))
@@ -96,7 +96,7 @@ fn protected() -> OpenApiRouter<Authenticated> {
         .routes(routes!(webhook_deliveries::test))
 }
 
-/// Routes that need no token. Close signs what it sends to its webhook.
+/// Returns the routes that need no token. The webhook of Close has a signature instead.
 fn public() -> OpenApiRouter<Http> {
     OpenApiRouter::default()
         .routes(routes!(close_webhook::receive))

@@ -21,7 +21,9 @@ pub struct Http {
 }
 
 impl Http {
-    /// `cursor_key` signs the cursors of lists; replicas that share a database share the key.
+    /// Creates the state.
+    ///
+    /// `cursor_key` signs the cursors of lists. It must be the same on all replicas that share a database.
     pub fn new(desk: Desk, auth: Auth, cursor_key: [u8; 32], limits: Limits) -> Self {
         Self {
             desk,

@@ -1,4 +1,4 @@
-//! Request bodies: strict JSON, within limits of media type, size and time.
+//! Request bodies: reads strict JSON, and checks its media type, size and time.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 use crate::http::state::Http;
 
-/// Longest time that a body may take to arrive.
+/// Maximum time for a body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many bytes beyond the limit are read and dropped, see [`collect`].
+/// Maximum number of bytes that [`collect`] reads and drops beyond the limit.
 const MAX_DRAINED_BYTES: usize = 1 << 20;
-/// Longest wait for each piece that is dropped.
+/// Maximum wait for each part that [`collect`] drops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A body in `application/json`.
 pub(in crate::http) struct JsonBody(pub(in crate::http) Value);
 
-/// A body in `application/json`, or no body; then the request needs no `Content-Type`.
+/// A body in `application/json`, or no body. Without a body, the request needs no `Content-Type`.
 pub(in crate::http) struct OptionalBody(Option<JsonBody>);
 
-/// A JSON merge patch (RFC 7396), under its own media type or as plain JSON.
+/// A JSON merge patch (RFC 7396), with its own media type or as `application/json`.
 pub(in crate::http) struct PatchBody(pub(in crate::http) Value);
 
 impl JsonBody {
@@ -100,15 +100,15 @@ async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, 
         );
         return Err(Problem::new(ProblemType::UnsupportedMediaType).detail(detail));
     }
-    let fits = body.size_hint().lower() <= limit as u64;
-    if !fits && parts.headers.contains_key(EXPECT) {
-        // The client waits for `100 Continue`: it need not send the body at all.
+    let may_fit = body.size_hint().lower() <= limit as u64;
+    if !may_fit && parts.headers.contains_key(EXPECT) {
+        // The client waits for `100 Continue` before it sends the body, so nothing is left to read.
         return Err(too_large(limit));
     }
     let context = parts.extensions.get::<RequestContext>();
     let permit = &context.expect("every request has a context").permit;
     let bytes = permit
-        .without_permit(timeout(BODY_TIMEOUT, collect(body, limit, fits)))
+        .without_permit(timeout(BODY_TIMEOUT, collect(body, limit, may_fit)))
         .await?
         .unwrap_or_else(|_| {
             Err(Problem::new(ProblemType::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
@@ -118,7 +118,10 @@ async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, 
 
 /// Collects the body, or fails if it exceeds the limit.
 ///
-/// It reads on a little beyond the limit: many clients read no answer before they have sent the whole body.
+/// `fits`: the body is not known to exceed the limit.
+///
+/// Beyond the limit, it reads up to [`MAX_DRAINED_BYTES`] more: many clients read the response only after they have
+/// sent the whole body.
 async fn collect(mut body: Body, limit: usize, mut fits: bool) -> Result<Vec<u8>, Problem> {
     let (mut read, mut drained) = (Vec::new(), 0);
     while drained <= MAX_DRAINED_BYTES {
@@ -147,7 +150,7 @@ fn too_large(limit: usize) -> Problem {
         .header(CONNECTION, close)
 }
 
-/// Whether the body is uncompressed and has exactly one of the media types, in UTF-8 if it names a charset.
+/// Returns whether the body is uncompressed JSON in UTF-8, with exactly one of the media types.
 fn is_json(headers: &HeaderMap, types: &[&str]) -> bool {
     let plain = headers
         .get_all(CONTENT_ENCODING)
@@ -166,7 +169,7 @@ fn is_json(headers: &HeaderMap, types: &[&str]) -> bool {
     types.iter().any(|known| known.eq_ignore_ascii_case(essence)) && parts.all(is_utf8)
 }
 
-/// Whether a parameter of the media type is compatible with UTF-8.
+/// Returns whether a parameter of the media type is compatible with UTF-8.
 fn is_utf8(parameter: &str) -> bool {
     match parameter.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {

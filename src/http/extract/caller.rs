@@ -1,4 +1,4 @@
-//! The caller of a request, as the authentication middleware left it in the request context.
+//! The caller of a request, as the authentication middleware stored it in the request context.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 
 /// The authenticated caller of an endpoint that needs the permission `P`. The use case checks the permission.
 ///
-/// Only routes behind the authentication middleware can take it.
+/// Only handlers behind the authentication middleware can have this parameter.
 pub(in crate::http) struct Caller<P = needs::Nothing> {
     context: RequestContext,
     identity: Arc<caller::Caller>,
@@ -23,11 +23,11 @@ pub(in crate::http) struct Caller<P = needs::Nothing> {
 
 impl<P> Caller<P> {
     /// The call of the use case.
-    pub(in crate::http) fn by(&self) -> CallContext<'_, P> {
+    pub(in crate::http) fn call(&self) -> CallContext<'_, P> {
         CallContext::new(&self.identity, &self.context.request_id)
     }
-    /// The caller's identity.
-    pub(in crate::http) fn who(&self) -> &caller::Caller {
+    /// Returns the caller's identity.
+    pub(in crate::http) fn identity(&self) -> &caller::Caller {
         &self.identity
     }
 }
@@ -39,9 +39,7 @@ impl<P> FromRequestParts<Authenticated> for Caller<P> {
         let context = parts.extensions.get::<RequestContext>();
         let context = context.expect("every request has a context").clone();
         let identity = context.caller.get();
-        let identity = identity
-            .expect("the state exists only behind the middleware")
-            .clone();
+        let identity = identity.expect("`authenticate` runs before the handler").clone();
         Ok(Self {
             context,
             identity,

@@ -1,13 +1,13 @@
-//! Conditional requests (RFC 9110 section 13): parses lists of entity tags and compares them with a version.
+//! Conditional requests (RFC 9110 section 13): parses entity tags and compares them with a version.
 
 use crate::desk::Precondition;
 
 /// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::http) enum Condition {
-    /// `*`: any version.
+    /// `*`, which matches any version.
     Any,
-    /// One of these versions.
+    /// A list of entity tags, any of which may match.
     Tags(Vec<Tag>),
 }
 
@@ -19,14 +19,18 @@ pub(in crate::http) struct Tag {
 }
 
 impl Condition {
-    /// Whether the condition names the version. `If-None-Match` compares weakly.
+    /// Returns whether the condition contains the version.
+    ///
+    /// `If-None-Match` requires a weak comparison, which ignores `W/`.
     pub(in crate::http) fn names(&self, version: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Tags(tags) => tags.iter().any(|tag| tag.version == version),
         }
     }
-    /// The precondition of a change. `If-Match` compares strongly: a weak tag matches nothing.
+    /// Returns the precondition of a change.
+    ///
+    /// `If-Match` requires a strong comparison, so weak tags match nothing.
     pub(in crate::http) fn precondition(self) -> Precondition {
         match self {
             Self::Any => Precondition::Exists,
@@ -43,7 +47,7 @@ pub(in crate::http) fn etag(version: &str) -> String {
     format!("\"{version}\"")
 }
 
-/// Parses a list of tags. Quoted tags may contain commas, and elements of the list may be empty.
+/// Parses a list of entity tags. A tag may contain commas, and elements of the list may be empty.
 pub(in crate::http) fn parse(text: &str) -> Option<Condition> {
     if text.trim() == "*" {
         return Some(Condition::Any);
@@ -81,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn if_match_takes_strong_tags_and_no_weak_one() {
+    fn if_match_uses_strong_tags_and_ignores_weak_ones() {
         assert_eq!(strong(r#""a""#).unwrap(), ["a"]);
         assert_eq!(strong(r#" "a" , W/"b",, "c,d" "#).unwrap(), ["a", "c,d"]);
         assert_eq!(strong(r#"W/"a""#).unwrap(), [""; 0]);

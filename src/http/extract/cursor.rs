@@ -1,7 +1,7 @@
 //! Cursors: the position of the next page of a list, signed with HMAC-SHA256.
 //!
-//! The signature covers the list, its filters and the caller, so that a cursor is valid only for the request it was made
-//! for. The position itself is readable: it is signed, not encrypted.
+//! The signature covers the list, its filters and the caller, so that a cursor is valid only for the same request of
+//! the same caller. The client can read the position, because a cursor is not encrypted.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ const SIGNATURE_BYTES: usize = 32;
 /// Signs and verifies cursors.
 pub(in crate::http) struct Cursors(Hmac<Sha256>);
 
-/// What a cursor is bound to: a list, its filters and its caller.
+/// The scope in which a cursor is valid: a list, its filters and its caller.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Binding<'a> {
     pub(in crate::http) list: &'a str,
@@ -37,21 +37,23 @@ impl Cursors {
 
     /// Verifies a cursor and returns its position.
     pub(in crate::http) fn verify(&self, binding: Binding<'_>, cursor: &str) -> Result<String, Problem> {
-        let wrong = || {
+        let invalid = || {
             Problem::fault(
                 "/query/cursor",
                 "must be a `next_cursor` of this list, with the same filters and caller",
             )
         };
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-        let (signature, position) = bytes.split_at_checked(SIGNATURE_BYTES).ok_or_else(wrong)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
+        let (signature, position) = bytes.split_at_checked(SIGNATURE_BYTES).ok_or_else(invalid)?;
         self.mac(binding, position)
             .verify_slice(signature)
-            .map_err(|_| wrong())?;
-        String::from_utf8(position.to_vec()).map_err(|_| wrong())
+            .map_err(|_| invalid())?;
+        String::from_utf8(position.to_vec()).map_err(|_| invalid())
     }
 
-    /// The MAC over all parts, each with its length, so that no text can move from one part to another.
+    /// Returns the MAC over all parts.
+    ///
+    /// Each part begins with its length: otherwise two different splits of the same bytes would have the same MAC.
     fn mac(&self, binding: Binding<'_>, position: &[u8]) -> Hmac<Sha256> {
         let Binding {
             list,

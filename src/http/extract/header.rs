@@ -14,7 +14,9 @@ use crate::http::extract::conditional::{self, Condition};
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 
-/// Longest time that a request waits for its order, whatever `Prefer` asks for.
+/// Maximum time that a request waits for its order.
+///
+/// A longer `wait` in `Prefer` is shortened to this time.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The headers of a new order, for the OpenAPI document.
@@ -22,7 +24,9 @@ const MAX_WAIT: Duration = Duration::from_mins(1);
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `Key` and `Wait` read")]
 pub(in crate::http) struct OrderHeaders {
-    /// Identifies the order when you retry: one key for each number you want. Required unless `validate_only=true`.
+    /// Identifies the order when you retry.
+    ///
+    /// Use one key for each number that you want. Required unless `validate_only=true`.
     #[param(
         rename = "Idempotency-Key",
         nullable = false,
@@ -32,7 +36,7 @@ pub(in crate::http) struct OrderHeaders {
         example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11"
     )]
     idempotency_key: Option<String>,
-    /// `wait=N`: seconds to wait for the end of the order, 0 to 60 (RFC 7240).
+    /// `wait=N`: the maximum time to wait for the end of the order, 0 to 60 seconds (RFC 7240).
     #[param(rename = "Prefer", nullable = false, example = "wait=10")]
     prefer: Option<String>,
 }
@@ -42,7 +46,7 @@ pub(in crate::http) struct OrderHeaders {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `IfMatch` reads")]
 pub(in crate::http) struct IfMatchHeader {
-    /// The `ETag` that you have read. If the number has changed since, the answer is 412.
+    /// The `ETag` that you have read. If the number has changed since, the response is 412.
     #[param(
         rename = "If-Match",
         nullable = false,
@@ -56,7 +60,7 @@ pub(in crate::http) struct IfMatchHeader {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `IfNoneMatch` reads")]
 pub(in crate::http) struct IfNoneMatchHeader {
-    /// The `ETag`s that you have. If one of them is current, the answer is 304.
+    /// The `ETag`s that you have. If one of them is current, the response is 304.
     #[param(
         rename = "If-None-Match",
         nullable = false,
@@ -68,10 +72,10 @@ pub(in crate::http) struct IfNoneMatchHeader {
 /// The idempotency key, if the request has one.
 pub(in crate::http) struct Key(pub(in crate::http) Option<IdempotencyKey>);
 
-/// How long to wait for the end of the order, from `Prefer: wait=…` (RFC 7240).
+/// The maximum time to wait for the end of the order, from `Prefer: wait=…` (RFC 7240).
 pub(in crate::http) struct Wait(pub(in crate::http) Option<Duration>);
 
-/// The versions of a number that may be changed, from `If-Match`.
+/// The versions of a number that the request may change, from `If-Match`.
 pub(in crate::http) struct IfMatch(pub(in crate::http) Option<Precondition>);
 
 /// The versions of a number that the caller already has, from `If-None-Match`.
@@ -135,16 +139,16 @@ fn condition(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Condition>
         return Ok(None);
     }
     let condition = values.and_then(|values| conditional::parse(&values.join(",")));
-    let wrong = || {
+    let invalid = || {
         Problem::fault(
             &format!("/headers/{name}"),
             "must be `*` or a list of ETags in double quotes",
         )
     };
-    condition.map(Some).ok_or_else(wrong)
+    condition.map(Some).ok_or_else(invalid)
 }
 
-/// Reads the first `wait`. A preference that cannot be read is ignored (RFC 7240 section 2).
+/// Parses the first `wait`. Ignores preferences that are not valid (RFC 7240 section 2).
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let texts = headers
         .get_all("prefer")
@@ -161,7 +165,7 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
         name.trim().eq_ignore_ascii_case("wait").then(|| value.to_owned())
     })?;
     let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
-    // A number too large for `u64` still means a long wait.
+    // Digits that exceed a `u64` mean the maximum.
     digits.then(|| {
         seconds
             .parse()
@@ -170,7 +174,7 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// Whether `Accept` names CSV and prefers it. Without `Accept`, with wildcards or on a tie the answer is JSON.
+/// Returns whether `Accept` gives CSV a higher weight than JSON. Wildcards do not count.
 fn wants_csv(headers: &HeaderMap) -> bool {
     let quality = |media: &str| {
         let texts = headers
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preference_that_cannot_be_read_is_ignored() {
+    fn an_invalid_preference_is_ignored() {
         for nonsense in [
             "wait",
             "wait=",

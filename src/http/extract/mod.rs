@@ -1,4 +1,4 @@
-//! Extractors: each reads and checks one part of a request, and rejects it with a problem.
+//! Extractors: each reads and checks one part of a request, or rejects the request with a problem.
 
 mod body;
 mod caller;

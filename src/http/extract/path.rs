@@ -1,4 +1,4 @@
-//! Ids in a path. A text that is no id is answered 404, like an id that does not exist.
+//! Ids in a path. An invalid id results in a 404, like an id that does not exist.
 
 use std::str::FromStr;
 

@@ -1,6 +1,6 @@
 //! Query parameters, checked as strictly as bodies.
 //!
-//! An unknown, repeated or non-UTF-8 parameter is a fault with its pointer. Each list declares its own filters.
+//! An unknown parameter, a repeated parameter and a value that is not UTF-8 are faults, each with its pointer.
 
 use std::collections::BTreeSet;
 
@@ -20,19 +20,19 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::PageView;
 
-/// Parameters that a query can contain.
+/// The parameters of a query.
 pub(in crate::http) trait QueryFields: Sized {
-    /// Reads the parameters; every value is a text.
+    /// Reads the parameters. Every value is a string.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
 /// The filters of a list.
 pub(in crate::http) trait Filter: QueryFields {
-    /// The name of the list: a cursor is valid for its own list only.
+    /// The name of the list, to which its cursors are bound.
     const LIST: &'static str;
 }
 
-/// The query of a request that is not for a list.
+/// The query of a request that does not list objects.
 pub(in crate::http) struct Query<T>(pub(in crate::http) T);
 
 /// A query without any parameter.
@@ -43,22 +43,22 @@ pub(in crate::http) struct List<F> {
     pub(in crate::http) team: Option<Team>,
     pub(in crate::http) filter: F,
     pub(in crate::http) limit: Limit,
-    /// Signed; [`List::after`] verifies it.
+    /// The cursor as sent; [`List::after`] verifies its signature.
     cursor: Option<String>,
-    /// Team and filters as sent, in a fixed order.
+    /// The team and the filters as sent, sorted by name.
     filters: String,
 }
 
 impl<F: Filter> List<F> {
-    /// What the cursors of this list are bound to.
+    /// Returns the scope in which the cursors of this list are valid.
     fn binding<'a, P>(&'a self, caller: &'a Caller<P>) -> Binding<'a> {
         Binding {
             list: F::LIST,
             filters: &self.filters,
-            caller: caller.who(),
+            caller: caller.identity(),
         }
     }
-    /// The position after which the page starts. `None` is the start of the list.
+    /// Returns the position after which the page starts, or `None` for the start of the list.
     pub(in crate::http) fn after<P>(
         &self,
         http: &Http,
@@ -148,9 +148,9 @@ fn read<T>(
     })
 }
 
-/// The parameters by name.
+/// Returns the parameters by name.
 ///
-/// A repeated name is a fault: two readers of the query could see different values.
+/// A repeated name is a fault: a proxy and the service could use different values.
 fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     let mut pairs = Map::new();
     let mut faults = Vec::new();
@@ -163,7 +163,7 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
             .insert(name.to_string(), value.into_owned().into())
             .is_some()
         {
-            "appears twice"
+            "must appear only once"
         } else {
             continue;
         };
@@ -179,7 +179,7 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     if faults.is_empty() { Ok(pairs) } else { Err(faults) }
 }
 
-/// Reads the number of rows of a page.
+/// Parses the number of rows in a page.
 pub(in crate::http) fn limit(node: &Node<'_>) -> Option<Limit> {
     let text = node.string()?;
     let digits = !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -191,7 +191,7 @@ pub(in crate::http) fn limit(node: &Node<'_>) -> Option<Limit> {
     limit.or_else(|| node.fault("must be a whole number from 1 to 200"))
 }
 
-/// Reads `true` or `false`.
+/// Parses `true` or `false`.
 pub(in crate::http) fn flag(node: &Node<'_>) -> Option<bool> {
     match node.string()? {
         "true" => Some(true),
@@ -239,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_repeated_and_garbled_parameters_are_faults_with_their_pointer() {
+    fn unknown_repeated_and_undecodable_parameters_are_faults_with_their_pointer() {
         assert_eq!(
             faults("color=x"),
             ["/query/color: unknown key `color`; did you mean `colour`?"]
         );
         assert_eq!(
             faults("colour=a&colour=a&colour=b"),
-            ["/query/colour: appears twice"]
+            ["/query/colour: must appear only once"]
         );
         assert_eq!(
             faults("colour=%FF"),

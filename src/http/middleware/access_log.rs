@@ -1,6 +1,6 @@
 //! The access log: one log line, one span and the metrics of every request of the API port.
 //!
-//! It records no query, no header except a plain request id of the client's own, and no phone number.
+//! It records no query and no phone number, and of the headers only the client's own request id.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::telemetry::context::{self, UpstreamTime};
 use crate::telemetry::metrics::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 
-/// The outcome of a request that its status does not show; an extension of the answer.
+/// The outcome in the log of a request that succeeded. Handlers add it to the extensions of a response.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Outcome(pub(in crate::http) &'static str);
 
@@ -26,13 +26,14 @@ pub(in crate::http) struct AccessLog {
     route: String,
     client_request_id: Option<String>,
     started: Instant,
-    /// The span that all work for the request runs in.
+    /// The span of all work for the request.
     pub(in crate::http) span: Span,
-    /// The time that the request spends waiting for Close.
+    /// The time that the request waits for Close.
     pub(in crate::http) waited: UpstreamTime,
 }
 
 impl AccessLog {
+    /// Starts the clock and the span of a request.
     pub(in crate::http) fn begin(request: &Request) -> Self {
         let matched = request.extensions().get::<MatchedPath>();
         let (method, route) = (
@@ -51,7 +52,7 @@ impl AccessLog {
             team = Empty,
             outcome = Empty,
         );
-        // Anyone can call the webhook of Close: its senders must not decide which traces are recorded.
+        // The route of Close's webhook needs no token. So its senders must not decide which traces are recorded.
         if route != WEBHOOK_PATH {
             context::extract(&span, request.headers());
         }
@@ -70,6 +71,7 @@ impl AccessLog {
         }
     }
 
+    /// Counts the request, completes its span and writes its log line.
     pub(in crate::http) fn write(
         self,
         response: &Response,
@@ -84,14 +86,14 @@ impl AccessLog {
             span,
             waited,
         } = self;
-        let (took, status) = (started.elapsed(), response.status().as_u16());
+        let (duration, status) = (started.elapsed(), response.status().as_u16());
         let labels = [
             ("method", method.to_owned()),
             ("route", route.clone()),
             ("status", status.to_string()),
         ];
         metrics::counter!(HTTP_REQUESTS_TOTAL, &labels).increment(1);
-        metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(took);
+        metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(duration);
 
         let caller = request.caller.get();
         let subject = caller.map(|caller| printable(&caller.subject));
@@ -111,9 +113,9 @@ impl AccessLog {
         if response.status().is_server_error() {
             span.record("otel.status_code", "ERROR");
         }
-        let (duration_ms, upstream_ms) = (millis(took), millis(waited.total()));
+        let (duration_ms, upstream_ms) = (millis(duration), millis(waited.total()));
         let trace_id = context::trace_id(&span);
-        /// Logs the same fields at any level.
+        /// Writes the log line with these fields, at a level.
         macro_rules! log {
             ($level:ident, $message:literal $(, $more:ident)?) => {
                 tracing::$level!(
@@ -141,12 +143,14 @@ impl AccessLog {
     }
 }
 
-/// Milliseconds as a `u64`, because JSON cannot carry a `u128`.
+/// Returns milliseconds as a `u64`, because the JSON of the log has no `u128`.
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The method as a metric label. Unknown methods share one label, so that clients cannot create new series.
+/// Returns the method as a metric label.
+///
+/// Unknown methods share one label, so that clients cannot create metric series.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -160,7 +164,9 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// A name from a token, shortened and without control characters, so that it cannot forge log lines.
+/// Returns a name from a token for the log.
+///
+/// It is shortened, and contains no control characters that could forge log lines.
 fn printable(text: &str) -> String {
     text.chars()
         .take(128)

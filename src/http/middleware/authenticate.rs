@@ -1,6 +1,6 @@
 //! The authentication middleware: verifies the bearer token of a request and resolves its caller.
 //!
-//! It checks no permission: the desk does.
+//! It does not check permissions: use cases do.
 
 use axum::Router;
 use axum::extract::{Extension, FromRef, Request, State};
@@ -18,8 +18,8 @@ use crate::http::state::Http;
 
 /// The state of routes behind this middleware.
 ///
-/// Only [`protect`] makes one, and the extractor `Caller` exists for this state alone: a handler that takes a caller does
-/// not compile on a router without the middleware.
+/// Only [`protect`] creates it, and the extractor `Caller` is implemented for this state only. So a handler with a
+/// caller does not compile on a router without the middleware.
 #[derive(Clone)]
 pub(in crate::http) struct Authenticated(Http);
 
@@ -29,9 +29,9 @@ impl FromRef<Authenticated> for Http {
     }
 }
 
-/// Puts the routes behind authentication and then the rate limit.
+/// Adds authentication and then the rate limit to the routes.
 ///
-/// A request with an unknown path or method passes neither: it is answered 404 or 405.
+/// Neither runs for a request with an unknown path or method, which gets a 404 or 405.
 pub(in crate::http) fn protect(routes: Router<Authenticated>, http: &Http) -> Router<Http> {
     routes
         .route_layer(from_fn_with_state(http.clone(), rate_limit))
@@ -39,7 +39,7 @@ pub(in crate::http) fn protect(routes: Router<Authenticated>, http: &Http) -> Ro
         .with_state(Authenticated(http.clone()))
 }
 
-/// Leaves the caller in the request context, or answers 401, 403 or 503.
+/// Stores the caller in the request context, or responds with 401, 403 or 503.
 async fn authenticate(
     State(http): State<Http>,
     Extension(context): Extension<RequestContext>,
@@ -89,13 +89,15 @@ fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     let token = token.trim_matches(' ');
     if token.is_empty() || token.bytes().any(|byte| !byte.is_ascii_graphic()) {
         return Err(unauthorized(Some(
-            "the header Authorization must be `Bearer` and one token",
+            "the header Authorization must contain `Bearer` and one token",
         )));
     }
     Ok(token)
 }
 
-/// The problem `unauthorized`. Without a token the challenge names no error (RFC 6750 section 3).
+/// Returns the problem `unauthorized`.
+///
+/// Without a reason, the challenge contains no error (RFC 6750 section 3).
 fn unauthorized(reason: Option<&str>) -> Problem {
     let mut challenge = "Bearer realm=\"numberdesk\"".to_owned();
     let mut problem = Problem::new(ProblemType::Unauthorized);
@@ -104,7 +106,7 @@ fn unauthorized(reason: Option<&str>) -> Problem {
         challenge = format!("{challenge}, error=\"invalid_token\", error_description=\"{quotable}\"");
         problem = problem.detail(format!("The token is not valid: {reason}."));
     } else {
-        problem = problem.detail("The request carries no bearer token.");
+        problem = problem.detail("The request has no bearer token.");
     }
     let challenge = HeaderValue::from_str(&challenge).expect("the reasons are plain ASCII sentences");
     problem.header(WWW_AUTHENTICATE, challenge)

@@ -1,7 +1,7 @@
 //! Drains the rest of a request body that the handler did not read.
 //!
-//! HTTP/1.1 reuses a connection only after the whole request has been read. A small rest is read and dropped; otherwise
-//! the answer closes the connection.
+//! HTTP/1.1 can reuse a connection only after the server has read the whole request. The middleware reads and drops a
+//! small rest. If the rest is larger, the response closes the connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-/// Most bytes that are drained.
+/// Maximum number of bytes to drain.
 const MAX_DRAINED_BYTES: usize = 64 << 10;
-/// Longest time that draining may take.
+/// Maximum time to drain a body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request body that the middleware shares with the handler.
+/// A request body that the middleware shares with the handler, so that it can drain the rest.
 pub(in crate::http) struct SharedBody {
     body: Handle,
-    /// The client waits for `100 Continue` before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     expects_continue: bool,
 }
 
@@ -32,7 +32,7 @@ pub(in crate::http) struct SharedBody {
 struct Handle(Arc<Mutex<Body>>);
 
 impl SharedBody {
-    /// Replaces the request's body by a handle to it, and keeps another one.
+    /// Replaces the request's body with a handle to the body, and returns a second handle.
     pub(in crate::http) fn share(request: &mut Request) -> Self {
         let expects_continue = request.headers().contains_key(EXPECT);
         let body = Handle(Arc::new(Mutex::new(std::mem::take(request.body_mut()))));
@@ -43,7 +43,9 @@ impl SharedBody {
         }
     }
 
-    /// Reads and drops the rest. Returns whether the whole body has been read, so that the connection can be reused.
+    /// Reads and drops the rest.
+    ///
+    /// Returns whether the whole body was read, so that the connection can be reused.
     pub(in crate::http) async fn drain(mut self) -> bool {
         if self.body.is_end_stream() {
             return true;

@@ -1,4 +1,4 @@
-//! The answers to requests that no handler completes: unknown routes, unknown methods, panics.
+//! The responses to requests that no handler completes: unknown routes, unknown methods and panics.
 
 use std::any::Any;
 
@@ -7,17 +7,19 @@ use axum::response::{IntoResponse, Response};
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 
-/// Answers a request whose path no route matches.
+/// Responds to a request with a path that no route matches.
 pub(in crate::http) async fn not_found() -> Problem {
     Problem::new(ProblemType::NotFound)
 }
 
-/// Answers a request whose method its route does not have. The router adds the header `Allow`.
+/// Responds to a request with a method that the route does not have.
+///
+/// The router adds the header `Allow`.
 pub(in crate::http) async fn method_not_allowed() -> Problem {
     Problem::new(ProblemType::MethodNotAllowed)
 }
 
-/// Answers a request whose handler panicked.
+/// Responds to a request whose handler panicked.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the signature that `CatchPanicLayer` requires"

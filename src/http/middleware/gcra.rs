@@ -1,8 +1,9 @@
-//! The rate limiter of teams: the generic cell rate algorithm (GCRA), with one cell for each team.
+//! The rate limiter of teams: the generic cell rate algorithm (GCRA), with one key for each team.
 //!
-//! For each key it stores one time: when the key's quota is full again. A request moves that time forward by the
-//! interval of one request, and is refused if the time would then lie further ahead than a full burst takes to refill.
-//! Clients learn their quota from the headers of draft-ietf-httpapi-ratelimit-headers-10.
+//! The limiter stores one time for each key: when the quota of the key is full again. A request moves that time forward
+//! by the interval of one request. The limiter refuses the request if the time would then be further ahead than the
+//! time in which an empty quota becomes full. Responses contain the quota in the headers of
+//! draft-ietf-httpapi-ratelimit-headers-10.
 
 use std::collections::HashMap;
 
@@ -13,18 +14,18 @@ use crate::domain::caller::{Caller, Team};
 use crate::domain::time::Timestamp;
 
 const MINUTE: i64 = 60_000_000;
-/// Most keys that are remembered.
+/// Maximum number of stored keys.
 ///
-/// Above it, keys whose quota is full are forgotten; if none is, new keys share one quota.
+/// At the maximum, the limiter removes keys with a full quota. If there are none, new keys share one quota.
 const MAX_KEYS: usize = 10_000;
-/// The key whose quota is shared by callers for whom [`MAX_KEYS`] leaves no room. No caller has it.
+/// The key of the quota that new callers share above [`MAX_KEYS`]. No caller has this key itself.
 const SHARED_KEY: &str = "";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// The quotas of all teams. Times are in microseconds.
 pub(in crate::http) struct RateLimiter {
-    /// The time in which a quota regains one request; 0 disables the limit.
+    /// The time in which a quota regains one request. 0 disables the limit.
     interval: i64,
     /// The time in which an empty quota becomes full.
     window: i64,
@@ -35,11 +36,11 @@ pub(in crate::http) struct RateLimiter {
 /// A team's quota after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct Quota {
-    /// Requests of a full quota.
+    /// The number of requests in a full quota.
     burst: i64,
     /// Seconds in which an empty quota becomes full.
     window: i64,
-    /// Requests left.
+    /// The number of requests left.
     remaining: i64,
     /// Seconds until the quota is full.
     full_in: i64,
@@ -48,7 +49,9 @@ pub(in crate::http) struct Quota {
 }
 
 impl RateLimiter {
-    /// Allows `per_minute` requests a minute, `burst` of them at once. A `per_minute` of 0 disables the limit.
+    /// Creates a limiter that allows `per_minute` requests per minute, and `burst` requests at once.
+    ///
+    /// A `per_minute` of 0 disables the limit.
     pub(in crate::http) fn new(per_minute: u32, burst: u32) -> Self {
         let interval = if per_minute == 0 {
             0
@@ -62,7 +65,7 @@ impl RateLimiter {
         }
     }
 
-    /// Spends one request of the caller's quota. `None` if the limit is disabled.
+    /// Takes one request from the caller's quota. Returns `None` if the limit is disabled.
     pub(in crate::http) fn check(&self, caller: &Caller, now: Timestamp) -> Option<Quota> {
         (self.interval > 0).then(|| self.check_key(&key(caller), now.as_micros()))
     }
@@ -77,7 +80,7 @@ impl RateLimiter {
         } else {
             SHARED_KEY
         };
-        // A time beyond a full window means that the clock was set back: without the clamp the team would be locked out.
+        // If the clock was set back, the stored time is too far ahead. Without the clamp, the team would be locked out.
         let full_at = keys
             .get(key)
             .map_or(now, |at| (*at).clamp(now, now + self.window));
@@ -117,10 +120,10 @@ impl Quota {
     }
 }
 
-/// The key of the quota that a caller spends: its team.
+/// Returns the key of the caller's quota: its team.
 ///
-/// A token of several teams has a quota of its own for that set of teams, so that it spends nothing of theirs; a token
-/// without a team has one for its subject.
+/// Tokens with the same set of several teams share a quota of their own, so that they use up no single team's quota. A
+/// token without a team has the quota of its subject.
 fn key(caller: &Caller) -> String {
     let mut teams: Vec<&str> = caller.teams.iter().map(Team::as_str).collect();
     teams.sort_unstable();
@@ -131,7 +134,7 @@ fn key(caller: &Caller) -> String {
     teams.join(",")
 }
 
-/// Rounds up: a client that waits so long must not come too early.
+/// Converts microseconds to seconds, rounded up, so that a client does not come back too early.
 const fn seconds(micros: i64) -> i64 {
     (micros + 999_999) / 1_000_000
 }
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_remembered_keys_is_bounded() {
+    fn the_number_of_stored_keys_is_bounded() {
         let limiter = RateLimiter::new(60, 2);
         for nth in 0..MAX_KEYS + 5 {
             limiter.check_key(&nth.to_string(), NOW);

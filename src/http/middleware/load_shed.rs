@@ -1,7 +1,7 @@
 //! Load shedding: bounds the requests that run, send their body, or wait for an order at the same time.
 //!
-//! A request above a bound is answered 503 before any work is done for it. Webhooks from Close have a pool of their own,
-//! so that apps cannot crowd them out.
+//! A request above a bound gets a 503 before the service does any work for it. Webhooks from Close have a pool of their
+//! own, so that requests of apps cannot displace them.
 
 use std::sync::Arc;
 
@@ -14,11 +14,13 @@ use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 use crate::telemetry::metrics::REQUESTS_SHED_TOTAL;
 
-/// Webhooks from Close that run at the same time.
+/// Maximum number of webhooks from Close that run at the same time.
 const CLOSE_WEBHOOKS: usize = 64;
-/// Requests that may be sending their body, for each request that may run: a slow body costs little but memory.
+/// Requests that may send their body, for each request that may run.
+///
+/// A request that sends its body slowly costs only memory, so more of them are allowed.
 const SENDING_PER_RUNNING: usize = 2;
-/// `Retry-After` of a request that was turned away, in seconds.
+/// `Retry-After` of a refused request, in seconds.
 const RETRY_AFTER: u64 = 1;
 
 /// The concurrency limits of this replica.
@@ -34,13 +36,15 @@ struct Pool {
     sending: Semaphore,
 }
 
-/// A request's permit to run; the last clone returns it. The default permit belongs to no pool and is unlimited.
+/// A request's permit to run. The last clone returns the permit to its pool when dropped.
+///
+/// The default permit belongs to no pool and has no limit.
 #[derive(Clone, Default)]
 pub(in crate::http) struct Permit(Option<Arc<Held>>);
 
 struct Held {
     pool: Arc<Pool>,
-    /// Empty while the request's body arrives, and after its work is done.
+    /// Empty while the request's body arrives, and after the handler has finished.
     running: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -53,7 +57,7 @@ impl LoadShed {
         }
     }
 
-    /// Takes a permit to run from the pool of the path, or returns the problem `busy`.
+    /// Takes a permit to run from the pool for the path, or returns the problem `busy`.
     pub(in crate::http) fn acquire(&self, path: &str) -> Result<Permit, Problem> {
         let pool = if path == WEBHOOK_PATH {
             &self.close
@@ -87,9 +91,9 @@ impl Pool {
 }
 
 impl Permit {
-    /// Waits for `body` without the permit to run, then takes a new one.
+    /// Waits for `body` without the permit to run, then takes a new permit.
     ///
-    /// A client that sends slowly thus keeps no other request from running.
+    /// So a client that sends its body slowly does not prevent other requests from running.
     pub(in crate::http) async fn without_permit<T>(
         &self,
         body: impl Future<Output = T>,
@@ -104,7 +108,7 @@ impl Permit {
         Ok(received)
     }
 
-    /// Returns the permit: the work is done, although the answer may still be on its way.
+    /// Returns the permit to its pool when the work is done, before the response has been sent.
     pub(in crate::http) fn release(&self) {
         if let Some(held) = &self.0 {
             held.replace(None);

@@ -1,7 +1,7 @@
-//! Middleware: what runs before and after handlers.
+//! Middleware: code that runs before and after handlers.
 //!
-//! From the outside in: [`serve_request`] gives every request its context, checks its head, bounds the load and completes
-//! every answer; [`authenticate`] and then [`rate_limit`] guard the routes that need a token.
+//! [`serve_request`] is the outermost middleware: it creates the context of every request, checks its head, bounds the
+//! load and completes every response. On routes that need a token, [`authenticate`] follows, and then [`rate_limit`].
 
 pub(super) mod access_log;
 pub(super) mod authenticate;

@@ -1,4 +1,4 @@
-//! The rate limit middleware: spends the quota of an authenticated caller, and answers 429 when it is used up.
+//! The rate limit middleware: counts requests against the caller's quota, and responds with 429.
 
 use axum::extract::{Extension, Request, State};
 use axum::middleware::Next;
@@ -10,7 +10,9 @@ use crate::http::problem::problem_type::ProblemType;
 use crate::http::state::Http;
 use crate::telemetry::metrics::REQUESTS_LIMITED_TOTAL;
 
-/// Runs after `authenticate`. Leaves the quota in the request context, from where every answer gets its headers.
+/// Checks the caller's quota, after `authenticate`.
+///
+/// It stores the quota in the request context, from which `serve_request` writes the headers of every response.
 pub(in crate::http) async fn rate_limit(
     State(http): State<Http>,
     Extension(context): Extension<RequestContext>,

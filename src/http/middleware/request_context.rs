@@ -1,4 +1,4 @@
-//! The request context: what middleware and handlers know about one request while it runs.
+//! The request context: the data about one running request that middleware and handlers share.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,16 +9,16 @@ use crate::domain::id::RequestId;
 use crate::http::middleware::gcra::Quota;
 use crate::http::middleware::load_shed::Permit;
 
-/// The header that carries the request's id in every answer.
+/// The header with the request's id, in every response.
 pub(in crate::http) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// An extension of every request; clones share what the middleware fills in.
+/// The context of a request, in its extensions. Clones share the fields that middleware sets later.
 #[derive(Clone)]
 pub(in crate::http) struct RequestContext {
     pub(in crate::http) request_id: RequestId,
-    /// Set by `authenticate`.
+    /// The caller, set by `authenticate`.
     pub(in crate::http) caller: Arc<OnceLock<Arc<Caller>>>,
-    /// Set by `rate_limit`.
+    /// The caller's quota, set by `rate_limit`.
     pub(in crate::http) quota: Arc<OnceLock<Quota>>,
     /// The permit to run, if the port bounds its load.
     pub(in crate::http) permit: Permit,

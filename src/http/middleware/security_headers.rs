@@ -1,4 +1,4 @@
-//! The headers that tell browsers what an answer may do, and the looser ones of HTML pages.
+//! The security headers of responses: strict defaults, and less strict values for HTML pages.
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -9,7 +9,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 
 /// The content security policy of HTML pages.
 ///
-/// Swagger UI sets styles from its script, so inline styles are allowed; inline scripts are not.
+/// Swagger UI sets styles from its script, so the policy allows inline styles. It does not allow inline scripts.
 pub(in crate::http) const PAGE_POLICY: (HeaderName, HeaderValue) = (
     CONTENT_SECURITY_POLICY,
     HeaderValue::from_static(
@@ -17,11 +17,13 @@ pub(in crate::http) const PAGE_POLICY: (HeaderName, HeaderValue) = (
          font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 );
-/// Lets a browser cache a page, but revalidate it before each use: the next version of the binary serves another one.
+/// Lets a browser cache a page, but revalidate it before each use.
+///
+/// The next version of the binary can contain another page.
 pub(in crate::http) const REVALIDATE: (HeaderName, HeaderValue) =
     (CACHE_CONTROL, HeaderValue::from_static("no-cache"));
 
-/// Adds the strict default of each header that the answer does not set itself.
+/// Adds the strict default of each header that the response does not have yet.
 pub(in crate::http) fn add_security_headers(headers: &mut HeaderMap) {
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

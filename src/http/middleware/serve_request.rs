@@ -1,6 +1,6 @@
-//! The outermost middleware of both ports: the first to see a request and the last to touch its answer.
+//! The outermost middleware of both ports: first to see a request, last to change its response.
 //!
-//! It creates the request context, refuses what the limits do not allow, drains the body, and completes every answer
+//! It creates the request context, refuses requests above the limits, drains the body, and completes every response
 //! with the body of its problem, the quota, the security headers and the request id.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::telemetry::metrics::HTTP_REQUESTS_IN_FLIGHT;
 
-/// Serves a request of the API port: bounded, traced, logged and counted.
+/// Serves a request of the API port, with load shedding, a trace, a log line and metrics.
 pub(in crate::http) async fn api(State(http): State<Http>, request: Request, next: Next) -> Response {
     let log = AccessLog::begin(&request);
     let _in_flight = InFlight::begin();
@@ -34,12 +34,16 @@ pub(in crate::http) async fn api(State(http): State<Http>, request: Request, nex
     response
 }
 
-/// Serves a request of the operators' port: neither bounded nor logged, because probes must always get an answer.
+/// Serves a request of the operators' port, without a log line.
+///
+/// There is no load shedding, because probes must always get a response.
 pub(in crate::http) async fn ops(State(http): State<Http>, request: Request, next: Next) -> Response {
     serve(&http, None, request, next).await.0
 }
 
-/// Counts a request in the gauge of running requests until it is dropped, also when the client disconnects.
+/// Counts a request in the gauge of running requests, until it is dropped.
+///
+/// The drop also happens when the client disconnects.
 struct InFlight;
 
 impl InFlight {
@@ -101,7 +105,7 @@ async fn serve(
     (response, context, problem)
 }
 
-/// The path of the request, shortened: the answer repeats it, and must not be larger than the request.
+/// Returns the path of the request, shortened, so that a long path does not make the response large.
 fn instance(uri: &Uri) -> String {
     let path = if uri.path().is_empty() { "/" } else { uri.path() };
     path.chars().take(256).collect()

@@ -1,4 +1,4 @@
-//! The only map from the desk's errors to problems. It adds no rule: it renders what the error contains.
+//! Converts errors of use cases to problems. No other code does so, and no rule is added here.
 
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ impl From<Error> for Problem {
             }
             Error::PermissionMissing { need } => Self::new(ProblemType::PermissionMissing)
                 .detail(format!(
-                    "The request requires the permission `{need}`, which the token does not carry."
+                    "The request requires the permission `{need}`, which the token does not have."
                 ))
                 .member("need", need.as_str()),
             Error::ServiceAccountUnmapped { name, issuer } => unmapped(&name, &issuer),
@@ -35,7 +35,7 @@ impl From<Error> for Problem {
             }
             Error::OrderNotCancellable { state } => Self::new(ProblemType::OrderNotCancellable)
                 .detail(format!(
-                    "The order is {state}: it can be cancelled only until it is sent to Close."
+                    "The order is {state}. An order can be cancelled only before Numberdesk sends it to Close."
                 ))
                 .member("state", state.as_str()),
             Error::OrderNotInReview { state } => Self::new(ProblemType::OrderNotInReview)
@@ -46,7 +46,7 @@ impl From<Error> for Problem {
             }
             Error::OwnOrder => Self::new(ProblemType::OwnOrder),
             Error::OrderNotAwaitingApproval { state } => Self::new(ProblemType::OrderNotAwaitingApproval)
-                .detail(format!("The order is {state}: there is nothing to decide."))
+                .detail(format!("The order is {state}, so it does not await approval."))
                 .member("state", state.as_str()),
             Error::ReleaseUnderWay => Self::new(ProblemType::ReleaseUnderWay),
             Error::PreconditionFailed => Self::new(ProblemType::PreconditionFailed),
@@ -55,7 +55,7 @@ impl From<Error> for Problem {
                 .member("missing", missing),
             Error::TooManyEndpoints { limit } => Self::new(ProblemType::TooManyEndpoints)
                 .detail(format!(
-                    "The team has {limit} webhook endpoints, which is the limit."
+                    "The team has {limit} webhook endpoints, which is the maximum."
                 ))
                 .member("limit", limit),
             Error::EndpointDisabled => Self::new(ProblemType::EndpointDisabled),
@@ -76,7 +76,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// The problem `close-refused`, with Close's status, message and field errors.
+/// Returns the problem `close-refused`, with Close's status, message and field errors.
 pub(in crate::http) fn close_refused(
     close_status: Option<&str>,
     message: Option<&str>,
@@ -109,7 +109,7 @@ fn list_field_errors(list: &mut Vec<Value>, pointer: &str, value: &Value) {
     }
 }
 
-/// Names the account, and the policy entry that it needs.
+/// Returns the problem `service-account-unmapped`, with the policy entry that the account needs.
 fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
     let (namespace, name) = (name.namespace(), name.name());
     // The issuer comes from the configuration, and its JSON string is a TOML string too.
@@ -120,7 +120,7 @@ fn unmapped(name: &ServiceAccountName, issuer: &str) -> Problem {
     );
     Problem::new(ProblemType::ServiceAccountUnmapped)
         .detail(format!(
-            "The policy has no [[service_accounts]] with namespace = \"{namespace}\" and name = \"{name}\"."
+            "The policy has no entry [[service_accounts]] with namespace = \"{namespace}\" and name = \"{name}\"."
         ))
         .member("namespace", namespace)
         .member("name", name)
@@ -136,7 +136,7 @@ fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage
     };
     let mut problem = Problem::new(problem_type)
         .detail(format!(
-            "{} does not allow it: {}.",
+            "The rule {} denies the request: {}.",
             explanation.rule, explanation.hint
         ))
         .member("decision", json!(explanation));
@@ -148,7 +148,7 @@ fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage
     problem
 }
 
-/// The figures of the cap that was reached. The name of the rule tells the two quotas apart.
+/// Returns the figures of the exceeded cap. The name of the rule tells which of the two quotas it is.
 fn figures(refusal: Refusal, rule: &str, caps: &Caps, usage: &Usage) -> Vec<(&'static str, Value)> {
     let three = |limit: Value, used: Value, reserved: Value| {
         vec![("limit", limit), ("used", used), ("reserved", reserved)]

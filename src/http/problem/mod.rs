@@ -1,7 +1,7 @@
-//! Problems: the error answers of the API, `application/problem+json` (RFC 9457).
+//! Problems: the error responses of the API, `application/problem+json` (RFC 9457).
 //!
-//! A problem does not know its request. [`crate::http::middleware::serve_request`] writes the body, with the request's path
-//! and id.
+//! A [`Problem`] does not contain the path and the id of its request. The middleware
+//! [`serve_request`](crate::http::middleware::serve_request) adds them when it writes the body.
 
 pub(super) mod from_error;
 pub(super) mod problem_type;
@@ -16,26 +16,28 @@ use crate::domain::input::fields::Fault;
 use crate::error::{Cause, chain};
 use crate::http::problem::problem_type::ProblemType;
 
-/// Most faults that one answer lists, so that a request with thousands of wrong fields gets no huge answer.
+/// Maximum number of faults in one response.
+///
+/// It keeps the response small, also if a request has thousands of wrong fields.
 const MAX_FAULTS: usize = 100;
 
-/// An error answer.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Problem(Box<Inner>);
 
-/// Boxed, because the `Result` of every handler is as large as its error.
+/// The content of a [`Problem`]. It is boxed, so that the `Result` of every handler stays small.
 #[derive(Debug)]
 struct Inner {
     problem_type: ProblemType,
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// For the log only: it may contain internals.
+    /// For the log only: may contain internal details.
     cause: Option<Cause>,
 }
 
 impl Problem {
-    /// A problem whose detail is the meaning of its type.
+    /// Returns a problem whose `detail` is the meaning of its type.
     pub(super) fn new(problem_type: ProblemType) -> Self {
         Self(Box::new(Inner {
             problem_type,
@@ -45,7 +47,7 @@ impl Problem {
             cause: None,
         }))
     }
-    /// The problem `invalid-request` with its faults.
+    /// Returns the problem `invalid-request` with these faults.
     pub(super) fn invalid(faults: &[Fault]) -> Self {
         let detail = match faults {
             [only] if only.pointer.is_empty() => format!("{}.", only.message),
@@ -65,7 +67,7 @@ impl Problem {
             .detail(detail)
             .member("errors", errors)
     }
-    /// The problem `invalid-request` with one fault.
+    /// Returns the problem `invalid-request` with one fault.
     pub(super) fn fault(pointer: &str, message: impl Into<String>) -> Self {
         Self::invalid(&[Fault {
             pointer: pointer.to_owned(),
@@ -73,7 +75,7 @@ impl Problem {
         }])
     }
 
-    /// Replaces the detail.
+    /// Replaces `detail`.
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = detail.into();
         self
@@ -83,7 +85,7 @@ impl Problem {
         self.0.members.insert(name.to_owned(), value.into());
         self
     }
-    /// Adds a header to the answer.
+    /// Adds a header to the response.
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
@@ -92,13 +94,13 @@ impl Problem {
     pub(super) fn retry_after(self, seconds: u64) -> Self {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
-    /// Adds the cause, which goes to the log only.
+    /// Adds the cause. It appears in the log, never in the response.
     pub(super) fn cause(mut self, cause: impl Into<Cause>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
 
-    /// The cause and its own causes, in one line.
+    /// Returns the cause and its own causes, in one line.
     pub(super) fn chain(&self) -> Option<String> {
         Some(chain(self.0.cause.as_deref()?))
     }
@@ -107,7 +109,7 @@ impl Problem {
         self.0.problem_type
     }
 
-    /// The body of the answer, for a request to `instance`.
+    /// Returns the body of the response, for a request with the path `instance`.
     pub(super) fn document(&self, instance: &str, request_id: &str) -> Value {
         let mut document = json!({
             "type": self.0.problem_type.uri(),
@@ -124,7 +126,9 @@ impl Problem {
     }
 }
 
-/// The answer without its body, which [`crate::http::middleware::serve_request`] writes.
+/// Returns the response without a body, with the problem in its extensions.
+///
+/// The middleware `serve_request` writes the body.
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let mut response = self.0.problem_type.status().into_response();

@@ -22,7 +22,7 @@ use crate::http::view::{self, ActionEnum, AuditView, PageView};
 
 /// List the audit trail
 ///
-/// Every decision and every effect, newest first: the actor, the team, the action, the rule that decided and the outcome.
+/// Every decision and every change, newest first: actor, team, action, the rule that decided, and the outcome.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "audit", operation_id = "list_audit", params(ListParams),
     responses((status = 200, description = "A page of the audit trail", body = PageView<AuditView>)),
@@ -37,24 +37,24 @@ pub(in crate::http) async fn list(
     let page = http
         .desk
         .audit
-        .list(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .list(caller.call(), team, &list.filter, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::audit_row))
 }
 
-/// Carries the head of the chain, in the form that `numberdesk audit verify --head` takes.
+/// The header with the head of the chain, in the format that `numberdesk audit verify --head` accepts.
 const HEAD: HeaderName = HeaderName::from_static("audit-head");
 
 /// Export the audit trail
 ///
-/// Every row in the order of the chain, one JSON document a line, each with `seq`, `hash` and the previous hash in
-/// `prev`. `numberdesk audit verify --export` verifies the export without the service. If the export fails before its
-/// end, the connection ends with an error. The token of an administrator exports the whole chain, any other token the
-/// rows of its teams.
+/// Every row in the order of the hash chain, as one JSON document per line. Each row has its position in `seq`, its
+/// hash in `hash`, and the hash of the previous row in `prev`. `numberdesk audit verify --export` verifies the export
+/// without the service. If the export fails before its end, the connection ends with an error. An administrator gets
+/// the whole chain, any other caller the rows of its teams.
 #[utoipa::path(
     get, path = "/v1/audit/export", tag = "audit", operation_id = "export_audit", params(ExportParams),
     responses((
-        status = 200, description = "The rows, one JSON document a line",
+        status = 200, description = "The rows, one JSON document per line",
         headers(("Audit-Head" = String, description = "The head of the whole chain, as `SEQ:HASH`. Store it outside the service")),
         content_type = "application/x-ndjson", body = String,
         example = json!("{\"seq\":1,\"prev\":\"numberdesk-audit-1\",\"hash\":\"9c1a…\",\"id\":\"aud_01KATV8ZJ3E0T9C4M6N2P5Q7RS\",…}\n"),
@@ -68,18 +68,18 @@ pub(in crate::http) async fn export(
     let export = http
         .desk
         .audit
-        .export(caller.by(), query.team.as_ref(), query.period)
+        .export(caller.call(), query.team.as_ref(), query.period)
         .await?;
     let head =
         HeaderValue::from_str(&export.head().to_string()).map_err(|fault| Error::Internal(fault.into()))?;
     let ndjson = HeaderValue::from_static("application/x-ndjson");
-    let lines = lines(export, caller.by().request_id.clone());
+    let lines = lines(export, caller.call().request_id.clone());
     Ok(([(CONTENT_TYPE, ndjson), (HEAD, head)], lines).into_response())
 }
 
 /// Streams the lines of an export.
 ///
-/// An error breaks the connection, so that an incomplete export never looks complete.
+/// An error aborts the connection, so that a client cannot mistake an incomplete export for a complete one.
 fn lines(export: Export, request_id: RequestId) -> Body {
     Body::from_stream(stream::try_unfold(export, move |mut export| {
         let request_id = request_id.clone();
@@ -175,10 +175,10 @@ struct ListParams {
     until: Option<String>,
     /// Only rows that the policy allowed (`true`) or denied (`false`).
     allowed: Option<bool>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the previous page, with the same filters.
+    /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }
 

@@ -1,4 +1,6 @@
-//! `/webhooks/close`: receives webhooks from Close. It needs no token; the desk verifies the signature.
+//! `/webhooks/close`: receives webhooks from Close.
+//!
+//! The route needs no token, because `ingest` verifies the signature.
 
 use std::time::Duration;
 
@@ -15,25 +17,25 @@ use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 use crate::http::state::Http;
 
-/// Largest webhook, in bytes: far larger than any number or group.
+/// Maximum size of a webhook, in bytes. Close's objects for numbers and groups are far smaller.
 const MAX_BYTES: usize = 256 << 10;
-/// Longest time that a webhook may take to arrive.
+/// Maximum time for the body of a webhook to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Receive a webhook from Close
 ///
-/// Close sends changes of numbers and groups here, signed with the key of its webhook subscription. A webhook only tells
-/// the desk which object to read again from Close. The answer comes once the webhook is stored; receiving it twice
-/// changes nothing.
+/// Close sends changes of numbers and groups here, signed with the key of its webhook subscription. From a webhook,
+/// Numberdesk only learns which object to read again from Close. Numberdesk responds after it has stored the webhook.
+/// A repeated webhook changes nothing.
 #[utoipa::path(
     post, path = WEBHOOK_PATH, tag = "webhooks of Close", operation_id = "receive_webhook", security(()),
     params(
-        ("close-sig-hash" = String, Header, description = "HMAC-SHA256 of timestamp and body, in 64 hexadecimal digits"),
-        ("close-sig-timestamp" = String, Header, description = "Time of the signature, in seconds since 1970"),
+        ("close-sig-hash" = String, Header, description = "HMAC-SHA256 of the timestamp and the body, as 64 hexadecimal digits"),
+        ("close-sig-timestamp" = String, Header, description = "The time of the signature, in seconds since 1970 (Unix time)"),
     ),
     request_body(content = serde_json::Value, description = "One event, byte for byte as Close signed it"),
     responses(
-        (status = 204, description = "Stored, stored before, or of no interest to the desk"),
+        (status = 204, description = "Stored now, already stored before, or not relevant for Numberdesk"),
         (status = 401, description = "The signature is not valid"),
     ),
 )]
@@ -44,7 +46,7 @@ pub(in crate::http) async fn receive(
     let (parts, body) = request.into_parts();
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::new(ProblemType::NotFromClose)
-            .detail("The body is compressed, but Close signs the bytes that it sends."));
+            .detail("The body is compressed. Close does not compress its webhooks."));
     }
     let context = parts.extensions.get::<RequestContext>();
     let permit = &context.expect("every request has a context").permit;
@@ -74,7 +76,7 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// The value of a header that appears exactly once.
+/// Returns the value of a header that appears exactly once.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

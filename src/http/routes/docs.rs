@@ -1,4 +1,6 @@
-//! The OpenAPI document and Swagger UI. Both come from the binary: the pages load nothing from other hosts.
+//! The OpenAPI document and Swagger UI.
+//!
+//! The binary contains both, so the pages load nothing from other hosts.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +17,7 @@ use crate::http::middleware::security_headers::{PAGE_POLICY, REVALIDATE};
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 
-/// The OpenAPI document in both formats, ready to be sent. Clones share the bytes.
+/// The OpenAPI document, already rendered as JSON and as YAML. Clones share the bytes.
 #[derive(Clone)]
 pub(in crate::http) struct Document {
     json: Bytes,
@@ -55,7 +57,7 @@ pub(in crate::http) async fn home() -> Redirect {
 
 /// Get this document as JSON
 ///
-/// OpenAPI 3.1, the same text that `numberdesk openapi` prints. Use it to generate clients.
+/// OpenAPI 3.1, the same text that `numberdesk openapi` prints. You can generate clients from this document.
 #[utoipa::path(get, path = "/openapi.json", tag = "documents", operation_id = "openapi_json", security(()),
     responses((status = 200, description = "The OpenAPI document", body = Object)))]
 pub(in crate::http) async fn json(Extension(document): Extension<Document>) -> Response {
@@ -75,7 +77,7 @@ pub(in crate::http) async fn yaml(Extension(document): Extension<Document>) -> R
 
 /// Go to Swagger UI
 ///
-/// Redirects to `/docs/`: the page needs the trailing slash to find its files.
+/// Redirects to `/docs/`. The page needs the trailing slash, because the paths of its files are relative.
 #[utoipa::path(get, path = "/docs", tag = "documents", operation_id = "docs", security(()),
     responses((status = 307, description = "Redirect to Swagger UI", headers(("Location" = String)))))]
 pub(in crate::http) async fn swagger() -> Redirect {

@@ -1,4 +1,4 @@
-//! `/v1/events`: the event log, as a paged list or as a stream that can be resumed.
+//! `/v1/events`: the event log, as a paged list or as a stream that clients can resume.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -23,20 +23,23 @@ use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::{self, EventView, PageView};
 
-/// Interval of the comments that keep an idle stream open.
+/// Interval between the comments that keep an idle stream open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events buffered for one client. While the buffer is full, the log is not read for that client.
+/// Maximum number of events buffered for one client.
+///
+/// While the buffer is full, its task does not read the log.
 const BUFFER: usize = 64;
-/// A client that reads nothing for this time is disconnected. It can resume where it was.
+/// The service disconnects a client that reads nothing for this time. The client can resume its stream.
 const SLOW_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// List events
 ///
-/// Changes that concern your teams, oldest first. Continue with `after` set to the `id` of the last event you have. A
-/// page that is not full is currently the end. Events are kept for 30 days, unless the service is configured otherwise.
+/// Changes that concern your teams, oldest first. To continue, set `after` to the `id` of your last event. If a page
+/// has fewer than `limit` rows, no more events exist yet. Events are kept for 30 days, unless the operator configured
+/// another time.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "list_events", params(ListParams),
-    responses((status = 200, description = "A page of events. If more follow, `next_cursor` is the id of the last one; send it as `after`", body = PageView<EventView>)),
+    responses((status = 200, description = "A page of events. If more events follow, `next_cursor` is the id of the last event; send it as `after`", body = PageView<EventView>)),
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
@@ -46,7 +49,7 @@ pub(in crate::http) async fn list(
     let page = http
         .desk
         .events
-        .list(caller.by(), &query.filter, query.limit)
+        .list(caller.call(), &query.filter, query.limit)
         .await?;
     let rows = page.rows.into_iter().map(view::event).collect();
     Ok(Json(PageView::new(rows, page.next)))
@@ -55,12 +58,13 @@ pub(in crate::http) async fn list(
 /// Follow events
 ///
 /// Streams events as server-sent events: `id` is the event's id, `event` its type, and `data` the event as JSON. The
-/// stream begins after the event that the header `Last-Event-ID` or `after` names, otherwise now. An idle stream gets a
-/// comment every 15 seconds. The stream ends when your token expires, when the replica stops, or when you read too slowly.
-/// Connect again with the last `id` you have, to any replica: you get every event, and none twice.
+/// stream begins after the event in the header `Last-Event-ID` or in `after`. Without either, it begins with the next
+/// new event. An idle stream gets a comment every 15 seconds. The stream ends when your token expires, when the replica
+/// stops, or when you read too slowly. Connect again to any replica, with the `id` of your last event: you get every
+/// event, and none twice.
 #[utoipa::path(
     get, path = "/v1/events/stream", tag = "events", operation_id = "follow_events",
-    params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event you have. Overrides `after`")),
+    params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The `id` of your last event. Overrides `after`")),
     responses((status = 200, description = "Events as they happen", content_type = "text/event-stream", body = String,
         example = json!("id: evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS\nevent: order.fulfilled\ndata: {\"id\":\"evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS\",…}\n\n"))),
 )]
@@ -71,14 +75,14 @@ pub(in crate::http) async fn follow(
     Query(mut query): Query<StreamQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     query.0.after = last.or(query.0.after);
-    let following = http.desk.events.stream(caller.by(), &query.0).await?;
-    let stream = event_stream(following, caller.by().request_id.clone());
+    let following = http.desk.events.stream(caller.call(), &query.0).await?;
+    let stream = event_stream(following, caller.call().request_id.clone());
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// Reads the log on a task of its own, at most one buffer ahead of the client.
+/// Reads the log on a separate task, at most one buffer ahead of the client.
 ///
-/// A client that stops reading thus costs one buffer, and is noticed and disconnected.
+/// A client that stops reading occupies one buffer, until the task notices and disconnects it.
 fn event_stream(
     mut following: EventStream,
     request_id: RequestId,
@@ -158,13 +162,15 @@ impl QueryFields for StreamQuery {
     }
 }
 
-/// Reads event types, separated by commas.
+/// Parses event types, separated by commas.
 fn kinds(node: &Node<'_>) -> Option<Vec<EventKind>> {
     let read: Result<Vec<EventKind>, String> = node.text(1_024)?.split(',').map(str::parse).collect();
     read.map_or_else(|error| node.fault(format!("each type {error}")), Some)
 }
 
-/// The header `Last-Event-ID`. An empty value counts as absent: clients send it before their first event.
+/// The header `Last-Event-ID`.
+///
+/// An empty value counts as absent: some clients send it before their first event.
 pub(in crate::http) struct LastEventId(Option<EventId>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
@@ -179,7 +185,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
             (Some(id), None) => Ok(Self(Some(id))),
             _ => Err(Problem::invalid(&[Fault {
                 pointer: "/headers/Last-Event-ID".to_owned(),
-                message: "must be one id of an event, like `evt_…`".to_owned(),
+                message: "must be the id of one event, like `evt_…`".to_owned(),
             }])),
         }
     }
@@ -195,10 +201,10 @@ struct ListParams {
     /// Only events of these types, separated by commas, such as `order.fulfilled,order.refused`.
     #[param(max_length = 1024)]
     r#type: Option<String>,
-    /// Only events after this one.
+    /// Only events after the event with this id.
     #[param(pattern = "^evt_[A-Za-z0-9]{1,64}$")]
     after: Option<String>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
 }
@@ -213,7 +219,7 @@ struct StreamParams {
     /// Only events of these types, separated by commas, such as `order.fulfilled,order.refused`.
     #[param(max_length = 1024)]
     r#type: Option<String>,
-    /// Only events after this one.
+    /// Only events after the event with this id.
     #[param(pattern = "^evt_[A-Za-z0-9]{1,64}$")]
     after: Option<String>,
 }

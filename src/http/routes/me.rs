@@ -10,8 +10,8 @@ use crate::http::view::{self, MeView};
 
 /// Get the caller
 ///
-/// Your teams and permissions, from the token or, for a service account, from the policy. Each team comes with its policy,
-/// its usage and the rest of its limits.
+/// Your teams and permissions, from the token or, for a service account, from the policy. For each team: its policy,
+/// its usage, and what is left of its limits.
 #[utoipa::path(
     get, path = "/v1/me", tag = "me", operation_id = "me",
     responses((status = 200, description = "The caller", body = MeView)),
@@ -21,6 +21,6 @@ pub(in crate::http) async fn get(
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<MeView>, Problem> {
-    let standings = http.desk.me.teams(caller.by()).await?;
-    Ok(Json(view::me(caller.who(), standings)))
+    let standings = http.desk.me.teams(caller.call()).await?;
+    Ok(Json(view::me(caller.identity(), standings)))
 }

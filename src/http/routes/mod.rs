@@ -1,4 +1,6 @@
-//! Handlers, one module for each resource. A handler reads the request, calls the desk once and renders the answer.
+//! Handlers, one module for each resource.
+//!
+//! A handler reads the request, calls one use case and renders the response.
 
 pub(super) mod audit;
 pub(super) mod close_webhook;

@@ -1,4 +1,4 @@
-//! `/v1/phone-numbers`: list, read, change, release, keep and transfer numbers.
+//! `/v1/phone-numbers`: lists, reads, changes, releases, keeps and transfers numbers.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,8 +24,8 @@ use crate::http::view::{self, CountryCode, NumberPatch, NumberView, PageView, Re
 
 /// List phone numbers
 ///
-/// The answer comes from the desk's own inventory, which follows Close. `desk.as_of` is the time of a number's last update
-/// from Close.
+/// Numberdesk reads the numbers from its own inventory, a continuously updated copy of the numbers in Close.
+/// `desk.as_of` is the time of a number's last update from Close.
 #[utoipa::path(
     get, path = "/v1/phone-numbers", tag = "phone numbers", operation_id = "list_phone_numbers", params(ListParams),
     responses((status = 200, description = "A page of numbers", body = PageView<NumberView>)),
@@ -40,15 +40,15 @@ pub(in crate::http) async fn list(
     let page = http
         .desk
         .numbers
-        .list(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .list(caller.call(), team, &list.filter, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, |number| view::number(&number)))
 }
 
 /// Get a phone number
 ///
-/// The answer comes from the desk's own inventory. Keep the `ETag`: with `If-None-Match` it saves a transfer, and with
-/// `If-Match` it prevents a lost update.
+/// Numberdesk reads the number from its own inventory. Store the `ETag`. Send it in `If-None-Match` to get the number
+/// only if it has changed, and in `If-Match` to prevent a lost update.
 #[utoipa::path(
     get, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "get_phone_number",
     params(
@@ -57,7 +57,7 @@ pub(in crate::http) async fn list(
     ),
     responses(
         (status = 200, description = "The number", body = NumberView, headers(("ETag" = String, description = "The version of the number"))),
-        (status = 304, description = "You have the current version", headers(("ETag" = String, description = "The version of the number"))),
+        (status = 304, description = "The version that you have is current", headers(("ETag" = String, description = "The version of the number"))),
     ),
 )]
 pub(in crate::http) async fn get(
@@ -67,7 +67,7 @@ pub(in crate::http) async fn get(
     _: NoQuery,
     IfNoneMatch(known): IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let number = http.desk.numbers.find(caller.by(), &id).await?;
+    let number = http.desk.numbers.find(caller.call(), &id).await?;
     let version = number.version();
     if known.is_some_and(|known| known.names(&version)) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(&version))]).into_response());
@@ -77,8 +77,8 @@ pub(in crate::http) async fn get(
 
 /// Change a phone number
 ///
-/// A JSON merge patch of the fields that Close allows to change, within the team's policy for forwarding and assignees.
-/// Send `If-Match` to change exactly the version that you have read.
+/// A JSON merge patch of the fields that Close allows you to change. The team's policy limits forwarding and assignees.
+/// Send `If-Match` to change the number only if it is still the version that you read.
 #[utoipa::path(
     patch, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "update_phone_number",
     params(
@@ -102,22 +102,22 @@ pub(in crate::http) async fn update(
     let number = http
         .desk
         .numbers
-        .update(caller.by(), &id, &patch, expected.as_ref())
+        .update(caller.call(), &id, &patch, expected.as_ref())
         .await?;
     Ok(with_etag(&number))
 }
 
 /// Release a phone number
 ///
-/// Gives the number back. Once Close has released it, the number is lost: nobody can undo a release. If the team's policy
-/// has a `release_delay`, the desk asks Close only after that time. Until then the number belongs to the team, counts
-/// towards its limits, and can be kept.
+/// Releases the number in Close. Nobody can undo a release. If the team's policy has a `release_delay`, Numberdesk
+/// asks Close only after that time. Until then, the number belongs to the team and counts towards its limits, and you
+/// can cancel the release.
 #[utoipa::path(
     delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
     params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
     responses(
         (status = 204, description = "Released"),
-        (status = 202, description = "`release_scheduled`: the desk asks Close at `release_at`; repeating the request does not move that time. `releasing`: the desk does not know yet whether Close has released the number, and finds out", body = ReleaseView),
+        (status = 202, description = "`release_scheduled`: Numberdesk asks Close at `release_at`; a repeated request does not change that time. `releasing`: Numberdesk does not know yet whether Close has released the number, and is finding out", body = ReleaseView),
     ),
 )]
 pub(in crate::http) async fn release(
@@ -126,7 +126,7 @@ pub(in crate::http) async fn release(
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    Ok(match http.desk.numbers.release(caller.by(), &id).await? {
+    Ok(match http.desk.numbers.release(caller.call(), &id).await? {
         Released::Done => StatusCode::NO_CONTENT.into_response(),
         Released::Pending => (StatusCode::ACCEPTED, Json(view::release(&id, None))).into_response(),
         Released::Scheduled(at) => (StatusCode::ACCEPTED, Json(view::release(&id, Some(at)))).into_response(),
@@ -135,8 +135,8 @@ pub(in crate::http) async fn release(
 
 /// Keep a phone number
 ///
-/// Cancels a scheduled release. Without one, nothing changes. Once the desk has asked Close to release the number, it is
-/// too late.
+/// Cancels a scheduled release. If no release is scheduled, nothing changes. After Numberdesk has asked Close to
+/// release the number, you can no longer cancel the release.
 #[utoipa::path(
     post, path = "/v1/phone-numbers/{id}/keep", tag = "phone numbers", operation_id = "keep_phone_number",
     params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
@@ -149,13 +149,13 @@ pub(in crate::http) async fn keep(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     Ok(with_etag(
-        &http.desk.numbers.cancel_release(caller.by(), &id).await?,
+        &http.desk.numbers.cancel_release(caller.call(), &id).await?,
     ))
 }
 
 /// Transfer a phone number to a team
 ///
-/// Adopts a number without a team, or moves a number between teams. The quota and budget of the new team apply.
+/// Adopts a number that has no team, or moves a number to another team. The quota and budget of the new team apply.
 #[utoipa::path(
     put, path = "/v1/phone-numbers/{id}/team", tag = "phone numbers", operation_id = "transfer_phone_number",
     params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
@@ -172,7 +172,7 @@ pub(in crate::http) async fn transfer(
     let number = http
         .desk
         .numbers
-        .transfer(caller.by(), &id, &body.read(new_team)?)
+        .transfer(caller.call(), &id, &body.read(new_team)?)
         .await?;
     Ok(with_etag(&number))
 }
@@ -210,7 +210,9 @@ impl Filter for NumberFilter {
     const LIST: &'static str = "phone-numbers";
 }
 
-/// Reads a number. In a query an unescaped `+` means a space, so a leading space is read as `+`.
+/// Parses a number.
+///
+/// In a query, an unescaped `+` means a space, so a leading space counts as `+`.
 fn number(node: &Node<'_>) -> Option<String> {
     let text = node.text(32)?;
     Some(
@@ -232,20 +234,20 @@ struct ListParams {
     /// Only this number, in E.164, such as `+4930901820`.
     #[param(max_length = 32)]
     number: Option<String>,
-    /// Only numbers of this type: `internal`, `external`, `virtual`.
+    /// Only numbers of this type: `internal`, `external` or `virtual`.
     #[param(max_length = 32)]
     r#type: Option<String>,
-    /// Only numbers whose label contains this.
+    /// Only numbers whose label contains this text.
     #[param(max_length = 255)]
     label: Option<String>,
     /// Only numbers that ring for this user or belong to this user.
     #[param(pattern = "^user_[A-Za-z0-9]{1,64}$")]
     participant: Option<String>,
-    /// `true`: only orphans, the numbers without a team. `false`: only the others.
+    /// `true`: only orphans, which are numbers without a team. `false`: only numbers with a team.
     orphan: Option<bool>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the previous page, with the same filters.
+    /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The routes of the operators' port: liveness, readiness, startup and metrics. They need no token.
+//! The routes of the operators' port: liveness, readiness, startup and metrics. No route needs a token.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::desk::Readiness;
 use crate::http::reload_status::{FileStatus, ReloadStatus};
 use crate::http::state::Http;
 
-/// Renders the metrics in the Prometheus text format.
+/// A function that renders the metrics in the Prometheus text format.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Reports that the process answers.
+/// Reports that the process responds to requests.
 ///
-/// It checks nothing else, so that a failing database or Close restarts no replica.
+/// It checks no dependency: an outage of the database or of Close must not cause restarts.
 pub(in crate::http) async fn livez() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// Reports whether the replica can answer requests, and the state of its dependencies.
+/// Reports whether the replica can serve requests, and the state of its dependencies.
 ///
-/// An outage of Close is reported, but does not make the replica unready. `?verbose` adds details for people; they come
-/// from memory and cost no call.
+/// The report contains an outage of Close, but the replica stays ready. `?verbose` adds details for people; the replica
+/// has them in memory and makes no call for them.
 pub(in crate::http) async fn readyz(
     State(http): State<Http>,
     Extension(reloads): Extension<ReloadStatus>,
@@ -51,7 +51,9 @@ pub(in crate::http) async fn readyz(
     (status, Json(Report { readiness, verbose }))
 }
 
-/// Whether the query asks for details. Other parameters are ignored: a probe must get its answer.
+/// Returns whether the query asks for details.
+///
+/// Ignores other parameters, so that they cannot make a probe fail.
 fn is_verbose(query: Option<&str>) -> bool {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .any(|(name, value)| name == "verbose" && !["0", "false"].contains(&&*value))
@@ -73,7 +75,7 @@ struct Verbose {
     files: BTreeMap<&'static str, FileStatus>,
     /// The signing keys of each issuer.
     issuers: Vec<IssuerReport>,
-    /// Orders that are not final, by state, as last counted.
+    /// The number of orders that are not final, by state, from the last count.
     open_orders: BTreeMap<&'static str, i64>,
     /// Whether the circuit breaker for Close is open.
     close_left_alone: bool,
@@ -105,7 +107,7 @@ impl From<KeyReport> for IssuerReport {
     }
 }
 
-/// Returns all metrics.
+/// Returns all metrics in the Prometheus text format.
 pub(in crate::http) async fn metrics(Extension(render): Extension<Metrics>) -> impl IntoResponse {
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

@@ -1,4 +1,4 @@
-//! The pages of problem types, where the `type` of a problem points, and the same texts as one Markdown guide.
+//! The HTML pages to which the `type` of a problem points, and the same texts as a Markdown guide.
 
 use axum::response::{Html, IntoResponse, Response};
 
@@ -26,10 +26,10 @@ pub(in crate::http) async fn index() -> Response {
 
 /// Get a problem type
 ///
-/// The HTML page that the `type` of a problem points to.
+/// The HTML page to which the `type` of a problem points.
 #[utoipa::path(get, path = "/problems/{name}", tag = "documents", operation_id = "problem", security(()),
     params(("name" = String, Path, description = "The last part of a problem's `type`", example = "policy-denied")),
-    responses((status = 200, description = "What the problem means and how to solve it", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "The meaning of the problem, and how to solve it", body = String, content_type = "text/html")))]
 pub(in crate::http) async fn page(Id(problem_type): Id<ProblemType>) -> Response {
     let body = format!(
         "<p><a href=\"/problems/\">Problems</a></p><h1>{}</h1><p><code>{}</code> &middot; HTTP {}</p>\
@@ -43,7 +43,7 @@ pub(in crate::http) async fn page(Id(problem_type): Id<ProblemType>) -> Response
     html(problem_type.title(), &body)
 }
 
-/// The guide to all problem types in Markdown, as written to `docs/errors.md`.
+/// Returns the guide to all problem types in Markdown, the content of `docs/errors.md`.
 pub fn markdown() -> String {
     let heading = |problem_type: &ProblemType| {
         let (name, uri, status) = (
@@ -61,7 +61,7 @@ pub fn markdown() -> String {
     let headings: String = ProblemType::ALL.iter().map(heading).collect();
     format!(
         "# Errors\n\nEvery error is `application/problem+json` (RFC 9457). `type` is one of these paths and never \
-         changes. `detail` describes this occurrence, and `request_id` finds the request in the log.\n{headings}"
+         changes. `detail` explains this occurrence, and `request_id` identifies the request in the log.\n{headings}"
     )
 }
 

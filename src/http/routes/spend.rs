@@ -19,9 +19,9 @@ use crate::http::view::{self, FormatEnum, GroupByEnum, SpendView};
 
 /// Get the cost of a month
 ///
-/// Close bills a number once for every month (UTC) in which a team held it. The report does the same: each number counts
-/// with its last price of that month, for the team that held it first. Until Close has billed, the price is the policy's
-/// estimate.
+/// Close bills a number once for every month (UTC) in which a team held it. The report counts each number once,
+/// with its last price of that month, for the team that was the first in that month to hold it. Until Close has billed
+/// the number, the price is the policy's estimate.
 #[utoipa::path(
     get, path = "/v1/spend", tag = "spend", operation_id = "get_spend", params(Params),
     responses((status = 200, description = "The cost of the month, sorted by the group, `null` first", content(
@@ -38,7 +38,7 @@ pub(in crate::http) async fn get(
     let spend = http
         .desk
         .spend
-        .of_month(caller.by(), query.team.as_ref(), query.month, query.group_by)
+        .of_month(caller.call(), query.team.as_ref(), query.month, query.group_by)
         .await?;
     let mut response = if query.csv.unwrap_or(wants_csv) {
         csv_file(&spend)?
@@ -67,7 +67,7 @@ pub(in crate::http) struct SpendQuery {
     team: Option<Team>,
     month: Month,
     group_by: GroupBy,
-    /// Whether `format` asks for CSV. `None` leaves the choice to `Accept`.
+    /// Whether `format` asks for CSV. With `None`, the header `Accept` decides.
     csv: Option<bool>,
 }
 
@@ -94,16 +94,16 @@ impl QueryFields for SpendQuery {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what `SpendQuery` reads")]
 struct Params {
-    /// The month, in UTC.
+    /// The month, in UTC, such as `2026-11`.
     #[param(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$", example = "2026-11")]
     month: String,
-    /// The groups of the report.
+    /// How the report groups the cost. `team` by default.
     #[param(value_type = Option<GroupByEnum>)]
     group_by: Option<String>,
     /// Only the cost of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// `csv` for a CSV file; `Accept: text/csv` has the same effect.
+    /// The format of the response. `format=csv` has the same effect as the header `Accept: text/csv`.
     #[param(value_type = Option<FormatEnum>)]
     format: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The deliveries of a webhook endpoint: list, replay and test.
+//! The deliveries of a webhook endpoint: lists and replays them, and sends test events.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedV
 
 /// List the deliveries of an endpoint
 ///
-/// Newest first. Deliveries are kept for 30 days; of the endpoint's answer only the status is kept.
+/// Newest first. The service keeps deliveries for 30 days. Of the endpoint's response, it keeps only the status.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/deliveries", tag = "webhooks", operation_id = "list_webhook_deliveries",
     params(
@@ -37,15 +37,15 @@ pub(in crate::http) async fn list(
     let page = http
         .desk
         .webhooks
-        .list_deliveries(caller.by(), &id, team, state, list.limit, after.as_deref())
+        .list_deliveries(caller.call(), &id, team, state, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::delivery))
 }
 
 /// Replay a delivery
 ///
-/// Sends the event again under the same `webhook-id`, so that the receiver can recognize a duplicate. A pending delivery
-/// continues.
+/// Sends the event again with the same `webhook-id`, so that the receiver can recognize a duplicate. If the delivery is
+/// still pending, nothing changes.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}/replay", tag = "webhooks", operation_id = "replay_webhook_delivery",
     params(
@@ -60,15 +60,15 @@ pub(in crate::http) async fn replay(
     TwoIds(id, delivery): TwoIds<EndpointId, DeliveryId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
-    let again = http.desk.webhooks.replay(caller.by(), &id, &delivery).await?;
+    let again = http.desk.webhooks.replay(caller.call(), &id, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(view::delivery(again))))
 }
 
 /// Replay the events of a period
 ///
-/// Sends the team's events from `since` until before `until` again, if the endpoint subscribes to their types. It also
-/// sends events that the endpoint never received, for example while it was disabled. At most 10000 events; each keeps its
-/// `webhook-id`.
+/// Sends the team's events that occurred from `since` on and before `until`, if the endpoint subscribes to their types.
+/// This includes events that the endpoint never received, for example because it was disabled. At most 10000 events;
+/// each keeps its `webhook-id`.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/replay", tag = "webhooks", operation_id = "replay_webhooks",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -86,15 +86,15 @@ pub(in crate::http) async fn replay_events(
     let queued = http
         .desk
         .webhooks
-        .replay_events(caller.by(), &id, since, until)
+        .replay_events(caller.call(), &id, since, until)
         .await?;
     Ok((StatusCode::ACCEPTED, Json(view::queued(queued))))
 }
 
 /// Test an endpoint
 ///
-/// Sends an event of the type `webhook_endpoint.test` to this endpoint, whatever types it subscribes to. The list of
-/// deliveries shows the result.
+/// Sends an event of the type `webhook_endpoint.test` to this endpoint, regardless of the types that it subscribes to.
+/// The list of deliveries shows the result.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/test", tag = "webhooks", operation_id = "test_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -106,7 +106,7 @@ pub(in crate::http) async fn test(
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
-    let trial = http.desk.webhooks.test(caller.by(), &id).await?;
+    let trial = http.desk.webhooks.test(caller.call(), &id).await?;
     Ok((StatusCode::ACCEPTED, Json(view::delivery(trial))))
 }
 
@@ -140,15 +140,15 @@ impl Filter for DeliveryFilter {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what `DeliveryFilter` reads")]
 struct ListParams {
-    /// Only if the endpoint belongs to this team.
+    /// Only deliveries of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
     /// Only deliveries in this state.
     #[param(value_type = Option<DeliveryStateEnum>)]
     state: Option<String>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the previous page, with the same filters.
+    /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }

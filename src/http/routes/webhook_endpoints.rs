@@ -20,8 +20,9 @@ use crate::http::view::{
 
 /// Register an endpoint
 ///
-/// From now on the service sends the team's events there, signed as Standard Webhooks specifies. The operator decides which
-/// hosts it may call, with `webhooks.hosts` and `webhooks.networks`. Store the `secret`. A team can have 20 endpoints.
+/// The service sends the team's new events to the endpoint, signed as Standard Webhooks specifies. The settings
+/// `webhooks.hosts` and `webhooks.networks` define which hosts the service may call. Store the `secret`: it verifies
+/// the signatures. A team can have 20 endpoints.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "create_webhook_endpoint",
     request_body = EndpointBodyDoc,
@@ -34,7 +35,7 @@ pub(in crate::http) async fn create(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let body = body.read(NewEndpoint::read)?;
-    let (endpoint, secret) = http.desk.webhooks.register(caller.by(), body).await?;
+    let (endpoint, secret) = http.desk.webhooks.register(caller.call(), body).await?;
     let location = format!("/v1/webhook-endpoints/{}", endpoint.id);
     let location = HeaderValue::try_from(location).expect("an id is plain ASCII");
     let body = Json(view::new_endpoint(endpoint, &secret));
@@ -43,7 +44,7 @@ pub(in crate::http) async fn create(
 
 /// List endpoints
 ///
-/// Newest first, for all your teams or for the one you name.
+/// Newest first, for all your teams or for the team in `team`.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "list_webhook_endpoints", params(ListParams),
     responses((status = 200, description = "A page of endpoints", body = PageView<EndpointView>)),
@@ -58,14 +59,14 @@ pub(in crate::http) async fn list(
     let page = http
         .desk
         .webhooks
-        .list(caller.by(), team, list.limit, after.as_deref())
+        .list(caller.call(), team, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::endpoint))
 }
 
 /// Get an endpoint
 ///
-/// `disabled_reason` is the reason why the endpoint receives no events.
+/// If the endpoint is disabled, it receives no events, and `disabled_reason` is the reason.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "get_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -78,14 +79,14 @@ pub(in crate::http) async fn get(
     _: NoQuery,
 ) -> Result<Json<EndpointView>, Problem> {
     Ok(Json(view::endpoint(
-        http.desk.webhooks.find(caller.by(), &id).await?,
+        http.desk.webhooks.find(caller.call(), &id).await?,
     )))
 }
 
 /// Change an endpoint
 ///
-/// A JSON merge patch. `{"state": "active"}` enables a disabled endpoint: its pending deliveries are sent at once. Events
-/// that occurred while it was disabled need a replay.
+/// A JSON merge patch. `{"state": "active"}` enables a disabled endpoint: the service sends its pending deliveries at
+/// once. To send events that occurred while the endpoint was disabled, replay them.
 #[utoipa::path(
     patch, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "update_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -103,13 +104,13 @@ pub(in crate::http) async fn update(
     PatchBody(patch): PatchBody,
 ) -> Result<Json<EndpointView>, Problem> {
     Ok(Json(view::endpoint(
-        http.desk.webhooks.update(caller.by(), &id, &patch).await?,
+        http.desk.webhooks.update(caller.call(), &id, &patch).await?,
     )))
 }
 
 /// Remove an endpoint
 ///
-/// The service sends nothing more to it: pending deliveries are dropped.
+/// The service sends nothing more to the endpoint, and drops its pending deliveries.
 #[utoipa::path(
     delete, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "delete_webhook_endpoint",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -121,13 +122,13 @@ pub(in crate::http) async fn remove(
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    http.desk.webhooks.remove(caller.by(), &id).await?;
+    http.desk.webhooks.remove(caller.call(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Get an endpoint's secret
 ///
-/// The audit trail records the request.
+/// The secret verifies the signatures of the endpoint's events. The audit trail records this request.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/secret", tag = "webhooks", operation_id = "get_webhook_secret",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -140,14 +141,14 @@ pub(in crate::http) async fn secret(
     _: NoQuery,
 ) -> Result<Json<SecretView>, Problem> {
     Ok(Json(view::secret(
-        &http.desk.webhooks.reveal_secret(caller.by(), &id).await?,
+        &http.desk.webhooks.reveal_secret(caller.call(), &id).await?,
     )))
 }
 
 /// Rotate an endpoint's secret
 ///
-/// The endpoint gets a new secret. Until `previous_until` every delivery carries two signatures, one for each secret, so
-/// that the receiver can switch at any time.
+/// The endpoint gets a new secret. Until `previous_until`, every delivery has two signatures, one for each secret, so
+/// that the receiver can change its secret at any time before.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks", operation_id = "rotate_webhook_secret",
     params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -160,11 +161,11 @@ pub(in crate::http) async fn rotate(
     _: NoQuery,
 ) -> Result<Json<SecretView>, Problem> {
     Ok(Json(view::secret(
-        &http.desk.webhooks.rotate_secret(caller.by(), &id).await?,
+        &http.desk.webhooks.rotate_secret(caller.call(), &id).await?,
     )))
 }
 
-/// A list without filters of its own.
+/// A list without filters.
 pub(in crate::http) struct Unfiltered;
 
 impl QueryFields for Unfiltered {
@@ -183,9 +184,9 @@ struct ListParams {
     /// Only endpoints of this team.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the previous page, with the same filters.
+    /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }

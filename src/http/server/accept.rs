@@ -1,4 +1,4 @@
-//! The accept loop: accepts connections, bounds what each may use, and shuts them down in order.
+//! The accept loop: accepts connections, enforces their limits, and shuts them down gracefully.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,18 +25,22 @@ use tower::ServiceExt as _;
 use crate::http::limits::Limits;
 use crate::http::server::tls::Tls;
 
-/// Most open connections. More wait in the kernel's backlog; idle ones close within [`Limits::header_timeout`].
+/// Maximum number of open connections.
+///
+/// Further connections wait in the kernel's backlog. Idle connections close after [`Limits::header_timeout`].
 const MAX_CONNECTIONS: usize = 4_096;
-/// Hyper's limit for a request's head, in bytes. It is above our own limits, so that a head between the two gets a problem
-/// document as its answer; above this one, hyper answers with a bare status.
+/// Hyper's limit for a request's head, in bytes.
+///
+/// Above it, hyper responds with a status and no body. The limit is above those of `check_head`, so that a head between
+/// both limits gets a problem as its response.
 const MAX_HEAD_BYTES: usize = 128 << 10;
-/// Hyper's limit for the number of headers, above our own for the same reason.
+/// Hyper's limit for the number of headers, above the limit of `check_head` for the same reason.
 const MAX_HYPER_HEADERS: usize = 1_024;
 
 /// Serves connections until `shutdown`, then waits for running requests.
 ///
-/// Returns when all connections have ended, at the latest [`Limits::grace`] after `shutdown`. With `tls` it accepts TLS
-/// only; a handshake must finish within [`Limits::header_timeout`].
+/// Returns when all connections have ended, at the latest [`Limits::grace`] after `shutdown`. With `tls`, it accepts
+/// only TLS, and a handshake must finish within [`Limits::header_timeout`].
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -44,7 +48,7 @@ pub async fn serve(
     limits: &Limits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    tracing::info!(address = %listener.local_addr()?, "server listening");
     let server = Arc::new(server(limits));
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
@@ -82,7 +86,7 @@ pub async fn serve(
     {
         tracing::warn!(
             connections = connections.len(),
-            "connections were cut off after the grace period"
+            "connections aborted after the grace period"
         );
         abort.cancel();
         connections.wait().await;
@@ -112,7 +116,8 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 /// Accepts the next connection.
 ///
-/// An error of one connection is ignored. Any other error, such as no free file descriptor, is logged and retried.
+/// It ignores an error that concerns one connection. After any other error, such as no free file descriptor, it logs
+/// the error and tries again.
 async fn accept(listener: &TcpListener) -> TcpStream {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
@@ -124,7 +129,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
                     ConnectionAborted | ConnectionRefused | ConnectionReset
                 ) => {}
             Err(error) => {
-                tracing::error!(%error, "accepting a connection failed");
+                tracing::error!(%error, "connection accept failed; retrying");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -144,14 +149,14 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        // An answer is written in one piece: Nagle's algorithm would only delay it.
+        // Each response is written at once, and Nagle's algorithm would only delay it.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             return self.serve(stream).await;
         };
         let handshake = tokio::select! {
             stream = tls.handshake(stream, self.idle_timeout) => stream,
-            // No request has been read yet.
+            // No request has been read yet, so none can be lost.
             () = self.shutdown.cancelled() => None,
         };
         if let Some(stream) = handshake {
@@ -172,21 +177,21 @@ impl Connection {
             }
         });
         let mut connection = pin!(self.server.serve_connection(TokioIo::new(stream), service));
-        let (mut closing, mut seen) = (false, 0);
+        let (mut closing, mut last_total) = (false, 0);
         loop {
             tokio::select! {
-                // An error of the connection needs no log line: it is the client's.
+                // An error here is caused by the client, so it is not logged.
                 _ = connection.as_mut() => return,
                 () = self.abort.cancelled() => return,
                 () = self.shutdown.cancelled(), if !closing => {}
                 () = tokio::time::sleep(self.idle_timeout) => {
-                    let now_seen = requests.total.load(Ordering::Relaxed);
-                    let idle = requests.active.load(Ordering::Relaxed) == 0 && now_seen == seen;
-                    seen = now_seen;
+                    let total = requests.total.load(Ordering::Relaxed);
+                    let idle = requests.active.load(Ordering::Relaxed) == 0 && total == last_total;
+                    last_total = total;
                     if !idle {
                         continue;
                     }
-                    // The client has ignored the graceful shutdown, and no request is running.
+                    // No request is running, but the client keeps the connection open after the graceful shutdown.
                     if closing {
                         return;
                     }
@@ -221,7 +226,7 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// The body of an answer. Its request counts as active until the body has been written.
+/// The body of a response. Its request counts as active until the body has been written.
 struct ActiveBody {
     body: Body,
     _active: ActiveRequest,

@@ -1,6 +1,6 @@
-//! TLS of the listener: the handshake, with the certificate in use at that moment.
+//! TLS of the listener: runs handshakes with the current certificate.
 //!
-//! The certificate comes from `app`, which reads it from its files.
+//! `app` reads the certificate from its files and replaces it here.
 
 use std::io;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ impl ResolvesServerCert for Certificate {
 }
 
 impl Tls {
-    /// TLS 1.2 and 1.3, for HTTP/2 and HTTP/1.1.
+    /// Creates a TLS configuration for TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1.
     ///
-    /// Early data (0-RTT) is off: an attacker could record it and send it again.
+    /// Early data (0-RTT) is disabled, because an attacker could replay it.
     pub fn new(certified: Arc<CertifiedKey>) -> Self {
         let certificate = Arc::new(Certificate(ArcSwap::new(certified)));
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -52,12 +52,12 @@ impl Tls {
         }
     }
 
-    /// Uses another certificate from the next handshake on. Open connections are not affected.
+    /// Replaces the certificate for the next handshakes. Open connections are not affected.
     pub fn replace(&self, certified: Arc<CertifiedKey>) {
         self.certificate.0.store(certified);
     }
 
-    /// Runs the handshake. One that fails or takes longer than `limit` is counted, and its connection dropped.
+    /// Runs the handshake. Returns `None` if it fails or takes longer than `limit`, and counts the failure.
     pub(in crate::http) async fn handshake(
         &self,
         stream: TcpStream,
@@ -74,12 +74,12 @@ impl Tls {
     }
 }
 
-/// Why a handshake failed, as a metric label.
+/// Returns the reason why a handshake failed, as a metric label.
 fn reason(error: &io::Error) -> &'static str {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match tls {
         None => "hung_up",
-        // The client sent an alert: it does not accept our certificate, or nothing that we offer.
+        // The client sent an alert: it does not accept the certificate, or no parameter that the server offers.
         Some(Error::AlertReceived(_)) => "refused_by_client",
         Some(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => "nothing_in_common",
         Some(_) => "not_tls",

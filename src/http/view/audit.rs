@@ -1,4 +1,4 @@
-//! A row of the audit trail as JSON.
+//! The JSON of a row of the audit trail.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
     }
 }
 
-/// One action: the actor, the object, the decision of the policy and the outcome.
+/// A recorded action: its actor, its object, the decision of the policy and the outcome.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRow, example = json!({
     "id": "aud_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "at": "2026-11-23T10:00:00Z",
@@ -58,7 +58,7 @@ pub(in crate::http) struct AuditView {
     /// The time of the action.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// The actor.
+    /// The actor: the identity that did or tried the action.
     #[schema(value_type = ActorDoc)]
     actor: Actor,
     /// The team that the action concerns.
@@ -67,10 +67,10 @@ pub(in crate::http) struct AuditView {
     /// The action.
     #[schema(value_type = ActionEnum)]
     action: Action,
-    /// Whether the policy allowed the action. `null` if the policy was not asked.
+    /// Whether the policy allowed the action. `null` if the action needed no decision of the policy.
     #[schema(required)]
     allowed: Option<bool>,
-    /// The rule that decided.
+    /// The rule of the policy that decided.
     #[schema(required)]
     rule: Option<String>,
     /// The order that the action concerns.
@@ -89,7 +89,9 @@ pub(in crate::http) struct AuditView {
     request_id: Option<RequestId>,
 }
 
-/// The issuer and subject of the token. The desk itself has the subject `numberdesk` and no issuer.
+/// The issuer and subject of the token.
+///
+/// For an action of Numberdesk itself, `subject` is `numberdesk` and `issuer` is empty.
 #[derive(ToSchema)]
 #[schema(as = Actor)]
 #[expect(dead_code, reason = "describes how an actor is written")]

@@ -1,8 +1,8 @@
-//! CSV for spreadsheets (RFC 4180). No cell can act as a formula, whatever text it contains.
+//! CSV for spreadsheets (RFC 4180). Cells are escaped, so that no cell acts as a formula.
 
 pub(super) use csv::Error;
 
-/// Renders the rows as one text.
+/// Renders the rows as CSV.
 pub(super) fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Result<Vec<u8>, Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {

@@ -1,4 +1,6 @@
-//! String enums of the OpenAPI document. Their values come from the domain types, so that the two cannot differ.
+//! String types of the OpenAPI document.
+//!
+//! The values of enums come from the domain types, so that both always agree.
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -34,7 +36,7 @@ macro_rules! string_enums {
 }
 
 string_enums! {
-    StateEnum = "OrderState", "The state of an order. `fulfilled`, `refused` and `cancelled` are final. `unverified`: the desk does not know yet whether Close rented a number, and finds out.",
+    StateEnum = "OrderState", "The state of an order. `fulfilled`, `refused` and `cancelled` are final. `unverified`: Numberdesk does not know yet whether Close rented a number, and is finding out.",
         State::ALL.iter().map(|value| value.as_str());
     VerdictEnum = "ApprovalDecision", "The decision of a second person about an order.",
         Verdict::ALL.iter().map(|value| value.as_str());
@@ -42,19 +44,19 @@ string_enums! {
         Evidence::ALL.iter().map(|value| value.as_str());
     SharingEnum = "Sharing", "Whether a number belongs to one person or to a group.",
         Sharing::ALL.iter().map(|value| value.as_str());
-    CarrierTypeEnum = "CarrierType", "The type of line.",
+    CarrierTypeEnum = "CarrierType", "The type of the phone line.",
         CarrierType::ALL.iter().map(|value| value.as_str());
-    ActionEnum = "AuditAction", "The action that was done or tried.",
+    ActionEnum = "AuditAction", "The action that was executed or denied.",
         Action::ALL.iter().map(|value| value.as_str());
-    GroupByEnum = "GroupBy", "The groups of a spend report.",
+    GroupByEnum = "GroupBy", "How a spend report groups the cost.",
         GroupBy::ALL.iter().map(|value| value.as_str());
     EndpointStateEnum = "WebhookEndpointState", "Whether an endpoint receives events.",
         EndpointState::ALL.iter().map(|value| value.as_str());
-    DisabledReasonEnum = "WebhookDisabledReason", "Why an endpoint is disabled: on request, because it answered 410 Gone, or because every delivery failed for as long as the service retries one.",
+    DisabledReasonEnum = "WebhookDisabledReason", "Why an endpoint is disabled: on request, because it responded with 410 Gone, or because all deliveries failed until the service gave up retrying.",
         DisabledReason::ALL.iter().map(|value| value.as_str());
     DeliveryStateEnum = "WebhookDeliveryState", "The state of a delivery: waiting for its first or next attempt, delivered, or given up.",
         DeliveryState::ALL.iter().map(|value| value.as_str());
-    FormatEnum = "Format", "The format of the answer.",
+    FormatEnum = "Format", "The format of the response.",
         ["json", "csv"].into_iter();
     EventTypeEnum = "EventType", "The type of an event.",
         EventKind::ALL.iter().map(|value| value.as_str());
@@ -69,17 +71,17 @@ fn countries() -> impl Iterator<Item = String> {
 /// A user in Close.
 #[derive(ToSchema)]
 #[schema(as = UserId, pattern = "^user_[A-Za-z0-9]{1,64}$", example = "user_8hTbLmcDO8XyP4fXbqrPEnGf2tSDnHRSzWkWzlqQM6k")]
-#[expect(dead_code, reason = "describes a text")]
+#[expect(dead_code, reason = "describes a string")]
 pub(in crate::http) struct UserIdText(String);
 
 /// A group of users in Close.
 #[derive(ToSchema)]
 #[schema(as = GroupId, pattern = "^group_[A-Za-z0-9]{1,64}$", example = "group_4Xb1zQm7Kc0vT9sRj2Ld5w")]
-#[expect(dead_code, reason = "describes a text")]
+#[expect(dead_code, reason = "describes a string")]
 pub(in crate::http) struct GroupIdText(String);
 
 /// A phone number in E.164, except premium-rate numbers.
 #[derive(ToSchema)]
 #[schema(as = E164, pattern = r"^\+[1-9][0-9]{1,14}$", example = "+4930901820")]
-#[expect(dead_code, reason = "describes a text")]
+#[expect(dead_code, reason = "describes a string")]
 pub(in crate::http) struct E164Text(String);

@@ -1,4 +1,4 @@
-//! An event as JSON.
+//! The JSON of an event.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -21,8 +21,10 @@ pub(in crate::http) fn event(event: Event) -> EventView {
     }
 }
 
-/// A change. It names the object and its new state; read the object itself for everything else. New types and new members of
-/// `data` may be added: ignore those you do not know.
+/// A change of an object.
+///
+/// `data` contains the object's id and its new state; read the object for its other fields. Later versions may add
+/// event types and members of `data`: ignore those that you do not know.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event, example = json!({
     "id": "evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "type": "order.fulfilled", "team": "sales-emea",
@@ -31,20 +33,22 @@ pub(in crate::http) fn event(event: Event) -> EventView {
         "phone_number_id": "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"},
 }))]
 pub(in crate::http) struct EventView {
-    /// The id of the event. Send the last one you have as `after` or `Last-Event-ID`.
+    /// The id of the event. Send the id of your last event as `after` or `Last-Event-ID`.
     #[schema(value_type = String)]
     id: EventId,
     /// The type of the event.
     #[serde(rename = "type")]
     #[schema(value_type = EventTypeEnum)]
     kind: String,
-    /// The team that the event concerns. `null` for objects without a team; only `numbers:admin` sees those events.
+    /// The team that the event concerns.
+    ///
+    /// `null` for an object without a team; only callers with `numbers:admin` see such an event.
     #[schema(required, value_type = Option<String>)]
     team: Option<Team>,
     /// The time of the change.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
-    /// The essentials of the change: ids, the state of an order, the number, the names of changed fields.
+    /// The main facts of the change: ids, the state of an order, the number, the names of changed fields.
     #[schema(value_type = Value)]
     data: Map<String, Value>,
 }

@@ -1,4 +1,4 @@
-//! Views: the JSON of answers and its schemas in the OpenAPI document.
+//! Views: the JSON of responses, and the schemas of JSON bodies in the OpenAPI document.
 
 mod audit;
 mod csv;
@@ -31,7 +31,7 @@ pub(super) use webhook::{
 pub(super) struct PageView<T> {
     /// The rows of this page.
     data: Vec<T>,
-    /// Send it as `cursor` for the next page. `null` on the last page.
+    /// The cursor of the next page: send this value as `cursor`. `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }

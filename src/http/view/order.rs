@@ -1,4 +1,4 @@
-//! An order as JSON, and the body of a new order.
+//! The JSON of an order, and the body of a new order.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -17,15 +17,18 @@ use crate::http::view::enums::{
 };
 
 /// Renders an order with its number.
-pub(in crate::http) fn order(placed: OrderWithNumber) -> OrderView {
-    let OrderWithNumber { order, number: held } = placed;
+pub(in crate::http) fn order(order_with_number: OrderWithNumber) -> OrderView {
+    let OrderWithNumber {
+        order,
+        number: phone_number,
+    } = order_with_number;
     OrderView {
         id: order.id,
         state: order.state,
         team: order.team,
         created_by: order.created_by,
         request: order.request,
-        phone_number: held.as_deref().map(number),
+        phone_number: phone_number.as_deref().map(number),
         estimated_monthly_price: order.terms.monthly,
         approval: order.approval.map(approval),
         close_status: order.close_status,
@@ -38,7 +41,7 @@ pub(in crate::http) fn order(placed: OrderWithNumber) -> OrderView {
     }
 }
 
-/// A durable request to rent one number. It continues after a disconnect, a crash or a deploy.
+/// A durable request to rent one number. An order continues after a disconnect, a crash or a deploy.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Order, example = json!({
     "id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "state": "fulfilled", "team": "sales-emea", "created_by": "alice@example.com",
@@ -66,37 +69,39 @@ pub(in crate::http) struct OrderView {
     /// The subject of the token that sent the order.
     #[schema(example = "alice@example.com")]
     created_by: String,
-    /// The requested number, without the fields that were left out.
+    /// The requested number. Fields that the request left out are missing.
     #[schema(value_type = OrderedDoc)]
     request: Request,
-    /// The number, from the time it is rented as long as the team owns it.
+    /// The rented number. `null` until the number is rented, and when the team no longer owns it.
     #[schema(required, value_type = Option<NumberView>)]
     phone_number: Option<Value>,
-    /// The policy's estimate of the monthly price, in US dollars.
+    /// The estimate of the monthly price from the policy, in US dollars.
     #[schema(value_type = String, example = "1.15")]
     estimated_monthly_price: Money,
-    /// The approval by a second person. `null` if the policy requires none.
+    /// The approval by a second person. `null` if the policy does not require an approval.
     #[schema(required)]
     approval: Option<ApprovalView>,
-    /// The status that Close gave for a refusal: `has-voice-only`, `needs-more-info`, `billing-error`, `error`, or a new one.
+    /// Close's status of a refusal.
+    ///
+    /// `has-voice-only`, `needs-more-info`, `billing-error`, `error`, or a status that is new in Close's API.
     #[schema(required)]
     close_status: Option<String>,
-    /// The reason for the state. For a refusal, the message of Close.
+    /// The reason for the state. For a refusal, Close's message.
     #[schema(required)]
     reason: Option<String>,
-    /// The evidence for the final state.
+    /// The evidence for the final state, if the state is based on evidence.
     #[schema(required, value_type = Option<EvidenceEnum>, example = "close-201")]
     evidence: Option<Evidence>,
     /// The idempotency key of the order.
     #[schema(value_type = String, example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11")]
     idempotency_key: IdempotencyKey,
-    /// When the desk accepted it.
+    /// When Numberdesk accepted the order.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:00:00Z")]
     created_at: Timestamp,
-    /// When it last changed.
+    /// When the order last changed.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:00:01Z")]
     updated_at: Timestamp,
-    /// When it reached its final state.
+    /// When the order reached its final state.
     #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-11-23T10:00:01Z")]
     finished_at: Option<Timestamp>,
 }
@@ -149,7 +154,7 @@ struct ApprovalView {
 #[schema(as = Comment)]
 #[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct CommentBody {
-    /// A comment for the person who ordered and for the audit trail, without control characters.
+    /// A comment for the person who ordered, and for the audit trail. Control characters are not allowed.
     #[schema(max_length = 500, example = "For the fair in Berlin")]
     comment: Option<String>,
 }
@@ -161,7 +166,7 @@ pub(in crate::http) struct CommentBody {
 struct OrderedDoc {
     country: CountryCode,
     sharing: SharingEnum,
-    /// Area code or prefix without the country code.
+    /// The area code or prefix, without the country code.
     #[schema(example = "30", nullable = false)]
     prefix: Option<String>,
     #[schema(nullable = false)]
@@ -178,7 +183,7 @@ struct OrderedDoc {
     label: Option<String>,
 }
 
-/// The number to rent. Only `country` is required; `null` means the same as a missing field.
+/// The number to rent. Only `country` is required. `null` has the same meaning as a missing field.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OrderRequest)]
@@ -193,24 +198,30 @@ pub(in crate::http) struct OrderBodyDoc {
     /// `personal` by default.
     #[schema(value_type = Option<SharingEnum>)]
     sharing: Option<String>,
-    /// Area code or prefix without the country code.
+    /// The area code or prefix, without the country code.
     #[schema(pattern = "^[0-9]{0,5}$", example = "30")]
     prefix: Option<String>,
-    /// The type of line. Optional if the team may have only one type.
+    /// The type of the phone line. Optional if the policy allows the team only one type.
     #[schema(value_type = Option<CarrierTypeEnum>)]
     carrier_type: Option<String>,
-    /// The regulatory bundle, if the country requires one.
+    /// The id of the regulatory bundle in Close, if the country requires one.
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     bundle_id: Option<String>,
-    /// `true`: the number must support SMS. `false`: it need not; use it after a refusal `has-voice-only`. Otherwise leave it
-    /// out.
+    /// `true`: the number must support SMS.
+    ///
+    /// `false`: a number without SMS is accepted; use this after a refusal with `has-voice-only`. Otherwise leave the
+    /// field out.
     with_sms: Option<bool>,
-    /// `true`: the number must support MMS, which requires `with_sms: true`. `false`: it need not.
+    /// `true`: the number must support MMS, which requires `with_sms: true`.
+    ///
+    /// `false`: a number without MMS is accepted.
     with_mms: Option<bool>,
-    /// Users in Close who get the number. More than one makes it a group number. By default the caller's own user.
+    /// Users in Close who get the number; with more than one it becomes a group number.
+    ///
+    /// By default the caller's own user.
     #[schema(value_type = Option<BTreeSet<UserIdText>>, min_items = 1, max_items = 50)]
     assign_to: Option<Vec<String>>,
-    /// The label that the desk sets once the number is rented.
+    /// The label that Numberdesk gives the number in Close, once the number is rented.
     #[schema(max_length = 255, example = "Berlin line")]
     label: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The cost of a month, as JSON and as CSV.
+//! The spend report of a month, as JSON and as CSV.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ pub(in crate::http) fn spend(spend: &Spend) -> SpendView {
     }
 }
 
-/// Renders the report as CSV with a header.
+/// Renders the report as CSV with a header line.
 pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Error> {
     let month = spend.month.to_string();
     let header = ["month", spend.by.as_str(), "numbers", "amount", "currency"].map(str::to_owned);
@@ -57,14 +57,14 @@ pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Error> {
     "total": {"numbers": 5, "amount": "13.45"},
 }))]
 pub(in crate::http) struct SpendView {
-    /// The month, in UTC.
+    /// The month, in UTC, such as `2026-11`.
     month: String,
-    /// The groups of the report.
+    /// The group of each row: team, country or user.
     #[schema(value_type = GroupByEnum)]
     group_by: GroupBy,
     /// The currency of every amount.
     currency: &'static str,
-    /// The cost of each group, sorted.
+    /// The cost of each group, sorted by the group.
     #[schema(value_type = Vec<GroupDoc>)]
     data: Vec<Map<String, Value>>,
     /// The sum of all groups.
@@ -75,27 +75,29 @@ pub(in crate::http) struct SpendView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = SpendTotal)]
 struct TotalView {
-    /// The number of phone numbers.
+    /// How many phone numbers the cost includes.
     numbers: u64,
-    /// Their cost, in US dollars.
+    /// The cost of these numbers, in US dollars.
     #[schema(value_type = String, example = "13.45")]
     amount: Money,
 }
 
-/// The cost of one team, country or user. The group is in the member that `group_by` names.
+/// The cost of one team, country or user. Only the member that `group_by` names is present.
 #[derive(ToSchema)]
 #[schema(as = SpendGroup)]
 #[expect(dead_code, reason = "describes how a group is written")]
 struct GroupDoc {
-    /// The team that held the numbers first in the month.
+    /// The team that was the first in the month to hold the numbers.
     team: Option<String>,
-    /// The country of the numbers. `null` if Close names none.
+    /// The country of the numbers. `null` if Close gives no country.
     country: Option<String>,
-    /// The subject that ordered the numbers. `null` for numbers that were adopted or came from another team.
+    /// The subject that ordered the numbers.
+    ///
+    /// `null` for numbers that the team adopted or got from another team.
     user: Option<String>,
-    /// The number of phone numbers.
+    /// How many phone numbers the cost includes.
     numbers: u64,
-    /// Their cost, in US dollars.
+    /// The cost of these numbers, in US dollars.
     #[schema(example = "12.30")]
     amount: String,
 }

@@ -1,4 +1,4 @@
-//! The caller with its teams, and the result of a validation, as JSON.
+//! The JSON of the caller with its teams, and of the result of a validation.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,13 +11,13 @@ use crate::domain::id::UserId;
 use crate::domain::money::Money;
 
 /// Renders the caller and the usage of its teams.
-pub(in crate::http) fn me(caller: &Caller, standings: Vec<TeamUsage>) -> MeView {
+pub(in crate::http) fn me(caller: &Caller, teams: Vec<TeamUsage>) -> MeView {
     MeView {
         issuer: caller.issuer.clone(),
         subject: caller.subject.clone(),
         close_user: caller.close_user.clone(),
         permissions: caller.permissions.iter().cloned().collect(),
-        teams: standings.into_iter().map(standing).collect(),
+        teams: teams.into_iter().map(team_usage).collect(),
     }
 }
 
@@ -40,14 +40,14 @@ pub(in crate::http) fn validation(validation: Validation) -> ValidationView {
     }
 }
 
-fn standing(standing: TeamUsage) -> StandingView {
-    StandingView {
-        limits: limits(&standing.caps),
-        left: left(&standing.caps, &standing.usage),
-        team: standing.team,
-        rule: standing.rule,
-        policy: standing.rules,
-        usage: standing.usage,
+fn team_usage(team: TeamUsage) -> TeamUsageView {
+    TeamUsageView {
+        limits: limits(&team.caps),
+        left: left(&team.caps, &team.usage),
+        team: team.team,
+        rule: team.rule,
+        policy: team.rules,
+        usage: team.usage,
     }
 }
 
@@ -59,7 +59,9 @@ fn limits(caps: &Caps) -> LimitsView {
     }
 }
 
-/// The rest of each cap, never negative: a cap can be lowered, or a price raised, below the present usage.
+/// Returns what is left of each cap, at least 0.
+///
+/// The usage can exceed a cap: an operator can lower the cap, and Close can raise a price.
 fn left(caps: &Caps, usage: &Usage) -> LeftView {
     let taken = usage.numbers_held.saturating_add(usage.numbers_reserved);
     let spent = usage.monthly_held.plus(usage.monthly_reserved);
@@ -84,24 +86,28 @@ pub(in crate::http) struct MeView {
     /// The subject of the token.
     #[schema(example = "alice@example.com")]
     subject: String,
-    /// Your user in Close, if the token names it or, for a service account, the policy.
+    /// Your user in Close, from the token or, for a service account, from the policy.
+    ///
+    /// `null` if neither names a user.
     #[schema(required, value_type = Option<String>)]
     close_user: Option<UserId>,
     /// Your permissions, from the token or, for a service account, from the policy.
     #[schema(example = json!(["numbers:read", "numbers:rent"]))]
     permissions: Vec<String>,
     /// Your teams.
-    teams: Vec<StandingView>,
+    teams: Vec<TeamUsageView>,
 }
 
 /// One of your teams.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TeamUsage)]
-struct StandingView {
+struct TeamUsageView {
     /// The name of the team.
     #[schema(value_type = String, example = "sales-emea")]
     team: Team,
-    /// The path of its rules in the policy. `null` if the policy has none for the team, which then may do nothing.
+    /// The path of the team's rules in the policy.
+    ///
+    /// `null` if the policy has no rules for the team: it may do nothing then.
     #[schema(required, example = "teams.sales-emea")]
     rule: Option<String>,
     /// The rules of the team, as in the policy.
@@ -112,29 +118,33 @@ struct StandingView {
     /// The usage of the team.
     #[schema(value_type = UsageDoc)]
     usage: Usage,
-    /// The rest of each cap.
+    /// What is left of each cap.
     left: LeftView,
 }
 
-/// The decision that an order would get. The desk stored nothing and did not ask Close.
+/// The decision that Numberdesk would make about an order.
+///
+/// Numberdesk stored nothing and sent nothing to Close.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Validation)]
 pub(in crate::http) struct ValidationView {
-    /// Whether the order would be accepted.
+    /// Whether Numberdesk would accept the order.
     allowed: bool,
-    /// The team that the order would be for.
+    /// The team of the order.
     #[schema(value_type = String, example = "sales-emea")]
     team: Team,
     /// The kind of rule that denies the order: `policy`, `quota` or `budget`.
+    ///
+    /// `null` if the order is allowed.
     #[schema(required, value_type = Option<String>)]
     refusal: Option<Refusal>,
-    /// The decision with its rule.
+    /// The decision of the policy, with its rule.
     #[schema(value_type = DecisionDoc)]
     decision: Explanation,
-    /// The rule that requires an approval by a second person. `null` if none does.
+    /// The rule that requires an approval by a second person. `null` if no rule does.
     #[schema(required, value_type = Option<DecisionDoc>)]
     approval: Option<Explanation>,
-    /// The estimated monthly price in US dollars, if the policy has a price.
+    /// The estimated monthly price in US dollars. `null` if the policy has no price for the number.
     #[schema(required, value_type = Option<String>, example = "1.15")]
     estimated_monthly_price: Option<Money>,
     /// The caps of the team.
@@ -142,7 +152,7 @@ pub(in crate::http) struct ValidationView {
     /// The usage of the team.
     #[schema(value_type = UsageDoc)]
     usage: Usage,
-    /// The rest of each cap, before this order.
+    /// What is left of each cap, before this order.
     left: LeftView,
 }
 
@@ -150,28 +160,28 @@ pub(in crate::http) struct ValidationView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Limits)]
 struct LimitsView {
-    /// Numbers held at the same time, including open orders.
+    /// Maximum of numbers held at the same time, including open orders.
     #[schema(required, example = 50)]
     max_numbers: Option<i64>,
-    /// Orders in 24 hours.
+    /// Maximum of orders in 24 hours.
     #[schema(required, example = 10)]
     max_orders_per_day: Option<i64>,
-    /// Monthly price of all numbers in US dollars, including open orders.
+    /// Maximum monthly price of all numbers in US dollars, including open orders.
     #[schema(required, value_type = Option<String>, example = "120.00")]
     monthly_budget: Option<Money>,
 }
 
-/// The rest of a team's caps. `null` means unlimited.
+/// What is left of a team's caps. `null` means unlimited.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Left)]
 struct LeftView {
-    /// Numbers.
+    /// Numbers that the team can still rent.
     #[schema(required, example = 46)]
     numbers: Option<i64>,
     /// Orders that the team can send now.
     #[schema(required, example = 8)]
     orders_today: Option<i64>,
-    /// US dollars a month.
+    /// What is left of the monthly budget, in US dollars.
     #[schema(required, value_type = Option<String>, example = "115.40")]
     monthly_budget: Option<Money>,
 }
@@ -181,16 +191,16 @@ struct LeftView {
 #[schema(as = Usage)]
 #[expect(dead_code, reason = "describes how usage is written")]
 struct UsageDoc {
-    /// Numbers held.
+    /// Numbers that the team holds.
     #[schema(example = 3)]
     numbers_held: i64,
     /// Numbers that open orders reserve.
     #[schema(example = 1)]
     numbers_reserved: i64,
-    /// Orders of the last 24 hours, without refused and cancelled ones.
+    /// Orders of the last 24 hours, without refused and cancelled orders.
     #[schema(example = 2)]
     orders_last_day: i64,
-    /// Monthly price of the numbers held, in US dollars.
+    /// Monthly price of the numbers that the team holds, in US dollars.
     #[schema(example = "3.45")]
     monthly_held: String,
     /// Monthly price that open orders reserve, in US dollars.
@@ -198,7 +208,7 @@ struct UsageDoc {
     monthly_reserved: String,
 }
 
-/// A decision of the policy: the rule, what it found, what it needs, and a hint.
+/// A decision of the policy: the rule, the actual value, the required value and a hint.
 #[derive(ToSchema)]
 #[schema(as = Decision, example = json!({
     "rule": "teams.sales-emea.countries", "have": "US", "need": ["DE", "FR", "GB"],
@@ -208,13 +218,13 @@ struct UsageDoc {
 struct DecisionDoc {
     /// The path of the rule in the policy.
     rule: String,
-    /// The value in the request, or the present usage.
+    /// The value in the request, or the current usage.
     #[schema(value_type = Value)]
     have: Value,
     /// The value that the rule requires.
     #[schema(value_type = Value)]
     need: Value,
-    /// How to solve it.
+    /// What to do, in one sentence.
     hint: String,
 }
 
@@ -223,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_is_neither_held_nor_reserved_and_never_negative() {
+    fn what_is_left_excludes_reservations_and_is_never_negative() {
         let usage = Usage {
             numbers_held: 3,
             numbers_reserved: 1,

@@ -1,4 +1,4 @@
-//! Webhook endpoints, their secrets and their deliveries, as JSON.
+//! The JSON of webhook endpoints, their secrets and their deliveries.
 
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub(in crate::http) fn queued(queued: u64) -> QueuedView {
     QueuedView { queued }
 }
 
-/// An endpoint that receives the events of its team.
+/// A webhook endpoint, which receives the events of its team.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookEndpoint, example = json!({
     "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
@@ -77,34 +77,34 @@ pub(in crate::http) struct EndpointView {
     /// The id of the endpoint.
     #[schema(value_type = String)]
     id: EndpointId,
-    /// The team whose events it receives.
+    /// The team whose events the endpoint receives.
     #[schema(value_type = String)]
     team: Team,
-    /// The URL that the service calls.
+    /// The URL to which the service sends events.
     url: String,
-    /// A description for people.
+    /// A text that describes the endpoint.
     #[schema(required)]
     description: Option<String>,
-    /// The event types that it receives. `null`: all.
+    /// The event types that the endpoint receives. `null` means all.
     #[schema(required, value_type = Option<Vec<String>>)]
     types: Option<Vec<TypePattern>>,
-    /// Whether it receives events.
+    /// Whether the endpoint receives events.
     #[schema(value_type = EndpointStateEnum)]
     state: EndpointState,
-    /// Why it is disabled. `null` if it is active.
+    /// Why the endpoint is disabled. `null` for an active endpoint.
     #[schema(required, value_type = Option<DisabledReasonEnum>)]
     disabled_reason: Option<DisabledReason>,
-    /// The subject that registered it.
+    /// The subject that registered the endpoint.
     created_by: String,
-    /// When it was registered.
+    /// When the endpoint was registered.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When it was last changed.
+    /// When the endpoint was last changed.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
-/// An endpoint with the secret that verifies its signatures.
+/// A new endpoint, with the secret that verifies the signatures of its events.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewWebhookEndpoint, example = json!({
     "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
@@ -115,7 +115,7 @@ pub(in crate::http) struct EndpointView {
 pub(in crate::http) struct NewEndpointView {
     #[serde(flatten)]
     endpoint: EndpointView,
-    /// `whsec_…`, the form that libraries for Standard Webhooks expect.
+    /// The secret, as `whsec_…`: the format that libraries for Standard Webhooks expect.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
     secret: String,
 }
@@ -126,10 +126,12 @@ pub(in crate::http) struct NewEndpointView {
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=", "previous_until": null,
 }))]
 pub(in crate::http) struct SecretView {
-    /// `whsec_…`, the form that libraries for Standard Webhooks expect.
+    /// The secret, as `whsec_…`: the format that libraries for Standard Webhooks expect.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
     secret: String,
-    /// Until then, deliveries carry a second signature by the previous secret. `null`: they carry one signature.
+    /// Until this time, deliveries have a second signature with the previous secret.
+    ///
+    /// `null`: deliveries have one signature.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     previous_until: Option<Timestamp>,
 }
@@ -154,21 +156,23 @@ pub(in crate::http) struct DeliveryView {
     /// The state of the delivery.
     #[schema(value_type = DeliveryStateEnum)]
     state: DeliveryState,
-    /// Attempts since it was queued.
+    /// The number of attempts since the delivery was queued.
     attempts: i64,
-    /// The result of the last attempt: the HTTP status or an error. `null` before the first attempt has ended.
+    /// The result of the last attempt: the HTTP status or an error.
+    ///
+    /// `null` until the first attempt has ended.
     #[schema(required)]
     outcome: Option<String>,
-    /// When it was queued, or queued again.
+    /// When the delivery was queued, or queued again by a replay.
     #[schema(value_type = String, format = DateTime)]
     queued_at: Timestamp,
     /// When the last attempt began.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     attempted_at: Option<Timestamp>,
-    /// When the next attempt is due. `null` if there is none.
+    /// When the next attempt is due. `null` if no attempt follows.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     next_attempt_at: Option<Timestamp>,
-    /// When it was delivered or given up.
+    /// When the event was delivered, or the service gave up. `null` while the delivery is pending.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
 }
@@ -177,7 +181,7 @@ pub(in crate::http) struct DeliveryView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookReplayed, example = json!({"queued": 12}))]
 pub(in crate::http) struct QueuedView {
-    /// Events that were queued again, without those that were already pending.
+    /// The number of queued events, without those that were already pending.
     #[schema(example = 12)]
     queued: u64,
 }
@@ -190,41 +194,45 @@ pub(in crate::http) struct QueuedView {
 }))]
 #[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct EndpointBodyDoc {
-    /// The team whose events it receives. Optional if your token has exactly one team.
+    /// The team whose events the endpoint receives. Optional if your token has exactly one team.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     team: Option<String>,
     /// An https URL on a host that the service may call.
     #[schema(max_length = 2048)]
     url: String,
-    /// A description for people.
+    /// A text that describes the endpoint.
     #[schema(max_length = 255)]
     description: Option<String>,
-    /// The event types that it receives, such as `order.fulfilled`, or `order.*` for a group of types. By default all.
+    /// The event types that the endpoint receives. By default all types.
+    ///
+    /// Each is a type, such as `order.fulfilled`, or a group of types, such as `order.*`.
     #[schema(min_items = 1)]
     types: Option<Vec<String>>,
 }
 
-/// A JSON merge patch (RFC 7396): missing fields stay unchanged.
+/// A JSON merge patch (RFC 7396). Fields that you leave out stay unchanged.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WebhookEndpointPatch, min_properties = 1, example = json!({"state": "active"}))]
-#[expect(dead_code, reason = "describes what the desk reads")]
+#[expect(dead_code, reason = "describes what the handler reads")]
 pub(in crate::http) struct EndpointPatchDoc {
     /// An https URL on a host that the service may call.
     #[schema(max_length = 2048, nullable = false)]
     url: Option<String>,
-    /// A description for people. `null` removes it.
+    /// A text that describes the endpoint. `null` removes the text.
     #[schema(max_length = 255)]
     description: Option<String>,
-    /// The event types that it receives. `null`: all.
+    /// The event types that the endpoint receives. `null` means all.
     #[schema(min_items = 1)]
     types: Option<Vec<String>>,
-    /// `active`: it receives events again, beginning with its pending deliveries. `disabled`: it receives none.
+    /// `active`: the endpoint receives events again, beginning with its pending deliveries.
+    ///
+    /// `disabled`: it receives no events.
     #[schema(value_type = EndpointStateEnum, nullable = false)]
     state: Option<String>,
 }
 
-/// The period whose events are sent again.
+/// The period of the events to send again.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WebhookReplayBody, example = json!({"since": "2026-11-23T00:00:00Z", "until": "2026-11-23T12:00:00Z"}))]
@@ -233,7 +241,7 @@ pub(in crate::http) struct ReplayBodyDoc {
     /// Events that occurred at this time or later.
     #[schema(format = DateTime)]
     since: String,
-    /// Events that occurred before this time. By default now.
+    /// Events that occurred before this time. By default, the current time.
     #[schema(format = DateTime)]
     until: Option<String>,
 }

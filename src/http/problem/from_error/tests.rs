@@ -1,4 +1,4 @@
-//! The problem that each error becomes.
+//! Tests of the problem that each error becomes.
 
 use super::*;
 use crate::domain::caller::Permission;
@@ -20,7 +20,7 @@ fn explanation(rule: &str) -> Box<Explanation> {
 }
 
 #[test]
-fn a_problem_names_the_fault_its_place_and_the_request() {
+fn a_problem_contains_each_fault_with_its_pointer_and_the_request() {
     let faults = vec![Fault {
         pointer: "/country".into(),
         message: "must be a string, not a number".into(),
@@ -130,11 +130,11 @@ fn every_error_has_its_status_and_type() {
         (Error::StoreUnavailable("gone".into()), 503, "store-unavailable"),
         (Error::Internal("oops".into()), 500, "internal"),
     ];
-    are_answered(cases);
+    assert_problems(cases);
 }
 
 #[test]
-fn the_answer_to_an_unmapped_account_contains_the_policy_entry_it_needs() {
+fn the_problem_of_an_unmapped_account_contains_the_policy_entry_that_it_needs() {
     let issuer = "https://kubernetes.default.svc.cluster.local";
     let document = document(Error::ServiceAccountUnmapped {
         name: ServiceAccountName::new("crm", "dialer").unwrap(),
@@ -158,7 +158,7 @@ fn the_answer_to_an_unmapped_account_contains_the_policy_entry_it_needs() {
 #[test]
 fn every_webhook_error_has_its_status_and_type() {
     let missing = "webhooks.hosts";
-    are_answered([
+    assert_problems([
         (Error::WebhooksOff { missing }, 409, "webhooks-off"),
         (
             Error::TooManyEndpoints { limit: 20 },
@@ -170,7 +170,7 @@ fn every_webhook_error_has_its_status_and_type() {
 }
 
 #[track_caller]
-fn are_answered(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
+fn assert_problems(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
     for (error, status, name) in cases {
         let document = document(error);
         assert_eq!(document["status"], status, "{name}");
@@ -179,7 +179,7 @@ fn are_answered(cases: impl IntoIterator<Item = (Error, u16, &'static str)>) {
 }
 
 #[test]
-fn a_reached_cap_is_answered_with_its_figures() {
+fn the_problem_of_a_reached_cap_contains_its_figures() {
     let usage = Usage {
         numbers_held: 2,
         numbers_reserved: 1,
@@ -192,7 +192,7 @@ fn a_reached_cap_is_answered_with_its_figures() {
         max_orders_per_day: Some(4),
         monthly_budget: Some(Money::from_cents(400)),
     };
-    let of = |refusal, rule: &str| {
+    let figures = |refusal, rule: &str| {
         let document = document(Error::Denied {
             refusal,
             explanation: explanation(rule),
@@ -200,16 +200,19 @@ fn a_reached_cap_is_answered_with_its_figures() {
         });
         json!([document["limit"], document["used"], document["reserved"]])
     };
-    assert_eq!(of(Refusal::Quota, "teams.a.max_numbers"), json!([3, 2, 1]));
-    assert_eq!(of(Refusal::Quota, "teams.a.max_orders_per_day"), json!([4, 4, 0]));
+    assert_eq!(figures(Refusal::Quota, "teams.a.max_numbers"), json!([3, 2, 1]));
     assert_eq!(
-        of(Refusal::Budget, "teams.a.monthly_budget"),
+        figures(Refusal::Quota, "teams.a.max_orders_per_day"),
+        json!([4, 4, 0])
+    );
+    assert_eq!(
+        figures(Refusal::Budget, "teams.a.monthly_budget"),
         json!(["4.00", "2.30", "1.15"])
     );
 }
 
 #[test]
-fn an_internal_cause_is_logged_and_not_answered() {
+fn an_internal_cause_is_in_the_log_and_not_in_the_response() {
     for error in [
         Error::Internal("the secret is 42".into()),
         Error::StoreUnavailable("the secret is 42".into()),
@@ -224,7 +227,7 @@ fn an_internal_cause_is_logged_and_not_answered() {
 }
 
 #[test]
-fn field_errors_of_close_are_listed_like_every_fault() {
+fn field_errors_of_close_are_listed_with_their_pointers() {
     let fields = json!({"country": "Field required", "a/b": {"c": ["x"]}});
     let document = close_refused(Some("error"), Some("No."), fields.as_object()).document("/", "req_1");
     assert_eq!(document["detail"], "No.");

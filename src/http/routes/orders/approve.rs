@@ -15,12 +15,13 @@ const MAX_COMMENT: usize = 500;
 
 /// Approve an order
 ///
-/// For an order that awaits approval. You cannot approve your own order. The desk sends the order to Close at once and
-/// answers with its current state. Approving it again changes nothing.
+/// Approves an order in the state `awaiting_approval`. You cannot approve your own order. Numberdesk sends the order to
+/// Close at once, and the response has the current state of the order. If the order is already approved, nothing
+/// changes.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/approve", tag = "orders", operation_id = "approve_order",
     params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content = Option<CommentBody>, description = "Optional, like its member", example = json!({"comment": "For the fair in Berlin"})),
+    request_body(content = Option<CommentBody>, description = "The body is optional, and `comment` too", example = json!({"comment": "For the fair in Berlin"})),
     responses((status = 200, description = "The approved order", body = OrderView)),
 )]
 pub(in crate::http) async fn approve(
@@ -32,18 +33,19 @@ pub(in crate::http) async fn approve(
 ) -> Result<Json<OrderView>, Problem> {
     let comment = body.read(comment)?.flatten();
     Ok(Json(view::order(
-        http.desk.orders.approve(caller.by(), &id, comment).await?,
+        http.desk.orders.approve(caller.call(), &id, comment).await?,
     )))
 }
 
 /// Reject an order
 ///
-/// For an order that awaits approval. You cannot reject your own order, but you can cancel it. The reservation is given
-/// back, and the order shows your comment as its reason. Rejecting it again changes nothing.
+/// Rejects an order in the state `awaiting_approval`. You cannot reject your own order, but you can cancel it. The
+/// order no longer reserves quota and budget, and its `reason` contains your comment. If the order is already rejected,
+/// nothing changes.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/reject", tag = "orders", operation_id = "reject_order",
     params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content = Option<CommentBody>, description = "Optional, like its member", example = json!({"comment": "Use the line that the team has"})),
+    request_body(content = Option<CommentBody>, description = "The body is optional, and `comment` too", example = json!({"comment": "Use the line that the team has"})),
     responses((status = 200, description = "The rejected order, in state `refused`", body = OrderView)),
 )]
 pub(in crate::http) async fn reject(
@@ -55,11 +57,11 @@ pub(in crate::http) async fn reject(
 ) -> Result<Json<OrderView>, Problem> {
     let comment = body.read(comment)?.flatten();
     Ok(Json(view::order(
-        http.desk.orders.reject(caller.by(), &id, comment).await?,
+        http.desk.orders.reject(caller.call(), &id, comment).await?,
     )))
 }
 
-/// Reads the comment. `null` and a blank comment count as absent.
+/// Parses the comment. `null` and a blank comment count as absent.
 #[expect(
     clippy::option_option,
     reason = "outer: whether the body is valid; inner: whether it has a comment"

@@ -1,4 +1,4 @@
-//! `POST /v1/orders/{id}/cancel`: cancels an order that is not sent yet.
+//! `POST /v1/orders/{id}/cancel`: cancels an order that the service has not sent to Close yet.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,8 @@ use crate::http::view::{self, OrderView};
 
 /// Cancel an order
 ///
-/// Possible until the desk sends the order to Close, also while it awaits approval. The reservation is given back.
+/// You can cancel an order until Numberdesk sends it to Close, also while it awaits approval. A cancelled order no
+/// longer reserves quota and budget.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
     params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -25,6 +26,6 @@ pub(in crate::http) async fn cancel(
     _: NoQuery,
 ) -> Result<Json<OrderView>, Problem> {
     Ok(Json(view::order(
-        http.desk.orders.cancel(caller.by(), &id).await?,
+        http.desk.orders.cancel(caller.call(), &id).await?,
     )))
 }

@@ -25,12 +25,12 @@ use crate::http::view::{self, OrderBodyDoc, OrderView, ValidationView};
 
 /// Rent a phone number
 ///
-/// The desk checks the team's policy, stores the order, asks Close, and waits for the end of the order as long as `Prefer`
-/// says. The order continues if you disconnect. To read its state, send the same `Idempotency-Key` and body again: the desk
-/// never rents twice for one key.
+/// Numberdesk checks the team's policy, stores the order, and sends it to Close. It waits for the end of the order, at
+/// most for the time in `Prefer`. The order continues if you disconnect. To read its state, send the same
+/// `Idempotency-Key` and body again: Numberdesk never rents two numbers for one key.
 ///
-/// With `validate_only=true` the desk stores nothing and does not ask Close. The answer says whether the desk would accept
-/// the order, which rule decides, and what is left of quota and budget.
+/// With `validate_only=true`, Numberdesk stores nothing and sends nothing to Close. The response contains whether
+/// Numberdesk would accept the order, which rule decides, and what is left of quota and budget.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders", operation_id = "create_order",
     params(
@@ -45,12 +45,12 @@ use crate::http::view::{self, OrderBodyDoc, OrderView, ValidationView};
     responses(
         (status = 200, description = "The decision of the policy; only with `validate_only=true`", body = ValidationView),
         (status = 201, description = "Rented", body = OrderView, headers(
-            ("Location" = String, description = "The order"),
-            ("Preference-Applied" = Option<String>, description = "`wait=N`, if the request had it"))),
+            ("Location" = String, description = "The path of the order"),
+            ("Preference-Applied" = Option<String>, description = "`wait=N`, if the request has it too"))),
         (status = 202, description = "Not final yet, or waiting for the approval of a second person. Read the order later, or send the same key again", body = OrderView, headers(
-            ("Location" = String, description = "The order"),
-            ("Retry-After" = u32, description = "Seconds after which to read the order again"),
-            ("Preference-Applied" = Option<String>, description = "`wait=N`, if the request had it"))),
+            ("Location" = String, description = "The path of the order"),
+            ("Retry-After" = u32, description = "Seconds to wait before you read the order again"),
+            ("Preference-Applied" = Option<String>, description = "`wait=N`, if the request has it too"))),
     ),
 )]
 pub(in crate::http) async fn create(
@@ -66,11 +66,11 @@ pub(in crate::http) async fn create(
         let validation = http
             .desk
             .orders
-            .validate(caller.by(), team.as_ref(), &request)
+            .validate(caller.call(), team.as_ref(), &request)
             .await?;
         return Ok(Json(view::validation(validation)).into_response());
     }
-    // If too many requests wait already, this one does not wait: the order continues, and the client reads it later.
+    // Without a permit, the request does not wait: the order continues, and the client reads it later.
     let permit = http.load_shed.acquire_wait();
     let wait = if permit.is_some() {
         wait
@@ -80,7 +80,7 @@ pub(in crate::http) async fn create(
     let placed = http
         .desk
         .orders
-        .create(caller.by(), team.as_ref(), request, key, wait)
+        .create(caller.call(), team.as_ref(), request, key, wait)
         .await?;
     answer(placed, wait, http.desk.now())
 }
@@ -99,7 +99,7 @@ impl QueryFields for CreateQuery {
     }
 }
 
-/// Renders the answer to a new or repeated order.
+/// Renders the response to a new or repeated order.
 fn answer(placed: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Result<Response, Problem> {
     use order::State::{
         AwaitingApproval, Cancelled, Fulfilled, NeedsReview, Queued, Refused, Renting, Unverified,
@@ -146,7 +146,7 @@ fn rejected(order: &order::Order) -> bool {
         .is_some_and(|approval| approval.decision == Verdict::Rejected)
 }
 
-/// The problem of an order that ended before it was sent to Close, with its reason if it has one.
+/// Returns the problem of an order that was rejected or cancelled, with the order's reason.
 fn ended(problem_type: ProblemType, order: &order::Order) -> Problem {
     let problem = Problem::new(problem_type).member("order_id", order.id.as_str());
     match &order.reason {

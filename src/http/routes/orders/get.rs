@@ -12,7 +12,7 @@ use crate::http::view::{self, OrderView};
 
 /// Get an order
 ///
-/// If the order is not final, read it again later, or send it again under its key.
+/// If the order is not final, read it again later. Alternatively, send the order again under the same key.
 #[utoipa::path(
     get, path = "/v1/orders/{id}", tag = "orders", operation_id = "get_order",
     params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -24,5 +24,7 @@ pub(in crate::http) async fn get(
     Id(id): Id<OrderId>,
     _: NoQuery,
 ) -> Result<Json<OrderView>, Problem> {
-    Ok(Json(view::order(http.desk.orders.find(caller.by(), &id).await?)))
+    Ok(Json(view::order(
+        http.desk.orders.find(caller.call(), &id).await?,
+    )))
 }

@@ -14,7 +14,7 @@ use crate::http::view::{self, OrderView, PageView, StateEnum};
 
 /// List orders
 ///
-/// Newest first, for all your teams or for the one you name.
+/// Newest first, for all your teams or for the team in `team`.
 #[utoipa::path(
     get, path = "/v1/orders", tag = "orders", operation_id = "list_orders", params(ListParams),
     responses((status = 200, description = "A page of orders", body = PageView<OrderView>)),
@@ -29,7 +29,7 @@ pub(in crate::http) async fn list(
     let page = http
         .desk
         .orders
-        .list(caller.by(), team, &list.filter, list.limit, after.as_deref())
+        .list(caller.call(), team, &list.filter, list.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::order))
 }
@@ -58,12 +58,12 @@ struct ListParams {
     /// Only orders in this state.
     #[param(value_type = Option<StateEnum>)]
     state: Option<String>,
-    /// Only the order with this key. An administrator may find one for each team.
+    /// Only the order with this key. An administrator can get several orders, one of each team.
     #[param(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     idempotency_key: Option<String>,
-    /// Most rows of a page.
+    /// Maximum number of rows in a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the previous page, with the same filters.
+    /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `/v1/orders/{id}/settle`: a person settles an order that the desk cannot.
+//! `/v1/orders/{id}/settle`: settles an order in review with the finding of a person.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,9 +15,9 @@ use crate::http::view::{self, OrderView};
 
 /// Settle an order in review
 ///
-/// For an order in the state `needs_review`: Close did not answer its rent request, and the evidence is ambiguous; `reason`
-/// names the numbers in question. Check in Close which number was rented for the order, or that none was, and send that
-/// finding. The desk verifies it against Close before it settles the order.
+/// Settles an order in the state `needs_review`: Close did not respond to its rent request, and the evidence is
+/// ambiguous. `reason` names the numbers in question. Check in Close which number was rented for the order, or that
+/// none was rented. Send this finding. Numberdesk verifies the finding against Close before it settles the order.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/settle", tag = "orders", operation_id = "settle_order",
     params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
@@ -35,7 +35,11 @@ pub(in crate::http) async fn settle(
     body: JsonBody,
 ) -> Result<Json<OrderView>, Problem> {
     let finding = body.read(finding)?;
-    let placed = http.desk.orders.settle_review(caller.by(), &id, &finding).await?;
+    let placed = http
+        .desk
+        .orders
+        .settle_review(caller.call(), &id, &finding)
+        .await?;
     Ok(Json(view::order(placed)))
 }
 
@@ -58,7 +62,9 @@ fn finding(node: Node<'_>) -> Option<Finding> {
     }
 }
 
-/// The finding of a person: the rented number, or that there is none. Exactly one of the two.
+/// The finding of a person: the rented number, or that no number was rented.
+///
+/// Exactly one member is required.
 #[derive(ToSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Finding)]

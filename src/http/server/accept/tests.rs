@@ -1,4 +1,4 @@
-//! Connections that are slow, broken, cut off or left alone.
+//! Tests of the accept loop with slow, broken and idle connections, and of its shutdown.
 
 use super::*;
 use axum::routing;
@@ -16,7 +16,7 @@ struct TestServer {
     server: JoinHandle<io::Result<()>>,
 }
 
-/// A server whose only route signals that it has begun, and answers once the test lets it.
+/// Starts a server with one route, which signals `begun` and responds after `go_on`.
 async fn start(grace: Duration) -> TestServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +52,7 @@ async fn send(server: &TestServer, bytes: &[u8]) -> TcpStream {
 }
 async fn receive(mut stream: TcpStream) -> String {
     let mut text = String::new();
-    // A server that cuts the connection off may leave an error instead of an end.
+    // If the server closes the connection early, the read may end with an error.
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut text))
         .await
         .unwrap();
@@ -84,10 +84,10 @@ async fn bytes_that_are_not_http_get_a_bare_400_and_never_reach_the_router() {
         b"GET / HTTP/1.1\r\nX y: z\r\n\r\n",
         duplicate,
     ] {
-        let answer = receive(send(&server, bytes).await).await;
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-        assert!(answer.contains("connection: close\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        let response = receive(send(&server, bytes).await).await;
+        assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
+        assert!(response.contains("connection: close\r\n"), "{response}");
+        assert!(response.ends_with("\r\n\r\n"), "{response}");
     }
 }
 
@@ -102,7 +102,7 @@ async fn a_request_may_take_longer_than_its_head() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_ends_before_the_server_does() {
+async fn a_running_request_finishes_before_the_server_stops() {
     let server = start(Duration::from_secs(5)).await;
     let stream = send(&server, REQUEST).await;
     server.begun.notified().await;
@@ -114,7 +114,7 @@ async fn a_request_under_way_ends_before_the_server_does() {
 }
 
 #[tokio::test]
-async fn a_request_that_outlives_the_grace_period_is_cut_off() {
+async fn a_request_that_runs_longer_than_the_grace_period_is_aborted() {
     let server = start(Duration::from_millis(100)).await;
     let stream = send(&server, REQUEST).await;
     server.begun.notified().await;
