@@ -100,7 +100,10 @@ async fn audit_head(store: &Store) -> anyhow::Result<Head> {
     store
         .audit_head()
         .await
-        .context("the head of the audit chain can't be read; `numberdesk migrate` creates it in a database of an older version")?
+        .context(
+            "the head of the audit chain can't be read; \
+             `numberdesk migrate` creates it in a database of an older version",
+        )?
         .ok_or_else(|| anyhow!("the head of the audit chain is missing from the database"))
 }
 
