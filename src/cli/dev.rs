@@ -124,7 +124,7 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
     let mut tries = 3;
     loop {
         // Held until the service takes the lock over: the files below must not belong to a running service.
-        let hold = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
+        let lock = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
             let folder = arguments.dir.display();
             format!("another `numberdesk dev` runs in {folder}; choose another folder with `--dir`")
         })?;
@@ -134,7 +134,7 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
         let (config, policy) = load(&arguments.dir.join("numberdesk.toml"))?;
         telemetry::start(&app::telemetry(&config))?;
         tries -= 1;
-        match App::start_with(hold, &config, policy, metrics.clone()).await {
+        match App::start_with(lock, &config, policy, metrics.clone()).await {
             Err(error) if tries > 0 && is_taken(&error) => {}
             outcome => return Ok(outcome?),
         }
