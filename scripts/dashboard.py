@@ -8,7 +8,7 @@ TARGET = Path(__file__).resolve().parents[1] / "k8s/components/monitoring/dashbo
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH, HEIGHT = 8, 7  # of a panel; a row is 24 wide
 
-# Title, unit, and for each line its legend and what is asked.
+# Title, unit, and for each line its legend and query.
 ROWS = {
     "Business": [
         ("Open orders", "short", [("{{state}}", "sum by (state) (max by (state, country) (numberdesk_orders_open))")]),
