@@ -1,4 +1,5 @@
-//! The inventory in memory beside the SQL that answered lists before it, on both stores, in one run:
+//! Compares lists from the inventory in memory with the same lists from SQL, on both stores.
+//!
 //! `cargo bench --bench inventory [-- NUMBERS]`. Needs the PostgreSQL server of the tests.
 
 #[path = "../tests/it/support/listing.rs"]
@@ -72,7 +73,7 @@ async fn run(connection: &mut PgConnection, statement: &str) {
         .expect("it does that");
 }
 
-/// Makes the numbers as listings would bring them, and gives all but a tenth to teams.
+/// Inserts the numbers as a listing of Close does, and assigns nine tenths of them to teams.
 async fn fill(url: &str, count: usize) {
     let store = Store::open(&url.into())
         .await
@@ -108,7 +109,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
     let (loaded, held) = (began.elapsed(), resident().saturating_sub(before));
     println!("{name}");
     println!("  loaded {} in {:.2} s", snapshot.len(), loaded.as_secs_f64());
-    // What the first left behind is used again by the second, which so seems to need less.
+    // Only for the first store: the second one reuses the freed memory, so its growth would be too small.
     if name == "SQLite" {
         let each = held / snapshot.len().max(1);
         println!(
@@ -151,7 +152,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             by(&|filter| filter.label = Some("nobody".into())),
         ),
     ] {
-        // Whoever searches begins at the beginning.
+        // A search begins with the first page.
         let searches = filter.label.is_some() || filter.number.is_some();
         let after = middle.parse::<PhoneNumberId>().ok().filter(|_| !searches);
         let limit = Limit::default();
@@ -166,7 +167,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             times.push(began.elapsed());
         }
         times.sort();
-        told(what, memory, Some(times[times.len() / 2]));
+        print_row(what, memory, Some(times[times.len() / 2]));
     }
     let one = snapshot
         .numbers(&team, &NumberFilter::default(), Limit::default(), None)
@@ -174,7 +175,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         .clone();
     let change = || (one.facts.id.clone(), Some(Number::clone(&one)));
     let share = snapshot.clone();
-    told(
+    print_row(
         "one change, everything else shared",
         median(51, || {
             black_box(share.clone().with([change()]));
@@ -204,7 +205,7 @@ async fn load(store: &Store) -> Snapshot {
 }
 
 impl Connection {
-    /// Runs it and reads the numbers it finds, as the store would.
+    /// Runs the query and reads the numbers, as the store does.
     async fn ask(&mut self, listing: &Listing) -> Vec<Facts> {
         let text = AssertSqlSafe(listing.text.clone());
         let texts: Vec<String> = match self {
@@ -232,7 +233,7 @@ impl Connection {
     }
 }
 
-fn told(what: &str, memory: Duration, sql: Option<Duration>) {
+fn print_row(what: &str, memory: Duration, sql: Option<Duration>) {
     let micros = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
     let ratio = sql.map_or_else(String::new, |sql| {
         format!("{:.0}", sql.as_secs_f64() / memory.as_secs_f64())
@@ -256,7 +257,7 @@ fn median(times: usize, mut work: impl FnMut()) -> Duration {
     took[times / 2]
 }
 
-/// Bytes of memory that this process occupies; 0 where `/proc` does not say.
+/// Returns the resident memory of this process in bytes; 0 without `/proc`.
 fn resident() -> usize {
     std::fs::read_to_string("/proc/self/statm")
         .ok()
@@ -268,9 +269,9 @@ fn digits(nth: usize) -> String {
     format!("+49{:09}", 300_000_000 + nth)
 }
 
-/// A number with all fields that Close shows.
+/// Makes a number with all fields that Close shows.
 fn observation(nth: usize) -> Observation {
-    // Ids that sort otherwise than they were made, of the length that Close's have.
+    // Ids as long as Close's, in another order than that of creation.
     let spread = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let id: PhoneNumberId = format!("phon_{spread:016x}{nth:027}").parse().expect("an id");
     let (user, other) = (format!("user_{}", nth % 997), format!("user_{}", nth % 1_009));

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds both images of the Dockerfile and starts each once. The service starts as in Kubernetes: read-only root file system,
-# the user of the image, the settings of k8s/overlays/embedded. Needs no container registry: the script makes a replacement
-# for the base image from Debian's packages and this machine's Rust. Needs Debian 12 and root. Arguments, such as --layers,
-# go to buildah. target/image-test caches the replacement for the next run.
+# Builds both images of the Dockerfile and starts each once. The service starts as in Kubernetes: read-only root file
+# system, the user of the image, the settings of k8s/overlays/embedded. Needs no container registry: the script makes a
+# replacement for the base image from Debian's packages and this machine's Rust. Needs Debian 12 and root. Arguments,
+# such as --layers, go to buildah. target/image-test caches the replacement for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

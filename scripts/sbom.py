@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the bill of materials of the binary to stdout, as CycloneDX 1.6: every linked crate of Cargo.lock, and with scope
-`excluded` the crates that are only needed for the build. Each has its licence, hash and dependencies. The same sources give
-the same bytes."""
+"""Writes the bill of materials of the binary to stdout, as CycloneDX 1.6: every linked crate of Cargo.lock, and with
+scope `excluded` the crates that only the build needs. Each has its licence, hash and dependencies. The same sources
+give the same bytes."""
 
 import json
 import subprocess

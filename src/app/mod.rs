@@ -109,7 +109,8 @@ pub struct App {
 impl App {
     /// Starts the service.
     ///
-    /// Fails if the configuration is unusable, a port is taken, or another process has the SQLite file. Neither Close nor an issuer needs to be reachable.
+    /// Fails if the configuration is unusable, a port is taken, or another process has the SQLite file. Neither Close
+    /// nor an issuer needs to be reachable.
     pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
         let lock = ProcessLock::take(config.store.secret())?;
         Box::pin(Self::start_with(lock, config, policy, metrics)).await

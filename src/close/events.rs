@@ -44,7 +44,8 @@ impl CloseClient {
         Ok(found.into_iter().map(|(_, creation)| creation).collect())
     }
 
-    /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an error.
+    /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an
+    /// error.
     ///
     /// Changes that happen meanwhile may be missing, so the next read should start some minutes earlier.
     pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<CloseEvent>, Error> {
@@ -99,7 +100,7 @@ impl CloseClient {
                 _ => return Ok(found),
             }
         }
-        unavailable("the event log had no end")
+        unavailable("the event log had too many pages")
     }
 }
 
