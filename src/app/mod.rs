@@ -6,7 +6,7 @@
 //! 2. Open the store and migrate its schema.
 //! 3. Bind both ports, so that a taken port fails before any work begins.
 //! 4. Build the parts from the configuration. Nothing here calls Close or an issuer, so both may be down.
-//! 5. Serve both ports, and start the workers. `/readyz` reports ready once the desk has loaded its numbers.
+//! 5. Serve both ports, and start the workers. `/readyz` reports ready once all numbers are loaded.
 //!
 //! # Stop
 //!
