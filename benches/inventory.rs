@@ -43,8 +43,11 @@ fn main() {
         let server = std::env::var("NUMBERDESK_TEST_POSTGRES")
             .unwrap_or_else(|_| "postgres://root@127.0.0.1:5432/postgres".to_owned());
         let mut admin = PgConnection::connect(&server).await.expect("a PostgreSQL server");
-        let anew = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
-        for statement in [&anew, &format!("CREATE DATABASE {DATABASE} TEMPLATE template0")] {
+        let drop_database = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+        for statement in [
+            &drop_database,
+            &format!("CREATE DATABASE {DATABASE} TEMPLATE template0"),
+        ] {
             run(&mut admin, statement).await;
         }
         let mut url = url::Url::parse(&server).expect("a URL");
@@ -62,7 +65,7 @@ fn main() {
             };
             compare(name, &url, connection).await;
         }
-        run(&mut admin, &anew).await;
+        run(&mut admin, &drop_database).await;
     });
 }
 
@@ -147,7 +150,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             by(&|filter| filter.label = Some("line 27 ".into())),
         ),
         (
-            "a label that nobody has, in everything",
+            "a label that no number has, in everything",
             &Scope::All,
             by(&|filter| filter.label = Some("nobody".into())),
         ),

@@ -177,10 +177,10 @@ confined=(setpriv --no-new-privs env -i PATH=/usr/sbin:/usr/bin "${environment[@
 
 began=$EPOCHREALTIME
 "${confined[@]}" "${command[@]}" </dev/null &
-desk=$!
+service=$!
 for attempt in {1..150}; do
-    if [[ ! -e /proc/$desk ]]; then
-        wait "$desk" || code=$?
+    if [[ ! -e /proc/$service ]]; then
+        wait "$service" || code=$?
         echo "image-test: the service exited by itself, exit code ${code-0}" >&2
         exit 1
     fi
@@ -188,7 +188,7 @@ for attempt in {1..150}; do
     sleep 0.2
 done
 "${confined[@]}" "${health[@]}" </dev/null # prints the error if the loop gave up
-echo "image-test: healthy after $(awk "BEGIN { print $EPOCHREALTIME - $began }") s, as user $(stat -c %u "/proc/$desk")" >&2
+echo "image-test: healthy after $(awk "BEGIN { print $EPOCHREALTIME - $began }") s, as user $(stat -c %u "/proc/$service")" >&2
 
 # The static binary contains its own resolver. Check it with a name that only this DNS server knows.
 python3 - <<'DNS' &
@@ -211,15 +211,15 @@ done
 kill "$dns"
 echo 'image-test: the binary resolves a name by DNS' >&2
 
-kill -TERM "$desk"
+kill -TERM "$service"
 for attempt in {1..200}; do # as long as Kubernetes waits
-    [[ -e /proc/$desk ]] || break
+    [[ -e /proc/$service ]] || break
     sleep 0.2
 done
-if [[ -e /proc/$desk ]]; then
+if [[ -e /proc/$service ]]; then
     echo 'image-test: the service did not exit within 40 s after SIGTERM' >&2
     exit 1
 fi
-wait "$desk" # fails unless the exit code is 0
+wait "$service" # fails unless the exit code is 0
 INSIDE
 say "$image builds, starts confined, passes its health check and exits on SIGTERM"

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_tells_who_made_a_number_and_how() {
+    fn an_event_has_the_creator_of_a_number_and_the_way() {
         let event = json!({
             "id": "ev_1", "object_type": "phone_number", "object_id": "phon_1", "action": "created",
             "date_created": "2026-11-23T10:05:00.123000", "user_id": "user_1", "api_key_id": "api_1",
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_close_leaves_out_is_not_known_and_what_it_garbles_is_no_page() {
+    fn missing_members_are_unknown_and_an_invalid_page_is_rejected() {
         let bare = json!({"object_id": "phon_1", "date_created": "2026-11-23T10:05:00"});
         let page = read(json!({"data": [bare]})).unwrap();
         let creation = &page.events[0].1.1;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_changes_holds_such_changes_of_numbers_and_nothing_else() {
+    fn a_page_of_changes_has_only_the_requested_changes_of_numbers() {
         let event = |change: Value| {
             let mut event = json!({"id": "ev_1", "object_type": "phone_number", "object_id": "phon_1",
                 "action": "updated", "date_updated": "2026-11-23T10:05:00.123000"});

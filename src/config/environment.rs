@@ -275,16 +275,16 @@ fn service_link(rest: &str) -> bool {
 
 /// Returns the length of a list in which an index of the path would leave a gap.
 fn gap(root: &Value, path: &[&str]) -> Option<usize> {
-    let mut here = Some(root);
+    let mut current = Some(root);
     for part in path {
         if let Some(index) = part.parse::<usize>().ok().filter(|_| is_index(part)) {
-            let items = here.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let items = current.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             if index > items.len() {
                 return Some(items.len());
             }
-            here = items.get(index);
+            current = items.get(index);
         } else {
-            here = here.and_then(|value| value.get(part));
+            current = current.and_then(|value| value.get(part));
         }
     }
     None

@@ -79,7 +79,7 @@ impl Traces {
             )
     }
 
-    /// Sends the spans that are left. Blocks until they are sent or the time for it is over.
+    /// Sends the spans that are left. Blocks until they are sent, for [`SHUTDOWN_TIMEOUT`] at most.
     pub(super) fn end(&self) {
         let _ = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT);
     }
