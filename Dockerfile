@@ -9,7 +9,7 @@ WORKDIR /src
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=numberdesk --remap-path-prefix=/usr/local/cargo/registry/src=crates"
 RUN rustc -vV | sed -n 's/^host: //p' > /target
 
-# Placeholder sources, so that the dependencies get a layer that only a change of the manifests rebuilds.
+# Placeholder sources: the layer with the dependencies is rebuilt only when a manifest changes.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/close-sandbox/Cargo.toml crates/close-sandbox/
 RUN mkdir -p src benches tests/it crates/close-sandbox/src \
@@ -28,7 +28,7 @@ RUN touch crates/close-sandbox/src/main.rs crates/close-sandbox/src/lib.rs \
     && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
 
 
-# Only the binary and the CA certificates, with which it verifies the receivers of webhooks.
+# Only the binary, and the CA certificates that verify the receivers of webhooks.
 FROM scratch AS sandbox
 
 ARG VERSION

@@ -1,6 +1,7 @@
-//! What a request costs: how many a second, how much processor time and memory they take, and what an order leaves in the
-//! database: `cargo bench --bench capacity [-- ORDERS]`. On SQLite, and on PostgreSQL where `NUMBERDESK_TEST_POSTGRES` names a
-//! server. The peer is the same client that asks the simulated Close itself.
+//! Measures the cost of requests: throughput, processor time, memory, and the database space of an order.
+//!
+//! `cargo bench --bench capacity [-- ORDERS]`. Runs on SQLite, and also on PostgreSQL if `NUMBERDESK_TEST_POSTGRES`
+//! names a server. For comparison ("peer"), the same client also calls the simulated Close directly.
 
 mod support;
 
@@ -15,7 +16,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use self::support::{Desk, database};
 
-/// Requests under way at once.
+/// Requests in progress at once.
 const AT_ONCE: usize = 32;
 const READING: Duration = Duration::from_secs(5);
 const NUMBERS: u32 = 1_000;
@@ -119,10 +120,10 @@ async fn measure(store: &str, orders: usize) {
     println!("{}", desk.stop().await);
 }
 
-/// Requests a second, and milliseconds of the desk's processor time for each.
+/// Requests a second, and milliseconds of the service's processor time for each.
 type Cost = (f64, f64);
 
-/// Asks again and again, with so many requests under way at once.
+/// Sends requests for a fixed time, [`AT_ONCE`] of them in parallel.
 async fn reading(desk: &Desk, request: impl Fn() -> RequestBuilder) -> Cost {
     let (began, cpu, done) = (Instant::now(), cpu(desk), AtomicUsize::new(0));
     join_all((0..AT_ONCE).map(|_| async {
@@ -147,9 +148,9 @@ fn say(name: &str, (rate, cpu): Cost, (peer, _): Cost) {
     println!("{name:30} {rate:9.0} {:15.2} {cpu:13.2}", rate / peer);
 }
 
-/// Milliseconds of processor time so far: fields 14 and 15 of proc(5)'s `stat`, in hundredths of a second.
+/// Returns the used processor time in milliseconds: fields 14 and 15 of proc(5)'s `stat`, in hundredths of a second.
 fn cpu(desk: &Desk) -> f64 {
-    let stat = desk.told("stat");
+    let stat = desk.proc_file("stat");
     let (_, fields) = stat.rsplit_once(')').expect("a name stands in parentheses");
     let ticks = fields.split_whitespace().skip(11).take(2);
     ticks
@@ -157,7 +158,7 @@ fn cpu(desk: &Desk) -> f64 {
         .sum()
 }
 
-/// Bytes of the database.
+/// Returns the size of the database in bytes.
 async fn size(desk: &Desk, store: &str) -> u64 {
     if store.starts_with("sqlite") {
         let file = desk.folder.path().join("desk.db");

@@ -1,5 +1,7 @@
-//! How soon three replicas show what changed in Close, beside the time of one read from Close in the same run; and how soon
-//! deliveries are acknowledged: `cargo bench --bench follow [-- CHANGES]`. Needs the PostgreSQL server of the tests.
+//! Measures how soon three replicas show a change in Close, and how soon they acknowledge webhooks.
+//!
+//! `cargo bench --bench follow [-- CHANGES]`. For comparison, it also measures one read from Close in the same run.
+//! Needs the PostgreSQL server of the tests.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ const ISSUER: &str = "https://idp.example.com/";
 const DATABASE: &str = "numberdesk_bench_follow";
 const REPLICAS: usize = 3;
 const DELIVERIES: usize = 20_000;
-/// Deliveries that are under way at once.
+/// Deliveries in progress at once.
 const AT_ONCE: usize = 64;
 
 fn main() {
@@ -52,7 +54,7 @@ async fn measure(changes: usize) {
         "teams": ["sales"], "scope": "numbers:read numbers:admin" });
     let mut apps = Vec::new();
     for nth in 0..REPLICAS {
-        // Close delivers to one of them, as a balancer would have it.
+        // Only one replica subscribes, because a load balancer sends each delivery to one replica.
         apps.push(replica(folder.path(), &close, &database, nth == 0, metrics.clone()).await);
     }
     let bench = Bench {
@@ -167,7 +169,7 @@ impl Bench {
         }
     }
 
-    /// The key of the subscription that the desk has made.
+    /// Returns the signature key of the subscription that the service created.
     async fn signature_key(&self) -> Vec<u8> {
         loop {
             let request = self.client.get(format!("{}/webhook/", self.close));
@@ -211,7 +213,7 @@ impl Bench {
     }
 }
 
-/// The value below which so many in a hundred are.
+/// Returns this percentile of the times.
 fn at(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     times[(times.len() * percent / 100).min(times.len() - 1)]

@@ -1,4 +1,5 @@
-//! The inventory in memory beside the SQL that answered lists before it, on both stores, in one run:
+//! Compares lists from the inventory in memory with the same lists from SQL, on both stores.
+//!
 //! `cargo bench --bench inventory [-- NUMBERS]`. Needs the PostgreSQL server of the tests.
 
 #[path = "../tests/it/support/listing.rs"]
@@ -42,8 +43,11 @@ fn main() {
         let server = std::env::var("NUMBERDESK_TEST_POSTGRES")
             .unwrap_or_else(|_| "postgres://root@127.0.0.1:5432/postgres".to_owned());
         let mut admin = PgConnection::connect(&server).await.expect("a PostgreSQL server");
-        let anew = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
-        for statement in [&anew, &format!("CREATE DATABASE {DATABASE} TEMPLATE template0")] {
+        let drop_database = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+        for statement in [
+            &drop_database,
+            &format!("CREATE DATABASE {DATABASE} TEMPLATE template0"),
+        ] {
             run(&mut admin, statement).await;
         }
         let mut url = url::Url::parse(&server).expect("a URL");
@@ -61,7 +65,7 @@ fn main() {
             };
             compare(name, &url, connection).await;
         }
-        run(&mut admin, &anew).await;
+        run(&mut admin, &drop_database).await;
     });
 }
 
@@ -72,7 +76,7 @@ async fn run(connection: &mut PgConnection, statement: &str) {
         .expect("it does that");
 }
 
-/// Makes the numbers as listings would bring them, and gives all but a tenth to teams.
+/// Inserts the numbers as a listing of Close does, and assigns nine tenths of them to teams.
 async fn fill(url: &str, count: usize) {
     let store = Store::open(&url.into())
         .await
@@ -108,7 +112,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
     let (loaded, held) = (began.elapsed(), resident().saturating_sub(before));
     println!("{name}");
     println!("  loaded {} in {:.2} s", snapshot.len(), loaded.as_secs_f64());
-    // What the first left behind is used again by the second, which so seems to need less.
+    // Only for the first store: the second one reuses the freed memory, so its growth would be too small.
     if name == "SQLite" {
         let each = held / snapshot.len().max(1);
         println!(
@@ -117,7 +121,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         );
     }
     println!("  {:<44} {:>10} {:>10} {:>8}", "", "memory", "SQL", "ratio");
-    let team = Scope::system("test").only(&["team-7".parse().expect("a team")]);
+    let team = Scope::system("benchmark").only(&["team-7".parse().expect("a team")]);
     let by = |set: &dyn Fn(&mut NumberFilter)| {
         let mut filter = NumberFilter::default();
         set(&mut filter);
@@ -125,7 +129,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
     };
     let middle = snapshot
         .numbers(
-            &Scope::system("test"),
+            &Scope::system("benchmark"),
             &NumberFilter::default(),
             Limit::default(),
             None,
@@ -134,10 +138,10 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         .expect("there are more");
     for (what, scope, filter) in [
         ("a page of 50 of a team", &team, by(&|_| ())),
-        ("a page of 50 of everything", &Scope::system("test"), by(&|_| ())),
+        ("a page of 50 of everything", &Scope::system("benchmark"), by(&|_| ())),
         (
             "a page of 50 of a participant",
-            &Scope::system("test"),
+            &Scope::system("benchmark"),
             by(&|filter| filter.participant = "user_11".parse().ok()),
         ),
         (
@@ -151,12 +155,12 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             by(&|filter| filter.label = Some("line 27 ".into())),
         ),
         (
-            "a label that nobody has, in everything",
-            &Scope::system("test"),
+            "a label that no number has, in everything",
+            &Scope::system("benchmark"),
             by(&|filter| filter.label = Some("nobody".into())),
         ),
     ] {
-        // Whoever searches begins at the beginning.
+        // A search begins with the first page.
         let searches = filter.label.is_some() || filter.number.is_some();
         let after = middle.parse::<PhoneNumberId>().ok().filter(|_| !searches);
         let limit = Limit::default();
@@ -171,7 +175,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             times.push(began.elapsed());
         }
         times.sort();
-        told(what, memory, Some(times[times.len() / 2]));
+        print_row(what, memory, Some(times[times.len() / 2]));
     }
     let one = snapshot
         .numbers(&team, &NumberFilter::default(), Limit::default(), None)
@@ -179,7 +183,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         .clone();
     let change = || (one.facts.id.clone(), Some(Number::clone(&one)));
     let share = snapshot.clone();
-    told(
+    print_row(
         "one change, everything else shared",
         median(51, || {
             black_box(share.clone().with([change()]));
@@ -209,7 +213,7 @@ async fn load(store: &Store) -> Snapshot {
 }
 
 impl Connection {
-    /// Runs it and reads the numbers it finds, as the store would.
+    /// Runs the query and reads the numbers, as the store does.
     async fn ask(&mut self, listing: &Listing) -> Vec<Facts> {
         let text = AssertSqlSafe(listing.text.clone());
         let texts: Vec<String> = match self {
@@ -237,7 +241,7 @@ impl Connection {
     }
 }
 
-fn told(what: &str, memory: Duration, sql: Option<Duration>) {
+fn print_row(what: &str, memory: Duration, sql: Option<Duration>) {
     let micros = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
     let ratio = sql.map_or_else(String::new, |sql| {
         format!("{:.0}", sql.as_secs_f64() / memory.as_secs_f64())
@@ -261,7 +265,7 @@ fn median(times: usize, mut work: impl FnMut()) -> Duration {
     took[times / 2]
 }
 
-/// Bytes of memory that this process occupies; 0 where `/proc` does not say.
+/// Returns the resident memory of this process in bytes; 0 without `/proc`.
 fn resident() -> usize {
     std::fs::read_to_string("/proc/self/statm")
         .ok()
@@ -273,9 +277,9 @@ fn digits(nth: usize) -> String {
     format!("+49{:09}", 300_000_000 + nth)
 }
 
-/// A number with all fields that Close shows.
+/// Makes a number with all fields that Close shows.
 fn observation(nth: usize) -> Observation {
-    // Ids that sort otherwise than they were made, of the length that Close's have.
+    // Ids as long as Close's, in another order than that of creation.
     let spread = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let id: PhoneNumberId = format!("phon_{spread:016x}{nth:027}").parse().expect("an id");
     let (user, other) = (format!("user_{}", nth % 997), format!("user_{}", nth % 1_009));

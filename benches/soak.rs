@@ -1,7 +1,8 @@
-//! A desk under everything at once for a long time: readers, orders and releases, deliveries, streams, a team above its
-//! quota, and clients that are slow on purpose: `cargo bench --bench soak [-- SECONDS]`, ten minutes if nothing is said, on
-//! SQLite or on the PostgreSQL server that `NUMBERDESK_TEST_POSTGRES` names. It prints memory and file descriptors of the
-//! process and fails if they grow after the first third.
+//! Runs the service under mixed load for a long time, and fails if memory or file descriptors keep growing.
+//!
+//! `cargo bench --bench soak [-- SECONDS]`, ten minutes by default, on SQLite, or on the PostgreSQL server that
+//! `NUMBERDESK_TEST_POSTGRES` names. The load has reads, orders, releases, webhooks from Close, event streams, a team
+//! above its rate limit, and clients that are slow on purpose. Growth in the first third is allowed.
 
 mod support;
 
@@ -21,8 +22,9 @@ use tokio::time::{interval, sleep, timeout};
 use self::support::{Desk, KEY, database, now};
 
 const SAMPLE: Duration = Duration::from_secs(10);
-/// Growth that is still called flat: memory by this share, and so many descriptors.
+/// The largest accepted growth of memory, as a share.
 const GROWTH: f64 = 0.10;
+/// The largest accepted growth of the number of descriptors.
 const DESCRIPTORS: usize = 20;
 const STREAMS: usize = 20;
 const SLOW: usize = 30;
@@ -39,7 +41,7 @@ fn main() {
     std::process::exit(i32::from(!flat));
 }
 
-/// The desk, and what its clients were answered.
+/// The service, and counts of the responses to its clients.
 struct Load {
     desk: Desk,
     done: AtomicU64,
@@ -72,7 +74,7 @@ async fn soak(length: Duration) -> bool {
     begin(&load, &mut clients);
     let samples = watch(&load, length).await;
     clients.shutdown().await;
-    let flat = judge(&samples) && load.failed.load(Ordering::Relaxed) == 0;
+    let flat = is_flat(&samples) && load.failed.load(Ordering::Relaxed) == 0;
     let load = Arc::into_inner(load).expect("all clients have ended");
     println!("{}", load.desk.stop().await);
     flat
@@ -112,7 +114,7 @@ fn begin(load: &Arc<Load>, clients: &mut JoinSet<()>) {
     }
 }
 
-/// At a fixed pace, whether or not what began before has ended.
+/// Starts work at a fixed interval, even if earlier work is still in progress.
 fn every<F>(
     clients: &mut JoinSet<()>,
     load: &Arc<Load>,
@@ -207,7 +209,7 @@ impl Load {
         self.count(request.send().await).await;
     }
 
-    /// Twenty seconds of events.
+    /// Reads the event stream for 20 s.
     async fn follow(&self) {
         let request = self
             .desk
@@ -225,14 +227,14 @@ impl Load {
         .await;
     }
 
-    /// Begins a head, a body or nothing at all, and waits until the desk has had enough.
+    /// Sends part of a request's head, part of a body or nothing, and waits until the service closes the connection.
     async fn dawdle(&self, manner: usize) {
         let address = self.desk.api.trim_start_matches("http://");
         let Ok(mut stream) = TcpStream::connect(address).await else {
             self.failed.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let said = match manner {
+        let partial_request = match manner {
             0 => "GET /v1/me HTTP/1.1\r\nHost: desk\r\nX-Slow: ".to_owned(),
             1 => format!(
                 "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\nIdempotency-Key: slow\r\n\
@@ -241,20 +243,20 @@ impl Load {
             ),
             _ => String::new(),
         };
-        let _ = stream.write_all(said.as_bytes()).await;
+        let _ = stream.write_all(partial_request.as_bytes()).await;
         let _ = stream.read_to_end(&mut Vec::new()).await;
         self.cut_off.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Memory in KiB and open descriptors, once in a while.
+/// Samples memory in KiB and open descriptors at a fixed interval.
 async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
     let (began, mut samples) = (Instant::now(), Vec::new());
-    println!("seconds  rss MiB  descriptors  done  429  503  failed  events  slow ones cut off");
+    println!("seconds  rss MiB  descriptors  done  429  503  failed  events  slow clients cut off");
     while began.elapsed() < length {
         sleep(SAMPLE).await;
         let (memory, open) = (load.desk.memory(), load.desk.descriptors());
-        let said = [
+        let counters = [
             &load.done,
             &load.limited,
             &load.shed,
@@ -265,7 +267,7 @@ async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
         .map(|counter| counter.load(Ordering::Relaxed).to_string())
         .join("  ");
         println!(
-            "{:7}  {:7}  {open:11}  {said}",
+            "{:7}  {:7}  {open:11}  {counters}",
             began.elapsed().as_secs(),
             memory / 1024
         );
@@ -274,8 +276,8 @@ async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
     samples
 }
 
-/// Whether the last sixth is as the sixth after the first third was.
-fn judge(samples: &[(u64, usize)]) -> bool {
+/// Whether the last sixth of the samples is no larger than the sixth after the first third.
+fn is_flat(samples: &[(u64, usize)]) -> bool {
     let (third, sixth) = (samples.len() / 3, (samples.len() / 6).max(1));
     let middle = |part: &[(u64, usize)]| {
         let (mut memory, mut open): (Vec<_>, Vec<_>) = part.iter().copied().unzip();

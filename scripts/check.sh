@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The inner loop: formatting, clippy and unit tests of the whole workspace. Needs Rust and nothing else.
+# The quick check after each change: formatting, clippy and unit tests of the whole workspace. Needs only Rust.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/stages.sh

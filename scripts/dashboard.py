@@ -8,11 +8,11 @@ TARGET = Path(__file__).resolve().parents[1] / "k8s/components/monitoring/dashbo
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH, HEIGHT = 8, 7  # of a panel; a row is 24 wide
 
-# Title, unit, and for each line its legend and what is asked.
+# Title, unit, and for each line its legend and query.
 ROWS = {
     "Business": [
         ("Open orders", "short", [("{{state}}", "sum by (state) (max by (state, country) (numberdesk_orders_open))")]),
-        ("Oldest order in a state", "s", [("{{state}}", "max by (state) (numberdesk_orders_oldest_age_seconds)")]),
+        ("Age of the oldest order by state", "s", [("{{state}}", "max by (state) (numberdesk_orders_oldest_age_seconds)")]),
         ("Orders settled in an hour", "short", [("{{state}} {{country}}", "sum by (state, country) (increase(numberdesk_orders_settled_total[1h]))")]),
         ("Budget used", "percentunit", [("{{team}}", "max by (team) (numberdesk_team_monthly_spend_dollars / numberdesk_team_monthly_budget_dollars)")]),
         ("Numbers and reservations", "short", [
@@ -22,23 +22,23 @@ ROWS = {
         ("Orphans", "short", [("orphans", "max(numberdesk_orphans)")]),
     ],
     "Close": [
-        ("Calls a second", "reqps", [("{{endpoint}} {{outcome}}", "sum by (endpoint, outcome) (rate(numberdesk_close_requests_total[5m]))")]),
-        ("Time a call takes (95th percentile)", "s", [("{{endpoint}}", "histogram_quantile(0.95, sum by (endpoint, le) (rate(numberdesk_close_request_seconds_bucket[5m])))")]),
-        ("Rate limit left", "short", [("{{endpoint}}", "min by (endpoint) (numberdesk_close_rate_limit_remaining)")]),
-        ("Deliveries a second", "reqps", [("{{outcome}}", "sum by (outcome) (rate(numberdesk_webhooks_received_total[5m]))")]),
-        ("Age of the inventory, and of the oldest read-back", "s", [
+        ("Calls to Close a second", "reqps", [("{{endpoint}} {{outcome}}", "sum by (endpoint, outcome) (rate(numberdesk_close_requests_total[5m]))")]),
+        ("Duration of calls (95th percentile)", "s", [("{{endpoint}}", "histogram_quantile(0.95, sum by (endpoint, le) (rate(numberdesk_close_request_seconds_bucket[5m])))")]),
+        ("Calls left in the rate limit", "short", [("{{endpoint}}", "min by (endpoint) (numberdesk_close_rate_limit_remaining)")]),
+        ("Webhooks from Close a second", "reqps", [("{{outcome}}", "sum by (outcome) (rate(numberdesk_webhooks_received_total[5m]))")]),
+        ("Age of the inventory, and of the oldest pending refetch", "s", [
             ("inventory", "min(numberdesk_inventory_age_seconds)"),
-            ("read-back", "max(numberdesk_readback_age_seconds)"),
+            ("refetch", "max(numberdesk_readback_age_seconds)"),
         ]),
-        ("From a notice to the inventory (95th percentile)", "s", [("read-back", "histogram_quantile(0.95, sum by (le) (rate(numberdesk_readback_seconds_bucket[5m])))")]),
+        ("From a webhook to the inventory (95th percentile)", "s", [("refetch", "histogram_quantile(0.95, sum by (le) (rate(numberdesk_readback_seconds_bucket[5m])))")]),
     ],
     "Service": [
         ("Requests a second", "reqps", [("{{status}}", "sum by (status) (rate(numberdesk_http_requests_total[5m]))")]),
-        ("Time an answer takes (95th percentile)", "s", [("{{method}} {{route}}", "histogram_quantile(0.95, sum by (method, route, le) (rate(numberdesk_http_request_duration_seconds_bucket[5m])))")]),
-        ("Requests in flight", "short", [("{{pod}}", "numberdesk_http_requests_in_flight")]),
-        ("Webhooks to apps that wait", "short", [("waiting", "max(numberdesk_webhook_deliveries_pending)")]),
-        ("Failures of background work in an hour", "short", [("{{worker}}", "sum by (worker) (increase(numberdesk_worker_failures_total[1h]))")]),
-        ("Unsealed audit rows, age of the oldest", "s", [("age", "min(numberdesk_audit_unsealed_age_seconds)")]),
+        ("Duration of requests (95th percentile)", "s", [("{{method}} {{route}}", "histogram_quantile(0.95, sum by (method, route, le) (rate(numberdesk_http_request_duration_seconds_bucket[5m])))")]),
+        ("Requests in progress", "short", [("{{pod}}", "numberdesk_http_requests_in_flight")]),
+        ("Pending webhooks to apps", "short", [("pending", "max(numberdesk_webhook_deliveries_pending)")]),
+        ("Failures of background workers in an hour", "short", [("{{worker}}", "sum by (worker) (increase(numberdesk_worker_failures_total[1h]))")]),
+        ("Age of the oldest unsealed audit row", "s", [("age", "min(numberdesk_audit_unsealed_age_seconds)")]),
     ],
     "Process": [
         ("Memory", "bytes", [("{{pod}}", 'process_resident_memory_bytes{job="numberdesk-ops"}')]),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds both images of the Dockerfile and starts each once. The service starts as in Kubernetes: read-only root, the user
-# of the image, the settings of k8s/overlays/embedded. Needs no container registry: a stand-in for the base image is made from Debian's
-# packages and this machine's Rust. Debian 12 and root only. Arguments go to buildah, such as --layers.
-# What it keeps for the next time lies in target/image-test.
+# Builds both images of the Dockerfile and starts each once. The service starts as in Kubernetes: read-only root file
+# system, the user of the image, the settings of k8s/overlays/embedded. Needs no container registry: the script makes a
+# replacement for the base image from Debian's packages and this machine's Rust. Needs Debian 12 and root. Arguments,
+# such as --layers, go to buildah. target/image-test caches the replacement for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -72,7 +72,7 @@ if ! have "$rust_base"; then
         --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 fi
 
-# The crates come from this machine's cache, so the build needs no network of its own.
+# The build takes the crates from this machine's cache, so it needs no network.
 cargo fetch --locked --quiet
 registry=${CARGO_HOME:-$HOME/.cargo}/registry
 version=$(cargo pkgid --locked | sed 's/.*[#@]//')
@@ -94,13 +94,13 @@ build() {
         exit 1
     fi
     if [[ -n $(find "$root" -type f ! -name "$binary" ! -name ca-certificates.crt) ]]; then
-        echo 'image-test: more than the binary and the certificates is in the image:' >&2
+        echo 'image-test: the image has files other than the binary and the certificates:' >&2
         find "$root" -type f >&2
         exit 1
     fi
 }
 
-# Writes the settings of an image as shell variables.
+# Prints the settings of an image as shell variables.
 settings() {
     "${buildah[@]}" inspect --type image "$1" | python3 -c '
 import json, shlex, sys
@@ -135,7 +135,7 @@ done
 "${confined[@]}" "${health[@]}" </dev/null # prints the error if the loop gave up
 echo "image-test: the sandbox is healthy, as user $(stat -c %u "/proc/$sandbox")" >&2
 kill -TERM "$sandbox"
-wait "$sandbox" # fails unless it ended with 0
+wait "$sandbox" # fails unless the exit code is 0
 INSIDE
 
 image=localhost/numberdesk:$version
@@ -158,7 +158,7 @@ chmod -R a+rX "$work/config" "$work/secrets"
 
 settings "$image" >"$work/image"
 
-# In namespaces of its own: it can listen where the settings say, reach nobody, and leave no mount behind.
+# In separate namespaces: the service can use the configured ports, reaches no network, and leaves no mounts behind.
 unshare --net --mount-proc --pid --fork --kill-child bash -euo pipefail -s "$root" "$work" <<'INSIDE'
 root=$1 work=$2
 source "$work/image"
@@ -177,20 +177,20 @@ confined=(setpriv --no-new-privs env -i PATH=/usr/sbin:/usr/bin "${environment[@
 
 began=$EPOCHREALTIME
 "${confined[@]}" "${command[@]}" </dev/null &
-desk=$!
+service=$!
 for attempt in {1..150}; do
-    if [[ ! -e /proc/$desk ]]; then
-        wait "$desk" || code=$?
-        echo "image-test: the desk ended by itself, exit code ${code-0}" >&2
+    if [[ ! -e /proc/$service ]]; then
+        wait "$service" || code=$?
+        echo "image-test: the service exited by itself, exit code ${code-0}" >&2
         exit 1
     fi
     "${confined[@]}" "${health[@]}" </dev/null >/dev/null 2>&1 && break
     sleep 0.2
 done
-"${confined[@]}" "${health[@]}" </dev/null # says what is wrong when the loop gave up
-echo "image-test: healthy after $(awk "BEGIN { print $EPOCHREALTIME - $began }") s, as user $(stat -c %u "/proc/$desk")" >&2
+"${confined[@]}" "${health[@]}" </dev/null # prints the error if the loop gave up
+echo "image-test: healthy after $(awk "BEGIN { print $EPOCHREALTIME - $began }") s, as user $(stat -c %u "/proc/$service")" >&2
 
-# The binary brings its own resolver: a name that only DNS knows leads to the desk.
+# The static binary contains its own resolver. Check it with a name that only this DNS server knows.
 python3 - <<'DNS' &
 import socket
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -209,17 +209,17 @@ for attempt in {1..50}; do
 done
 "${confined[@]}" /usr/local/bin/numberdesk health --url http://desk.example.test:9090/livez </dev/null
 kill "$dns"
-echo 'image-test: a name is resolved by DNS' >&2
+echo 'image-test: the binary resolves a name by DNS' >&2
 
-kill -TERM "$desk"
+kill -TERM "$service"
 for attempt in {1..200}; do # as long as Kubernetes waits
-    [[ -e /proc/$desk ]] || break
+    [[ -e /proc/$service ]] || break
     sleep 0.2
 done
-if [[ -e /proc/$desk ]]; then
-    echo 'image-test: SIGTERM did not end the desk within 40 s' >&2
+if [[ -e /proc/$service ]]; then
+    echo 'image-test: the service did not exit within 40 s after SIGTERM' >&2
     exit 1
 fi
-wait "$desk" # fails unless the desk ended with 0
+wait "$service" # fails unless the exit code is 0
 INSIDE
-say "$image builds, starts confined, answers its health check and ends when told to"
+say "$image builds, starts confined, passes its health check and exits on SIGTERM"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the container image with whichever builder works here. IMAGE names it.
+# Builds the container image with docker, podman or buildah, the first that works. The variable IMAGE sets its name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,7 +8,7 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 image=${IMAGE:-numberdesk:$version}
 arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$image" .)
 
-# The health check is no part of the OCI format, so podman and buildah are asked for Docker's.
+# The OCI format has no health check, so podman and buildah write Docker's format.
 if docker info >/dev/null 2>&1; then
     docker build "${arguments[@]}"
 elif command -v podman >/dev/null; then

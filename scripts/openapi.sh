@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes openapi/numberdesk.json and .yaml as the present code serves them. A failure leaves the old ones.
+# Generates openapi/numberdesk.json and .yaml from the code. After a failure, the old files are still there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the bill of materials of the binary to stdout, as CycloneDX 1.6: every crate of Cargo.lock that is linked in, and
-with scope `excluded` what only builds it, with licence, hash and who needs whom. The same sources make the same bytes."""
+"""Writes the bill of materials of the binary to stdout, as CycloneDX 1.6: every linked crate of Cargo.lock, and with
+scope `excluded` the crates that only the build needs. Each has its licence, hash and dependencies. The same sources
+give the same bytes."""
 
 import json
 import subprocess
@@ -49,7 +50,7 @@ def main():
 
 
 def tree(kinds):
-    """Names and versions of what is really compiled: `cargo metadata` also tells what no feature asks for."""
+    """Returns names and versions of the compiled crates: `cargo metadata` also lists crates of inactive features."""
     command = ["cargo", "tree", "--locked", "--offline", "--package=numberdesk", "--no-default-features", f"--edges={kinds}", f"--target={TARGET}", "--prefix=none", "--format={p}"]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     return {(name, version.removeprefix("v")) for name, version, *_ in (line.split() for line in lines if line)}
@@ -70,7 +71,7 @@ def component(package, kind, sha256):
         "purl": reference(package),
     }
     if package["license"]:
-        # The old way to write OR, which is no SPDX expression any more.
+        # Some crates use the deprecated `/` for OR, which is not valid SPDX.
         part["licenses"] = [{"expression": package["license"].replace("/", " OR ")}]
     if sha256:
         part["hashes"] = [{"alg": "SHA-256", "content": sha256}]

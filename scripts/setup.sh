@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the checks need and this machine lacks: Debian packages, .venv, tests/browser/node_modules,
-# .venv-policy, .tools/promtool. Asks nothing, and is done in a moment when all is there.
+# Installs what the tests need and this machine lacks: Debian packages, .venv, tests/browser/node_modules,
+# .venv-policy, .tools/promtool. It has no prompts, and ends at once if everything is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/d
 has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 if ! has cargo || ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
-    say "Rust is missing, or its rustfmt or clippy: see https://rustup.rs; rust-toolchain.toml names the version"
+    say "Rust is missing, or its rustfmt or clippy: see https://rustup.rs; rust-toolchain.toml has the version"
     exit 1
 fi
 
@@ -25,7 +25,7 @@ has npm || packages+=(npm)
 
 if ((${#packages[@]})); then
     if ! has apt-get; then
-        say "not a Debian machine: install what provides Debian's ${packages[*]}, then run this again"
+        say "not a Debian machine: install the equivalents of Debian's ${packages[*]}, then run this again"
         exit 1
     elif ((EUID != 0)); then
         say "not root: run 'sudo apt-get install --no-install-recommends ${packages[*]}', then this again"
@@ -36,7 +36,7 @@ if ((${#packages[@]})); then
     if ! { apt-get -o DPkg::Lock::Timeout=300 update &&
         DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "${packages[@]}"; } >"$log" 2>&1 </dev/null; then
         tail -n 30 "$log" >&2
-        say "apt-get failed; all it said is in $log"
+        say "apt-get failed; its whole output is in $log"
         exit 1
     fi
     rm -f "$log"
@@ -47,7 +47,7 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 
-# promtool, which checks alerts: taken out of its Debian package, for nobody needs a Prometheus that runs.
+# promtool checks the alerts. It is extracted from its Debian package, because no running Prometheus is needed.
 if ! has promtool && ! .tools/promtool --version >/dev/null 2>&1; then
     if ! has apt-get; then
         say "promtool is missing: install Prometheus, then run this again"
@@ -66,7 +66,7 @@ if ! has promtool && ! .tools/promtool --version >/dev/null 2>&1; then
     rm -rf "$package"
 fi
 
-# Each copy of a lock file beside what it installed says that the install ended, and of which version.
+# The copy of a lock file in the installed folder shows that the installation completed, and its version.
 for pair in requirements:.venv policy:.venv-policy; do
     lock=tests/python/${pair%%:*}.txt venv=${pair#*:}
     if ! "$venv/bin/python" -c '' 2>/dev/null || ! cmp -s "$lock" "$venv/installed.txt"; then

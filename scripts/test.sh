@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is merged, but the images (`make image-test`). Stops at the first stage that fails.
-# AREA=orders runs the tests of that folder or name alone, on SQLite unless the area is where the stores can differ.
+# Runs all checks before a merge, except those of the images (`make image-test`). Stops at the first stage that fails.
+# AREA=orders runs only the tests of that folder or name: on SQLite, and on PostgreSQL if the area depends on the store.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/stages.sh
 
-# Areas whose subject differs between SQLite and PostgreSQL: they run on both.
+# Areas that depend on the store: their tests run on both SQLite and PostgreSQL.
 BOTH_STORES='store|replicas|one_process|crash'
 
-# Tests keep their databases where no disk slows them down, if the machine has such a place.
+# Test databases are in memory if /dev/shm has enough space, because a disk would slow the tests down.
 if [[ -z ${TMPDIR-} && -w /dev/shm ]] && (($(df --output=avail -k /dev/shm | tail -n 1) > 4000000)); then
     TMPDIR=$(mktemp -d /dev/shm/numberdesk-tests.XXXXXX)
     export TMPDIR
@@ -48,7 +48,7 @@ stage 'manifests' .venv/bin/python tests/python/manifests_are_valid.py
 stage 'alerts' .venv/bin/python tests/python/alerts_fire.py
 stage 'policies' .venv/bin/python tests/python/policies_hold.py
 stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
-stage 'without the commands of development' cargo check --locked --no-default-features
+stage 'without the development commands' cargo check --locked --no-default-features
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 stage 'tests' tests
 stage 'slowest tests' slowest

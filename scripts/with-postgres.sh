@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command with NUMBERDESK_TEST_POSTGRES naming a PostgreSQL where it may create databases: the one that
-# the variable names already, else the one on 127.0.0.1:5432, else a private one that is gone when the command ends.
+# Runs a command with the URL of a PostgreSQL in NUMBERDESK_TEST_POSTGRES, where it may create databases. That is the one
+# the variable already names, else the one on 127.0.0.1:5432, else a private one that exists until the command ends.
 #   scripts/with-postgres.sh cargo test          scripts/with-postgres.sh --private cargo test
 set -euo pipefail
 
@@ -43,15 +43,15 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# A password, for on a shared machine anyone can reach a port of the loopback.
+# With a password, because every user of a shared machine can connect to a loopback port.
 password=$(tr -d - </proc/sys/kernel/random/uuid)
 "${as_owner[@]}" tee "$dir/password" <<<"$password" >/dev/null
 (cd / && "${as_owner[@]}" "$bin/initdb" --pgdata="$dir/data" --username=numberdesk --pwfile="$dir/password" \
     --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync) >/dev/null
 
-for _ in 1 2 3 4 5; do # a port found free may be taken a moment later
+for _ in 1 2 3 4 5; do # another process may take a free port a moment later
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    # Nothing here has to survive the machine, so nothing waits for the disk.
+    # The data need not survive a crash of the machine, so PostgreSQL does not wait for the disk.
     options="-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories='' -c max_connections=300 -c fsync=off"
     if (cd / && "${as_owner[@]}" "$bin/pg_ctl" start --silent --wait --pgdata="$dir/data" --log="$dir/log" -o "$options") >/dev/null; then
         echo "postgres: a private one on 127.0.0.1:$port, $("$bin/postgres" --version)" >&2

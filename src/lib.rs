@@ -1,6 +1,6 @@
 //! Numberdesk: an HTTP service that owns a Close CRM API key and rents phone numbers for internal apps.
 //!
-//! The map of the house; arrows point down only, and siblings never see each other:
+//! The modules. An arrow means "may use"; modules in the same braces never use each other:
 //!
 //! ```text
 //! main -> cli -> app -> { http | workers } -> desk -> { policy | close | outgoing | store | inventory } -> domain, error

@@ -1,4 +1,4 @@
-//! The `numberdesk` binary: hands its arguments over and decides nothing.
+//! The `numberdesk` binary. The commands are in `numberdesk::cli`.
 
 use std::process::ExitCode;
 

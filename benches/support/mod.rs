@@ -1,5 +1,5 @@
-//! A desk as a process of its own beside a simulated Close in this one, for what is measured from outside.
-#![allow(dead_code, reason = "no bench needs all of it")]
+//! The service as a separate process, with a simulated Close in this one, for measurements from outside.
+#![allow(dead_code, reason = "each bench uses only a part")]
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +15,10 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const ISSUER: &str = "https://idp.example.com/";
-/// Close's deliveries are signed with it.
+/// The key with which Close signs its webhooks.
 pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// Everybody may rent in Germany.
+/// Every team may rent in Germany.
 const POLICY: &str = r#"
 [teams."*"]
 countries = ["DE"]
@@ -30,7 +30,7 @@ assign_to = "anyone"
 default = "4.00"
 "#;
 
-/// The desk, its Close and whoever may call it.
+/// The service, its simulated Close, and the issuer of its callers' tokens.
 pub(crate) struct Desk {
     pub(crate) close: Sandbox,
     pub(crate) api: String,
@@ -42,7 +42,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// `store` is a URL, `sqlite://desk.db` for a file of its own; `more` are further lines of the configuration.
+    /// Starts the service. `store` is the URL of the database, `more` are further lines of the configuration.
     pub(crate) async fn start(options: Options, store: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let close = Sandbox::start(options).await.expect("Close starts");
@@ -91,7 +91,9 @@ impl Desk {
         }
     }
 
-    /// A token of the team, good for nine minutes or more; the same for a minute, as apps use theirs again.
+    /// Returns a token of the team, valid for at least nine minutes.
+    ///
+    /// It is the same for a minute, because apps also reuse their tokens.
     pub(crate) fn token(&self, team: &str) -> String {
         let minute = now() / 60 * 60;
         let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": team, "iat": minute, "exp": minute + 600,
@@ -100,17 +102,17 @@ impl Desk {
         self.issuer.sign(&claims).expect("the issuer signs")
     }
 
-    /// What Linux tells of the process in a file of this name.
-    pub(crate) fn told(&self, name: &str) -> String {
+    /// Reads this file of the process in `/proc`.
+    pub(crate) fn proc_file(&self, name: &str) -> String {
         fs::read_to_string(self.proc(name)).expect("the desk runs")
     }
 
-    /// Memory in use, in KiB.
+    /// Returns the resident memory in KiB.
     pub(crate) fn memory(&self) -> u64 {
-        let status = self.told("status");
+        let status = self.proc_file("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
-            .expect("Linux says how much memory it has")
+            .expect("the file has the resident memory")
     }
 
     pub(crate) fn descriptors(&self) -> usize {
@@ -121,7 +123,7 @@ impl Desk {
         format!("/proc/{}/{name}", self.process.id().expect("it runs"))
     }
 
-    /// Asks it to end, as an orchestrator does, and says how it ended.
+    /// Stops the service with SIGTERM, as an orchestrator does, and returns its exit status.
     pub(crate) async fn stop(mut self) -> String {
         let id = self.process.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await;
@@ -134,7 +136,7 @@ impl Desk {
     }
 }
 
-/// A fresh database on the PostgreSQL server, for the bench of this name.
+/// Creates a database on the PostgreSQL server for this bench, and returns its URL.
 pub(crate) async fn database(server: &str, bench: &str) -> String {
     let name = format!("numberdesk_bench_{bench}");
     let mut control = PgConnection::connect(server)
@@ -158,12 +160,12 @@ pub(crate) fn now() -> i64 {
     numberdesk::domain::time::Clock::system().now().as_seconds()
 }
 
-/// Where the desk answers, and its probes, once it does.
+/// Waits until the service is up, and returns the URLs of its API and its ops port.
 async fn up(log: &Path) -> (String, String) {
     for _ in 0..600 {
         sleep(Duration::from_millis(100)).await;
-        let said = fs::read_to_string(log).expect("the log can be read");
-        if let Some(line) = said.lines().find(|line| line.contains("numberdesk is up")) {
+        let lines = fs::read_to_string(log).expect("the log can be read");
+        if let Some(line) = lines.lines().find(|line| line.contains("numberdesk is up")) {
             let line: Value = serde_json::from_str(line).expect("a line of the log is JSON");
             let url = |name: &str| format!("http://{}", line[name].as_str().expect("an address is logged"));
             return (url("address"), url("ops_address"));

@@ -1,6 +1,6 @@
-//! Watches the files beside the configuration: policy, API key, signature keys and issuers' keys take effect on change.
+//! Polls the files that the configuration names: a changed policy or key takes effect without a restart.
 //!
-//! Files are polled, because notifications do not work on all file systems (Kubernetes replaces symbolic links).
+//! Polling works on every file system. Change notifications do not: Kubernetes, for example, replaces symbolic links.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -20,47 +20,52 @@ use crate::policy::Policy;
 use crate::telemetry::metrics::{CLOSE_KEY_GOOD, POLICY_GOOD};
 
 /// The interval between two reads of a file: changes take effect well within 30 s.
-pub(super) const WATCH: Duration = Duration::from_secs(5);
+pub(super) const FILE_POLL: Duration = Duration::from_secs(5);
 
 /// Starts the workers that read files.
 pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, status: &ReloadStatus) {
-    let it = auth.clone();
-    workers.every("keys", WATCH, WATCH, move || {
-        let it = it.clone();
+    let issuers = auth.clone();
+    workers.every("keys", FILE_POLL, FILE_POLL, move || {
+        let issuers = issuers.clone();
         async move {
-            it.refresh().await;
+            issuers.refresh().await;
             Ok::<(), Infallible>(())
         }
     });
-    let (it, told, file) = (desk.clone(), status.clone(), config.policy_file.clone());
+    let (policy_desk, policy_status, file) = (desk.clone(), status.clone(), config.policy_file.clone());
     let clusters: Arc<[String]> = config.clusters().into();
-    workers.every("policy", WATCH, WATCH, move || {
-        watch_policy(it.clone(), told.clone(), file.clone(), Arc::clone(&clusters))
+    workers.every("policy", FILE_POLL, FILE_POLL, move || {
+        reload_policy(
+            policy_desk.clone(),
+            policy_status.clone(),
+            file.clone(),
+            Arc::clone(&clusters),
+        )
     });
     if let Some(keys) = config.close.webhook_key.clone() {
-        let (it, told) = (desk.clone(), status.clone());
-        workers.every("webhook-key", WATCH, WATCH, move || {
-            let news = signature_keys(&keys).map(|keys| it.subscription.set_keys(keys));
-            told.record("webhook_signature_key", it.now(), &news, None);
-            async move { news }
+        let (desk, status) = (desk.clone(), status.clone());
+        workers.every("webhook-key", FILE_POLL, FILE_POLL, move || {
+            let outcome = signature_keys(&keys).map(|keys| desk.subscription.set_keys(keys));
+            status.record("webhook_signature_key", desk.now(), &outcome, None);
+            async move { outcome }
         });
     }
-    let (it, told, key) = (desk.clone(), status.clone(), config.close.api_key.clone());
-    workers.every("api-key", WATCH, WATCH, move || {
-        let (it, told, read) = (it.clone(), told.clone(), key.read_api_key());
+    let (desk, status, key) = (desk.clone(), status.clone(), config.close.api_key.clone());
+    workers.every("api-key", FILE_POLL, FILE_POLL, move || {
+        let (desk, status, read) = (desk.clone(), status.clone(), key.read_api_key());
         async move {
-            let news = match read {
-                Ok(key) => it.api_key.rotate(key).await.map_err(|unfit| unfit.to_string()),
-                Err(wrong) => Err(wrong),
+            let outcome = match read {
+                Ok(key) => desk.api_key.rotate(key).await.map_err(|error| error.to_string()),
+                Err(error) => Err(error),
             };
-            metrics::gauge!(CLOSE_KEY_GOOD).set(f64::from(u8::from(news.is_ok())));
-            told.record("api_key", it.now(), &news, None);
-            news
+            metrics::gauge!(CLOSE_KEY_GOOD).set(f64::from(u8::from(outcome.is_ok())));
+            status.record("api_key", desk.now(), &outcome, None);
+            outcome
         }
     });
 }
 
-/// Reads the policy for these trusted clusters. Without a file, nothing is allowed.
+/// Reads the policy, whose service accounts may belong to these trusted clusters. Without a file, it allows nothing.
 pub fn policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<FileFault>> {
     let Some(path) = file else {
         return Ok(Policy::nothing());
@@ -84,31 +89,33 @@ pub(super) fn signature_keys(source: &SecretSource) -> Result<Vec<SignatureKey>,
     keys.iter()
         .map(read)
         .collect::<Result<_, _>>()
-        .map_err(|wrong| wrong.to_string())
+        .map_err(|error| error.to_string())
 }
 
-/// Applies a changed policy. An empty or broken file keeps the last valid policy, and is an error of every step.
-async fn watch_policy(
+/// Applies a changed policy.
+///
+/// With an empty or broken file, the last valid policy stays in force and every step returns an error.
+async fn reload_policy(
     desk: Desk,
     status: ReloadStatus,
     file: Option<PathBuf>,
     clusters: Arc<[String]>,
 ) -> Result<(), String> {
     let read = read_policy(file.as_ref(), &clusters);
-    let news = read.as_ref().map(drop).map_err(|faults| {
+    let outcome = read.as_ref().map(drop).map_err(|faults| {
         let faults = faults.join("; ");
         format!("policy file rejected, the last valid policy stays in force: {faults}")
     });
     if file.is_some() {
-        metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(news.is_ok())));
-        status.record("policy", desk.now(), &news, None);
+        metrics::gauge!(POLICY_GOOD).set(f64::from(u8::from(outcome.is_ok())));
+        status.record("policy", desk.now(), &outcome, None);
     }
-    let told = desk.policy.reload(read).await;
-    news?;
-    told.map_err(|error| format!("policy change not recorded: {error}"))
+    let recorded = desk.policy.reload(read).await;
+    outcome?;
+    recorded.map_err(|error| format!("policy change not recorded: {error}"))
 }
 
-/// Reads the policy; an empty file is an error, because a file that is being written may be empty.
+/// Reads the policy. An empty file is an error, because a file may be empty while another process writes it.
 fn read_policy(file: Option<&PathBuf>, clusters: &[String]) -> Result<Policy, Vec<String>> {
     if let Some(path) = file
         && std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())

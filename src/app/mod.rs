@@ -1,4 +1,4 @@
-//! The composition root: opens the store, connects the parts, starts workers and listeners, and stops all in order.
+//! The composition root: opens the store, builds the parts, starts workers and listeners, and stops them in order.
 //!
 //! # Start
 //!
@@ -6,30 +6,30 @@
 //! 2. Open the store and migrate its schema.
 //! 3. Bind both ports, so that a taken port fails before any work begins.
 //! 4. Build the parts from the configuration. Nothing here calls Close or an issuer, so both may be down.
-//! 5. Serve both ports, and start the workers. `/readyz` reports ready once the desk has loaded its numbers.
+//! 5. Serve both ports, and start the workers. `/readyz` reports ready once all numbers are loaded.
 //!
 //! # Stop
 //!
-//! 1. Readiness fails, and requests are still accepted for `server.drain`, until load balancers have noticed.
-//! 2. `stop` is cancelled: listeners accept no more connections, workers end between two steps or drop the current one.
-//! 3. Requests get `server.grace` to end. Calls to Close that cost money get their own deadline, if that is longer.
+//! 1. Readiness fails. For `server.drain`, requests are still accepted, so that load balancers can notice.
+//! 2. `stop` is cancelled: listeners accept no more connections, and workers end. A running step may be dropped.
+//! 3. Requests get `server.grace` to end. Paid calls to Close get their own deadline, if that is longer.
 //! 4. The ops port closes last, so that probes and metrics work during the stop. Then the store closes, and the process
 //!    lock is released.
 //!
-//! Work that did not end in time is safe: each step is idempotent, and the next start recovers orders in progress.
+//! Work that does not end in time is safe: each step is idempotent, and the next start recovers orders in progress.
 //!
 //! # Failure
 //!
-//! A worker that panics, or a listener that ends by itself, drops a guard that cancels `stop`: [`App::broken`] completes,
-//! and the process stops in the same order instead of running with a part missing.
+//! When a worker panics or a listener ends by itself, a guard is dropped and cancels `stop`. Then [`App::broken`]
+//! completes, and the process stops in the same order. It does not keep running with a part missing.
 
-/// A step of the desk, or of what it stands on, as a loop runs it: `step!(desk.sync.compare)`.
+/// Makes a worker's step from an async method of the desk or the store: `step!(desk.sync.compare)`.
 macro_rules! step {
-    ($it:ident $(. $verb:ident)+) => {{
-        let it = $it.clone();
+    ($owner:ident $(. $member:ident)+) => {{
+        let owner = $owner.clone();
         move || {
-            let it = it.clone();
-            async move { it$(.$verb)+().await }
+            let owner = owner.clone();
+            async move { owner$(.$member)+().await }
         }
     }};
 }
@@ -51,7 +51,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::settings::{auth, telemetry};
 pub use crate::app::files::policy;
-use crate::app::files::{WATCH, signature_keys};
+use crate::app::files::{FILE_POLL, signature_keys};
 use crate::app::workers::{RETRY, TICK, Workers};
 use crate::close::{self, CloseClient};
 use crate::config::Config;
@@ -63,20 +63,20 @@ use crate::policy::Policy;
 use crate::store::{ProcessLock, Store};
 use crate::telemetry::Metrics;
 
-/// How often the replica checks whether the next complete comparison is due.
-const SYNC_TURN: Duration = Duration::from_secs(15);
+/// How often a replica checks whether the next complete comparison is due.
+const SYNC_CHECK: Duration = Duration::from_secs(15);
 /// The interval of workers that no request waits for.
-const UNHURRIED: Duration = Duration::from_secs(5);
+const SLOW_TICK: Duration = Duration::from_secs(5);
 /// How often expired rows are deleted.
-const FORGET: Duration = Duration::from_hours(1);
+const RETENTION: Duration = Duration::from_hours(1);
 /// How often gauges are read from the database; more often than Prometheus usually scrapes.
-const MEASURE: Duration = Duration::from_secs(10);
+const GAUGES: Duration = Duration::from_secs(10);
 /// How often the webhook subscription and its keys are checked.
 const SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// How long the ops port and the store may take to close, after all work has ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A running service. Dropping it stops nothing in order; call [`Self::stop`].
+/// A running service. Call [`Self::stop`] to stop it in order; dropping it does not do that.
 pub struct App {
     /// The bound address of the API.
     pub address: SocketAddr,
@@ -86,7 +86,7 @@ pub struct App {
     stop: CancellationToken,
     /// Ends the ops listener, after everything else.
     ops_stop: CancellationToken,
-    /// Learns of the stop first, so that readiness fails.
+    /// Informed first of a stop, so that readiness fails.
     desk: Desk,
     /// How long requests are accepted after readiness fails.
     drain: Duration,
@@ -103,21 +103,22 @@ pub struct App {
     /// Closed when no work uses it any more.
     store: Store,
     /// Released last, so that no other process opens the store before.
-    hold: ProcessLock,
+    lock: ProcessLock,
 }
 
 impl App {
-    /// Starts the service. Fails if the configuration is unusable, a port is taken, or another process has the SQLite file.
+    /// Starts the service.
     ///
-    /// Neither Close nor an issuer needs to be reachable.
+    /// Fails if the configuration is unusable, a port is taken, or another process has the SQLite file. Neither Close
+    /// nor an issuer needs to be reachable.
     pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
-        let hold = ProcessLock::take(config.store.secret())?;
-        Box::pin(Self::start_with(hold, config, policy, metrics)).await
+        let lock = ProcessLock::take(config.store.secret())?;
+        Box::pin(Self::start_with(lock, config, policy, metrics)).await
     }
 
     /// Starts the service with the process lock of the configured store, which the caller has taken.
     pub async fn start_with(
-        hold: ProcessLock,
+        lock: ProcessLock,
         config: &Config,
         policy: Policy,
         metrics: Metrics,
@@ -174,17 +175,21 @@ impl App {
         }
 
         let rendered = metrics.clone();
-        let front = Http::new(
+        let http_state = Http::new(
             desk.clone(),
             auth.clone(),
             store.cursor_key().await?,
             limits(config),
         );
         let status = ReloadStatus::default();
-        let operators = http::ops(front.clone(), Arc::new(move || rendered.render()), status.clone());
+        let operators = http::ops(
+            http_state.clone(),
+            Arc::new(move || rendered.render()),
+            status.clone(),
+        );
         let tls = identity.as_ref().map(tls::CertificateWatch::tls);
         for (listener, tls, router, until, tracker) in [
-            (api, tls, http::api(front), stop.clone(), &work),
+            (api, tls, http::api(http_state), stop.clone(), &work),
             (ops, None, operators, ops_stop.clone(), &ops_work),
         ] {
             let (limits, stop_on_drop) = (limits(config), stop.clone().drop_guard());
@@ -196,7 +201,7 @@ impl App {
             });
         }
         let workers = Workers::new(work.clone(), stop.clone());
-        workers.every("upkeep", WATCH, WATCH, move || {
+        workers.every("upkeep", FILE_POLL, FILE_POLL, move || {
             metrics.run_upkeep();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
@@ -218,7 +223,7 @@ impl App {
             paid,
             deadline: config.close.timeout,
             store,
-            hold,
+            lock,
         })
     }
 
@@ -230,20 +235,20 @@ impl App {
     /// Stops the service in the order that the module describes.
     pub async fn stop(self) {
         self.desk.health.leave();
-        // Ends at once if a part has failed: then nothing is served any more.
+        // Ends at once if a part has failed, because `stop` is cancelled then.
         let _ = tokio::time::timeout(self.drain, self.stop.cancelled()).await;
         self.stop.cancel();
         self.work.close();
         self.paid.close();
-        let last = self.grace.max(self.deadline + Duration::from_secs(5));
+        let paid_grace = self.grace.max(self.deadline + Duration::from_secs(5));
         let ended = async {
             tokio::join!(
                 tokio::time::timeout(self.grace, self.work.wait()),
-                tokio::time::timeout(last, self.paid.wait())
+                tokio::time::timeout(paid_grace, self.paid.wait())
             )
         };
         if let (Err(_), _) | (_, Err(_)) = ended.await {
-            tracing::warn!("grace period over with work in progress; the next start recovers it");
+            tracing::warn!("grace period ended with work in progress; the next start recovers the work");
         }
         self.ops_stop.cancel();
         self.ops.close();
@@ -255,13 +260,13 @@ impl App {
         if closed.await.is_err() {
             tracing::warn!("database not closed in time");
         }
-        drop(self.hold);
+        drop(self.lock);
     }
 }
 
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store) {
     let (signals, inventory) = (desk.signals(), &config.inventory);
-    let every = inventory.full_sync.min(SYNC_TURN);
+    let every = inventory.full_sync.min(SYNC_CHECK);
     workers.every("sync", every, RETRY, step!(desk.sync.compare_when_due));
     workers.woken(
         "read-back",
@@ -292,8 +297,8 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
         RETRY,
         step!(desk.subscription.ensure),
     );
-    workers.every("orphans", UNHURRIED, RETRY, step!(desk.orders.explain_orphans));
-    workers.every("forget", FORGET, RETRY, step!(desk.retention.delete_expired));
+    workers.every("orphans", SLOW_TICK, RETRY, step!(desk.orders.explain_orphans));
+    workers.every("forget", RETENTION, RETRY, step!(desk.retention.delete_expired));
     workers.woken(
         "feed",
         store.new_events(),
@@ -303,14 +308,14 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     );
     workers.every("listen", RETRY, RETRY, step!(store.listen));
     workers.every("approvals", TICK, RETRY, step!(desk.orders.expire_approvals));
-    workers.every("releases", UNHURRIED, RETRY, step!(desk.numbers.finish_releases));
-    workers.every("due-releases", UNHURRIED, RETRY, step!(desk.numbers.release_due));
-    workers.every("labels", UNHURRIED, RETRY, step!(desk.orders.set_labels));
+    workers.every("releases", SLOW_TICK, RETRY, step!(desk.numbers.finish_releases));
+    workers.every("due-releases", SLOW_TICK, RETRY, step!(desk.numbers.release_due));
+    workers.every("labels", SLOW_TICK, RETRY, step!(desk.orders.set_labels));
     workers.every("seal", TICK, RETRY, step!(desk.audit.append));
-    workers.every("measure", MEASURE, MEASURE, step!(desk.gauges.record));
+    workers.every("measure", GAUGES, GAUGES, step!(desk.gauges.record));
 }
 
-/// The source of the keys that verify Close's webhooks. `address` is the listening address of the API.
+/// Returns the source of the keys that verify Close's webhooks. `address` is the listening address of the API.
 fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
     if config.close.webhook_key.is_some() {
         return SignatureKeySource::Configured;

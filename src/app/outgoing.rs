@@ -1,8 +1,8 @@
-//! Webhooks to apps: the client with its configured rules, and the workers that deliver.
+//! Webhooks to apps: builds the client from the configuration, and starts the workers that deliver.
 
 use std::time::Duration;
 
-use crate::app::files::WATCH;
+use crate::app::files::FILE_POLL;
 use crate::app::workers::{RETRY, TICK, Workers};
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
@@ -11,7 +11,7 @@ use crate::outgoing::{self, Outgoing};
 use crate::store::Store;
 
 /// How often old deliveries are deleted and pending ones are counted.
-const TEND: Duration = Duration::from_secs(15);
+const MAINTENANCE: Duration = Duration::from_secs(15);
 
 /// Starts the workers that deliver.
 pub(super) fn spawn(
@@ -29,33 +29,37 @@ pub(super) fn spawn(
         RETRY,
         step!(desk.webhooks.deliver),
     );
-    workers.every("old-webhooks", TEND, RETRY, step!(desk.webhooks.maintain));
+    workers.every("old-webhooks", MAINTENANCE, RETRY, step!(desk.webhooks.maintain));
     if let Some(secret) = config.webhooks.secret.clone() {
-        let (it, told) = (desk.clone(), status.clone());
-        workers.every("webhook-secret", WATCH, WATCH, move || {
-            let news = secret.read_master().map(|master| outgoing.replace_master(master));
-            told.record("webhook_secret", it.now(), &news, None);
-            async move { news }
+        let (desk, status) = (desk.clone(), status.clone());
+        workers.every("webhook-secret", FILE_POLL, FILE_POLL, move || {
+            let outcome = secret.read_master().map(|master| outgoing.replace_master(master));
+            status.record("webhook_secret", desk.now(), &outcome, None);
+            async move { outcome }
         });
     }
 }
 
 /// Builds the client for webhooks to apps from the configuration.
 pub(super) fn outgoing_client(config: &Config) -> anyhow::Result<Outgoing> {
-    let it = &config.webhooks;
-    let secret = it.secret.as_ref().map(SecretSource::read_master).transpose();
+    let webhooks = &config.webhooks;
+    let secret = webhooks
+        .secret
+        .as_ref()
+        .map(SecretSource::read_master)
+        .transpose();
     Outgoing::new(
         outgoing::Settings {
             rules: outgoing::Rules {
-                hosts: it.hosts.clone(),
-                networks: it.networks.clone(),
-                ports: it.ports.clone(),
-                allow_http: it.allow_http,
+                hosts: webhooks.hosts.clone(),
+                networks: webhooks.networks.clone(),
+                ports: webhooks.ports.clone(),
+                allow_http: webhooks.allow_http,
             },
             secret: secret.map_err(anyhow::Error::msg)?,
-            timeout: it.timeout,
-            retry_for: it.retry_for,
-            overlap: it.overlap,
+            timeout: webhooks.timeout,
+            retry_for: webhooks.retry_for,
+            overlap: webhooks.overlap,
         },
         outgoing::system_lookup(),
     )

@@ -1,4 +1,4 @@
-//! The settings of the parts, filled from the configuration: no part reads the configuration itself.
+//! Fills the settings of the parts from the configuration. No part reads the configuration itself.
 
 use anyhow::anyhow;
 
@@ -7,7 +7,7 @@ use crate::config::{self, Config, IssuerConfig, Jwks};
 use crate::domain::time::Clock;
 use crate::telemetry::{self, LogFormat};
 
-/// The settings of logs and traces.
+/// Returns the settings of logs and traces.
 pub fn telemetry(config: &Config) -> telemetry::Settings {
     telemetry::Settings {
         log_format: match config.log.format {
@@ -21,7 +21,7 @@ pub fn telemetry(config: &Config) -> telemetry::Settings {
     }
 }
 
-/// The authentication of tokens by the configured issuers. Fetches no keys yet.
+/// Builds the authentication for the configured issuers. Fetches no keys yet.
 pub fn auth(config: &Config, clock: Clock) -> anyhow::Result<Auth> {
     Auth::new(config.auth.iter().map(issuer).collect::<Result<_, _>>()?, clock)
 }
@@ -40,7 +40,7 @@ fn issuer(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
             .iter()
             .map(|name| {
                 name.parse()
-                    .map_err(|_| anyhow!("{name} is no algorithm of tokens"))
+                    .map_err(|_| anyhow!("{name} is not a signature algorithm of tokens"))
             })
             .collect::<Result<_, _>>()?,
         kind: match &config.kind {

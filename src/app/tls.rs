@@ -1,6 +1,6 @@
-//! Watches the files of the listener's certificate: a changed pair takes effect once both files are complete and fit.
+//! Polls the listener's certificate and key: a changed pair takes effect once both files are complete and match.
 
-use crate::app::files::WATCH;
+use crate::app::files::FILE_POLL;
 use crate::app::workers::Workers;
 use crate::config::{Config, Identity, TlsFiles};
 use crate::domain::time::Clock;
@@ -18,7 +18,7 @@ pub(super) struct CertificateWatch {
 impl CertificateWatch {
     /// Reads the files; `None` if the listener serves plain HTTP.
     ///
-    /// An expired certificate does not prevent the start: the workers run, and the next certificate needs no restart.
+    /// An expired certificate does not prevent the start: workers run, and a new certificate needs no restart.
     pub(super) fn start(config: &Config, clock: Clock) -> anyhow::Result<Option<Self>> {
         let Some(files) = config.server.tls.clone() else {
             return Ok(None);
@@ -38,19 +38,19 @@ impl CertificateWatch {
 
     /// Puts a changed pair in force.
     ///
-    /// The pair in force stays if the files are unusable, or if their certificate is expired or not yet valid and the one in
-    /// force is not. That is an error of every step.
+    /// The pair in force stays if the files are unusable. It also stays if it is valid now and the certificate in the
+    /// files is not. Both are errors of every step.
     fn reload(&mut self, status: &ReloadStatus) -> Result<(), String> {
         let now = self.clock.now();
-        let in_time = self.in_force.out_of_time(now).is_none();
+        let valid = self.in_force.out_of_time(now).is_none();
         let read = self.files.read().and_then(|found| match found.out_of_time(now) {
-            Some(why) if in_time => Err(format!("{}: {why}", self.files.certificate.display())),
+            Some(why) if valid => Err(format!("{}: {why}", self.files.certificate.display())),
             _ => Ok(found),
         });
-        let news = match read {
+        let outcome = match read {
             Ok(found) => {
                 if !found.is(&self.in_force) {
-                    tracing::info!(until = %found.not_after, "another TLS certificate is in force");
+                    tracing::info!(until = %found.not_after, "TLS certificate replaced");
                     self.tls.replace(found.certified.clone());
                     self.in_force = found;
                 }
@@ -63,23 +63,23 @@ impl CertificateWatch {
                 "the TLS certificate or its key is broken, the last good pair stays in force: {why}"
             )),
         };
-        metrics::gauge!(TLS_CERTIFICATE_GOOD).set(f64::from(u8::from(news.is_ok())));
+        metrics::gauge!(TLS_CERTIFICATE_GOOD).set(f64::from(u8::from(outcome.is_ok())));
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds are exact for millions of years"
         )]
         metrics::gauge!(TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS)
             .set(self.in_force.not_after.as_seconds() as f64);
-        status.record("tls_certificate", now, &news, Some(self.in_force.not_after));
-        news
+        status.record("tls_certificate", now, &outcome, Some(self.in_force.not_after));
+        outcome
     }
 }
 
-/// Starts the worker that reads the files.
+/// Starts the worker that polls the files.
 pub(super) fn spawn(workers: &Workers, watched: Option<CertificateWatch>, status: &ReloadStatus) {
     if let Some(mut watched) = watched {
         let status = status.clone();
-        workers.every("tls", WATCH, WATCH, move || {
+        workers.every("tls", FILE_POLL, FILE_POLL, move || {
             std::future::ready(watched.reload(&status))
         });
     }

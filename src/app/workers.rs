@@ -1,8 +1,8 @@
 //! Background workers: each runs one idempotent step at an interval, and at once when it is woken.
 //!
-//! A failed step is logged, counted and repeated with a growing pause. A step may be dropped at any await when the service
-//! stops, and may run on several replicas at once: it must tolerate both. A step that panics stops the service, because a
-//! missing worker would go unnoticed.
+//! A failed step is logged, counted and retried after a growing pause. A step must tolerate that it is dropped at any
+//! await when the service stops, and that several replicas run it at once. A panic stops the service, because nobody
+//! would notice a missing worker.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Workers {
 
     /// Runs `step` now, and again `interval` after each success.
     ///
-    /// After a failure it runs again after `retry`, then after twice that, up to `interval` or a minute.
+    /// After a failure, the pause is `retry`. Each further failure doubles it, up to `interval` or a minute.
     pub fn every<F, E>(
         &self,
         name: &'static str,
@@ -56,7 +56,7 @@ impl Workers {
         self.woken(name, Arc::default(), interval, retry, step);
     }
 
-    /// Runs `step` like [`Self::every`], and also whenever `wake` is notified.
+    /// Runs `step` as [`Self::every`] does, and also whenever `wake` is notified.
     pub fn woken<F, E>(
         &self,
         name: &'static str,
@@ -85,7 +85,7 @@ impl Workers {
                     Err(error) => {
                         // With its causes: the outer error may only say that the database is unavailable.
                         let error = chain(&*error.into());
-                        tracing::warn!(worker = name, error, "worker step failed; it is tried again");
+                        tracing::warn!(worker = name, error, "worker step failed; retrying");
                         metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(1);
                         backoff.next_pause()
                     }

@@ -188,8 +188,8 @@ impl Demo<'_> {
     /// Changes a label in Close, and waits for the event and the new label.
     async fn renamed(&self, rented: &Value) -> anyhow::Result<()> {
         let ready = format!("{}/readyz", self.environment.ops);
-        let listens = |ready: Value| (ready["webhooks"] == "ok").then_some(());
-        self.until("Close sends the service no webhooks", &ready, listens)
+        let subscribed = |ready: Value| (ready["webhooks"] == "ok").then_some(());
+        self.until("Close sends the service no webhooks", &ready, subscribed)
             .await?;
         let id = rented["phone_number"]["id"].as_str().unwrap_or_default();
         let label = json!({ "label": "Berlin front desk" });
@@ -237,7 +237,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// The id of the newest event of the team.
+    /// Returns the id of the newest event of the team.
     async fn last_event(&self) -> anyhow::Result<String> {
         let mut last = String::new();
         loop {
@@ -264,8 +264,8 @@ impl Demo<'_> {
         found: impl Fn(Value) -> Option<T>,
     ) -> anyhow::Result<T> {
         for _ in 0..150 {
-            let looked = self.client.get(url).bearer_auth(self.token("alice"));
-            let answer = looked.send().await.context("the service does not respond")?;
+            let request = self.client.get(url).bearer_auth(self.token("alice"));
+            let answer = request.send().await.context("the service does not respond")?;
             if let Some(found) = found(answer.json().await.unwrap_or_default()) {
                 return Ok(found);
             }
@@ -279,8 +279,8 @@ impl Demo<'_> {
         let path = format!("/v1/orders/{}", order["id"].as_str().unwrap_or_default());
         for _ in 0..60 {
             let url = format!("{}{path}", self.environment.api);
-            let looked = self.client.get(url).bearer_auth(self.token(who));
-            let order = self.answer(looked, StatusCode::OK).await?;
+            let poll = self.client.get(url).bearer_auth(self.token(who));
+            let order = self.answer(poll, StatusCode::OK).await?;
             if order["finished_at"].is_string() {
                 request(&format!("GET {path}"));
                 return Ok(order);

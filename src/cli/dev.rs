@@ -118,13 +118,13 @@ async fn demonstrate(environment: &Environment, app: &App, exit_afterwards: bool
 
 /// Starts the service on free ports.
 ///
-/// Another process may take a port between the check and the start; then it tries again with other ports.
+/// Another process may take a port between the check and the start; then the function retries with other ports.
 async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
     let metrics = Metrics::install()?;
     let mut tries = 3;
     loop {
-        // Held until the service takes it over: the files below must not belong to a running service.
-        let hold = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
+        // Held until the service takes the lock over: the files below must not belong to a running service.
+        let lock = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
             let folder = arguments.dir.display();
             format!("another `numberdesk dev` runs in {folder}; choose another folder with `--dir`")
         })?;
@@ -134,7 +134,7 @@ async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
         let (config, policy) = load(&arguments.dir.join("numberdesk.toml"))?;
         telemetry::start(&app::telemetry(&config))?;
         tries -= 1;
-        match App::start_with(hold, &config, policy, metrics.clone()).await {
+        match App::start_with(lock, &config, policy, metrics.clone()).await {
             Err(error) if tries > 0 && is_taken(&error) => {}
             outcome => return Ok(outcome?),
         }
@@ -213,7 +213,7 @@ async fn personas(issuer: &DevIssuer, close: &Sandbox) -> anyhow::Result<Vec<Per
         .await?
         .json()
         .await?;
-    let cast: [(&str, &str, &[&str], &[Permission]); 4] = [
+    let people: [(&str, &str, &[&str], &[Permission]); 4] = [
         (
             "alice",
             "an app of sales-emea: rents, changes and releases",
@@ -264,11 +264,12 @@ async fn personas(issuer: &DevIssuer, close: &Sandbox) -> anyhow::Result<Vec<Per
         ),
     ];
     let day: Span = "24h".parse()?;
-    cast.into_iter()
+    people
+        .into_iter()
         .map(|(name, does, teams, permissions)| {
             let teams: Vec<Team> = teams.iter().map(|team| team.parse()).collect::<Result<_, _>>()?;
             let subject = format!("{name}@example.com");
-            // Only the app has the user of the key, because an order must be approved by another user than the one who ordered.
+            // Only one token names the Close user of the API key, because nobody may approve an order of the same user.
             let user = (name == "alice").then_some(&world.owner);
             let token = sign(issuer, &subject, &teams, permissions, user, day)?;
             Ok(Persona { name, does, token })
@@ -276,7 +277,7 @@ async fn personas(issuer: &DevIssuer, close: &Sandbox) -> anyhow::Result<Vec<Per
         .collect()
 }
 
-/// The wanted port, or another free one, which it prints.
+/// Returns the wanted port, or another free one after printing its number.
 fn free_port(wanted: u16) -> anyhow::Result<SocketAddr> {
     if TcpListener::bind(loopback(wanted)).is_ok() {
         return Ok(loopback(wanted));

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Writes the file `env` of the folder, one `NAME=value` a line, readable by its owner only.
 ///
 /// Values stay unquoted, so that `docker --env-file` reads the file as well as a shell does. URLs and tokens have no
-/// character that would need a quote. A reader sees the old file or the new one, never half of it.
+/// character that would need a quote. The file is replaced in one step, so a reader never sees half of it.
 pub(super) fn write(folder: &Path, variables: &[(String, &str)]) -> io::Result<()> {
     let new = folder.join("env.new");
     // A file that an interrupted start left behind could have another mode.

@@ -1,6 +1,6 @@
 //! `numberdesk doctor`: checks configuration, database, issuers and Close once, and prints one line for each.
 //!
-//! It changes nothing, prints no secret, and may run beside a running service.
+//! The command changes nothing, prints no secret, and may run beside a running service.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::store::Store;
 
 /// How long the database and the issuers may take to respond.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// A larger difference of clocks breaks webhook signatures and reconciliation.
+/// The largest accepted clock skew: a larger one breaks webhook signatures and reconciliation.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
-/// A certificate that expires sooner should already be renewed.
+/// The remaining validity below which a certificate should already be renewed.
 const RENEWAL: Duration = Duration::from_hours(7 * 24);
 /// Close's permission for group numbers.
 const MANAGE_GROUPS: &str = "manage_group_numbers";
@@ -97,7 +97,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let (Some(known), Some(of_key)) = (organization, of_key)
         && !of_key.contains(&known)
     {
-        let text = format!("the key is of {}, the inventory of {known}", of_key.join(", "));
+        let text = format!(
+            "the API key belongs to {}, but the inventory to {known}",
+            of_key.join(", ")
+        );
         closed.add("organization", Bad(text));
     }
     for part in [stored, issued, closed] {
@@ -121,9 +124,9 @@ fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
     }
 }
 
-/// Checks the database. Returns the organization whose numbers it holds, if known.
+/// Checks the database. Returns the organization of the stored inventory, if known.
 async fn database(config: &Config, report: &mut Report) -> Option<String> {
-    let asked = tokio::time::timeout(TIMEOUT, async {
+    let check = tokio::time::timeout(TIMEOUT, async {
         let store = Store::open_read_only(config.store.secret()).await?;
         if !store.migrated().await? {
             return Ok(None);
@@ -131,10 +134,10 @@ async fn database(config: &Config, report: &mut Report) -> Option<String> {
         let open = store.open_orders().await?;
         anyhow::Ok(Some((open, store.known_organization().await?)))
     });
-    let (open, organization) = match asked.await {
+    let (open, organization) = match check.await {
         Ok(Ok(Some(found))) => found,
         Ok(Ok(None)) => {
-            let text = "the schema is not the one of this version: run `numberdesk migrate`";
+            let text = "the schema is of another version: run `numberdesk migrate`";
             report.add("database", Bad(text.to_owned()));
             return None;
         }
@@ -143,7 +146,14 @@ async fn database(config: &Config, report: &mut Report) -> Option<String> {
             return None;
         }
         Err(_) => {
-            report.add("database", Bad(format!("{}: does not answer", config.store)));
+            report.add(
+                "database",
+                Bad(format!(
+                    "{}: does not respond within {} s",
+                    config.store,
+                    TIMEOUT.as_secs()
+                )),
+            );
             return None;
         }
     };
@@ -152,10 +162,10 @@ async fn database(config: &Config, report: &mut Report) -> Option<String> {
         let of_state = open.iter().filter(|orders| orders.state == state);
         of_state.map(|orders| orders.count).sum()
     };
-    let (doubtful, review) = (count(State::Unverified), count(State::NeedsReview));
+    let (unverified, review) = (count(State::Unverified), count(State::NeedsReview));
     let queued = count(State::Queued);
-    let text = format!("{queued} queued, {doubtful} unverified, {review} for a person");
-    let settled = doubtful == 0 && review == 0;
+    let text = format!("{queued} queued, {unverified} unverified, {review} in manual review");
+    let settled = unverified == 0 && review == 0;
     report.add("orders", if settled { Good(text) } else { Note(text) });
     organization
 }
@@ -165,15 +175,20 @@ async fn issuers(config: &Config, report: &mut Report) {
         Ok(auth) => auth,
         Err(error) => return report.add("issuers", Bad(format!("{error:#}"))),
     };
-    // What does not answer in time shows in the report.
+    // An issuer that does not respond in time has no usable keys in the report below.
     let _ = tokio::time::timeout(TIMEOUT, auth.refresh()).await;
     for keys in auth.report() {
         let finding = if keys.usable {
-            Good(format!("{}: {} keys, by {}", keys.issuer, keys.keys, keys.source))
+            Good(format!(
+                "{}: {} keys, from {}",
+                keys.issuer, keys.keys, keys.source
+            ))
         } else {
-            let text = keys.last_error.unwrap_or_else(|| "it does not answer".to_owned());
+            let text = keys
+                .last_error
+                .unwrap_or_else(|| "the issuer does not respond".to_owned());
             Bad(format!(
-                "{}: no usable keys, by {}: {text}",
+                "{}: no usable keys from {}: {text}",
                 keys.issuer, keys.source
             ))
         };
@@ -197,15 +212,18 @@ async fn close(config: &Config, policy: &Policy, report: &mut Report) -> Option<
     };
     let me = match client.me().await {
         Ok(me) => me,
-        Err(trouble) => {
-            report.add("close", Bad(trouble.to_string()));
+        Err(error) => {
+            report.add("close", Bad(error.to_string()));
             return None;
         }
     };
     let organizations = me.organization_ids.join(", ");
     report.add(
         "close",
-        Good(format!("the key is {}'s in {organizations}", me.user_id)),
+        Good(format!(
+            "the API key belongs to {} in {organizations}",
+            me.user_id
+        )),
     );
     report.add(
         "group numbers",
@@ -216,26 +234,26 @@ async fn close(config: &Config, policy: &Policy, report: &mut Report) -> Option<
     Some(me.organization_ids)
 }
 
-fn groups(policy: &Policy, may: bool) -> Finding {
+fn groups(policy: &Policy, permitted: bool) -> Finding {
     let wanted = policy
         .every_rule()
         .any(|rules| rules.group_numbers != GroupRule::Nobody);
-    match (may, wanted) {
+    match (permitted, wanted) {
         (true, _) => Good(format!("the key's user has {MANAGE_GROUPS}")),
         (false, false) => Good("not allowed by the policy".to_owned()),
         (false, true) => Bad(format!(
-            "the policy allows them, but the key's user lacks {MANAGE_GROUPS} in Close"
+            "the policy allows group numbers, but the key's user lacks {MANAGE_GROUPS} in Close"
         )),
     }
 }
 
-fn clock(ahead: Option<i64>) -> Finding {
-    let Some(ahead) = ahead else {
-        return Note("Close does not tell its time".to_owned());
+fn clock(skew: Option<i64>) -> Finding {
+    let Some(skew) = skew else {
+        return Note("Close's responses have no `Date` header".to_owned());
     };
-    let apart = Duration::from_micros(ahead.unsigned_abs());
-    let text = format!("{} s from Close's", apart.as_secs());
-    if apart > MAX_CLOCK_SKEW {
+    let difference = Duration::from_micros(skew.unsigned_abs());
+    let text = format!("{} s difference from Close's clock", difference.as_secs());
+    if difference > MAX_CLOCK_SKEW {
         Bad(text)
     } else {
         Good(text)
@@ -250,7 +268,7 @@ async fn webhooks(config: &Config, close: CloseClient) -> Finding {
                     .iter()
                     .all(|key| key.expose_secret().parse::<close::SignatureKey>().is_ok()) =>
             {
-                Good(format!("{} keys of the configuration", keys.len()))
+                Good(format!("{} signature keys in the configuration", keys.len()))
             }
             Ok(_) => Bad("close.webhook_signature_key is not 64 hexadecimal digits".to_owned()),
             Err(wrong) => Bad(wrong),
@@ -259,7 +277,7 @@ async fn webhooks(config: &Config, close: CloseClient) -> Finding {
     let public = &config.server.public_url;
     let Some(url) = delivery_url(public, &config.close.base_url).filter(|_| config.close.subscribe) else {
         return Note(format!(
-            "none: Close can't deliver to {public}; changes are found by comparing"
+            "none: Close can't deliver to {public}; the service finds changes by comparison"
         ));
     };
     match Subscriber::new(close, url).find().await {
@@ -273,7 +291,7 @@ async fn webhooks(config: &Config, close: CloseClient) -> Finding {
                 newest.id,
                 newest.pause_reason.as_deref().unwrap_or("Close does not say why")
             )),
-            None => Note("no subscription yet: a desk that runs makes one".to_owned()),
+            None => Note("no subscription yet: a running service creates one".to_owned()),
         },
         Err(error) => Bad(error.to_string()),
     }

@@ -1,4 +1,4 @@
-//! `numberdesk policy explain`: shows the decision on an order, without placing it.
+//! `numberdesk policy explain`: shows the decision on an order, without creating it.
 
 use serde_json::Value;
 

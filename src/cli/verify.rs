@@ -1,6 +1,6 @@
 //! `numberdesk audit verify`: verifies the hash chain of the audit trail, and names the first invalid row.
 //!
-//! It reads a database or an export, changes nothing, and uses neither Close nor an issuer.
+//! The command reads a database or an export, changes nothing, and calls neither Close nor an issuer.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _, stdin};
@@ -13,9 +13,9 @@ use crate::config;
 use crate::domain::audit_chain::{Break, BrokenRow, Head, Link, Verified, Verifier};
 use crate::store::Store;
 
-/// How many rows are read at once.
+/// The number of rows in one query.
 const PAGE: u32 = 1_000;
-/// A limit on the length of a line, so that a file without line ends does not fill the memory.
+/// The longest line that is read, in bytes, so that a file without line breaks does not fill the memory.
 const MAX_LINE: u64 = 16 << 20;
 
 #[derive(clap::Args)]
@@ -41,26 +41,28 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     } else {
         Verifier::whole(heads.clone())
     };
-    let walked = match arguments.export {
-        Some(file) => through_export(&file, verifier)?,
-        None => through_database(&arguments.config, verifier).await?,
+    let verified = match arguments.export {
+        Some(file) => verify_export(&file, verifier)?,
+        None => verify_database(&arguments.config, verifier).await?,
     };
-    match walked.first {
+    match verified.first {
         Some(first) => println!(
-            "rows      {}, from {first} to {}: all hold",
-            walked.rows, walked.head.seq
+            "rows      {}, from {first} to {}: all valid",
+            verified.rows, verified.head.seq
         ),
         None => println!("rows      none"),
     }
-    println!("head      {}", walked.head);
+    println!("head      {}", verified.head);
     for head in heads {
-        println!("noted     {head} is in the chain");
+        println!("recorded  {head} is in the chain");
     }
     Ok(())
 }
 
-/// Ends where the head stood at the beginning: rows that are sealed meanwhile move it on.
-async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
+/// Verifies the rows of a database up to the head at the beginning.
+///
+/// A running service may append rows and move the head during the verification.
+async fn verify_database(config: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let url = config::store(config, config::environment()).map_err(Failure::Invalid)?;
     println!("checking  {url}");
     let store = Store::open_read_only(url.secret())
@@ -74,51 +76,54 @@ async fn through_database(config: &Path, mut verifier: Verifier) -> Result<Verif
         let Some(end) = links.last() else { break };
         last = Some((end.seq, end.row.id.clone()));
         for link in &links {
-            verifier.check(link).map_err(told)?;
+            verifier.check(link).map_err(report)?;
         }
     }
-    let walked = verifier.finish(Some(&head)).map_err(told)?;
+    let verified = verifier.finish(Some(&head)).map_err(report)?;
     if let Some((seq, id)) = store.first_row_beyond(head.seq).await? {
-        // Row and head are written together, so that the head is there by now if the row is an honest one.
+        // The service writes row and head in one transaction. If it wrote this row, the head has moved by now.
         let head = audit_head(&store).await?;
         if head.seq < seq {
             let (id, why) = (Some(id), Break::BeyondHead { head });
-            return Err(told(BrokenRow { seq, id, why }));
+            return Err(report(BrokenRow { seq, id, why }));
         }
     }
     println!(
-        "unsealed  {} rows that have no place in the chain yet",
+        "unsealed  {} rows that are not in the chain yet",
         store.unchained_count().await?
     );
     store.close().await;
-    Ok(walked)
+    Ok(verified)
 }
 
 async fn audit_head(store: &Store) -> anyhow::Result<Head> {
     store
         .audit_head()
         .await
-        .context("the head of the audit chain can't be read; `numberdesk migrate` makes one in a database of an older version")?
-        .ok_or_else(|| anyhow!("the head of the audit chain was taken away"))
+        .context(
+            "the head of the audit chain can't be read; \
+             `numberdesk migrate` creates it in a database of an older version",
+        )?
+        .ok_or_else(|| anyhow!("the head of the audit chain is missing from the database"))
 }
 
-fn through_export(file: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
+fn verify_export(file: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let mut lines = Lines::open(file)?;
     println!("checking  {}", lines.name);
     while let Some(link) = lines.next()? {
         if let Err(broken) = verifier.check(&link) {
-            return Err(told(lines.sought(broken)));
+            return Err(report(lines.find_later(broken)));
         }
     }
-    verifier.finish(None).map_err(told)
+    verifier.finish(None).map_err(report)
 }
 
-/// The answer is no.
+/// Prints the broken row, and returns the negative result.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "it is handed over where errors are turned"
+    reason = "`map_err` passes the error by value"
 )]
-fn told(broken: BrokenRow) -> Failure {
+fn report(broken: BrokenRow) -> Failure {
     println!("broken    {broken}");
     Failure::Negative
 }
@@ -160,17 +165,17 @@ impl Lines {
         }
         if line.pop() != Some(b'\n') {
             return Err(anyhow!(
-                "{name}:{number}: the line has no end: the export is cut off"
+                "{name}:{number}: the line has no line break: the export is cut off"
             ));
         }
         self.number = number;
         let read = Link::from_line(&line);
         read.map(Some)
-            .with_context(|| format!("{name}:{number}: is no row of an export"))
+            .with_context(|| format!("{name}:{number}: not a row of an export"))
     }
 
-    /// A row that is missing in its place may come later; then it is in the wrong order.
-    fn sought(mut self, broken: BrokenRow) -> BrokenRow {
+    /// Looks for a missing row in the rest of the export; if it is there, the rows are out of order.
+    fn find_later(mut self, broken: BrokenRow) -> BrokenRow {
         let Break::Missing { instead, .. } = broken.why else {
             return broken;
         };

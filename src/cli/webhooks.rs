@@ -1,6 +1,6 @@
 //! `numberdesk webhooks`: shows and changes the service's own webhook subscription in Close.
 //!
-//! It uses only Close, and never prints a signature key.
+//! The command calls only Close, and never prints a signature key.
 
 use std::fmt::Write as _;
 
@@ -68,9 +68,12 @@ pub(super) struct Delete {
 fn overlap(text: &str) -> Result<Span, String> {
     let span: Span = text
         .parse()
-        .map_err(|wrong: crate::domain::time::NotASpan| wrong.to_string())?;
+        .map_err(|error: crate::domain::time::NotASpan| error.to_string())?;
     if span.0 > OVERLAP {
-        return Err("must be 10m at most: then running desks end the older one by themselves".to_owned());
+        return Err(
+            "must be 10m at most: after that, a running service deletes the older subscription by itself"
+                .to_owned(),
+        );
     }
     Ok(span)
 }
@@ -84,10 +87,10 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// What the configuration says.
+/// The client of the subscription, made from the configuration.
 struct Opened {
     subscriber: Subscriber,
-    /// Whether the desk has its key from the configuration, and leaves subscriptions alone.
+    /// Whether the configuration has the signature keys; then the service does not manage subscriptions.
     configured: bool,
 }
 
@@ -96,7 +99,9 @@ fn open(arguments: &Arguments) -> Result<Opened, Failure> {
         config::load(&arguments.config.path, config::environment()).map_err(Failure::Invalid)?;
     let (public_url, base_url) = (&config.server.public_url, &config.close.base_url);
     let url = delivery_url(public_url, base_url).ok_or_else(|| {
-        anyhow!("Close can't deliver to {public_url}: server.public_url must name a host that Close reaches")
+        anyhow!(
+            "Close can't deliver to {public_url}: server.public_url must name a host that Close can reach"
+        )
     })?;
     let settings = close::Settings {
         base_url: base_url.clone(),
@@ -130,41 +135,41 @@ fn text(opened: &Opened, found: &Found) -> String {
     if found.own.is_empty() {
         lines.push(("subscription", "none".to_owned()));
     }
-    for it in &found.own {
-        lines.push(("subscription", it.id.to_string()));
-        lines.push(("state", state(it).to_owned()));
-        let told = [
-            ("pause reason", &it.pause_reason),
-            ("health", &it.health),
-            ("latest error", &it.latest_error),
+    for subscription in &found.own {
+        lines.push(("subscription", subscription.id.to_string()));
+        lines.push(("state", state(subscription).to_owned()));
+        let optional = [
+            ("pause reason", &subscription.pause_reason),
+            ("health", &subscription.health),
+            ("latest error", &subscription.latest_error),
         ];
-        for (name, said) in told {
-            lines.extend(said.clone().map(|said| (name, said)));
+        for (name, value) in optional {
+            lines.extend(value.clone().map(|value| (name, value)));
         }
-        lines.extend(it.created_at.map(|time| ("made", time.to_string())));
-        lines.push(("events", it.events.join(", ")));
-        if !it.complete {
-            lines.push(("", "which is not all that the desk wants to hear of".to_owned()));
+        lines.extend(subscription.created_at.map(|time| ("created", time.to_string())));
+        lines.push(("events", subscription.events.join(", ")));
+        if !subscription.complete {
+            lines.push(("", "events that the service needs are missing".to_owned()));
         }
     }
     let mut text = String::new();
-    for (name, said) in lines {
-        writeln!(text, "{name:<13} {said}").expect("a text takes every line");
+    for (name, value) in lines {
+        writeln!(text, "{name:<13} {value}").expect("writing to a string can't fail");
     }
     text
 }
 
 fn document(opened: &Opened, found: &Found) -> Value {
-    let own = found.own.iter().map(|it| {
+    let own = found.own.iter().map(|subscription| {
         json!({
-            "id": it.id,
-            "state": state(it),
-            "pause_reason": it.pause_reason,
-            "health": it.health,
-            "latest_error": it.latest_error,
-            "created_at": it.created_at,
-            "events": it.events,
-            "complete": it.complete,
+            "id": subscription.id,
+            "state": state(subscription),
+            "pause_reason": subscription.pause_reason,
+            "health": subscription.health,
+            "latest_error": subscription.latest_error,
+            "created_at": subscription.created_at,
+            "events": subscription.events,
+            "complete": subscription.complete,
         })
     });
     json!({
@@ -181,30 +186,30 @@ const fn state(subscription: &Subscription) -> &'static str {
 }
 
 async fn create(opened: &Opened) -> Result<(), Failure> {
-    its_own(
+    require_managed(
         opened,
-        "to have the desk make a subscription of its own, take close.webhook_signature_key_file out of the configuration",
+        "remove close.webhook_signature_key_file from the configuration, and the service creates its own subscription",
     )?;
     let found = opened.subscriber.find().await?;
     match found.own.into_iter().next() {
         None => {
-            let made = opened.subscriber.create(found.used).await?;
-            println!("made {}", made.id);
+            let created = opened.subscriber.create(found.used).await?;
+            println!("created {}", created.id);
         }
-        Some(newest) if newest.active && newest.complete => println!("{} is there and active", newest.id),
+        Some(newest) if newest.active && newest.complete => println!("{} exists and is active", newest.id),
         Some(newest) => {
-            let mended = opened.subscriber.repair(newest).await?;
-            println!("{} is {} again", mended.id, state(&mended));
+            let repaired = opened.subscriber.repair(newest).await?;
+            println!("{} is {} again", repaired.id, state(&repaired));
         }
     }
     Ok(())
 }
 
 async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
-    its_own(
+    require_managed(
         opened,
-        "to rotate it, make another subscription in Close, write its key as a second line to the file of \
-         close.webhook_signature_key_file, wait half a minute, end the old subscription, and take its key out of the file",
+        "to rotate the key, create a second subscription in Close, add its key as a second line to the file of \
+         close.webhook_signature_key_file, wait 30 s, delete the old subscription, and remove its key from the file",
     )?;
     let subscriber = &opened.subscriber;
     let found = subscriber.find().await?;
@@ -212,26 +217,26 @@ async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
         && !older.is_empty()
     {
         eprintln!(
-            "{} was made to replace another one: going on with that",
+            "{} is the new subscription of an interrupted rotation: continuing that rotation",
             newest.id
         );
         (newest.clone(), older)
     } else {
-        let made = subscriber.create(found.used).await?;
-        eprintln!("made {}", made.id);
-        (made, found.own.as_slice())
+        let created = subscriber.create(found.used).await?;
+        eprintln!("created {}", created.id);
+        (created, found.own.as_slice())
     };
     if !older.is_empty() {
         let wait = overlap.0;
         eprintln!(
-            "waiting {} s for running desks to learn its key; interrupted, run this again",
+            "waiting {} s until every running service has its key; if interrupted, run the command again",
             wait.as_secs()
         );
         tokio::time::sleep(wait).await;
     }
-    for it in older {
-        subscriber.delete(&it.id).await?;
-        eprintln!("ended {}", it.id);
+    for old in older {
+        subscriber.delete(&old.id).await?;
+        eprintln!("deleted {}", old.id);
     }
     println!("{}", newest.id);
     Ok(())
@@ -240,29 +245,32 @@ async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
 async fn delete(opened: &Opened, yes: bool) -> Result<(), Failure> {
     let found = opened.subscriber.find().await?;
     if found.own.is_empty() {
-        println!("none delivers to {}", opened.subscriber.url());
+        println!(
+            "no subscription delivers to {}; nothing to delete",
+            opened.subscriber.url()
+        );
         return Ok(());
     }
-    for it in &found.own {
+    for subscription in &found.own {
         if yes {
-            opened.subscriber.delete(&it.id).await?;
-            println!("ended {}", it.id);
+            opened.subscriber.delete(&subscription.id).await?;
+            println!("deleted {}", subscription.id);
         } else {
-            println!("{} delivers to {}", it.id, opened.subscriber.url());
+            println!("{} delivers to {}", subscription.id, opened.subscriber.url());
         }
     }
     if yes {
         return Ok(());
     }
-    eprintln!("nothing was changed: say --yes to end it; what happens from then on is not delivered");
+    eprintln!("nothing was deleted: confirm with --yes; Close then delivers no further changes");
     Err(Failure::Negative)
 }
 
-/// Whether the subscription is the desk's to change; else what to do instead.
-fn its_own(opened: &Opened, instead: &str) -> Result<(), Failure> {
+/// Returns an error with advice, unless the service manages the subscription itself.
+fn require_managed(opened: &Opened, instead: &str) -> Result<(), Failure> {
     if opened.configured {
         return Err(anyhow!(
-            "the signature key is given by the configuration (close.webhook_signature_key): {instead}"
+            "the signature key comes from the configuration (close.webhook_signature_key): {instead}"
         )
         .into());
     }

@@ -18,7 +18,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest time that it stays open.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Whether Close answers, judged by the calls so far.
+/// Decides whether calls are made, from the outcomes of the calls so far.
 #[derive(Default)]
 pub(super) struct Breaker(Mutex<State>);
 
@@ -78,7 +78,7 @@ impl Breaker {
         let mut state = self.lock();
         if answered {
             if state.open.is_some() {
-                tracing::info!("Close answers again: circuit closed");
+                tracing::info!("circuit breaker closed; Close responds again");
             }
             *state = State::default();
         } else {
@@ -94,7 +94,7 @@ impl Breaker {
                 tracing::warn!(
                     failures = state.failures,
                     pause_s = pause.as_secs(),
-                    "Close does not answer: circuit open"
+                    "circuit breaker opened; Close does not respond"
                 );
                 state.open = Some(Open {
                     since: now,

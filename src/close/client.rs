@@ -1,4 +1,4 @@
-//! The client of Close: its key, and what other modules ask about the connection. Its calls are in the files beside.
+//! The client of Close: its key and the state of the connection. The other files of this folder add the calls.
 
 use std::fmt;
 use std::sync::Arc;

@@ -44,7 +44,8 @@ impl CloseClient {
         Ok(found.into_iter().map(|(_, creation)| creation).collect())
     }
 
-    /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an error.
+    /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an
+    /// error.
     ///
     /// Changes that happen meanwhile may be missing, so the next read should start some minutes earlier.
     pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<CloseEvent>, Error> {
@@ -99,7 +100,7 @@ impl CloseClient {
                 _ => return Ok(found),
             }
         }
-        unavailable("the event log had no end")
+        unavailable("the event log had too many pages")
     }
 }
 
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_tells_who_made_a_number_and_how() {
+    fn an_event_has_the_creator_of_a_number_and_the_way() {
         let event = json!({
             "id": "ev_1", "object_type": "phone_number", "object_id": "phon_1", "action": "created",
             "date_created": "2026-11-23T10:05:00.123000", "user_id": "user_1", "api_key_id": "api_1",
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_close_leaves_out_is_not_known_and_what_it_garbles_is_no_page() {
+    fn missing_members_are_unknown_and_an_invalid_page_is_rejected() {
         let bare = json!({"object_id": "phon_1", "date_created": "2026-11-23T10:05:00"});
         let page = read(json!({"data": [bare]})).unwrap();
         let creation = &page.events[0].1.1;
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_changes_holds_such_changes_of_numbers_and_nothing_else() {
+    fn a_page_of_changes_has_only_the_requested_changes_of_numbers() {
         let event = |change: Value| {
             let mut event = json!({"id": "ev_1", "object_type": "phone_number", "object_id": "phon_1",
                 "action": "updated", "date_updated": "2026-11-23T10:05:00.123000"});

@@ -14,7 +14,7 @@ use crate::domain::money::Money;
 use crate::domain::number::Facts;
 use crate::domain::order::{Request, Terms};
 
-/// The user that the API key belongs to: in Close, everything the desk does is done by this user.
+/// The user that the API key belongs to. In Close, this user is the author of everything that the service does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
     /// The user.

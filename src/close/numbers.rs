@@ -45,7 +45,7 @@ pub enum ReleaseOutcome {
         /// Why.
         reason: String,
     },
-    /// Not released: the rate limit is used up, or Close said 429.
+    /// Not released: the rate limit is used up, or Close answered 429.
     RateLimited {
         /// When it resets.
         until: Timestamp,
@@ -101,13 +101,13 @@ impl CloseClient {
                 return Ok(numbers);
             }
             if numbers.len() == before {
-                return unavailable("a page of the listing brought nothing new, and more was promised");
+                return unavailable("a page of the listing had no new rows, but Close announced more pages");
             }
             if size > LISTING {
                 return unavailable("the listing was larger than 256 MiB");
             }
         }
-        unavailable("the listing had no end")
+        unavailable("the listing had too many pages")
     }
 
     /// Changes the members of a number that are in `changes`. Idempotent, so it may be sent more than once.

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_429_names_its_reset_in_many_ways_and_the_most_exact_one_counts() {
+    fn a_429_gives_its_reset_in_several_ways_and_the_most_exact_one_counts() {
         let new = ("ratelimit", "limit=100, remaining=0, reset=5.25");
         let after = ("retry-after", "7");
         let old = ("x-rate-limit-reset", "9.5");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_a_way_to_say_it_too() {
+    fn retry_after_may_be_a_date() {
         assert_eq!(
             Timestamp::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
             Some("1994-11-06T08:49:37Z".parse().unwrap())
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_passed_over_and_no_wait_is_believed_beyond_an_hour() {
+    fn invalid_headers_are_ignored_and_no_wait_is_longer_than_an_hour() {
         for value in [
             "",
             ",,,",
@@ -228,15 +228,15 @@ mod tests {
     #[test]
     fn a_used_up_group_waits_for_its_reset_and_the_others_do_not() {
         let limits = Limits::default();
-        let said = |text| headers(&[("ratelimit", text)]);
-        let record = |text| limits.record(Endpoint::Me, 200, &said(text), b"", NOW);
+        let response = |text| headers(&[("ratelimit", text)]);
+        let record = |text| limits.record(Endpoint::Me, 200, &response(text), b"", NOW);
         assert_eq!(record("limit=10, remaining=3, reset=8"), None);
         assert_eq!(limits.held(Group::Me, NOW), None);
         assert_eq!(record("limit=10, remaining=0, reset=8"), None);
         let until = NOW.plus(Duration::from_secs(8));
         assert_eq!(limits.held(Group::Me, NOW), Some(until));
         assert_eq!(limits.held(Group::Rent, NOW), None);
-        // A late answer from before does not lift it; time does.
+        // A late response with an earlier reset does not shorten the wait.
         record("limit=10, remaining=0, reset=1");
         assert_eq!(limits.held(Group::Me, NOW), Some(until));
         assert_eq!(limits.held(Group::Me, until), None);
@@ -245,12 +245,12 @@ mod tests {
     #[test]
     fn a_listing_leaves_the_last_quarter_to_others() {
         let limits = Limits::default();
-        let said = |text| headers(&[("ratelimit", text)]);
+        let response = |text| headers(&[("ratelimit", text)]);
         let number = "phon_A1".parse().unwrap();
         let (list, read) = (Endpoint::List { skip: 0 }, Endpoint::Read(&number));
-        limits.record(list, 200, &said("limit=40, remaining=10, reset=8"), b"", NOW);
+        limits.record(list, 200, &response("limit=40, remaining=10, reset=8"), b"", NOW);
         assert_eq!(limits.held_for(list, NOW), None);
-        limits.record(list, 200, &said("limit=40, remaining=9, reset=8"), b"", NOW);
+        limits.record(list, 200, &response("limit=40, remaining=9, reset=8"), b"", NOW);
         let until = NOW.plus(Duration::from_secs(8));
         assert_eq!(limits.held_for(list, NOW), Some(until));
         assert_eq!(limits.held_for(read, NOW), None);

@@ -31,7 +31,7 @@ pub enum RentOutcome {
         /// Why.
         reason: String,
     },
-    /// Not rented: the rate limit is used up, or Close said 429.
+    /// Not rented: the rate limit is used up, or Close answered 429.
     RateLimited {
         /// When it resets.
         until: Timestamp,

@@ -105,10 +105,12 @@ pub(super) fn read(status: u16, body: &[u8]) -> Outcome {
             "the answer was a redirect, which is not followed ({status})"
         )),
         401 => Outcome::Unauthorized,
-        408 => unclear("close gave up waiting (408)".to_owned()),
+        408 => unclear("close timed out (408)".to_owned()),
         400..=499 => match refusal(status, body) {
             Some(refusal) => Outcome::Refused(refusal),
-            None => unclear(format!("the answer is in none of close's forms ({status})")),
+            None => unclear(format!(
+                "the answer is not in a format of close's errors ({status})"
+            )),
         },
         _ => unclear(format!("close failed ({status})")),
     }
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_close_s_errors_is_read() {
+    fn every_format_of_close_s_errors_is_read() {
         let none = Value::Null;
         #[rustfmt::skip]
         let table = [
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn some_statuses_decide_whatever_the_body_is() {
+    fn some_statuses_decide_regardless_of_the_body() {
         let body = br#"{"status":"error","error":"x"}"#;
         for status in [
             100, 199, 300, 301, 302, 307, 308, 399, 408, 500, 502, 503, 504, 599, 600, 999,

@@ -58,14 +58,14 @@ impl Transport {
                     if let Some(value) = read(reply) {
                         return Ok(value);
                     }
-                    let reason = format!("the answer was not what was asked for ({status})");
+                    let reason = format!("the answer did not have the expected content ({status})");
                     Error::Unavailable { reason }
                 }
                 Outcome::Refused(refusal) if refusal.status == 404 => return Err(Error::NotFound),
                 Outcome::Refused(refusal) => return Err(refusal.into()),
                 Outcome::Unauthorized => return Err(Error::Unauthorized),
                 Outcome::RateLimited { until } => Error::RateLimited { until },
-                // While the circuit is open, waiting would be in vain.
+                // While the circuit is open, waiting does not help.
                 Outcome::NotSent { reason } if circuit_open => return Err(Error::Unavailable { reason }),
                 Outcome::NotSent { reason } | Outcome::Unclear { reason } => Error::Unavailable { reason },
             };

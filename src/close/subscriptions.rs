@@ -1,7 +1,7 @@
 //! Webhook subscriptions of the organization.
 //!
-//! Responses contain signature keys, also those of other subscriptions, and URLs with secrets. So nothing here is logged,
-//! and texts of Close are passed on only without anything that could be a key.
+//! Responses contain signature keys, also those of other subscriptions, and URLs with secrets. So nothing here is
+//! logged, and texts of Close are passed on only without anything that could be a key.
 
 use serde_json::{Map, Value, json};
 
@@ -86,10 +86,10 @@ impl CloseClient {
                 return Ok(found);
             }
             if found.len() == before {
-                return unavailable("a page of the webhooks brought nothing new, and more was promised");
+                return unavailable("a page of the webhooks had no new rows, but Close announced more pages");
             }
         }
-        unavailable("the list of webhooks had no end")
+        unavailable("the list of webhooks had too many pages")
     }
 
     /// Reads one subscription; `None` if it does not exist.

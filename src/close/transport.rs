@@ -49,8 +49,8 @@ pub(super) struct Transport {
     key: ArcSwap<SecretString>,
     /// For idempotent calls: reuses connections.
     pooled: reqwest::Client,
-    /// For calls that must be sent at most once: a new connection each, because hyper sends a request again by itself if
-    /// a reused connection turns out to be closed.
+    /// For calls that must be sent at most once: a new connection each, because hyper sends a request again by itself
+    /// if a reused connection turns out to be closed.
     single_use: reqwest::Client,
 }
 
@@ -124,7 +124,8 @@ impl Transport {
 
     /// Sends one request, once, and reads the response, both within `limit`.
     ///
-    /// Sends nothing while the circuit is open. A call that must not be repeated is never the probe: `GET me/` goes first.
+    /// Sends nothing while the circuit is open. A call that must not be repeated is never the probe: `GET me/` goes
+    /// first.
     pub(super) async fn exchange(
         &self,
         endpoint: Endpoint<'_>,
@@ -174,7 +175,7 @@ impl Transport {
                 Lost::NotSent(reason) => Outcome::NotSent { reason },
                 Lost::Unclear(reason) => Outcome::Unclear { reason },
                 Lost::Late => Outcome::Unclear {
-                    reason: format!("no whole answer within {limit:?}"),
+                    reason: format!("no complete answer within {limit:?}"),
                 },
             });
         self.breaker.record(pass, close_answers, self.clock.now());
@@ -258,7 +259,7 @@ impl Transport {
 /// The outcome of a call that the circuit breaker refuses.
 fn circuit_open() -> Outcome {
     Outcome::NotSent {
-        reason: "close does not answer, so no call is made for some seconds (circuit open)".to_owned(),
+        reason: "close does not respond, so no call is made for some seconds (circuit open)".to_owned(),
     }
 }
 
@@ -303,7 +304,8 @@ fn credentials(key: &SecretString) -> SecretString {
     STANDARD.encode(format!("{}:", key.expose_secret())).into()
 }
 
-/// Whether a response contains the key, as those of echo servers and debugging proxies do. Its texts may be shown to people.
+/// Whether a response contains the key, as those of echo servers and debugging proxies do. Its texts may be shown to
+/// people.
 fn contains_key(body: &[u8], key: &SecretString) -> bool {
     let body = String::from_utf8_lossy(body);
     let key_is_there = !key.expose_secret().is_empty() && body.contains(key.expose_secret());

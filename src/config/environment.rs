@@ -1,5 +1,6 @@
-//! The environment on top of the file: `NUMBERDESK_` and a key's path joined by `__`. It knows which keys there
-//! are and how each is written in one variable; whether a value is right is for the reader.
+//! Environment variables that override keys of the file: `NUMBERDESK_`, then the key's path joined by `__`.
+//!
+//! This module knows the names of all keys, and how to parse each one from a variable. The reader validates the values.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,26 +13,29 @@ use crate::domain::input::document::{Document, FileFault};
 use crate::domain::input::fields::unknown;
 
 const PREFIX: &str = "NUMBERDESK_";
-/// Variables that are no keys: read by the command line, or by tests.
+/// Variables that are not keys: the command line and the log read them.
 const OTHERS: [&str; 2] = ["LOG", "CONFIG"];
+/// Prefix of variables that tests read.
 const TEST: &str = "TEST_";
 
 /// Secrets from the environment, by key. They never enter the document.
 pub(super) type Secrets = BTreeMap<&'static str, SecretString>;
 
-/// How a key's value is written in a variable.
+/// How a variable's text becomes the value of a key.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
+    /// A whole number.
     Whole,
     /// `true` or `false`.
     Flag,
-    /// Relative to the working directory, as a variable belongs to no file.
+    /// A path. A relative one starts at the working directory, because a variable belongs to no file.
     Path,
-    /// Separated by commas; or one variable an entry, by index.
+    /// Texts separated by commas; or one variable for each entry, with its index.
     List,
-    /// The same of whole numbers.
+    /// Whole numbers separated by commas; or one variable for each entry, with its index.
     Numbers,
+    /// A secret, with the function that explains why a text is unusable.
     Secret(fn(&str) -> Option<&'static str>),
 }
 
@@ -96,8 +100,9 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("log.level", Kind::Text),
 ];
 
-/// Two ways to say one thing: the first, in the environment, takes the place of the second in the file. A secret that
-/// stands in the file is never passed over: it is a fault in any case.
+/// Keys that exclude each other: a variable for the first one replaces the second one in the file.
+///
+/// A secret in the file stays a fault even if a variable overrides it.
 const RIVALS: [(&str, &str); 7] = [
     ("url", "url_file"),
     ("url_file", "url"),
@@ -108,7 +113,9 @@ const RIVALS: [(&str, &str); 7] = [
     ("secret", "secret_file"),
 ];
 
-/// The desk's variables of this process. Bytes that are no UTF-8 are replaced, and so found to be wrong.
+/// Returns the variables of this process that begin with `NUMBERDESK_`.
+///
+/// Bytes that are not UTF-8 become replacement characters, which the validation then reports.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
@@ -125,7 +132,7 @@ struct Override {
     value: String,
 }
 
-/// Puts the variables into the document; secrets apart. Variables that name no key are faults.
+/// Sets the variables' values in the document, and returns the secrets separately. Unknown variables are faults.
 pub(super) fn apply(
     document: &mut Document,
     env: impl Iterator<Item = (String, String)>,
@@ -148,10 +155,10 @@ pub(super) fn apply(
                 kind,
                 value,
             }),
-            None => faults.push(fault(&variable, "", nearest(&variable))),
+            None => faults.push(fault(&variable, "", unknown_variable(&variable))),
         }
     }
-    // In the order of the indexes, so that a list grows entry by entry.
+    // Sorted by index, so that a list grows entry by entry.
     overrides.sort_by_cached_key(|over| {
         over.path
             .iter()
@@ -181,10 +188,10 @@ pub(super) fn apply(
             if let Some(message) = check(over.value.trim()) {
                 faults.push(fault(&over.variable, over.key, message.to_owned()));
             }
-            // A broken one is kept too, so that it is not missed on top.
+            // An unusable secret is kept too, so that the reader does not also report it as missing.
             secrets.insert(over.key, over.value.trim().into());
         } else {
-            document.set(&path, written(over.kind, &over.value), &source);
+            document.set(&path, parse(over.kind, &over.value), &source);
         }
     }
     (secrets, faults)
@@ -199,7 +206,7 @@ fn fault(variable: &str, key: &str, message: String) -> FileFault {
     }
 }
 
-/// The key that a variable names, without the prefix.
+/// Returns the path, key and kind that a variable names. `rest` is its name without the prefix.
 fn find(rest: &str) -> Option<(Vec<String>, &'static str, Kind)> {
     if rest.bytes().any(|byte| byte.is_ascii_lowercase()) {
         return None;
@@ -232,8 +239,8 @@ fn is_index(part: &str) -> bool {
     (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What to say of a variable that names no key.
-fn nearest(variable: &str) -> String {
+/// The message for a variable that names no key, with the nearest valid name.
+fn unknown_variable(variable: &str) -> String {
     let known: Vec<String> = KEYS
         .iter()
         .map(|(key, _)| {
@@ -247,13 +254,15 @@ fn nearest(variable: &str) -> String {
     unknown(variable, &known)
 }
 
-/// Kubernetes tells every pod of every service by variables; those of a service named `numberdesk…` look like ours.
+/// Whether Kubernetes set the variable: it describes every service to every pod, and a service may be `numberdesk…`.
+///
+/// See <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
 fn service_link(rest: &str) -> bool {
     if rest.contains("__") {
         return false;
     }
     let parts: Vec<&str> = rest.split('_').collect();
-    let ends_so = |tail: &[&str]| match tail {
+    let is_link = |tail: &[&str]| match tail {
         ["SERVICE", "HOST"] | ["SERVICE", "PORT", ..] | ["PORT"] => true,
         ["PORT", number, "TCP" | "UDP" | "SCTP", rest @ ..] => {
             number.bytes().all(|byte| byte.is_ascii_digit())
@@ -261,34 +270,35 @@ fn service_link(rest: &str) -> bool {
         }
         _ => false,
     };
-    (0..parts.len()).any(|start| ends_so(&parts[start..]))
+    (0..parts.len()).any(|start| is_link(&parts[start..]))
 }
 
-/// The length of the list that an index in the path would leave a gap in.
+/// Returns the length of a list in which an index of the path would leave a gap.
 fn gap(root: &Value, path: &[&str]) -> Option<usize> {
-    let mut here = Some(root);
+    let mut current = Some(root);
     for part in path {
         if let Some(index) = part.parse::<usize>().ok().filter(|_| is_index(part)) {
-            let items = here.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let items = current.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             if index > items.len() {
                 return Some(items.len());
             }
-            here = items.get(index);
+            current = items.get(index);
         } else {
-            here = here.and_then(|value| value.get(part));
+            current = current.and_then(|value| value.get(part));
         }
     }
     None
 }
 
+/// Returns the path of the key that this key excludes.
 fn rival(path: &[String]) -> Option<Vec<String>> {
     let (last, before) = path.split_last()?;
     let (_, other) = RIVALS.iter().find(|(one, _)| one == last)?;
     Some(before.iter().cloned().chain([(*other).to_owned()]).collect())
 }
 
-/// The value as the file would have it; what cannot be read stays a text, and the reader says what is wrong.
-fn written(kind: Kind, value: &str) -> Value {
+/// Parses a value. A text that cannot be parsed stays a text, and the reader reports it.
+fn parse(kind: Kind, value: &str) -> Value {
     let whole = |text: &str| {
         let text = text.trim();
         text.parse::<i64>().map_or_else(|_| text.into(), Value::from)

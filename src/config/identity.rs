@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 /// `[server.tls]`: the files of certificate and key.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// `certificate_file`: PEM, the server's own certificate first, then those that lead to an authority.
+    /// `certificate_file`: PEM, the server's own certificate first, then the intermediate certificates.
     pub certificate: PathBuf,
     /// `key_file`: PEM, the key of the first certificate, not encrypted.
     pub key: PathBuf,
@@ -72,11 +72,11 @@ impl TlsFiles {
                     self.certificate.display()
                 )),
                 Error::InvalidCertificate(why) => of_certificate(format!(
-                    "{}: TLS takes no such certificate: {why}",
+                    "{}: TLS can't use this certificate: {why}",
                     self.certificate.display()
                 )),
                 _ => of_key(format!(
-                    "{} is no key that TLS takes: RSA of 2048 bits or more, ECDSA or Ed25519",
+                    "{} is not a key that TLS can use: RSA of 2048 bits or more, ECDSA or Ed25519",
                     self.key.display()
                 )),
             })?;
@@ -92,15 +92,15 @@ impl Identity {
     /// Why clients reject the certificate at this moment; `None` if it is valid.
     pub fn out_of_time(&self, now: Timestamp) -> Option<String> {
         if now < self.not_before {
-            Some(format!("it is valid only from {} on", self.not_before))
+            Some(format!("it becomes valid at {}", self.not_before))
         } else if now > self.not_after {
-            Some(format!("it has expired at {}", self.not_after))
+            Some(format!("it expired at {}", self.not_after))
         } else {
             None
         }
     }
 
-    /// Whether it is the same certificate.
+    /// Whether both have the same certificate chain.
     pub fn is(&self, other: &Self) -> bool {
         self.certified.cert == other.certified.cert
     }
@@ -112,10 +112,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         Ok(_) => Err(format!(
-            "{} has no certificate in PEM: a block that begins with -----BEGIN CERTIFICATE-----",
+            "{} has no PEM certificate: a block that begins with -----BEGIN CERTIFICATE-----",
             path.display()
         )),
-        Err(_) => Err(format!("{} is no well-formed PEM", path.display())),
+        Err(_) => Err(format!("{} is not well-formed PEM", path.display())),
     }
 }
 
@@ -124,7 +124,7 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     // The cause is left out, because it may repeat a line of the key.
     PrivateKeyDer::from_pem_slice(text.expose_secret().as_bytes()).map_err(|_| {
         format!(
-            "{} has no key in PEM that is not encrypted: a block that begins with -----BEGIN PRIVATE KEY-----",
+            "{} has no unencrypted PEM key: a block that begins with -----BEGIN PRIVATE KEY-----",
             path.display()
         )
     })

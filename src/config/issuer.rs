@@ -1,4 +1,6 @@
-//! The section `[[auth.issuers]]`, read key by key. Key files must be usable now; nothing on the network is called.
+//! The section `[[auth.issuers]]`, read key by key.
+//!
+//! The named files must be readable now. Nothing on the network is called.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -25,7 +27,7 @@ impl Reader<'_> {
                 if seen.borrow_mut().insert(issuer.issuer.clone()) {
                     Some(issuer)
                 } else {
-                    item.fault("the same `issuer` has an entry already")
+                    item.fault("another entry has the same `issuer`")
                 }
             })
         });
@@ -33,7 +35,7 @@ impl Reader<'_> {
         fields.finish()?;
         match issuers? {
             Some(issuers) if !issuers.is_empty() => Some(issuers),
-            _ => whole.fault("needs an [[auth.issuers]]: without one nobody can call"),
+            _ => whole.fault("needs at least one [[auth.issuers]]: without an issuer, no token is valid"),
         }
     }
 
@@ -43,7 +45,8 @@ impl Reader<'_> {
         let audiences = fields.required("audiences", |node| {
             let audiences: Vec<String> = distinct(&node, |item| some_text(&item))?;
             if audiences.is_empty() {
-                return node.fault("must name at least one audience: a token for anybody is for nobody");
+                return node
+                    .fault("must name at least one audience: tokens for other services must be rejected");
             }
             Some(audiences)
         });
@@ -62,7 +65,7 @@ impl Reader<'_> {
         fields.finish()?;
         let issuer = issuer?;
         let jwks = match (url?, file?) {
-            (Some(_), Some(_)) => whole.fault("has `jwks_url` and `jwks_file`: give one of the two"),
+            (Some(_), Some(_)) => whole.fault("has `jwks_url` and `jwks_file`: set only one of the two"),
             (Some(url), None) => Some(Jwks::Url(url)),
             (None, Some(file)) => Some(Jwks::File(file)),
             (None, None) if issuer.parse::<Url>().is_ok_and(|url| callable(&url)) => Some(Jwks::Discovery),
@@ -77,11 +80,11 @@ impl Reader<'_> {
             Jwks::Discovery => issuer.starts_with("https:"),
         };
         if ca_file.is_some() && !https {
-            return whole.fault("`ca_file` says who vouches for an https address, and its keys are at none");
+            return whole.fault("`ca_file` has no effect: it is used only for keys at an https URL");
         }
         if token_file.is_some() && ca_file.is_none() {
             return whole.fault(
-                "`token_file` needs `ca_file`: the token is shown only to whom that authority vouches for",
+                "`token_file` needs `ca_file`: the token is sent only to a server with a certificate of that authority",
             );
         }
         Some(IssuerConfig {
@@ -95,18 +98,18 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads the path of a file with PEM certificates. Whether they are valid shows at the start.
+    /// Reads the path of a file with PEM certificates. The certificates themselves are parsed when the service starts.
     fn authorities(&self, node: &Node<'_>) -> Option<PathBuf> {
         let path = self.readable(node)?;
         match std::fs::read_to_string(&path) {
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Some(path),
-            Ok(_) => node.fault(format!("{} holds no certificate in PEM", path.display())),
+            Ok(_) => node.fault(format!("{} contains no PEM certificate", path.display())),
             Err(cause) => node.fault(format!("can't read {}: {cause}", path.display())),
         }
     }
 }
 
-/// Reads `kind` and, for the kind that has them, `claims`.
+/// Reads `kind` and, for `oidc`, `claims`.
 fn kind(fields: &mut Fields<'_>) -> Option<IssuerKind> {
     let kubernetes = or(
         fields,
@@ -121,7 +124,7 @@ fn kind(fields: &mut Fields<'_>) -> Option<IssuerKind> {
     let claims = fields.optional("claims", |node| {
         if kubernetes == Some(true) {
             return node.fault(
-                "does not go with `kind = \"kubernetes\"`: what a service account may do is in the policy, \
+                "does not apply to `kind = \"kubernetes\"`: the permissions of a service account are in the policy, \
                  under [[service_accounts]]",
             );
         }

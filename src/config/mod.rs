@@ -1,7 +1,7 @@
 //! The configuration: read once from a TOML file and the environment, and checked completely before a port is bound.
 //!
-//! Every fault is reported with file, line and key. `settings` has the result, `read` and its neighbours read one section
-//! each, `values` has checks that several keys share.
+//! Every fault is reported with file, line and key. `settings` declares the result; `read`, `server`, `issuer`,
+//! `webhooks`, `tls` and `traces` read the sections; `values` has checks that several keys share.
 
 mod environment;
 mod identity;

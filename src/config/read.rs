@@ -1,6 +1,6 @@
 //! The whole configuration, and its small sections, read key by key with their defaults and bounds.
 //!
-//! Files that are named must be usable now. Nothing on the network is called.
+//! The named files must be readable now. Nothing on the network is called.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ impl Reader<'_> {
         let whole = fields.node().clone();
         fields.finish()?;
         match (url?, from_file?) {
-            (Some(_), Some(_)) => whole.fault("has `url` and `url_file`: give one of the two"),
+            (Some(_), Some(_)) => whole.fault("has `url` and `url_file`: set only one of the two"),
             (Some(url), None) | (None, Some(url)) => Some(url),
             (None, None) => {
                 Some(StoreUrl::read("sqlite://numberdesk.db").expect("the default is well formed"))

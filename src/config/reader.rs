@@ -1,4 +1,4 @@
-//! The reader of the configuration: what reading a section needs besides its table, and how files and secrets are named.
+//! The context in which sections are read: the folder of relative paths, and the secrets of the environment.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a secret. `names` are its key for a value, its key for a file, and its path.
+    /// Reads a secret. `names` are its key for a value, its key for a file, and the whole path of the first one.
     ///
     /// A value is accepted only from the environment, because configuration files are committed, copied and mailed.
     #[expect(
@@ -39,12 +39,12 @@ impl Reader<'_> {
         let value = self.secrets.get(path);
         let file = fields.nullable(file_key, |node| {
             if value.is_some() {
-                return node.fault(format!("conflicts with {variable}: give one of the two"));
+                return node.fault(format!("conflicts with {variable}: set only one of the two"));
             }
             let source = SecretSource::File(self.path(&node)?);
             match source.read().map(|secret| unusable(secret.expose_secret())) {
                 Ok(None) => Some(source),
-                Ok(Some(wrong)) => node.fault(format!("the file's text {wrong}")),
+                Ok(Some(wrong)) => node.fault(format!("the content of the file {wrong}")),
                 Err(fault) => node.fault(fault),
             }
         });

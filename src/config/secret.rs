@@ -1,5 +1,6 @@
-//! Secrets from the moment they are read, and the URL of the database, which may carry one. Nothing here ever
-//! prints what is secret; what is wrong with a secret is said without it.
+//! Reads and checks secrets, and the URL of the database, which may contain a password.
+//!
+//! Nothing here prints a secret, and no error repeats a part of one.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,30 +9,32 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-/// No key of any kind is longer, and no chain of certificates.
+/// The largest file that is read: no key and no certificate chain is larger.
 const MAX_BYTES: u64 = 65_536;
 
-/// More keys than any rotation needs; each delivery is tried with all of them.
+/// The most signature keys at once: more than a rotation needs. Each delivery is checked against all of them.
 const MAX_KEYS: usize = 8;
 
 /// Where a secret comes from.
 #[derive(Debug, Clone)]
 pub enum SecretSource {
-    /// A file, read again when it changes.
+    /// A file. The service polls it for changes.
     File(PathBuf),
     /// A value from the environment.
     Value(SecretString),
 }
 
 impl SecretSource {
-    /// The secret as it is now, without white space around it; else why it can't be had, without saying it.
+    /// Reads the secret, without surrounding white space. The error never contains it.
     pub fn read(&self) -> Result<SecretString, String> {
         match self {
             Self::File(path) => read_secret(path),
             Self::Value(value) => Ok(value.clone()),
         }
     }
-    /// The same, if it can be an API key of Close; a file that is being written may hold half of one.
+    /// Reads the API key of Close. A text that cannot be a key is an error.
+    ///
+    /// A file may contain only half of a key while another process writes it.
     pub fn read_api_key(&self) -> Result<SecretString, String> {
         let key = self.read()?;
         match unusable_api_key(key.expose_secret()) {
@@ -39,7 +42,7 @@ impl SecretSource {
             None => Ok(key),
         }
     }
-    /// The same, if it holds signature keys of webhook subscriptions; each is 64 hexadecimal digits.
+    /// Reads the signature keys of webhook subscriptions. Each has 64 hexadecimal digits.
     pub fn read_webhook_keys(&self) -> Result<Vec<SecretString>, String> {
         let keys = self.read()?;
         match unusable_webhook_key(keys.expose_secret()) {
@@ -51,7 +54,7 @@ impl SecretSource {
                 .collect()),
         }
     }
-    /// The same, if it can be the master secret of webhooks.
+    /// Reads the master secret of webhooks to apps.
     pub fn read_master(&self) -> Result<SecretString, String> {
         let master = self.read()?;
         match unusable_master(master.expose_secret()) {
@@ -59,7 +62,7 @@ impl SecretSource {
             None => Ok(master),
         }
     }
-    /// The file to watch, if it is one.
+    /// Returns the file to poll; `None` for a value.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -68,7 +71,7 @@ impl SecretSource {
     }
 }
 
-/// A text from a file, trimmed, never empty.
+/// Reads a file as text and trims it. An empty file is an error.
 pub(super) fn read_secret(path: &Path) -> Result<SecretString, String> {
     let cannot = |cause: &dyn std::fmt::Display| format!("can't read {}: {cause}", path.display());
     let mut text = String::new();
@@ -90,24 +93,25 @@ pub(super) fn read_secret(path: &Path) -> Result<SecretString, String> {
     Ok(secret)
 }
 
-/// Why it can't be an API key: one goes into a header, in front of a colon.
+/// Explains why a text can't be an API key: the key is the user name of HTTP Basic credentials, before a colon.
 pub(super) fn unusable_api_key(text: &str) -> Option<&'static str> {
     let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
     let usable = (1..=1_024).contains(&text.len()) && text.bytes().all(fits);
     (!usable).then_some("must be an API key of Close: visible ASCII characters without spaces or colons")
 }
 
-/// Why it can't be the signature keys of webhooks: one, or several while they are rotated.
+/// Explains why a text can't be signature keys of webhooks: one, or several during a rotation.
 pub(super) fn unusable_webhook_key(text: &str) -> Option<&'static str> {
     let fits = |key: &str| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     let keys = text.split_whitespace();
     let usable = (1..=MAX_KEYS).contains(&keys.clone().count()) && keys.clone().all(fits);
     (!usable).then_some(
-        "must be the signature key of a webhook subscription: 64 hexadecimal digits; while it is rotated several, one a line",
+        "must be the signature key of a webhook subscription: 64 hexadecimal digits; \
+         during a rotation several, one a line",
     )
 }
 
-/// Why secrets can't be derived from it.
+/// Explains why a text can't be the master secret.
 pub(super) fn unusable_master(text: &str) -> Option<&'static str> {
     (text.len() < 32).then_some("must have at least 32 bytes, like the output of `openssl rand -base64 32`")
 }
@@ -124,12 +128,12 @@ impl StoreUrl {
     pub fn secret(&self) -> &SecretString {
         &self.url
     }
-    /// The URL without password and parameters, for people to read.
+    /// The URL without password and parameters, for output and logs.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// From a text; else what would be right, without the text.
+    /// Parses a URL. The error describes a valid one, and does not repeat the text.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         if let Some(path) = text.strip_prefix("sqlite://") {
             let (path, _) = path.split_once('?').unwrap_or((path, ""));
@@ -146,7 +150,7 @@ impl StoreUrl {
             return Err(wrong);
         }
         let mut shown: Url = text.parse().map_err(|_| wrong)?;
-        // Neither fails where there is no host; there is no password to hide then.
+        // Fails only for a URL without a host, which has no password.
         let _ = shown.set_password(None);
         shown.set_query(None);
         shown.set_fragment(None);
@@ -176,9 +180,9 @@ mod tests {
         ] {
             let url = StoreUrl::read(text).unwrap();
             assert_eq!(url.secret().expose_secret(), text);
-            let said = format!("{url} {url:?} {}", url.shown());
-            assert!(!said.contains("hunter2"), "{said}");
-            assert!(url.shown().contains("desk"), "{said}");
+            let output = format!("{url} {url:?} {}", url.shown());
+            assert!(!output.contains("hunter2"), "{output}");
+            assert!(url.shown().contains("desk"), "{output}");
         }
         assert_eq!(
             StoreUrl::read("sqlite://a/b.db?mode=rwc").unwrap().shown(),
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_url_is_refused_without_being_repeated() {
+    fn an_invalid_store_url_is_not_repeated_in_the_error() {
         for text in [
             "",
             "sqlite://",
@@ -195,13 +199,13 @@ mod tests {
             "mysql://u:hunter2@h/d",
             "postgres://u:hunter2@h:port/d",
         ] {
-            let said = StoreUrl::read(text).unwrap_err();
-            assert!(!said.contains("hunter2"), "{said}");
+            let error = StoreUrl::read(text).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 
     #[test]
-    fn a_key_file_is_read_trimmed_and_an_empty_or_missing_one_is_not() {
+    fn a_key_file_is_trimmed_and_an_empty_or_missing_one_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = |text: &str| {
             let path = folder.path().join("key");

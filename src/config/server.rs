@@ -34,8 +34,7 @@ impl Reader<'_> {
         let public_url = fields.optional("public_url", |node| {
             let url = base(&node)?;
             if encrypted && url.scheme() != "https" {
-                return node
-                    .fault("must be an https URL: by [server.tls], what listens speaks nothing but TLS");
+                return node.fault("must be an https URL: with [server.tls], the listener accepts only TLS");
             }
             Some(url)
         });
@@ -92,7 +91,7 @@ fn address(node: &Node<'_>) -> Option<SocketAddr> {
     }
 }
 
-/// Whether two listeners can't have these addresses. Port 0 is any free port.
+/// Whether two listeners can't have these addresses at once. Port 0 means any free port, so it never collides.
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() != 0 && a.port() == b.port() && same

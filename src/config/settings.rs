@@ -1,4 +1,4 @@
-//! The settings as the rest of the service sees them: one struct for each section of the file.
+//! The settings that the other modules use: one struct for each section of the file.
 //!
 //! A field's comment gives its meaning, its bounds and its default.
 
@@ -79,7 +79,7 @@ pub struct Server {
     pub grace: Duration,
 }
 
-/// The limits of load; requests above them are refused.
+/// The limits of load; the service rejects requests above them.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Requests a minute of one team, 0 to 1000000; 0 means no limit; 600.
@@ -160,24 +160,24 @@ pub enum Jwks {
     Discovery,
 }
 
-/// How orders are treated.
+/// How orders are processed.
 #[derive(Debug, Clone)]
 pub struct Orders {
     /// How long a request waits for the end of its order, 0s to 60s; 25s.
     pub wait: Duration,
-    /// How long Close must show nothing before "not rented" is believed, 1s to 24h; 5m.
+    /// How long Close must show no number before an order counts as not rented, 1s to 24h; 5m.
     pub settle_after: Duration,
     /// The longest pause between two checks of Close for an unverified order, 1s to 1h; 30s.
     pub reconcile_every: Duration,
-    /// How long after `close.timeout` a replica must have stored the outcome of a call, 1s to 10m; 30s.
+    /// How long after `close.timeout` a replica may take to store the outcome of a call, 1s to 10m; 30s.
     ///
-    /// After that, other replicas treat it as dead.
+    /// After that, other replicas assume that the replica has stopped.
     pub lease_margin: Duration,
     /// How long an order awaits a second person's approval, 1m to 30d; 72h.
     pub approval_expires: Duration,
 }
 
-/// How the inventory is kept equal to Close.
+/// How the inventory is synchronized with Close.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// The time between two complete comparisons, 1s to 24h; 15m.
@@ -206,13 +206,13 @@ pub struct Webhooks {
     pub ports: Vec<u16>,
     /// Whether plain http is allowed to addresses in `networks`; false.
     pub allow_http: bool,
-    /// `secret_file`, or `secret` from the environment: at least 32 bytes, from which every endpoint's secret is derived.
+    /// `secret_file`, or `secret` from the environment: at least 32 bytes. Every endpoint's secret is derived from it.
     pub secret: Option<SecretSource>,
     /// How long a receiver may take to answer, 1s to 60s; 10s.
     pub timeout: Duration,
     /// How long one delivery is tried, 1m to 30d; 72h.
     pub retry_for: Duration,
-    /// How long the secret before a rotation still signs, 0s to 30d; 24h.
+    /// How long the previous secret still signs after a rotation, 0s to 30d; 24h.
     pub overlap: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The settings as an operator meets them: a file, variables, and what is said of them.
+//! Tests of the whole configuration: a file, variables, and the faults that an operator sees.
 
 mod environment;
 mod issuer;
@@ -49,12 +49,12 @@ fn with(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<FileFault>> {
     parse("numberdesk.toml", text, folder().path(), env)
 }
 
-fn said<T: std::fmt::Debug>(outcome: Result<T, Vec<FileFault>>) -> Vec<String> {
+fn fault_texts<T: std::fmt::Debug>(outcome: Result<T, Vec<FileFault>>) -> Vec<String> {
     outcome.unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn the_least_that_works_gets_every_default() {
+fn a_minimal_file_gets_every_default() {
     let config = with(&minimal(), &[]).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.ops_listen.to_string(), "127.0.0.1:9090");
@@ -252,7 +252,7 @@ retry_for = "59s"
 [log]
 level = "inof"
 "#;
-    let faults = said(with(text, &[]));
+    let faults = fault_texts(with(text, &[]));
     let starts = [
         "numberdesk.toml:2: server.listen: must be an address and a port",
         "numberdesk.toml:3: server.grace: must be a length of time",
@@ -261,7 +261,7 @@ level = "inof"
         "numberdesk.toml:8: store.url: must be a URL like",
         "numberdesk.toml:11: close.base_url: must be an https URL",
         "numberdesk.toml:12: close.api_key_file: can't read ",
-        "numberdesk.toml:13: close.webhook_signature_key_file: the file's text must be the signature key",
+        "numberdesk.toml:13: close.webhook_signature_key_file: the content of the file must be the signature key",
         "numberdesk.toml:14: close.timeout: must be from 1s to 120s",
         "numberdesk.toml:18: auth.issuers[0].audiences: must name at least one audience",
         "numberdesk.toml:19: auth.issuers[0].algorithms[0]: must be one of RS256",
@@ -277,7 +277,7 @@ level = "inof"
         "numberdesk.toml:36: webhooks.networks[1]: has bits set after its prefix; did you mean \"10.1.0.0/16\"?",
         "numberdesk.toml:37: webhooks.ports[0]: must be a whole number from 1 to 65535",
         "numberdesk.toml:38: webhooks.allow_http: must be true or false",
-        "numberdesk.toml:39: webhooks.secret_file: the file's text must have at least 32 bytes",
+        "numberdesk.toml:39: webhooks.secret_file: the content of the file must have at least 32 bytes",
         "numberdesk.toml:40: webhooks.secret: a secret does not belong in this file: use `secret_file`",
         "numberdesk.toml:41: webhooks.retry_for: must be from 1m to 30d",
         "numberdesk.toml:44: log.level: must be one of off",
@@ -290,15 +290,15 @@ level = "inof"
 }
 
 #[test]
-fn an_empty_file_is_told_what_it_lacks() {
+fn an_empty_file_gets_a_fault_for_each_missing_key() {
     assert_eq!(
-        said(with("", &[])),
+        fault_texts(with("", &[])),
         [
             "numberdesk.toml: close: `api_key_file` is required (or NUMBERDESK_CLOSE__API_KEY in the environment)",
-            "numberdesk.toml: auth: needs an [[auth.issuers]]: without one nobody can call",
+            "numberdesk.toml: auth: needs at least one [[auth.issuers]]: without an issuer, no token is valid",
         ]
     );
-    let missing = said(load(Path::new("/nowhere/numberdesk.toml"), std::iter::empty()));
+    let missing = fault_texts(load(Path::new("/nowhere/numberdesk.toml"), std::iter::empty()));
     assert!(
         missing[0].starts_with("/nowhere/numberdesk.toml: can't be read: "),
         "{missing:?}"
@@ -306,23 +306,23 @@ fn an_empty_file_is_told_what_it_lacks() {
 }
 
 #[test]
-fn an_issuer_needs_an_audience_and_stands_once() {
+fn an_issuer_needs_an_audience_and_may_have_only_one_entry() {
     let without =
         "[[auth.issuers]]\nissuer = \"https://idp.example.com/\"\n[close]\napi_key_file = \"key\"\n";
     assert_eq!(
-        said(with(without, &[])),
+        fault_texts(with(without, &[])),
         ["numberdesk.toml:1: auth.issuers[0]: `audiences` is required"]
     );
     assert_eq!(
-        said(with(&format!("{ISSUER}{}", minimal()), &[])),
-        ["numberdesk.toml:4: auth.issuers[1]: the same `issuer` has an entry already"]
+        fault_texts(with(&format!("{ISSUER}{}", minimal()), &[])),
+        ["numberdesk.toml:4: auth.issuers[1]: another entry has the same `issuer`"]
     );
     let both = format!(
         "{ISSUER}jwks_url = \"https://a.example/\"\njwks_file = \"jwks.json\"\n[close]\napi_key_file = \"key\""
     );
     assert_eq!(
-        said(with(&both, &[])),
-        ["numberdesk.toml:1: auth.issuers[0]: has `jwks_url` and `jwks_file`: give one of the two"]
+        fault_texts(with(&both, &[])),
+        ["numberdesk.toml:1: auth.issuers[0]: has `jwks_url` and `jwks_file`: set only one of the two"]
     );
 }
 
@@ -339,7 +339,7 @@ fn the_two_addresses_must_differ() {
             format!("ops_listen = \"{ops}\"")
         };
         let text = format!("{}[server]\nlisten = \"{listen}\"\n{ops}", minimal());
-        assert_eq!(said(with(&text, &[])).len(), 1, "{listen}");
+        assert_eq!(fault_texts(with(&text, &[])).len(), 1, "{listen}");
     }
     let free = format!(
         "{}[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"",
@@ -349,7 +349,7 @@ fn the_two_addresses_must_differ() {
 }
 
 #[test]
-fn plain_http_is_for_loopback_alone() {
+fn plain_http_is_allowed_only_for_loopback() {
     for (url, fine) in [
         ("https://api.close.com/api/v1", true),
         ("http://127.0.0.1:1/x", true),
@@ -368,7 +368,7 @@ fn plain_http_is_for_loopback_alone() {
 
 proptest! {
     #[test]
-    fn no_text_and_no_variable_makes_it_panic(
+    fn no_text_and_no_variable_makes_the_reader_panic(
         text in "((\\[\\[?(auth\\.issuers|close|server|log)\\]?\\]|[a-z_]{1,9}) ?=? ?(\"\\PC{0,9}\"|[0-9]{0,5}|\\PC{0,9})\n){0,9}",
         name in "NUMBERDESK_(AUTH__ISSUERS|STORE|CLOSE)(__([0-9]{1,5}|URL|AUDIENCES|TIMEOUT|API_KEY|[A-Z]{0,3})){0,4}",
         value in "\\PC{0,20}",

@@ -1,4 +1,4 @@
-//! Readers of single values that several sections share: durations within bounds, URLs that are safe to call, log levels.
+//! Readers of single values that several sections share: durations, URLs that are safe to call, log levels.
 
 use std::time::Duration;
 

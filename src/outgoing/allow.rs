@@ -87,7 +87,8 @@ impl Rules {
         }
         let encrypted = url.scheme() == "https";
         let addresses = match url.host() {
-            // The crate `url` converts decimal, octal and hexadecimal hosts to addresses, and other scripts to punycode.
+            // The crate `url` converts decimal, octal and hexadecimal hosts to addresses, and other scripts to
+            // punycode.
             Some(Host::Domain(name)) if !name.is_empty() && !name.ends_with('.') => {
                 if !self.hosts.iter().any(|pattern| pattern.matches(name)) {
                     return Err(Forbidden::Unlisted);
@@ -218,8 +219,8 @@ fn same_host(address: IpAddr) -> Option<Ipv4Addr> {
 
 /// Returns an IPv4 address that is embedded in an IPv6 address in any way.
 ///
-/// Beside those of [`same_host`], these are IPv4-compatible addresses, 6to4 and local NAT64. Hosts hardly use them today,
-/// but an attacker could.
+/// Beside those of [`same_host`], these are IPv4-compatible addresses, 6to4 and local NAT64. Hosts hardly use them
+/// today, but an attacker could.
 fn wrapped(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(v6) = address else { return None };
     let [first, second, third, ..] = v6.segments();

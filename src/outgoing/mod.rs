@@ -1,6 +1,6 @@
 //! Outgoing webhooks: the allow-list of destinations, the signatures and the HTTP client.
 //!
-//! This module sends one request. The desk decides to whom, and when to retry.
+//! This module sends single requests. `desk` selects the receiver and decides when to retry.
 
 mod allow;
 mod send;

@@ -1,4 +1,4 @@
-//! The context that work carries along: its place in a trace (W3C Trace Context), and the time it has waited for Close.
+//! The context of a request's work: its position in a trace (W3C Trace Context), and the time it has waited for Close.
 
 use std::sync::Arc;
 use std::sync::LazyLock;

@@ -1,8 +1,8 @@
 //! Every metric of the service: name, kind, labels, unit and help text, declared once.
 //!
-//! Code that measures uses the constants (`metrics::counter!(ORDERS_DENIED_TOTAL).increment(1)`), the recorder takes the
-//! help texts of `/metrics` from [`SECTIONS`], and [`guide`] renders docs/metrics.md from it. Names, labels and label
-//! values are a public interface: dashboards and alerts use them.
+//! Code that measures uses the constants (`metrics::counter!(ORDERS_DENIED_TOTAL).increment(1)`), the recorder takes
+//! the help texts of `/metrics` from [`SECTIONS`], and [`guide`] renders docs/metrics.md from it. Names, labels and
+//! label values are a public interface: dashboards and alerts use them.
 
 use std::fmt::Write as _;
 
@@ -116,7 +116,7 @@ sections! {
         CLOSE_RATE_LIMIT_REMAINING = Gauge Count "numberdesk_close_rate_limit_remaining" ["endpoint"]
             "Calls left in Close's rate limit, as its last response reported.";
         CLOSE_BREAKER_OPEN = Gauge Flag "numberdesk_close_breaker_open" []
-            "1 while the circuit breaker is open: Close does not answer, and only probes are sent.";
+            "1 while the circuit breaker is open: Close does not respond, and only probes are sent.";
         CLOSE_WAITING = Gauge Count "numberdesk_close_waiting" ["class"]
             "Work waiting for Close: `order` counts orders that wait for a free paid call; `change`, `read_back` and `listing` count calls that wait for Close's rate limit.";
         CLOSE_UNAUTHORIZED_TOTAL = Counter Count "numberdesk_close_unauthorized_total" []
@@ -159,7 +159,7 @@ sections! {
         REQUESTS_LIMITED_TOTAL = Counter Count "numberdesk_requests_limited_total" ["team"]
             "Requests answered with 429 because the team exceeded its rate limit.";
         REQUESTS_SHED_TOTAL = Counter Count "numberdesk_requests_shed_total" []
-            "Requests answered with 503 because too many were being worked on.";
+            "Requests answered with 503 because too many were in progress.";
         TLS_CERTIFICATE_GOOD = Gauge Flag "numberdesk_tls_certificate_good" []
             "1, or 0 while the files of `[server.tls]` are not in force, or their certificate is expired or not yet valid; only with TLS.";
         TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = Gauge Seconds "numberdesk_tls_certificate_expiry_timestamp_seconds" []
@@ -175,7 +175,7 @@ sections! {
         JWK_REFUSED_TOTAL = Counter Count "numberdesk_jwk_refused_total" ["reason"]
             "Keys of issuers that are not used, by reason.";
         STORE_UP = Gauge Flag "numberdesk_store_up" []
-            "1, or 0 while the database can't be read or takes no writes.";
+            "1, or 0 while the database can't be read or written.";
         AUDIT_SEALED_TOTAL = Counter Count "numberdesk_audit_sealed_total" []
             "Audit rows added to the hash chain.";
         AUDIT_UNSEALED_AGE_SECONDS = Gauge Seconds "numberdesk_audit_unsealed_age_seconds" []
@@ -183,7 +183,7 @@ sections! {
         FEED_PLACE = Counter Count "numberdesk_feed_place" []
             "Sequence number of the last event that this process has published to its subscribers.";
         WEBHOOK_DELIVERIES_TOTAL = Counter Count "numberdesk_webhook_deliveries_total" ["outcome"]
-            "Attempts to deliver webhooks to apps: `delivered`, `failed` (tried again later) or `dead` (given up).";
+            "Attempts to deliver webhooks to apps: `delivered`, `failed` (retried later) or `dead` (given up).";
         WEBHOOK_DELIVERIES_PENDING = Gauge Count "numberdesk_webhook_deliveries_pending" []
             "Webhooks to apps that are not delivered yet.";
         WEBHOOK_OLDEST_PENDING_AGE_SECONDS = Gauge Seconds "numberdesk_webhook_oldest_pending_age_seconds" []
@@ -191,7 +191,7 @@ sections! {
         TRACE_EXPORTS_TOTAL = Counter Count "numberdesk_trace_exports_total" ["outcome"]
             "Batches of spans sent to the collector: `done`, `refused` (an error response) or `lost` (no response).";
         WORKER_FAILURES_TOTAL = Counter Count "numberdesk_worker_failures_total" ["worker"]
-            "Steps of background workers that failed; every one is tried again.";
+            "Failed steps of background workers. The worker retries each of them.";
         BUILD_INFO = Gauge Flag "numberdesk_build_info" ["version"]
             "Always 1; the label is the version that runs.";
     }

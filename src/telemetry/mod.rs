@@ -1,7 +1,7 @@
 //! Logs, traces and metrics of the process: how they look and where they go.
 //!
-//! Every other module may use it, so it uses none of them: [`Settings`] is filled from the configuration by `app`. No other
-//! module names an exporter.
+//! Every other module may use this one, so it uses none of them: `app` fills [`Settings`] from the configuration. No
+//! other module names an exporter.
 
 pub(crate) mod context;
 mod logs;

@@ -1,7 +1,6 @@
-//! Phone numbers in log lines: shortened, whichever code logged them.
+//! Shortens phone numbers in every log line.
 //!
-//! Texts that Close returns and texts that people type may hold phone numbers, so every line is redacted as it is
-//! written.
+//! Texts from Close and from users may contain phone numbers, so the writer redacts each line, whatever code logged it.
 
 use std::io::{self, Write};
 

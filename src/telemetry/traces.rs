@@ -1,6 +1,6 @@
 //! Spans, and their export to a collector: OTLP over HTTP, in batches, on a thread of their own.
 //!
-//! A collector that is slow or down costs spans and nothing else.
+//! A collector that is slow or down causes lost spans, and nothing else.
 
 use std::time::Duration;
 
@@ -74,12 +74,12 @@ impl Traces {
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_filter(
-                FilterFn::new(|it| it.is_span() && it.target().starts_with("numberdesk"))
+                FilterFn::new(|metadata| metadata.is_span() && metadata.target().starts_with("numberdesk"))
                     .with_max_level_hint(LevelFilter::INFO),
             )
     }
 
-    /// Sends the spans that are left. Blocks until they are sent or the time for it is over.
+    /// Sends the spans that are left. Blocks until they are sent, for [`SHUTDOWN_TIMEOUT`] at most.
     pub(super) fn end(&self) {
         let _ = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT);
     }

@@ -1,11 +1,11 @@
-//! What is read of Close's JSON, and what is not.
+//! Tests of the readers of Close's JSON.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::number::{CarrierType, Sharing};
 
-/// A fresh number as the paid call answers it: naive times, nulls, and without the fields that come later.
+/// A number in the response to its rent: times without an offset, nulls, and without fields that Close adds later.
 fn fresh() -> Value {
     json!({
         "id": "phon_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "organization_id": "orga_B",
@@ -17,7 +17,7 @@ fn fresh() -> Value {
     })
 }
 
-/// A number as it is listed later.
+/// A number in a later listing.
 fn settled() -> Value {
     json!({
         "id": "phon_A", "organization_id": "orga_B", "number": "+14155550123", "country": "US", "label": "Sales line",
@@ -36,7 +36,7 @@ fn with(field: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_fresh_number_is_read_although_half_of_it_is_missing() {
+fn a_new_number_is_read_although_many_fields_are_missing() {
     let facts = facts(fresh()).unwrap();
     assert_eq!(facts.number, "+14155550123");
     assert_eq!(facts.country.unwrap().as_str(), "US");
@@ -51,7 +51,7 @@ fn a_fresh_number_is_read_although_half_of_it_is_missing() {
 }
 
 #[test]
-fn a_settled_number_is_read_and_unknown_fields_are_kept() {
+fn a_listed_number_is_read_and_unknown_fields_are_kept() {
     let body = with("quantum_ready", json!({"a": [1]}));
     let facts = facts(body.clone()).unwrap();
     assert_eq!(facts.billed, Some(Money::from_cents(115)));
@@ -62,7 +62,7 @@ fn a_settled_number_is_read_and_unknown_fields_are_kept() {
 }
 
 #[test]
-fn without_an_id_that_is_one_or_a_number_it_is_no_phone_number() {
+fn an_object_without_a_valid_id_or_without_a_number_is_not_a_phone_number() {
     for (field, value) in [
         ("id", json!(null)),
         ("id", json!(5)),
@@ -86,7 +86,7 @@ fn without_an_id_that_is_one_or_a_number_it_is_no_phone_number() {
 }
 
 #[test]
-fn a_field_of_another_type_is_as_good_as_absent() {
+fn a_field_of_another_type_counts_as_absent() {
     for (field, value) in [
         ("country", json!("us")),
         ("country", json!("XX")),
@@ -124,7 +124,7 @@ fn a_field_of_another_type_is_as_good_as_absent() {
 }
 
 #[test]
-fn several_people_or_a_group_make_a_group_number_whatever_its_flag_says() {
+fn several_participants_or_a_group_make_a_group_number_regardless_of_its_flag() {
     let group = |participants: Value, groups: Value, flag: Value| {
         let mut number = settled();
         number["participants"] = participants;
@@ -137,12 +137,12 @@ fn several_people_or_a_group_make_a_group_number_whatever_its_flag_says() {
     assert!(group(json!([]), json!([]), json!(true)));
     assert!(group(json!(["user_a", "user_b"]), json!([]), json!(false)));
     assert!(group(json!(["user_a"]), json!(["group_a"]), json!(null)));
-    // People whose ids are of a new kind are still people.
+    // Participants with ids in an unknown format count too.
     assert!(group(json!(["user-1", "user-2"]), json!([]), json!(false)));
 }
 
 #[test]
-fn a_page_with_anything_odd_on_it_is_no_page() {
+fn a_page_with_an_invalid_row_is_rejected() {
     let page = |status, body| {
         crate::close::json::page(Reply {
             status,
@@ -175,7 +175,7 @@ fn a_page_with_anything_odd_on_it_is_no_page() {
 }
 
 #[test]
-fn only_what_was_asked_for_is_sent() {
+fn the_body_of_a_rent_has_only_the_requested_fields() {
     let mut request = Request {
         country: "DE".parse().unwrap(),
         sharing: Sharing::Personal,
@@ -226,7 +226,7 @@ fn the_owner_of_the_key_is_read_from_memberships_and_organizations() {
 }
 
 #[test]
-fn a_group_without_its_members_is_no_answer_and_another_group_neither() {
+fn a_group_without_members_or_with_another_id_is_rejected() {
     let id = "group_a".parse().unwrap();
     let read = members(
         &id,
@@ -275,7 +275,7 @@ proptest! {
             number[which.get(&names)] = value;
         }
         if let Some(read) = facts(number.clone()) {
-            // By its text: a float may read back as its neighbour.
+            // Compares the texts, because a float may be parsed as its neighbour.
             prop_assert_eq!(serde_json::to_string(&read.object).unwrap(), number.to_string());
         }
         let _ = facts(any.clone());
@@ -285,10 +285,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reading_of_an_answer_panic(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200), said in any_json()) {
+    fn no_bytes_make_the_reader_of_responses_panic(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200), value in any_json()) {
         let _ = crate::close::response::read(status, &body);
-        let _ = crate::close::response::read(status, said.to_string().as_bytes());
-        let wrapped = json!({"status": said, "error": said, "errors": said, "field-errors": said});
+        let _ = crate::close::response::read(status, value.to_string().as_bytes());
+        let wrapped = json!({"status": value, "error": value, "errors": value, "field-errors": value});
         let _ = crate::close::response::read(status, wrapped.to_string().as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of signatures and deliveries, with the vector that other implementations are measured by too.
+//! Tests of signatures and events, with a test vector that other implementations use too.
 
 use super::*;
 use hmac::Mac;
@@ -15,13 +15,13 @@ fn keys(texts: &[&str]) -> Vec<SignatureKey> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// As at the moment of signing, with a day's tolerance.
+/// Verifies at the time of the signature, with a tolerance of a day.
 fn verified(keys: &[SignatureKey], signature: &str, timestamp: &str, body: &str) -> Result<(), Forged> {
     let now = Timestamp::from_seconds(1_790_000_000);
     verify(keys, Some(signature), Some(timestamp), body.as_bytes(), now, DAY)
 }
 
-/// A signature by `key` as it is given, hexadecimal or not.
+/// Signs with the bytes of `key` as they are.
 fn sign(key: &[u8], timestamp: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     mac.update(timestamp.as_bytes());
@@ -30,7 +30,7 @@ fn sign(key: &[u8], timestamp: &str, body: &str) -> String {
 }
 
 #[test]
-fn the_known_vector_holds() {
+fn the_test_vector_is_valid() {
     assert_eq!(verified(&keys(&[KEY]), SIGNATURE, AT, BODY), Ok(()));
     assert_eq!(
         verified(&keys(&[&KEY.to_uppercase()]), SIGNATURE, AT, BODY),
@@ -39,14 +39,14 @@ fn the_known_vector_holds() {
 }
 
 #[test]
-fn during_a_rotation_either_key_holds_and_no_third_one() {
+fn during_a_rotation_both_keys_are_valid_and_no_third_one() {
     for pair in [[KEY, OTHER], [OTHER, KEY]] {
         assert_eq!(verified(&keys(&pair), SIGNATURE, AT, BODY), Ok(()));
         let by_other = sign(&hex::decode(OTHER).unwrap(), AT, BODY);
         assert_eq!(verified(&keys(&pair), &by_other, AT, BODY), Ok(()));
         let by_third = sign(&[7; 32], AT, BODY);
-        let said = verified(&keys(&pair), &by_third, AT, BODY);
-        assert_eq!(said, Err(Forged::WrongSignature));
+        let outcome = verified(&keys(&pair), &by_third, AT, BODY);
+        assert_eq!(outcome, Err(Forged::WrongSignature));
     }
     assert_eq!(
         verified(&keys(&[OTHER]), SIGNATURE, AT, BODY),
@@ -73,8 +73,8 @@ fn a_signature_that_is_not_exactly_right_is_refused() {
         ("", Forged::MalformedSignature),
         ("é", Forged::MalformedSignature),
     ] {
-        let said = verified(&keys(&[KEY]), signature, AT, BODY);
-        assert_eq!(said, Err(why), "{signature}");
+        let outcome = verified(&keys(&[KEY]), signature, AT, BODY);
+        assert_eq!(outcome, Err(why), "{signature}");
     }
     let now = Timestamp::from_seconds(1_790_000_000);
     let bare = |signature, timestamp| verify(&keys(&[KEY]), signature, timestamp, BODY.as_bytes(), now, DAY);
@@ -92,14 +92,14 @@ fn another_body_or_another_time_is_another_signature() {
         &BODY.replace("created", "deleted"),
         &format!("{BODY}\n"),
     ] {
-        let said = verified(&keys(&[KEY]), SIGNATURE, AT, body);
-        assert_eq!(said, Err(Forged::WrongSignature), "{body}");
+        let outcome = verified(&keys(&[KEY]), SIGNATURE, AT, body);
+        assert_eq!(outcome, Err(Forged::WrongSignature), "{body}");
     }
     for timestamp in ["1790000001", "01790000000"] {
-        let said = verified(&keys(&[KEY]), SIGNATURE, timestamp, BODY);
-        assert_eq!(said, Err(Forged::WrongSignature), "{timestamp}");
+        let outcome = verified(&keys(&[KEY]), SIGNATURE, timestamp, BODY);
+        assert_eq!(outcome, Err(Forged::WrongSignature), "{timestamp}");
     }
-    // Where the time ends and the body begins is not marked; what was signed as one can't be moved to the other.
+    // Nothing separates timestamp and body in the signed text. Digits moved from one to the other must not verify.
     let moved = verified(&keys(&[KEY]), SIGNATURE, "179000000", &format!("0{BODY}"));
     assert_eq!(moved, Err(Forged::Stale));
 }
@@ -119,18 +119,18 @@ fn a_time_that_is_no_count_of_seconds_is_refused() {
         "1790000000000000000000",
         "١٧٩٠٠٠٠٠٠٠",
     ] {
-        // Even if it were signed.
+        // Even with a correct signature.
         let signature = sign(&hex::decode(KEY).unwrap(), timestamp, BODY);
-        let said = verified(&keys(&[KEY]), &signature, timestamp, BODY);
-        assert_eq!(said, Err(Forged::MalformedTimestamp), "{timestamp}");
+        let outcome = verified(&keys(&[KEY]), &signature, timestamp, BODY);
+        assert_eq!(outcome, Err(Forged::MalformedTimestamp), "{timestamp}");
     }
 }
 
 #[test]
-fn what_is_too_old_or_from_the_future_is_refused_though_the_signature_holds() {
+fn a_timestamp_too_old_or_in_the_future_is_refused_despite_a_valid_signature() {
     let at = Timestamp::from_seconds(1_790_000_000);
     let second = Duration::from_secs(1);
-    for (now, said) in [
+    for (now, expected) in [
         (at.plus(DAY), Ok(())),
         (at.plus(DAY + second), Err(Forged::Stale)),
         (at.minus(AHEAD), Ok(())),
@@ -144,12 +144,12 @@ fn what_is_too_old_or_from_the_future_is_refused_though_the_signature_holds() {
             now,
             DAY,
         );
-        assert_eq!(verified, said, "{now}");
+        assert_eq!(verified, expected, "{now}");
     }
 }
 
 #[test]
-fn only_64_hexadecimal_digits_are_a_key_and_none_shows_itself() {
+fn only_64_hexadecimal_digits_are_a_key_and_debug_output_hides_it() {
     for text in [
         "",
         "0",
@@ -168,7 +168,7 @@ fn only_64_hexadecimal_digits_are_a_key_and_none_shows_itself() {
 }
 
 #[test]
-fn a_delivery_says_what_happened_to_what() {
+fn an_event_names_its_object_and_action() {
     let body = json!({
         "subscription_id": "whsub_1",
         "event": {
@@ -195,7 +195,7 @@ fn a_delivery_says_what_happened_to_what() {
 }
 
 #[test]
-fn what_a_delivery_leaves_out_or_garbles_is_not_known() {
+fn a_missing_or_invalid_member_of_an_event_counts_as_unknown() {
     for (name, odd) in [
         ("id", json!("ev_../x")),
         ("id", json!(format!("ev_{}", "a".repeat(65)))),
@@ -225,7 +225,7 @@ fn what_a_delivery_leaves_out_or_garbles_is_not_known() {
 }
 
 #[test]
-fn what_is_no_event_is_none_and_does_no_harm() {
+fn a_body_that_is_no_event_is_ignored() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let nested = format!(r#"{{"event":{{"object_type":"group","action":"created","data":{deep}}}}}"#);
     let twice = r#"{"event":{"object_type":"group","object_type":"phone_number","action":"created"}}"#;

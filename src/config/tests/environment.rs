@@ -1,4 +1,4 @@
-//! Settings that come from variables of the environment.
+//! Settings that come from environment variables.
 
 use std::fmt::Write as _;
 
@@ -106,7 +106,7 @@ fn every_key_can_come_from_the_environment() {
 }
 
 #[test]
-fn the_environment_overrides_the_file_and_its_rival_key() {
+fn the_environment_overrides_a_key_of_the_file_and_the_key_that_it_excludes() {
     let text = format!(
         "{}[store]\nurl = \"sqlite://file.db\"\n[log]\nlevel = \"warn\"",
         minimal()
@@ -126,9 +126,10 @@ fn the_environment_overrides_the_file_and_its_rival_key() {
         ("NUMBERDESK_CLOSE__API_KEY_FILE", "key"),
     ];
     assert_eq!(
-        said(with(&text, &both)),
+        fault_texts(with(&text, &both)),
         [
-            "env NUMBERDESK_CLOSE__API_KEY_FILE: close.api_key_file: conflicts with NUMBERDESK_CLOSE__API_KEY: give one of the two"
+            "env NUMBERDESK_CLOSE__API_KEY_FILE: close.api_key_file: conflicts with NUMBERDESK_CLOSE__API_KEY: \
+             set only one of the two"
         ]
     );
 }
@@ -140,7 +141,7 @@ fn a_flag_is_true_or_false_in_the_environment_too() {
     };
     assert!(!read("false").unwrap() && read("true").unwrap());
     assert_eq!(
-        said(read("no")),
+        fault_texts(read("no")),
         ["env NUMBERDESK_CLOSE__SUBSCRIBE: close.subscribe: must be true or false, not a string"]
     );
 }
@@ -155,12 +156,12 @@ fn faults_of_variables_name_the_variable() {
         ("NUMBERDESK_CLOSE__BASE_URI", "https://x.example"),
         ("NUMBERDESK_close__base_url", "https://x.example"),
     ];
-    let faults = said(with(&minimal(), &env));
+    let faults = fault_texts(with(&minimal(), &env));
     for expected in [
         "env NUMBERDESK_SERVER__MAX_HEADERS: server.max_headers: must be a whole number from 10 to 1000, not a string",
         "env NUMBERDESK_AUTH__ISSUERS__7__ISSUER: auth.issuers.7.issuer: leaves a gap in the list: its next index is 1",
         "env NUMBERDESK_AUTH__ISSUERS__0__AUDIENCES: auth.issuers[0].audiences: must name at least one audience: \
-         a token for anybody is for nobody",
+         tokens for other services must be rejected",
         "env NUMBERDESK_CLOSE_BASE_URL: unknown key `NUMBERDESK_CLOSE_BASE_URL`; did you mean `NUMBERDESK_CLOSE__BASE_URL`?",
         "env NUMBERDESK_CLOSE__BASE_URI: unknown key `NUMBERDESK_CLOSE__BASE_URI`; did you mean `NUMBERDESK_CLOSE__BASE_URL`?",
     ] {
@@ -173,7 +174,7 @@ fn faults_of_variables_name_the_variable() {
 }
 
 #[test]
-fn variables_of_others_and_those_kubernetes_makes_of_services_are_left_alone() {
+fn variables_of_other_programs_and_of_kubernetes_services_are_ignored() {
     let env = [
         ("PATH", "/bin"),
         ("NUMBERDESK_LOG", "debug"),
@@ -203,7 +204,7 @@ fn a_path_from_the_environment_is_relative_to_the_working_directory() {
 
 #[test]
 fn the_keys_that_variables_name_are_the_keys_of_the_file() {
-    // An unknown key far from every other makes the reader list all it knows; the lists together are `KEYS`.
+    // For an unknown key without a similar one, the reader lists all known keys. The lists together are `KEYS`.
     let far = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
     let mut text = String::new();
     for section in SECTIONS.iter().filter(|section| **section != "auth") {

@@ -1,4 +1,4 @@
-//! Issuers that are clusters, and how their keys are asked for.
+//! Issuers that are Kubernetes clusters, and how their keys are fetched.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn issuer(lines: &str) -> Result<Config, Vec<FileFault>> {
 }
 
 #[test]
-fn a_cluster_is_asked_by_its_own_authority_and_with_a_token() {
+fn the_keys_of_a_cluster_are_fetched_with_its_own_authority_and_a_token() {
     let lines = "kind = \"kubernetes\"\njwks_url = \"https://kubernetes.default.svc/openid/v1/jwks\"\n\
                  ca_file = \"ca.crt\"\ntoken_file = \"jwks.json\"";
     let config = issuer(lines).unwrap();
@@ -23,13 +23,13 @@ fn a_cluster_is_asked_by_its_own_authority_and_with_a_token() {
 
     let discovered = issuer("kind = \"kubernetes\"").unwrap();
     assert_eq!(discovered.auth[0].jwks, Jwks::Discovery);
-    // An identity provider of a company may have an authority of its own, too.
+    // An OIDC provider inside a company may have a private authority, too.
     let config = issuer("kind = \"oidc\"\nca_file = \"ca.crt\"").unwrap();
     assert!(config.clusters().is_empty());
 }
 
 #[test]
-fn what_does_not_go_together_is_named() {
+fn conflicting_keys_are_faults() {
     let cases = [
         (
             "kind = \"k8s\"",
@@ -37,39 +37,37 @@ fn what_does_not_go_together_is_named() {
         ),
         (
             "kind = \"kubernetes\"\nclaims = { teams = \"/teams\" }",
-            ":5: auth.issuers[0].claims: does not go with `kind = \"kubernetes\"`: what a service account may do is in the \
-             policy, under [[service_accounts]]",
+            ":5: auth.issuers[0].claims: does not apply to `kind = \"kubernetes\"`: the permissions of a service \
+             account are in the policy, under [[service_accounts]]",
         ),
         (
             "token_file = \"key\"",
-            ":1: auth.issuers[0]: `token_file` needs `ca_file`: the token is shown only to whom that authority vouches for",
+            ":1: auth.issuers[0]: `token_file` needs `ca_file`: the token is sent only to a server with a certificate \
+             of that authority",
         ),
         (
             "ca_file = \"ca.crt\"\njwks_file = \"jwks.json\"",
-            ":1: auth.issuers[0]: `ca_file` says who vouches for an https address, and its keys are at none",
+            ":1: auth.issuers[0]: `ca_file` has no effect: it is used only for keys at an https URL",
         ),
         (
             "ca_file = \"ca.crt\"\njwks_url = \"http://localhost/\"",
-            ":1: auth.issuers[0]: `ca_file` says who vouches for an https address, and its keys are at none",
+            ":1: auth.issuers[0]: `ca_file` has no effect: it is used only for keys at an https URL",
         ),
     ];
     for (lines, expected) in cases {
         assert_eq!(
-            said(issuer(lines)),
+            fault_texts(issuer(lines)),
             [format!("numberdesk.toml{expected}")],
             "{lines}"
         );
     }
-    let [said_of_pem] = &said(issuer("ca_file = \"jwks.json\""))[..] else {
+    let [fault] = &fault_texts(issuer("ca_file = \"jwks.json\""))[..] else {
         panic!("one fault")
     };
-    assert!(said_of_pem.starts_with("numberdesk.toml:4: auth.issuers[0].ca_file: "));
+    assert!(fault.starts_with("numberdesk.toml:4: auth.issuers[0].ca_file: "));
+    assert!(fault.ends_with("contains no PEM certificate"), "{fault}");
     assert!(
-        said_of_pem.ends_with("holds no certificate in PEM"),
-        "{said_of_pem}"
-    );
-    assert!(
-        said(issuer("ca_file = \"ca.crt\"\ntoken_file = \"nowhere\""))[0]
+        fault_texts(issuer("ca_file = \"ca.crt\"\ntoken_file = \"nowhere\""))[0]
             .contains(":5: auth.issuers[0].token_file: can't read")
     );
 }

@@ -1,11 +1,11 @@
-//! Secrets: where they may stand, and that no fault repeats one.
+//! Secrets: their allowed sources, and faults that never repeat one.
 
 use super::*;
 
 #[test]
 fn a_secret_in_the_file_or_a_broken_one_is_a_fault_that_never_repeats_it() {
     let text = format!("{ISSUER}[close]\napi_key = \"{KEY}\"\nwebhook_signature_key = \"{HEX}\"\n");
-    let faults = said(with(&text, &[("NUMBERDESK_CLOSE__API_KEY_FILE", "/nowhere/key")]));
+    let faults = fault_texts(with(&text, &[("NUMBERDESK_CLOSE__API_KEY_FILE", "/nowhere/key")]));
     assert_eq!(faults.len(), 3, "{faults:#?}");
     assert_eq!(
         faults[1],
@@ -16,7 +16,7 @@ fn a_secret_in_the_file_or_a_broken_one_is_a_fault_that_never_repeats_it() {
         ("NUMBERDESK_CLOSE__API_KEY", "hunter2 with spaces"),
         ("NUMBERDESK_CLOSE__WEBHOOK_SIGNATURE_KEY", "hunter2"),
     ];
-    let broken = said(with(&minimal(), &env));
+    let broken = fault_texts(with(&minimal(), &env));
     assert_eq!(broken.len(), 2, "{broken:#?}");
     for fault in faults.iter().chain(&broken) {
         assert!(!fault.contains("hunter2") && !fault.contains("001122"), "{fault}");
@@ -24,7 +24,7 @@ fn a_secret_in_the_file_or_a_broken_one_is_a_fault_that_never_repeats_it() {
 }
 
 #[test]
-fn several_signature_keys_stand_one_a_line_and_each_must_be_one() {
+fn several_signature_keys_are_one_a_line_and_each_must_be_valid() {
     let read = |text: &str| {
         let config = with(&minimal(), &[("NUMBERDESK_CLOSE__WEBHOOK_SIGNATURE_KEY", text)]);
         config.map(|config| {
@@ -46,14 +46,14 @@ fn several_signature_keys_stand_one_a_line_and_each_must_be_one() {
         format!("{HEX}\n{}", &HEX[..63]),
         format!("{HEX}\n").repeat(9),
     ] {
-        let faults = said(read(&bad));
+        let faults = fault_texts(read(&bad));
         assert!(
-            faults[0].contains("while it is rotated several, one a line"),
+            faults[0].contains("during a rotation several, one a line"),
             "{faults:?}"
         );
         assert!(!faults[0].contains("001122"), "{faults:?}");
     }
-    // A file may be cut off or emptied while it is watched: that is a fault to tell, and no set of keys.
+    // The file may be truncated or empty for a moment while the service polls it: that is a fault.
     let folder = folder();
     let hook = SecretSource::File(folder.path().join("hook"));
     std::fs::write(folder.path().join("hook"), &HEX[..40]).unwrap();
@@ -67,7 +67,7 @@ fn several_signature_keys_stand_one_a_line_and_each_must_be_one() {
 }
 
 #[test]
-fn the_url_of_the_store_may_stand_in_a_file() {
+fn the_url_of_the_store_may_be_in_a_file() {
     let folder = folder();
     let path = folder.path().join("url");
     std::fs::write(&path, "postgres://desk:hunter2@db/desk\n").unwrap();
@@ -78,7 +78,7 @@ fn the_url_of_the_store_may_stand_in_a_file() {
     );
     assert_eq!(with(&text, &[]).unwrap().store.shown(), "postgres://desk@db/desk");
     assert_eq!(
-        said(with(&format!("{text}url = \"sqlite://x.db\""), &[])).len(),
+        fault_texts(with(&format!("{text}url = \"sqlite://x.db\""), &[])).len(),
         1
     );
     let overridden = with(&text, &[("NUMBERDESK_STORE__URL", "sqlite://x.db")]).unwrap();

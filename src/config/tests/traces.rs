@@ -1,4 +1,4 @@
-//! Where spans go.
+//! The section `[traces]`.
 
 use super::*;
 
@@ -26,11 +26,11 @@ fn a_collector_is_a_whole_url_without_a_secret_and_its_share_a_percentage() {
         ),
         ("percent = 101", "must be a whole number from 0 to 100"),
     ] {
-        let faults = said(traces(lines));
+        let faults = fault_texts(traces(lines));
         assert!(
-            faults.iter().any(|said| said.contains(fault)),
+            faults.iter().any(|text| text.contains(fault)),
             "{lines}: {faults:?}"
         );
-        assert!(!faults.iter().any(|said| said.contains("hunter2")));
+        assert!(!faults.iter().any(|text| text.contains("hunter2")));
     }
 }

@@ -15,13 +15,13 @@ fn rules() -> Rules {
     }
 }
 
-fn judged(rules: &Rules, url: &str) -> Result<(), Forbidden> {
+fn check(rules: &Rules, url: &str) -> Result<(), Forbidden> {
     rules.check_url(&Url::parse(url).unwrap_or_else(|fault| panic!("{url}: {fault}")))
 }
 
 #[test]
-fn a_url_is_judged_by_all_its_parts() {
-    for (url, said) in [
+fn all_parts_of_a_url_are_checked() {
+    for (url, expected) in [
         ("https://hooks.example.com/in?x=1", Ok(())),
         ("https://HOOKS.example.com:443/", Ok(())),
         ("https://a.b.apps.example.com:8443/", Ok(())),
@@ -72,7 +72,7 @@ fn a_url_is_judged_by_all_its_parts() {
         ("https://[64:ff9b::10.0.0.1]/", Err(Forbidden::Address)),
         ("https://[64:ff9b:1::10.20.0.1]/", Err(Forbidden::Address)),
         ("https://[2002:a14:304::1]/", Err(Forbidden::Address)),
-        // Listed or not: networks above names the ranges of both.
+        // Metadata services stay forbidden although `networks` above lists their ranges.
         (
             "https://169.254.169.254/latest/meta-data/",
             Err(Forbidden::Metadata),
@@ -85,13 +85,13 @@ fn a_url_is_judged_by_all_its_parts() {
         ("https://[2002:a9fe:a9fe::]/", Err(Forbidden::Metadata)),
         ("https://[fd00:ec2::254]/", Err(Forbidden::Metadata)),
     ] {
-        assert_eq!(judged(&rules(), url), said, "{url}");
+        assert_eq!(check(&rules(), url), expected, "{url}");
     }
 }
 
 #[test]
 fn a_listed_host_may_lead_to_public_addresses_or_into_listed_networks_and_nowhere_else() {
-    for (addresses, said) in [
+    for (addresses, expected) in [
         ("8.8.8.8", Ok(())),
         ("8.8.8.8 2606:4700::1111", Ok(())),
         ("64:ff9b::808:808", Ok(())),
@@ -109,12 +109,12 @@ fn a_listed_host_may_lead_to_public_addresses_or_into_listed_networks_and_nowher
             .split_whitespace()
             .map(|text| text.parse().unwrap())
             .collect();
-        assert_eq!(rules().check_addresses(&all, true, true), said, "{addresses}");
+        assert_eq!(rules().check_addresses(&all, true, true), expected, "{addresses}");
     }
 }
 
 #[test]
-fn what_is_special_is_out_of_reach_at_both_ends_of_its_range_and_what_lies_beside_it_is_not() {
+fn special_ranges_are_not_public_and_their_neighbours_are() {
     for (first, last, before, after) in [
         ("0.0.0.0", "0.255.255.255", "", "1.0.0.0"),
         ("10.0.0.0", "10.255.255.255", "9.255.255.255", "11.0.0.0"),
@@ -157,16 +157,16 @@ fn plain_http_goes_only_where_it_is_allowed_and_only_into_listed_networks() {
         allow_http: true,
         ..rules()
     };
-    assert_eq!(judged(&rules, "http://127.0.0.1/"), Ok(()));
-    assert_eq!(judged(&rules, "http://127.0.0.2/"), Err(Forbidden::Address));
-    assert_eq!(judged(&rules, "http://hooks.example.com/"), Ok(()));
+    assert_eq!(check(&rules, "http://127.0.0.1/"), Ok(()));
+    assert_eq!(check(&rules, "http://127.0.0.2/"), Err(Forbidden::Address));
+    assert_eq!(check(&rules, "http://hooks.example.com/"), Ok(()));
     let to = |address: &str| rules.check_addresses(&[address.parse().unwrap()], true, false);
     assert_eq!(to("127.0.0.1"), Ok(()));
     assert_eq!(to("8.8.8.8"), Err(Forbidden::HttpElsewhere));
 }
 
 #[test]
-fn what_is_said_names_a_setting_and_never_an_address() {
+fn the_text_of_a_forbidden_url_names_the_setting_to_change() {
     for (forbidden, setting) in [
         (Forbidden::Http, "webhooks.allow_http"),
         (Forbidden::Port, "webhooks.ports"),
@@ -175,7 +175,7 @@ fn what_is_said_names_a_setting_and_never_an_address() {
         (Forbidden::Elsewhere, "webhooks.networks"),
         (Forbidden::HttpElsewhere, "webhooks.networks"),
     ] {
-        let said = forbidden.to_string();
-        assert!(said.contains(setting) && said.starts_with("must "), "{said}");
+        let text = forbidden.to_string();
+        assert!(text.contains(setting) && text.starts_with("must "), "{text}");
     }
 }

@@ -116,7 +116,7 @@ async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database:
     .expect("it can be written");
     let said = holds(elsewhere.path(), &[]).await;
     assert!(
-        said.contains(&format!("{BUSY}, from 1 to {BUSY}: all hold")),
+        said.contains(&format!("{BUSY}, from 1 to {BUSY}: all valid")),
         "{said}"
     );
     assert!(said.contains("unsealed  0 rows"), "{said}");
@@ -126,7 +126,7 @@ async fn the_desk_seals_by_itself_and_the_trail_verifies_while_it_runs(database:
         .expect("the head is told");
     let again = holds(elsewhere.path(), &["--head", hash]).await;
     assert!(
-        again.contains(&format!("noted     {hash} is in the chain")),
+        again.contains(&format!("recorded  {hash} is in the chain")),
         "{again}"
     );
 
@@ -221,7 +221,7 @@ async fn rows_taken_out_put_in_or_swapped_are_found(database: Database) {
         (put_in("-1"), "row -1 (aud_new): out of order".to_owned()),
         (format!("DROP INDEX audit_in_the_chain; {}", put_in("4")), "row 4 (aud_new): repeated".to_owned()),
         ("UPDATE audit_head SET seq = 10".to_owned(), "row 10: changed: its hash is not that of the head".to_owned()),
-        ("DELETE FROM audit_head".to_owned(), "the head of the audit chain was taken away".to_owned()),
+        ("DELETE FROM audit_head".to_owned(), "the head of the audit chain is missing from the database".to_owned()),
     ] {
         database.change(&statements).await;
         breaks(folder, &[], &[&said]).await;

@@ -88,7 +88,7 @@ async fn a_subscription_is_made_seen_mended_and_ended() {
     assert!(made.contains(id(&all[0])), "{made}");
     assert_eq!((all.len(), &all[0]["url"]), (1, &json!(URL)));
     let again = shell.done(&["create"]).await;
-    assert!(again.contains("is there and active"), "{again}");
+    assert!(again.contains("exists and is active"), "{again}");
 
     let other = json!({"url": "https://hook.example/?token=hunter2",
         "events": [{"object_type": "lead", "action": "created"}]});
@@ -139,7 +139,7 @@ async fn a_subscription_is_made_seen_mended_and_ended() {
     shell.done(&["delete", "--yes"]).await;
     assert_eq!(shell.close.subscriptions().await.len(), 1, "the other's stays");
     let none = shell.done(&["delete", "--yes"]).await;
-    assert!(none.contains("none"), "{none}");
+    assert!(none.contains("nothing to delete"), "{none}");
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_key_is_rotated_by_another_subscription_and_an_interrupted_rotation_is
     rotation.kill().await.unwrap();
     let ended = shell.webhooks(&["rotate", "--overlap", "0s"]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stderr.contains("going on with that"), "{ended:?}");
+    assert!(ended.stderr.contains("continuing that rotation"), "{ended:?}");
     let left = shell.close.subscriptions().await;
     let newest = both.iter().find(|it| it["id"] != all[0]["id"]).unwrap();
     assert_eq!((left.len(), &left[0]["id"]), (1, &newest["id"]));
@@ -196,7 +196,10 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
         "[close]\nwebhook_signature_key_file = \"close-webhook-key\"",
     );
     for (arguments, said) in [
-        (vec!["create"], "take close.webhook_signature_key_file out"),
+        (
+            vec!["create"],
+            "remove close.webhook_signature_key_file from the configuration",
+        ),
         (vec!["rotate"], "as a second line"),
     ] {
         let no = shell.webhooks(&arguments).await;
@@ -215,7 +218,7 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
     assert!(
         local
             .stderr
-            .contains("server.public_url must name a host that Close reaches"),
+            .contains("server.public_url must name a host that Close can reach"),
         "{local:?}"
     );
     let mut broken = command(shell.folder.path(), &["webhooks", "status"]);

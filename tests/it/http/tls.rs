@@ -156,7 +156,7 @@ async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(databas
             good.key.as_str(),
             "is not the key of the first certificate",
         ),
-        ("half a certif", &good.key, "has no certificate in PEM"),
+        ("half a certif", &good.key, "has no PEM certificate"),
         (&good.certificate, "", "is empty"),
     ] {
         is_good(&server, 1.0).await;
@@ -180,7 +180,7 @@ async fn an_expired_certificate_starts_a_desk_and_replaces_none_that_holds(datab
     let (old, new) = (authority.issue_for(2020, 2021), authority.issue());
     let (server, desk) = as_process(database, with(&old)).await;
     is_good(&server, 0.0).await;
-    assert!(desk.log().contains("it has expired at 2021-01-01T00:00:00Z"));
+    assert!(desk.log().contains("it expired at 2021-01-01T00:00:00Z"));
     assert!(
         connect(&server, &old.authority, "http/1.1", rustls::ALL_VERSIONS)
             .await
@@ -333,7 +333,7 @@ async fn check_names_what_is_wrong_with_a_pair_and_where() {
             Some("nothing"),
             None,
             at_certificate,
-            "tls/tls.crt has no certificate in PEM",
+            "tls/tls.crt has no PEM certificate",
         ),
         (
             Some(garbage),
@@ -345,9 +345,14 @@ async fn check_names_what_is_wrong_with_a_pair_and_where() {
             None,
             Some(locked),
             at_key,
-            "tls/tls.key has no key in PEM that is not encrypted",
+            "tls/tls.key has no unencrypted PEM key",
         ),
-        (None, Some(no_key), at_key, "tls/tls.key is no key that TLS takes"),
+        (
+            None,
+            Some(no_key),
+            at_key,
+            "tls/tls.key is not a key that TLS can use",
+        ),
         (
             None,
             Some(other.key.as_str()),

@@ -76,7 +76,7 @@ async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(d
     file("none.ndjson", "");
     let said = holds(folder.path(), &["--export", "all.ndjson", "--head", &head]).await;
     assert!(
-        said.contains(&format!("rows      {BUSY}, from 1 to {BUSY}: all hold")),
+        said.contains(&format!("rows      {BUSY}, from 1 to {BUSY}: all valid")),
         "{said}"
     );
     holds(folder.path(), &["--export", "all.ndjson", "--subset"]).await;
@@ -115,7 +115,7 @@ async fn an_export_that_was_edited_is_found(database: Database) {
         assert_ne!(line, lines[seq - 1], "row {seq} has no {from}");
         [&lines[..seq - 1], &[&line], &lines[seq..]].concat().concat()
     };
-    let no_row = || "export.ndjson:5: is no row of an export".to_owned();
+    let no_row = || "export.ndjson:5: not a row of an export".to_owned();
     let mut texts = vec![
         (
             edited(5, "\"prev\":\"", "\"prev\":\"x"),
@@ -175,18 +175,18 @@ async fn an_export_that_was_reordered_or_cut_is_found(database: Database) {
         (
             all[..all.len() - 1].to_owned(),
             false,
-            "export.ndjson:11: the line has no end: the export is cut off".to_owned(),
+            "export.ndjson:11: the line has no line break: the export is cut off".to_owned(),
         ),
         (all[..all.len() - 20].to_owned(), false, "cut off".to_owned()),
         (
             "{}\n".to_owned(),
             false,
-            "export.ndjson:1: is no row of an export: missing field".to_owned(),
+            "export.ndjson:1: not a row of an export: missing field".to_owned(),
         ),
         (
             "\u{0}\n".to_owned(),
             false,
-            "export.ndjson:1: is no row of an export".to_owned(),
+            "export.ndjson:1: not a row of an export".to_owned(),
         ),
     ];
     all_break(&format!("{BUSY}:{}", text(&rows(&all)[BUSY - 1]["hash"])), texts).await;
@@ -203,7 +203,7 @@ async fn exports_and_checks_go_over_many_pages(database: Database) {
     );
     assert_eq!(export(&server, &LENA, "").await, "");
     let said = holds(server.folder.path(), &[]).await;
-    assert!(said.contains("2345, from 1 to 2345: all hold"), "{said}");
+    assert!(said.contains("2345, from 1 to 2345: all valid"), "{said}");
     server.stop().await;
     database
         .change("UPDATE audit SET outcome = 'x' WHERE seq = 2001")

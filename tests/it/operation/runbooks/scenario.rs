@@ -59,6 +59,15 @@ pub(in crate::operation::runbooks) struct Case {
 }
 
 impl Case {
+    /// The case of the alert that has this name.
+    pub(in crate::operation::runbooks) fn new(alert: &str, database: Database) -> Self {
+        let rule = rules().into_iter().find(|rule| rule.name == alert);
+        Self {
+            rule: rule.unwrap_or_else(|| panic!("no alert is named {alert}")),
+            database,
+        }
+    }
+
     /// With seconds for hours where only time itself could bring the fault about.
     pub(in crate::operation::runbooks) fn shortened(mut self, long: &str, short: &str) -> Self {
         let expr = &mut self.rule.expr;
