@@ -1,4 +1,4 @@
-//! Cancels the scheduled release of a number. This is possible until Close is called.
+//! Cancels the scheduled release of a number, which is possible until Close is called.
 
 use serde_json::json;
 

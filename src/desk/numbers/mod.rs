@@ -27,7 +27,7 @@ impl Numbers {
         Self { core, account, cache }
     }
 
-    /// The number as the database has it. A number outside the caller's scope does not exist.
+    /// Reads the number from the database. Fails with [`Error::NotFound`] outside the caller's scope.
     async fn find_in_scope(&self, ctx: CallContext<'_>, id: &PhoneNumberId) -> Result<Number, Error> {
         self.core
             .store

@@ -25,7 +25,7 @@ const PARALLEL_DELIVERIES: usize = 32;
 #[derive(Clone)]
 pub struct Webhooks {
     core: Core,
-    /// Limits the deliveries under way.
+    /// Limits the deliveries that are in progress.
     slots: Arc<Semaphore>,
 }
 
@@ -37,7 +37,7 @@ impl Webhooks {
         }
     }
 
-    /// An endpoint that the caller may manage. An endpoint outside the caller's scope does not exist.
+    /// Finds an endpoint to manage. Fails with [`Error::NotFound`] outside the caller's scope.
     async fn find_in_scope(&self, ctx: CallContext<'_>, id: &EndpointId) -> Result<Endpoint, Error> {
         let found = self.core.store.endpoint(&ctx.caller.scope(None)?, id).await?;
         let endpoint = found.ok_or(Error::NotFound)?;
@@ -45,7 +45,7 @@ impl Webhooks {
         Ok(endpoint)
     }
 
-    /// The sender of webhooks. An error if the configuration has none.
+    /// Returns the sender of webhooks. Fails if settings for it are missing.
     fn outgoing(&self) -> Result<&Outgoing, Error> {
         match self.core.settings.outgoing.missing() {
             None => Ok(&self.core.settings.outgoing),
