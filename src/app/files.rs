@@ -20,12 +20,12 @@ use crate::policy::Policy;
 use crate::telemetry::metrics::{CLOSE_KEY_GOOD, POLICY_GOOD};
 
 /// The interval between two reads of a file: changes take effect well within 30 s.
-pub(super) const WATCH: Duration = Duration::from_secs(5);
+pub(super) const FILE_POLL: Duration = Duration::from_secs(5);
 
 /// Starts the workers that read files.
 pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth, status: &ReloadStatus) {
     let it = auth.clone();
-    workers.every("keys", WATCH, WATCH, move || {
+    workers.every("keys", FILE_POLL, FILE_POLL, move || {
         let it = it.clone();
         async move {
             it.refresh().await;
@@ -34,19 +34,19 @@ pub(super) fn spawn(workers: &Workers, config: &Config, desk: &Desk, auth: &Auth
     });
     let (it, told, file) = (desk.clone(), status.clone(), config.policy_file.clone());
     let clusters: Arc<[String]> = config.clusters().into();
-    workers.every("policy", WATCH, WATCH, move || {
+    workers.every("policy", FILE_POLL, FILE_POLL, move || {
         watch_policy(it.clone(), told.clone(), file.clone(), Arc::clone(&clusters))
     });
     if let Some(keys) = config.close.webhook_key.clone() {
         let (it, told) = (desk.clone(), status.clone());
-        workers.every("webhook-key", WATCH, WATCH, move || {
+        workers.every("webhook-key", FILE_POLL, FILE_POLL, move || {
             let news = signature_keys(&keys).map(|keys| it.subscription.set_keys(keys));
             told.record("webhook_signature_key", it.now(), &news, None);
             async move { news }
         });
     }
     let (it, told, key) = (desk.clone(), status.clone(), config.close.api_key.clone());
-    workers.every("api-key", WATCH, WATCH, move || {
+    workers.every("api-key", FILE_POLL, FILE_POLL, move || {
         let (it, told, read) = (it.clone(), told.clone(), key.read_api_key());
         async move {
             let news = match read {

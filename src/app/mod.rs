@@ -51,7 +51,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::settings::{auth, telemetry};
 pub use crate::app::files::policy;
-use crate::app::files::{WATCH, signature_keys};
+use crate::app::files::{FILE_POLL, signature_keys};
 use crate::app::workers::{RETRY, TICK, Workers};
 use crate::close::{self, CloseClient};
 use crate::config::Config;
@@ -66,7 +66,7 @@ use crate::telemetry::Metrics;
 /// How often the replica checks whether the next complete comparison is due.
 const SYNC_TURN: Duration = Duration::from_secs(15);
 /// The interval of workers that no request waits for.
-const UNHURRIED: Duration = Duration::from_secs(5);
+const SLOW_TICK: Duration = Duration::from_secs(5);
 /// How often expired rows are deleted.
 const FORGET: Duration = Duration::from_hours(1);
 /// How often gauges are read from the database; more often than Prometheus usually scrapes.
@@ -196,7 +196,7 @@ impl App {
             });
         }
         let workers = Workers::new(work.clone(), stop.clone());
-        workers.every("upkeep", WATCH, WATCH, move || {
+        workers.every("upkeep", FILE_POLL, FILE_POLL, move || {
             metrics.run_upkeep();
             std::future::ready(Ok::<(), std::convert::Infallible>(()))
         });
@@ -292,7 +292,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
         RETRY,
         step!(desk.subscription.ensure),
     );
-    workers.every("orphans", UNHURRIED, RETRY, step!(desk.orders.explain_orphans));
+    workers.every("orphans", SLOW_TICK, RETRY, step!(desk.orders.explain_orphans));
     workers.every("forget", FORGET, RETRY, step!(desk.retention.delete_expired));
     workers.woken(
         "feed",
@@ -303,9 +303,9 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     );
     workers.every("listen", RETRY, RETRY, step!(store.listen));
     workers.every("approvals", TICK, RETRY, step!(desk.orders.expire_approvals));
-    workers.every("releases", UNHURRIED, RETRY, step!(desk.numbers.finish_releases));
-    workers.every("due-releases", UNHURRIED, RETRY, step!(desk.numbers.release_due));
-    workers.every("labels", UNHURRIED, RETRY, step!(desk.orders.set_labels));
+    workers.every("releases", SLOW_TICK, RETRY, step!(desk.numbers.finish_releases));
+    workers.every("due-releases", SLOW_TICK, RETRY, step!(desk.numbers.release_due));
+    workers.every("labels", SLOW_TICK, RETRY, step!(desk.orders.set_labels));
     workers.every("seal", TICK, RETRY, step!(desk.audit.append));
     workers.every("measure", MEASURE, MEASURE, step!(desk.gauges.record));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::files::WATCH;
+use crate::app::files::FILE_POLL;
 use crate::app::workers::{RETRY, TICK, Workers};
 use crate::config::{Config, SecretSource};
 use crate::desk::Desk;
@@ -32,7 +32,7 @@ pub(super) fn spawn(
     workers.every("old-webhooks", TEND, RETRY, step!(desk.webhooks.maintain));
     if let Some(secret) = config.webhooks.secret.clone() {
         let (it, told) = (desk.clone(), status.clone());
-        workers.every("webhook-secret", WATCH, WATCH, move || {
+        workers.every("webhook-secret", FILE_POLL, FILE_POLL, move || {
             let news = secret.read_master().map(|master| outgoing.replace_master(master));
             told.record("webhook_secret", it.now(), &news, None);
             async move { news }

@@ -1,6 +1,6 @@
 //! Watches the files of the listener's certificate: a changed pair takes effect once both files are complete and fit.
 
-use crate::app::files::WATCH;
+use crate::app::files::FILE_POLL;
 use crate::app::workers::Workers;
 use crate::config::{Config, Identity, TlsFiles};
 use crate::domain::time::Clock;
@@ -79,7 +79,7 @@ impl CertificateWatch {
 pub(super) fn spawn(workers: &Workers, watched: Option<CertificateWatch>, status: &ReloadStatus) {
     if let Some(mut watched) = watched {
         let status = status.clone();
-        workers.every("tls", WATCH, WATCH, move || {
+        workers.every("tls", FILE_POLL, FILE_POLL, move || {
             std::future::ready(watched.reload(&status))
         });
     }
