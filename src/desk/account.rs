@@ -60,7 +60,7 @@ pub(in crate::desk) struct CloseHealth {
 impl Default for CloseHealth {
     fn default() -> Self {
         Self {
-            status: "not asked yet".to_owned(),
+            status: "not checked yet".to_owned(),
             inventory_as_of: None,
         }
     }
@@ -211,7 +211,7 @@ impl Account {
 
     /// The known members of all groups, including those of the group that the team's rule names.
     ///
-    /// Fetches that group from Close if its members are not known yet, and waits at most [`GROUP_WAIT`].
+    /// Fetches that group from Close if its members are not known yet, and waits at most `GROUP_WAIT`.
     pub(in crate::desk) async fn members_for(&self, team: &Team) -> Arc<Members> {
         let policy = self.core.policy.load_full();
         if let Some(group) = policy.rules(team).and_then(|(_, rules)| rules.group())

@@ -27,7 +27,7 @@ pub struct Health {
 pub struct Readiness {
     /// Whether requests can be answered.
     pub ready: bool,
-    /// Whether the process is stopping: it accepts nothing new and ends the work under way.
+    /// Whether the process is stopping: it accepts no new work and finishes the work in progress.
     pub stopping: bool,
     /// `ok`, or what is wrong with the database.
     pub database: String,

@@ -88,7 +88,7 @@ impl NumberCache {
         self.state.event_log_start.get_or_try_init(head).await.copied()
     }
 
-    /// All numbers, with every commit of this process so far.
+    /// All numbers, including the changes of every commit of this process so far.
     ///
     /// If a refresh fails or takes too long, returns the last snapshot.
     pub(in crate::desk) async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {

@@ -65,7 +65,7 @@ impl Numbers {
                     .spawn_detached(async move { numbers.mark_and_release(&number, mark).await })
                     .await?
             };
-            // A concurrent change came first, so the number is read again.
+            // If a concurrent change came first, the number is read again.
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
@@ -111,7 +111,7 @@ impl Numbers {
 
     /// Marks the number, calls Close and records the outcome.
     ///
-    /// Returns `None`, and calls nobody, when the number has changed since it was read.
+    /// Returns `None`, and makes no call, when the number has changed since it was read.
     async fn mark_and_release(&self, number: &Number, mark: AuditRow) -> Result<Option<Released>, Error> {
         if !self.core.store.mark_releasing(number, &mark).await? {
             return Ok(None);

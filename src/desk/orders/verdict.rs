@@ -153,7 +153,7 @@ mod tests {
             (origin(other, Some("k1"), yes, &["k1"]), Origin::Desk),
             (origin(None, Some("k1"), None, &["k1"]), Origin::Desk),
             (origin(desk, Some("k1"), no, &["k1"]), Origin::Other),
-            // A person.
+            // No key, so a person created the number.
             (origin(desk, None, yes, &["k1"]), Origin::Other),
             (origin(other, None, None, &[]), Origin::Other),
             // Another key: a later or earlier key of the service, or the key of an app.

@@ -47,7 +47,7 @@ impl State {
     fn new(source: &SignatureKeySource) -> Self {
         let health = match source {
             SignatureKeySource::Configured => "key configured",
-            SignatureKeySource::Subscription(_) => "not asked yet",
+            SignatureKeySource::Subscription(_) => "not checked yet",
             SignatureKeySource::Missing => "not configured",
         };
         Self {

@@ -37,7 +37,7 @@ pub struct Observation {
 impl Observation {
     /// The monthly price in cents: billed, else estimated, else `known`.
     fn monthly(&self, known: i64) -> i64 {
-        // A price is never negative, whatever Close sends.
+        // A price is never negative, even if Close sends a negative one.
         self.facts
             .billed
             .or(self.estimate)
@@ -86,7 +86,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let upserted = upsert(&mut tx, seen).await?;
         ledger::enter(&mut tx, upserted.entry.into_iter().collect()).await?;
-        // Also when nothing changed: the cache must learn the new `as_of`.
+        // Even if nothing changed, the cache must read the new `as_of`.
         tx.effects().numbers.insert(seen.facts.id.clone());
         let mut audit = audit.clone();
         if audit.team.is_none() {

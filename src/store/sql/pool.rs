@@ -25,7 +25,7 @@ const CONNECTIONS: u32 = 10;
 const LOCKED_TRIES: u32 = 200;
 /// The pause before such a retry.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
-/// The settings of every PostgreSQL session, whatever the server's defaults.
+/// The settings of every PostgreSQL session, independent of the server's defaults.
 ///
 /// No statement hangs forever, the conditional updates are written for READ COMMITTED, and a commit is on disk before a
 /// paid call follows it.
