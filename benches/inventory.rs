@@ -138,7 +138,11 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
         .expect("there are more");
     for (what, scope, filter) in [
         ("a page of 50 of a team", &team, by(&|_| ())),
-        ("a page of 50 of everything", &Scope::system("benchmark"), by(&|_| ())),
+        (
+            "a page of 50 of everything",
+            &Scope::system("benchmark"),
+            by(&|_| ()),
+        ),
         (
             "a page of 50 of a participant",
             &Scope::system("benchmark"),

@@ -1,4 +1,4 @@
-//! Facts about the Close account: its organization, its clock, its groups, its numbers, and whether it answers.
+//! Facts about the Close account: its organization, clock, groups, numbers and health.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,13 +17,14 @@ use crate::policy::Members;
 
 /// The longest time that a request waits for the members of a group.
 const GROUP_WAIT: Duration = Duration::from_secs(3);
-/// The tolerance where the clock of Close was measured. Close tells its time in whole seconds, and each replica has a
-/// clock of its own.
+/// The tolerance for clock differences after the skew of Close's clock was measured.
+///
+/// Close reports its time in whole seconds, and each replica has its own clock.
 const MEASURED_SKEW: Duration = Duration::from_secs(10);
-/// The tolerance where the clock of Close was not measured yet.
+/// The tolerance for clock differences while the skew of Close's clock is unknown.
 pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(10);
 
-/// What this process knows of the Close account. Clones share it.
+/// The facts that this process has about the Close account. Clones share them.
 #[derive(Clone)]
 pub(in crate::desk) struct Account {
     core: Core,
@@ -41,9 +42,9 @@ pub(in crate::desk) struct KeyOwner {
 pub(in crate::desk) struct Listing {
     /// When the listing began. Later changes may be missing.
     pub(in crate::desk) started: Timestamp,
-    /// The owner of the key that listed.
+    /// The owner of the API key that requested the listing.
     pub(in crate::desk) owner: KeyOwner,
-    /// The numbers that Close showed.
+    /// The ids of the listed numbers.
     pub(in crate::desk) ids: HashSet<PhoneNumberId>,
 }
 
@@ -59,7 +60,7 @@ pub(in crate::desk) struct CloseHealth {
 impl Default for CloseHealth {
     fn default() -> Self {
         Self {
-            status: "not asked yet".to_owned(),
+            status: "not checked yet".to_owned(),
             inventory_as_of: None,
         }
     }
@@ -100,20 +101,21 @@ impl Account {
         }));
     }
 
-    /// A moment by Close's clock, and how far that may be off.
+    /// Converts a time of our clock to Close's clock, and returns the tolerance of the result.
     pub(in crate::desk) fn to_close_clock(&self, ours: Timestamp) -> (Timestamp, Duration) {
         match self.core.close.clock_skew() {
-            Some(ahead) => (
-                Timestamp::from_micros(ours.as_micros().saturating_add(ahead)),
+            Some(skew) => (
+                Timestamp::from_micros(ours.as_micros().saturating_add(skew)),
                 MEASURED_SKEW,
             ),
             None => (ours, UNMEASURED_SKEW),
         }
     }
 
-    /// The owner of the API key. An error if the key is of another organization than the inventory.
+    /// Returns the owner of the API key. Fails if the key belongs to another organization.
     ///
-    /// A key of another organization sees other numbers, so its answers prove nothing about ours.
+    /// The inventory belongs to one organization. A key of another organization sees other numbers, so its answers
+    /// prove nothing about the inventory.
     pub(in crate::desk) async fn verify_organization(&self) -> Result<KeyOwner, Error> {
         let me = self.core.close.me().await.map_err(map_close_error)?;
         let Some(first) = me.organization_ids.first() else {
@@ -127,13 +129,13 @@ impl Account {
             });
         }
         Err(unavailable(
-            "the API key is of another Close organization than the inventory",
+            "the API key belongs to another Close organization than the inventory",
         ))
     }
 
-    /// Lists all numbers of the organization and writes them to the inventory.
+    /// Lists all numbers of the organization, and writes them to the inventory.
     ///
-    /// An incomplete listing is an error: an absent number must mean that Close did not show it.
+    /// An incomplete listing is an error, because a missing number must mean that Close did not show it.
     pub(in crate::desk) async fn listing(&self) -> Result<Listing, Error> {
         let started = self.core.now();
         let owner = self.verify_organization().await?;
@@ -154,21 +156,21 @@ impl Account {
         Ok(Listing { started, owner, ids })
     }
 
-    /// Fetches one number from Close into the inventory. `false`: Close says that it does not exist.
+    /// Fetches one number from Close into the inventory. Returns `false` if Close has no such number.
     pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<bool, Error> {
-        let asked = self.core.now();
+        let asked_at = self.core.now();
         match self.core.close.number(id).await {
             Ok(Some(facts)) => {
                 self.core
                     .store
-                    .observe(&[self.core.observation(facts, asked)])
+                    .observe(&[self.core.observation(facts, asked_at)])
                     .await?;
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            // A number that Close does not show must not keep the others from being checked.
+            // One refused request must not stop the check of the other numbers.
             Err(failure @ CloseError::Refused { .. }) => {
-                tracing::warn!(number_id = %id, error = %failure, "number not shown: Close refused the request");
+                tracing::warn!(number_id = %id, error = %failure, "number not fetched: Close refused the request");
                 Ok(true)
             }
             Err(failure) => Err(map_close_error(failure)),
@@ -188,7 +190,11 @@ impl Account {
                 });
             }
             Err(failure) => {
-                tracing::warn!(group_id = %group, error = %failure, "group not refreshed: its known members stay");
+                tracing::warn!(
+                    group_id = %group,
+                    error = %failure,
+                    "group members not refreshed; the known members stay in use"
+                );
             }
         }
     }
@@ -203,7 +209,9 @@ impl Account {
         self.members.load_full()
     }
 
-    /// The known members of all groups, after fetching the group that the team's rule names if it is not known yet.
+    /// The known members of all groups, including those of the group that the team's rule names.
+    ///
+    /// Fetches that group from Close if its members are not known yet, and waits at most `GROUP_WAIT`.
     pub(in crate::desk) async fn members_for(&self, team: &Team) -> Arc<Members> {
         let policy = self.core.policy.load_full();
         if let Some(group) = policy.rules(team).and_then(|(_, rules)| rules.group())

@@ -1,11 +1,11 @@
-//! A time until which something is not tried again.
+//! A cooldown: until its end, an operation that failed is not repeated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::time::Timestamp;
 
-/// A time until which something is not tried again. Clones share it.
+/// The time until which an operation that failed is not repeated. Clones share it.
 #[derive(Clone, Default)]
 pub(in crate::desk) struct Cooldown(Arc<AtomicI64>);
 

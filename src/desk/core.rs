@@ -1,4 +1,4 @@
-//! What every part of the desk shares: store, Close client, policy, clock, settings, tasks and signals.
+//! The base that all parts share: store, Close client, policy, clock, settings, tasks and signals.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -25,21 +25,21 @@ use crate::telemetry::context;
 #[derive(Clone)]
 pub(in crate::desk) struct Core(Arc<Shared>);
 
-/// What all parts share.
+/// The fields of [`Core`].
 pub(in crate::desk) struct Shared {
     /// The database: every fact that must survive this process is written here first.
     pub(in crate::desk) store: Store,
-    /// The only way to Close. One client, so that all parts share its rate limit and its circuit breaker.
+    /// The only client of Close, so that all parts share its rate limit and its circuit breaker.
     pub(in crate::desk) close: CloseClient,
-    /// The policy in force. Parts read it at each decision, so that a reload takes effect with the next request.
+    /// The policy in force. Parts read it at each decision, so that a reload takes effect at once.
     pub(in crate::desk) policy: ArcSwap<Policy>,
-    /// The time. Tests move it, so no part asks the operating system.
+    /// The clock. Tests set it, so no part reads the clock of the operating system.
     pub(in crate::desk) clock: Clock,
     /// The configured durations and sources. They do not change while the process runs.
     pub(in crate::desk) settings: Settings,
     /// The tasks of this process, so that a shutdown can wait for paid calls.
     pub(in crate::desk) tasks: Tasks,
-    /// Wakes workers of other parts early, so that no part has to call another one for that.
+    /// Wakes the workers of other parts early, so that parts need not call each other.
     pub(in crate::desk) signals: Signals,
 }
 
@@ -58,12 +58,14 @@ impl From<Shared> for Core {
 }
 
 impl Core {
-    /// The current time by the desk's clock.
+    /// The current time by the shared clock.
     pub(in crate::desk) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A number as Close showed it at `as_of`, with the estimated monthly price that holds until Close bills one.
+    /// A number as Close showed it at `as_of`, with an estimated monthly price.
+    ///
+    /// The estimate counts until Close bills a price. It is zero for a number that Close does not charge for.
     pub(in crate::desk) fn observation(&self, facts: Facts, as_of: Timestamp) -> Observation {
         let estimate = if facts.rented() {
             self.policy.load().estimate(facts.country)
@@ -92,7 +94,7 @@ impl Core {
     }
 }
 
-/// The tasks of this process, and how it stops.
+/// Tracks the tasks of this process, and signals its stop.
 pub(in crate::desk) struct Tasks {
     /// Tracks work that must end before the process does: paid calls first of all.
     pub(in crate::desk) tracker: TaskTracker,
@@ -118,7 +120,7 @@ impl Tasks {
     }
 }
 
-/// The configured durations and sources of the desk.
+/// The configured durations and sources of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How long a request waits for the end of its order when the caller names no time.
@@ -148,9 +150,9 @@ pub struct Settings {
 /// The source of the keys that verify Close's webhooks.
 #[derive(Debug, Clone)]
 pub enum SignatureKeySource {
-    /// The configuration. The desk makes no subscription.
+    /// The configuration. The service creates no subscription.
     Configured,
-    /// The desk's own subscription in Close, which delivers to this URL.
+    /// The service's own subscription in Close, which delivers to this URL.
     Subscription(Url),
     /// No source: no webhooks are expected.
     Missing,

@@ -1,4 +1,4 @@
-//! How refusals of the policy and failures of Close become errors of the API.
+//! Converts denials by the policy and failures of Close to errors of a use case.
 
 use crate::close::Error as CloseError;
 use crate::domain::decision::Refusal;
@@ -7,8 +7,8 @@ use crate::error::Error;
 
 /// The error for a denied decision. It carries caps and usage when they are the reason.
 ///
-/// A decision can be allowed here: concurrent requests used up the caps after the first decision and freed them before
-/// the second. The caller may then simply try again.
+/// An allowed decision is possible here: concurrent requests used up the caps after the first decision, and freed them
+/// before the second one. The caller can then try again.
 pub(in crate::desk) fn denied(decision: Decision, caps: Caps, usage: Usage) -> Error {
     match decision {
         Decision::Denied(refusal, explanation) => Error::Denied {
@@ -42,7 +42,7 @@ pub(in crate::desk) fn map_close_error(failure: CloseError) -> Error {
     }
 }
 
-/// The error for a Close that cannot be used now.
+/// The error for calls that Close can't execute now.
 pub(in crate::desk) fn unavailable(reason: impl Into<String>) -> Error {
     Error::CloseUnavailable {
         reason: reason.into(),

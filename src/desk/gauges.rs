@@ -1,4 +1,6 @@
-//! Gauges of orders, numbers and teams. Every replica reports the same values: aggregate them with `max`, not `sum`.
+//! Gauges of orders, numbers and teams.
+//!
+//! Every replica reports the same values: aggregate them with `max`, not `sum`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +18,9 @@ use crate::telemetry::metrics::{
     TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
 };
 
-/// The label of all teams that the policy does not name. Names from tokens would create any number of time series.
+/// The label of all teams that the policy does not name.
+///
+/// Team names from tokens could create an unlimited number of time series.
 const OTHER: &str = "other";
 
 /// Sets the gauges of orders, numbers and teams.
@@ -53,7 +57,9 @@ impl Gauges {
         read.and(written)
     }
 
-    /// Tests that the database accepts a write. A full disk or a standby answers reads, so reading alone proves nothing.
+    /// Tests whether the database accepts writes.
+    ///
+    /// A database with a full disk, or a standby, still answers reads, so a successful read does not prove this.
     async fn probe_write(&self) -> Result<(), Error> {
         self.core.store.probe_write(self.core.now()).await
     }

@@ -10,7 +10,7 @@ use crate::desk::number_cache::NumberCache;
 use crate::desk::subscription::CloseSubscription;
 use crate::domain::time::Timestamp;
 
-/// Reports whether the desk can do its work.
+/// Reports whether this process can serve requests.
 #[derive(Clone)]
 pub struct Health {
     core: Core,
@@ -21,13 +21,13 @@ pub struct Health {
 
 /// Whether requests can be answered.
 ///
-/// An unreachable database or an inventory that is still being loaded makes the desk unready. An unreachable Close does
-/// not.
+/// The process is not ready while the database is unreachable, while the inventory is being loaded, and after the stop
+/// has begun. It stays ready while Close is unreachable.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
     /// Whether requests can be answered.
     pub ready: bool,
-    /// Whether the process is stopping: it accepts nothing new and ends the work under way.
+    /// Whether the process is stopping: it accepts no new work and finishes the work in progress.
     pub stopping: bool,
     /// `ok`, or what is wrong with the database.
     pub database: String,
@@ -58,7 +58,9 @@ impl Health {
         }
     }
 
-    /// Makes the readiness report send clients to other replicas. Requests that still come are answered.
+    /// Reports this process as not ready, so that clients use other replicas.
+    ///
+    /// Requests that still arrive are answered.
     pub fn leave(&self) {
         self.core.tasks.leaving.cancel();
     }
@@ -73,10 +75,10 @@ impl Health {
         self.core.close.circuit_open()
     }
 
-    /// The readiness report. Only the database is asked; the rest is what is known.
+    /// Returns the readiness report. Queries only the database; all other values are in memory.
     pub async fn readiness(&self) -> Readiness {
-        let asked = tokio::time::timeout(Duration::from_secs(2), self.core.store.migrated());
-        let database = match asked.await {
+        let query = tokio::time::timeout(Duration::from_secs(2), self.core.store.migrated());
+        let database = match query.await {
             Ok(Ok(true)) => "ok".to_owned(),
             Ok(Ok(false)) => "the schema is not the one of this version: run `numberdesk migrate`".to_owned(),
             Ok(Err(error)) => error.to_string(),

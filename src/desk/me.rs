@@ -1,4 +1,4 @@
-//! What a caller's teams may do, and how much of it is used.
+//! The rules, caps and usage of the caller's teams.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ impl Me {
         Self { core }
     }
 
-    /// Each team of the caller with its rules, caps and usage. It needs no permission.
+    /// Each team of the caller with its rules, caps and usage. The caller needs no permission.
     pub async fn teams(&self, ctx: CallContext<'_>) -> Result<Vec<TeamUsage>, Error> {
         let policy = self.core.policy.load_full();
         let mut teams = Vec::with_capacity(ctx.caller.teams.len());

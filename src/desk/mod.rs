@@ -1,8 +1,8 @@
-//! The desk: the use cases. It knows policy, Close and the store; it knows no HTTP, no SQL and none of Close's JSON.
+//! The use cases. They know the policy, Close and the store, but no HTTP, no SQL and no JSON of Close.
 //!
-//! Each part is a noun of its own, such as [`orders`](Parts::orders), and has the fields that it needs. All parts rest on
-//! `core`, `account` (facts about the Close account) and `number_cache`. Calls between parts go one way: `sync` and
-//! `events` may call `orders`, `health` may call `subscription`, and no part calls back.
+//! Each part is named after a noun, such as [`orders`](Parts::orders), and has only the fields that it needs. All parts
+//! use `core`, `account` (facts about the Close account) and `number_cache`. Calls between parts have one direction:
+//! `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
 
 mod account;
 mod audit;
@@ -88,7 +88,7 @@ pub struct Parts {
     pub numbers: Numbers,
     /// Synchronization of the inventory with Close.
     pub sync: InventorySync,
-    /// The webhook subscription in Close that delivers to this desk.
+    /// The webhook subscription in Close that delivers to this service.
     pub subscription: CloseSubscription,
     /// The event log.
     pub events: Events,
@@ -116,10 +116,10 @@ pub struct Parts {
 }
 
 impl Desk {
-    /// Composes the parts over an open store and a Close client.
+    /// Creates all parts for an open store and a Close client.
     ///
-    /// `tracker` holds the paid calls. To stop the process, cancel `stop`, after which no paid call begins, and wait for
-    /// the tracker.
+    /// `tracker` tracks the paid calls. To stop the process, cancel `stop` and wait for the tracker: after the
+    /// cancellation no paid call begins.
     pub fn new(
         store: Store,
         close: CloseClient,
@@ -175,12 +175,12 @@ impl Desk {
         }))
     }
 
-    /// Wakes workers before their interval is over.
+    /// The signals that wake workers before their interval is over.
     pub fn signals(&self) -> Signals {
         self.core.signals.clone()
     }
 
-    /// The current time by the desk's clock.
+    /// The current time by the shared clock.
     pub fn now(&self) -> Timestamp {
         self.core.now()
     }

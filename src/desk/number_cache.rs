@@ -1,7 +1,7 @@
-//! The inventory in memory, from which all reads of numbers are answered.
+//! The inventory in memory, which answers all reads of numbers.
 //!
 //! It is loaded once. Afterwards it follows the commits of this process and, through the event log, those of the other
-//! replicas. While the database is unreachable, reads are answered from the last snapshot.
+//! replicas. While the database is unreachable, the last snapshot answers reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::telemetry::metrics::INVENTORY_NUMBERS;
 
 /// Numbers read or changed in one step; other tasks run between two steps.
 const BATCH: u32 = 1_000;
-/// How long a read waits for the commits of this process before it is answered from the known snapshot.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a read waits for a refresh before the known snapshot answers it.
+const REFRESH_WAIT: Duration = Duration::from_secs(3);
 
 /// The inventory in memory. Clones share it.
 #[derive(Clone)]
@@ -40,9 +40,9 @@ struct State {
     dirty: Mutex<BTreeSet<PhoneNumberId>>,
     /// The value of [`crate::store::Store::dirty_count`] up to which the snapshot is current.
     current_to: AtomicU64,
-    /// Set when changes of other replicas may have been missed: everything is read again.
+    /// Set when changes of other replicas may have been missed. The next refresh then reads all numbers.
     stale: AtomicBool,
-    /// The value of `touches` at which a read last gave up waiting. Until it changes, no other read waits for it.
+    /// The dirty count at which a read last gave up waiting. Until the count changes, no other read waits.
     gave_up_at: AtomicU64,
     /// The sequence number after which this process follows the event log.
     event_log_start: OnceCell<i64>,
@@ -77,52 +77,56 @@ impl NumberCache {
         i64::try_from(orphans).unwrap_or(i64::MAX)
     }
 
-    /// Makes the next refresh read all numbers. Until then reads are answered from the known snapshot.
+    /// Makes the next refresh read all numbers. Until then, the known snapshot answers reads.
     pub(in crate::desk) fn mark_stale(&self) {
         self.state.stale.store(true, Ordering::Release);
     }
 
-    /// The sequence number after which this process follows the event log: its end when first asked.
+    /// The sequence number after which this process follows the event log: the last one at the first call.
     pub(in crate::desk) async fn event_log_start(&self) -> Result<i64, Error> {
         let head = || self.core.store.last_sequence();
         self.state.event_log_start.get_or_try_init(head).await.copied()
     }
 
-    /// All numbers, including every commit of this process so far.
+    /// All numbers, including the changes of every commit of this process so far.
+    ///
+    /// If a refresh fails or takes too long, returns the last snapshot.
     pub(in crate::desk) async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
         let Some(known) = self.state.snapshot.load_full() else {
             return self.refresh([]).await;
         };
-        let touches = self.core.store.dirty_count();
+        let dirty_count = self.core.store.dirty_count();
         if [&self.state.current_to, &self.state.gave_up_at]
             .iter()
-            .any(|count| count.load(Ordering::Acquire) == touches)
+            .any(|count| count.load(Ordering::Acquire) == dirty_count)
         {
             return Ok(known);
         }
-        let error = match tokio::time::timeout(PATIENCE, self.refresh([])).await {
+        let error = match tokio::time::timeout(REFRESH_WAIT, self.refresh([])).await {
             Ok(Ok(snapshot)) => return Ok(snapshot),
             Ok(Err(error)) => error,
             Err(late) => Error::StoreUnavailable(late.into()),
         };
         tracing::warn!(
             error = chain(&error),
-            "inventory not refreshed: reads are answered from the last snapshot"
+            "inventory not refreshed; the last snapshot answers reads"
         );
-        self.state.gave_up_at.store(touches, Ordering::Release);
+        self.state.gave_up_at.store(dirty_count, Ordering::Release);
         Ok(known)
     }
 
-    /// Reads these numbers again, and all that this process has changed. A failed read is repeated at the next refresh.
+    /// Reads these numbers again, and all numbers that this process has changed.
+    ///
+    /// The next refresh repeats a failed read.
     pub(in crate::desk) async fn refresh(
         &self,
         ids: impl IntoIterator<Item = PhoneNumberId>,
     ) -> Result<Arc<Snapshot>, Error> {
         let cache = &self.state;
-        // Known before loading, so that the event log reports every change that comes after it.
+        // Read before the numbers, so that the event log reports every later change.
         self.event_log_start().await?;
         let mut dirty = cache.dirty.lock().await;
-        let (touches, changed) = self.core.store.take_dirty();
+        let (dirty_count, changed) = self.core.store.take_dirty();
         dirty.extend(changed);
         dirty.extend(ids);
         let stale = cache.stale.load(Ordering::Acquire);
@@ -136,21 +140,23 @@ impl NumberCache {
             cache.stale.store(false, Ordering::Release);
         }
         cache.snapshot.store(Some(snapshot.clone()));
-        cache.current_to.store(touches, Ordering::Release);
+        cache.current_to.store(dirty_count, Ordering::Release);
         let count = u32::try_from(snapshot.len()).unwrap_or(u32::MAX);
         metrics::gauge!(INVENTORY_NUMBERS).set(count);
         Ok(snapshot)
     }
 
-    /// Updates the age of the numbers that Close showed unchanged at `as_of`. The snapshot has every earlier change.
+    /// Sets `as_of` of the numbers that Close showed unchanged at that time.
+    ///
+    /// The snapshot must already have every earlier change.
     pub(in crate::desk) async fn mark_seen(&self, as_of: Timestamp) -> Result<(), Error> {
         let seen = self.core.store.numbers_seen_since(as_of).await?;
-        for some in seen.chunks(BATCH as usize) {
+        for batch in seen.chunks(BATCH as usize) {
             let _lock = self.state.dirty.lock().await;
             let Some(known) = self.state.snapshot.load_full() else {
                 return Ok(());
             };
-            let later = some.iter().filter_map(|id| {
+            let later = batch.iter().filter_map(|id| {
                 let number = known
                     .number(&Scope::system("number cache"), id)
                     .filter(|number| number.as_of < as_of)?;
@@ -182,12 +188,12 @@ impl NumberCache {
     async fn read_again(&self, known: &Snapshot, dirty: &BTreeSet<PhoneNumberId>) -> Result<Snapshot, Error> {
         let mut snapshot = known.clone();
         let ids: Vec<_> = dirty.iter().cloned().collect();
-        for some in ids.chunks(BATCH as usize) {
-            let mut changes: BTreeMap<_, _> = some.iter().map(|id| (id.clone(), None)).collect();
+        for batch in ids.chunks(BATCH as usize) {
+            let mut changes: BTreeMap<_, _> = batch.iter().map(|id| (id.clone(), None)).collect();
             changes.extend(
                 self.core
                     .store
-                    .numbers_by_id(some)
+                    .numbers_by_id(batch)
                     .await?
                     .into_iter()
                     .map(with_id),

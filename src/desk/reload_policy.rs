@@ -1,6 +1,7 @@
-//! Reloads the policy file: a valid file takes effect, a broken one leaves the last valid policy in force.
+//! Reloads the policy file.
 //!
-//! Each change is recorded once, by the replica that comes first.
+//! A valid file takes effect. With a broken file, the last valid policy stays in force. Only the first replica that
+//! sees a change records it.
 
 use std::sync::Arc;
 
@@ -11,10 +12,10 @@ use crate::desk::core::Core;
 use crate::error::Error;
 use crate::policy::Policy;
 
-/// Faults of a broken file that are recorded. The log has them all.
-const FAULTS: usize = 20;
-/// Characters recorded of each fault.
-const LENGTH: usize = 500;
+/// The most faults of a broken file that are recorded. The log has all of them.
+const MAX_FAULTS: usize = 20;
+/// The most characters of a fault that are recorded.
+const MAX_FAULT_CHARS: usize = 500;
 
 /// The policy file as this process last read it.
 #[derive(Clone)]
@@ -45,9 +46,10 @@ impl PolicyFile {
         }
     }
 
-    /// Applies the result of reading the policy file: a policy, which takes effect with the next request, or its faults.
+    /// Applies the result of reading the policy file: a policy, or the faults of the file.
     ///
-    /// Fails only if the result cannot be recorded; the next call tries that again.
+    /// A policy takes effect with the next request. Fails only if the result cannot be recorded; the next call records
+    /// it then.
     pub async fn reload(&self, found: Result<Policy, Vec<String>>) -> Result<(), Error> {
         let last = self.last_reported.get();
         let store = &self.core.store;
@@ -80,8 +82,8 @@ impl PolicyFile {
                 let in_force = self.core.policy.load().fingerprint();
                 let faults: Vec<String> = faults
                     .iter()
-                    .take(FAULTS)
-                    .map(|fault| fault.chars().take(LENGTH).collect())
+                    .take(MAX_FAULTS)
+                    .map(|fault| fault.chars().take(MAX_FAULT_CHARS).collect())
                     .collect();
                 store
                     .record_policy_rejected(&digest, &faults, &in_force, self.core.now())

@@ -1,4 +1,6 @@
-//! From an authenticated identity to a caller with rights: a service account has the rights of the policy in force.
+//! Resolves authenticated identities to callers with teams and permissions.
+//!
+//! A service account gets the rights that the policy in force grants it.
 
 use std::sync::Arc;
 
@@ -19,7 +21,9 @@ impl Access {
         Self { core }
     }
 
-    /// The caller with all rights. A service account without an entry in the policy in force is an error.
+    /// Returns the caller with its rights.
+    ///
+    /// Fails for a service account that the policy in force does not name.
     pub fn resolve_caller(&self, identity: Identity) -> Result<Arc<Caller>, Error> {
         let account = match identity {
             Identity::Caller(caller) => return Ok(caller),
@@ -39,8 +43,9 @@ impl Access {
         }
     }
 
-    /// Whether the policy in force still gives a resolved caller the same rights. The rights of a token last as long as
-    /// the token.
+    /// Whether the policy in force still grants a resolved caller the same rights.
+    ///
+    /// The rights of other callers come from their token and last as long as the token.
     pub(in crate::desk) fn still_grants(&self, caller: &Caller) -> bool {
         let Ok(name) = caller.subject.parse::<ServiceAccountName>() else {
             return true;
@@ -55,7 +60,7 @@ impl Access {
 
     /// The metric label of the caller's team: its name if the policy names it, otherwise `other`.
     ///
-    /// Names from tokens alone would create any number of time series.
+    /// Team names from tokens could create an unlimited number of time series.
     pub fn team_label(&self, caller: &Caller) -> String {
         let policy = self.core.policy.load();
         let named = caller

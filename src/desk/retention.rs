@@ -1,4 +1,4 @@
-//! Deletes old events and old webhook notices.
+//! Deletes old events, and old records of Close's webhooks.
 
 use std::time::Duration;
 
@@ -7,10 +7,12 @@ use crate::error::Error;
 
 /// Rows deleted in one transaction.
 const BATCH: u32 = 1_000;
-/// How much longer than its signature a notice is remembered, so that a repeated one is never taken for new.
+/// How long a webhook of Close is remembered after its signature has expired.
+///
+/// A repeated webhook is therefore never treated as a new one.
 const MARGIN: Duration = Duration::from_hours(24);
 
-/// Deletes what is older than its retention time.
+/// Deletes rows that are older than their retention time.
 #[derive(Clone)]
 pub struct Retention {
     core: Core,
@@ -21,13 +23,15 @@ impl Retention {
         Self { core }
     }
 
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: deletes expired rows in batches.
+    ///
+    /// Idempotent: any replica can run it at any time.
     pub async fn delete_expired(&self) -> Result<(), Error> {
         let (store, settings, now) = (&self.core.store, &self.core.settings, self.core.now());
         let events = now.minus(settings.event_retention);
         while store.delete_events(events, BATCH).await? == u64::from(BATCH) {}
-        let notices = now.minus(settings.webhook_tolerance + MARGIN);
-        while store.delete_close_events(notices, BATCH).await? == u64::from(BATCH) {}
+        let close_events = now.minus(settings.webhook_tolerance + MARGIN);
+        while store.delete_close_events(close_events, BATCH).await? == u64::from(BATCH) {}
         Ok(())
     }
 }

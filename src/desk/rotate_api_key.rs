@@ -1,4 +1,6 @@
-//! Replaces the API key for Close. A new key is tested first, so that a mistake in a file does not stop a working desk.
+//! Replaces the API key for Close.
+//!
+//! A new key is tested first, so that a wrong key in a file does not stop a working service.
 
 use secrecy::SecretString;
 
@@ -16,21 +18,23 @@ pub struct ApiKey {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRejected {
     /// Close does not accept it.
-    #[error("Close does not accept the new API key; the one before stays in use")]
+    #[error("Close does not accept the new API key; the previous key stays in use")]
     Refused,
     /// It belongs to another organization than the inventory.
     #[error(
-        "the new API key is of another Close organization than the inventory; the one before stays in use"
+        "the new API key belongs to another Close organization than the inventory; the previous key stays in use"
     )]
     Foreign,
     /// Close did not answer the test.
-    #[error("the new API key can't be tried now ({0}); the one before stays in use")]
+    #[error("the new API key can't be tested now ({0}); the previous key stays in use")]
     Untried(CloseError),
     /// The database did not answer.
-    #[error("it can't be told whose inventory this is; the API key before stays in use")]
+    #[error("the organization of the inventory can't be read; the previous API key stays in use")]
     Unknown(#[source] Error),
-    /// It has characters that a header cannot carry.
-    #[error("the new API key is none that can be sent; the one before stays in use")]
+    /// It contains characters that an HTTP header cannot contain.
+    #[error(
+        "the new API key contains characters that can't be sent in a header; the previous key stays in use"
+    )]
     Unsendable,
 }
 
@@ -39,16 +43,16 @@ impl ApiKey {
         Self { core }
     }
 
-    /// Uses the key from the next call on, if Close accepts it and it belongs to the organization of the inventory.
+    /// Replaces the key, if Close accepts the new one and it belongs to the organization of the inventory.
     ///
-    /// The key that is in use already is not tested again.
+    /// The new key is used from the next call on. A key that is already in use is not tested again.
     pub async fn rotate(&self, key: SecretString) -> Result<(), KeyRejected> {
         let close = &self.core.close;
         if close.uses(&key) {
             return Ok(());
         }
-        let other = close.with_key(key.clone()).map_err(|_| KeyRejected::Unsendable)?;
-        let me = other.me().await.map_err(|failure| match failure {
+        let candidate = close.with_key(key.clone()).map_err(|_| KeyRejected::Unsendable)?;
+        let me = candidate.me().await.map_err(|failure| match failure {
             CloseError::Unauthorized => KeyRejected::Refused,
             failure => KeyRejected::Untried(failure),
         })?;

@@ -101,7 +101,7 @@ impl Sum<'_> {
         number.tally.book(booking);
     }
 
-    /// Ends the current number: its share goes to its group.
+    /// Finishes the current number, and adds its share to its group.
     fn finish_number(&mut self) {
         let Some(number) = self.number.take() else { return };
         let Some(share) = number

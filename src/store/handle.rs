@@ -13,9 +13,9 @@ use crate::store::sql::{migrate, read_only};
 /// The deadline of [`Store::ping`].
 const PING: Duration = Duration::from_secs(2);
 
-/// The database of the desk. Clones share its connections.
+/// The database of the service. Clones share its connections.
 ///
-/// Every method fails with [`Error::StoreUnavailable`] when the database can't be used now. Nothing is half done then,
+/// Every method fails with [`Error::StoreUnavailable`] when the database can't be used now. No change is partial then,
 /// but a commit may have succeeded. It fails with [`Error::Internal`] when something is corrupt, such as a row that
 /// does not parse.
 #[derive(Clone)]
@@ -26,13 +26,13 @@ pub struct Store {
 impl Store {
     /// Opens `sqlite://file`, which is created if it is missing, or connects to `postgres://…`.
     ///
-    /// It refuses a SQLite database in memory, and leaves the schema unchanged. An error names the file or server,
+    /// It rejects a SQLite database in memory, and leaves the schema unchanged. An error names the file or server,
     /// never the password.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         opened(Pools::open(url.expose_secret()).await)
     }
 
-    /// Opens the database for reading only, also while a desk uses it.
+    /// Opens the database for reading only, also while a service uses it.
     ///
     /// It neither creates nor migrates the database, and every statement that writes fails. An error names the file or
     /// server, never the password.

@@ -1,6 +1,7 @@
-//! The inbox of Close's webhooks: each one is stored once, before Close is answered, with the refetch job it causes.
+//! The inbox of Close's webhooks. Each webhook is stored once, with its refetch job.
 //!
-//! A webhook only names the object to refetch from Close; nothing else in it is trusted.
+//! The service stores a webhook before it answers Close. A webhook only names the object to refetch from Close; nothing
+//! else in it is trusted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +14,14 @@ use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::param::Param;
 
 impl Store {
-    /// Stores events of Close in one transaction, and queues a refetch job for each new one of a followed object.
+    /// Stores events of Close in one transaction, and queues a refetch job for each new event.
     ///
-    /// Returns which of them are new. They are on disk when this returns.
+    /// Events whose object the service does not follow get no job. Returns for each event whether it is new. The events
+    /// are on disk when this returns.
     pub async fn ingest(&self, events: &[CloseEvent], now: Timestamp) -> Result<Vec<bool>, Error> {
         let mut tx = self.db.begin().await?;
         let mut unseen = store_names(&mut tx, events, now).await?;
-        // An event without an id always counts as new. Of two equal events, one does.
+        // An event without an id always counts as new. Of two equal events, one counts as new.
         let fresh: Vec<bool> = events
             .iter()
             .map(|event| event.event_id.is_none() || name(event).is_some_and(|name| unseen.remove(&name)))
@@ -93,7 +95,7 @@ struct Merged {
 
 /// Queues one refetch job per object.
 ///
-/// `gone` stays set, because a deleted object does not come back, whatever arrives late.
+/// `gone` stays set even if an older event arrives late, because a deleted object does not come back.
 async fn queue_jobs(
     tx: &mut Tx,
     fresh_events: impl Iterator<Item = &CloseEvent>,

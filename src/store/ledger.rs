@@ -1,4 +1,4 @@
-//! The ledger: every change of what a team holds and reserves, and the usage row that is its sum.
+//! The ledger: every change of a team's holdings and reservations, and the usage row with their sum.
 //!
 //! The caps are enforced on the usage row. Only this file writes to the tables `usage` and `ledger`, so the row always
 //! equals the sum of its entries.
@@ -16,7 +16,7 @@ use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 
-/// A cap that leaves no room.
+/// A cap that a change would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cap {
     /// `max_numbers`.
@@ -128,7 +128,7 @@ impl Entry {
 pub(super) enum Entered {
     /// The entry is written.
     Done,
-    /// The cap leaves no room; nothing is written.
+    /// The change would exceed the cap; nothing is written.
     Capped(Cap),
 }
 
@@ -154,16 +154,16 @@ pub(super) async fn lock(
     read(Some(&locked), counted.as_ref())
 }
 
-/// Enters a change with one conditional update if the caps leave room for it.
+/// Enters a change with one conditional update, if it exceeds no cap.
 ///
-/// `used` is the locked row; it tells which cap leaves no room.
+/// `used` is the locked row; it shows which cap the change would exceed.
 pub(super) async fn enter_within(
     tx: &mut Tx,
     entry: Entry,
     caps: &Caps,
     used: &Usage,
 ) -> Result<Entered, Error> {
-    let room = tx
+    let updated = tx
         .execute(sql!(
             "UPDATE usage SET numbers_held = numbers_held + $2, numbers_reserved = numbers_reserved + $3, \
                 monthly_held = monthly_held + $4, monthly_reserved = monthly_reserved + $5 \
@@ -178,7 +178,7 @@ pub(super) async fn enter_within(
             caps.monthly_budget.map_or(i64::MAX, Money::cents),
         ))
         .await?;
-    if room == 1 {
+    if updated == 1 {
         write(tx, entry).await?;
         return Ok(Entered::Done);
     }
@@ -265,7 +265,7 @@ fn read(row: Option<&Row>, orders: Option<&Row>) -> Result<Usage, Error> {
 }
 
 impl Store {
-    /// What the team holds and reserves now; zeros for a team without entries.
+    /// The team's current holdings and reservations; zeros for a team without entries.
     pub async fn usage(&self, team: &Team, now: Timestamp) -> Result<Usage, Error> {
         let row = self
             .db

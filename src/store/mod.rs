@@ -1,4 +1,4 @@
-//! The store: orders, numbers, the ledger, events, webhooks and the audit trail, on SQLite or PostgreSQL.
+//! The store: orders, numbers, ledger, events, webhooks and audit trail, on SQLite or PostgreSQL.
 //!
 //! It is the only code that knows SQL, and one set of statements serves both databases. It knows neither Close nor
 //! HTTP, nor why something is stored.

@@ -1,6 +1,6 @@
 //! Notifies the workers of this process of new events, due deliveries and changed numbers.
 //!
-//! Other processes learn the same from the event log.
+//! The event log notifies other processes of the same changes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Records the policy in force and the rejected policy file.
 //!
-//! The first replica that sees a change writes its event and audit row, so each change is reported once, whatever the
-//! number of replicas and restarts.
+//! The first replica that sees a change writes its event and audit row. So each change is reported once, for any number
+//! of replicas and restarts.
 
 use serde_json::{Value, json};
 
@@ -22,19 +22,19 @@ impl Store {
     /// Records the fingerprint of the policy in force.
     ///
     /// If it differs from the one last recorded by any replica, writes a `policy.changed` event and an audit row, and
-    /// returns the previous fingerprint. The very first fingerprint is recorded without an event. `mended` is the digest
-    /// of the faults that this replica had rejected until now (see [`Store::record_policy_rejected`]).
+    /// returns the previous fingerprint. The very first fingerprint is recorded without an event. `repaired` is the
+    /// digest of the faults that this replica had rejected until now (see [`Store::record_policy_rejected`]).
     pub async fn record_policy_in_force(
         &self,
         fingerprint: &str,
-        mended: Option<&str>,
+        repaired: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<String>, Error> {
         let mut tx = self.db.begin().await?;
         tx.execute(sql!(
             "DELETE FROM settings WHERE name = $1 AND value = $2",
             REJECTED,
-            mended
+            repaired
         ))
         .await?;
         tx.execute(sql!(

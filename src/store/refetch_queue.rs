@@ -83,11 +83,11 @@ impl Store {
         row.map_or(Ok((0, None)), |row| Ok((row.int("n")?, row.time_opt("since")?)))
     }
 
-    /// Deletes finished jobs. A job with a new webhook meanwhile is due at once instead.
+    /// Deletes finished jobs. A job whose object got a new webhook meanwhile is due at once instead.
     pub async fn finish_refetch_jobs(&self, jobs: &[RefetchJob]) -> Result<(), Error> {
-        for some in in_order(jobs).chunks(BATCH) {
+        for batch in in_order(jobs).chunks(BATCH) {
             let mut tx = self.db.begin().await?;
-            for job in some {
+            for job in batch {
                 end(&mut tx, job).await?;
             }
             tx.commit().await?;
@@ -118,9 +118,9 @@ impl Store {
         due: Timestamp,
         stale: bool,
     ) -> Result<(), Error> {
-        for some in in_order(jobs).chunks(BATCH) {
+        for batch in in_order(jobs).chunks(BATCH) {
             let mut tx = self.db.begin().await?;
-            for job in some {
+            for job in batch {
                 tx.execute(sql!(
                     "UPDATE errands SET lease_until = NULL, \
                         due_at = CASE WHEN notices = $2 AND told_at = $3 THEN $4 ELSE due_at END, \

@@ -13,7 +13,7 @@ const PROBE: &str = "measure";
 impl Store {
     /// Claims the step `name` if it is due, and schedules the next one `every` later.
     ///
-    /// Of all replicas that call this at the same time, one gets `true` and does the step.
+    /// Of all replicas that call this at the same time, only one gets `true`. It does the step.
     pub async fn claim_step(
         &self,
         name: &'static str,

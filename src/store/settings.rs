@@ -1,4 +1,4 @@
-//! Values that all replicas share and that nobody configures: the first replica writes them.
+//! Values that all replicas share and that are not configured: the first replica writes them.
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
@@ -49,7 +49,9 @@ impl Store {
         row.map(|row| row.parsed("value")).transpose()
     }
 
-    /// Records that Close's event log was read up to `at`; an earlier time than the stored one changes nothing.
+    /// Records that Close's event log was read up to `at`.
+    ///
+    /// A time before the stored one changes nothing.
     pub async fn advance_event_log_position(&self, at: Timestamp) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         tx.execute(sql!(

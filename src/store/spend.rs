@@ -1,4 +1,4 @@
-//! Reads the ledger number by number, for the monthly spend. It adds up nothing itself.
+//! Reads the ledger number by number, for the monthly spend. The caller calculates the sums.
 
 use crate::domain::authority::Scope;
 use crate::domain::caller::Team;
@@ -40,13 +40,15 @@ impl Store {
         let (number, id) = after.unwrap_or_default();
         let mut select = Select::within_by(
             scope,
-            // Subqueries per row: a join would start from the first number on every page.
-            "SELECT ledger.id, ledger.phone_number_id, ledger.at, ledger.team, ledger.numbers_held, ledger.monthly_held, \
+            // Subqueries for each row, because a join would read from the first number again for every page.
+            "SELECT ledger.id, ledger.phone_number_id, ledger.at, ledger.team, \
+                ledger.numbers_held, ledger.monthly_held, \
                 (SELECT country FROM numbers WHERE numbers.id = ledger.phone_number_id) AS country, \
                 (SELECT team FROM orders WHERE orders.phone_number_id = ledger.phone_number_id) AS order_team, \
                 (SELECT created_by FROM orders WHERE orders.phone_number_id = ledger.phone_number_id) AS created_by \
              FROM ledger",
-            "EXISTS (SELECT 1 FROM ledger AS own WHERE own.phone_number_id = ledger.phone_number_id AND own.team IN (?))",
+            "EXISTS (SELECT 1 FROM ledger AS own WHERE own.phone_number_id = ledger.phone_number_id \
+                AND own.team IN (?))",
         );
         select.and_just("ledger.phone_number_id IS NOT NULL");
         select.and_both("(ledger.phone_number_id, ledger.id) > (?, ?)", number, id);

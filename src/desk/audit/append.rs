@@ -1,6 +1,6 @@
 //! Appends audit rows to the hash chain soon after they were written, and logs the head of the chain.
 //!
-//! The logged head is a copy outside the database: it proves later that the chain was not rewritten.
+//! The logged head is a copy outside the database. Comparing it later shows whether the chain was rewritten.
 
 use std::sync::atomic::Ordering;
 
@@ -13,10 +13,12 @@ const BATCH: u32 = 200;
 const HOUR: i64 = 3_600;
 
 impl Audit {
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: appends all waiting rows, sets the gauge of their age, and logs the head.
+    ///
+    /// Idempotent: any replica can run it at any time.
     pub async fn append(&self) -> Result<(), Error> {
         let appended = self.append_all().await;
-        // Also after a failure: that is when the age matters.
+        // Set after a failure too, because then the age rises.
         let oldest = self.core.store.oldest_unchained().await?;
         let age = oldest.map_or(0.0, |oldest| self.core.now().since(oldest).as_secs_f64());
         metrics::gauge!(AUDIT_UNSEALED_AGE_SECONDS).set(age);
@@ -35,7 +37,7 @@ impl Audit {
         Ok(())
     }
 
-    /// Logs the head once in each hour of the clock, if it has changed. The last entry of a day covers the whole day.
+    /// Logs the head once in each hour of the clock, if it has changed.
     async fn log_head(&self) -> Result<(), Error> {
         let (last, hour) = (&self.last_reported, self.core.now().as_seconds().div_euclid(HOUR));
         if last.hour.load(Ordering::Relaxed) == hour {
@@ -44,7 +46,7 @@ impl Audit {
         if let Some(head) = self.core.store.audit_head().await?
             && head.seq != last.seq.load(Ordering::Relaxed)
         {
-            tracing::info!(seq = head.seq, hash = head.hash, %head, "the audit chain is sealed up to here");
+            tracing::info!(seq = head.seq, hash = head.hash, %head, "audit chain head recorded");
             last.seq.store(head.seq, Ordering::Relaxed);
         }
         last.hour.store(hour, Ordering::Relaxed);

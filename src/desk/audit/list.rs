@@ -1,4 +1,4 @@
-//! Reading the audit trail.
+//! Lists the audit trail.
 
 use crate::desk::audit::Audit;
 use crate::domain::audit::AuditRow;

@@ -24,11 +24,11 @@ pub struct Events {
     core: Core,
     account: Account,
     cache: NumberCache,
-    /// A stream ends when the policy takes rights from its reader.
+    /// Checks the rights of a stream's reader. The stream ends when the policy changes them.
     access: Access,
-    /// Requests here wait for orders that another replica may settle.
+    /// Notifies waiting requests of this process when another replica settles their order.
     order_changes: OrderChanges,
-    /// How far this process has followed the event log.
+    /// The position of this process in the event log.
     position: Arc<Position>,
     /// Limits the open streams.
     streams: Arc<Semaphore>,
@@ -54,10 +54,10 @@ impl Events {
     }
 }
 
-/// Events kept for streams that are behind. A stream that is further behind reads from the store.
+/// Events buffered for slow streams. A stream that is further behind reads from the store.
 const LIVE: usize = 4_096;
 
-/// How far this process has followed the event log.
+/// The position of this process in the event log.
 struct Position {
     /// The sequence number of the last applied event. `None` before the first step.
     at: Mutex<Option<i64>>,

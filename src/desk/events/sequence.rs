@@ -1,4 +1,6 @@
-//! Assigns sequence numbers to committed events, and applies new events to this process, whichever replica wrote them.
+//! Assigns sequence numbers to committed events, and applies new events to the state of this process.
+//!
+//! Any replica may have written the events.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +15,9 @@ use crate::telemetry::metrics::{FEED_PLACE, INVENTORY_AGE_SECONDS};
 const PAGE: u32 = 500;
 
 impl Events {
-    /// One step: assigns sequence numbers, and applies all new events to this process. Safe to run at any time, on any
-    /// replica, any number of times.
+    /// One step: assigns sequence numbers, and applies all new events to this process.
+    ///
+    /// Idempotent: any replica can run it at any time.
     pub async fn assign_sequence(&self) -> Result<(), Error> {
         let store = &self.core.store;
         let mut at = self.position.at.lock().await;
@@ -30,7 +33,7 @@ impl Events {
                 break;
             };
             if first.seq > seq + 1 {
-                tracing::warn!("events deleted before this process applied them: reading all numbers again");
+                tracing::warn!("events deleted before this process applied them; reading all numbers again");
                 self.cache.mark_stale();
             }
             seq = last.seq;
@@ -46,7 +49,7 @@ impl Events {
         Ok(())
     }
 
-    /// Makes the inventory at least as recent as these events, before they are handed out.
+    /// Refreshes the number cache, so that it is at least as recent as these events.
     pub(in crate::desk::events) async fn refresh_numbers_of(
         &self,
         page: &[SequencedEvent],

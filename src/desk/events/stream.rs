@@ -22,8 +22,8 @@ use crate::store::SequencedEvent;
 
 /// Events read in one query by a stream that is behind.
 const PAGE: u32 = 200;
-/// The longest life of a stream. Then its reader resumes, maybe at another replica.
-const LONGEST: Duration = Duration::from_hours(4);
+/// The longest duration of a stream. Its reader then resumes, possibly at another replica.
+const MAX_DURATION: Duration = Duration::from_hours(4);
 
 /// Selects events.
 #[derive(Debug, Clone, Default)]
@@ -42,13 +42,14 @@ pub struct EventStream {
     caller: Caller,
     scope: Scope,
     kinds: Vec<EventKind>,
-    /// The sequence number of the last event that was handed out.
+    /// The sequence number of the last event that the reader got.
     at: i64,
     backlog: VecDeque<SequencedEvent>,
     /// Whether the backlog has reached the end of the event log since `live` last lost events.
     caught_up: bool,
     live: broadcast::Receiver<Arc<SequencedEvent>>,
     stop: CancellationToken,
+    /// How long the stream may last.
     left: Duration,
     _slot: OwnedSemaphorePermit,
 }
@@ -89,7 +90,7 @@ impl Events {
             .clone()
             .try_acquire_owned()
             .map_err(|_| Error::Busy {
-                reason: "as many streams are open as this replica serves",
+                reason: "this replica already serves the maximum number of event streams",
             })?;
         // Subscribed before reading the end of the log, so that no event falls in between.
         let live = self.position.live.subscribe();
@@ -111,7 +112,7 @@ impl Events {
             caught_up: false,
             live,
             stop: self.core.tasks.stop.clone(),
-            left: left.unwrap_or(LONGEST).min(LONGEST),
+            left: left.unwrap_or(MAX_DURATION).min(MAX_DURATION),
             _slot: slot,
         })
     }
@@ -124,7 +125,7 @@ impl Events {
     ) -> Result<(Scope, Option<i64>), Error> {
         let authority = ctx.authorize(filter.team.as_ref())?;
         let scope = authority.scope().clone();
-        // Every change that the caller already knows of must be in the log.
+        // The log must contain every change that the caller already knows.
         while self.core.store.assign_sequence().await? > 0 {}
         let Some(after) = &filter.after else {
             return Ok((scope, None));
@@ -139,23 +140,24 @@ impl Events {
             Some(at) => Ok((scope, Some(at))),
             None => Err(Error::Invalid(vec![Fault {
                 pointer: "/query/after".to_owned(),
-                message: "is no event that is kept: read what you follow anew, then follow without it"
-                    .to_owned(),
+                message:
+                    "names no event that is still kept: read the current state, then continue without `after`"
+                        .to_owned(),
             }])),
         }
     }
 }
 
 impl EventStream {
-    /// How long the stream may last. It ends with its reader's token at the latest.
+    /// How long the stream may last: at most until its reader's token expires.
     pub fn left(&self) -> Duration {
         self.left
     }
 
     /// Waits for the next event.
     ///
-    /// `None`: the process stops, or the policy changed the rights of the reader. The reader then reconnects, and either
-    /// resumes or learns the reason.
+    /// Returns `None` when the process stops, or when the policy changed the rights of the reader. The reader then
+    /// reconnects. It either resumes or gets an error with the reason.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.backlog.pop_front() {

@@ -1,4 +1,4 @@
-//! Cancels the scheduled release of a number. This is possible until Close is called.
+//! Cancels the scheduled release of a number, which is possible until Close is called.
 
 use serde_json::json;
 
@@ -30,7 +30,7 @@ impl Numbers {
                 .team(number.team.as_ref())
                 .number(id)
                 .detail(json!({ "release_at": release_at }));
-            // Otherwise a concurrent change came first, so the number is read again.
+            // If a concurrent change came first, the number is read again.
             if self.core.store.cancel_release(&number, &row).await? {
                 return Ok(Number {
                     release_at: None,

@@ -1,4 +1,4 @@
-//! Reading numbers from the inventory in memory.
+//! Reads numbers from the inventory in memory.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Numbers {
         let after = after
             .map(str::parse)
             .transpose()
-            .map_err(|unread: NotAnId| Error::Internal(unread.into()))?;
+            .map_err(|invalid: NotAnId| Error::Internal(invalid.into()))?;
         Ok(self
             .cache
             .snapshot()

@@ -1,7 +1,7 @@
 //! Releases a number: at once, or when the undo window of its team is over.
 //!
-//! The number is durably marked before Close is called, so that a release is finished after a crash too. Until Close has
-//! certainly released the number, it belongs to its team.
+//! The number is durably marked before Close is called, so that a release is finished after a crash too. The number
+//! belongs to its team until Close has certainly released it.
 
 use std::time::Duration;
 
@@ -24,23 +24,23 @@ use crate::failpoint;
 pub enum Released {
     /// Close has released it.
     Done,
-    /// The outcome is unknown. The desk tries again until the number is released.
+    /// The outcome is unknown. The service retries until the number is released.
     Pending,
     /// Close is called at this time, unless the release is cancelled before.
     Scheduled(Timestamp),
 }
 
-/// Releases taken up in one step.
+/// Releases executed in one step.
 const BATCH: u32 = 16;
 
-/// The pause after Close was not reached for a scheduled release.
+/// The pause before a scheduled release is retried after a failed call to Close.
 const RETRY: Duration = Duration::from_mins(5);
 
 impl Numbers {
     /// Releases the number in Close, or schedules that if the team's policy has an undo window.
     ///
-    /// A repeated request does not release or schedule it again, even if the policy has changed meanwhile. The work goes on
-    /// if the client disconnects.
+    /// A repeated request does not release or schedule the number again, even if the policy has changed meanwhile. The
+    /// release continues when the client disconnects.
     pub async fn release(
         &self,
         ctx: CallContext<'_, needs::NumbersRelease>,
@@ -69,14 +69,14 @@ impl Numbers {
                     .spawn_detached(async move { numbers.mark_and_release(&number, mark).await })
                     .await?
             };
-            // Otherwise a concurrent change came first, so the number is read again.
+            // If a concurrent change came first, the number is read again.
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
         }
     }
 
-    /// One step: makes the scheduled releases that are due. One replica makes each.
+    /// One step: executes the scheduled releases that are due. Only one replica executes each.
     pub async fn release_due(&self) -> Result<(), Error> {
         let now = self.core.now();
         for (number, actor) in self.core.store.due_releases(now, BATCH).await? {
@@ -89,15 +89,15 @@ impl Numbers {
 
     /// One step: repeats releases whose outcome is unknown. Releasing a number twice does no harm.
     pub async fn finish_releases(&self) -> Result<(), Error> {
-        let long_ago = self.core.now().minus(self.core.settings.deadline * 2);
-        for (number, actor) in self.core.store.unfinished_releases(long_ago, BATCH).await? {
+        let marked_before = self.core.now().minus(self.core.settings.deadline * 2);
+        for (number, actor) in self.core.store.unfinished_releases(marked_before, BATCH).await? {
             let mark = AuditRow::new(self.core.now(), actor, Action::NumberRelease, "releasing");
             self.release_again(&number, mark).await?;
         }
         Ok(())
     }
 
-    /// How long a release of the number can be cancelled. `None`: it is made at once, as for an orphan.
+    /// How long a release of the number can be cancelled. `None`: Close is called at once.
     fn undo_window(&self, number: &Number) -> Option<Duration> {
         if number.releasing {
             return None;
@@ -113,7 +113,9 @@ impl Numbers {
         }
     }
 
-    /// `None`: the number has changed since it was read, and nothing was sent.
+    /// Marks the number, calls Close and records the outcome.
+    ///
+    /// Returns `None`, and makes no call, when the number has changed since it was read.
     async fn mark_and_release(&self, number: &Number, mark: AuditRow) -> Result<Option<Released>, Error> {
         if !self.core.store.mark_releasing(number, &mark).await? {
             return Ok(None);
@@ -129,7 +131,7 @@ impl Numbers {
                 return Ok(Some(self.handle_unknown_number(id, &mark, &key).await));
             }
             ReleaseOutcome::Unknown { reason } => {
-                tracing::warn!(number_id = %id, reason, "release outcome unknown; trying again");
+                tracing::warn!(number_id = %id, reason, "release outcome unknown; retrying");
                 return Ok(Some(Released::Pending));
             }
             ReleaseOutcome::Refused {
@@ -152,7 +154,9 @@ impl Numbers {
         Err(failed)
     }
 
-    /// Close did not release the number. A refusal ends the scheduled release; a failure postpones it.
+    /// Removes the mark, because Close did not release the number.
+    ///
+    /// A refusal ends a scheduled release too; any other failure postpones it.
     async fn revert_mark(&self, number: &Number, mark: &AuditRow, failed: &Error) -> Result<(), Error> {
         let (id, now) = (&number.facts.id, self.core.now());
         let detail = match failed {
@@ -175,7 +179,9 @@ impl Numbers {
         self.core.store.abort_release(id, mark.at, &row).await
     }
 
-    /// Handles a 404 from Close. It proves a release only for a key of the right organization: any other key gets 404 too.
+    /// Handles a 404 from Close.
+    ///
+    /// It proves a release only for an API key of the right organization, because any other key gets 404 too.
     async fn handle_unknown_number(&self, id: &PhoneNumberId, mark: &AuditRow, key: &KeyInUse) -> Released {
         let reason = match self.account.verify_organization().await {
             Ok(_) if self.core.close.still_uses(key) => {
@@ -184,7 +190,11 @@ impl Numbers {
             Ok(_) => "the API key was replaced meanwhile".to_owned(),
             Err(error) => error.to_string(),
         };
-        tracing::warn!(number_id = %id, reason, "release outcome unknown: a 404 of this API key proves nothing");
+        tracing::warn!(
+            number_id = %id,
+            reason,
+            "release outcome unknown: the 404 of Close proves nothing for this API key; retrying"
+        );
         Released::Pending
     }
 
@@ -195,7 +205,11 @@ impl Numbers {
             Ok(_) => Released::Done,
             // The mark stays until the release can be written.
             Err(error) => {
-                tracing::error!(number_id = %id, error = chain(&error), "release not written yet; trying again");
+                tracing::error!(
+                    number_id = %id,
+                    error = chain(&error),
+                    "release not written to the database; retrying"
+                );
                 Released::Pending
             }
         }

@@ -1,4 +1,4 @@
-//! Gives a number to a team: adopts an orphan, or moves a number from one team to another.
+//! Transfers a number to a team: adopts an orphan, or moves a number from one team to another.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::policy;
 use crate::store::Transferred;
 
 impl Numbers {
-    /// Gives the number to the team `to`, within the quota and budget of that team.
+    /// Transfers the number to the team `to`, within the quota and budget of that team.
     pub async fn transfer(
         &self,
         ctx: CallContext<'_, needs::NumbersAdmin>,
@@ -46,7 +46,7 @@ impl Numbers {
             {
                 Transferred::Done(number) => return Ok(number),
                 Transferred::NotFound => return Err(Error::NotFound),
-                // Concurrent changes used up the caps: the same decision, repeated, names the reason.
+                // Concurrent changes used up the caps. Deciding again names the reason.
                 Transferred::Capped { usage, .. } => {
                     (policy::decide_receive(&policy, to, &number, &usage), usage)
                 }

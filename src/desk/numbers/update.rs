@@ -16,7 +16,7 @@ use crate::domain::number_patch::NumberPatch;
 use crate::error::Error;
 use crate::policy;
 
-/// The condition under which a change is made.
+/// The condition that the number must meet before the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
     /// The number exists.
@@ -90,7 +90,7 @@ impl Numbers {
                     .store
                     .observe_change(&seen, &attempt.then(now, "updated"))
                     .await?;
-                // This label replaces the one that the order asked for.
+                // The label of this change replaces the one that the order requested.
                 if let (Some(order_id), true) = (order_id, changes.label.is_some()) {
                     self.core.store.finish_label(order_id).await?;
                 }
@@ -130,7 +130,8 @@ impl Numbers {
                     rule: "orphan".to_owned(),
                     have: Value::Null,
                     need: json!("a team"),
-                    hint: "give the number to a team first: PUT /v1/phone-numbers/{id}/team".to_owned(),
+                    hint: "ask a person with the permission `numbers:admin` to transfer the number to a team first"
+                        .to_owned(),
                 },
             ),
         }

@@ -1,4 +1,4 @@
-//! Approves or rejects orders that await a second person, and expires those that no one decides about in time.
+//! Approves or rejects orders that need the approval of a second person, and expires overdue ones.
 
 use serde_json::json;
 
@@ -29,7 +29,9 @@ impl Orders {
         self.decide(ctx, id, Verdict::Approved, comment).await
     }
 
-    /// Rejects an order of another person, and frees its reservation. Rejecting it again returns it unchanged.
+    /// Rejects an order of another person and frees its reservation.
+    ///
+    /// Rejecting it again returns it unchanged.
     pub async fn reject(
         &self,
         ctx: CallContext<'_, needs::OrdersApprove>,
@@ -39,7 +41,7 @@ impl Orders {
         self.decide(ctx, id, Verdict::Rejected, comment).await
     }
 
-    /// One step: cancels orders whose time for approval is over.
+    /// One step: cancels orders whose approval deadline has passed.
     pub async fn expire_approvals(&self) -> Result<(), Error> {
         for order in self.core.store.overdue_approvals(self.core.now(), BATCH).await? {
             self.expire(order).await?;
@@ -47,7 +49,7 @@ impl Orders {
         Ok(())
     }
 
-    /// The request for approval, bound to exactly what was ordered.
+    /// Creates the request for approval, bound to the fingerprint of the order's request.
     pub(in crate::desk::orders) fn approval_request(
         &self,
         authority: &Authority<'_, needs::NumbersRent>,
@@ -133,7 +135,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Tells the requests that wait for the order, and dispatches it if it was approved.
+    /// Dispatches the order if it was approved, and notifies the requests that wait for the order.
     fn announce(&self, order: &Order, verdict: Verdict) {
         tracing::info!(order_id = %order.id, team = %order.team, verdict = verdict.as_str(), "order approval decided");
         metrics::counter!(APPROVALS_TOTAL, "decision" => verdict.as_str()).increment(1);
@@ -144,12 +146,12 @@ impl Orders {
     }
 }
 
-/// The detail of the audit row: what the decision is bound to, and the comment.
+/// The detail of the audit row: the approved fingerprint and rule, the orderer and the comment.
 fn detail(order: &Order, comment: Option<&str>) -> serde_json::Value {
-    let asked = order.approval.as_ref();
+    let approval = order.approval.as_ref();
     json!({
-        "fingerprint": asked.map(|approval| &approval.fingerprint),
-        "rule": asked.map(|approval| &approval.rule),
+        "fingerprint": approval.map(|approval| &approval.fingerprint),
+        "rule": approval.map(|approval| &approval.rule),
         "ordered_by": { "issuer": order.issuer, "subject": order.created_by },
         "comment": comment,
     })

@@ -1,4 +1,4 @@
-//! Cancels orders that were not sent to Close: at a caller's request, or because they are not what was approved.
+//! Cancels orders that were not sent to Close: on request, or because they do not match an approval.
 
 use serde_json::json;
 
@@ -42,15 +42,21 @@ impl Orders {
         Ok(current)
     }
 
-    /// Cancels an order whose request is not the one that was approved. Only what was approved is ever rented.
+    /// Cancels a stored order that does not match its approval.
+    ///
+    /// Somebody changed it in the database. Only an approved request is ever sent.
     pub(in crate::desk::orders) async fn cancel_altered(&self, order: Order) -> Result<(), Error> {
-        tracing::error!(order_id = %order.id, team = %order.team, "order cancelled: it is not the one that was approved");
+        tracing::error!(
+            order_id = %order.id,
+            team = %order.team,
+            "order cancelled: the stored order does not match an approval"
+        );
         metrics::counter!(ORDERS_ALTERED_TOTAL).increment(1);
         let now = self.core.now();
         let mut order = order
             .cancelled(now)
             .map_err(|wrong| Error::Internal(wrong.into()))?;
-        order.reason = Some("it is not what was approved: its request was changed afterwards".to_owned());
+        order.reason = Some("the stored order does not match an approval, so it was not sent".to_owned());
         let row = AuditRow::new(now, Actor::desk(), Action::OrderCancel, "altered")
             .team(Some(&order.team))
             .order(&order.id)

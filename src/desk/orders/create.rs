@@ -1,4 +1,4 @@
-//! Creates an order: decides by policy, makes the order durable, starts the paid call, and waits for its end.
+//! Creates an order: decides by policy, stores the order, starts the paid call, and waits for its end.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use crate::telemetry::metrics::ORDERS_DENIED_TOTAL;
 impl Orders {
     /// Rents one number for the team, once for each `key`.
     ///
-    /// Returns the order when it has ended or `wait` is over (`None`: the configured time). The order goes on in either
-    /// case, also when the client disconnects.
+    /// Returns the order when it has ended, or when `wait` is over (`None`: the configured time). The work on the order
+    /// continues after that, and also when the client disconnects.
     pub async fn create(
         &self,
         ctx: CallContext<'_, needs::NumbersRent>,
@@ -49,7 +49,7 @@ impl Orders {
             .await)
     }
 
-    /// The order that already has this key. An error if the key was used for another request.
+    /// Finds the order that already has this key. Fails if the key was used for another request.
     async fn find_by_key(
         &self,
         team: &Team,
@@ -115,7 +115,7 @@ impl Orders {
                 Ok(order)
             }
             Inserted::Existing { order, fingerprint } => check_same_request(order, &fingerprint, &request),
-            // Concurrent orders used up the caps after the decision: the same decision, repeated, names the reason.
+            // Concurrent orders used up the caps after the decision. Deciding again names the reason.
             Inserted::Capped { usage, .. } => {
                 let ruling =
                     policy::decide_rent(&policy, authority.caller(), team, &request, &usage, &members);
@@ -128,9 +128,10 @@ impl Orders {
         }
     }
 
-    /// Returns the order when it has ended or `wait` is over. An order that this process will not send is not waited for.
+    /// Waits until the order has ended or `wait` is over, and returns the order.
     ///
-    /// The order is accepted already, so an unreachable database is no error: the caller gets the order as last read.
+    /// Does not wait for an order that this process will not send. The order is already accepted, so an unreachable
+    /// database is no error: the caller gets the order as last read.
     async fn wait_for_end(
         &self,
         authority: &Authority<'_, needs::NumbersRent>,
@@ -140,13 +141,17 @@ impl Orders {
     ) -> OrderWithNumber {
         let id = order.id.clone();
         let mut known = OrderWithNumber { order, number: None };
-        let over = tokio::time::sleep(wait);
-        tokio::pin!(over);
+        let timeout = tokio::time::sleep(wait);
+        tokio::pin!(timeout);
         loop {
             match self.with_number(authority.scope(), &id).await {
                 Ok(current) => known = current,
                 Err(error) => {
-                    tracing::warn!(order_id = %id, error = chain(&error), "order not read; waiting goes on");
+                    tracing::warn!(
+                        order_id = %id,
+                        error = chain(&error),
+                        "order not read while a request waits for its end; retrying"
+                    );
                 }
             }
             // Orders that wait for a person or for reconciliation take longer than a request may.
@@ -159,9 +164,9 @@ impl Orders {
             }
             let poll = tokio::time::sleep(Duration::from_secs(1));
             tokio::select! {
-                () = &mut over => return known,
+                () = &mut timeout => return known,
                 () = changed(&mut changes, &id) => {}
-                // Another replica may be sending it, which notifies no one here.
+                // Changes by another replica arrive only through the event log, so the order is polled too.
                 () = poll => {}
                 () = self.core.tasks.stop.cancelled(), if !stopping => {}
             }
@@ -169,7 +174,7 @@ impl Orders {
     }
 }
 
-/// The existing order, if its key was used for the same request.
+/// Returns the existing order if its key was used for the same request, and otherwise an error.
 fn check_same_request(order: Order, known: &str, request: &Request) -> Result<Order, Error> {
     if known == request.fingerprint() {
         Ok(order)
@@ -178,11 +183,11 @@ fn check_same_request(order: Order, known: &str, request: &Request) -> Result<Or
     }
 }
 
+/// Waits until the order changes. Also returns when changes may have been missed.
 async fn changed(changes: &mut broadcast::Receiver<OrderId>, id: &OrderId) {
     loop {
         match changes.recv().await {
             Ok(other) if &other != id => {}
-            // It changed, or some changes were missed: read it.
             _ => return,
         }
     }

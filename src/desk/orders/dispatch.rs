@@ -1,7 +1,8 @@
 //! Dispatches an order: claims it, makes the one paid call, and interprets Close's answer.
 //!
-//! The claim is durable before the call, with a lease that outlasts the call's deadline. If the process dies in between,
-//! the lease lapses and [`recover`](super::recover) marks the order as unverified: it is never sent twice.
+//! The claim is durable before the call, with a lease that outlasts the call's deadline. If the process dies before it
+//! writes the outcome, the lease lapses and [`recover`](super::recover) marks the order as unverified. So no order is
+//! sent twice.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::store::{Claim, Observation};
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_FORBIDDEN_TOTAL, CLOSE_UNAUTHORIZED_TOTAL};
 
-/// How long no order is sent after Close refused the API key: Close counts refused calls too.
+/// How long no order is sent after Close refused the API key, because Close counts refused calls too.
 const KEY_PAUSE: Duration = Duration::from_secs(15);
 
 /// Pauses between attempts to send an order that Close did not execute.
@@ -48,9 +49,9 @@ impl Orders {
 
     /// Sends a queued order to Close, once.
     ///
-    /// Nothing happens if it is no longer queued, or must wait because another order of its country is unverified.
+    /// Does nothing if the order is no longer queued, or must wait for another order of its country.
     async fn dispatch(&self, id: &OrderId, team: &Team) -> Result<(), Error> {
-        // Waits before the claim, so that no lease runs meanwhile.
+        // The task waits before the claim, so that no lease runs meanwhile.
         let Some(_slot) = self.queue.acquire(team).await else {
             return Ok(());
         };
@@ -76,20 +77,20 @@ impl Orders {
             Claim::Claimed(order) => order,
             Claim::Unavailable => return Ok(()),
             Claim::Occupied => {
-                tracing::debug!(order_id = %id, "order waits: other orders of its country are being sent");
+                tracing::debug!(order_id = %id, "order dispatch deferred: other orders of the country are being sent");
                 return Ok(());
             }
             Claim::Frozen => {
-                tracing::info!(order_id = %id, "order waits: another order of its country is unverified");
+                tracing::info!(order_id = %id, "order dispatch deferred: another order of the country is unverified");
                 return Ok(());
             }
             Claim::NotAsApproved(order) => return self.cancel_altered(order).await,
         };
         failpoint::reached("claim.done");
         // The claim is durable. If writing it took so long that the lease could end during the call, nothing is sent.
-        let late = self.core.now().since(now) > self.core.settings.lease_margin / 2;
-        let (settlement, found) = if late {
-            let reason = "the database was slow to confirm the claim".to_owned();
+        let lease_at_risk = self.core.now().since(now) > self.core.settings.lease_margin / 2;
+        let (settlement, found) = if lease_at_risk {
+            let reason = "the database was too slow, so the order was not sent yet".to_owned();
             (
                 Settlement::Requeued {
                     not_before: self.core.now(),
@@ -106,7 +107,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Puts the order back into the queue after a claim that failed, which may still have been written.
+    /// Puts the order back into the queue after a failed claim, which the database may have committed.
     ///
     /// Nothing was sent under this claim.
     async fn revert_claim(&self, id: &OrderId, holder: &str) {
@@ -120,7 +121,7 @@ impl Orders {
         }
     }
 
-    /// What Close's answer means for the order, and the number if there is one.
+    /// Converts Close's answer to the settlement of the order, and to the number if Close rented one.
     fn interpret(&self, order: &Order, answer: RentOutcome) -> (Settlement, Option<Observation>) {
         match answer {
             RentOutcome::Rented(facts) => {
@@ -143,12 +144,15 @@ impl Orders {
                 forbidden,
             } => {
                 if forbidden {
-                    tracing::error!(order_id = %order.id, "order refused: the API key's user lacks Close's permission to rent");
+                    tracing::error!(
+                        order_id = %order.id,
+                        "order refused: the API key's user lacks Close's permission to rent"
+                    );
                     metrics::counter!(CLOSE_FORBIDDEN_TOTAL).increment(1);
                     self.account
                         .set_status("renting is forbidden: the API key's user lacks a permission");
                 }
-                // Close gives field errors no status of their own.
+                // Close sends no status word with field errors.
                 let close_status = Some(close_status.unwrap_or_else(|| "error".to_owned()));
                 let evidence = Evidence::CloseRefusal;
                 (
@@ -170,17 +174,21 @@ impl Orders {
                 None,
             ),
             RentOutcome::Unauthorized => {
-                tracing::error!(order_id = %order.id, "order waits: Close does not accept the API key");
+                tracing::error!(order_id = %order.id, "order requeued: Close does not accept the API key");
                 metrics::counter!(CLOSE_UNAUTHORIZED_TOTAL).increment(1);
                 self.account.set_status("the API key is not accepted");
                 self.key_refused.start(self.core.now().plus(KEY_PAUSE));
                 (
-                    self.retry_later(order, "Close does not accept the desk's API key".into()),
+                    self.retry_later(order, "Close does not accept the API key of the service".into()),
                     None,
                 )
             }
             RentOutcome::Unknown { reason } => {
-                tracing::warn!(order_id = %order.id, reason, "order unverified: it is unknown whether Close rented a number");
+                tracing::warn!(
+                    order_id = %order.id,
+                    reason,
+                    "order unverified: it is unknown whether Close rented a number"
+                );
                 (Settlement::Unverified { reason }, None)
             }
         }

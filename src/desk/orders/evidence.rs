@@ -1,5 +1,6 @@
-//! Collects evidence from Close about orders whose outcome is unknown: a complete listing, and the event log, which says
-//! who rented each number.
+//! Collects evidence from Close about orders whose outcome is unknown.
+//!
+//! The evidence is a complete listing of the numbers, and the event log, which shows who rented each number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +15,12 @@ use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 
-/// Who rented each number, as far as Close's event log says.
+/// Who rented each number, as far as Close's event log shows it.
 pub(in crate::desk) struct Origins {
     creations: BTreeMap<PhoneNumberId, Creation>,
-    /// The user of the desk's API key.
+    /// The user of the service's API key.
     user: UserId,
-    /// Ids of API keys that certainly were the desk's.
+    /// Ids of API keys that certainly belonged to the service.
     keys: BTreeSet<String>,
 }
 
@@ -38,9 +39,9 @@ pub(in crate::desk::orders) struct CloseView {
 }
 
 impl Orders {
-    /// Lists Close and reads its event log back to `since`, by our clock.
+    /// Lists the numbers in Close, and reads its event log back to `since`, by our clock.
     ///
-    /// Anything incomplete is an error: it must not pass for "Close has no such number".
+    /// Incomplete evidence is an error, because it must not count as proof that Close has no such number.
     pub(in crate::desk::orders) async fn collect_evidence(
         &self,
         since: Timestamp,
@@ -58,30 +59,35 @@ impl Orders {
         self.core.store.insert_if_unknown(&unlisted).await?;
         // The key may have been replaced meanwhile by one that sees other numbers.
         if self.account.verify_organization().await?.organization != owner.organization {
-            return Err(unavailable("the API key was replaced during the look"));
+            return Err(unavailable(
+                "the API key was replaced while the evidence was collected",
+            ));
         }
         Ok(CloseView { started, origins })
     }
 
     /// Reads the event log back to `since`, by our clock.
     ///
-    /// An API key that may not read the event log gets an empty result: otherwise its orders would wait forever.
+    /// If the API key may not read the event log, the result is empty. An error would let the orders wait forever.
     pub(in crate::desk::orders) async fn origins(
         &self,
         since: Timestamp,
         user: UserId,
     ) -> Result<Origins, Error> {
-        let (theirs, skew) = self.account.to_close_clock(since);
-        let creations = match self.core.close.creations(theirs.minus(skew)).await {
+        let (close_since, skew) = self.account.to_close_clock(since);
+        let creations = match self.core.close.creations(close_since.minus(skew)).await {
             Err(failure @ CloseError::Refused { .. }) => {
-                tracing::warn!(error = %failure, "origin of numbers unknown: Close does not show its event log to this API key");
+                tracing::warn!(
+                    error = %failure,
+                    "event log of Close refused to this API key; the origin of numbers stays unknown"
+                );
                 BTreeMap::new()
             }
             other => other.map_err(map_close_error)?,
         };
         let ids: Vec<_> = creations.keys().cloned().collect();
-        let answered = self.core.store.confirmed_by_response(&ids).await?;
-        let keys = answered
+        let confirmed = self.core.store.confirmed_by_response(&ids).await?;
+        let keys = confirmed
             .iter()
             .filter_map(|id| creations.get(id)?.api_key.clone())
             .collect();
@@ -107,31 +113,31 @@ impl Orders {
         let unassigned = self.core.store.unassigned_numbers(country, earliest).await?;
         Ok(unassigned
             .into_iter()
-            .filter(|one| self.could_answer(first, sent, &one.number.facts))
-            .filter_map(|one| {
-                let origin = view.origins.of(&one.number.facts.id);
-                // A team keeps a number that it adopted, unless it was certainly rented for an order.
-                let open = one.number.team.is_none() && origin != Origin::Other;
+            .filter(|unassigned| self.could_answer(first, sent, &unassigned.number.facts))
+            .filter_map(|unassigned| {
+                let origin = view.origins.of(&unassigned.number.facts.id);
+                // A team keeps a number that it adopted, unless the number was certainly rented for an order.
+                let open = unassigned.number.team.is_none() && origin != Origin::Other;
                 (open || origin == Origin::Desk).then_some(Candidate {
                     origin,
-                    id: one.number.facts.id,
-                    seen_at: one.seen_at,
+                    id: unassigned.number.facts.id,
+                    seen_at: unassigned.seen_at,
                 })
             })
             .collect())
     }
 
-    /// Whether Close can have rented the number in answer to a call for this order at the time `sent`.
+    /// Whether Close may have rented the number in response to a call for this order at the time `sent`.
     pub(in crate::desk::orders) fn could_answer(
         &self,
         order: &Order,
         sent: Timestamp,
         facts: &Facts,
     ) -> bool {
-        let (theirs, skew) = self.account.to_close_clock(sent);
+        let (close_sent, skew) = self.account.to_close_clock(sent);
         let in_time = facts
             .created_at
-            .is_none_or(|created| created >= theirs.minus(skew));
+            .is_none_or(|created| created >= close_sent.minus(skew));
         in_time && order.matches(facts)
     }
 }

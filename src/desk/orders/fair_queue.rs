@@ -1,4 +1,4 @@
-//! Queues paid calls fairly: a limited number runs at the same time, and waiting teams are served in turn.
+//! Queues paid calls fairly: few calls run at the same time, and waiting teams are served in turn.
 //!
 //! A team with many waiting orders therefore does not delay a team with few.
 
@@ -37,7 +37,7 @@ impl FairQueue {
         })))
     }
 
-    /// Waits for a slot in the turn of the team. `None`: too many orders wait already.
+    /// Waits for a slot until it is the team's turn. `None`: too many orders wait already.
     pub(in crate::desk::orders) async fn acquire(&self, team: &Team) -> Option<Slot> {
         let slot = {
             let mut state = self.lock();
@@ -60,6 +60,7 @@ impl FairQueue {
         slot.await.ok()
     }
 
+    /// Gives a freed slot to the next waiting order.
     fn pass_on(&self) {
         loop {
             let next = {
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn teams_are_served_in_turn_however_many_one_of_them_has() {
+    async fn teams_are_served_in_turn_even_if_one_of_them_has_many_orders() {
         let (queue, (served, mut order)) = (FairQueue::new(1), mpsc::unbounded_channel());
         let first = queue.acquire(&"a".parse().unwrap()).await.unwrap();
         for team in ["a", "a", "a", "a", "b", "b", "c"] {

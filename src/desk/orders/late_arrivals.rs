@@ -1,6 +1,6 @@
-//! Finds numbers that turn up after the desk gave up on their order, and notes the order on each of them.
+//! Finds numbers that turn up after the service gave up on their order, and links each to that order.
 //!
-//! Such a number is an orphan. The desk never releases it or gives it away: an admin decides.
+//! Such a number is an orphan. The service never releases it and never assigns it to a team: an admin decides.
 
 use std::collections::BTreeSet;
 
@@ -17,9 +17,10 @@ use crate::error::Error;
 use crate::telemetry::metrics::LATE_ARRIVALS_TOTAL;
 
 impl Orders {
-    /// Notes the order on every unassigned number that came too late for it.
+    /// Links every unassigned number that arrived too late to its order.
     ///
-    /// `known` is what an earlier query of the event log found. Without it, Close is asked once there is a candidate.
+    /// `known` is the result of an earlier query of the event log. Without it, the event log is queried if there is a
+    /// candidate.
     pub(in crate::desk) async fn name_late_arrivals(&self, known: Option<&Origins>) -> Result<(), Error> {
         let orders = self.core.store.given_up_orders(self.core.now()).await?;
         let mut late = Vec::new();
@@ -33,33 +34,33 @@ impl Orders {
             late.extend(
                 unassigned
                     .into_iter()
-                    .filter(|one| one.number.team.is_none())
-                    .filter(|one| self.could_answer(&order, sent, &one.number.facts))
-                    .map(|one| (order.clone(), one.number.facts)),
+                    .filter(|orphan| orphan.number.team.is_none())
+                    .filter(|orphan| self.could_answer(&order, sent, &orphan.number.facts))
+                    .map(|orphan| (order.clone(), orphan.number.facts)),
             );
         }
         let Some(since) = late.iter().filter_map(|(order, _)| order.sent_at).min() else {
             return Ok(());
         };
-        let asked;
+        let queried;
         let origins = if let Some(origins) = known {
             origins
         } else {
             let owner = self.account.verify_organization().await?;
-            asked = self.origins(since, owner.user).await?;
-            &asked
+            queried = self.origins(since, owner.user).await?;
+            &queried
         };
         let mut named = BTreeSet::new();
         for (order, facts) in late {
-            // Where the event log does not name the renter, a number counts if it was made before the order was given up.
-            let before_the_end = || match (facts.created_at, order.finished_at) {
+            // If the event log does not name the renter, the number counts if it was created before the order ended.
+            let created_before_end = || match (facts.created_at, order.finished_at) {
                 (Some(created), Some(end)) => created <= self.account.to_close_clock(end).0,
                 _ => false,
             };
             let ours = match origins.of(&facts.id) {
                 Origin::Desk => true,
                 Origin::Other => false,
-                Origin::Unclear | Origin::Unlogged => before_the_end(),
+                Origin::Unclear | Origin::Unlogged => created_before_end(),
             };
             if ours
                 && !named.contains(&order.id)
@@ -73,10 +74,10 @@ impl Orders {
         Ok(())
     }
 
-    /// Notes the order on the number, unless a team has it.
+    /// Links the number to the order, unless a team has the number.
     ///
-    /// With `only_if_quiet`, it is noted only while no other order of that country is open, so that the number can be no
-    /// other order's.
+    /// With `only_if_quiet`, links it only while no other order of that country is open, because the number could
+    /// belong to that order.
     pub(in crate::desk::orders) async fn name_late_arrival(
         &self,
         id: &PhoneNumberId,
@@ -95,7 +96,11 @@ impl Orders {
             .await?;
         if named {
             metrics::counter!(LATE_ARRIVALS_TOTAL).increment(1);
-            tracing::error!(order_id = %order.id, number_id = %id, "number turned up after its order was given up: adopt or release it");
+            tracing::error!(
+                order_id = %order.id,
+                number_id = %id,
+                "number turned up after its order was given up; adopt or release the number"
+            );
         }
         Ok(named)
     }

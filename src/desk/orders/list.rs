@@ -1,4 +1,4 @@
-//! Reading orders, each with the number that it led to.
+//! Reads orders, each with the number that was rented for it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::inventory::Snapshot;
 use crate::store::OrderFilter;
 
-/// An order with the number that it led to.
+/// An order with the number that was rented for it.
 #[derive(Debug, Clone)]
 pub struct OrderWithNumber {
     /// The order.

@@ -1,6 +1,7 @@
-//! A person settles an order that the desk could not: they name its number, or say that there is none.
+//! Settles orders in review by the finding of a person, where the evidence was not sufficient.
 //!
-//! The desk checks the finding against Close before it accepts it.
+//! The person names the number of the order, or states that there is none. The service checks the finding against Close
+//! before it accepts the finding.
 
 use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
@@ -49,7 +50,7 @@ impl Orders {
         };
         if !self.record_settlement(&order, settlement, None, row).await? {
             return Err(contradicted(
-                "the order was settled, or the number given away, a moment before",
+                "the order was settled, or the number was assigned to another order, a moment ago",
             ));
         }
         self.with_number(authority.scope(), id).await
@@ -58,28 +59,24 @@ impl Orders {
     async fn check_number(&self, order: &Order, id: &PhoneNumberId) -> Result<Settlement, Error> {
         self.account.verify_organization().await?;
         if !self.account.refetch_number(id).await? {
-            return Err(contradicted(format!("Close knows no number {id}")));
+            return Err(contradicted(format!("Close has no number `{id}`")));
         }
         let number = self
             .core
             .store
             .number(&Scope::system("manual review"), id)
             .await?
-            .ok_or_else(|| contradicted(format!("Close knew no number {id} a moment ago")))?;
+            .ok_or_else(|| contradicted(format!("Close no longer has the number `{id}`")))?;
         if !order.matches(&number.facts) {
             return Err(contradicted(format!(
-                "{id} is not what was ordered: it is {}, {}, {}",
+                "`{id}` does not match the order: its number is {}, its kind is {}, its carrier type is {}",
                 number.facts.number,
                 number.facts.kind,
-                number
-                    .facts
-                    .carrier_type
-                    .as_deref()
-                    .unwrap_or("of no known kind of line"),
+                number.facts.carrier_type.as_deref().unwrap_or("unknown"),
             )));
         }
         if let Some(team) = &number.team {
-            return Err(contradicted(format!("{id} belongs to the team {team}")));
+            return Err(contradicted(format!("`{id}` belongs to the team `{team}`")));
         }
         Ok(Settlement::Fulfilled {
             phone_number_id: id.clone(),
@@ -98,13 +95,13 @@ impl Orders {
             .collect();
         if !ours.is_empty() {
             return Err(contradicted(format!(
-                "Close shows what the desk's own key rented and no order has: {}",
+                "Close shows numbers that the service's API key rented and that belong to no order: {}",
                 ours.join(", ")
             )));
         }
         Ok(Settlement::Refused {
             close_status: None,
-            reason: Some("a person found that Close rented nothing for it".to_owned()),
+            reason: Some("a person stated that Close rented no number for this order".to_owned()),
             close_errors: None,
             evidence: Evidence::SettledByPerson,
         })

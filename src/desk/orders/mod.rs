@@ -2,7 +2,8 @@
 //!
 //! A request becomes a durable order ([`create`]). The order is claimed and sent to Close once ([`dispatch`]), and its
 //! outcome is written ([`settle`]). An order whose outcome is unknown is unverified: it is never sent again, and
-//! [`reconcile`] collects [`evidence`] from Close until a [`verdict`] is possible, or asks a person ([`manual_review`]).
+//! [`reconcile`] collects [`evidence`] from Close until a [`verdict`] is possible, or until a person must decide
+//! ([`manual_review`]).
 
 mod approve;
 mod cancel;
@@ -30,7 +31,7 @@ use crate::desk::number_cache::NumberCache;
 pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
 use crate::desk::orders::fair_queue::FairQueue;
 
-/// Paid calls that one process makes at the same time. More would only run into Close's rate limit together.
+/// Paid calls that one process makes at the same time. More would only exceed Close's rate limit.
 const PARALLEL_CALLS: usize = 8;
 
 /// Orders for numbers.
@@ -41,11 +42,11 @@ pub struct Orders {
     cache: NumberCache,
     /// Shares the paid calls fairly between teams.
     queue: FairQueue,
-    /// Tells waiting requests that their order changed.
+    /// Notifies waiting requests when their order changes.
     changes: OrderChanges,
-    /// After Close refused the API key, orders wait.
+    /// No order is sent for a while after Close refused the API key.
     key_refused: Cooldown,
-    /// After Close refused to show its event log, it is not asked for the provenance of numbers.
+    /// No provenance is looked up for a while after Close refused its event log.
     log_refused: Cooldown,
 }
 

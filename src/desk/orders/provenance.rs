@@ -1,4 +1,6 @@
-//! Looks up in Close's event log who rented the numbers that no order accounts for, to help a person decide on them.
+//! Looks up in Close's event log who rented the numbers that no order accounts for.
+//!
+//! The result helps a person to decide about these orphans.
 
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use crate::error::Error;
 
 /// Numbers looked up in one step.
 const BATCH: u32 = 20;
-/// The pause after Close refused to show its event log.
+/// The pause after Close refused its event log.
 const REFUSED: Duration = Duration::from_mins(15);
 /// How long Close keeps its event log, and one day more.
 const LOG_RETENTION: Duration = Duration::from_hours(31 * 24);
@@ -18,7 +20,9 @@ const LOG_RETENTION: Duration = Duration::from_hours(31 * 24);
 const LOG_LAG: Duration = Duration::from_mins(5);
 
 impl Orders {
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: looks up the provenance of some orphans.
+    ///
+    /// Idempotent: any replica can run it at any time.
     pub async fn explain_orphans(&self) -> Result<(), Error> {
         let now = self.core.now();
         if self.log_refused.is_active(now) {
@@ -36,7 +40,10 @@ impl Orders {
                 match self.core.close.creation_of(&facts.id).await {
                     Ok(creation) => creation,
                     Err(failure @ CloseError::Refused { .. }) => {
-                        tracing::warn!(error = %failure, "provenance of orphans unknown: Close does not show its event log to this API key");
+                        tracing::warn!(
+                            error = %failure,
+                            "event log of Close refused to this API key; the provenance of orphans stays unknown"
+                        );
                         self.log_refused.start(now.plus(REFUSED));
                         return Ok(());
                     }
@@ -47,7 +54,7 @@ impl Orders {
                     }
                 }
             };
-            // The event may still appear.
+            // The event may still appear, so a later step looks it up again.
             if creation.is_none() && age.is_some_and(|age| age < LOG_LAG) {
                 continue;
             }

@@ -1,7 +1,7 @@
-//! Finds out what became of calls whose outcome is unknown.
+//! Reconciles unverified orders with Close: determines the outcome of calls that had no clear answer.
 //!
 //! A timeout, a crash and a restart all take this path. Any replica can run it, as often as needed. It decides only on
-//! complete evidence, and on nothing that may have changed while the evidence was collected.
+//! complete evidence, and only about countries whose unverified orders did not change meanwhile.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,8 +21,9 @@ use crate::failpoint;
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Orders {
-    /// One step: checks Close once for all unverified orders that are due. Safe to run at any time, on any replica, any
-    /// number of times.
+    /// One step: checks Close once for all unverified orders that are due.
+    ///
+    /// Idempotent: any replica can run it at any time.
     pub async fn reconcile(&self) -> Result<(), Error> {
         let now = self.core.now();
         let taken = self
@@ -45,7 +46,7 @@ impl Orders {
         };
         let view = self.collect_evidence(since).await?;
         failpoint::reached("reconcile.looked");
-        // A failure in one country must not keep the others from being settled.
+        // A failure in one country must not stop the decisions about the others.
         let mut outcome = Ok(());
         for (country, known) in unverified {
             outcome = outcome.and(self.decide_country(country, &known, &view).await);
@@ -100,7 +101,7 @@ impl Orders {
             Verdict::Absent { confirmed: true } => Settlement::Refused {
                 close_status: None,
                 reason: Some(
-                    "Close gave no answer, and has shown no number for it since: nothing was rented"
+                    "Close did not answer, and has shown no matching number since: no number was rented"
                         .to_owned(),
                 ),
                 close_errors: None,
@@ -113,10 +114,15 @@ impl Orders {
             Verdict::Review(candidates) => {
                 let named: Vec<&str> = candidates.iter().map(PhoneNumberId::as_str).collect();
                 let reason = format!(
-                    "Close shows numbers that may be this order's, and more than can be told apart: {}",
+                    "Close shows numbers that may belong to this order, and the evidence does not decide: {}",
                     named.join(", ")
                 );
-                tracing::error!(order_id = %order.id, team = %order.team, reason, "order needs a person to settle it");
+                tracing::error!(
+                    order_id = %order.id,
+                    team = %order.team,
+                    reason,
+                    "order needs manual review; a person must settle the order"
+                );
                 Settlement::Review { reason }
             }
         };

@@ -1,21 +1,22 @@
-//! Takes up what waits or was left behind: queued orders that are due, and calls whose process died.
+//! Dispatches queued orders that are due, and recovers orders whose process died during the call.
 
 use crate::desk::orders::Orders;
 use crate::domain::audit::Actor;
 use crate::domain::order::transition::Settlement;
 use crate::error::Error;
 
-/// Orders taken up in one step. The next step takes the next ones.
+/// Orders processed in one step. The next step continues with the next ones.
 const BATCH: u32 = 64;
 
 impl Orders {
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: marks orders with a lapsed lease as unverified, and starts the dispatch of due orders.
     ///
-    /// A lapsed lease means that its process died with a call under way, so the outcome is unknown.
+    /// A lapsed lease means that the process died during the call to Close, so the outcome is unknown. Idempotent: any
+    /// replica can run it at any time.
     pub async fn recover(&self) -> Result<(), Error> {
         let now = self.core.now();
         for order in self.core.store.lapsed_orders(now, BATCH).await? {
-            let reason = "the desk stopped while the call to Close was under way".to_owned();
+            let reason = "the service stopped during the call to Close".to_owned();
             let row = self.settlement_row(&order, Actor::desk(), None);
             self.record_settlement(&order, Settlement::Unverified { reason }, None, row)
                 .await?;

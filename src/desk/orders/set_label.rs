@@ -1,4 +1,6 @@
-//! Sets the label that an order asked for on its number. A failure is tried again and never changes the order.
+//! Sets the label that an order requested on its number.
+//!
+//! The service retries a failed update. A failure never changes the order.
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::error::{Error, chain};
 
 /// Labels set in one step.
 const BATCH: u32 = 16;
-/// How long other replicas leave a label to the one that is setting it.
+/// How long no other replica sets a label after one has begun to set it.
 const LEASE: Duration = Duration::from_mins(1);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_mins(5);
@@ -24,11 +26,16 @@ impl Orders {
         if let (Some(number), Some(label)) = (&order.phone_number_id, &order.request.label)
             && let Err(error) = self.set_label(&order.id, number, label).await
         {
-            tracing::debug!(order_id = %order.id, number_id = %number, error = chain(&error), "label not set yet");
+            tracing::debug!(
+                order_id = %order.id,
+                number_id = %number,
+                error = chain(&error),
+                "label update failed; a worker retries"
+            );
         }
     }
 
-    /// One step: labels every number that still lacks the label its order asked for.
+    /// One step: labels every number that still lacks the label that its order requested.
     pub async fn set_labels(&self) -> Result<(), Error> {
         for (order, number, label) in self.core.store.labels_due(self.core.now(), BATCH).await? {
             self.set_label(&order, &number, &label).await?;
@@ -60,15 +67,25 @@ impl Orders {
                 self.core.store.finish_label(order).await
             }
             Err(CloseError::NotFound) => self.core.store.finish_label(order).await,
-            // Close would refuse it again: a person has to label the number.
+            // Close would refuse the label again, so a person has to set one.
             Err(failure @ CloseError::Refused { .. }) => {
-                tracing::warn!(order_id = %order, number_id = %number, error = %failure, "label refused by Close");
+                tracing::warn!(
+                    order_id = %order,
+                    number_id = %number,
+                    error = %failure,
+                    "label update refused by Close"
+                );
                 let detail = json!({ "changes": changes, "close": failure.to_string() });
                 self.core.store.record_audit(&row("refused", detail)).await?;
                 self.core.store.finish_label(order).await
             }
             Err(failure) => {
-                tracing::warn!(order_id = %order, number_id = %number, error = %failure, "label not set; trying again in 5 minutes");
+                tracing::warn!(
+                    order_id = %order,
+                    number_id = %number,
+                    error = %failure,
+                    "label update failed; retrying in 5 minutes"
+                );
                 self.core.store.retry_label(order, now.plus(RETRY)).await
             }
         }

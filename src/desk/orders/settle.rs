@@ -1,4 +1,4 @@
-//! Writes the outcome of an order, and tells the requests that wait for it.
+//! Writes the outcome of an order, and notifies the requests that wait for the order.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(in crate::desk::orders) const WRITE_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 impl Orders {
-    /// Writes the outcome of a call, however long that takes: Close has acted already.
+    /// Writes the outcome of a call, and retries until the database accepts it: Close has already acted.
     ///
     /// If the process dies meanwhile, the lease lapses and the order becomes unverified.
     pub(in crate::desk::orders) async fn record_outcome(
@@ -41,13 +41,23 @@ impl Orders {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            // An internal contradiction would only repeat: the lease lapses, the order becomes unverified, and its
-            // reservation stays.
+            // An internal error would only repeat. The lease lapses, the order becomes unverified, and its reservation
+            // stays.
             if matches!(error, Error::Internal(_)) {
-                tracing::error!(order_id = %order.id, ?settlement, error = chain(&error), "order outcome not written");
+                tracing::error!(
+                    order_id = %order.id,
+                    ?settlement,
+                    error = chain(&error),
+                    "order outcome not written; the order becomes unverified"
+                );
                 return;
             }
-            tracing::error!(order_id = %order.id, ?settlement, error = chain(&error), "order outcome not written yet; trying again");
+            tracing::error!(
+                order_id = %order.id,
+                ?settlement,
+                error = chain(&error),
+                "order outcome not written to the database; retrying"
+            );
             tokio::time::sleep(backoff.next_pause()).await;
         }
     }
@@ -81,9 +91,9 @@ impl Orders {
             .request(request)
     }
 
-    /// Writes the outcome in one attempt, and tells the requests that wait for the order.
+    /// Writes the outcome in one attempt, and notifies the requests that wait for the order.
     ///
-    /// `false`: the order was settled before, or its number belongs to another order.
+    /// Returns `false` if the order was settled before, or if its number belongs to another order.
     pub(in crate::desk::orders) async fn record_settlement(
         &self,
         order: &Order,
@@ -135,13 +145,21 @@ impl Orders {
         let scope = Scope::system("late answer");
         let written = self.core.store.order(&scope, &order.id).await?;
         let Settlement::Fulfilled { phone_number_id, .. } = settlement else {
-            tracing::warn!(order_id = %order.id, ?settlement, "order already settled: Close's answer is ignored");
+            tracing::warn!(
+                order_id = %order.id,
+                ?settlement,
+                "order already settled; the late answer of Close is ignored"
+            );
             return Ok(());
         };
         if written.is_some_and(|written| written.phone_number_id.as_ref() == Some(phone_number_id)) {
             return Ok(());
         }
-        tracing::error!(order_id = %order.id, number_id = %phone_number_id, "order already settled: its number becomes an orphan");
+        tracing::error!(
+            order_id = %order.id,
+            number_id = %phone_number_id,
+            "order already settled; the number in the late answer of Close becomes an orphan"
+        );
         if let Some(found) = found {
             self.core
                 .store

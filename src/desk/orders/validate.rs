@@ -9,7 +9,7 @@ use crate::domain::order::Request;
 use crate::error::Error;
 use crate::policy;
 
-/// The decision that an order would get, and the numbers that it rests on.
+/// The decision that an order would get, with the caps and usage behind it.
 #[derive(Debug, Clone)]
 pub struct Validation {
     /// The team that would own the number.
@@ -29,9 +29,9 @@ pub struct Validation {
 impl Orders {
     /// Decides about an order by the policy and the usage of this moment, without calling Close.
     ///
-    /// The decision of [`Orders::create`] can differ in one case. Where the team's rule names a Close group whose members
-    /// this process has not fetched yet, `create` fetches them first; this function treats the group as unknown, which
-    /// denies.
+    /// The decision of [`Orders::create`] can differ in one case: the team's rule names a Close group whose members
+    /// this process has not fetched yet. `create` then fetches the members first. This function treats the group as
+    /// unknown, which denies the order.
     pub async fn validate(
         &self,
         ctx: CallContext<'_, needs::NumbersRent>,

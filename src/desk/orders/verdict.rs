@@ -1,4 +1,4 @@
-//! Decides about the unverified orders of one country by the evidence from Close. A pure function: it calls nothing.
+//! Decides about the unverified orders of one country by the evidence from Close. Pure, without I/O.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,21 +11,22 @@ use crate::domain::time::Timestamp;
 /// Who rented a number, according to Close's event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::desk::orders) enum Origin {
-    /// The desk's own key, by the call that rents.
+    /// The service's own API key, by the call that rents.
     Desk,
-    /// Certainly not the desk.
+    /// Certainly not the service.
     Other,
-    /// The log has an event that does not settle it.
+    /// The log has an event that does not prove either.
     Unclear,
     /// The log has no event.
     Unlogged,
 }
 
 impl Origin {
-    /// Interprets an event. `user` is the user of the desk's key; `keys` are ids of keys that certainly were the desk's.
+    /// Interprets an event of Close's log.
     ///
-    /// Once `keys` has an entry, Close is known to log keys. A key of another user may be an earlier key of the desk, so
-    /// the number is somebody else's only if no key, or another call than renting, made it.
+    /// `user` is the user of the service's API key. `keys` are ids of API keys that certainly belonged to the service;
+    /// once it has an entry, Close is known to log keys. An unknown key may be an earlier or later key of the service.
+    /// So a number counts as [`Origin::Other`] only if no key created it, or a call other than the one that rents.
     pub(in crate::desk::orders) fn of(
         creation: Option<&Creation>,
         user: &UserId,
@@ -34,11 +35,11 @@ impl Origin {
         let Some(creation) = creation else {
             return Self::Unlogged;
         };
-        let others = creation.user.as_ref().is_some_and(|made_by| made_by != user);
+        let other_user = creation.user.as_ref().is_some_and(|made_by| made_by != user);
         match (&creation.api_key, creation.by_renting) {
             (Some(key), None | Some(true)) if keys.contains(key) => Self::Desk,
-            (Some(_), Some(true)) if keys.is_empty() && !others => Self::Desk,
-            (None, _) | (Some(_), Some(false)) if others || !keys.is_empty() => Self::Other,
+            (Some(_), Some(true)) if keys.is_empty() && !other_user => Self::Desk,
+            (None, _) | (Some(_), Some(false)) if other_user || !keys.is_empty() => Self::Other,
             _ => Self::Unclear,
         }
     }
@@ -49,16 +50,16 @@ impl Origin {
 pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) id: PhoneNumberId,
     pub(in crate::desk::orders) origin: Origin,
-    /// When the desk first saw it.
+    /// When the service first saw the number.
     pub(in crate::desk::orders) seen_at: Timestamp,
 }
 
 /// The decision about one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::desk::orders) enum Verdict {
-    /// The number is the order's.
+    /// The number belongs to the order.
     Found(PhoneNumberId),
-    /// Close shows no number that matches. Confirmed once that has been so for long enough.
+    /// Close shows no matching number. Confirmed when this has lasted for `settle_after`.
     Absent { confirmed: bool },
     /// Later evidence may decide.
     Undecided,
@@ -68,7 +69,7 @@ pub(in crate::desk::orders) enum Verdict {
 
 /// Decides about interchangeable orders, oldest first. The verdicts are in the order of the orders.
 ///
-/// The evidence was collected from the time `as_of` on, after the calls of all these orders had ended.
+/// The collection of the evidence began at `as_of`, after the calls of all these orders had ended.
 pub(in crate::desk::orders) fn decide_all(
     orders: &[Order],
     candidates: &[Candidate],
@@ -77,12 +78,12 @@ pub(in crate::desk::orders) fn decide_all(
 ) -> Vec<Verdict> {
     let of = |wanted: Origin| candidates.iter().filter(move |one| one.origin == wanted);
     let all = |origins: &[Origin]| -> Vec<PhoneNumberId> {
-        let ours = candidates.iter().filter(|one| origins.contains(&one.origin));
-        ours.map(|one| one.id.clone()).collect()
+        let matching = candidates.iter().filter(|one| origins.contains(&one.origin));
+        matching.map(|one| one.id.clone()).collect()
     };
     let certain = all(&[Origin::Desk]);
     if certain.len() > orders.len() {
-        // Someone else rents with the desk's key.
+        // Somebody else rents with the service's API key.
         return vec![Verdict::Review(certain); orders.len()];
     }
     let mut verdicts: Vec<Verdict> = certain.into_iter().map(Verdict::Found).collect();
@@ -101,7 +102,7 @@ pub(in crate::desk::orders) fn decide_all(
         }));
         return verdicts;
     }
-    // The event log may come later than the listing.
+    // The event log may lag behind the listing.
     if uncertain.iter().any(|one| one.seen_at.plus(settle_after) > as_of) {
         verdicts.extend(rest.iter().map(|_| Verdict::Undecided));
         return verdicts;
@@ -110,7 +111,7 @@ pub(in crate::desk::orders) fn decide_all(
     if unlogged.len() == uncertain.len() && unlogged.len() <= rest.len() {
         let left = rest.len() - unlogged.len();
         verdicts.extend(unlogged.into_iter().map(Verdict::Found));
-        // The other orders wait for evidence that no longer contains these candidates.
+        // The other orders wait for later evidence, without these candidates.
         verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left));
         return verdicts;
     }
@@ -143,23 +144,23 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_whose_a_number_is_as_far_as_close_writes_it_down() {
+    fn an_event_names_the_renter_of_a_number_as_far_as_close_logs_it() {
         let (desk, other) = (Some("user_desk"), Some("user_other"));
         let (yes, no) = (Some(true), Some(false));
         let table = [
-            // Close logs keys, and this one is ours, whichever user it belongs to.
+            // Close logs keys, and this key belongs to the service, whichever user owns it.
             (origin(desk, Some("k1"), yes, &["k1"]), Origin::Desk),
             (origin(other, Some("k1"), yes, &["k1"]), Origin::Desk),
             (origin(None, Some("k1"), None, &["k1"]), Origin::Desk),
             (origin(desk, Some("k1"), no, &["k1"]), Origin::Other),
-            // A person.
+            // No key, so a person created the number.
             (origin(desk, None, yes, &["k1"]), Origin::Other),
             (origin(other, None, None, &[]), Origin::Other),
-            // Another key: the desk's next one or last one, or an app's.
+            // Another key: a later or earlier key of the service, or the key of an app.
             (origin(desk, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), no, &["k1"]), Origin::Other),
-            // No key of ours was seen yet.
+            // No key of the service is known yet.
             (origin(desk, Some("k1"), yes, &[]), Origin::Desk),
             (origin(other, Some("k1"), yes, &[]), Origin::Unclear),
             (origin(desk, None, yes, &[]), Origin::Unclear),
@@ -172,11 +173,11 @@ mod tests {
         assert_eq!(Origin::of(None, &user, &BTreeSet::new()), Origin::Unlogged);
     }
 
-    /// Verdicts as letters: a number's own letter if it was found, `0` absent, `x` confirmed absent, `?` undecided, `!`
-    /// review.
+    /// Returns the verdicts as letters, one per order.
     ///
-    /// `absent` has for each order the seconds since Close first showed nothing. A candidate is a letter, its origin, and
-    /// the seconds since it was first seen.
+    /// A found number is its own letter; `0` is absent, `x` confirmed absent, `?` undecided, and `!` review. `absent`
+    /// has for each order the seconds since Close first showed nothing. A candidate is a letter, its origin, and the
+    /// seconds since it was first seen.
     fn verdicts(absent: &[Option<u64>], candidates: &[(&str, Origin, u64)]) -> String {
         let ago = |seconds: &u64| AS_OF.minus(Duration::from_secs(*seconds));
         let orders: Vec<Order> = absent
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_order_gets_a_verdict_that_follows_from_what_was_seen() {
+    fn every_order_gets_the_verdict_that_the_evidence_implies() {
         use Origin::{Desk, Unclear, Unlogged};
         let one = [None];
         assert_eq!(verdicts(&one, &[("A", Desk, 0)]), "A");
@@ -220,12 +221,12 @@ mod tests {
         assert_eq!(
             verdicts(&one, &[("A", Desk, 0), ("B", Desk, 0)]),
             "!",
-            "the key is used beside the desk"
+            "somebody else uses the key too"
         );
         assert_eq!(
             verdicts(&one, &[("A", Desk, 0), ("B", Unclear, 900)]),
             "A",
-            "what is certain goes first"
+            "a certain candidate comes first"
         );
 
         assert_eq!(verdicts(&one, &[]), "0");
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(
             verdicts(&[Some(900)], &[("A", Unlogged, 299)]),
             "?",
-            "the log may come later"
+            "the event log may lag"
         );
         assert_eq!(verdicts(&one, &[("A", Unlogged, 300)]), "A");
         assert_eq!(verdicts(&[None, Some(900)], &[("A", Unlogged, 300)]), "A?");

@@ -1,6 +1,6 @@
-//! Finds, creates, repairs and deletes the webhook subscriptions that deliver to this desk, with one call each.
+//! Finds, creates, repairs and deletes the webhook subscriptions in Close that deliver to this service.
 //!
-//! There should be one. Of several the newest stays, so creating another one rotates the key.
+//! There should be one. If there are several, the newest stays. So creating another subscription rotates the key.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub const ALLOWED: usize = 40;
 /// The age of a subscription at which every replica knows its key, so that older ones can be deleted.
 pub const OVERLAP: Duration = Duration::from_mins(10);
 
-/// Manages the subscriptions to one URL, for a running desk and for the command line.
+/// Manages the subscriptions to one URL, for the running service and for the command line.
 #[derive(Clone)]
 pub struct Subscriber {
     close: CloseClient,
@@ -27,7 +27,7 @@ pub struct Subscriber {
 /// The subscriptions in Close.
 #[derive(Debug)]
 pub struct Found {
-    /// Those that deliver to this desk, newest first.
+    /// Those that deliver to this service, newest first.
     pub own: Vec<Subscription>,
     /// How many the organization has in total.
     pub used: usize,
@@ -38,21 +38,20 @@ pub struct Found {
 pub enum Unsubscribed {
     /// The organization has as many as Close allows.
     #[error(
-        "Close allows an organization {ALLOWED} webhook subscriptions, and this one has {used}: end one in Close that \
-         nobody needs any more, or have one of them deliver to {url} and write its key to the file of \
-         close.webhook_signature_key_file; until then changes are noticed by complete listings alone \
-         (inventory.full_sync)"
+        "Close allows an organization {ALLOWED} webhook subscriptions, and this one has {used}: delete an unused one \
+         in Close, or change one of them to deliver to {url} and write its key to the file of \
+         close.webhook_signature_key_file; until then, only complete listings (inventory.full_sync) detect changes"
     )]
     Full {
         /// How many it has.
         used: usize,
-        /// Where the desk's subscription would deliver.
+        /// The URL that the service's own subscription would deliver to.
         url: Url,
     },
     /// Close delivers, but its signatures cannot be verified.
     #[error(
-        "Close does not show the signature key of {id}: `numberdesk webhooks rotate` makes another subscription, or \
-         write its key to the file of close.webhook_signature_key_file"
+        "Close does not show the signature key of the webhook subscription {id}: replace the subscription with \
+         `numberdesk webhooks rotate`, or write its key to the file of close.webhook_signature_key_file"
     )]
     KeyHidden {
         /// The subscription.
@@ -90,7 +89,7 @@ impl fmt::Display for WithReason<'_> {
     }
 }
 
-/// Where Close delivers to a desk at `public_url`. `None`: Close cannot reach that URL.
+/// The URL to which Close delivers for a service at `public_url`. `None`: Close cannot reach it.
 pub fn delivery_url(public_url: &Url, close: &Url) -> Option<Url> {
     let unreachable = is_loopback(public_url) && !is_loopback(close);
     if unreachable || public_url.port() == Some(0) {
@@ -105,12 +104,12 @@ pub fn delivery_url(public_url: &Url, close: &Url) -> Option<Url> {
 }
 
 impl Subscriber {
-    /// For deliveries to `url`, see [`delivery_url`]. It makes no call.
+    /// Creates a client for subscriptions to `url`, see [`delivery_url`]. Makes no call.
     pub fn new(close: CloseClient, url: Url) -> Self {
         Self { close, url }
     }
 
-    /// Where Close delivers.
+    /// The URL to which Close delivers.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -119,8 +118,9 @@ impl Subscriber {
     pub async fn find(&self) -> Result<Found, Unsubscribed> {
         let all = self.close.subscriptions().await?;
         let used = all.len();
-        let ours = |it: &Subscription| it.url.parse().is_ok_and(|url: Url| url == self.url);
-        let mut own: Vec<_> = all.into_iter().filter(ours).collect();
+        let delivers_here =
+            |subscription: &Subscription| subscription.url.parse().is_ok_and(|url: Url| url == self.url);
+        let mut own: Vec<_> = all.into_iter().filter(delivers_here).collect();
         own.sort_by(|one, other| age_key(other).cmp(&age_key(one)));
         Ok(Found { own, used })
     }
@@ -133,14 +133,14 @@ impl Subscriber {
         Ok(self.close.subscription(id).await?)
     }
 
-    /// Creates one. The organization has `used` already.
+    /// Creates a subscription. The organization already has `used` subscriptions.
     pub async fn create(&self, used: usize) -> Result<Subscription, Unsubscribed> {
         match self.close.subscribe(self.url.as_str()).await {
             Err(CloseError::Refused { status: 400, .. }) if used >= ALLOWED => Err(Unsubscribed::Full {
                 used,
                 url: self.url.clone(),
             }),
-            made => Ok(made?),
+            created => Ok(created?),
         }
     }
 
@@ -156,7 +156,7 @@ impl Subscriber {
         Ok(repaired)
     }
 
-    /// Deletes one.
+    /// Deletes a subscription.
     pub async fn delete(&self, id: &SubscriptionId) -> Result<(), Unsubscribed> {
         Ok(self.close.unsubscribe(id).await?)
     }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn close_delivers_where_it_can_reach_the_desk() {
+    fn close_delivers_only_to_a_url_that_it_can_reach() {
         let real = "https://api.close.com/api/v1";
         let simulated = "http://127.0.0.1:8081/api/v1";
         for (public, close, expected) in [

@@ -1,6 +1,6 @@
-//! Ensures that Close delivers webhooks to this desk: one active subscription whose key is known.
+//! Ensures that Close delivers webhooks to this service: one active subscription whose key is known.
 //!
-//! It is one idempotent step, for any number of replicas.
+//! The step is idempotent, and any number of replicas can run it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,14 +31,17 @@ impl State {
             tracing::warn!(
                 used,
                 allowed = ALLOWED,
-                "webhook subscriptions used up: a lost subscription of this desk could not be created again"
+                "webhook subscriptions of the organization used up; a lost one can't be created again"
             );
         }
         self.used.store(used, Ordering::Relaxed);
     }
 
     fn set_keys_of(&self, own: &[Subscription]) {
-        let keys = own.iter().filter_map(|it| self.key(it)).collect();
+        let keys = own
+            .iter()
+            .filter_map(|subscription| self.key(subscription))
+            .collect();
         self.keys.store(Arc::new(keys));
     }
 
@@ -61,12 +64,12 @@ impl CloseSubscription {
         self.state.keys.store(Arc::new(keys));
     }
 
-    /// The state of the subscription, in a few words for people.
+    /// The state of the subscription, as the readiness report shows it.
     pub(in crate::desk) fn health(&self) -> &'static str {
         **self.state.health.load()
     }
 
-    /// Requests the keys again, at most once a minute, because no known key made a signature.
+    /// Requests the keys again, at most once a minute, because no known key matches a signature.
     ///
     /// Another replica or a person may have rotated the key.
     pub fn recheck_keys(&self) {
@@ -77,7 +80,7 @@ impl CloseSubscription {
         }
     }
 
-    /// One step: finds the desk's own subscription, and creates or repairs it. Deletes those that a newer one has replaced.
+    /// One step: creates or repairs the service's own subscription, and deletes replaced ones.
     ///
     /// Wakes [`crate::desk::Signals::catch_up`] if webhooks may have been missed.
     pub async fn ensure(&self) -> Result<(), Unsubscribed> {
@@ -108,24 +111,28 @@ impl CloseSubscription {
             .filter(|_| self.key_is_known_everywhere(&newest))
         {
             subscriber.delete(&older.id).await?;
-            tracing::info!(subscription_id = %older.id, replaced_by = %newest.id, "replaced webhook subscription deleted in Close");
+            tracing::info!(
+                subscription_id = %older.id,
+                replaced_by = %newest.id,
+                "replaced webhook subscription deleted in Close"
+            );
             state.set_keys_of(std::slice::from_ref(&newest));
         }
         self.check_key(&newest)
     }
 
-    /// The desk's own subscriptions, newest first, and how many the organization has.
+    /// The service's own subscriptions, newest first, and how many the organization has.
     async fn find_own(&self, subscriber: &Subscriber) -> Result<(Vec<Subscription>, usize), Unsubscribed> {
         let found = subscriber.find().await?;
         let (mut own, mut used) = (found.own, found.used);
         let created = &self.state.created;
         if let Some(unlisted) = created
             .load_full()
-            .filter(|created| !own.iter().any(|it| it.id == created.id))
+            .filter(|created| !own.iter().any(|listed| listed.id == created.id))
         {
             match subscriber.read(&unlisted.id).await? {
-                Some(it) => {
-                    own.push(it);
+                Some(subscription) => {
+                    own.push(subscription);
                     own.sort_by(|one, other| age_key(other).cmp(&age_key(one)));
                     used += 1;
                 }
@@ -146,7 +153,7 @@ impl CloseSubscription {
                 subscription_id = %known.id,
                 reason = known.pause_reason,
                 error = known.latest_error,
-                "webhook subscription paused by Close: resuming it and polling for missed changes"
+                "webhook subscription paused by Close; resuming the subscription and polling for missed changes"
             );
         }
         let repaired = subscriber.repair(known.clone()).await?;
@@ -157,13 +164,13 @@ impl CloseSubscription {
         Ok(repaired)
     }
 
-    /// Whether it is old enough that every replica knows its key.
+    /// Whether the subscription is old enough that every replica knows its key.
     fn key_is_known_everywhere(&self, newest: &Subscription) -> bool {
-        let (theirs, _) = self.account.to_close_clock(self.core.now());
+        let (close_now, _) = self.account.to_close_clock(self.core.now());
         newest.active
             && newest
                 .created_at
-                .is_none_or(|created| theirs.since(created) >= OVERLAP)
+                .is_none_or(|created| close_now.since(created) >= OVERLAP)
     }
 
     fn check_key(&self, subscription: &Subscription) -> Result<(), Unsubscribed> {

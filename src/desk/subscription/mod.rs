@@ -1,4 +1,4 @@
-//! The webhook subscription in Close that delivers to this desk.
+//! The webhook subscription in Close that delivers to this service.
 
 pub mod client;
 mod ensure;
@@ -13,7 +13,7 @@ use crate::desk::account::Account;
 use crate::desk::cooldown::Cooldown;
 use crate::desk::core::{Core, SignatureKeySource};
 
-/// The webhook subscription in Close that delivers to this desk.
+/// The webhook subscription in Close that delivers to this service.
 #[derive(Clone)]
 pub struct CloseSubscription {
     core: Core,
@@ -31,11 +31,15 @@ impl CloseSubscription {
 
 /// The subscription as this process knows it.
 struct State {
+    /// The keys that may sign Close's webhooks now.
     keys: ArcSwap<Vec<SignatureKey>>,
     /// The subscription that this process created. Listings may lag behind, and may not show its key.
     created: ArcSwapOption<Subscription>,
+    /// The state of the subscription, as the readiness report shows it.
     health: ArcSwap<&'static str>,
+    /// How many subscriptions the organization has.
     used: AtomicUsize,
+    /// The pause after the keys were requested again because of an unknown signature.
     rechecked: Cooldown,
 }
 
@@ -43,7 +47,7 @@ impl State {
     fn new(source: &SignatureKeySource) -> Self {
         let health = match source {
             SignatureKeySource::Configured => "key configured",
-            SignatureKeySource::Subscription(_) => "not asked yet",
+            SignatureKeySource::Subscription(_) => "not checked yet",
             SignatureKeySource::Missing => "not configured",
         };
         Self {

@@ -1,4 +1,4 @@
-//! Compares the inventory with Close: one complete listing, and a request for each number that the listing lacks.
+//! Compares the inventory with Close: one complete listing, and one request for each missing number.
 
 use std::sync::atomic::Ordering;
 
@@ -10,15 +10,15 @@ use crate::error::Error;
 impl InventorySync {
     /// Compares the whole inventory with Close.
     ///
-    /// A number that the listing lacks is requested by itself before it counts as gone: listings lag behind, and the number
-    /// may have been rented since.
+    /// A number that the listing lacks is requested separately before it counts as gone, because listings lag behind
+    /// and the number may have been rented since.
     pub async fn compare(&self) -> Result<(), Error> {
         let started = self.core.now();
         let outcome = self.compare_once().await;
         match &outcome {
             Ok(()) => {
                 self.account.mark_compared(started);
-                // The other replicas learn of it from the event log.
+                // The event informs the other replicas.
                 let event = Event::new(started, EventKind::InventoryCompared, None);
                 self.core.store.write_event(&event).await?;
             }
@@ -30,12 +30,12 @@ impl InventorySync {
 
     /// One step: compares once after this process started, and then whenever a comparison is due.
     ///
-    /// Of all replicas, one compares when it is due.
+    /// When a comparison is due, only one replica compares.
     pub async fn compare_when_due(&self) -> Result<(), Error> {
         let every = self.core.settings.full_sync;
         let due = self.core.store.claim_step("sync", self.core.now(), every).await?;
         if due {
-            // If it fails, this replica tries again.
+            // If the comparison fails, this replica compares again at its next step.
             self.compared.store(false, Ordering::Relaxed);
         }
         if due || !self.compared.load(Ordering::Relaxed) {
@@ -57,7 +57,7 @@ impl InventorySync {
                 absent.push(id);
             }
         }
-        // The key may have been replaced meanwhile, and only a key of this organization can prove that a number is gone.
+        // The key may have been replaced meanwhile. Only a key of this organization can prove that a number is gone.
         if !absent.is_empty()
             && self.account.verify_organization().await?.organization == listing.owner.organization
         {
@@ -69,7 +69,7 @@ impl InventorySync {
                 }
             }
         }
-        // The comparison is complete, whatever the event log says.
+        // The comparison is complete, even if the event log cannot be read.
         if let Err(error) = self.orders.name_late_arrivals(None).await {
             tracing::warn!(%error, "late arrivals not checked; the next comparison checks them");
         }

@@ -1,7 +1,7 @@
-//! Accepts Close's webhooks: verifies the signature, and writes the notice before Close gets its response.
+//! Accepts Close's webhooks: verifies the signature, and stores the event before Close gets a response.
 //!
-//! The content of a webhook is not trusted: it only names the object to refetch. Notices that arrive at the same time are
-//! written in one transaction.
+//! The content of a webhook is not trusted: it only names the object to refetch. Events that arrive at the same time
+//! are stored in one transaction.
 
 use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
@@ -16,24 +16,24 @@ use crate::telemetry::metrics::{WEBHOOK_LAG_SECONDS, WEBHOOKS_RECEIVED_TOTAL};
 /// The result of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ingested {
-    /// It is written, and its object will be refetched.
+    /// The event is stored, and its object will be refetched.
     New,
-    /// It was written before.
+    /// The event was stored before.
     Repeated,
-    /// It is from Close, and about nothing that the desk follows.
+    /// The delivery is from Close, but the service does not follow its object.
     Ignored,
-    /// It is not from Close, so nothing was done.
+    /// The delivery is not from Close, so nothing was done.
     Forged(Forged),
 }
 
-/// The most notices that are written together.
+/// The most events that are stored in one transaction.
 const BATCH: usize = 500;
 
 impl InventorySync {
     /// Accepts a delivery.
     ///
-    /// `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`. `body` is the body, byte for
-    /// byte.
+    /// `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`. `body` is the unchanged
+    /// body.
     pub async fn ingest(
         &self,
         signature: Option<&str>,
@@ -67,70 +67,70 @@ impl InventorySync {
             return Ok(Ingested::Forged(forged));
         }
         // An unknown event is acknowledged: after too many refusals Close would pause the subscription.
-        let Some(notice) = webhook::delivery(body) else {
-            tracing::warn!("webhook from Close ignored: it has no event");
+        let Some(event) = webhook::delivery(body) else {
+            tracing::warn!("webhook from Close ignored: the body has no event");
             return Ok(Ingested::Ignored);
         };
-        if notice.object().is_none() {
+        if event.object().is_none() {
             return Ok(Ingested::Ignored);
         }
-        if let Some(updated) = notice.updated {
+        if let Some(updated) = event.updated {
             metrics::histogram!(WEBHOOK_LAG_SECONDS).record(now.since(updated).as_secs_f64());
         }
         let sync = self.clone();
         let new = self
             .core
-            .spawn_detached(async move { sync.enqueue_together(notice).await })
+            .spawn_detached(async move { sync.enqueue_together(event).await })
             .await?;
         Ok(if new { Ingested::New } else { Ingested::Repeated })
     }
 
-    /// Writes the notice, together with all others that wait. `true`: it is new.
-    async fn enqueue_together(&self, notice: CloseEvent) -> Result<bool, Error> {
+    /// Stores the event, together with all others that wait. Returns whether the event is new.
+    async fn enqueue_together(&self, event: CloseEvent) -> Result<bool, Error> {
         let (sender, mut result) = oneshot::channel();
-        self.inbox.waiting().push((notice, sender));
+        self.inbox.waiting().push((event, sender));
         let _writer = self.inbox.writer.lock().await;
         loop {
-            // The previous writer may have written it, or failed to.
+            // The previous writer may have stored this event, or failed.
             match result.try_recv() {
                 Ok(new) => return Ok(new),
                 Err(TryRecvError::Closed) => {
                     return Err(Error::StoreUnavailable(
-                        "the notices that arrived at the same time could not be written".into(),
+                        "the webhooks that arrived at the same time could not be stored".into(),
                     ));
                 }
                 Err(TryRecvError::Empty) => {}
             }
-            // The oldest come first, so with very many waiting this notice may not be in the first batches.
+            // The oldest come first, so if very many wait, this event may not be in the first batches.
             let batch: Vec<_> = {
                 let mut waiting = self.inbox.waiting();
                 let count = waiting.len().min(BATCH);
                 waiting.drain(..count).collect()
             };
-            let (notices, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let new = self.enqueue(&notices).await?;
+            let (events, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let new = self.enqueue(&events).await?;
             for (sender, new) in senders.into_iter().zip(new) {
-                // The request may be gone.
+                // An error means that the request has ended.
                 let _ = sender.send(new);
             }
         }
     }
 
-    /// Writes notices from a webhook or from the event log, and wakes the workers that act on them.
+    /// Stores events of webhooks or of Close's event log, and wakes the workers that act on them.
     ///
-    /// Returns for each notice whether it is new.
-    pub(in crate::desk::sync) async fn enqueue(&self, notices: &[CloseEvent]) -> Result<Vec<bool>, Error> {
+    /// Returns for each event whether it is new.
+    pub(in crate::desk::sync) async fn enqueue(&self, events: &[CloseEvent]) -> Result<Vec<bool>, Error> {
         let now = self.core.now();
-        let fresh = self.core.store.ingest(notices, now).await?;
-        let new: Vec<_> = notices.iter().zip(&fresh).filter(|(_, fresh)| **fresh).collect();
+        let fresh = self.core.store.ingest(events, now).await?;
+        let new: Vec<_> = events.iter().zip(&fresh).filter(|(_, fresh)| **fresh).collect();
         if !new.is_empty() {
             self.core.signals.webhook.notify_one();
         }
         // A new number may be the one that an unverified order waits for.
         let mut countries: Vec<_> = new
             .iter()
-            .filter(|(notice, _)| notice.new_number())
-            .map(|(notice, _)| notice.country)
+            .filter(|(event, _)| event.new_number())
+            .map(|(event, _)| event.country)
             .collect();
         countries.dedup();
         for country in countries {

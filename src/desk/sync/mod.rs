@@ -24,11 +24,11 @@ pub struct InventorySync {
     core: Core,
     account: Account,
     cache: NumberCache,
-    /// A comparison may find numbers that came too late for their order.
+    /// Handles the numbers that arrived too late for their order, which a comparison may find.
     orders: Orders,
-    /// Has the keys that verify webhooks.
+    /// Has the keys that verify Close's webhooks.
     subscription: CloseSubscription,
-    /// Webhooks that wait to be written together.
+    /// Events of webhooks that wait to be stored together.
     inbox: Arc<Inbox>,
     /// Whether this process has compared the inventory since it started.
     compared: Arc<AtomicBool>,
@@ -54,10 +54,10 @@ impl InventorySync {
     }
 }
 
-/// Notices that wait to be written, each with the channel to the request that brought it.
+/// Events that wait to be stored, each with the channel to the request that received it.
 #[derive(Default)]
 struct Inbox {
     waiting: Mutex<Vec<(CloseEvent, oneshot::Sender<bool>)>>,
-    /// The request that holds the lock writes the notices of all.
+    /// The request that holds the lock stores the events of all requests.
     writer: tokio::sync::Mutex<()>,
 }

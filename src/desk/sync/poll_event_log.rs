@@ -1,4 +1,6 @@
-//! Polls Close's event log for changes whose webhooks were lost, paused or late. Close keeps the log for thirty days.
+//! Polls Close's event log for changes whose webhooks were lost, paused or late.
+//!
+//! Close keeps the log for thirty days.
 
 use std::time::Duration;
 
@@ -8,17 +10,17 @@ use crate::desk::sync::InventorySync;
 use crate::error::Error;
 use crate::telemetry::metrics::NOTICES_MISSED_TOTAL;
 
-/// How much of the log is read again, because its end may be incomplete.
+/// How much of the log is read again, because the end of the log may be incomplete.
 const OVERLAP: Duration = Duration::from_mins(5);
 /// How far back the log is read: as long as Close keeps it, less a day.
 const LOG_RETENTION: Duration = Duration::from_hours(29 * 24);
-/// Notices written in one transaction.
+/// Events stored in one transaction.
 const BATCH: usize = 500;
 
 impl InventorySync {
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: enqueues the changes since the last poll.
     ///
-    /// Where the log cannot be read, the whole inventory is compared instead.
+    /// If the log cannot be read, compares the whole inventory instead. Idempotent: any replica can run it at any time.
     pub async fn poll_event_log(&self) -> Result<(), Error> {
         let (now, skew) = self.account.to_close_clock(self.core.now());
         let Some(read_to) = self.core.store.event_log_position().await? else {
@@ -32,9 +34,9 @@ impl InventorySync {
             .max(now.minus(LOG_RETENTION));
         for change in [Change::Created, Change::Updated, Change::Deleted] {
             match self.core.close.changes(change, since).await {
-                Ok(notices) => {
-                    for some in notices.chunks(BATCH) {
-                        let new = self.enqueue(some).await?;
+                Ok(events) => {
+                    for batch in events.chunks(BATCH) {
+                        let new = self.enqueue(batch).await?;
                         let missed = new.iter().filter(|new| **new).count();
                         metrics::counter!(NOTICES_MISSED_TOTAL).increment(missed as u64);
                     }
@@ -43,7 +45,7 @@ impl InventorySync {
                     return Err(map_close_error(failure));
                 }
                 Err(failure) => {
-                    tracing::warn!(error = %failure, "event log of Close not readable: comparing the whole inventory");
+                    tracing::warn!(error = %failure, "event log of Close not read; comparing the whole inventory");
                     self.compare().await?;
                     break;
                 }

@@ -1,6 +1,6 @@
-//! Refetches the objects that webhooks named: one by one, or by one listing when there are many.
+//! Refetches the objects that webhooks named: one by one, or with one listing when there are many.
 //!
-//! A notice only says which object to refetch and how recent it must be. If Close shows an older state, the object is
+//! A webhook only says which object to refetch and how recent it must be. If Close shows an older state, the object is
 //! refetched later.
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,20 +24,21 @@ use crate::telemetry::metrics::{
     READBACK_AGE_SECONDS, READBACK_SECONDS, READBACKS_DUE, READBACKS_GIVEN_UP_TOTAL,
 };
 
-/// Jobs up to which each object is fetched by itself, however short a listing would be.
+/// Up to this number of jobs, each object is fetched separately, even if a listing needs fewer calls.
 const FEW: usize = 25;
 /// Numbers on one page of a listing.
 const PAGE: usize = 100;
-/// Jobs taken together when one listing answers them all.
+/// The most jobs that are done with one listing.
 const MANY: u32 = 10_000;
-/// Parallel calls. Everything else shares the same rate limit.
+/// Parallel calls. All other calls share the same rate limit, so there are few.
 const PARALLEL: u32 = 4;
-/// How long jobs taken for a listing stay with their process. Doing a job twice does no harm.
+/// The lease of jobs that are done with one listing. Doing a job twice does no harm.
 const LISTING: Duration = Duration::from_mins(5);
 /// The pause after Close did not answer.
 const RETRY: Duration = Duration::from_secs(5);
-/// The pauses before an object is refetched because Close showed an older state than its notice. After the last one, the
-/// next complete comparison corrects the inventory.
+/// The pauses before an object is refetched because Close showed an older state than the webhook.
+///
+/// After the last one, the next complete comparison corrects the inventory.
 const PAUSES: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
@@ -47,17 +48,19 @@ const PAUSES: [Duration; 6] = [
     Duration::from_mins(10),
 ];
 
-/// How recent Close's answer is, compared with the notice.
+/// How recent Close's answer is, compared with the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
-    /// At least as recent as the notice.
+    /// At least as recent as the webhook.
     Current,
-    /// Older than the notice: Close lags.
+    /// Older than the webhook, because Close's answers lag behind.
     Stale,
 }
 
 impl InventorySync {
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: refetches the objects of all due jobs.
+    ///
+    /// Idempotent: any replica can run it at any time.
     pub async fn refetch(&self) -> Result<(), Error> {
         loop {
             let now = self.core.now();
@@ -65,7 +68,7 @@ impl InventorySync {
             let age = since.map_or(0.0, |since| now.since(since).as_secs_f64());
             metrics::gauge!(READBACKS_DUE).set(f64::from(u32::try_from(due).unwrap_or(u32::MAX)));
             metrics::gauge!(READBACK_AGE_SECONDS).set(age);
-            // The method with fewer calls.
+            // Chooses the method with fewer calls.
             let pages = self.cache.len() / PAGE;
             let few = usize::try_from(due).is_ok_and(|due| due <= FEW.max(pages));
             let (limit, lease) = if few {
@@ -113,16 +116,16 @@ impl InventorySync {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Fetches all numbers by one complete comparison.
+    /// Fetches all numbers with one complete comparison.
     async fn fetch_by_listing(&self, taken: Vec<RefetchJob>) -> Result<(), Error> {
         let (numbers, groups): (Vec<_>, Vec<_>) = taken
             .into_iter()
             .partition(|job| matches!(job.object, Object::Number(_)));
         if let Err(error) = self.compare().await {
-            let off = [numbers, groups].concat();
+            let unfinished = [numbers, groups].concat();
             self.core
                 .store
-                .postpone_refetch_jobs(&off, self.core.now().plus(RETRY), false)
+                .postpone_refetch_jobs(&unfinished, self.core.now().plus(RETRY), false)
                 .await?;
             return Err(error);
         }
@@ -158,13 +161,13 @@ impl InventorySync {
                 return Ok(Freshness::Current);
             }
         };
-        let asked = self.core.now();
+        let asked_at = self.core.now();
         match self.core.close.number(id).await {
             Ok(Some(facts)) => {
                 let freshness = freshness(job, Some(&facts));
                 self.core
                     .store
-                    .observe(&[self.core.observation(facts, asked)])
+                    .observe(&[self.core.observation(facts, asked_at)])
                     .await?;
                 self.core.store.mark_dirty([id.clone()]);
                 failpoint::reached("errand.observed");
@@ -172,33 +175,33 @@ impl InventorySync {
             }
             Ok(None) => {
                 if job.gone {
-                    let gone = self.remove_gone(id, asked).await?;
+                    let gone = self.remove_gone(id, asked_at).await?;
                     return Ok(if gone {
                         Freshness::Current
                     } else {
                         Freshness::Stale
                     });
                 }
-                // A late notice about a number that was removed changes nothing.
-                let buried = self.core.store.is_tombstone(id).await?;
-                Ok(if buried {
+                // A late webhook about a removed number changes nothing.
+                let is_tombstone = self.core.store.is_tombstone(id).await?;
+                Ok(if is_tombstone {
                     Freshness::Current
                 } else {
                     Freshness::Stale
                 })
             }
             Err(failure @ CloseError::Refused { .. }) => {
-                tracing::warn!(number_id = %id, error = %failure, "number not shown: Close refused the request");
+                tracing::warn!(number_id = %id, error = %failure, "number not fetched: Close refused the request");
                 Ok(Freshness::Current)
             }
             Err(failure) => Err(map_close_error(failure)),
         }
     }
 
-    /// Removes a number that Close reported as deleted and did not know when asked at `asked`.
+    /// Removes a number that Close reported as deleted and no longer had at `asked_at`.
     ///
-    /// Returns whether the inventory no longer has it. It still does if another process saw it later than `asked`.
-    async fn remove_gone(&self, id: &PhoneNumberId, asked: Timestamp) -> Result<bool, Error> {
+    /// Returns whether the inventory no longer has the number. It keeps a number that another process saw later.
+    async fn remove_gone(&self, id: &PhoneNumberId, asked_at: Timestamp) -> Result<bool, Error> {
         if self
             .core
             .store
@@ -210,8 +213,8 @@ impl InventorySync {
         }
         // Only a key of this organization can prove that a number is gone.
         self.account.verify_organization().await?;
-        let row = AuditRow::new(asked, Actor::desk(), Action::NumberGone, "gone").number(id);
-        let gone = self.core.store.mark_gone(id, asked, &row).await?;
+        let row = AuditRow::new(asked_at, Actor::desk(), Action::NumberGone, "gone").number(id);
+        let gone = self.core.store.mark_gone(id, asked_at, &row).await?;
         if gone {
             tracing::warn!(number_id = %id, "number is gone from Close");
         }
@@ -227,7 +230,10 @@ impl InventorySync {
             match (freshness, pause) {
                 (Freshness::Stale, Some(pause)) => again.entry(*pause).or_default().push(job),
                 (Freshness::Stale, None) => {
-                    tracing::warn!(object = %job.object, "object not refetched: Close does not show the reported state");
+                    tracing::warn!(
+                        object = %job.object,
+                        "object refetch given up: Close does not show the reported state"
+                    );
                     metrics::counter!(READBACKS_GIVEN_UP_TOTAL).increment(1);
                     done.push(job);
                 }
@@ -257,7 +263,7 @@ fn number(job: &RefetchJob) -> Option<&PhoneNumberId> {
     }
 }
 
-/// Whether Close's answer is at least as recent as the notice that queued the job. `None`: Close has no such number.
+/// Compares Close's answer with the webhook that queued the job. `None`: Close has no such number.
 fn freshness(job: &RefetchJob, shown: Option<&Facts>) -> Freshness {
     let current = match shown {
         None => job.gone,

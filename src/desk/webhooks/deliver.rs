@@ -1,6 +1,6 @@
-//! Delivers webhooks: claims what is due, sends it, and writes the outcome.
+//! Delivers webhooks: claims due deliveries, sends them, and writes the outcomes.
 //!
-//! If the process dies in between, its claim expires and the event is sent again with the same id.
+//! If the process dies before it writes the outcome, its claim expires and the event is sent again with the same id.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::telemetry::metrics::{
     WEBHOOK_DELIVERIES_PENDING, WEBHOOK_DELIVERIES_TOTAL, WEBHOOK_OLDEST_PENDING_AGE_SECONDS,
 };
 
-/// Endpoints served in one step. The next step takes the next ones.
+/// Endpoints served in one step. The next step continues with the next ones.
 const BATCH: u32 = 64;
 /// How much longer than the timeout of a delivery its claim lasts: the time for writing the outcome.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -33,9 +33,9 @@ const RETENTION: Duration = Duration::from_hours(30 * 24);
 const DELETE_BATCH: u32 = 1_000;
 
 impl Webhooks {
-    /// One step. Safe to run at any time, on any replica, any number of times.
+    /// One step: starts as many due deliveries as there are free slots.
     ///
-    /// It starts as many deliveries as there are free slots. A delivery that ends frees its slot and wakes the next step.
+    /// A delivery that ends frees its slot and wakes the next step. Any replica can run the step at any time.
     pub async fn deliver(&self) -> Result<(), Error> {
         if self.outgoing().is_err() {
             return Ok(());
@@ -59,7 +59,9 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Claims the due deliveries of one endpoint and sends each on a task of its own. `false`: no slot is free.
+    /// Claims the due deliveries of one endpoint, and sends each on a task of its own.
+    ///
+    /// Returns `false` if no slot is free.
     async fn start_deliveries(&self, id: &EndpointId) -> Result<bool, Error> {
         let (store, slots) = (&self.core.store, &self.slots);
         let free = slots.available_permits();
@@ -108,10 +110,14 @@ impl Webhooks {
         failpoint::reached("deliver.sent");
         if let Err(error) = self.record_attempt(&endpoint, &delivery, holder, &answer).await {
             let error = chain(&error);
-            tracing::warn!(delivery_id = %delivery.id, error, "delivery outcome not written; the webhook is sent again");
+            tracing::warn!(
+                delivery_id = %delivery.id,
+                error,
+                "delivery outcome not written; the webhook is sent again"
+            );
         }
         drop(slot);
-        // Also after a failure: a slot is free now.
+        // After a failure too, because a slot is free now.
         self.core.store.deliveries_due().notify_one();
     }
 
@@ -143,7 +149,7 @@ impl Webhooks {
         Ok(())
     }
 
-    /// What the answer means for the delivery, and for the endpoint.
+    /// Converts the answer to a result of the delivery, and to the reason to disable the endpoint, if any.
     async fn evaluate(
         &self,
         delivery: &Delivery,
@@ -170,7 +176,7 @@ impl Webhooks {
         if let Some(at) = delivery.next_attempt(now, retry_for, requested, jitter()) {
             return Ok((AttemptResult::RetryAt(at), None));
         }
-        // The time for retries is over. If nothing else was delivered meanwhile, the endpoint is failing.
+        // The retry period is over. If no other delivery succeeded meanwhile, the endpoint is failing.
         let began = delivery.began_at.unwrap_or(now);
         let alive = self
             .core
@@ -208,7 +214,7 @@ fn describe(answer: &Answer) -> String {
 /// A random number from 0 to 1.
 fn jitter() -> f64 {
     let mut bytes = [0; 4];
-    // Without randomness the pause is at its longest.
+    // Without a random number, the pause has its maximum length.
     match SystemRandom::new().fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX),
         Err(_) => 1.0,

@@ -118,7 +118,7 @@ impl Webhooks {
                 .row(now, Action::EndpointUpdate, after.state().as_str())
                 .team(Some(&after.team))
                 .detail(json!({ "from": before.audit_detail(), "to": after.audit_detail() }));
-            // Otherwise a concurrent change came first, and this one is applied to its result.
+            // If a concurrent change came first, the loop applies this change to its result.
             if self.core.store.update_endpoint(&before, &after, &row).await? {
                 return Ok(after);
             }
@@ -143,7 +143,7 @@ impl Webhooks {
         }
     }
 
-    /// An error that names the problem, unless the allow-list permits the URL now.
+    /// Fails with the reason unless the allow-list permits the URL now.
     async fn check_url(&self, url: &Url) -> Result<(), Error> {
         self.outgoing()?.check(url).await.map_err(|forbidden| {
             Error::Invalid(vec![Fault {

@@ -25,7 +25,7 @@ const PARALLEL_DELIVERIES: usize = 32;
 #[derive(Clone)]
 pub struct Webhooks {
     core: Core,
-    /// Limits the deliveries under way.
+    /// Limits the deliveries that are in progress.
     slots: Arc<Semaphore>,
 }
 
@@ -47,7 +47,7 @@ impl Webhooks {
             .await
     }
 
-    /// The sender of webhooks. An error if the configuration has none.
+    /// Returns the sender of webhooks. Fails if settings for it are missing.
     fn outgoing(&self) -> Result<&Outgoing, Error> {
         match self.core.settings.outgoing.missing() {
             None => Ok(&self.core.settings.outgoing),

@@ -45,9 +45,9 @@ impl Webhooks {
         find().await?.ok_or(Error::NotFound)
     }
 
-    /// Queues the events of the team that the endpoint subscribes to, from `since` and before `until` (`None`: now).
+    /// Queues the team's events from `since` to before `until` that the endpoint subscribes to.
     ///
-    /// Returns how many were queued.
+    /// Without `until`, the period ends now. Returns how many events were queued.
     pub async fn replay_events(
         &self,
         ctx: CallContext<'_, needs::WebhooksManage>,
@@ -76,7 +76,7 @@ impl Webhooks {
             Error::Invalid(vec![Fault {
                 pointer: "/until".to_owned(),
                 message: format!(
-                    "must leave at most {MAX_EVENTS} events of the team since `since`: name an earlier time"
+                    "must be earlier: between `since` and `until`, the team has more than {MAX_EVENTS} events"
                 ),
             }])
         })
@@ -112,7 +112,7 @@ impl Webhooks {
         self.core.store.queue_delivery(delivery, &row).await
     }
 
-    /// An error, unless webhooks can be sent to the endpoint.
+    /// Fails unless webhooks can be sent to the endpoint.
     fn check_active(&self, endpoint: &Endpoint) -> Result<(), Error> {
         self.outgoing()?;
         match endpoint.disabled {

@@ -1,4 +1,4 @@
-//! The secret of an endpoint: rotating it, and showing it again.
+//! Rotates the secret of an endpoint, and shows it again.
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -12,20 +12,20 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
 
-/// A secret, and how long the previous one signs too.
+/// A secret, and how long the previous secret also signs.
 #[derive(Debug)]
 pub struct Secret {
     /// `whsec_…`
     pub secret: SecretString,
-    /// `None`: no other secret signs.
+    /// When the previous secret stops signing. `None`: no other secret signs.
     pub previous_until: Option<Timestamp>,
 }
 
 impl Webhooks {
     /// Gives the endpoint a new secret.
     ///
-    /// Both secrets sign for a while, so that a receiver can switch without losing a webhook. After two rotations within
-    /// that time, only the two latest secrets sign.
+    /// Both secrets sign for a while, so that a receiver can switch without losing a webhook. After two rotations
+    /// within that time, only the two latest secrets sign.
     pub async fn rotate_secret(
         &self,
         ctx: CallContext<'_, needs::WebhooksManage>,

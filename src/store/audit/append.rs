@@ -19,7 +19,9 @@ const UNCHAINED: &str = concat!(
 );
 
 impl Store {
-    /// Appends up to `limit` rows to the chain, by id; returns how many. None while another replica does the same.
+    /// Appends up to `limit` rows to the chain, by id; returns how many.
+    ///
+    /// Appends nothing while another replica is appending.
     pub async fn append_to_chain(&self, limit: u32) -> Result<u64, Error> {
         if self.oldest_unchained().await?.is_none() {
             return Ok(0);
@@ -32,9 +34,9 @@ impl Store {
         }
     }
 
-    /// Appends up to `limit` rows to the chain, by id, and waits for another replica that does the same.
+    /// Appends up to `limit` rows to the chain, by id, after waiting for another replica that appends.
     ///
-    /// When it returns less than `limit`, every row written before is in the chain.
+    /// Returns how many. If that is less than `limit`, every row written before is in the chain.
     pub async fn append_to_chain_waiting(&self, limit: u32) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let head = tx.lock(sql!(HEAD)).await?.ok_or_else(no_head)?;

@@ -19,7 +19,9 @@ macro_rules! columns {
 pub(in crate::store) use columns;
 
 pub(in crate::store) const HEAD: &str = "SELECT seq, hash FROM audit_head WHERE one = 1";
-/// Each row with the hash of the row before it, if any. MIN picks one of several, which only tampering produces.
+/// Each row with the hash of the row before it, if any.
+///
+/// MIN chooses one of several rows with that sequence number, which exist only after tampering.
 const LINKS: &str = concat!(
     "SELECT seq, hash, (SELECT MIN(before.hash) FROM audit AS before WHERE before.seq = audit.seq - 1) AS prev, ",
     columns!(),
@@ -71,7 +73,7 @@ impl Store {
 
     /// The next rows after this sequence number and id, up to sequence number `last`.
     ///
-    /// For verification: it returns every stored row, also those that the desk would never write.
+    /// For verification: it returns every stored row, also rows that the service would never write.
     pub async fn all_chain_rows(
         &self,
         after: Option<(i64, &str)>,

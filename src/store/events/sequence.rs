@@ -19,9 +19,9 @@ pub(in crate::store) const CHANNEL: &str = "numberdesk_feed";
 const BATCH: usize = 500;
 
 impl Store {
-    /// Assigns the next sequence numbers to committed events without one, in the order of their times; returns how many.
+    /// Assigns the next sequence numbers to committed events without one, by time; returns how many.
     ///
-    /// It waits for another replica that does the same. After it returns, every event that this process committed
+    /// It waits for another replica that assigns numbers. After it returns, every event that this process committed
     /// before, up to one batch, has its number.
     pub async fn assign_sequence(&self) -> Result<usize, Error> {
         let waiting = self

@@ -20,7 +20,9 @@ pub(in crate::store) struct Before {
     pub(in crate::store) gone: bool,
     /// Whether another order was fulfilled with the number.
     pub(in crate::store) taken: bool,
-    /// The scheduled release that was called off: a schedule does not follow the number to another team.
+    /// The time of the scheduled release that the assignment cancelled, if any.
+    ///
+    /// A schedule does not follow the number to another team.
     pub(in crate::store) called_off: Option<Timestamp>,
 }
 
@@ -76,7 +78,9 @@ pub(in crate::store) async fn assign(
     }))
 }
 
-/// Removes the schedule of a release. The mark of a release in progress stays, because Close was asked.
+/// Removes the schedule of a release.
+///
+/// The mark of a release in progress stays, because Close was already called.
 async fn call_off(tx: &mut Tx, id: &PhoneNumberId) -> Result<(), Error> {
     tx.execute(sql!(
         "UPDATE numbers SET release_at = NULL, release_try_at = NULL WHERE id = $1",

@@ -23,7 +23,7 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// Those of the numbers that are not gone, whatever their team.
+    /// The numbers with these ids that are not gone, of any team.
     pub async fn numbers_by_id(&self, ids: &[PhoneNumberId]) -> Result<Vec<Number>, Error> {
         let mut found = Vec::new();
         for some in ids.chunks(BATCH) {

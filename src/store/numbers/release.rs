@@ -1,6 +1,6 @@
-//! Releases of numbers: scheduled, cancelled, marked before Close is asked, and finished with a tombstone.
+//! Releases of numbers: scheduled, cancelled, marked before the call to Close, and finished.
 //!
-//! A number counts as held by its team until it is gone.
+//! A finished release leaves a tombstone. A number counts as held by its team until it is gone.
 
 use crate::domain::audit::{Actor, AuditRow};
 use crate::domain::caller::Team;
@@ -59,7 +59,7 @@ impl Store {
             .await
     }
 
-    /// Marks the number before the desk asks Close to release it, with the time and actor of the audit row.
+    /// Marks the number before the call that releases it, with the time and actor of the audit row.
     ///
     /// Of several concurrent calls, one wins. Returns `false`, and changes nothing, when the number has changed since
     /// `known` was read.
@@ -75,7 +75,7 @@ impl Store {
             .await
     }
 
-    /// Numbers whose scheduled release is due, with the actor who asked for it; longest due first.
+    /// Numbers whose scheduled release is due, with the actor who requested it; longest due first.
     pub async fn due_releases(&self, now: Timestamp, limit: u32) -> Result<Vec<(Number, Actor)>, Error> {
         let due = " WHERE release_try_at <= $1 AND releasing_at IS NULL AND gone_at IS NULL \
             ORDER BY release_try_at, id LIMIT $2";
@@ -83,9 +83,9 @@ impl Store {
             .await
     }
 
-    /// Numbers marked for release at or before `marked` with an unknown outcome, with the actor who asked for it.
+    /// Numbers marked for release at or before `marked`, whose outcome is unknown; longest marked first.
     ///
-    /// The longest marked come first.
+    /// Each comes with the actor who requested the release.
     pub async fn unfinished_releases(
         &self,
         marked: Timestamp,
@@ -96,7 +96,7 @@ impl Store {
             .await
     }
 
-    /// Removes the mark of `marked` and the schedule: Close keeps the number.
+    /// Removes the mark of `marked` and the schedule, because Close keeps the number.
     ///
     /// A later mark stays, because the outcome of that release is unknown.
     pub async fn abort_release(
@@ -117,9 +117,9 @@ impl Store {
         self.unmark(change, audit).await
     }
 
-    /// Removes the mark of `marked` because Close was not reached.
+    /// Removes the mark of `marked`, because Close did not execute the release.
     ///
-    /// A scheduled release stays and is tried again at `again`.
+    /// A scheduled release stays and is due again at `again`.
     pub async fn postpone_release(
         &self,
         id: &PhoneNumberId,
@@ -138,9 +138,9 @@ impl Store {
         self.unmark(change, audit).await
     }
 
-    /// Turns the row into a tombstone after Close confirmed the release; the team no longer holds the number.
+    /// Turns the row into a tombstone after Close confirmed the release.
     ///
-    /// Returns `false`, and changes nothing, when the number was gone before.
+    /// The team then no longer holds the number. Returns `false`, and changes nothing, when the number was gone before.
     pub async fn finish_release(
         &self,
         id: &PhoneNumberId,
@@ -156,9 +156,9 @@ impl Store {
         tombstone(tx, id, gone_at, &row, EventKind::NumberReleased, audit.clone()).await
     }
 
-    /// Turns the row into a tombstone because Close, asked at `at`, no longer has the number.
+    /// Turns the row into a tombstone, because Close had no such number when called at `at`.
     ///
-    /// A release in progress ends with it, and the audit row records that release. Returns `false`, and changes
+    /// This finishes a release in progress, and the audit row records that release. Returns `false`, and changes
     /// nothing, when the number was gone before or was seen since.
     pub async fn mark_gone(
         &self,

@@ -39,7 +39,7 @@ pub(in crate::store) fn read(row: &Row) -> Result<Number, Error> {
     })
 }
 
-/// The actor who asked for the release; the desk itself where the row names none.
+/// The actor who requested the release; the service itself if the row names none.
 pub(in crate::store) fn release_actor(row: &Row) -> Result<Actor, Error> {
     Ok(
         match (row.text_opt("release_issuer")?, row.text_opt("release_subject")?) {

@@ -26,7 +26,7 @@ pub enum Transferred {
     Done(Number),
     /// There is no such number.
     NotFound,
-    /// A cap of the receiving team leaves no room; nothing changed.
+    /// The number would exceed a cap of the receiving team; nothing changed.
     Capped {
         /// The kind of refusal.
         refusal: Refusal,
@@ -38,10 +38,10 @@ pub enum Transferred {
 }
 
 impl Store {
-    /// Transfers an unassigned number, or a number of another team, if the caps of the receiving team leave room.
+    /// Transfers an unassigned number, or a number of another team, within the caps of the receiving team.
     ///
-    /// A team that has the number already keeps it. A release that the previous team had scheduled is called off; the
-    /// audit row says so.
+    /// A team that already has the number keeps it. The transfer cancels a release that the previous team had
+    /// scheduled; the audit row then contains its time.
     pub async fn transfer(
         &self,
         id: &PhoneNumberId,

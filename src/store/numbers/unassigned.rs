@@ -1,4 +1,4 @@
-//! Numbers that no order accounts for: where they come from, and which order they may belong to.
+//! Numbers that no order accounts for: their provenance, and the order that they may belong to.
 
 use serde_json::json;
 
@@ -22,15 +22,15 @@ use crate::store::sql::row;
 pub struct UnassignedNumber {
     /// The number.
     pub number: Number,
-    /// When the desk first saw it.
+    /// When the service first saw the number.
     pub seen_at: Timestamp,
 }
 
 impl Store {
-    /// Rented numbers without an order that were first seen at `since` or later, of this country or of an unknown one.
+    /// Rented numbers without an order that were first seen at `since` or later.
     ///
-    /// Numbers that are gone again and numbers that a team adopted are included: Close rented them all the same. For
-    /// reconciliation only, which must see the numbers of every team.
+    /// Their country is `country` or unknown. Numbers that are gone again and numbers that a team adopted are included,
+    /// because Close rented them too. For reconciliation only, which must see the numbers of every team.
     pub async fn unassigned_numbers(
         &self,
         country: Country,
@@ -108,10 +108,10 @@ impl Store {
         tx.commit().await
     }
 
-    /// Writes on an unassigned number the order that it came too late for.
+    /// Links an unassigned number to the order that it arrived too late for.
     ///
-    /// With `quiet`, only while no order of that country is in progress, in doubt or in review, because the number may
-    /// belong to that order. Returns `false`, and changes nothing, when the number has a team or an order, or may
+    /// With `quiet`, only while no order of that country is in progress, unverified or in review, because the number
+    /// may belong to that order. Returns `false`, and changes nothing, when the number has a team or an order, or may
     /// belong to another order.
     pub async fn record_late_arrival(
         &self,

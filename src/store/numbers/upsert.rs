@@ -1,4 +1,6 @@
-//! Upserts what Close shows of numbers. Later observations win, and none changes the team of a number.
+//! Upserts numbers as Close shows them.
+//!
+//! A later observation wins, and no observation changes the team of a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,7 +28,7 @@ use crate::store::sql::row::{Row, json};
 pub struct Observation {
     /// The number as Close showed it.
     pub facts: Facts,
-    /// When the desk asked Close.
+    /// When the service called Close.
     pub as_of: Timestamp,
     /// The estimated monthly price, used until Close has billed one; `None` keeps the previous estimate.
     pub estimate: Option<Money>,
@@ -35,7 +37,7 @@ pub struct Observation {
 impl Observation {
     /// The monthly price in cents: billed, else estimated, else `known`.
     fn monthly(&self, known: i64) -> i64 {
-        // A price is never negative, whatever Close sends.
+        // A price is never negative, even if Close sends a negative one.
         self.facts
             .billed
             .or(self.estimate)
@@ -51,11 +53,11 @@ const BATCH: usize = 100;
 impl Store {
     /// Upserts observations; returns how many numbers are new or have changed.
     ///
-    /// It never changes team or order. A row with a later observation stays as it is. A tombstone comes back only if
-    /// the number was seen more than ten minutes after it was gone. When the monthly price of a team's number changes,
-    /// the team's usage follows.
+    /// It never changes team or order. A row with a later observation stays as it is. A number that is gone comes back
+    /// only if Close showed it more than ten minutes after it was gone. When the monthly price of a team's number
+    /// changes, the team's usage follows.
     pub async fn observe(&self, seen: &[Observation]) -> Result<u64, Error> {
-        // By id, which is the lock order of all transactions; the latest observation of each.
+        // The latest observation of each number, by id, which is the lock order of all transactions.
         let mut latest: BTreeMap<&PhoneNumberId, &Observation> = BTreeMap::new();
         for one in seen {
             let known = latest.entry(&one.facts.id).or_insert(one);
@@ -84,7 +86,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let upserted = upsert(&mut tx, seen).await?;
         ledger::enter(&mut tx, upserted.entry.into_iter().collect()).await?;
-        // Also when nothing changed: the cache must learn the new `as_of`.
+        // Even if nothing changed, the cache must read the new `as_of`.
         tx.effects().numbers.insert(seen.facts.id.clone());
         let mut audit = audit.clone();
         if audit.team.is_none() {
@@ -117,7 +119,7 @@ impl Store {
 pub(in crate::store) struct Upserted {
     /// Whether the number is new, is back, or has changed.
     pub(in crate::store) changed: bool,
-    /// The ledger entry for the number's team; to be entered after all numbers of the transaction are locked.
+    /// The ledger entry for the number's team. Enter it after all numbers of the transaction are locked.
     pub(in crate::store) entry: Option<Entry>,
 }
 

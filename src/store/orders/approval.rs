@@ -16,7 +16,7 @@ use crate::store::sql::error::corrupt;
 impl Store {
     /// Writes an order after [`Order::approved`], [`Order::rejected`] or [`Order::expired`].
     ///
-    /// Of several verdicts at once, one wins. When the order will not be sent, its reservation is given back. Returns
+    /// Of several concurrent verdicts, one wins. When the order will not be sent, its reservation is freed. Returns
     /// `false`, and changes nothing, when the order no longer awaits approval.
     pub async fn decide_approval(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {
         let step = match order.state {

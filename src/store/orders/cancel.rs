@@ -12,7 +12,7 @@ use crate::store::orders::row::allows;
 use crate::store::sql::db::sql;
 
 impl Store {
-    /// Writes an order after [`Order::cancelled`] and gives its reservation back.
+    /// Writes an order after [`Order::cancelled`] and frees its reservation.
     ///
     /// Returns `false`, and changes nothing, when the order is being sent or has ended.
     pub async fn cancel_order(&self, order: &Order, audit: &AuditRow) -> Result<bool, Error> {

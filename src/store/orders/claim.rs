@@ -1,8 +1,8 @@
 //! Claims orders before the paid call, so that one replica sends each attempt.
 //!
-//! In one country, all orders in progress have the same shape: numbers that Close rents for unknown outcomes can then
-//! be told apart, or need not be. Nothing new is sent in a country while an order there is `unverified`, or while its
-//! sender died (`renting` with a lapsed lease).
+//! All orders in progress in one country have the same shape. So a number that Close rented for an unknown outcome can
+//! be assigned to any of them. The outcome of an order is unknown while it is `unverified`, or after its sender died
+//! (`renting` with a lapsed lease). Nothing new is sent in a country with such an order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub enum Claim {
     Claimed(Order),
     /// The order is not queued, not due yet, or another replica is claiming it.
     Unavailable,
-    /// Another order of its country is in doubt; the order stays queued.
+    /// The outcome of another order of its country is unknown; the order stays queued.
     Frozen,
     /// An order of another shape is being sent in its country; the order stays queued.
     Occupied,
@@ -41,16 +41,16 @@ pub enum Claim {
 
 /// Why a country accepts no new send now.
 enum Blocked {
-    /// An order there is in doubt.
-    ByDoubt,
+    /// The outcome of an order there is unknown.
+    ByUnknownOutcome,
     /// An order of another shape is being sent there.
     ByOtherShape,
 }
 
 impl Store {
-    /// Queued orders that may be sent now, with their teams: the teams in turn, the oldest order of each first.
+    /// Queued orders that may be sent now, with their teams: teams in turn, the oldest order of each first.
     ///
-    /// Of one country, it returns only orders of one shape, and none while the country is blocked.
+    /// For each country, it returns only orders of one shape, and none while the country is blocked.
     pub async fn due_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, Team)>, Error> {
         let rows = self
             .db
@@ -112,7 +112,7 @@ impl Store {
         lock_country(&mut tx, country).await?;
         match blocked(&mut tx, id, country, now).await? {
             None => {}
-            Some(Blocked::ByDoubt) => return Ok(Claim::Frozen),
+            Some(Blocked::ByUnknownOutcome) => return Ok(Claim::Frozen),
             Some(Blocked::ByOtherShape) => return Ok(Claim::Occupied),
         }
         let order = order
@@ -144,7 +144,7 @@ impl Store {
         Ok(Claim::Claimed(order))
     }
 
-    /// Gives a claim back under which certainly nothing was sent.
+    /// Returns a claimed order to the queue, if certainly nothing was sent under the claim.
     ///
     /// `holder` must be unique to the claim. Returns `false`, and changes nothing, when there is no such claim.
     pub async fn unclaim_order(&self, id: &OrderId, holder: &str, audit: &AuditRow) -> Result<bool, Error> {
@@ -185,7 +185,7 @@ impl Store {
     }
 }
 
-/// Locks the country's row in `lanes`, so that one claim at a time checks the country and begins a send.
+/// Locks the country's row in `lanes`, so that only one claim at a time checks the country.
 async fn lock_country(tx: &mut Tx, country: Country) -> Result<(), Error> {
     tx.execute(sql!(
         "INSERT INTO lanes (country) VALUES ($1) ON CONFLICT (country) DO NOTHING",
@@ -200,7 +200,7 @@ async fn lock_country(tx: &mut Tx, country: Country) -> Result<(), Error> {
     .map(drop)
 }
 
-/// Why the order `id` can't be sent in its country now; a doubt comes before another shape.
+/// Why the order `id` can't be sent in its country now; an unknown outcome comes before another shape.
 async fn blocked(
     tx: &mut Tx,
     id: &OrderId,
@@ -209,7 +209,8 @@ async fn blocked(
 ) -> Result<Option<Blocked>, Error> {
     let row = tx
         .row(sql!(
-            "SELECT CAST(CASE WHEN state = 'unverified' OR lease_until <= $2 THEN 1 ELSE 0 END AS BIGINT) AS doubtful FROM orders \
+            "SELECT CAST(CASE WHEN state = 'unverified' OR lease_until <= $2 THEN 1 ELSE 0 END AS BIGINT) \
+                AS doubtful FROM orders \
              WHERE country = $1 AND state IN ('renting', 'unverified') \
                 AND (state = 'unverified' OR lease_until <= $2 \
                     OR shape <> (SELECT o.shape FROM orders o WHERE o.id = $3)) \
@@ -221,7 +222,7 @@ async fn blocked(
         .await?;
     row.map(|row| {
         Ok(if row.int("doubtful")? == 1 {
-            Blocked::ByDoubt
+            Blocked::ByUnknownOutcome
         } else {
             Blocked::ByOtherShape
         })

@@ -30,7 +30,7 @@ pub enum Inserted {
         /// The fingerprint of that order's request.
         fingerprint: String,
     },
-    /// A cap leaves no room; nothing changed.
+    /// The order would exceed a cap; nothing changed.
     Capped {
         /// The kind of refusal.
         refusal: Refusal,
@@ -42,7 +42,9 @@ pub enum Inserted {
 }
 
 impl Store {
-    /// Inserts a new order and reserves its share, unless the team has used the key before or a cap leaves no room.
+    /// Inserts a new order and reserves its share of quota and budget.
+    ///
+    /// Inserts nothing if the team has used the key before, or if the order would exceed a cap.
     ///
     /// It is exact under any number of concurrent calls: the key is unique, and one conditional update of the team's
     /// usage row enforces the caps. It reserves `order.terms.monthly` of the budget, and counts the orders of the 24

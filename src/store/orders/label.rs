@@ -1,4 +1,4 @@
-//! Labels that the desk still has to set on the numbers of fulfilled orders.
+//! Labels that the service still has to set on the numbers of fulfilled orders.
 
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::Request;
@@ -36,7 +36,7 @@ impl Store {
             .collect()
     }
 
-    /// Records that the label is set, or that nobody can set it.
+    /// Records that the label is set, or that it can't be set.
     pub async fn finish_label(&self, id: &OrderId) -> Result<(), Error> {
         self.update_label(sql!(
             "UPDATE orders SET label_due_at = NULL WHERE id = $1",

@@ -21,7 +21,7 @@ macro_rules! select_order {
 }
 pub(in crate::store) use select_order;
 
-/// The SQL condition that the order's state allows `step`, such as `state IN ('queued', 'awaiting_approval')`.
+/// The SQL condition that the order's state allows `step`, such as `state = 'queued'`.
 pub(in crate::store) fn allows(step: Step) -> String {
     state_in(step.from_states().iter().copied())
 }

@@ -1,4 +1,4 @@
-//! Settles orders: writes the outcome of a paid call once, with its reservation, its number and its events.
+//! Settles orders: writes the outcome of a paid call once, with reservation, number and events.
 
 use crate::domain::audit::AuditRow;
 use crate::domain::caller::Team;
@@ -20,13 +20,13 @@ use crate::store::sql::row::{Row, json};
 impl Store {
     /// Writes an order after `Order::settled`, once.
     ///
-    /// The row must have the order's attempt, and a state that the outcome can follow. A clear answer counts even when
-    /// the lease lapsed before it could be written. Returns `false`, and changes nothing, when the order was settled
-    /// otherwise, or when its number belongs to another order.
+    /// The row must have the order's attempt, and a state that the outcome can follow. A clear answer counts even if
+    /// the lease lapsed before the answer was written. Returns `false`, and changes nothing, when the order was already
+    /// settled, or when its number belongs to another order.
     ///
     /// When the order is fulfilled, its reservation becomes a holding, and the number gets its team and order, even if
-    /// another team adopted it meanwhile. `found` describes the number; a listing may have inserted it first. When the
-    /// order is refused, the reservation is given back. Otherwise the reservation stays.
+    /// another team adopted the number meanwhile. `found` describes the number; a listing may have inserted it first.
+    /// When the order is refused, the reservation is freed. Otherwise the reservation stays.
     ///
     /// Fails with [`Error::Internal`] when a fulfilled order has no number.
     pub async fn settle_order(
@@ -78,7 +78,7 @@ fn step_to(state: State) -> Result<Step, Error> {
     }
 }
 
-/// Updates the order's row if its attempt and state allow the step; returns its team and reserved price.
+/// Updates the order's row if attempt and state allow the step; returns its team and reserved price.
 async fn update(tx: &mut Tx, order: &Order, step: Step) -> Result<Option<Row>, Error> {
     // `fulfil` writes the number, once it is certain that no other order has it.
     let label_due_at =
@@ -107,7 +107,7 @@ async fn update(tx: &mut Tx, order: &Order, step: Step) -> Result<Option<Row>, E
     .await
 }
 
-/// Assigns the number to the order and returns the ledger entries; `None` when another order has the number.
+/// Assigns the number to the order and returns the ledger entries; `None` if another order has it.
 async fn fulfil(
     tx: &mut Tx,
     order: &Order,

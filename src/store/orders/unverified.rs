@@ -1,4 +1,4 @@
-//! Unverified orders: which of them reconciliation checks next, and what it has found so far.
+//! Unverified orders: the next ones for reconciliation to check, and the result of the last check.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::store::sql::db::sql;
 
 /// Unverified orders that one step checks.
 const BATCH: i64 = 64;
-/// For this long after its send, a number that turns up can belong to an order: Close keeps its event log as long.
+/// How long after its send an order can get a late number: as long as Close keeps its event log.
 const MEMORY: Duration = Duration::from_hours(30 * 24);
 
 impl Store {
-    /// Takes the unverified orders that are due for a check, and schedules the next check of each after `pause`.
+    /// Takes the unverified orders that are due for a check, and schedules the next check after `pause`.
     ///
-    /// Of several replicas, one takes each order. It takes none while a call is in progress in the country, because
-    /// the number that the call rents could be mistaken for theirs.
+    /// Only one replica takes each order. None is taken while a call is in progress in its country, because the number
+    /// that the call rents could be mistaken for the number of the unverified order.
     pub async fn take_due_unverified(
         &self,
         now: Timestamp,
@@ -41,7 +41,7 @@ impl Store {
         for row in &rows {
             let order = read(row)?;
             let mut tx = self.db.begin().await?;
-            let ours = tx
+            let updated = tx
                 .execute(sql!(
                     "UPDATE orders SET look_at = $2 WHERE id = $1 AND state = 'unverified' AND look_at <= $3",
                     order.id.as_str(),
@@ -50,14 +50,14 @@ impl Store {
                 ))
                 .await?;
             tx.commit().await?;
-            if ours == 1 {
+            if updated == 1 {
                 taken.push(order);
             }
         }
         Ok(taken)
     }
 
-    /// Makes the unverified orders of a country, or of all countries, due for a check now; returns how many.
+    /// Makes the unverified orders of one or all countries due for a check now; returns how many.
     pub async fn make_unverified_due(&self, country: Option<Country>, now: Timestamp) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let country = country.as_ref().map(Country::as_str);
@@ -101,7 +101,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Those of the numbers that Close named in its answer to one of our orders.
+    /// Selects the numbers that Close named in its response to a paid call.
     ///
     /// For reconciliation only, which must see the orders of every team.
     pub async fn confirmed_by_response(&self, ids: &[PhoneNumberId]) -> Result<Vec<PhoneNumberId>, Error> {
@@ -123,7 +123,7 @@ impl Store {
 
     /// Orders of the last thirty days that were refused because Close showed no number, latest send first.
     ///
-    /// Orders that a late number names since are left out.
+    /// Orders that already have a late number are left out.
     pub async fn given_up_orders(&self, now: Timestamp) -> Result<Vec<Order>, Error> {
         let rows = self
             .db

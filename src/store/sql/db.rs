@@ -16,7 +16,9 @@ use crate::store::sql::param::Param;
 use crate::store::sql::pool::Pools;
 use crate::store::sql::row::Row;
 
-/// The deadline of every database call: longer than all time-outs of a session, so that only a dead server reaches it.
+/// The deadline of every database call.
+///
+/// It is longer than all time-outs of a session, so that only a dead server reaches it.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Runs a database call with the deadline.
@@ -193,9 +195,9 @@ impl Tx {
         self.row(statement).await
     }
 
-    /// The row of a SELECT, locked until this transaction ends; `None` at once when another transaction holds it.
+    /// The row of a SELECT, locked until this transaction ends.
     ///
-    /// On SQLite no other transaction can hold it.
+    /// Returns `None` at once if another transaction has locked the row, which cannot happen on SQLite.
     pub(in crate::store) async fn lock_if_free(
         &mut self,
         mut statement: Statement,
@@ -221,7 +223,7 @@ impl Tx {
         .map_err(store_error)
     }
 
-    /// Commits, and runs the commit hooks, also when it is unknown whether the commit succeeded.
+    /// Commits, and runs the commit hooks, even if it is unknown whether the commit succeeded.
     pub(in crate::store) async fn commit(self) -> Result<(), Error> {
         let done = bounded(async {
             match self.on {

@@ -1,10 +1,10 @@
-//! Classifies database errors: those that pass, such as a lost connection, and those that must not happen.
+//! Classifies database errors: temporary ones, such as a lost connection, and internal errors.
 
 use sqlx::error::DatabaseError;
 
 use crate::error::{Cause, Error};
 
-/// The database can't be opened. The message names the place and the user, never the password.
+/// The database can't be opened. The message names the file or server, never the password.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(in crate::store) struct CannotOpen {
@@ -45,7 +45,7 @@ pub(in crate::store) fn corrupt(what: impl Into<String>, cause: Option<Cause>) -
 
 /// Classifies an error of the driver.
 pub(in crate::store) fn store_error(error: sqlx::Error) -> Error {
-    let passing = match &error {
+    let temporary = match &error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
@@ -54,17 +54,17 @@ pub(in crate::store) fn store_error(error: sqlx::Error) -> Error {
         | sqlx::Error::BeginFailed
         // The driver's error for a connection that ended in the middle of a message.
         | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(cause) => passes(cause.as_ref()),
+        sqlx::Error::Database(cause) => is_temporary(cause.as_ref()),
         _ => false,
     };
-    if passing {
+    if temporary {
         Error::StoreUnavailable(Box::new(error))
     } else {
         Error::Internal(Box::new(error))
     }
 }
 
-fn passes(cause: &dyn DatabaseError) -> bool {
+fn is_temporary(cause: &dyn DatabaseError) -> bool {
     let Some(code) = cause.code() else { return false };
     if cause
         .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()

@@ -67,12 +67,15 @@ pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
             Some(row) if row.text("checksum")? == migration.checksum() => {}
             Some(_) => {
                 return Err(corrupt(
-                    format!("migration {} was applied in another wording", migration.name),
+                    format!(
+                        "the text of migration {} has changed since it was applied",
+                        migration.name
+                    ),
                     None,
                 ));
             }
             None => {
-                // A collation of the server's locale would sort ids in another order than SQLite, and its indexes
+                // A collation of the server's locale would sort ids in another order than SQLite. Its indexes also
                 // break when the locale data of the system changes.
                 let text = if postgres {
                     migration.text.replace(" TEXT", " TEXT COLLATE \"C\"")

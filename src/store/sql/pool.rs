@@ -16,13 +16,16 @@ use crate::store::sql::error::CannotOpen;
 
 /// How long a task waits for a connection before the database counts as unavailable.
 pub(in crate::store) const ACQUIRE: Duration = Duration::from_secs(5);
-/// How long a writer of a SQLite file waits for the one writing connection; each holder needs one flush of the disk.
+/// How long a writer of a SQLite file waits for the only writing connection.
+///
+/// Each transaction before it needs one flush of the disk.
 const WRITER_WAIT: Duration = Duration::from_secs(15);
 const CONNECTIONS: u32 = 10;
-/// How often, and after which pause, a file is tried again that another process is just opening.
+/// How often opening a file is retried while another process is opening the file.
 const LOCKED_TRIES: u32 = 200;
+/// The pause before such a retry.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
-/// The settings of every PostgreSQL session, whatever the server's defaults.
+/// The settings of every PostgreSQL session, independent of the server's defaults.
 ///
 /// No statement hangs forever, the conditional updates are written for READ COMMITTED, and a commit is on disk before a
 /// paid call follows it.
@@ -33,8 +36,10 @@ pub(in crate::store) const SESSION: &str = "SET statement_timeout = '10s'; SET l
 /// The connections to the database.
 #[derive(Clone)]
 pub(in crate::store) enum Pools {
-    /// A file. One connection writes, because SQLite has one writer at a time: the pool's queue is fairer than writers
-    /// that poll for the lock.
+    /// A file.
+    ///
+    /// Only one connection writes, because SQLite has one writer at a time. The pool's queue is fairer than several
+    /// writers that poll for the lock.
     Sqlite {
         /// The only connection that writes.
         write: SqlitePool,
@@ -116,10 +121,10 @@ impl Pools {
 
 /// Whether a connection can be used again.
 ///
-/// SQLite ends some transactions by itself, such as when the disk is full. The driver then fails to roll back and treats
-/// the connection as in a transaction forever.
+/// SQLite ends some transactions by itself, such as when the disk is full. The driver then fails to roll back, and
+/// treats the connection as in a transaction forever.
 async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The driver answers it after a rollback in progress.
+    // The driver answers the ping after it has finished a rollback in progress.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
@@ -138,7 +143,7 @@ pub(in crate::store) fn server(url: &str) -> Result<(PgConnectOptions, String), 
     Ok((options.application_name("numberdesk"), unreachable))
 }
 
-/// Creates the file, if it is missing, readable only by its owner. SQLite gives its side files the same mode.
+/// Creates a missing file, readable only by its owner. SQLite gives its side files the same mode.
 pub(in crate::store) fn keep_private(file: &Path) -> io::Result<()> {
     private().append(true).open(file).map(drop)
 }
@@ -169,7 +174,7 @@ pub(in crate::store) fn sqlite_file(url: &str) -> Result<Option<SqliteConnectOpt
     }
     if url.contains(":memory:") || url.contains("mode=memory") {
         return Err(CannotOpen::new(
-            "store.url names a SQLite database in memory, which would forget paid numbers; name a file",
+            "store.url names a SQLite database in memory, which loses paid numbers when the process ends; name a file",
         ));
     }
     url.parse()

@@ -22,8 +22,8 @@ pub struct ProcessLock(
 pub enum ProcessLockError {
     /// Another process serves it.
     #[error(
-        "the SQLite file {} is served by another numberdesk{}: a SQLite file is for one process; end the other one \
-         first, or put `postgres://…` into store.url for several replicas", .file.display(), known(*.pid)
+        "another numberdesk{} already serves the SQLite file {}, which allows only one process: stop the other process \
+         first, or set store.url to `postgres://…` to run several replicas", known(*.pid), .file.display()
     )]
     Served {
         /// The database file.
@@ -45,8 +45,8 @@ pub enum ProcessLockError {
 impl ProcessLock {
     /// Takes the lock of the database at `url`, which need not be open.
     ///
-    /// It creates a missing SQLite file and resolves links, so that two links to a file share one lock. A wrong URL is
-    /// left to `Store::open`, which reports it.
+    /// It creates a missing SQLite file and resolves links, so that two links to a file share one lock. It accepts an
+    /// invalid URL, which `Store::open` reports.
     pub fn take(url: &SecretString) -> Result<Self, ProcessLockError> {
         let Ok(Some(options)) = sqlite_file(url.expose_secret()) else {
             return Ok(Self(None));

@@ -1,4 +1,6 @@
-//! Opens a database for reading only: it is neither created nor migrated, and every statement that writes fails.
+//! Opens a database for reading only.
+//!
+//! The database is neither created nor migrated, and every statement that writes fails.
 
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use crate::store::sql::error::CannotOpen;
 use crate::store::sql::pool::{ACQUIRE, Pools, SESSION, server};
 
-/// Two are enough: the commands that open a database this way read one thing after another.
+/// Two are enough, because the commands that open a database this way read sequentially.
 const CONNECTIONS: u32 = 2;
 const NEVER_WRITE: &str = "SET default_transaction_read_only = on";
 
@@ -25,7 +27,7 @@ async fn file(url: &str) -> Result<Pools, CannotOpen> {
     let options: SqliteConnectOptions = url
         .parse()
         .map_err(|cause| CannotOpen::because("store.url is not a SQLite URL", cause))?;
-    let place = format!("can't open the SQLite file {}", options.get_filename().display());
+    let unreadable = format!("can't open the SQLite file {}", options.get_filename().display());
     let options = options
         .read_only(true)
         .busy_timeout(Duration::from_secs(10))
@@ -35,7 +37,7 @@ async fn file(url: &str) -> Result<Pools, CannotOpen> {
         .acquire_timeout(ACQUIRE)
         .connect_with(options)
         .await
-        .map_err(|cause| CannotOpen::because(place, cause))?;
+        .map_err(|cause| CannotOpen::because(unreadable, cause))?;
     Ok(Pools::Sqlite {
         write: pool.clone(),
         read: pool,

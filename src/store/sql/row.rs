@@ -1,6 +1,6 @@
 //! Reads columns of a row as values of the domain.
 //!
-//! Only the desk writes to the database, so a value that does not parse is an internal error, which names its column.
+//! Only the service writes to the database. So a value that does not parse is an internal error. It names the column.
 
 use std::fmt::Display;
 use std::str::FromStr;

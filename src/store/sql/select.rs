@@ -51,7 +51,7 @@ impl Select {
         self.text.push_str(&condition.replace('?', &placeholder));
     }
 
-    /// Adds a condition with two values; the first `?` in it is replaced by `one`, the second for `other`.
+    /// Adds a condition with two values; the first `?` in it is replaced by `one`, the second by `other`.
     pub(in crate::store) fn and_both(
         &mut self,
         condition: &'static str,

@@ -1,6 +1,6 @@
 //! Claims due deliveries for one sender at a time, and records the result of each attempt.
 //!
-//! Only the holder of a claim records its result. The claim of a sender that dies lapses. Endpoints are locked before
+//! Only the holder of a claim records the result. If a sender dies, its claim lapses. Endpoints are locked before
 //! deliveries.
 
 use std::time::Duration;
@@ -50,8 +50,8 @@ impl Store {
 
     /// Claims up to `limit` due deliveries of an endpoint for `holder`, until `lease` is over.
     ///
-    /// `holder` must be unique to the claim. It claims no more than the endpoint's concurrency allows. Returns `None`
-    /// while another replica is claiming, when nothing can be claimed, or when the endpoint is disabled.
+    /// `holder` must be unique to the claim. At most four deliveries to one endpoint are claimed at the same time.
+    /// Returns `None` while another replica is claiming, when nothing can be claimed, or when the endpoint is disabled.
     pub async fn claim_deliveries(
         &self,
         id: &EndpointId,
@@ -86,8 +86,8 @@ impl Store {
         let rows = tx
             .rows(sql!(
                 concat!(
-                    "UPDATE webhook_deliveries SET holder = $3, due_at = $4, attempts = attempts + 1, attempted_at = $2, \
-                        began_at = COALESCE(began_at, $2) \
+                    "UPDATE webhook_deliveries SET holder = $3, due_at = $4, attempts = attempts + 1, \
+                        attempted_at = $2, began_at = COALESCE(began_at, $2) \
                      WHERE id IN (SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' \
                         AND due_at <= $2 ORDER BY due_at, id LIMIT $5) AND state = 'pending' AND due_at <= $2 \
                      RETURNING ",
@@ -147,7 +147,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether a delivery to the endpoint has succeeded since.
+    /// Whether a delivery to the endpoint has succeeded at `since` or later.
     pub async fn delivered_since(&self, endpoint: &EndpointId, since: Timestamp) -> Result<bool, Error> {
         let row = self
             .db

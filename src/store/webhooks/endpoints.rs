@@ -43,7 +43,7 @@ impl Store {
     /// Returns `false`, and changes nothing, when the team has reached the maximum number of endpoints.
     pub async fn insert_endpoint(&self, endpoint: &Endpoint, audit: &AuditRow) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        // Without the lock, two concurrent transactions could both count one endpoint too few.
+        // Without the lock, two concurrent transactions could each miss the endpoint that the other one inserts.
         if tx.on_postgres() {
             tx.script(COUNTING.to_owned()).await?;
         }

@@ -41,7 +41,7 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, events: &[Event]) -> Result<(
             .filter(|endpoint| {
                 event.team.as_ref() == Some(&endpoint.team) && endpoint.types.wants(&event.kind)
             })
-            // Due since the event. The retry period begins with the first attempt.
+            // The delivery is due since the event. Its retry period begins with the first attempt.
             .map(|endpoint| Delivery::new(event, endpoint, event.at))
     });
     queue(tx, &wanted.collect::<Vec<_>>()).await.map(drop)
@@ -49,25 +49,25 @@ pub(in crate::store) async fn fan_out(tx: &mut Tx, events: &[Event]) -> Result<(
 
 /// Queues deliveries, and queues finished ones again; returns how many it queued.
 ///
-/// A delivery that is pending already stays as it is.
+/// A delivery that is already pending stays as it is.
 pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Result<u64, Error> {
     let mut queued = 0;
-    for some in deliveries.chunks(ROWS) {
-        let mut args: Vec<Param> = Vec::with_capacity(some.len() * 8);
-        let mut rows = Vec::with_capacity(some.len());
-        for it in some {
+    for batch in deliveries.chunks(ROWS) {
+        let mut args: Vec<Param> = Vec::with_capacity(batch.len() * 8);
+        let mut rows = Vec::with_capacity(batch.len());
+        for delivery in batch {
             let first = args.len() + 1;
             let placeholders: Vec<String> = (first..first + 8).map(|nth| format!("${nth}")).collect();
             rows.push(format!("({}, 'pending', 0)", placeholders.join(", ")));
             args.extend([
-                it.id.as_str().into(),
-                it.endpoint_id.as_str().into(),
-                it.team.as_str().into(),
-                it.event_id.as_str().into(),
-                it.kind.as_str().into(),
-                it.body.as_str().into(),
-                it.queued_at.into(),
-                it.due_at.into(),
+                delivery.id.as_str().into(),
+                delivery.endpoint_id.as_str().into(),
+                delivery.team.as_str().into(),
+                delivery.event_id.as_str().into(),
+                delivery.kind.as_str().into(),
+                delivery.body.as_str().into(),
+                delivery.queued_at.into(),
+                delivery.due_at.into(),
             ]);
         }
         queued += tx

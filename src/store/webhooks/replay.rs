@@ -61,7 +61,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Queues deliveries of the team's events from `since` to before `until` that the endpoint subscribes to.
+    /// Queues the team's events from `since` to before `until` that the endpoint subscribes to.
     ///
     /// Returns how many it queued, without those that were pending already; `None`, and queues nothing, when the period
     /// has more than `most` events. `audit` makes the audit row from the count.
@@ -138,7 +138,7 @@ impl Store {
     }
 }
 
-/// Locks the endpoint, which keeps claims away: they lock deliveries in another order.
+/// Locks the endpoint, so that no claim runs at the same time: claims lock deliveries in another order.
 async fn lock_endpoint(tx: &mut Tx, endpoint: &EndpointId) -> Result<(), Error> {
     tx.lock(sql!(
         "SELECT id FROM webhook_endpoints WHERE id = $1",

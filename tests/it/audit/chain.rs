@@ -331,7 +331,7 @@ async fn the_head_is_told_in_the_log() {
             let log = desk.log();
             let line = log
                 .lines()
-                .find(|line| line.contains("the audit chain is sealed up to here"))?;
+                .find(|line| line.contains("audit chain head recorded"))?;
             serde_json::from_str::<Value>(line).ok()
         })
         .await;

@@ -80,7 +80,7 @@ async fn made(close: &FakeClose) -> usize {
 async fn it_is_made_once_and_adopted_by_whatever_starts_later() {
     with_sqlite(|database| async move {
         let mut test_desk = start_desk(database).await;
-        assert_eq!(health(test_desk.replica()).await, "not asked yet");
+        assert_eq!(health(test_desk.replica()).await, "not checked yet");
         assert_eq!(test_desk.replica().desk.subscription.keys().len(), 0);
         kept(&test_desk).await;
         let subscription = only(&test_desk.close).await;

@@ -65,5 +65,8 @@ scenarios! {
 #[test]
 fn every_alert_has_a_scenario() {
     let alerts = rules().into_iter().map(|rule| rule.name).collect();
-    assert_eq!(PLAYED.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), alerts);
+    assert_eq!(
+        PLAYED.iter().map(ToString::to_string).collect::<BTreeSet<_>>(),
+        alerts
+    );
 }

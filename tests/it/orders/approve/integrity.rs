@@ -44,7 +44,7 @@ async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Dat
     for id in [&altered["request"], &altered["terms"], &early, &unasked] {
         let order = server.wait_for_state(&ALICE, id, "cancelled").await;
         assert!(
-            text(&order["reason"]).contains("not what was approved"),
+            text(&order["reason"]).contains("does not match an approval"),
             "{order}"
         );
         let rows = server
