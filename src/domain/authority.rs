@@ -91,18 +91,12 @@ impl<'a, P: needs::Needs> CallContext<'a, P> {
         Ok((team.clone(), authority))
     }
 
-    /// The object that `find` reads in the scope of the caller, and authority over everything that the caller sees.
-    pub async fn authorize_object<T, E, F>(
-        &self,
-        find: impl FnOnce(Scope) -> F,
-    ) -> Result<(T, Authority<'a, P>), E>
-    where
-        F: Future<Output = Result<Option<T>, E>>,
-        E: From<NotAuthorized>,
-    {
-        let scope = self.visible();
-        let object = find(scope.clone()).await?.ok_or(NotAuthorized::NotFound)?;
-        Ok((object, self.check(scope)?))
+    /// Begins the lookup of one object among everything that the caller sees.
+    pub fn lookup(&self) -> Lookup<'a, P> {
+        Lookup {
+            call: CallContext::new(self.caller, self.request_id),
+            scope: self.visible(),
+        }
     }
 
     /// Everything that the caller sees: its teams or, for an administrator, all.
@@ -122,6 +116,26 @@ impl<'a, P: needs::Needs> CallContext<'a, P> {
             call: CallContext::new(self.caller, self.request_id),
             scope,
         })
+    }
+}
+
+/// The lookup of one object. The permission is checked when the object was found.
+#[derive(Debug)]
+pub struct Lookup<'a, P> {
+    call: CallContext<'a, P>,
+    scope: Scope,
+}
+
+impl<'a, P: needs::Needs> Lookup<'a, P> {
+    /// Where to look for the object.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The object that was found in the scope, and authority over it.
+    pub fn found<T>(self, object: Option<T>) -> Result<(T, Authority<'a, P>), NotAuthorized> {
+        let object = object.ok_or(NotAuthorized::NotFound)?;
+        Ok((object, self.call.check(self.scope)?))
     }
 }
 
@@ -207,8 +221,6 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
-
     use serde_json::Value;
 
     use super::*;
@@ -279,16 +291,18 @@ mod tests {
         assert_eq!(error, NotAuthorized::PermissionMissing(Permission::NumbersRent));
     }
 
-    #[tokio::test]
-    async fn an_object_that_is_not_found_is_reported_before_a_missing_permission() {
+    #[test]
+    fn an_object_that_is_not_found_is_reported_before_a_missing_permission() {
         let (nobody, request_id) = (
             caller(&["a"], &[]),
             RequestId::generate(Timestamp::from_micros(0)),
         );
         let ctx = CallContext::<needs::NumbersRead>::new(&nobody, &request_id);
-        let found = |object: Option<u8>| ctx.authorize_object(move |_| ready(Ok::<_, NotAuthorized>(object)));
-        assert_eq!(found(None).await.unwrap_err(), NotAuthorized::NotFound);
-        let error = found(Some(1)).await.unwrap_err();
+        assert_eq!(
+            ctx.lookup().found(None::<u8>).unwrap_err(),
+            NotAuthorized::NotFound
+        );
+        let error = ctx.lookup().found(Some(1)).unwrap_err();
         assert_eq!(error, NotAuthorized::PermissionMissing(Permission::NumbersRead));
     }
 

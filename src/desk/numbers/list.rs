@@ -1,6 +1,5 @@
 //! Reads numbers from the inventory in memory.
 
-use std::future::ready;
 use std::sync::Arc;
 
 use crate::desk::numbers::Numbers;
@@ -20,8 +19,9 @@ impl Numbers {
         id: &PhoneNumberId,
     ) -> Result<Arc<Number>, Error> {
         let inventory = self.cache.snapshot().await?;
-        let find = |scope| ready(Ok::<_, Error>(inventory.number(&scope, id).cloned()));
-        Ok(ctx.authorize_object(find).await?.0)
+        let lookup = ctx.lookup();
+        let number = inventory.number(lookup.scope(), id).cloned();
+        Ok(lookup.found(number)?.0)
     }
 
     /// A page of numbers, by id.

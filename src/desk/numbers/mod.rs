@@ -35,7 +35,8 @@ impl Numbers {
         ctx: CallContext<'a, P>,
         id: &PhoneNumberId,
     ) -> Result<(Number, Authority<'a, P>), Error> {
-        ctx.authorize_object(|scope| async move { self.core.store.number(&scope, id).await })
-            .await
+        let lookup = ctx.lookup();
+        let number = self.core.store.number(lookup.scope(), id).await?;
+        Ok(lookup.found(number)?)
     }
 }

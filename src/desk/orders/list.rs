@@ -63,8 +63,9 @@ impl Orders {
         ctx: CallContext<'a, P>,
         id: &OrderId,
     ) -> Result<(Order, Authority<'a, P>), Error> {
-        ctx.authorize_object(|scope| async move { self.core.store.order(&scope, id).await })
-            .await
+        let lookup = ctx.lookup();
+        let order = self.core.store.order(lookup.scope(), id).await?;
+        Ok(lookup.found(order)?)
     }
 
     /// The order with its number, if the scope covers it.

@@ -43,8 +43,9 @@ impl Webhooks {
         ctx: CallContext<'a, needs::WebhooksManage>,
         id: &EndpointId,
     ) -> Result<(Endpoint, Authority<'a, needs::WebhooksManage>), Error> {
-        ctx.authorize_object(|scope| async move { self.core.store.endpoint(&scope, id).await })
-            .await
+        let lookup = ctx.lookup();
+        let endpoint = self.core.store.endpoint(lookup.scope(), id).await?;
+        Ok(lookup.found(endpoint)?)
     }
 
     /// Returns the sender of webhooks. Fails if settings for it are missing.
