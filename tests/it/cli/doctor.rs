@@ -49,10 +49,7 @@ async fn a_healthy_service_is_ok_in_every_check_and_no_secret_is_printed(databas
     assert!(result_of(&report, "close").1.contains("user_"), "{report:?}");
     let output = format!("{}{}", report.stdout, report.stderr);
     for secret in [server.close.api_key(), WEBHOOK_KEY] {
-        assert!(
-            !output.contains(secret),
-            "the output contains a secret: {output}"
-        );
+        assert!(!output.contains(secret), "the output contains a secret: {output}");
     }
 }
 
