@@ -227,11 +227,11 @@ async fn an_oidc_issuer_can_not_sign_for_a_service_account(database: Database) {
         }
     }
     // The issuer of people signs a token with the teams of a person and the subject of a service account.
-    let token = server.issuer.sign(&claims).expect("it signs");
+    let token = server.issuer.sign(&claims).expect("the claims can be signed");
     let problem = me(&server, &token).await.problem(401, "unauthorized");
     assert!(text(&problem["detail"]).contains("kind kubernetes"), "{problem}");
     claims["iss"] = json!(CLUSTER);
-    let token = server.issuer.sign(&claims).expect("it signs");
+    let token = server.issuer.sign(&claims).expect("the claims can be signed");
     order(&server, &token, "key").await.problem(401, "unauthorized");
     server.assert_nothing_happened().await;
 }

@@ -21,11 +21,11 @@ async fn doctor(server: &TestServer) -> CommandOutput {
 /// Returns the status of a check and the message after its name.
 #[track_caller]
 fn result_of<'a>(report: &'a CommandOutput, name: &str) -> (&'a str, &'a str) {
-    let result_of = report.stdout.lines().find_map(|row| {
+    let found = report.stdout.lines().find_map(|row| {
         row.split_once(' ')
             .filter(|(_, rest)| rest.trim_start().starts_with(name))
     });
-    let (status, rest) = result_of.unwrap_or_else(|| panic!("no check of {name}: {report:?}"));
+    let (status, rest) = found.unwrap_or_else(|| panic!("no check of {name}: {report:?}"));
     (status, rest.trim_start()[name.len()..].trim_start())
 }
 

@@ -69,7 +69,7 @@ async fn openapi_prints_the_document_that_is_committed_and_served() {
         let committed = std::fs::read_to_string(&file).expect("the document is committed");
         assert!(
             committed == printed.stdout,
-            "openapi/numberdesk.{format} is out of date: cargo run -- openapi --format {format} > openapi/numberdesk.{format}"
+            "openapi/numberdesk.{format} is out of date: run `make openapi`"
         );
     }
     let printed = run(folder.path(), &["openapi"]).await;
@@ -185,7 +185,7 @@ async fn health_exits_with_the_result_of_readiness() {
 #[tokio::test]
 async fn a_port_in_use_is_reported_with_its_setting() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("it has an address").to_string();
+    let address = taken.local_addr().expect("a bound address").to_string();
     let folder = config_folder();
     rewrite(
         folder.path(),

@@ -118,14 +118,14 @@ async fn a_subscription_is_created_shown_repaired_and_deleted() {
     let document: Value = serde_json::from_str(&paused.stdout).unwrap();
     assert_eq!(document["used"], 2);
     assert_eq!(document["url"], URL);
-    let shown = &document["subscriptions"][0];
-    assert_eq!(shown["id"], all[0]["id"]);
+    let subscription = &document["subscriptions"][0];
+    assert_eq!(subscription["id"], all[0]["id"]);
     assert_eq!(
-        (&shown["state"], &shown["pause_reason"]),
+        (&subscription["state"], &subscription["pause_reason"]),
         (&json!("paused"), &json!("api"))
     );
     assert_eq!(
-        (&shown["complete"], &shown["events"]),
+        (&subscription["complete"], &subscription["events"]),
         (&json!(false), &json!(["group.created"]))
     );
     let repaired = cli.succeed(&["create"]).await;

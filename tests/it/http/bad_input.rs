@@ -6,7 +6,7 @@ mod body;
 mod protocol;
 mod url;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;

@@ -68,12 +68,14 @@ async fn an_invalid_token_is_401_and_not_repeated_in_the_response(database: Data
     let server = TestServer::new(database).await;
     let users = server.close.users();
     let elsewhere = tempfile::tempdir().expect("a folder can be made");
-    let stranger = DevIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
-    let forged = stranger.sign(&ALICE.claims(&users)).expect("it signs");
+    let other_issuer = DevIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
+    let forged = other_issuer
+        .sign(&ALICE.claims(&users))
+        .expect("the claims can be signed");
     let changed = |change: fn(&mut Value)| {
         let mut claims = ALICE.claims(&users);
         change(&mut claims);
-        server.issuer.sign(&claims).expect("it signs")
+        server.issuer.sign(&claims).expect("the claims can be signed")
     };
     let good = server.token(&ALICE);
     let (signed, signature) = good.rsplit_once('.').expect("a token has three parts");

@@ -264,11 +264,11 @@ async fn on_every_route_an_object_of_another_team_looks_nonexistent(database: Da
 async fn lists_and_filters_show_only_objects_of_the_caller_s_teams(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&BOB, "bobs-key", "DE").await;
-    let shown = server
+    let number_json = server
         .get(&BOB, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
-    let dialled = text(&shown["number"]).replace('+', "%2B");
+    let dialled = text(&number_json["number"]).replace('+', "%2B");
     for query in [
         String::new(),
         "?country=DE".into(),

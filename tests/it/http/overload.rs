@@ -63,9 +63,9 @@ async fn a_team_over_its_rate_limit_gets_429_with_retry_after_and_others_are_una
         answer.header("ratelimit").starts_with("\"team\";r=2;"),
         "{answer}"
     );
-    let stranger = send(server.request("GET", "/v1/me")).await;
-    stranger.problem(401, "unauthorized");
-    assert_eq!(stranger.header("ratelimit"), "");
+    let unauthenticated = send(server.request("GET", "/v1/me")).await;
+    unauthenticated.problem(401, "unauthorized");
+    assert_eq!(unauthenticated.header("ratelimit"), "");
     // A token of two teams uses the rate limit of neither.
     server.get(&DORA, "/v1/me").await.expect(200);
     for _ in 0..5 {

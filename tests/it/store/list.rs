@@ -48,7 +48,7 @@ async fn pages_show_every_order_once_newest_first_while_orders_are_added(databas
             expected.insert(0, order.id);
         }
     }
-    let (mut shown, mut after) = (Vec::new(), None);
+    let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = store
             .orders(
@@ -60,8 +60,8 @@ async fn pages_show_every_order_once_newest_first_while_orders_are_added(databas
             .await
             .unwrap();
         assert!(page.rows.len() <= 2);
-        shown.extend(page.rows.into_iter().map(|order| order.id));
-        let mut newcomer = order("sales", &format!("newcomer-{}", shown.len()), "DE");
+        listed.extend(page.rows.into_iter().map(|order| order.id));
+        let mut newcomer = order("sales", &format!("newcomer-{}", listed.len()), "DE");
         newcomer.id = OrderId::generate(later(100));
         insert(&store, &newcomer, &NO_CAPS).await;
         after = page.next;
@@ -69,7 +69,7 @@ async fn pages_show_every_order_once_newest_first_while_orders_are_added(databas
             break;
         }
     }
-    assert_eq!(shown, expected);
+    assert_eq!(listed, expected);
     // A full last page has no next page.
     let all = store
         .orders(&scope("support"), &OrderFilter::default(), limit(1), None)
@@ -235,7 +235,7 @@ async fn numbers_are_paged_by_id_in_byte_order(database: Database) {
     let store = database.store().await;
     let ids = ["0", "Z", "ZZ", "a", "aB", "ab", "b"];
     store.observe(&ids.map(|id| observation(id, NOW))).await.unwrap();
-    let (snapshot, mut shown, mut after) = (load_snapshot(&store).await, Vec::new(), None);
+    let (snapshot, mut listed, mut after) = (load_snapshot(&store).await, Vec::new(), None);
     loop {
         let page = snapshot.numbers(
             &Scope::system("test"),
@@ -243,11 +243,11 @@ async fn numbers_are_paged_by_id_in_byte_order(database: Database) {
             limit(3),
             after.as_ref(),
         );
-        shown.extend(page.rows.iter().map(|number| number.facts.id.clone()));
+        listed.extend(page.rows.iter().map(|number| number.facts.id.clone()));
         let Some(next) = page.next else { break };
         after = Some(number_id(&next["phon_".len()..]));
     }
-    assert_eq!(shown, ids.map(number_id));
+    assert_eq!(listed, ids.map(number_id));
 }
 
 async fn audit_rows_are_listed_newest_first_and_filtered(database: Database) {

@@ -263,7 +263,7 @@ async fn an_export_that_fails_midway_ends_with_a_broken_connection(database: Dat
     // The raw bytes have rows, but not the last chunk.
     let mut stream = TcpStream::connect(raw::address(&server))
         .await
-        .expect("the desk listens");
+        .expect("the server listens");
     let request = format!(
         "GET /v1/audit/export HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
         server.token(&OLGA)

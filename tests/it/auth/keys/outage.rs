@@ -28,8 +28,8 @@ async fn the_last_good_keys_are_valid_for_a_day_while_the_issuer_is_down() {
         IdpResponse::Status(404),
     ];
     let mut hours = 0;
-    for answer in broken.iter().cycle().take(23) {
-        idp.set_response(answer.clone());
+    for response in broken.iter().cycle().take(23) {
+        idp.set_response(response.clone());
         clock.advance(Duration::from_hours(1));
         hours += 1;
         auth.refresh().await;
@@ -47,7 +47,7 @@ async fn the_last_good_keys_are_valid_for_a_day_while_the_issuer_is_down() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_gets_few_requests_and_delays_no_caller() {
+async fn an_issuer_that_is_down_gets_few_requests_and_delays_few_callers() {
     let signer = Signer::new("ES256", "a");
     let (idp, clock) = (Idp::start(IdpResponse::Status(500)).await, clock());
     let auth = auth(&idp, &clock);
@@ -65,11 +65,11 @@ async fn an_issuer_that_is_down_gets_few_requests_and_delays_no_caller() {
     clock.advance(Duration::from_secs(5));
     accepted(&auth, &token, "as soon as it is up").await;
 
-    // The issuer does not answer: no caller waits while there are keys of the last load.
+    // When the keys are stale, one caller waits for a load. The next ones use the keys of the last load.
     let gate = Arc::new(Notify::new());
     idp.set_response(IdpResponse::Status(500));
     clock.advance(Duration::from_mins(5));
-    accepted(&auth, &token, "stale keys serve").await;
+    accepted(&auth, &token, "stale keys are still valid").await;
     idp.set_response(IdpResponse::Gated(jwks(&[]), Arc::clone(&gate)));
     clock.advance(Duration::from_secs(10));
     // Shorter than the 5 s after which the service gives up the load.

@@ -60,22 +60,19 @@ async fn a_body_that_is_not_valid_json_is_400(database: Database) {
         format!("{{\"country\":\"DE\",\"prefix\":-1e{}}}", "9".repeat(30_000)).into_bytes(),
     ];
     for body in bodies {
-        let shown = String::from_utf8_lossy(&body)
+        let excerpt = String::from_utf8_lossy(&body)
             .chars()
             .take(60)
             .collect::<String>();
-        let started = Instant::now();
-        let response = post_order(&server, body).await;
-        assert_eq!(response.status, 400, "{shown}: {response}");
+        // Far longer than any valid request takes, also on a busy machine.
+        let response = tokio::time::timeout(Duration::from_secs(30), post_order(&server, body))
+            .await
+            .unwrap_or_else(|_| panic!("{excerpt}: no response within 30 s"));
+        assert_eq!(response.status, 400, "{excerpt}: {response}");
         let problem = response.problem(400, "invalid-request");
         assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "{shown} took {:?}",
-            started.elapsed()
-        );
-        assert!(
             response.text.len() < 64 << 10,
-            "{shown}: the response has {} bytes",
+            "{excerpt}: the response has {} bytes",
             response.text.len()
         );
         assert_documented(&server, &problem).await;
@@ -269,7 +266,7 @@ async fn a_body_over_the_limit_is_413_with_a_length_and_in_chunks(database: Data
     );
     let mut endless = TcpStream::connect(raw::address(&server))
         .await
-        .expect("the desk listens");
+        .expect("the server listens");
     endless
         .write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())
         .await

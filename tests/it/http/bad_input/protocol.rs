@@ -225,7 +225,7 @@ async fn slow_clients_are_disconnected_and_do_not_delay_others(database: Databas
     for place in 0..50 {
         let mut stream = TcpStream::connect(raw::address(&server))
             .await
-            .expect("the desk listens");
+            .expect("the server listens");
         let start = if place % 2 == 0 {
             "GET /v1/me HTTP/1.1\r\nHost: de"
         } else {
@@ -251,7 +251,7 @@ async fn slow_clients_are_disconnected_and_do_not_delay_others(database: Databas
     // A client that sends its head byte by byte.
     let mut slow_head = TcpStream::connect(raw::address(&server))
         .await
-        .expect("the desk listens");
+        .expect("the server listens");
     slow_head
         .write_all(b"GET /v1/me HTTP/1.1\r\nHost: desk\r\nX-A: ")
         .await
@@ -276,7 +276,7 @@ async fn slow_clients_are_disconnected_and_do_not_delay_others(database: Databas
     );
     let mut slow_body = TcpStream::connect(raw::address(&server))
         .await
-        .expect("the desk listens");
+        .expect("the server listens");
     slow_body
         .write_all(head.as_bytes())
         .await
