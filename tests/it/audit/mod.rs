@@ -1,4 +1,4 @@
-//! The audit trail: every decision and every effect leaves a row, and nothing secret does.
+//! The audit trail: every decision and every effect leaves a row.
 
 pub(crate) mod chain;
 
@@ -10,44 +10,46 @@ use crate::support::personas::{ALICE, BOB, ISSUER, LENA, OLGA};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    an_order_leaves_its_decision_its_send_and_its_outcome,
-    what_policy_denies_leaves_a_row_and_nothing_else,
-    every_outcome_leaves_its_row,
-    changes_moves_and_releases_leave_their_rows,
+    an_order_leaves_rows_for_decision_dispatch_and_outcome,
+    a_policy_denial_leaves_a_row_and_nothing_else,
+    every_outcome_of_an_order_leaves_a_row,
+    updates_transfers_and_releases_leave_rows,
     rows_are_filtered_and_paged_newest_first,
-    a_refused_request_by_the_wrong_person_is_no_row_of_another_team,
+    a_refused_request_leaves_no_row_for_the_other_team,
 }
 
-fn short(rows: &[Value]) -> Vec<(String, String)> {
+/// Returns the action and the outcome of each row.
+fn actions_and_outcomes(rows: &[Value]) -> Vec<(String, String)> {
     rows.iter()
         .map(|row| (text(&row["action"]), text(&row["outcome"])))
         .collect()
 }
 
-fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+/// Returns the pairs as owned texts, for a comparison with [`actions_and_outcomes`].
+fn pairs_of(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs
         .iter()
         .map(|(action, outcome)| ((*action).to_owned(), (*outcome).to_owned()))
         .collect()
 }
 
-async fn an_order_leaves_its_decision_its_send_and_its_outcome(database: Database) {
+async fn an_order_leaves_rows_for_decision_dispatch_and_outcome(database: Database) {
     let server = TestServer::new(database).await;
-    let answer = server
+    let response = server
         .order(
             &ALICE,
             "key",
             &json!({ "country": "DE", "carrier_type": "local" }),
         )
         .await;
-    let order = answer.expect(201);
+    let order = response.expect(201);
     let rows = server.list(&LENA, "/v1/audit").await;
     let expected = [
         ("order.settle", "fulfilled"),
         ("order.send", "renting"),
         ("order.create", "accepted"),
     ];
-    assert_eq!(short(&rows), words(&expected), "newest first");
+    assert_eq!(actions_and_outcomes(&rows), pairs_of(&expected), "newest first");
     for row in &rows {
         assert!(text(&row["id"]).starts_with("aud_"), "{row}");
         assert_eq!(
@@ -65,12 +67,12 @@ async fn an_order_leaves_its_decision_its_send_and_its_outcome(database: Databas
     );
     assert_eq!(decision["allowed"], true, "{decision}");
     assert!(text(&decision["rule"]).starts_with("teams.sales"), "{decision}");
-    assert_eq!(decision["request_id"], answer.header("x-request-id"));
+    assert_eq!(decision["request_id"], response.header("x-request-id"));
     assert_eq!(decision["detail"]["request"]["country"], "DE", "{decision}");
     assert_eq!(rows[1]["actor"]["subject"], "numberdesk");
 }
 
-async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
+async fn a_policy_denial_leaves_a_row_and_nothing_else(database: Database) {
     let policy = "[teams.sales]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n";
     let server = TestServer::with(
         database,
@@ -80,17 +82,20 @@ async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
         },
     )
     .await;
-    let answer = server.order(&ALICE, "denied", &json!({ "country": "JP" })).await;
-    answer.problem(403, "policy-denied");
+    let response = server.order(&ALICE, "denied", &json!({ "country": "JP" })).await;
+    response.problem(403, "policy-denied");
     let rows = server.list(&LENA, "/v1/audit").await;
-    assert_eq!(short(&rows), words(&[("order.create", "denied")]));
+    assert_eq!(
+        actions_and_outcomes(&rows),
+        pairs_of(&[("order.create", "denied")])
+    );
     assert_eq!(
         (&rows[0]["allowed"], &rows[0]["rule"]),
         (&json!(false), &json!("teams.sales.countries"))
     );
     assert_eq!(
         (&rows[0]["order_id"], &rows[0]["request_id"]),
-        (&Value::Null, &json!(answer.header("x-request-id")))
+        (&Value::Null, &json!(response.header("x-request-id")))
     );
 
     let number = server.rent(&ALICE, "held", "DE").await;
@@ -104,13 +109,13 @@ async fn what_policy_denies_leaves_a_row_and_nothing_else(database: Database) {
         .problem(403, "policy-denied");
     let rows = server.list(&LENA, "/v1/audit").await;
     assert_eq!(
-        short(&rows[..2]),
-        words(&[("number.update", "denied"), ("order.create", "denied")])
+        actions_and_outcomes(&rows[..2]),
+        pairs_of(&[("number.update", "denied"), ("order.create", "denied")])
     );
     assert_eq!(rows[1]["rule"], "teams.sales.max_numbers");
 }
 
-async fn every_outcome_leaves_its_row(database: Database) {
+async fn every_outcome_of_an_order_leaves_a_row(database: Database) {
     let server = TestServer::new(database).await;
     let body = json!({ "country": "DE", "carrier_type": "local" });
     server
@@ -122,7 +127,10 @@ async fn every_outcome_leaves_its_row(database: Database) {
         .await
         .problem(422, "close-refused");
     let rows = server.list(&LENA, "/v1/audit").await;
-    assert_eq!(short(&rows[..1]), words(&[("order.settle", "refused")]));
+    assert_eq!(
+        actions_and_outcomes(&rows[..1]),
+        pairs_of(&[("order.settle", "refused")])
+    );
     assert!(
         rows[0]["detail"].to_string().contains("has-voice-only"),
         "{}",
@@ -134,32 +142,32 @@ async fn every_outcome_leaves_its_row(database: Database) {
         .await;
     server.order(&ALICE, "unknown", &body).await.expect(202);
     assert_eq!(
-        short(&server.list(&LENA, "/v1/audit").await[..1]),
-        words(&[("order.settle", "unverified")])
+        actions_and_outcomes(&server.list(&LENA, "/v1/audit").await[..1]),
+        pairs_of(&[("order.settle", "unverified")])
     );
-    let waiting = server.order_at_once(&ALICE, "waits", &body).await.expect(202);
-    let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
-    let answer = send(server.request_as(&ALICE, "POST", &path)).await;
-    answer.expect(200);
+    let queued = server.order_at_once(&ALICE, "waits", &body).await.expect(202);
+    let path = format!("/v1/orders/{}/cancel", text(&queued["id"]));
+    let response = send(server.request_as(&ALICE, "POST", &path)).await;
+    response.expect(200);
     let rows = server.list(&LENA, "/v1/audit").await;
     assert_eq!(
-        short(&rows[..2]),
-        words(&[("order.cancel", "cancelled"), ("order.create", "accepted")])
+        actions_and_outcomes(&rows[..2]),
+        pairs_of(&[("order.cancel", "cancelled"), ("order.create", "accepted")])
     );
-    assert_eq!(rows[0]["request_id"], answer.header("x-request-id"));
+    assert_eq!(rows[0]["request_id"], response.header("x-request-id"));
 }
 
-async fn changes_moves_and_releases_leave_their_rows(database: Database) {
+async fn updates_transfers_and_releases_leave_rows(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     server
         .patch(&ALICE, &number, &json!({ "label": "New" }))
         .await
         .expect(200);
-    let no = json!({ "status": 400, "body": { "errors": ["no"] } });
+    let refusal = json!({ "status": 400, "body": { "errors": ["no"] } });
     server
         .close
-        .fault(json!({ "method": "PUT", "answer": no, "times": 1 }))
+        .fault(json!({ "method": "PUT", "answer": refusal, "times": 1 }))
         .await;
     server
         .patch(&ALICE, &number, &json!({ "label": "No" }))
@@ -187,7 +195,7 @@ async fn changes_moves_and_releases_leave_their_rows(database: Database) {
         ("number.update", "updating"),
         ("order.settle", "fulfilled"),
     ];
-    assert_eq!(short(&rows), words(&expected));
+    assert_eq!(actions_and_outcomes(&rows), pairs_of(&expected));
     assert_eq!(rows[2]["detail"], json!({ "from": "sales", "to": "support" }));
     assert_eq!(rows[5]["detail"]["changes"], json!({ "label": "New" }));
     assert_eq!(rows[0]["actor"]["subject"], "bob@example.com");
@@ -231,11 +239,11 @@ async fn rows_are_filtered_and_paged_newest_first(database: Database) {
         .iter()
         .map(|row| text(&row["id"]))
         .collect();
-    let mut seen = Vec::new();
+    let mut paged = Vec::new();
     let mut path = "/v1/audit?limit=2".to_owned();
     loop {
         let page = server.get(&OLGA, &path).await.expect(200);
-        seen.extend(
+        paged.extend(
             page["data"]
                 .as_array()
                 .expect("a list has data")
@@ -247,14 +255,14 @@ async fn rows_are_filtered_and_paged_newest_first(database: Database) {
         };
         path = format!("/v1/audit?limit=2&cursor={cursor}");
     }
-    assert_eq!(seen, all);
+    assert_eq!(paged, all);
     let mut sorted = all.clone();
     sorted.sort();
     sorted.reverse();
     assert_eq!(sorted, all, "newest first");
 }
 
-async fn a_refused_request_by_the_wrong_person_is_no_row_of_another_team(database: Database) {
+async fn a_refused_request_leaves_no_row_for_the_other_team(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&BOB, "key", "DE").await;
     let before = server.list(&BOB, "/v1/audit").await.len();

@@ -1,9 +1,16 @@
 //! Tokens with an algorithm or a key that must not be accepted.
 
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::KeyPair;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::idp::{IdpResponse, RSA, Signer, compact};
 use super::*;
 
 #[tokio::test]
-async fn no_spelling_of_no_algorithm_passes() {
+async fn a_missing_or_wrong_algorithm_is_refused_in_every_spelling() {
     let signer = Signer::new("ES256", "a");
     let idp = Idp::with_keys(&[&signer]).await;
     let auth = auth(&idp, &clock());
@@ -28,8 +35,8 @@ async fn no_spelling_of_no_algorithm_passes() {
         json!(["ES256"]),
         json!({"name": "ES256"}),
     ];
-    let good = signer.sign(&claims());
-    let good_signature = good.rsplit_once('.').unwrap().1;
+    let valid = signer.sign(&claims());
+    let valid_signature = valid.rsplit_once('.').unwrap().1;
     for alg in variants.into_iter().map(Some).chain([None]) {
         let mut header = json!({"kid": "a", "typ": "JWT"});
         if let Some(alg) = &alg {
@@ -42,25 +49,25 @@ async fn no_spelling_of_no_algorithm_passes() {
             format!("{unsigned}."),
             unsigned.to_owned(),
             format!("{unsigned}.AA"),
-            format!("{unsigned}.{good_signature}"),
+            format!("{unsigned}.{valid_signature}"),
         ] {
             refused(&auth, &token, format_args!("{alg:?} {token}")).await;
         }
     }
-    let unsigned = good.rsplit_once('.').unwrap().0;
+    let unsigned = valid.rsplit_once('.').unwrap().0;
     for token in [
         format!("{unsigned}."),
         unsigned.to_owned(),
         format!("{unsigned}.="),
-        format!("{good}."),
+        format!("{valid}."),
     ] {
         refused(&auth, &token, &token).await;
     }
-    accepted(&auth, &good, "the untouched token").await;
+    accepted(&auth, &valid, "the unchanged token").await;
 }
 
 #[tokio::test]
-async fn a_public_key_is_no_shared_secret() {
+async fn a_public_key_is_never_used_as_an_hmac_secret() {
     let signer = Signer::new("RS256", "a");
     let idp = Idp::with_keys(&[&signer]).await;
     let auth = auth(&idp, &clock());
@@ -110,22 +117,22 @@ async fn a_public_key_is_no_shared_secret() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_token_brings_or_points_to_is_never_used_or_fetched() {
+async fn a_key_that_the_token_contains_or_links_is_never_used_or_fetched() {
     let (signer, mallory) = (Signer::new("ES256", "a"), Signer::new("ES256", "mallory"));
     let idp = Idp::with_keys(&[&signer]).await;
     let trap = Idp::with_keys(&[&mallory]).await;
     let auth = auth(&idp, &clock());
-    let there = json!(trap.url.as_str());
+    let trap_url = json!(trap.url.as_str());
     for (member, value) in [
-        ("jku", there.clone()),
-        ("x5u", there.clone()),
+        ("jku", trap_url.clone()),
+        ("x5u", trap_url.clone()),
         ("jwk", mallory.jwk()),
         ("x5c", json!(["MIIB"])),
         ("jku", json!(null)),
     ] {
-        for by in [&signer, &mallory] {
+        for key in [&signer, &mallory] {
             for kid in [Some("a"), Some("mallory"), None] {
-                let mut header = by.header();
+                let mut header = key.header();
                 header[member] = value.clone();
                 match kid {
                     Some(kid) => header["kid"] = kid.into(),
@@ -133,18 +140,18 @@ async fn a_key_that_the_token_brings_or_points_to_is_never_used_or_fetched() {
                 }
                 refused(
                     &auth,
-                    &by.sign_texts(&header.to_string(), &claims().to_string()),
+                    &key.sign_texts(&header.to_string(), &claims().to_string()),
                     member,
                 )
                 .await;
             }
         }
     }
-    let mut kid_is_an_address = mallory.header();
-    kid_is_an_address["kid"] = there;
+    let mut kid_is_a_url = mallory.header();
+    kid_is_a_url["kid"] = trap_url;
     refused(
         &auth,
-        &mallory.sign_texts(&kid_is_an_address.to_string(), &claims().to_string()),
+        &mallory.sign_texts(&kid_is_a_url.to_string(), &claims().to_string()),
         "kid",
     )
     .await;
@@ -152,7 +159,7 @@ async fn a_key_that_the_token_brings_or_points_to_is_never_used_or_fetched() {
 }
 
 #[tokio::test]
-async fn an_algorithm_that_is_not_allowed_here_is_refused_whatever_the_key() {
+async fn an_algorithm_that_the_issuer_does_not_allow_is_refused() {
     let (ec, rsa) = (Signer::new("ES256", "a"), Signer::new("PS256", "b"));
     let idp = Idp::with_keys(&[&ec, &rsa]).await;
     let mut only_rs256 = settings(ISSUER, KeySource::Url(idp.url.clone()));
@@ -163,16 +170,16 @@ async fn an_algorithm_that_is_not_allowed_here_is_refused_whatever_the_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_names_its_algorithm_is_good_for_no_other() {
+async fn a_key_with_an_alg_verifies_no_other_algorithm() {
     let signer = Signer::new("PS256", "a");
     let named = |alg: &str| {
         let mut jwk = signer.jwk();
         jwk["alg"] = alg.into();
         IdpResponse::Json(json!({"keys": [jwk]}))
     };
-    for (alg, good) in [("PS256", true), ("RS256", false), ("RSA-OAEP", false)] {
+    for (alg, valid) in [("PS256", true), ("RS256", false), ("RSA-OAEP", false)] {
         let idp = Idp::start(named(alg)).await;
         let result = identified(&auth(&idp, &clock()), &signer.sign(&claims())).await;
-        assert_eq!(result.is_ok(), good, "{alg}");
+        assert_eq!(result.is_ok(), valid, "{alg}");
     }
 }

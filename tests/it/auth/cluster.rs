@@ -1,5 +1,5 @@
-//! A cluster's keys as an API server hands them out: over TLS by an authority of its own, to who shows a token, and as what
-//! RFC 7517 says that they are.
+//! Keys of a Kubernetes cluster: its API server serves them over TLS with its own CA, to clients with a token, and with
+//! the media type of RFC 7517.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,11 +22,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::idp::{Signer, jwks, of_account};
+use super::idp::{Signer, jwks, service_account_claims};
 use super::{START, clock, settings};
 use crate::support::tls::{Authority, Pair};
 
-/// An API server. It answers what is asked for in these ways alone: with its token, and taking what it has.
+/// An API server. It serves keys only to requests with its token and with an `Accept` header of the right media type.
 struct ApiServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -35,14 +35,14 @@ struct ApiServer {
 
 struct Shared {
     keys: Value,
-    /// Whose token is let in.
+    /// The token that it accepts.
     token: Mutex<String>,
-    /// What was shown, by path.
-    shown: Mutex<Vec<(String, String)>>,
+    /// Path and `Authorization` header of each request.
+    requests: Mutex<Vec<(String, String)>>,
     address: SocketAddr,
 }
 
-/// What the desk has of it: the files that a pod would have.
+/// The files that Kubernetes mounts into a pod: the CA and the token.
 struct Mounted {
     folder: TempDir,
 }
@@ -84,7 +84,7 @@ impl axum::serve::Listener for Tls {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = self.listener.accept().await.unwrap();
-            // Who does not believe the certificate hangs up.
+            // A client that does not trust the certificate aborts the handshake.
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }
@@ -113,10 +113,10 @@ impl ApiServer {
         let shared = Arc::new(Shared {
             keys: jwks(&[signer]),
             token: Mutex::new(token.to_owned()),
-            shown: Mutex::default(),
+            requests: Mutex::default(),
             address,
         });
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let server =
             tokio::spawn(async move { axum::serve(Tls { listener, acceptor }, router).await.unwrap() });
@@ -135,13 +135,13 @@ impl ApiServer {
         KeySource::Url(format!("{}/openid/v1/jwks", self.issuer()).parse().unwrap())
     }
 
-    fn lets_in(&self, token: &str) {
+    fn accept_token(&self, token: &str) {
         token.clone_into(&mut self.shared.token.lock().unwrap());
     }
 
-    /// What was shown to it by now.
-    fn shown(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut self.shared.shown.lock().unwrap())
+    /// Takes the requests since the last call.
+    fn take_requests(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.shared.requests.lock().unwrap())
     }
 }
 
@@ -151,7 +151,7 @@ impl Drop for ApiServer {
     }
 }
 
-async fn answer(
+async fn respond(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     headers: HeaderMap,
@@ -162,20 +162,21 @@ async fn answer(
             .map_or("", |value| value.to_str().unwrap())
             .to_owned()
     };
-    let (shown, accepted) = (header(AUTHORIZATION), header(ACCEPT));
+    let (authorization, accepted) = (header(AUTHORIZATION), header(ACCEPT));
     let path = uri.path().to_owned();
-    shared.shown.lock().unwrap().push((path.clone(), shown.clone()));
-    if shown.is_empty() {
+    let request = (path.clone(), authorization.clone());
+    shared.requests.lock().unwrap().push(request);
+    if authorization.is_empty() {
         return Err(StatusCode::FORBIDDEN);
     }
-    if shown != format!("Bearer {}", shared.token.lock().unwrap()) {
+    if authorization != format!("Bearer {}", shared.token.lock().unwrap()) {
         return Err(StatusCode::UNAUTHORIZED);
     }
-    let (kind, document) = match path.as_str() {
+    let (media_type, document) = match path.as_str() {
         "/openid/v1/jwks" => ("application/jwk-set+json", shared.keys.clone()),
         "/.well-known/openid-configuration" => (
             "application/json",
-            // By its own address, as an API server has it: the certificate must hold for that as well.
+            // An API server names its own address here: the certificate must be valid for that too.
             json!({
                 "issuer": format!("https://localhost:{}", shared.address.port()),
                 "jwks_uri": format!("https://{}/openid/v1/jwks", shared.address),
@@ -185,14 +186,18 @@ async fn answer(
         ),
         _ => return Err(StatusCode::NOT_FOUND),
     };
-    if accepted.split(',').any(|one| [kind, "*/*"].contains(&one.trim())) {
+    if accepted
+        .split(',')
+        .any(|range| [media_type, "*/*"].contains(&range.trim()))
+    {
         Ok(document.to_string())
     } else {
         Err(StatusCode::NOT_ACCEPTABLE)
     }
 }
 
-fn trusting(server: &ApiServer, keys: KeySource, access: Access, clock: &Clock) -> anyhow::Result<Auth> {
+/// Returns an `Auth` whose only issuer is this API server.
+fn auth_for(server: &ApiServer, keys: KeySource, access: Access, clock: &Clock) -> anyhow::Result<Auth> {
     let settings = IssuerSettings {
         kind: IssuerKind::Kubernetes,
         access,
@@ -201,9 +206,10 @@ fn trusting(server: &ApiServer, keys: KeySource, access: Access, clock: &Clock) 
     Auth::new(vec![settings], clock.clone())
 }
 
-async fn is_dialer(auth: &Auth, server: &ApiServer, signer: &Signer) -> Result<bool, Rejection> {
-    let claims = of_account(&server.issuer(), "crm", "dialer", START);
-    match auth.authenticate(&signer.sign_for_account(&claims)).await? {
+/// Whether a token of the service account crm/dialer identifies it.
+async fn identifies_dialer(auth: &Auth, server: &ApiServer, signer: &Signer) -> Result<bool, Rejection> {
+    let claims = service_account_claims(&server.issuer(), "crm", "dialer", START);
+    match auth.authenticate(&signer.sign_as_kubernetes(&claims)).await? {
         Identity::ServiceAccount(account) => {
             Ok(account.name.to_string() == "system:serviceaccount:crm:dialer")
         }
@@ -212,7 +218,7 @@ async fn is_dialer(auth: &Auth, server: &ApiServer, signer: &Signer) -> Result<b
 }
 
 #[tokio::test]
-async fn a_cluster_s_keys_come_from_its_api_server_by_its_authority_and_for_a_token() {
+async fn keys_are_loaded_from_the_api_server_with_its_ca_and_a_token() {
     let (authority, signer, clock) = (Authority::new().issue(), Signer::new("RS256", "c"), clock());
     let server = ApiServer::start(&authority, &signer, "eyJ.desk.sig").await;
     let mounted = Mounted::new(&authority.authority, "eyJ.desk.sig\n");
@@ -223,9 +229,9 @@ async fn a_cluster_s_keys_come_from_its_api_server_by_its_authority_and_for_a_to
             &["/.well-known/openid-configuration", "/openid/v1/jwks"],
         ),
     ] {
-        let auth = trusting(&server, keys, mounted.access(), &clock).unwrap();
+        let auth = auth_for(&server, keys, mounted.access(), &clock).unwrap();
         assert_eq!(
-            is_dialer(&auth, &server, &signer).await,
+            identifies_dialer(&auth, &server, &signer).await,
             Ok(true),
             "{:?}",
             auth.report()
@@ -234,96 +240,101 @@ async fn a_cluster_s_keys_come_from_its_api_server_by_its_authority_and_for_a_to
             .iter()
             .map(|path| ((*path).to_owned(), "Bearer eyJ.desk.sig".to_owned()))
             .collect();
-        assert_eq!(server.shown(), expected);
+        assert_eq!(server.take_requests(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_token_and_an_authority_that_were_renewed_are_the_ones_that_are_used() {
+async fn renewed_token_and_ca_files_are_used_and_broken_ones_keep_the_keys() {
     let (first, second) = (Authority::new().issue(), Authority::new().issue());
     let (signer, clock) = (Signer::new("RS256", "c"), clock());
     let server = ApiServer::start(&first, &signer, "token-1").await;
     let mounted = Mounted::new(&first.authority, "token-1");
-    let auth = trusting(&server, server.keys(), mounted.access(), &clock).unwrap();
+    let auth = auth_for(&server, server.keys(), mounted.access(), &clock).unwrap();
     auth.refresh().await;
     assert_eq!(auth.report()[0].last_error, None);
 
-    let after_a_while = async || {
+    let report_after_refresh = async || {
         clock.advance(Duration::from_mins(4));
         auth.refresh().await;
         auth.report().remove(0)
     };
-    server.lets_in("token-2");
-    let said = after_a_while().await.last_error.unwrap();
-    assert!(said.contains("401"), "{said}");
+    server.accept_token("token-2");
+    let error = report_after_refresh().await.last_error.unwrap();
+    assert!(error.contains("401"), "{error}");
     mounted.write("token", "token-2");
-    assert_eq!(after_a_while().await.last_error, None);
-    // Both at once, as while an authority is replaced.
+    assert_eq!(report_after_refresh().await.last_error, None);
+    // While a CA is replaced, the file has both certificates.
     mounted.write("ca.crt", &second.authority);
-    let said = after_a_while().await.last_error.unwrap();
-    assert!(said.contains("can't be reached"), "{said}");
+    let error = report_after_refresh().await.last_error.unwrap();
+    assert!(error.contains("can't be reached"), "{error}");
     mounted.write("ca.crt", &format!("{}{}", second.authority, first.authority));
-    assert_eq!(after_a_while().await.last_error, None);
-    // A file that is gone, or broken, keeps what is known.
-    for (file, text, fault) in [
+    assert_eq!(report_after_refresh().await.last_error, None);
+    // A broken file keeps the keys that are already loaded.
+    for (file, text, expected) in [
         ("ca.crt", "nothing", "has no certificate"),
         ("token", "two words", "has no token"),
     ] {
         let before = std::fs::read_to_string(mounted.file(file)).unwrap();
         mounted.write(file, text);
-        let report = after_a_while().await;
-        let said = report.last_error.unwrap();
+        let report = report_after_refresh().await;
+        let error = report.last_error.unwrap();
         assert!(
-            said.contains(fault) && report.usable && report.keys == 1,
-            "{said}"
+            error.contains(expected) && report.usable && report.keys == 1,
+            "{error}"
         );
         mounted.write(file, &before);
     }
-    assert_eq!(after_a_while().await.last_error, None);
+    assert_eq!(report_after_refresh().await.last_error, None);
 }
 
 #[tokio::test]
-async fn whom_the_authority_does_not_vouch_for_sees_no_token() {
+async fn a_server_without_a_certificate_of_the_ca_never_receives_the_token() {
     let (impostor, cluster) = (Authority::new().issue(), Authority::new().issue());
     let (signer, clock) = (Signer::new("RS256", "c"), clock());
     let server = ApiServer::start(&impostor, &signer, "canary").await;
     let mounted = Mounted::new(&cluster.authority, "canary");
     for keys in [server.keys(), KeySource::Discovery] {
-        let auth = trusting(&server, keys, mounted.access(), &clock).unwrap();
-        let refused = is_dialer(&auth, &server, &signer).await;
+        let auth = auth_for(&server, keys, mounted.access(), &clock).unwrap();
+        let refused = identifies_dialer(&auth, &server, &signer).await;
         assert_eq!(refused, Err(Rejection::KeysUnavailable));
-        let said = format!("{:?}", auth.report());
-        assert!(!said.contains("canary"), "{said}");
+        let report = format!("{:?}", auth.report());
+        assert!(!report.contains("canary"), "{report}");
     }
-    assert_eq!(server.shown(), []);
+    assert_eq!(server.take_requests(), []);
 
-    // Nor is it believed where nothing is said of authorities.
-    let auth = trusting(&server, server.keys(), Access::default(), &clock).unwrap();
+    // Without a configured CA, the public CAs apply, and they do not know the server.
+    let auth = auth_for(&server, server.keys(), Access::default(), &clock).unwrap();
     assert_eq!(
-        is_dialer(&auth, &server, &signer).await,
+        identifies_dialer(&auth, &server, &signer).await,
         Err(Rejection::KeysUnavailable)
     );
-    let alone = Access {
+    let token_without_ca = Access {
         ca_file: None,
         ..mounted.access()
     };
-    let fault = trusting(&server, server.keys(), alone, &clock).err().unwrap();
-    assert!(format!("{fault:#}").contains("needs a `ca_file`"), "{fault:#}");
+    let refusal = auth_for(&server, server.keys(), token_without_ca, &clock)
+        .err()
+        .unwrap();
+    assert!(
+        format!("{refusal:#}").contains("needs a `ca_file`"),
+        "{refusal:#}"
+    );
 }
 
 #[tokio::test]
-async fn a_token_of_an_app_is_never_shown_to_the_api_server() {
+async fn an_app_s_token_is_never_sent_to_the_api_server() {
     let (authority, signer, clock) = (Authority::new().issue(), Signer::new("RS256", "c"), clock());
     let server = ApiServer::start(&authority, &signer, "desk").await;
     let mounted = Mounted::new(&authority.authority, "desk");
-    let auth = trusting(&server, server.keys(), mounted.access(), &clock).unwrap();
+    let auth = auth_for(&server, server.keys(), mounted.access(), &clock).unwrap();
     for kid in ["c", "unknown", "c"] {
-        let by = Signer::new("RS256", kid);
-        let _ = is_dialer(&auth, &server, &by).await;
+        let unknown_signer = Signer::new("RS256", kid);
+        let _ = identifies_dialer(&auth, &server, &unknown_signer).await;
     }
-    let shown = server.shown();
+    let received = server.take_requests();
     assert!(
-        !shown.is_empty() && shown.iter().all(|(_, shown)| shown == "Bearer desk"),
-        "{shown:?}"
+        !received.is_empty() && received.iter().all(|(_, token)| token == "Bearer desk"),
+        "{received:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! An identity provider for the tests: keys that sign, and a server on loopback that counts who asks for them.
+//! An identity provider for the tests: keys that sign tokens, and a key server on loopback that counts its requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use url::Url;
 
-/// RSA keys take long to make: these two serve all tests.
+/// All tests share these two RSA keys, because generating one is slow.
 pub(super) static RSA: LazyLock<RsaKeyPair> =
     LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
 static OTHER_RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
 
-/// A private key and the name it goes by.
+/// A private key with its `kid` and algorithm.
 pub(crate) struct Signer {
     pub(super) kid: String,
     pub(super) alg: &'static str,
@@ -55,7 +55,7 @@ impl Signer {
         }
     }
 
-    /// The public half, without `alg`: the desk has to know by the key.
+    /// Returns the public key as a JWK without `alg`: the service must derive the algorithm from the key.
     pub(super) fn jwk(&self) -> Value {
         let mut jwk = match &self.key {
             PrivateKey::Rsa(key, _) => {
@@ -82,13 +82,13 @@ impl Signer {
         self.sign_texts(&self.header().to_string(), &claims.to_string())
     }
 
-    /// As an API server of Kubernetes does: without a type.
-    pub(crate) fn sign_for_account(&self, claims: &Value) -> String {
+    /// Signs as a Kubernetes API server does: without `typ`.
+    pub(crate) fn sign_as_kubernetes(&self, claims: &Value) -> String {
         let header = json!({"alg": self.alg, "kid": self.kid});
         self.sign_texts(&header.to_string(), &claims.to_string())
     }
 
-    /// Signs whatever is to be header and claims, well-formed or not.
+    /// Signs any texts as header and claims, also malformed ones.
     pub(super) fn sign_texts(&self, header: &str, claims: &str) -> String {
         compact(header, claims, |message| match &self.key {
             PrivateKey::Rsa(key, encoding) => {
@@ -117,8 +117,8 @@ pub(crate) fn jwks(signers: &[&Signer]) -> Value {
     json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()})
 }
 
-/// What a projected token of a service account says, an hour long from `now` in seconds.
-pub(crate) fn of_account(issuer: &str, namespace: &str, name: &str, now: i64) -> Value {
+/// Returns the claims of a projected service account token that is valid for an hour from `now`, in seconds since 1970.
+pub(crate) fn service_account_claims(issuer: &str, namespace: &str, name: &str, now: i64) -> Value {
     json!({
         "aud": ["numberdesk"], "exp": now + 3_600, "iat": now, "iss": issuer,
         "jti": "6b7bd0f3-2d0f-4d3b-9a8e-5f4f1f6f0001",
@@ -132,20 +132,20 @@ pub(crate) fn of_account(issuer: &str, namespace: &str, name: &str, now: i64) ->
     })
 }
 
-/// What the server says to whoever asks for keys.
+/// The response to a request for keys.
 #[derive(Clone)]
 pub(super) enum IdpResponse {
     Json(Value),
     Text(String),
     Status(u16),
     Redirect(Url),
-    /// A body of so many bytes, without a length in front.
+    /// A body of this many bytes, without a `Content-Length`.
     Endless(usize),
-    /// The keys, once the gate is opened.
+    /// The keys, after the gate was notified.
     Gated(Value, Arc<Notify>),
 }
 
-/// A server of keys. Every path but discovery answers alike.
+/// A key server. Every path except discovery gets the same response.
 pub(super) struct Idp {
     pub(super) url: Url,
     shared: Arc<Shared>,
@@ -153,29 +153,27 @@ pub(super) struct Idp {
 }
 
 struct Shared {
-    answer: Mutex<IdpResponse>,
+    response: Mutex<IdpResponse>,
     discovery: Mutex<Value>,
     hits: AtomicUsize,
     sent: Arc<AtomicUsize>,
-    asked: Notify,
+    requested: Notify,
 }
 
 impl Idp {
-    pub(super) async fn start(answer: IdpResponse) -> Self {
+    pub(super) async fn start(response: IdpResponse) -> Self {
         let shared = Arc::new(Shared {
-            answer: Mutex::new(answer),
+            response: Mutex::new(response),
             discovery: Mutex::new(Value::Null),
             hits: AtomicUsize::new(0),
             sent: Arc::default(),
-            asked: Notify::new(),
+            requested: Notify::new(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks", listener.local_addr().unwrap())
             .parse()
             .unwrap();
-        let router = Router::new()
-            .fallback(answer_with)
-            .with_state(Arc::clone(&shared));
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, server }
     }
@@ -184,27 +182,27 @@ impl Idp {
         Self::start(IdpResponse::Json(jwks(signers))).await
     }
 
-    pub(super) fn answer(&self, answer: IdpResponse) {
-        *self.shared.answer.lock().unwrap() = answer;
+    pub(super) fn set_response(&self, response: IdpResponse) {
+        *self.shared.response.lock().unwrap() = response;
     }
 
-    pub(super) fn discovery(&self, document: Value) {
+    pub(super) fn set_discovery(&self, document: Value) {
         *self.shared.discovery.lock().unwrap() = document;
     }
 
-    /// How often it was asked, whatever the path.
+    /// Returns the number of requests, for any path.
     pub(super) fn hits(&self) -> usize {
         self.shared.hits.load(Ordering::SeqCst)
     }
 
-    /// How many bytes of an endless answer were taken.
+    /// Returns the number of bytes of an endless response that were sent.
     pub(super) fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::SeqCst)
     }
 
-    /// Waits until somebody asks.
-    pub(super) async fn asked(&self) {
-        self.shared.asked.notified().await;
+    /// Returns once a request has arrived.
+    pub(super) async fn wait_for_request(&self) {
+        self.shared.requested.notified().await;
     }
 }
 
@@ -214,14 +212,14 @@ impl Drop for Idp {
     }
 }
 
-async fn answer_with(State(shared): State<Arc<Shared>>, uri: Uri) -> Response<Body> {
+async fn respond(State(shared): State<Arc<Shared>>, uri: Uri) -> Response<Body> {
     shared.hits.fetch_add(1, Ordering::SeqCst);
-    shared.asked.notify_one();
+    shared.requested.notify_one();
     if uri.path().ends_with("/.well-known/openid-configuration") {
         return Response::new(shared.discovery.lock().unwrap().to_string().into());
     }
-    let answer = shared.answer.lock().unwrap().clone();
-    match answer {
+    let response = shared.response.lock().unwrap().clone();
+    match response {
         IdpResponse::Json(value) => Response::new(value.to_string().into()),
         IdpResponse::Text(text) => Response::new(text.into()),
         IdpResponse::Status(status) => Response::builder().status(status).body(Body::empty()).unwrap(),

@@ -1,9 +1,9 @@
-//! Apps that are known by their Kubernetes service account: the cluster says who they are, the policy what they may.
+//! Apps with a Kubernetes service account: the cluster authenticates them, the policy grants their permissions.
 
 use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
-use crate::auth::idp::{Signer, jwks, of_account};
+use crate::auth::idp::{Signer, jwks, service_account_claims};
 use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, LENA, OLGA};
@@ -16,20 +16,20 @@ const DIALER: &str = "[[service_accounts]]\nnamespace = \"crm\"\nname = \"dialer
                       permissions = [\"numbers:read\", \"numbers:rent\"]\n";
 
 on_both_stores! {
-    an_app_rents_as_its_service_account_and_is_known_by_it,
-    an_entry_holds_from_when_it_is_written_until_it_is_taken_away,
-    with_two_clusters_an_account_is_that_of_its_own,
-    a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more,
+    an_app_rents_as_its_service_account_and_the_audit_trail_names_it,
+    a_change_of_the_policy_entry_applies_to_tokens_in_use,
+    with_two_clusters_an_entry_applies_only_to_its_issuer,
+    a_stream_ends_before_the_first_event_that_its_reader_may_no_longer_see,
 }
 
 on_sqlite! {
-    an_account_that_is_not_in_the_policy_is_told_what_would_be_needed,
-    what_the_cluster_does_not_say_of_an_account_is_401,
-    a_token_of_another_issuer_is_no_account_whatever_it_says,
-    a_token_of_a_cluster_gives_no_rights_whatever_it_says,
+    an_unmapped_account_gets_the_policy_entry_that_would_map_it,
+    an_invalid_service_account_token_is_401,
+    an_oidc_issuer_can_not_sign_for_a_service_account,
+    claims_of_a_cluster_token_grant_no_rights,
 }
 
-/// A cluster: the key of its API server.
+/// A cluster: its issuer and the signing key of its API server.
 struct Cluster {
     issuer: &'static str,
     signer: Signer,
@@ -43,20 +43,21 @@ impl Cluster {
 
     fn claims(&self, namespace: &str, name: &str) -> Value {
         let now = Clock::system().now().as_seconds();
-        of_account(self.issuer, namespace, name, now)
+        service_account_claims(self.issuer, namespace, name, now)
     }
 
     fn token(&self, namespace: &str, name: &str) -> String {
-        self.signer.sign_for_account(&self.claims(namespace, name))
+        self.signer.sign_as_kubernetes(&self.claims(namespace, name))
     }
 
-    /// The token with one claim changed.
+    /// Returns the token of crm/dialer with one claim changed.
     fn token_with(&self, claim: &str, value: Value) -> String {
         let mut claims = self.claims("crm", "dialer");
         claims[claim] = value;
-        self.signer.sign_for_account(&claims)
+        self.signer.sign_as_kubernetes(&claims)
     }
 
+    /// Returns the `[[auth.issuers]]` entry of this cluster.
     fn entry(&self, file: &str) -> String {
         format!(
             "[[auth.issuers]]\nissuer = \"{}\"\nkind = \"kubernetes\"\naudiences = [\"numberdesk\"]\n\
@@ -66,7 +67,7 @@ impl Cluster {
     }
 }
 
-/// A desk that trusts the cluster, with this in its policy beside the usual.
+/// Starts a server that trusts the cluster, with these entries appended to the usual policy.
 async fn start_server(database: Database, cluster: &Cluster, accounts: &str) -> TestServer {
     let config = TestConfig {
         policy: format!("{POLICY}{accounts}"),
@@ -87,7 +88,7 @@ async fn order(server: &TestServer, token: &str, key: &str) -> crate::support::r
     send(request.header("Idempotency-Key", key).json(&body)).await
 }
 
-async fn an_app_rents_as_its_service_account_and_is_known_by_it(database: Database) {
+async fn an_app_rents_as_its_service_account_and_the_audit_trail_names_it(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
     let subject = "system:serviceaccount:crm:dialer";
@@ -110,15 +111,15 @@ async fn an_app_rents_as_its_service_account_and_is_known_by_it(database: Databa
     let path = format!("/v1/phone-numbers/{number}");
     let numbers = send(server.request("GET", &path).bearer_auth(&dialer)).await;
     assert_eq!(numbers.expect(200)["desk"]["team"], "sales");
-    // It is the team's, and the team's people have it as well.
+    // The number belongs to the team, so its other members see it too.
     server.get(&ALICE, &path).await.expect(200);
-    // What the entry does not name it may not do.
+    // The entry does not grant numbers:release.
     send(server.request("DELETE", &path).bearer_auth(&dialer))
         .await
         .problem(403, "permission-missing");
 
     let rows = server.list(&LENA, &format!("/v1/audit?actor={subject}")).await;
-    assert!(!rows.is_empty(), "nothing was written down of it");
+    assert!(!rows.is_empty(), "the audit trail has no row of the app");
     for row in &rows {
         assert_eq!(
             row["actor"],
@@ -128,7 +129,7 @@ async fn an_app_rents_as_its_service_account_and_is_known_by_it(database: Databa
     }
 }
 
-async fn an_account_that_is_not_in_the_policy_is_told_what_would_be_needed(database: Database) {
+async fn an_unmapped_account_gets_the_policy_entry_that_would_map_it(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
     for (namespace, name) in [("crm", "other"), ("default", "dialer"), ("crm-x", "dialer")] {
@@ -144,12 +145,12 @@ async fn an_account_that_is_not_in_the_policy_is_told_what_would_be_needed(datab
     }
     server.assert_nothing_happened().await;
 
-    // What it was told is what lets it in.
+    // The proposed entry works when it is added to the policy.
     let token = cluster.token("billing", "invoices.v2");
     let problem = me(&server, &token).await.problem(403, "service-account-unmapped");
     let entry = text(&problem["entry"]).replace("YOUR TEAM", "support");
     write_policy(&server, &format!("{DIALER}{entry}"));
-    eventually("the entry that was proposed holds", || async {
+    eventually("the proposed entry is in force", || async {
         (me(&server, &token).await.status == 200).then_some(())
     })
     .await;
@@ -159,37 +160,40 @@ async fn an_account_that_is_not_in_the_policy_is_told_what_would_be_needed(datab
     );
 }
 
-async fn what_the_cluster_does_not_say_of_an_account_is_401(database: Database) {
+async fn an_invalid_service_account_token_is_401(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
-    let stranger = Cluster {
+    let other_key = Cluster {
         issuer: CLUSTER,
         signer: Signer::new("ES256", "c"),
     };
-    let mut endless = cluster.claims("crm", "dialer");
-    endless
+    let mut no_expiry = cluster.claims("crm", "dialer");
+    no_expiry
         .as_object_mut()
         .expect("claims are an object")
         .remove("exp");
-    let told =
+    let kubernetes_claim =
         |namespace: &str, name: &str| json!({"namespace": namespace, "serviceaccount": {"name": name}});
-    let bad = [
+    let invalid = [
         (
             "another audience",
             cluster.token_with("aud", json!(["https://kubernetes.default.svc"])),
         ),
         ("no audience", cluster.token_with("aud", json!([]))),
-        ("over", cluster.token_with("exp", json!(1_700_000_000))),
-        ("without an end", cluster.signer.sign_for_account(&endless)),
+        ("expired", cluster.token_with("exp", json!(1_700_000_000))),
+        ("without an expiry", cluster.signer.sign_as_kubernetes(&no_expiry)),
         (
-            "another name in parts",
-            cluster.token_with("kubernetes.io", told("crm", "admin")),
+            "another name in the claim kubernetes.io",
+            cluster.token_with("kubernetes.io", kubernetes_claim("crm", "admin")),
         ),
         (
-            "another namespace in parts",
-            cluster.token_with("kubernetes.io", told("ops", "dialer")),
+            "another namespace in the claim kubernetes.io",
+            cluster.token_with("kubernetes.io", kubernetes_claim("ops", "dialer")),
         ),
-        ("no parts", cluster.token_with("kubernetes.io", json!({}))),
+        (
+            "an empty claim kubernetes.io",
+            cluster.token_with("kubernetes.io", json!({})),
+        ),
         ("a node", cluster.token_with("sub", json!("system:node:crm"))),
         ("a person", cluster.token_with("sub", json!(ALICE.name))),
         (
@@ -197,19 +201,19 @@ async fn what_the_cluster_does_not_say_of_an_account_is_401(database: Database) 
             cluster.token_with("sub", json!("system:serviceaccount:crm:")),
         ),
         ("another cluster", cluster.token_with("iss", json!(OTHER))),
-        ("another key", stranger.token("crm", "dialer")),
+        ("another key", other_key.token("crm", "dialer")),
     ];
-    for (what, token) in bad {
-        let answer = me(&server, &token).await;
-        assert_eq!(answer.status, 401, "{what}: {answer}");
-        answer.problem(401, "unauthorized");
+    for (what, token) in invalid {
+        let response = me(&server, &token).await;
+        assert_eq!(response.status, 401, "{what}: {response}");
+        response.problem(401, "unauthorized");
         order(&server, &token, "key").await.problem(401, "unauthorized");
     }
     me(&server, &cluster.token("crm", "dialer")).await.expect(200);
     server.assert_nothing_happened().await;
 }
 
-async fn a_token_of_another_issuer_is_no_account_whatever_it_says(database: Database) {
+async fn an_oidc_issuer_can_not_sign_for_a_service_account(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
     let mut claims = cluster.claims("crm", "dialer");
@@ -222,17 +226,17 @@ async fn a_token_of_another_issuer_is_no_account_whatever_it_says(database: Data
             claims[claim] = value.clone();
         }
     }
-    // Signed by the issuer of people, with the teams of a person, under the name of an account.
-    let token = server.issuer.sign(&claims).expect("it signs");
+    // The issuer of people signs a token with the teams of a person and the subject of a service account.
+    let token = server.issuer.sign(&claims).expect("the claims can be signed");
     let problem = me(&server, &token).await.problem(401, "unauthorized");
     assert!(text(&problem["detail"]).contains("kind kubernetes"), "{problem}");
     claims["iss"] = json!(CLUSTER);
-    let token = server.issuer.sign(&claims).expect("it signs");
+    let token = server.issuer.sign(&claims).expect("the claims can be signed");
     order(&server, &token, "key").await.problem(401, "unauthorized");
     server.assert_nothing_happened().await;
 }
 
-async fn a_token_of_a_cluster_gives_no_rights_whatever_it_says(database: Database) {
+async fn claims_of_a_cluster_token_grant_no_rights(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
     let with_claims = |name: &str| {
@@ -240,7 +244,7 @@ async fn a_token_of_a_cluster_gives_no_rights_whatever_it_says(database: Databas
         claims["teams"] = json!(["support", "platform"]);
         claims["scope"] = json!("numbers:admin numbers:release audit:read");
         claims["close_user_id"] = json!(server.user(1));
-        cluster.signer.sign_for_account(&claims)
+        cluster.signer.sign_as_kubernetes(&claims)
     };
     let myself = me(&server, &with_claims("dialer")).await.expect(200);
     assert_eq!(myself["permissions"], json!(["numbers:read", "numbers:rent"]));
@@ -251,10 +255,10 @@ async fn a_token_of_a_cluster_gives_no_rights_whatever_it_says(database: Databas
         .problem(403, "service-account-unmapped");
 }
 
-async fn an_entry_holds_from_when_it_is_written_until_it_is_taken_away(database: Database) {
+async fn a_change_of_the_policy_entry_applies_to_tokens_in_use(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
-    // The same tokens throughout: what is remembered of one is who it is of, never what it may.
+    // The test uses the same tokens throughout: the cache keeps the identity of a token, not its permissions.
     let (dialer, billing) = (
         cluster.token("crm", "dialer"),
         cluster.token("billing", "invoices"),
@@ -268,7 +272,7 @@ async fn an_entry_holds_from_when_it_is_written_until_it_is_taken_away(database:
     let entry = "[[service_accounts]]\nnamespace = \"billing\"\nname = \"invoices\"\nteam = \"support\"\n\
                  permissions = [\"numbers:read\"]\n";
     write_policy(&server, entry);
-    eventually("the other entry holds", || async {
+    eventually("the new entry is in force", || async {
         (me(&server, &billing).await.status == 200).then_some(())
     })
     .await;
@@ -279,12 +283,12 @@ async fn an_entry_holds_from_when_it_is_written_until_it_is_taken_away(database:
         .await
         .problem(403, "service-account-unmapped");
     assert_eq!(server.close.rents().await.len(), 1);
-    // Another team and other permissions, for the token that is in use.
+    // Another team and other permissions apply to a token in use.
     let changed = entry
         .replace("support", "sales")
         .replace("numbers:read", "numbers:rent");
     write_policy(&server, &changed);
-    eventually("the entry has changed", || async {
+    eventually("the changed entry is in force", || async {
         let myself = me(&server, &billing).await.expect(200);
         (myself["teams"][0]["team"] == "sales" && myself["permissions"] == json!(["numbers:rent"]))
             .then_some(())
@@ -294,9 +298,9 @@ async fn an_entry_holds_from_when_it_is_written_until_it_is_taken_away(database:
     assert_eq!(server.list(&OLGA, "/v1/orders").await.len(), 2);
 }
 
-async fn with_two_clusters_an_account_is_that_of_its_own(database: Database) {
+async fn with_two_clusters_an_entry_applies_only_to_its_issuer(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
-    // It names its key alike.
+    // Its key has the same `kid`.
     let other = Cluster {
         issuer: OTHER,
         signer: Signer::new("ES256", "c"),
@@ -316,37 +320,40 @@ async fn with_two_clusters_an_account_is_that_of_its_own(database: Database) {
         .await
         .problem(403, "service-account-unmapped");
     assert_eq!(problem["issuer"], OTHER);
-    // Neither speaks for the other.
-    for (by, of) in [(&cluster, OTHER), (&other, CLUSTER)] {
-        me(&server, &by.token_with("iss", json!(of)))
+    // A cluster can't sign tokens of the other one.
+    for (signing, claimed_issuer) in [(&cluster, OTHER), (&other, CLUSTER)] {
+        me(&server, &signing.token_with("iss", json!(claimed_issuer)))
             .await
             .problem(401, "unauthorized");
     }
 }
 
-async fn a_stream_ends_before_it_tells_what_its_reader_may_not_see_any_more(database: Database) {
+async fn a_stream_ends_before_the_first_event_that_its_reader_may_no_longer_see(database: Database) {
     let cluster = Cluster::new(CLUSTER, "c");
     let server = start_server(database, &cluster, DIALER).await;
     let dialer = cluster.token("crm", "dialer");
     let stream = |token: &str| server.request("GET", "/v1/events/stream").bearer_auth(token);
-    let mut told = Stream::open(stream(&dialer), None).await;
+    let mut app = Stream::open(stream(&dialer), None).await;
     let mut person = Stream::open(server.request_as(&ALICE, "GET", "/v1/events/stream"), None).await;
     server.rent(&ALICE, "first", "DE").await;
     for _ in 0..4 {
-        let both = (told.next().await, person.next().await);
-        let (told, person) = (both.0.expect("it goes on"), both.1.expect("it goes on"));
-        assert_eq!(told.id, person.id);
+        let to_app = app.next().await.expect("the stream of the app continues");
+        let to_person = person.next().await.expect("the stream of the person continues");
+        assert_eq!(to_app.id, to_person.id);
     }
 
     write_policy(&server, &DIALER.replace("sales", "support"));
-    eventually("the entry has changed", || async {
+    eventually("the changed entry is in force", || async {
         let myself = me(&server, &dialer).await.expect(200);
         (myself["teams"][0]["team"] == "support").then_some(())
     })
     .await;
     server.rent(&ALICE, "second", "DE").await;
-    assert!(told.next().await.is_none(), "it was told of another team");
-    // Whose token says it all is told on.
+    assert!(
+        app.next().await.is_none(),
+        "the app received an event of another team"
+    );
+    // The permissions of a person are in the token, so that stream continues.
     assert!(person.next().await.is_some(), "the other stream ended too");
 }
 

@@ -1,4 +1,4 @@
-//! `numberdesk webhooks`: the subscription seen and changed by hand, by a shell, against a simulated Close.
+//! `numberdesk webhooks`: an operator shows and changes the subscription at Close.
 
 use std::path::Path;
 
@@ -14,13 +14,14 @@ use crate::support::server::{TestConfig, write_files};
 
 const URL: &str = "https://desk.example/phones/webhooks/close";
 
-struct Shell {
+/// The command line of an operator, with a simulated Close.
+struct Cli {
     close: FakeClose,
     folder: TempDir,
 }
 
-impl Shell {
-    /// With a configuration for a desk that Close reaches at `URL`.
+impl Cli {
+    /// Creates a configuration whose webhook URL is `URL`.
     async fn new() -> Self {
         let close = FakeClose::start(sandbox::Options::default()).await;
         let folder = tempfile::tempdir().unwrap();
@@ -41,26 +42,28 @@ impl Shell {
         Self { close, folder }
     }
 
-    /// Runs it, and sees that no key is in what it says.
+    /// Runs `webhooks` and asserts that its output contains no key.
     async fn webhooks(&self, arguments: &[&str]) -> CommandOutput {
         let arguments = [&["webhooks"], arguments].concat();
-        let ended = run(self.folder.path(), &arguments).await;
-        let said = format!("{ended:?}");
-        assert!(!said.contains(self.close.api_key()), "{said}");
+        let output = run(self.folder.path(), &arguments).await;
+        let text = format!("{output:?}");
+        assert!(!text.contains(self.close.api_key()), "{text}");
         for subscription in self.close.subscriptions().await {
             let key = subscription["signature_key"].as_str().unwrap();
-            assert!(!said.contains(&key[..16]), "{said}");
+            assert!(!text.contains(&key[..16]), "{text}");
         }
-        ended
+        output
     }
 
-    async fn done(&self, arguments: &[&str]) -> String {
-        let ended = self.webhooks(arguments).await;
-        assert_eq!(ended.code, 0, "{ended:?}");
-        ended.stdout
+    /// Runs `webhooks`, which must succeed, and returns its standard output.
+    async fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.webhooks(arguments).await;
+        assert_eq!(output.code, 0, "{output:?}");
+        output.stdout
     }
 }
 
+/// Replaces a text in the configuration, which must contain it.
 fn rewrite(folder: &Path, from: &str, to: &str) {
     let path = folder.join("numberdesk.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -73,28 +76,28 @@ fn id(subscription: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_subscription_is_made_seen_mended_and_ended() {
-    let shell = Shell::new().await;
-    let none = shell.webhooks(&["status"]).await;
-    assert_eq!(none.code, 1, "{none:?}");
+async fn a_subscription_is_created_shown_repaired_and_deleted() {
+    let cli = Cli::new().await;
+    let missing = cli.webhooks(&["status"]).await;
+    assert_eq!(missing.code, 1, "{missing:?}");
     assert!(
-        none.stdout.contains("none") && none.stdout.contains(URL),
-        "{none:?}"
+        missing.stdout.contains("nothing to delete") && missing.stdout.contains(URL),
+        "{missing:?}"
     );
-    assert!(none.stdout.contains("0 of 40"), "{none:?}");
+    assert!(missing.stdout.contains("0 of 40"), "{missing:?}");
 
-    let made = shell.done(&["create"]).await;
-    let all = shell.close.subscriptions().await;
-    assert!(made.contains(id(&all[0])), "{made}");
+    let created = cli.succeed(&["create"]).await;
+    let all = cli.close.subscriptions().await;
+    assert!(created.contains(id(&all[0])), "{created}");
     assert_eq!((all.len(), &all[0]["url"]), (1, &json!(URL)));
-    let again = shell.done(&["create"]).await;
+    let again = cli.succeed(&["create"]).await;
     assert!(again.contains("exists and is active"), "{again}");
 
     let other = json!({"url": "https://hook.example/?token=hunter2",
         "events": [{"object_type": "lead", "action": "created"}]});
-    assert_eq!(shell.close.ask("POST", "/webhook/", Some(other)).await.0, 201);
-    let text = shell.done(&["status"]).await;
-    for said in [
+    assert_eq!(cli.close.ask("POST", "/webhook/", Some(other)).await.0, 201);
+    let text = cli.succeed(&["status"]).await;
+    for message in [
         URL,
         id(&all[0]),
         "active",
@@ -103,86 +106,93 @@ async fn a_subscription_is_made_seen_mended_and_ended() {
         "phone_number.created",
         "group.deleted",
     ] {
-        assert!(text.contains(said), "{said} is not in {text}");
+        assert!(text.contains(message), "{message} is not in {text}");
     }
     assert!(!text.contains("hunter2"), "{text}");
 
     let path = format!("/webhook/{}/", id(&all[0]));
     let pause = json!({"status": "paused", "events": [{"object_type": "group", "action": "created"}]});
-    shell.close.ask("PUT", &path, Some(pause)).await;
-    let paused = shell.webhooks(&["status", "--format", "json"]).await;
+    cli.close.ask("PUT", &path, Some(pause)).await;
+    let paused = cli.webhooks(&["status", "--format", "json"]).await;
     assert_eq!(paused.code, 1, "{paused:?}");
     let document: Value = serde_json::from_str(&paused.stdout).unwrap();
     assert_eq!(document["used"], 2);
     assert_eq!(document["url"], URL);
-    let shown = &document["subscriptions"][0];
-    assert_eq!(shown["id"], all[0]["id"]);
+    let subscription = &document["subscriptions"][0];
+    assert_eq!(subscription["id"], all[0]["id"]);
     assert_eq!(
-        (&shown["state"], &shown["pause_reason"]),
+        (&subscription["state"], &subscription["pause_reason"]),
         (&json!("paused"), &json!("api"))
     );
     assert_eq!(
-        (&shown["complete"], &shown["events"]),
+        (&subscription["complete"], &subscription["events"]),
         (&json!(false), &json!(["group.created"]))
     );
-    let mended = shell.done(&["create"]).await;
-    assert!(mended.contains("active again"), "{mended}");
-    shell.done(&["status"]).await;
+    let repaired = cli.succeed(&["create"]).await;
+    assert!(repaired.contains("active again"), "{repaired}");
+    cli.succeed(&["status"]).await;
 
-    let asked = shell.webhooks(&["delete"]).await;
-    assert_eq!(asked.code, 1, "{asked:?}");
+    let unconfirmed = cli.webhooks(&["delete"]).await;
+    assert_eq!(unconfirmed.code, 1, "{unconfirmed:?}");
     assert!(
-        asked.stderr.contains("--yes") && asked.stdout.contains(id(&all[0])),
-        "{asked:?}"
+        unconfirmed.stderr.contains("--yes") && unconfirmed.stdout.contains(id(&all[0])),
+        "{unconfirmed:?}"
     );
-    assert_eq!(shell.close.subscriptions().await.len(), 2);
-    shell.done(&["delete", "--yes"]).await;
-    assert_eq!(shell.close.subscriptions().await.len(), 1, "the other's stays");
-    let none = shell.done(&["delete", "--yes"]).await;
+    assert_eq!(cli.close.subscriptions().await.len(), 2);
+    cli.succeed(&["delete", "--yes"]).await;
+    assert_eq!(
+        cli.close.subscriptions().await.len(),
+        1,
+        "the subscription of another app stays"
+    );
+    let none = cli.succeed(&["delete", "--yes"]).await;
     assert!(none.contains("nothing to delete"), "{none}");
 }
 
 #[tokio::test]
-async fn a_key_is_rotated_by_another_subscription_and_an_interrupted_rotation_is_ended_by_the_next() {
-    let shell = Shell::new().await;
-    shell.done(&["create"]).await;
-    let old = shell.close.subscriptions().await;
-    let new = shell.done(&["rotate", "--overlap", "0s"]).await;
-    let all = shell.close.subscriptions().await;
+async fn rotate_replaces_the_subscription_and_completes_an_interrupted_rotation() {
+    let cli = Cli::new().await;
+    cli.succeed(&["create"]).await;
+    let old = cli.close.subscriptions().await;
+    let new = cli.succeed(&["rotate", "--overlap", "0s"]).await;
+    let all = cli.close.subscriptions().await;
     assert_eq!((all.len(), id(&all[0])), (1, new.trim()));
     assert_ne!(all[0]["id"], old[0]["id"]);
     assert_ne!(all[0]["signature_key"], old[0]["signature_key"]);
 
     let arguments = ["webhooks", "rotate", "--overlap", "10m"];
-    let mut rotation = command(shell.folder.path(), &arguments);
+    let mut rotation = command(cli.folder.path(), &arguments);
     let mut rotation = rotation.stderr(std::process::Stdio::null()).spawn().unwrap();
-    let both = eventually("another one is made", || async {
-        let all = shell.close.subscriptions().await;
+    let both = eventually("the second subscription is created", || async {
+        let all = cli.close.subscriptions().await;
         (all.len() == 2).then_some(all)
     })
     .await;
     rotation.kill().await.unwrap();
-    let ended = shell.webhooks(&["rotate", "--overlap", "0s"]).await;
-    assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stderr.contains("continuing that rotation"), "{ended:?}");
-    let left = shell.close.subscriptions().await;
-    let newest = both.iter().find(|it| it["id"] != all[0]["id"]).unwrap();
-    assert_eq!((left.len(), &left[0]["id"]), (1, &newest["id"]));
+    let output = cli.webhooks(&["rotate", "--overlap", "0s"]).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("continuing that rotation"), "{output:?}");
+    let remaining = cli.close.subscriptions().await;
+    let newest = both
+        .iter()
+        .find(|subscription| subscription["id"] != all[0]["id"])
+        .unwrap();
+    assert_eq!((remaining.len(), &remaining[0]["id"]), (1, &newest["id"]));
 
-    let long = shell.webhooks(&["rotate", "--overlap", "11m"]).await;
-    assert_eq!(long.code, 2, "{long:?}");
-    assert!(long.stderr.contains("10m at most"), "{long:?}");
+    let too_long = cli.webhooks(&["rotate", "--overlap", "11m"]).await;
+    assert_eq!(too_long.code, 2, "{too_long:?}");
+    assert!(too_long.stderr.contains("10m at most"), "{too_long:?}");
 }
 
 #[tokio::test]
-async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
-    let shell = Shell::new().await;
+async fn a_command_that_fails_prints_what_to_do() {
+    let cli = Cli::new().await;
     let body =
         json!({"url": "https://other.example/", "events": [{"object_type": "lead", "action": "created"}]});
     for _ in 0..40 {
-        shell.close.ask("POST", "/webhook/", Some(body.clone())).await;
+        cli.close.ask("POST", "/webhook/", Some(body.clone())).await;
     }
-    let full = shell.webhooks(&["create"]).await;
+    let full = cli.webhooks(&["create"]).await;
     assert_eq!(full.code, 1, "{full:?}");
     assert!(
         full.stderr
@@ -191,26 +201,26 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
     );
 
     rewrite(
-        shell.folder.path(),
+        cli.folder.path(),
         "[close]",
         "[close]\nwebhook_signature_key_file = \"close-webhook-key\"",
     );
-    for (arguments, said) in [
+    for (arguments, message) in [
         (
             vec!["create"],
             "remove close.webhook_signature_key_file from the configuration",
         ),
         (vec!["rotate"], "as a second line"),
     ] {
-        let no = shell.webhooks(&arguments).await;
-        assert_eq!((no.code, no.stdout.as_str()), (1, ""), "{no:?}");
-        assert!(no.stderr.contains(said), "{no:?}");
+        let refused = cli.webhooks(&arguments).await;
+        assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
+        assert!(refused.stderr.contains(message), "{refused:?}");
     }
-    let status = shell.webhooks(&["status"]).await;
+    let status = cli.webhooks(&["status"]).await;
     assert!(status.stdout.contains("from the configuration"), "{status:?}");
 
-    // A desk on this machine alone is not for Close to reach.
-    let mut local = command(shell.folder.path(), &["webhooks", "status"]);
+    // Close can't reach a server on a loopback address.
+    let mut local = command(cli.folder.path(), &["webhooks", "status"]);
     local.env("NUMBERDESK_SERVER__PUBLIC_URL", "http://127.0.0.1:8080");
     local.env("NUMBERDESK_CLOSE__BASE_URL", "https://close.invalid/api/v1");
     let local = output_of(local).await;
@@ -221,7 +231,7 @@ async fn what_can_t_be_done_is_said_with_what_to_do_instead() {
             .contains("server.public_url must name a host that Close can reach"),
         "{local:?}"
     );
-    let mut broken = command(shell.folder.path(), &["webhooks", "status"]);
+    let mut broken = command(cli.folder.path(), &["webhooks", "status"]);
     broken.env("NUMBERDESK_CLOSE__SUBSCRIBE", "maybe");
     assert_eq!(output_of(broken).await.code, 64);
 }

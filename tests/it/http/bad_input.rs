@@ -1,11 +1,12 @@
-//! Input that is wrong, hostile or merely absurd: a problem document with a 4xx, in bounded time, and nothing stored
-//! or sent. After each the desk answers as before.
+//! Malformed and hostile requests: each gets a 4xx problem document in bounded time.
+//!
+//! Nothing is stored or sent to Close, and the service works as before.
 
 mod body;
 mod protocol;
 mod url;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -18,60 +19,60 @@ use crate::support::response::ApiResponse;
 use crate::support::server::{TestConfig, TestServer, send};
 
 on_both_stores! {
-    what_callers_write_is_never_markup,
+    text_from_callers_is_never_interpreted_as_markup,
 }
 
 const ORDERS: &str = "/v1/orders";
 
-/// Sends this as the body of an order.
-async fn order_bytes(server: &TestServer, body: impl Into<reqwest::Body>) -> ApiResponse {
+/// Sends an order with this body.
+async fn post_order(server: &TestServer, body: impl Into<reqwest::Body>) -> ApiResponse {
     let request = server
         .request_as(&ALICE, "POST", ORDERS)
         .header("Idempotency-Key", "bad");
     send(request.header("Content-Type", "application/json").body(body)).await
 }
 
-/// The problem type has a page that says more.
-async fn is_documented(server: &TestServer, problem: &Value) {
+/// Asserts that the URI of the problem type is the address of a page.
+async fn assert_documented(server: &TestServer, problem: &Value) {
     let page = send(server.request("GET", problem["type"].as_str().expect("a problem has a type"))).await;
     assert_eq!(page.status, 200, "{problem} has no page");
 }
 
-/// The desk is as it was.
-async fn unimpressed(server: &TestServer) {
+/// Asserts that no order was stored or sent to Close, and that the service still answers.
+async fn assert_unaffected(server: &TestServer) {
     server.assert_nothing_happened().await;
     server.get(&ALICE, "/v1/me").await.expect(200);
 }
 
-async fn what_callers_write_is_never_markup(database: Database) {
+async fn text_from_callers_is_never_interpreted_as_markup(database: Database) {
     let server = TestServer::new(database).await;
     let payload = "<script>alert(1)</script>\u{202e}=cmd|' /C calc'!A0";
     let body = json!({ "country": "DE", "carrier_type": "local", "label": payload });
     let order = server.order(&ALICE, "xss", &body).await;
     assert_eq!(order.expect(201)["request"]["label"], payload);
     for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
-        let answer = server.get(&LENA, path).await;
-        answer.expect(200);
-        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        let response = server.get(&LENA, path).await;
+        response.expect(200);
+        assert_eq!(response.header("x-content-type-options"), "nosniff");
     }
     for path in [
         "/problems/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
         "/%3Cscript%3E",
         "/docs/%3Cscript%3E",
     ] {
-        let answer = send(server.request("GET", path)).await;
+        let response = send(server.request("GET", path)).await;
         assert!(
-            !answer.header("content-type").contains("html") || !answer.text.contains("<script>alert"),
-            "{answer}"
+            !response.header("content-type").contains("html") || !response.text.contains("<script>alert"),
+            "{response}"
         );
     }
     for path in ["/docs", "/docs/", "/problems/policy-denied"] {
-        let answer = send(server.request("GET", path)).await;
-        if answer.header("content-type").contains("html") {
-            let policy = answer.header("content-security-policy");
+        let response = send(server.request("GET", path)).await;
+        if response.header("content-type").contains("html") {
+            let policy = response.header("content-security-policy");
             assert!(
                 policy.contains("default-src 'none'") || policy.contains("default-src 'self'"),
-                "{answer}"
+                "{response}"
             );
             let scripts = policy
                 .split(';')

@@ -1,4 +1,4 @@
-//! The documentation as a newcomer meets it: Swagger UI and a problem page in real Chromium, against a live desk.
+//! Swagger UI and a problem page in a real browser (Chromium), with a running server.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::support::personas::{LENA, Persona};
 use crate::support::program::{provided, succeeds};
 use crate::support::server::{POLICY, TestConfig, TestServer};
 
-/// A browser that starts on a busy machine takes its time.
+/// The time limit of the browser. It is generous because a busy machine starts a browser slowly.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// What `docs.mjs` knows a label by that was taken for HTML.
+/// A label with HTML in it. `docs.mjs` fails if the browser interprets it.
 const HOSTILE: &str =
     r#"<img src=x data-hostile onerror="window.hostile=1"><script data-hostile>window.hostile=1</script>"#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn swagger_ui_takes_a_token_tries_operations_out_and_asks_no_other_host() {
+async fn swagger_ui_calls_operations_with_a_token_and_contacts_no_other_host() {
     with_sqlite(swagger_ui_works_in_a_browser).await;
 }
 
@@ -43,17 +43,17 @@ async fn swagger_ui_works_in_a_browser(database: Database) {
     browser
         .arg(provided("tests/browser/docs.mjs"))
         .args([&server.api, &server.token(&caller), HOSTILE]);
-    let said = succeeds(&mut browser, PATIENCE).await;
-    println!("{said}");
+    let output = succeeds(&mut browser, PATIENCE).await;
+    println!("{output}");
 
     assert_eq!(
-        said.lines().filter(|line| line.starts_with("ok: ")).count(),
+        output.lines().filter(|line| line.starts_with("ok: ")).count(),
         7,
-        "{said}"
+        "{output}"
     );
     assert_eq!(
         server.close.rents().await.len(),
         rents,
-        "trying it out has rented a number"
+        "\"Try it out\" rented a number"
     );
 }

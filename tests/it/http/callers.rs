@@ -1,4 +1,4 @@
-//! Who may call: what each route says to nobody, to a bad token, to a token that permits too little.
+//! Authentication and permissions over HTTP: no token, an invalid token, and a token without the permission.
 
 use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
@@ -9,17 +9,17 @@ use crate::support::scripted::unused_address;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_sqlite! {
-    without_a_token_every_route_is_401_and_says_how_to_come_back,
-    a_token_that_does_not_hold_is_401,
+    a_request_without_one_bearer_token_is_401_with_a_challenge,
+    an_invalid_token_is_401_and_not_repeated_in_the_response,
     a_missing_permission_is_403_and_named,
-    me_answers_any_valid_token,
-    a_caller_in_several_teams_names_one_in_an_order,
-    a_team_that_is_not_the_caller_s_does_not_exist,
-    keys_that_cannot_be_had_are_our_fault_and_not_the_caller_s,
-    what_needs_no_token_is_open_and_nothing_else,
+    me_accepts_every_valid_token,
+    a_caller_in_several_teams_must_name_one_in_an_order,
+    a_team_of_others_looks_like_one_that_does_not_exist,
+    unavailable_issuer_keys_are_503_but_a_bad_token_is_still_401,
+    documents_and_probes_need_no_token_and_unknown_paths_are_404,
 }
 
-async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: Database) {
+async fn a_request_without_one_bearer_token_is_401_with_a_challenge(database: Database) {
     let server = TestServer::new(database).await;
     for authorization in [
         None,
@@ -33,19 +33,19 @@ async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: 
         if let Some(value) = authorization {
             request = request.header("Authorization", value);
         }
-        let answer = send(request).await;
-        answer.problem(401, "unauthorized");
+        let response = send(request).await;
+        response.problem(401, "unauthorized");
         assert!(
-            answer.header("www-authenticate").starts_with("Bearer"),
-            "{answer}"
+            response.header("www-authenticate").starts_with("Bearer"),
+            "{response}"
         );
     }
-    // A token in the address is in every log on the way.
+    // Tokens in the URL are not accepted, because proxies log URLs.
     let token = server.token(&ALICE);
     send(server.request("GET", &format!("/v1/me?access_token={token}")))
         .await
         .problem(401, "unauthorized");
-    // The scheme is a word, in whatever letters.
+    // The name of the scheme is case-insensitive.
     send(
         server
             .request("GET", "/v1/me")
@@ -57,38 +57,40 @@ async fn without_a_token_every_route_is_401_and_says_how_to_come_back(database: 
         .request("GET", "/v1/me")
         .bearer_auth(&token)
         .bearer_auth(server.token(&BOB));
-    let answer = send(twice).await;
+    let response = send(twice).await;
     assert!(
-        [400, 401].contains(&answer.status),
-        "two tokens are none: {answer}"
+        [400, 401].contains(&response.status),
+        "two tokens were accepted: {response}"
     );
 }
 
-async fn a_token_that_does_not_hold_is_401(database: Database) {
+async fn an_invalid_token_is_401_and_not_repeated_in_the_response(database: Database) {
     let server = TestServer::new(database).await;
     let users = server.close.users();
     let elsewhere = tempfile::tempdir().expect("a folder can be made");
-    let stranger = DevIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
-    let forged = stranger.sign(&ALICE.claims(&users)).expect("it signs");
+    let other_issuer = DevIssuer::load_or_create(elsewhere.path(), ISSUER).expect("an issuer can be made");
+    let forged = other_issuer
+        .sign(&ALICE.claims(&users))
+        .expect("the claims can be signed");
     let changed = |change: fn(&mut Value)| {
         let mut claims = ALICE.claims(&users);
         change(&mut claims);
-        server.issuer.sign(&claims).expect("it signs")
+        server.issuer.sign(&claims).expect("the claims can be signed")
     };
     let good = server.token(&ALICE);
     let (signed, signature) = good.rsplit_once('.').expect("a token has three parts");
     let bad = [
-        ("another key", forged),
+        ("signed with another key", forged),
         (
             "expired",
             changed(|claims| claims["exp"] = json!(claims["iat"].as_i64().expect("a time") - 3600)),
         ),
         (
-            "not yet",
+            "not valid yet",
             changed(|claims| claims["nbf"] = json!(claims["iat"].as_i64().expect("a time") + 3600)),
         ),
         (
-            "no end",
+            "no expiry",
             changed(|claims| drop(claims.as_object_mut().expect("an object").remove("exp"))),
         ),
         (
@@ -108,20 +110,20 @@ async fn a_token_that_does_not_hold_is_401(database: Database) {
             "another signature",
             format!("{signed}.{}", signature.chars().rev().collect::<String>()),
         ),
-        ("no token", "x".to_owned()),
-        ("much", "x".repeat(7000)),
+        ("not a JWT", "x".to_owned()),
+        ("7000 bytes", "x".repeat(7000)),
     ];
     for (what, token) in bad {
-        let answer = send(server.request("GET", "/v1/me").bearer_auth(&token)).await;
-        let problem = answer.problem(401, "unauthorized");
-        let challenge = answer.header("www-authenticate");
+        let response = send(server.request("GET", "/v1/me").bearer_auth(&token)).await;
+        let problem = response.problem(401, "unauthorized");
+        let challenge = response.header("www-authenticate");
         assert!(
             challenge.starts_with("Bearer") && challenge.contains("invalid_token"),
             "{what}: {challenge}"
         );
         assert!(
-            !answer.text.contains(&token),
-            "{what}: the token is told again in {problem}"
+            !response.text.contains(&token),
+            "{what}: the response repeats the token: {problem}"
         );
     }
 }
@@ -130,7 +132,7 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let order = text(&server.list(&ALICE, "/v1/orders").await[0]["id"]);
-    for (method, path, body, need) in [
+    for (method, path, body, permission) in [
         (
             "POST",
             "/v1/orders".to_owned(),
@@ -215,18 +217,18 @@ async fn a_missing_permission_is_403_and_named(database: Database) {
         if !body.is_null() {
             request = request.json(&body);
         }
-        let answer = send(request).await;
+        let response = send(request).await;
         assert_eq!(
-            answer.problem(403, "permission-missing")["need"],
-            need,
-            "{answer}"
+            response.problem(403, "permission-missing")["need"],
+            permission,
+            "{response}"
         );
     }
     assert_eq!(server.close.rents().await.len(), 1);
     assert_eq!(server.close.held().await[0]["label"], Value::Null);
 }
 
-async fn me_answers_any_valid_token(database: Database) {
+async fn me_accepts_every_valid_token(database: Database) {
     let server = TestServer::new(database).await;
     let me = server.get(&NEMO, "/v1/me").await.expect(200);
     assert_eq!(
@@ -241,7 +243,7 @@ async fn me_answers_any_valid_token(database: Database) {
     assert_eq!(me["teams"], json!([]), "{me}");
 }
 
-async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
+async fn a_caller_in_several_teams_must_name_one_in_an_order(database: Database) {
     let server = TestServer::new(database).await;
     let mut body = json!({ "country": "DE", "carrier_type": "local" });
     let refused = server
@@ -250,7 +252,7 @@ async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
         .problem(400, "team-required");
     assert!(
         refused.to_string().contains("support"),
-        "the teams to choose from are named: {refused}"
+        "the problem does not name the teams: {refused}"
     );
     server
         .order(&NEMO.of(&[]).with("numbers:rent"), "key", &body)
@@ -268,7 +270,7 @@ async fn a_caller_in_several_teams_names_one_in_an_order(database: Database) {
     assert!(server.list(&DORA.of(&[]), "/v1/orders").await.is_empty());
 }
 
-async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
+async fn a_team_of_others_looks_like_one_that_does_not_exist(database: Database) {
     let server = TestServer::new(database).await;
     server.rent(&BOB, "key", "DE").await;
     for path in ["/v1/orders", "/v1/phone-numbers", "/v1/audit", "/v1/audit/export"] {
@@ -276,7 +278,7 @@ async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
         let unknown = server.get(&LENA, &format!("{path}?team=no-such-team")).await;
         crate::support::response::assert_indistinguishable(&foreign, &unknown);
     }
-    // Before anything else about the request is checked, the permission included.
+    // This check comes before all others, also before the permission.
     for team in ["support", "no-such-team"] {
         server
             .get(&NEMO, &format!("/v1/orders?team={team}"))
@@ -286,24 +288,24 @@ async fn a_team_that_is_not_the_caller_s_does_not_exist(database: Database) {
         server.order(&ALICE, "key", &body).await.problem(404, "not-found");
         server.order(&NEMO, "key", &body).await.problem(404, "not-found");
     }
-    // An administrator has all teams, and none that the policy lets rent without an entry.
+    // An administrator may use every team.
     server.list(&OLGA, "/v1/orders?team=support").await;
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn keys_that_cannot_be_had_are_our_fault_and_not_the_caller_s(database: Database) {
+async fn unavailable_issuer_keys_are_503_but_a_bad_token_is_still_401(database: Database) {
     let mut server = TestServer::new(database).await;
     server.stop().await;
     let file = server.folder.path().join("numberdesk.toml");
     let config = std::fs::read_to_string(&file).expect("the configuration can be read");
-    let away = format!("jwks_url = \"http://{}/jwks\"", unused_address());
-    let config = config.replace("jwks_file = \"jwks.json\"", &away);
+    let unreachable_keys = format!("jwks_url = \"http://{}/jwks\"", unused_address());
+    let config = config.replace("jwks_file = \"jwks.json\"", &unreachable_keys);
     std::fs::write(&file, config).expect("the configuration can be written");
-    // An issuer that can't be reached is no reason not to start.
+    // The service starts although it can't reach the issuer.
     server.start().await;
-    let answer = server.get(&ALICE, "/v1/me").await;
-    answer.problem(503, "keys-unavailable");
-    // What is wrong in itself is still the caller's.
+    let response = server.get(&ALICE, "/v1/me").await;
+    response.problem(503, "keys-unavailable");
+    // A missing or malformed token is the caller's fault, whether or not the keys are there.
     send(server.request("GET", "/v1/me"))
         .await
         .problem(401, "unauthorized");
@@ -312,7 +314,7 @@ async fn keys_that_cannot_be_had_are_our_fault_and_not_the_caller_s(database: Da
         .problem(401, "unauthorized");
 }
 
-async fn what_needs_no_token_is_open_and_nothing_else(database: Database) {
+async fn documents_and_probes_need_no_token_and_unknown_paths_are_404(database: Database) {
     let server = TestServer::with(database, TestConfig::default()).await;
     for path in ["/openapi.json", "/openapi.yaml", "/problems/policy-denied"] {
         assert_eq!(send(server.request("GET", path)).await.status, 200, "{path}");
@@ -321,7 +323,7 @@ async fn what_needs_no_token_is_open_and_nothing_else(database: Database) {
     assert!([200, 301, 302, 303, 307, 308].contains(&docs.status), "{docs}");
     for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
         assert_eq!(server.at_ops(path).await.status, 200, "{path}");
-        // What is for operators is not on the public port, and the other way round.
+        // Routes for operators are not on the public port, and API routes are not on the ops port.
         send(server.request("GET", path)).await.problem(404, "not-found");
     }
     for path in ["/v1/me", "/v1/orders", "/docs", "/openapi.json"] {
@@ -337,8 +339,8 @@ async fn what_needs_no_token_is_open_and_nothing_else(database: Database) {
         "/v1/phone_number",
         "/debug/pprof",
     ] {
-        let answer = send(server.request("GET", path)).await;
-        answer.problem(404, "not-found");
+        let response = send(server.request("GET", path)).await;
+        response.problem(404, "not-found");
     }
     send(server.request("GET", "/problems/no-such-problem"))
         .await

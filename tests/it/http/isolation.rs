@@ -1,5 +1,6 @@
-//! One team never sees or touches what belongs to another. The matrix is made from the OpenAPI document,
-//! so that a new route joins it by itself, or fails it.
+//! A team never sees or changes objects of another team.
+//!
+//! The test matrix comes from the OpenAPI document: a new route is included automatically, or the test fails.
 
 use serde_json::{Value, json};
 
@@ -9,15 +10,15 @@ use crate::support::response::assert_indistinguishable;
 use crate::support::server::{TestServer, send, text};
 
 on_both_stores! {
-    every_operation_asks_for_a_token_but_those_that_are_open_to_all,
-    what_is_another_team_s_answers_as_what_does_not_exist_on_every_route,
-    lists_and_filters_reach_no_further_than_the_caller,
-    a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for,
-    nothing_of_another_team_was_touched_by_trying,
+    every_operation_requires_a_token_except_the_public_ones,
+    on_every_route_an_object_of_another_team_looks_nonexistent,
+    lists_and_filters_show_only_objects_of_the_caller_s_teams,
+    a_cursor_works_only_in_its_own_list_and_shows_only_the_caller_s_rows,
+    changes_to_a_number_of_another_team_never_reach_close,
 }
 
-/// What anyone may read, and no token changes.
-const OPEN: &[&str] = &[
+/// The operations that need no token.
+const PUBLIC: &[&str] = &[
     "GET /",
     "GET /docs",
     "GET /docs/",
@@ -26,11 +27,11 @@ const OPEN: &[&str] = &[
     "GET /openapi.yaml",
     "GET /problems/",
     "GET /problems/{name}",
-    // Close shows its signature instead.
+    // Authenticated by Close's signature instead.
     "POST /webhooks/close",
 ];
 
-/// One operation of the document.
+/// An operation of the OpenAPI document.
 struct Operation {
     method: String,
     path: String,
@@ -42,28 +43,24 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Its path with ids in it: one, or as many as it takes.
-    fn at(&self, ids: &str) -> String {
+    /// Fills the parameters of the path with ids, which are separated by spaces.
+    fn path_with(&self, ids: &str) -> String {
         let mut path = self.path.clone();
         for id in ids.split(' ') {
             let Some((start, rest)) = path.split_once('{') else {
                 break;
             };
-            let (_, end) = rest.split_once('}').expect("what opens closes");
+            let (_, end) = rest.split_once('}').expect("a closing brace");
             path = format!("{start}{id}{end}");
         }
-        assert!(
-            !path.contains('{'),
-            "teach this test more ids for {}",
-            self.name()
-        );
+        assert!(!path.contains('{'), "add ids to this test for {}", self.name());
         path
     }
 }
 
 async fn operations(server: &TestServer) -> Vec<Operation> {
     let document = send(server.request("GET", "/openapi.json")).await.json();
-    let everywhere = document["security"]
+    let token_by_default = document["security"]
         .as_array()
         .is_some_and(|needs| !needs.is_empty());
     let mut found = Vec::new();
@@ -72,9 +69,9 @@ async fn operations(server: &TestServer) -> Vec<Operation> {
             if !["get", "put", "post", "delete", "patch", "head", "options"].contains(&method.as_str()) {
                 continue;
             }
-            // `{}` among the alternatives: no token is needed.
+            // An empty object among the alternatives means that no token is needed.
             let needs = operation["security"].as_array();
-            let open = needs.map_or(!everywhere, |needs| {
+            let open = needs.map_or(!token_by_default, |needs| {
                 needs.is_empty() || needs.contains(&json!({}))
             });
             found.push(Operation {
@@ -92,7 +89,7 @@ async fn operations(server: &TestServer) -> Vec<Operation> {
     found
 }
 
-/// A body that the operation would take, so that it is not refused for its body.
+/// Returns a valid body for the operation, so that the body is not the reason for a refusal.
 fn body_for(operation: &Operation) -> Option<Value> {
     match (operation.method.as_str(), operation.path.as_str()) {
         ("PATCH", path) if path.starts_with("/v1/webhook") => Some(json!({ "description": "mine now" })),
@@ -101,7 +98,7 @@ fn body_for(operation: &Operation) -> Option<Value> {
         ("PUT", path) if path.ends_with("/team") => Some(json!({ "team": "sales" })),
         ("POST", path) if path.ends_with("/settle") => Some(json!({ "absent": true })),
         ("PUT" | "POST", path) if path.ends_with('}') => {
-            panic!("teach this test a body for {}", operation.name())
+            panic!("add a body to this test for {}", operation.name())
         }
         _ => None,
     }
@@ -123,40 +120,43 @@ fn build(
     }
 }
 
-async fn every_operation_asks_for_a_token_but_those_that_are_open_to_all(database: Database) {
+async fn every_operation_requires_a_token_except_the_public_ones(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
-    let mut unproven = Vec::new();
+    let mut without_401 = Vec::new();
     for operation in operations(&server).await {
         if operation.open {
             assert!(
-                OPEN.contains(&operation.name().as_str()),
-                "{} asks for no token",
+                PUBLIC.contains(&operation.name().as_str()),
+                "{} requires no token",
                 operation.name()
             );
             continue;
         }
         let path = if operation.path.contains('{') {
-            operation.at(&format!("{number} {number}"))
+            operation.path_with(&format!("{number} {number}"))
         } else {
             operation.path.clone()
         };
-        let answer = send(build(&server, None, &operation, &path)).await;
-        if answer.status == 401 {
-            answer.problem(401, "unauthorized");
+        let response = send(build(&server, None, &operation, &path)).await;
+        if response.status == 401 {
+            response.problem(401, "unauthorized");
             assert!(
-                answer.header("www-authenticate").starts_with("Bearer"),
-                "{answer}"
+                response.header("www-authenticate").starts_with("Bearer"),
+                "{response}"
             );
         } else {
-            unproven.push(operation.name());
+            without_401.push(operation.name());
         }
     }
-    assert!(unproven.is_empty(), "no token was asked for by {unproven:?}");
+    assert!(
+        without_401.is_empty(),
+        "these operations accept requests without a token: {without_401:?}"
+    );
     assert_eq!(server.close.held().await.len(), 1);
 }
 
-async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(database: Database) {
+async fn on_every_route_an_object_of_another_team_looks_nonexistent(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&BOB, "key", "DE").await;
     let order = text(&server.list(&BOB, "/v1/orders").await[0]["id"]);
@@ -166,19 +166,22 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
         .await
         .expect(201);
     let endpoint = text(&endpoint["id"]);
-    let trial = server.request_as(
+    let delivery = server.request_as(
         &manager,
         "POST",
         &format!("/v1/webhook-endpoints/{endpoint}/test"),
     );
-    let trial = text(&send(trial).await.expect(202)["id"]);
-    let everything = ALICE.with("numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read spend:read webhooks:manage orders:approve");
-    let mut tried = 0;
+    let delivery = text(&send(delivery).await.expect(202)["id"]);
+    let full_access = ALICE.with(
+        "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read spend:read \
+         webhooks:manage orders:approve",
+    );
+    let mut combinations = 0;
     for operation in operations(&server).await {
         if operation.open || !operation.path.contains('{') {
             continue;
         }
-        let (foreign, unknown, kin) = match operation.path.split('/').nth(2) {
+        let (foreign, unknown, lower_case) = match operation.path.split('/').nth(2) {
             Some("orders") => (
                 order.clone(),
                 "ord_01K00000000000000000000000".to_owned(),
@@ -190,20 +193,32 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
                 number.to_lowercase(),
             ),
             Some("webhook-endpoints") => (
-                format!("{endpoint} {trial}"),
+                format!("{endpoint} {delivery}"),
                 format!("{endpoint}x dlv_01K00000000000000000000000"),
-                format!("{endpoint} {trial}").to_lowercase(),
+                format!("{endpoint} {delivery}").to_lowercase(),
             ),
-            _ => panic!("teach this test a foreign id for {}", operation.name()),
+            _ => panic!("add a foreign id to this test for {}", operation.name()),
         };
-        for person in [&everything, &NEMO, &ALICE.of(&[])] {
-            let hidden = send(build(&server, Some(person), &operation, &operation.at(&foreign))).await;
+        for person in [&full_access, &NEMO, &ALICE.of(&[])] {
+            let hidden = send(build(
+                &server,
+                Some(person),
+                &operation,
+                &operation.path_with(&foreign),
+            ))
+            .await;
             hidden.problem(404, "not-found");
-            for other in [&unknown, &kin] {
-                let missing = send(build(&server, Some(person), &operation, &operation.at(other))).await;
+            for other in [&unknown, &lower_case] {
+                let missing = send(build(
+                    &server,
+                    Some(person),
+                    &operation,
+                    &operation.path_with(other),
+                ))
+                .await;
                 assert_indistinguishable(&hidden, &missing);
             }
-            // Nor does a body that can't be taken, a condition or a media type tell the two apart.
+            // An invalid body, a precondition or a wrong media type must not reveal the object either.
             for (name, value, body) in [
                 ("Content-Type", "application/json", "{"),
                 ("Content-Type", "application/json", "{\"nonsense\":1}"),
@@ -211,21 +226,24 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
                 ("If-Match", "\"x\"", "{\"label\":\"x\"}"),
                 ("If-None-Match", "*", ""),
             ] {
-                let ask = |id: &str| {
-                    let request = server.request_as(person, &operation.method, &operation.at(id));
+                let request_for = |id: &str| {
+                    let request = server.request_as(person, &operation.method, &operation.path_with(id));
                     request.header(name, value).body(body)
                 };
-                assert_indistinguishable(&send(ask(&foreign)).await, &send(ask(&unknown)).await);
+                assert_indistinguishable(
+                    &send(request_for(&foreign)).await,
+                    &send(request_for(&unknown)).await,
+                );
             }
-            tried += 1;
+            combinations += 1;
         }
         if operation.method == "GET" {
-            let hidden = send(server.request_as(&everything, "HEAD", &operation.at(&foreign))).await;
+            let hidden = send(server.request_as(&full_access, "HEAD", &operation.path_with(&foreign))).await;
             assert_eq!(hidden.status, 404);
         }
     }
-    assert!(tried >= 18, "only {tried} combinations were tried");
-    // All of it is still there, as it was.
+    assert!(combinations >= 18, "only {combinations} combinations were tested");
+    // The objects are unchanged.
     let found = server
         .get(&manager, &format!("/v1/webhook-endpoints/{endpoint}"))
         .await;
@@ -243,14 +261,14 @@ async fn what_is_another_team_s_answers_as_what_does_not_exist_on_every_route(da
     );
 }
 
-async fn lists_and_filters_reach_no_further_than_the_caller(database: Database) {
+async fn lists_and_filters_show_only_objects_of_the_caller_s_teams(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&BOB, "bobs-key", "DE").await;
-    let shown = server
+    let number_json = server
         .get(&BOB, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
-    let dialled = text(&shown["number"]).replace('+', "%2B");
+    let dialled = text(&number_json["number"]).replace('+', "%2B");
     for query in [
         String::new(),
         "?country=DE".into(),
@@ -281,7 +299,7 @@ async fn lists_and_filters_reach_no_further_than_the_caller(database: Database) 
     assert!(!me.text.contains("support"), "{me}");
 }
 
-async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: Database) {
+async fn a_cursor_works_only_in_its_own_list_and_shows_only_the_caller_s_rows(database: Database) {
     let server = TestServer::new(database).await;
     for place in 0..3 {
         server.rent(&BOB, &format!("b-{place}"), "DE").await;
@@ -294,7 +312,7 @@ async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: 
             .get(&BOB, &format!("{list}?limit=1&cursor={cursor}"))
             .await
             .expect(200);
-        // Edited in any place it is refused; so is it in another list, and with another filter.
+        // An edited cursor is refused, and so is the cursor of another list.
         for place in [0, cursor.len() / 2, cursor.len() - 2] {
             let mut edited = cursor.clone().into_bytes();
             edited[place] = if edited[place] == b'A' { b'B' } else { b'A' };
@@ -313,17 +331,17 @@ async fn a_cursor_is_good_for_the_caller_and_the_list_it_was_made_for(database: 
             .get(&BOB, &format!("{elsewhere}?cursor={cursor}"))
             .await
             .problem(400, "invalid-request");
-        // In other hands it shows at most what those hands may see.
-        let taken = server.get(&LENA, &format!("{list}?cursor={cursor}")).await;
-        if taken.status == 200 {
-            assert!(!taken.text.contains("support"), "{taken}");
+        // With the token of another caller, a cursor shows at most the rows of that caller.
+        let other = server.get(&LENA, &format!("{list}?cursor={cursor}")).await;
+        if other.status == 200 {
+            assert!(!other.text.contains("support"), "{other}");
         } else {
-            taken.problem(400, "invalid-request");
+            other.problem(400, "invalid-request");
         }
     }
 }
 
-async fn nothing_of_another_team_was_touched_by_trying(database: Database) {
+async fn changes_to_a_number_of_another_team_never_reach_close(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&BOB, "key", "DE").await;
     server

@@ -1,4 +1,4 @@
-//! HTTP whatever the route: bad input, isolation of teams, overload, TLS, the OpenAPI document.
+//! HTTP behaviour common to all routes: bad input, isolation of teams, overload, TLS, the OpenAPI document.
 
 pub(crate) mod bad_input;
 pub(crate) mod browser;

@@ -1,5 +1,5 @@
-//! The OpenAPI document keeps its word: it is the one that is committed, it explains every operation, and a fuzzer that
-//! has nothing but the document finds no answer that it does not announce.
+//! The OpenAPI document: it equals the committed file and describes every operation. A fuzzer that uses it finds no
+//! undocumented response.
 
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use crate::support::personas::{OLGA, Persona};
 use crate::support::program::{provided, root, succeeds};
 use crate::support::server::{POLICY, TestConfig, TestServer, send, text};
 
-/// Everything that a token can permit, in a team that may rent.
-const EVERYONE: Persona = OLGA.of(&["sales-emea"]).with(
+/// A member of a team that may rent, with every permission.
+const ALL_PERMISSIONS: Persona = OLGA.of(&["sales-emea"]).with(
     "numbers:read numbers:rent numbers:group numbers:update numbers:release orders:approve numbers:admin \
      audit:read spend:read webhooks:manage",
 );
-/// The fuzzer is done in half a minute when it has the machine to itself.
+/// The time limit of the fuzzer, which takes half a minute on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(5);
-const MEMBERS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 #[tokio::test]
-async fn the_document_that_is_served_is_the_one_that_is_committed() {
+async fn the_served_document_equals_the_committed_one() {
     with_sqlite(|database| async move {
         let server = TestServer::unsynced(database, TestConfig::default()).await;
         for format in ["json", "yaml"] {
-            let answer = send(server.request("GET", &format!("/openapi.{format}"))).await;
-            assert_eq!(answer.status, 200, "{answer}");
+            let response = send(server.request("GET", &format!("/openapi.{format}"))).await;
+            assert_eq!(response.status, 200, "{response}");
             assert_eq!(
-                answer.header("content-type"),
+                response.header("content-type"),
                 format!("application/{format}"),
-                "{answer}"
+                "{response}"
             );
             let file = format!("openapi/numberdesk.{format}");
             let committed = std::fs::read_to_string(root().join(&file)).unwrap_or_default();
             assert!(
-                answer.text.trim_end() == committed.trim_end(),
-                "{file} is not what the server says: run `make openapi` and look at the difference"
+                response.text.trim_end() == committed.trim_end(),
+                "{file} differs from the served document: run `make openapi` and review the difference"
             );
         }
     })
@@ -44,7 +44,7 @@ async fn the_document_that_is_served_is_the_one_that_is_committed() {
 }
 
 #[test]
-fn every_operation_explains_itself() {
+fn every_operation_has_a_description_and_a_tag() {
     let document = document();
     let mut faults = Vec::new();
     for operation in operations(&document) {
@@ -54,10 +54,10 @@ fn every_operation_explains_itself() {
                 faults.push(format!("{name} has no {member}"));
             }
         }
-        if operation.said["tags"].as_array().is_none_or(Vec::is_empty) {
+        if operation.object["tags"].as_array().is_none_or(Vec::is_empty) {
             faults.push(format!("{name} has no tag"));
         }
-        for parameter in operation.said["parameters"].as_array().into_iter().flatten() {
+        for parameter in operation.object["parameters"].as_array().into_iter().flatten() {
             if parameter["description"].as_str().is_none_or(str::is_empty) {
                 faults.push(format!("{name}: {} has no description", parameter["name"]));
             }
@@ -76,18 +76,18 @@ fn every_body_has_an_example() {
     let document = document();
     let mut faults = Vec::new();
     for operation in operations(&document) {
-        let asked = content(&operation.said["requestBody"])
-            .map(|(media, content)| (format!("asks {media}"), content));
-        let answered = operation.responses().flat_map(|(status, response)| {
-            content(response).map(move |(media, content)| (format!("answers {status} {media}"), content))
+        let requests = content(&operation.object["requestBody"])
+            .map(|(media, content)| (format!("request {media}"), content));
+        let responses = operation.responses().flat_map(|(status, response)| {
+            content(response).map(move |(media, content)| (format!("response {status} {media}"), content))
         });
-        for (what, content) in asked.chain(answered) {
-            // What is not JSON is a page, a script, or this document.
+        for (what, content) in requests.chain(responses) {
+            // Other media types are pages, scripts, or this document.
             if what.ends_with("json")
                 && operation.text("path").starts_with("/v1/")
                 && !has_example(&document, content)
             {
-                faults.push(format!("{} {what} without an example", operation.name));
+                faults.push(format!("{}: {what} has no example", operation.name));
             }
         }
     }
@@ -95,14 +95,14 @@ fn every_body_has_an_example() {
 }
 
 #[test]
-fn every_operation_says_who_may_call_it_and_answers_errors_as_problems() {
+fn every_operation_declares_its_security_and_its_errors_as_problems() {
     let document = document();
     let mut faults = Vec::new();
     for operation in operations(&document) {
         let name = &operation.name;
         let open = operation.is_open(&document);
         if open == operation.text("path").starts_with("/v1/") {
-            faults.push(format!("{name} is open: {open}"));
+            faults.push(format!("{name} needs no token: {open}"));
         }
         let statuses: Vec<&String> = operation.responses().map(|(status, _)| status).collect();
         let needed: &[&str] = if open {
@@ -112,7 +112,7 @@ fn every_operation_says_who_may_call_it_and_answers_errors_as_problems() {
         };
         for status in needed {
             if !statuses.iter().any(|known| known == status) {
-                faults.push(format!("{name} does not announce {status}"));
+                faults.push(format!("{name} does not document {status}"));
             }
         }
         if !statuses.iter().any(|status| status.starts_with(['2', '3'])) {
@@ -121,16 +121,16 @@ fn every_operation_says_who_may_call_it_and_answers_errors_as_problems() {
         for (status, response) in operation.responses() {
             let media: Vec<String> = content(response).map(|(media, _)| media.clone()).collect();
             if status.starts_with(['4', '5']) && media != ["application/problem+json"] {
-                faults.push(format!("{name}: {status} is answered as {media:?}"));
+                faults.push(format!("{name}: {status} has the media types {media:?}"));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Sends what the document allows and what it forbids, to every operation, and follows one answer to the next.
+/// Sends valid and invalid requests to every operation, and uses values of responses in further requests.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fuzzer_finds_no_server_error_and_no_answer_that_is_not_announced() {
+async fn a_fuzzer_finds_no_server_error_and_no_undocumented_response() {
     with_sqlite(a_fuzzer_finds_nothing).await;
 }
 
@@ -141,34 +141,34 @@ async fn a_fuzzer_finds_nothing(database: Database) {
         ..TestConfig::default()
     };
     let server = TestServer::with(database, config).await;
-    // Ids that are made up lead to 404 alone.
+    // The fuzzer needs ids of real objects: made-up ids only lead to 404.
     let order = json!({ "country": "DE", "carrier_type": "local" });
     let order = server
-        .order(&EVERYONE, "before-the-fuzzer", &order)
+        .order(&ALL_PERMISSIONS, "before-the-fuzzer", &order)
         .await
         .expect(201);
-    let endpoint = server.request_as(&EVERYONE, "POST", "/v1/webhook-endpoints");
+    let endpoint = server.request_as(&ALL_PERMISSIONS, "POST", "/v1/webhook-endpoints");
     let endpoint = send(endpoint.json(&json!({ "url": "https://127.0.0.1/hook" })))
         .await
         .expect(201);
     let endpoint = text(&endpoint["id"]);
-    let trial = server.request_as(
-        &EVERYONE,
+    let delivery = server.request_as(
+        &ALL_PERMISSIONS,
         "POST",
         &format!("/v1/webhook-endpoints/{endpoint}/test"),
     );
-    let trial = text(&send(trial).await.expect(202)["id"]);
+    let delivery = text(&send(delivery).await.expect(202)["id"]);
     let mut fuzzer = Command::new(schemathesis);
     fuzzer
         .arg("--config-file")
         .arg(root().join("tests/python/schemathesis.toml"))
         .args(["run", &format!("{}/openapi.json", server.api)])
         .current_dir(server.folder.path())
-        .env("TOKEN", server.token(&EVERYONE))
+        .env("TOKEN", server.token(&ALL_PERMISSIONS))
         .env("ORDER", text(&order["id"]))
         .env("NUMBER", text(&order["phone_number"]["id"]))
         .env("ENDPOINT", endpoint)
-        .env("DELIVERY", trial)
+        .env("DELIVERY", delivery)
         .env("NO_COLOR", "1");
     println!("{}", succeeds(&mut fuzzer, PATIENCE).await);
 }
@@ -177,10 +177,11 @@ fn document() -> Value {
     serde_json::to_value(numberdesk::http::document()).expect("the document is JSON")
 }
 
+/// An operation of the document.
 struct Operation<'a> {
     name: String,
     path: &'a str,
-    said: &'a Value,
+    object: &'a Value,
 }
 
 impl Operation<'_> {
@@ -188,16 +189,16 @@ impl Operation<'_> {
         if member == "path" {
             return self.path;
         }
-        self.said[member].as_str().unwrap_or_default()
+        self.object[member].as_str().unwrap_or_default()
     }
 
     fn responses(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.said["responses"].as_object().into_iter().flatten()
+        self.object["responses"].as_object().into_iter().flatten()
     }
 
     /// Whether it can be called without a token: an empty requirement, or none at all.
     fn is_open(&self, document: &Value) -> bool {
-        let needs = match &self.said["security"] {
+        let needs = match &self.object["security"] {
             Value::Null => &document["security"],
             own => own,
         };
@@ -211,47 +212,47 @@ impl Operation<'_> {
 fn operations(document: &Value) -> Vec<Operation<'_>> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("a document has paths") {
-        for (method, said) in item.as_object().expect("a path has operations") {
+        for (method, object) in item.as_object().expect("a path has operations") {
             assert!(
-                MEMBERS.contains(&method.as_str()),
-                "teach this test about `{method}` of {path}"
+                METHODS.contains(&method.as_str()),
+                "this test does not know `{method}` of {path}"
             );
             let name = format!("{} {path}", method.to_uppercase());
-            found.push(Operation { name, path, said });
+            found.push(Operation { name, path, object });
         }
     }
     assert!(found.len() > 10, "only {} operations", found.len());
     found
 }
 
-/// The bodies of a request or an answer, by media type.
+/// Returns the bodies of a request or a response, by media type.
 fn content(holder: &Value) -> impl Iterator<Item = (&String, &Value)> {
     holder["content"].as_object().into_iter().flatten()
 }
 
-/// Whether an example stands beside the schema, in it, or in each of its parts: then tools can put one together.
+/// Whether there is an example next to the schema, in it, or in each of its parts, so that tools can build one.
 fn has_example(document: &Value, content: &Value) -> bool {
-    has_own_example(content) || illustrated(document, &content["schema"])
+    has_own_example(content) || is_covered(document, &content["schema"])
 }
 
 fn has_own_example(holder: &Value) -> bool {
     !holder["example"].is_null() || !holder["examples"].is_null()
 }
 
-/// Fixed words, whole numbers, yes or no, and what may be `null` speak for themselves.
-fn illustrated(document: &Value, schema: &Value) -> bool {
-    let schema = resolved(document, schema);
+/// Whether the schema has an example or needs none: enums, integers, booleans and nullable values are clear without.
+fn is_covered(document: &Value, schema: &Value) -> bool {
+    let schema = resolve(document, schema);
     let fixed = !schema["enum"].is_null() || !schema["const"].is_null();
     let plain = schema["type"] == "boolean" || schema["type"] == "integer";
     if has_own_example(schema) || fixed || plain || may_be_null(schema) {
         return true;
     }
     if !schema["items"].is_null() {
-        return illustrated(document, &schema["items"]);
+        return is_covered(document, &schema["items"]);
     }
     let required = schema["required"].as_array().into_iter().flatten();
     let mut required = required.filter_map(Value::as_str).peekable();
-    required.peek().is_some() && required.all(|name| illustrated(document, &schema["properties"][name]))
+    required.peek().is_some() && required.all(|name| is_covered(document, &schema["properties"][name]))
 }
 
 fn may_be_null(schema: &Value) -> bool {
@@ -262,13 +263,13 @@ fn may_be_null(schema: &Value) -> bool {
         .any(|kind| kind == "null")
 }
 
-/// The schema that a reference means.
-fn resolved<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
+/// Follows the references of a schema.
+fn resolve<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
     while let Some(reference) = schema["$ref"].as_str() {
         let pointer = reference.trim_start_matches('#');
         schema = document
             .pointer(pointer)
-            .unwrap_or_else(|| panic!("{reference} leads nowhere"));
+            .unwrap_or_else(|| panic!("{reference} points to nothing"));
     }
     schema
 }

@@ -1,4 +1,4 @@
-//! Too much of anything: it is turned away early, with a word on when to come back, and nobody else notices.
+//! Overload: the service refuses excess requests early, with a `Retry-After` header, and serves everyone else.
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -6,61 +6,67 @@ use tokio::net::TcpStream;
 
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_sqlite};
+use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, DORA, LENA};
 use crate::support::raw::{address, listen, send_order};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_sqlite! {
-    a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_nothing,
-    where_nothing_is_limited_nothing_is_told,
-    what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not,
-    where_too_many_wait_for_orders_an_order_goes_on_without_being_waited_for,
-    slow_clients_keep_no_room_from_fast_ones,
-    a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_the_void,
+    a_team_over_its_rate_limit_gets_429_with_retry_after_and_others_are_unaffected,
+    without_a_rate_limit_there_are_no_ratelimit_headers,
+    requests_over_the_limit_are_shed_but_webhooks_and_probes_are_not,
+    with_too_many_waiting_requests_an_order_is_answered_202_and_still_fulfilled,
+    slow_clients_take_no_capacity_from_fast_ones,
+    while_close_fails_calls_are_suspended_and_no_order_is_dispatched,
 }
 
-const QUICK: &str = "header_timeout = \"60s\"";
+/// Longer than any of these tests, so that the server does not disconnect their slow clients.
+const HEADER_TIMEOUT: &str = "header_timeout = \"60s\"";
 
+/// Returns a configuration with these lines in `[limits]`.
 fn limited(limits: &'static str) -> TestConfig {
     TestConfig {
-        server: QUICK,
+        server: HEADER_TIMEOUT,
         limits,
         ..TestConfig::default()
     }
 }
 
-fn berlin() -> Value {
+/// How long Close takes to rent a number: long enough for a busy machine to send another request meanwhile.
+const RENT_LATENCY: &str = "10s";
+
+fn order_body() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
 
-async fn a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_nothing(database: Database) {
+async fn a_team_over_its_rate_limit_gets_429_with_retry_after_and_others_are_unaffected(database: Database) {
     let server = TestServer::with(database, limited("requests_per_minute = 1\nburst = 3")).await;
     for (left, person) in [(2, &ALICE), (1, &LENA), (0, &ALICE)] {
         let answer = server.get(person, "/v1/me").await;
         answer.expect(200);
         assert_eq!(answer.header("ratelimit-policy"), "\"team\";q=3;w=180");
-        let told = answer.header("ratelimit");
-        assert!(told.starts_with(&format!("\"team\";r={left};t=")), "{told}");
+        let header = answer.header("ratelimit");
+        assert!(header.starts_with(&format!("\"team\";r={left};t=")), "{header}");
     }
-    let answer = server.order(&ALICE, "too-much", &berlin()).await;
+    let answer = server.order(&ALICE, "too-much", &order_body()).await;
     answer.problem(429, "rate-limited");
-    let after: u64 = answer.header("retry-after").parse().unwrap();
-    assert!((1..=60).contains(&after), "{after}");
+    let seconds: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "retry-after: {seconds}");
     assert!(
         answer.header("ratelimit").starts_with("\"team\";r=0;t="),
         "{answer}"
     );
-    // A problem of another kind tells as well, to whoever is known.
+    // Other problems carry the header too, if the caller is authenticated.
     let answer = server.get(&BOB, "/v1/orders/ord_none").await;
     answer.problem(404, "not-found");
     assert!(
         answer.header("ratelimit").starts_with("\"team\";r=2;"),
         "{answer}"
     );
-    let stranger = send(server.request("GET", "/v1/me")).await;
-    stranger.problem(401, "unauthorized");
-    assert_eq!(stranger.header("ratelimit"), "");
-    // A token of both teams takes from neither.
+    let unauthenticated = send(server.request("GET", "/v1/me")).await;
+    unauthenticated.problem(401, "unauthorized");
+    assert_eq!(unauthenticated.header("ratelimit"), "");
+    // A token of two teams uses the rate limit of neither.
     server.get(&DORA, "/v1/me").await.expect(200);
     for _ in 0..5 {
         let forged = send(server.request("POST", "/webhooks/close").body("{}")).await;
@@ -72,10 +78,13 @@ async fn a_team_that_asks_too_much_is_told_when_to_come_back_and_others_notice_n
         metrics.contains("numberdesk_requests_limited_total{team=\"sales\"}"),
         "{metrics}"
     );
-    assert!(server.close.rents().await.is_empty(), "something was sent");
+    assert!(
+        server.close.rents().await.is_empty(),
+        "an order was sent to Close"
+    );
 }
 
-async fn where_nothing_is_limited_nothing_is_told(database: Database) {
+async fn without_a_rate_limit_there_are_no_ratelimit_headers(database: Database) {
     let server = TestServer::new(database).await;
     let answer = server.get(&ALICE, "/v1/me").await;
     answer.expect(200);
@@ -85,13 +94,13 @@ async fn where_nothing_is_limited_nothing_is_told(database: Database) {
     );
 }
 
-async fn what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not(database: Database) {
+async fn requests_over_the_limit_are_shed_but_webhooks_and_probes_are_not(database: Database) {
     let config = limited("requests_per_minute = 0\nin_flight = 2\nwaiting_orders = 2");
     let server = TestServer::with(database, config).await;
-    server.close.set(json!({ "rent_latency": "3s" })).await;
+    server.close.set(json!({ "rent_latency": RENT_LATENCY })).await;
     let mut waiting = [
-        send_order(&server, &ALICE, "one", &berlin()).await,
-        send_order(&server, &ALICE, "two", &berlin()).await,
+        send_order(&server, &ALICE, "one", &order_body()).await,
+        send_order(&server, &ALICE, "two", &order_body()).await,
     ];
     server.close.wait_for_requests("POST", RENT, 2).await;
     let shed = server.get(&BOB, "/v1/me").await;
@@ -110,16 +119,19 @@ async fn what_is_more_than_can_be_at_work_is_shed_and_close_and_probes_are_not(d
     for stream in &mut waiting {
         assert_eq!(listen(stream).await.status, 201);
     }
-    server.get(&BOB, "/v1/me").await.expect(200);
+    eventually("there is capacity again", || async {
+        (server.get(&BOB, "/v1/me").await.status == 200).then_some(())
+    })
+    .await;
 }
 
-async fn where_too_many_wait_for_orders_an_order_goes_on_without_being_waited_for(database: Database) {
+async fn with_too_many_waiting_requests_an_order_is_answered_202_and_still_fulfilled(database: Database) {
     let config = limited("requests_per_minute = 0\nwaiting_orders = 1");
     let server = TestServer::with(database, config).await;
-    server.close.set(json!({ "rent_latency": "3s" })).await;
-    let mut waiting = send_order(&server, &ALICE, "one", &berlin()).await;
+    server.close.set(json!({ "rent_latency": RENT_LATENCY })).await;
+    let mut waiting = send_order(&server, &ALICE, "one", &order_body()).await;
     server.close.wait_for_requests("POST", RENT, 1).await;
-    let second = server.order(&ALICE, "two", &berlin()).await;
+    let second = server.order(&ALICE, "two", &order_body()).await;
     let order = second.expect(202);
     assert_eq!(second.header("preference-applied"), "wait=0");
     assert_eq!(listen(&mut waiting).await.status, 201);
@@ -128,7 +140,7 @@ async fn where_too_many_wait_for_orders_an_order_goes_on_without_being_waited_fo
         .await;
 }
 
-async fn slow_clients_keep_no_room_from_fast_ones(database: Database) {
+async fn slow_clients_take_no_capacity_from_fast_ones(database: Database) {
     let config = limited("requests_per_minute = 0\nin_flight = 20");
     let server = TestServer::with(database, config).await;
     let token = server.token(&LENA);
@@ -159,7 +171,7 @@ async fn slow_clients_keep_no_room_from_fast_ones(database: Database) {
         forged.problem(401, "not-from-close");
         if nth % 10 == 0 {
             server
-                .order(&ALICE, &format!("fast-{nth}"), &berlin())
+                .order(&ALICE, &format!("fast-{nth}"), &order_body())
                 .await
                 .expect(201);
         }
@@ -168,30 +180,37 @@ async fn slow_clients_keep_no_room_from_fast_ones(database: Database) {
     assert_eq!(server.close.rents().await.len(), 2);
 }
 
-async fn a_close_that_stopped_answering_is_left_alone_and_no_order_is_sent_into_the_void(database: Database) {
+async fn while_close_fails_calls_are_suspended_and_no_order_is_dispatched(database: Database) {
     let config = TestConfig {
-        timeout: "2s",
+        timeout: "10s",
         ..TestConfig::default()
     };
     let server = TestServer::with(database, config).await;
     let number = server.rent(&ALICE, "before", "DE").await;
-    // Whatever is paid for would be answered.
+    // Paid calls (POST) would succeed.
     let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
     server.close.fault(json!([down("GET"), down("PUT")])).await;
-    let mut tries = Vec::new();
+    let mut calls = Vec::new();
     for nth in 0..8 {
         let answer = server
             .patch(&ALICE, &number, &json!({ "label": format!("l{nth}") }))
             .await;
         answer.problem(502, "close-unavailable");
-        tries.push(server.close.requests("PUT", "/phone_number/{id}/").await.len());
+        calls.push(server.close.requests("PUT", "/phone_number/{id}/").await.len());
     }
-    // Each call is tried a few times, until it is not worth it any more.
-    assert!(tries[7] < 8 * tries[0], "{tries:?}");
-    let order = server.order_at_once(&ALICE, "void", &berlin()).await.expect(202);
+    // The service retries the first calls. Later ones fail without a request, because the circuit breaker is open.
+    assert!(calls[7] < 8 * calls[0], "{calls:?}");
+    let order = server
+        .order_at_once(&ALICE, "void", &order_body())
+        .await
+        .expect(202);
     let probes = server.close.requests("GET", "/me/").await.len();
     server.close.wait_for_requests("GET", "/me/", probes + 2).await;
-    assert_eq!(server.close.rents().await.len(), 1, "an order was the probe");
+    assert_eq!(
+        server.close.rents().await.len(),
+        1,
+        "an order was used to probe Close"
+    );
     server.close.clear_faults().await;
     let order = server
         .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")

@@ -1,4 +1,4 @@
-//! Every problem that the desk can answer is explained: on a page where its `type` points, and in the guide to errors.
+//! Every problem type is documented: on the page at its `type` URI, and in docs/errors.md.
 
 use numberdesk::http::{ProblemType, errors_markdown};
 
@@ -9,7 +9,7 @@ use crate::support::server::{TestServer, send};
 const GUIDE: &str = "docs/errors.md";
 
 #[tokio::test]
-async fn every_problem_has_a_page_where_its_type_points() {
+async fn every_problem_type_is_the_address_of_its_page() {
     with_sqlite(every_problem_has_a_page).await;
 }
 
@@ -17,29 +17,29 @@ async fn every_problem_has_a_page(database: Database) {
     let server = TestServer::unsynced(database, crate::support::server::TestConfig::default()).await;
     let index = send(server.request("GET", "/problems/")).await;
     assert_eq!(index.status, 200, "{index}");
-    for kind in ProblemType::ALL {
-        let page = send(server.request("GET", &kind.uri())).await;
+    for problem in ProblemType::ALL {
+        let page = send(server.request("GET", &problem.uri())).await;
         assert_eq!(page.status, 200, "{page}");
         assert!(page.header("content-type").starts_with("text/html"), "{page}");
         let policy = page.header("content-security-policy");
         assert!(policy.contains("default-src 'none'"), "{page}");
-        for said in [kind.title(), kind.meaning(), kind.remedy()] {
+        for text in [problem.title(), problem.meaning(), problem.remedy()] {
             assert!(
-                read(&page.text).contains(&said.replace('`', "")),
-                "{said}: {page}"
+                plain_text(&page.text).contains(&text.replace('`', "")),
+                "{text}: {page}"
             );
         }
-        assert!(page.text.contains(kind.status().as_str()), "{page}");
+        assert!(page.text.contains(problem.status().as_str()), "{page}");
         assert!(
-            index.text.contains(&format!("href=\"{}\"", kind.uri())),
+            index.text.contains(&format!("href=\"{}\"", problem.uri())),
             "{} is not in {index}",
-            kind.uri()
+            problem.uri()
         );
     }
 }
 
 #[tokio::test]
-async fn a_problem_that_does_not_exist_has_no_page() {
+async fn an_unknown_problem_has_no_page() {
     with_sqlite(|database| async move {
         let server = TestServer::unsynced(database, crate::support::server::TestConfig::default()).await;
         for name in [
@@ -48,8 +48,8 @@ async fn a_problem_that_does_not_exist_has_no_page() {
             "policy-denied%00",
             "..%2fdocs",
         ] {
-            let answer = send(server.request("GET", &format!("/problems/{name}"))).await;
-            answer.problem(404, "not-found");
+            let response = send(server.request("GET", &format!("/problems/{name}"))).await;
+            response.problem(404, "not-found");
         }
     })
     .await;
@@ -61,8 +61,8 @@ fn the_guide_to_errors_has_a_heading_for_every_problem_and_is_up_to_date() {
         std::fs::write(root().join(GUIDE), errors_markdown()).expect("the guide can be written");
     }
     let guide = std::fs::read_to_string(root().join(GUIDE)).expect("there is a guide to errors");
-    for kind in ProblemType::ALL {
-        let heading = format!("## {}", kind.name());
+    for problem in ProblemType::ALL {
+        let heading = format!("## {}", problem.name());
         assert!(
             guide.lines().any(|line| line == heading),
             "{GUIDE} has no {heading}"
@@ -70,24 +70,24 @@ fn the_guide_to_errors_has_a_heading_for_every_problem_and_is_up_to_date() {
     }
     assert!(
         guide == errors_markdown(),
-        "{GUIDE} is not what the desk says of its problems: run `make errors`"
+        "{GUIDE} is out of date: run `make docs`"
     );
 }
 
-/// The text of a page, without its marks.
-fn read(page: &str) -> String {
+/// Returns the text of a page, without its HTML tags.
+fn plain_text(page: &str) -> String {
     let mut text = String::new();
     for part in page.split('<') {
         text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
     }
-    for (mark, meant) in [
+    for (entity, character) in [
         ("&lt;", "<"),
         ("&gt;", ">"),
         ("&quot;", "\""),
         ("&middot;", "·"),
         ("&amp;", "&"),
     ] {
-        text = text.replace(mark, meant);
+        text = text.replace(entity, character);
     }
     text
 }

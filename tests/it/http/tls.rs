@@ -1,5 +1,4 @@
-//! TLS on the listener: what it speaks, how its certificate is replaced while it serves, and that a handshake is bounded
-//! like everything else of a client.
+//! TLS on the API port: protocols, replacement of the certificate while the server runs, and limits of a handshake.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -18,14 +17,15 @@ use crate::support::server::{TestConfig, TestServer, write_files};
 use crate::support::tls::{Authority, Pair, connect, mount, of, shown};
 
 on_sqlite! {
-    a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_without,
-    a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on,
-    a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told,
-    an_expired_certificate_starts_a_desk_and_replaces_none_that_holds,
-    handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on,
-    a_request_under_way_over_tls_ends_before_the_desk_does,
+    with_a_certificate_the_port_serves_http_1_and_2_over_tls_only,
+    a_new_certificate_is_used_for_new_connections_and_old_ones_continue,
+    an_unusable_pair_is_reported_and_the_last_good_one_stays_in_use,
+    an_expired_certificate_does_not_prevent_the_start_and_replaces_no_valid_one,
+    unfinished_handshakes_are_disconnected_and_do_not_block_others,
+    a_running_request_over_tls_completes_before_the_service_exits,
 }
 
+/// Returns a configuration with this certificate.
 fn with(pair: &Pair) -> TestConfig {
     TestConfig {
         tls: Some(pair.clone()),
@@ -33,11 +33,11 @@ fn with(pair: &Pair) -> TestConfig {
     }
 }
 
-fn berlin() -> Value {
+fn order_body() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
 
-/// A desk in a process of its own, with metrics and a log of its own.
+/// Starts the server as a process, so that it has its own metrics and log.
 async fn as_process(database: Database, config: TestConfig) -> (TestServer, ServerProcess) {
     let mut server = TestServer::with(database, config).await;
     server.stop().await;
@@ -46,38 +46,39 @@ async fn as_process(database: Database, config: TestConfig) -> (TestServer, Serv
     (server, desk)
 }
 
-/// The value of a metric whose line begins so, if it is there.
-async fn measured(server: &TestServer, begin: &str) -> Option<f64> {
+/// Returns the value of the first metric whose line starts with `begin`.
+async fn metric(server: &TestServer, begin: &str) -> Option<f64> {
     let text = server.at_ops("/metrics").await.text;
     let line = text.lines().find(|line| line.starts_with(begin))?;
     line.rsplit_once(' ')?.1.parse().ok()
 }
 
-async fn is_good(server: &TestServer, good: f64) {
-    eventually("the certificate's state is told", || async {
-        (measured(server, "numberdesk_tls_certificate_good ").await == Some(good)).then_some(())
+/// Returns once the metric says whether the certificate on disk is good: 1.0 or 0.0.
+async fn wait_for_certificate_good(server: &TestServer, good: f64) {
+    eventually(&format!("numberdesk_tls_certificate_good is {good}"), || async {
+        (metric(server, "numberdesk_tls_certificate_good ").await == Some(good)).then_some(())
     })
     .await;
 }
 
-async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_without(database: Database) {
+async fn with_a_certificate_the_port_serves_http_1_and_2_over_tls_only(database: Database) {
     let pair = Authority::new().issue();
     let server = TestServer::with(database, with(&pair)).await;
     assert!(server.api.starts_with("https://"));
-    server.order(&ALICE, "one", &berlin()).await.expect(201);
+    server.order(&ALICE, "one", &order_body()).await.expect(201);
     for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
         let stream = connect(&server, &pair.authority, "http/1.1", &versions).await;
-        let mut stream = stream.expect("the versions of TLS that are in use are spoken");
+        let mut stream = stream.expect("the server supports TLS 1.2 and 1.3");
         let request = format!(
             "GET /v1/me HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
             server.token(&ALICE)
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(raw::listen(&mut stream).await.status, 200);
-        // hyper itself answers bytes that are not HTTP, as without TLS.
+        // hyper answers bytes that are not HTTP, as it does without TLS.
         stream.write_all(b"\0\r\n\r\n").await.unwrap();
-        let heard = raw::listen(&mut stream).await;
-        assert_eq!(heard.status, 400, "{heard:?}");
+        let response = raw::listen(&mut stream).await;
+        assert_eq!(response.status, 400, "{response:?}");
     }
     let stream = connect(&server, &pair.authority, "h2", rustls::ALL_VERSIONS)
         .await
@@ -97,19 +98,22 @@ async fn a_desk_with_a_certificate_speaks_tls_alone_and_all_that_it_speaks_witho
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     let me: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(me["subject"], ALICE.name);
-    // Who speaks plain HTTP hears nothing that could be taken for an answer.
-    let heard = raw::say(&server, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
-    assert!(heard.closed && !heard.text.contains("HTTP/"), "{heard:?}");
-    // Whoever trusts others only turns away.
-    let stranger = Authority::new().issue();
+    // A client that speaks plain HTTP gets no HTTP response.
+    let response = raw::say(&server, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
     assert!(
-        connect(&server, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS)
+        response.closed && !response.text.contains("HTTP/"),
+        "{response:?}"
+    );
+    // A client that trusts only another authority refuses the certificate.
+    let untrusted = Authority::new().issue();
+    assert!(
+        connect(&server, &untrusted.authority, "http/1.1", rustls::ALL_VERSIONS)
             .await
             .is_err()
     );
 }
 
-async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(database: Database) {
+async fn a_new_certificate_is_used_for_new_connections_and_old_ones_continue(database: Database) {
     let authority = Authority::new();
     let (first, second) = (authority.issue(), authority.issue_for(2020, 2091));
     let config = TestConfig {
@@ -118,15 +122,15 @@ async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(
     };
     let (server, _desk) = as_process(database, config).await;
     assert_eq!(shown(&server, &first).await, of(&first));
-    is_good(&server, 1.0).await;
+    wait_for_certificate_good(&server, 1.0).await;
     let expiry = "numberdesk_tls_certificate_expiry_timestamp_seconds ";
-    let ends = measured(&server, expiry).await.unwrap();
+    let expires = metric(&server, expiry).await.unwrap();
     let mut before = connect(&server, &first.authority, "http/1.1", rustls::ALL_VERSIONS)
         .await
         .unwrap();
 
     mount(server.folder.path(), &second.certificate, &second.key);
-    eventually("the new certificate is shown", || async {
+    eventually("the server presents the new certificate", || async {
         (shown(&server, &second).await == of(&second)).then_some(())
     })
     .await;
@@ -134,23 +138,26 @@ async fn a_new_pair_is_shown_to_whoever_comes_and_connections_from_before_go_on(
         .write_all(b"GET /openapi.yaml HTTP/1.1\r\nHost: desk\r\n\r\n")
         .await
         .unwrap();
-    let heard = raw::listen(&mut before).await;
-    assert!(heard.status == 200 && !heard.closed, "{}", heard.status);
+    let response = raw::listen(&mut before).await;
+    assert!(response.status == 200 && !response.closed, "{}", response.status);
     server.get(&ALICE, "/v1/me").await.expect(200);
     let year = 365.0 * 86_400.0;
-    assert_eq!(measured(&server, expiry).await, Some(ends + year));
+    eventually("the metric has the new expiry", || async {
+        (metric(&server, expiry).await == Some(expires + year)).then_some(())
+    })
+    .await;
     assert_eq!(
-        measured(&server, "numberdesk_tls_certificate_good ").await,
+        metric(&server, "numberdesk_tls_certificate_good ").await,
         Some(1.0)
     );
 }
 
-async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(database: Database) {
+async fn an_unusable_pair_is_reported_and_the_last_good_one_stays_in_use(database: Database) {
     let authority = Authority::new();
     let (good, other) = (authority.issue(), authority.issue());
     let (server, desk) = as_process(database, with(&good)).await;
     let secret: Vec<&str> = good.key.lines().chain(other.key.lines()).collect();
-    for (certificate, key, said) in [
+    for (certificate, key, message) in [
         (
             other.certificate.as_str(),
             good.key.as_str(),
@@ -159,28 +166,36 @@ async fn a_pair_that_can_not_be_used_keeps_the_last_good_one_and_is_told(databas
         ("half a certif", &good.key, "has no PEM certificate"),
         (&good.certificate, "", "is empty"),
     ] {
-        is_good(&server, 1.0).await;
+        wait_for_certificate_good(&server, 1.0).await;
         mount(server.folder.path(), certificate, key);
-        is_good(&server, 0.0).await;
+        wait_for_certificate_good(&server, 0.0).await;
         assert_eq!(shown(&server, &good).await, of(&good));
-        assert!(desk.log().contains(said), "{said}: {}", desk.log());
+        eventually(&format!("the log says: {message}"), || async {
+            desk.log().contains(message).then_some(())
+        })
+        .await;
         mount(server.folder.path(), &good.certificate, &good.key);
     }
-    is_good(&server, 1.0).await;
-    server.order(&ALICE, "one", &berlin()).await.expect(201);
+    wait_for_certificate_good(&server, 1.0).await;
+    server.order(&ALICE, "one", &order_body()).await.expect(201);
     let log = desk.log();
-    let told = secret
+    let leaked = secret
         .iter()
         .find(|line| !line.starts_with("--") && log.contains(*line));
-    assert!(told.is_none(), "a line of a key is in the log");
+    assert!(leaked.is_none(), "the log contains a line of a private key");
 }
 
-async fn an_expired_certificate_starts_a_desk_and_replaces_none_that_holds(database: Database) {
+async fn an_expired_certificate_does_not_prevent_the_start_and_replaces_no_valid_one(database: Database) {
     let authority = Authority::new();
     let (old, new) = (authority.issue_for(2020, 2021), authority.issue());
     let (server, desk) = as_process(database, with(&old)).await;
-    is_good(&server, 0.0).await;
-    assert!(desk.log().contains("it expired at 2021-01-01T00:00:00Z"));
+    wait_for_certificate_good(&server, 0.0).await;
+    eventually("the log says when the certificate expired", || async {
+        desk.log()
+            .contains("it expired at 2021-01-01T00:00:00Z")
+            .then_some(())
+    })
+    .await;
     assert!(
         connect(&server, &old.authority, "http/1.1", rustls::ALL_VERSIONS)
             .await
@@ -192,51 +207,55 @@ async fn an_expired_certificate_starts_a_desk_and_replaces_none_that_holds(datab
         checked.stderr.starts_with("warning: clients refuse "),
         "{checked:?}"
     );
-    let looked = run(server.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await;
-    assert_eq!(looked.code, 1, "{looked:?}");
-    assert!(looked.stdout.contains("FAULT  certificate"), "{looked:?}");
+    let doctor = run(server.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await;
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    assert!(doctor.stdout.contains("FAULT  certificate"), "{doctor:?}");
     mount(server.folder.path(), &new.certificate, &new.key);
-    is_good(&server, 1.0).await;
+    wait_for_certificate_good(&server, 1.0).await;
     assert_eq!(shown(&server, &new).await, of(&new));
     mount(server.folder.path(), &old.certificate, &old.key);
-    is_good(&server, 0.0).await;
+    wait_for_certificate_good(&server, 0.0).await;
     assert_eq!(shown(&server, &new).await, of(&new));
 }
 
-async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Database) {
+async fn unfinished_handshakes_are_disconnected_and_do_not_block_others(database: Database) {
     let pair = Authority::new().issue();
     let config = TestConfig {
-        server: "header_timeout = \"3s\"",
+        // Long enough for the handshakes of the fast clients on a busy machine.
+        server: "header_timeout = \"10s\"",
         ..with(&pair)
     };
     let (server, _desk) = as_process(database, config).await;
     let mut slow = Vec::new();
-    // The beginning of a greeting, and not a word.
-    for begun in [&b"\x16\x03\x01\x02\x00\x01"[..], b""] {
+    // The start of a ClientHello, and nothing at all.
+    for start in [&b"\x16\x03\x01\x02\x00\x01"[..], b""] {
         for _ in 0..150 {
             let mut stream = TcpStream::connect(address(&server)).await.unwrap();
-            stream.write_all(begun).await.unwrap();
+            stream.write_all(start).await.unwrap();
             slow.push(stream);
         }
     }
     for nth in 0..5 {
         server
-            .order(&ALICE, &format!("fast-{nth}"), &berlin())
+            .order(&ALICE, &format!("fast-{nth}"), &order_body())
             .await
             .expect(201);
     }
     for stream in &mut slow {
         let mut rest = Vec::new();
         let read = tokio::time::timeout(std::time::Duration::from_secs(30), stream.read_to_end(&mut rest));
-        assert_eq!(read.await.expect("it is hung up on").unwrap_or(0), 0);
+        assert_eq!(
+            read.await.expect("the server closes the connection").unwrap_or(0),
+            0
+        );
     }
     drop(TcpStream::connect(address(&server)).await.unwrap());
     raw::say(&server, b"GET / HTTP/1.1\r\n\r\n").await;
-    let stranger = Authority::new().issue();
-    let refused = connect(&server, &stranger.authority, "http/1.1", rustls::ALL_VERSIONS).await;
+    let untrusted = Authority::new().issue();
+    let refused = connect(&server, &untrusted.authority, "http/1.1", rustls::ALL_VERSIONS).await;
     assert!(refused.is_err());
-    let deaf = connect(&server, &pair.authority, "smtp", rustls::ALL_VERSIONS).await;
-    assert!(deaf.is_err());
+    let no_common_protocol = connect(&server, &pair.authority, "smtp", rustls::ALL_VERSIONS).await;
+    assert!(no_common_protocol.is_err());
     for (reason, times) in [
         ("too_slow", 300.0),
         ("hung_up", 1.0),
@@ -246,20 +265,20 @@ async fn handshakes_that_do_not_end_hurt_nobody_and_are_hung_up_on(database: Dat
     ] {
         let begin = format!("numberdesk_tls_handshakes_failed_total{{reason=\"{reason}\"}}");
         eventually(&format!("{reason} is counted"), || async {
-            (measured(&server, &begin).await == Some(times)).then_some(())
+            (metric(&server, &begin).await == Some(times)).then_some(())
         })
         .await;
     }
 }
 
-async fn a_request_under_way_over_tls_ends_before_the_desk_does(database: Database) {
+async fn a_running_request_over_tls_completes_before_the_service_exits(database: Database) {
     let pair = Authority::new().issue();
     let (server, mut desk) = as_process(database, with(&pair)).await;
-    server.close.set(json!({ "rent_latency": "4s" })).await;
+    server.close.set(json!({ "rent_latency": "10s" })).await;
     let mut stream = connect(&server, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
         .await
         .unwrap();
-    let body = berlin().to_string();
+    let body = order_body().to_string();
     let request = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\nIdempotency-Key: key\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -268,20 +287,25 @@ async fn a_request_under_way_over_tls_ends_before_the_desk_does(database: Databa
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     server.close.wait_for_requests("POST", RENT, 1).await;
-    // Somebody who is still greeting keeps nobody from ending.
-    let mut greeting = TcpStream::connect(address(&server)).await.unwrap();
-    greeting.write_all(b"\x16\x03").await.unwrap();
+    // An unfinished handshake does not delay the shutdown.
+    let mut handshake = TcpStream::connect(address(&server)).await.unwrap();
+    handshake.write_all(b"\x16\x03").await.unwrap();
     ask_to_end(&desk.child).await;
-    let heard = raw::listen(&mut stream).await;
-    assert_eq!(heard.status, 201, "{heard:?}");
-    assert!(heard.text.contains("\r\nconnection: close\r\n"), "{heard:?}");
-    // It ends as TLS ends, so that nobody takes the answer for one that was cut off.
+    let response = raw::listen(&mut stream).await;
+    assert_eq!(response.status, 201, "{response:?}");
+    assert!(
+        response.text.contains("\r\nconnection: close\r\n"),
+        "{response:?}"
+    );
+    // The server sends close_notify, so that the client can tell the end from a truncated response.
     let mut rest = Vec::new();
     assert_eq!(stream.read_to_end(&mut rest).await.expect("a clean end"), 0);
     assert_eq!(end(&mut desk.child).await, 0);
 }
 
-/// What `check` says of these files.
+/// Runs `check` with this certificate and key: `None` is a valid file, an empty text a missing one.
+///
+/// When `check` fails, `serve` must fail with the same message.
 async fn checked(certificate: Option<&str>, key: Option<&str>, server: &'static str) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     numberdesk::auth::DevIssuer::load_or_create(folder.path(), crate::support::personas::ISSUER).unwrap();
@@ -313,7 +337,7 @@ async fn checked(certificate: Option<&str>, key: Option<&str>, server: &'static 
 }
 
 #[tokio::test]
-async fn check_names_what_is_wrong_with_a_pair_and_where() {
+async fn check_names_the_fault_of_a_pair_and_its_setting() {
     let fine = checked(None, None, "").await;
     assert_eq!(fine.code, 0, "{fine:?}");
     assert!(
@@ -326,7 +350,7 @@ async fn check_names_what_is_wrong_with_a_pair_and_where() {
     let garbage = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
     let no_key = "-----BEGIN PRIVATE KEY-----\nMAMCAQE=\n-----END PRIVATE KEY-----\n";
     let (at_certificate, at_key) = ("server.tls.certificate_file: ", "server.tls.key_file: ");
-    for (certificate, key, place, said) in [
+    for (certificate, key, place, message) in [
         (Some(""), None, at_certificate, "can't read tls/tls.crt: "),
         (None, Some(""), at_key, "can't read tls/tls.key: "),
         (
@@ -361,11 +385,11 @@ async fn check_names_what_is_wrong_with_a_pair_and_where() {
         ),
     ] {
         let wrong = checked(certificate, key, "").await;
-        assert_eq!(wrong.code, 1, "{said}: {wrong:?}");
-        let (before, after) = wrong.stderr.split_once(place).expect("the key is named");
+        assert_eq!(wrong.code, 1, "{message}: {wrong:?}");
+        let (before, after) = wrong.stderr.split_once(place).expect("the setting is named");
         assert!(
-            before.starts_with("error: numberdesk.toml:") && after.starts_with(said),
-            "{said}: {wrong:?}"
+            before.starts_with("error: numberdesk.toml:") && after.starts_with(message),
+            "{message}: {wrong:?}"
         );
         assert!(!wrong.stderr.contains("MAMCAQE"), "{wrong:?}");
     }

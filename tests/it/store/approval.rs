@@ -1,23 +1,23 @@
-//! A second person's word: written once, whoever else says something at the same time.
+//! Approvals: of concurrent decisions about an order, one is stored.
 
 use numberdesk::domain::order::approval::{Approval, Verdict};
 
 use super::*;
 
 on_both_stores! {
-    an_approval_reads_back_the_same,
-    of_approve_reject_expire_and_cancel_at_once_one_wins,
-    only_what_is_overdue_is_found_and_the_oldest_first,
-    an_order_that_is_not_what_was_approved_is_not_claimed,
+    a_stored_approval_reads_back_unchanged,
+    of_concurrent_approve_reject_expire_and_cancel_one_succeeds,
+    only_overdue_approvals_are_listed_oldest_first,
+    an_order_that_differs_from_its_approval_is_not_claimed,
 }
 
-/// An order that awaits approval until so many seconds after `NOW`.
-fn waiting(key: &str, seconds: u64) -> Order {
+/// An order that awaits approval and expires this many seconds after `NOW`.
+fn awaiting_approval(key: &str, seconds: u64) -> Order {
     let mut order = order("sales", key, "DE");
     order.state = State::AwaitingApproval;
     order.approval = Some(Approval {
         rule: "teams.sales.approval.countries".into(),
-        why: "someone else has to".into(),
+        why: "the country needs an approval".into(),
         fingerprint: order.request.fingerprint(),
         terms: order.terms.clone(),
         close_user: Some("user_anna".parse().unwrap()),
@@ -30,33 +30,33 @@ fn waiting(key: &str, seconds: u64) -> Order {
     order
 }
 
-fn petra() -> Actor {
+fn approver() -> Actor {
     Actor {
         issuer: "https://idp.example.com/".into(),
         subject: "petra@example.com".into(),
     }
 }
 
-async fn an_approval_reads_back_the_same(database: Database) {
+async fn a_stored_approval_reads_back_unchanged(database: Database) {
     let store = database.store().await;
-    let order = waiting("key", 60);
-    assert_eq!(accept(&store, &order, &ANY).await, Inserted::New);
+    let order = awaiting_approval("key", 60);
+    assert_eq!(insert(&store, &order, &NO_CAPS).await, Inserted::New);
     let read = async || store.order(&scope("sales"), &order.id).await.unwrap().unwrap();
     assert_eq!(read().await, order);
     let approved = order
         .clone()
-        .approved(petra(), Some("\"für\" die Messe".into()), NOW)
+        .approved(approver(), Some("\"für\" die Messe".into()), NOW)
         .unwrap();
     assert!(
         store
-            .decide_approval(&approved, &note(Action::OrderApprove))
+            .decide_approval(&approved, &audit_row(Action::OrderApprove))
             .await
             .unwrap()
     );
     assert_eq!(read().await, approved);
     assert!(
         !store
-            .decide_approval(&approved, &note(Action::OrderApprove))
+            .decide_approval(&approved, &audit_row(Action::OrderApprove))
             .await
             .unwrap()
     );
@@ -67,67 +67,71 @@ async fn an_approval_reads_back_the_same(database: Database) {
     assert_books_balance(&database).await;
 }
 
-async fn of_approve_reject_expire_and_cancel_at_once_one_wins(database: Database) {
+async fn of_concurrent_approve_reject_expire_and_cancel_one_succeeds(database: Database) {
     let store = database.store().await;
     for round in 0..20 {
-        let order = waiting(&format!("key-{round}"), 60);
-        accept(&store, &order, &ANY).await;
-        let outcomes = at_once(&database, 4, |store, index| {
+        let order = awaiting_approval(&format!("key-{round}"), 60);
+        insert(&store, &order, &NO_CAPS).await;
+        let outcomes = run_concurrently(&database, 4, |store, index| {
             let order = order.clone();
             async move {
-                let note = note(Action::OrderApprove);
+                let audit_row = audit_row(Action::OrderApprove);
                 match index {
                     0 => {
                         store
-                            .decide_approval(&order.approved(petra(), None, NOW).unwrap(), &note)
+                            .decide_approval(&order.approved(approver(), None, NOW).unwrap(), &audit_row)
                             .await
                     }
                     1 => {
                         store
-                            .decide_approval(&order.rejected(petra(), None, NOW).unwrap(), &note)
+                            .decide_approval(&order.rejected(approver(), None, NOW).unwrap(), &audit_row)
                             .await
                     }
                     2 => {
                         store
-                            .decide_approval(&order.expired(later(60)).unwrap(), &note)
+                            .decide_approval(&order.expired(later(60)).unwrap(), &audit_row)
                             .await
                     }
-                    _ => store.cancel_order(&order.cancelled(NOW).unwrap(), &note).await,
+                    _ => {
+                        store
+                            .cancel_order(&order.cancelled(NOW).unwrap(), &audit_row)
+                            .await
+                    }
                 }
                 .unwrap()
             }
         })
         .await;
-        let won: Vec<usize> = (0..4).filter(|index| outcomes[*index]).collect();
+        let succeeded: Vec<usize> = (0..4).filter(|index| outcomes[*index]).collect();
         let state = store
             .order(&Scope::system("test"), &order.id)
             .await
             .unwrap()
             .unwrap()
             .state;
-        // What was approved may still be withdrawn.
-        let expected = match won.as_slice() {
+        // An approved order may still be cancelled.
+        let expected = match succeeded.as_slice() {
             [0] => State::Queued,
             [1] => State::Refused,
             [2 | 3] | [0, 3] => State::Cancelled,
-            other => panic!("{other:?} won"),
+            other => panic!("unexpected combination: {other:?}"),
         };
-        assert_eq!(state, expected, "{won:?}");
+        assert_eq!(state, expected, "{succeeded:?}");
     }
     assert_books_balance(&database).await;
 }
 
-async fn only_what_is_overdue_is_found_and_the_oldest_first(database: Database) {
+async fn only_overdue_approvals_are_listed_oldest_first(database: Database) {
     let store = database.store().await;
-    let [late, early, not_yet, decided] =
-        [("late", 20), ("early", 10), ("not-yet", 31), ("decided", 5)].map(|(key, end)| waiting(key, end));
+    let [late, early, not_yet, decided] = [("late", 20), ("early", 10), ("not-yet", 31), ("decided", 5)]
+        .map(|(key, end)| awaiting_approval(key, end));
     for order in [&late, &early, &not_yet, &decided] {
-        accept(&store, order, &ANY).await;
+        insert(&store, order, &NO_CAPS).await;
     }
-    let rejected = decided.rejected(petra(), None, NOW).unwrap();
+    let rejected = decided.rejected(approver(), None, NOW).unwrap();
     assert!(
         store
-            .decide_approval(&rejected, &note(Action::OrderReject))
+            .decide_approval(&rejected, &audit_row(Action::OrderReject))
             .await
             .unwrap()
     );
@@ -138,21 +142,21 @@ async fn only_what_is_overdue_is_found_and_the_oldest_first(database: Database) 
     assert_eq!(store.overdue_approvals(later(30), 1).await.unwrap(), [early]);
 }
 
-async fn an_order_that_is_not_what_was_approved_is_not_claimed(database: Database) {
+async fn an_order_that_differs_from_its_approval_is_not_claimed(database: Database) {
     let store = database.store().await;
-    let order = waiting("key", 60);
-    accept(&store, &order, &ANY).await;
+    let order = awaiting_approval("key", 60);
+    insert(&store, &order, &NO_CAPS).await;
     assert_eq!(claim(&store, &order.id, NOW).await, Claim::Unavailable);
-    let mut approved = order.approved(petra(), None, NOW).unwrap();
+    let mut approved = order.approved(approver(), None, NOW).unwrap();
     approved
         .approval
         .as_mut()
-        .expect("it was asked for")
+        .expect("the order has an approval")
         .fingerprint
         .clear();
     assert!(
         store
-            .decide_approval(&approved, &note(Action::OrderApprove))
+            .decide_approval(&approved, &audit_row(Action::OrderApprove))
             .await
             .unwrap()
     );

@@ -1,4 +1,4 @@
-//! The inventory: which word of Close counts, tombstones, and numbers that change hands.
+//! The inventory: observations, tombstones, and transfers between teams.
 
 use numberdesk::domain::decision::Refusal;
 use numberdesk::store::{Cap, Transferred};
@@ -6,9 +6,9 @@ use numberdesk::store::{Cap, Transferred};
 use super::*;
 
 fn labelled(label: &str, as_of: Timestamp) -> Observation {
-    let mut seen = seen("A", as_of);
-    seen.facts.label = Some(label.into());
-    seen
+    let mut observation = observation("A", as_of);
+    observation.facts.label = Some(label.into());
+    observation
 }
 
 async fn label(store: &Store) -> Option<String> {
@@ -20,24 +20,24 @@ async fn label(store: &Store) -> Option<String> {
 }
 
 async fn transfer(store: &Store, id: &str, to: &str, caps: &Caps) -> Transferred {
-    let note = note(Action::NumberTransfer);
+    let audit_row = audit_row(Action::NumberTransfer);
     store
-        .transfer(&number_id(id), &team(to), caps, NOW, &note)
+        .transfer(&number_id(id), &team(to), caps, NOW, &audit_row)
         .await
         .unwrap()
 }
 
 on_both_stores! {
-    the_latest_word_of_close_counts_whatever_order_it_comes_in,
-    many_observers_of_one_number_leave_the_latest_word,
+    the_latest_observation_wins_in_any_order_of_arrival,
+    of_concurrent_observations_the_latest_wins,
     an_observation_changes_neither_team_nor_order_and_trues_up_the_price,
-    a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake,
-    a_transfer_moves_the_holding_under_the_receiver_s_caps,
-    transfers_that_race_neither_lose_a_number_nor_break_a_cap_nor_lock_each_other_out,
-    the_last_place_goes_to_an_order_or_a_transfer_but_not_to_both,
+    a_tombstone_of_a_released_number_survives_old_listings,
+    a_transfer_moves_the_holding_within_the_receiver_s_caps,
+    concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock,
+    the_last_number_within_a_cap_goes_to_an_order_or_a_transfer_not_both,
 }
 
-async fn the_latest_word_of_close_counts_whatever_order_it_comes_in(database: Database) {
+async fn the_latest_observation_wins_in_any_order_of_arrival(database: Database) {
     let store = database.store().await;
     assert_eq!(store.observe(&[labelled("one", later(1))]).await.unwrap(), 1);
     assert_eq!(
@@ -49,15 +49,15 @@ async fn the_latest_word_of_close_counts_whatever_order_it_comes_in(database: Da
     );
     assert_eq!(store.observe(&[labelled("two", later(2))]).await.unwrap(), 0);
     assert_eq!(label(&store).await.as_deref(), Some("three"));
-    // The same again is no change, but it is a later word.
+    // An equal observation changes nothing, but it is newer.
     assert_eq!(store.observe(&[labelled("three", later(9))]).await.unwrap(), 0);
     store
-        .observe_change(&labelled("eight", later(8)), &note(Action::NumberUpdate))
+        .observe_change(&labelled("eight", later(8)), &audit_row(Action::NumberUpdate))
         .await
         .unwrap();
     assert_eq!(label(&store).await.as_deref(), Some("three"));
     store
-        .observe_change(&labelled("nine", later(9)), &note(Action::NumberUpdate))
+        .observe_change(&labelled("nine", later(9)), &audit_row(Action::NumberUpdate))
         .await
         .unwrap();
     assert_eq!(label(&store).await.as_deref(), Some("nine"));
@@ -73,14 +73,14 @@ async fn the_latest_word_of_close_counts_whatever_order_it_comes_in(database: Da
     );
 }
 
-async fn many_observers_of_one_number_leave_the_latest_word(database: Database) {
+async fn of_concurrent_observations_the_latest_wins(database: Database) {
     let store = database.store().await;
-    at_once(&database, 60, |store, index| async move {
+    run_concurrently(&database, 60, |store, index| async move {
         let seconds = 60 - index as u64;
         let all = ["A", "B", "C"].map(|id| {
-            let mut seen = seen(id, later(seconds));
-            seen.facts.label = Some(seconds.to_string());
-            seen
+            let mut observation = observation(id, later(seconds));
+            observation.facts.label = Some(seconds.to_string());
+            observation
         });
         store.observe(&all).await.unwrap()
     })
@@ -121,31 +121,31 @@ async fn an_observation_changes_neither_team_nor_order_and_trues_up_the_price(da
     assert_books_balance(&database).await;
 }
 
-async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(database: Database) {
+async fn a_tombstone_of_a_released_number_survives_old_listings(database: Database) {
     let store = database.store().await;
     rented(&store, "sales", "A").await;
     let id = number_id("A");
     let known = store.number(&Scope::system("test"), &id).await.unwrap().unwrap();
     assert!(
         store
-            .mark_releasing(&known, &note(Action::NumberRelease))
+            .mark_releasing(&known, &audit_row(Action::NumberRelease))
             .await
             .unwrap()
     );
 
-    let gone = at_once(&database, 10, |store, _| {
-        let (id, note) = (
+    let gone = run_concurrently(&database, 10, |store, _| {
+        let (id, audit_row) = (
             id.clone(),
             AuditRow::new(NOW, Actor::desk(), Action::NumberGone, "gone"),
         );
-        async move { store.mark_gone(&id, later(1), &note).await.unwrap() }
+        async move { store.mark_gone(&id, later(1), &audit_row).await.unwrap() }
     })
     .await;
     assert_eq!(gone.iter().filter(|done| **done).count(), 1);
     assert!(store.number(&Scope::system("test"), &id).await.unwrap().is_none());
     assert!(
         !store
-            .mark_releasing(&known, &note(Action::NumberRelease))
+            .mark_releasing(&known, &audit_row(Action::NumberRelease))
             .await
             .unwrap()
     );
@@ -156,19 +156,22 @@ async fn a_released_number_leaves_a_tombstone_that_old_listings_do_not_wake(data
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().numbers_held, 0);
     assert_books_balance(&database).await;
 
-    assert_eq!(store.observe(&[seen("A", later(601))]).await.unwrap(), 0);
+    assert_eq!(store.observe(&[observation("A", later(601))]).await.unwrap(), 0);
     assert!(store.number(&Scope::system("test"), &id).await.unwrap().is_none());
-    // Seen well after: it is there after all, and paid for, so its team has it again.
-    assert_eq!(store.observe(&[seen("A", later(602))]).await.unwrap(), 1);
+    // An observation long after the release shows that the number exists and is paid for, so its team holds it again.
+    assert_eq!(store.observe(&[observation("A", later(602))]).await.unwrap(), 1);
     let back = store.number(&scope("sales"), &id).await.unwrap().unwrap();
     assert!(!back.releasing);
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().numbers_held, 1);
     assert_books_balance(&database).await;
 }
 
-async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Database) {
+async fn a_transfer_moves_the_holding_within_the_receiver_s_caps(database: Database) {
     let store = database.store().await;
-    store.observe(&[seen("A", NOW), seen("B", NOW)]).await.unwrap();
+    store
+        .observe(&[observation("A", NOW), observation("B", NOW)])
+        .await
+        .unwrap();
     assert!(
         store
             .number(&scope("sales"), &number_id("A"))
@@ -178,10 +181,10 @@ async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Databa
     );
     let one = Caps {
         max_numbers: Some(1),
-        ..ANY
+        ..NO_CAPS
     };
     let Transferred::Done(number) = transfer(&store, "A", "sales", &one).await else {
-        panic!("room for one")
+        panic!("the cap allows one number")
     };
     assert_eq!(number.team, Some(team("sales")));
     assert_eq!(
@@ -189,7 +192,7 @@ async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Databa
         Transferred::Done(number)
     );
     let Transferred::Capped { refusal, cap, usage } = transfer(&store, "B", "sales", &one).await else {
-        panic!("no room for two")
+        panic!("the cap does not allow two numbers")
     };
     assert_eq!(
         (refusal, cap, usage.numbers_held),
@@ -206,7 +209,7 @@ async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Databa
     );
     let poor = Caps {
         monthly_budget: Some(Money::from_cents(599)),
-        ..ANY
+        ..NO_CAPS
     };
     assert!(matches!(
         transfer(&store, "A", "support", &poor).await,
@@ -217,41 +220,46 @@ async fn a_transfer_moves_the_holding_under_the_receiver_s_caps(database: Databa
         }
     ));
     assert!(matches!(
-        transfer(&store, "A", "support", &ANY).await,
+        transfer(&store, "A", "support", &NO_CAPS).await,
         Transferred::Done(_)
     ));
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().numbers_held, 0);
     assert_eq!(store.usage(&team("support"), NOW).await.unwrap().numbers_held, 1);
-    assert_eq!(transfer(&store, "X", "sales", &ANY).await, Transferred::NotFound);
+    assert_eq!(
+        transfer(&store, "X", "sales", &NO_CAPS).await,
+        Transferred::NotFound
+    );
     store
-        .mark_gone(&number_id("A"), NOW, &note(Action::NumberGone))
+        .mark_gone(&number_id("A"), NOW, &audit_row(Action::NumberGone))
         .await
         .unwrap();
-    assert_eq!(transfer(&store, "A", "sales", &ANY).await, Transferred::NotFound);
+    assert_eq!(
+        transfer(&store, "A", "sales", &NO_CAPS).await,
+        Transferred::NotFound
+    );
     assert_books_balance(&database).await;
 }
 
-async fn transfers_that_race_neither_lose_a_number_nor_break_a_cap_nor_lock_each_other_out(
-    database: Database,
-) {
+async fn concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock(database: Database) {
     let store = database.store().await;
     let ids: Vec<String> = (0..8).map(|index| format!("N{index}")).collect();
-    let all: Vec<_> = ids.iter().map(|id| seen(id, NOW)).collect();
+    let all: Vec<_> = ids.iter().map(|id| observation(id, NOW)).collect();
     store.observe(&all).await.unwrap();
     let caps = Caps {
         max_numbers: Some(3),
-        ..ANY
+        ..NO_CAPS
     };
-    at_once(&database, 80, |store, index| {
+    run_concurrently(&database, 80, |store, index| {
         let (ids, all) = (ids.clone(), all.clone());
         async move {
             let to = ["red", "green", "blue"][index % 3];
             match index % 7 {
-                // Prices change while numbers change hands.
+                // Prices change during the transfers.
                 0 => {
-                    let prices = all.into_iter().map(|mut seen| {
-                        seen.facts.billed = Some(Money::from_cents(100 + i64::try_from(index).unwrap()));
-                        seen
+                    let prices = all.into_iter().map(|mut observation| {
+                        observation.facts.billed =
+                            Some(Money::from_cents(100 + i64::try_from(index).unwrap()));
+                        observation
                     });
                     store.observe(&prices.collect::<Vec<_>>()).await.unwrap();
                 }
@@ -274,16 +282,16 @@ async fn transfers_that_race_neither_lose_a_number_nor_break_a_cap_nor_lock_each
     assert_books_balance(&database).await;
 }
 
-async fn the_last_place_goes_to_an_order_or_a_transfer_but_not_to_both(database: Database) {
+async fn the_last_number_within_a_cap_goes_to_an_order_or_a_transfer_not_both(database: Database) {
     let store = database.store().await;
-    store.observe(&[seen("A", NOW)]).await.unwrap();
+    store.observe(&[observation("A", NOW)]).await.unwrap();
     let caps = Caps {
         max_numbers: Some(1),
-        ..ANY
+        ..NO_CAPS
     };
-    at_once(&database, 20, |store, index| async move {
+    run_concurrently(&database, 20, |store, index| async move {
         if index % 2 == 0 {
-            accept(&store, &order("sales", &format!("key-{index}"), "DE"), &caps).await;
+            insert(&store, &order("sales", &format!("key-{index}"), "DE"), &caps).await;
         } else {
             transfer(&store, "A", "sales", &caps).await;
         }

@@ -1,10 +1,10 @@
-//! Lists: who sees what, filters, and pages that neither repeat nor skip.
+//! Lists: scope, filters, and pages that neither repeat nor skip rows.
 
 use numberdesk::domain::page::Limit;
 use numberdesk::inventory::NumberFilter;
 use numberdesk::store::{AuditFilter, OrderFilter};
 
-use super::copy::copy;
+use super::snapshot::load_snapshot;
 use super::*;
 
 const MANY: i64 = 200;
@@ -13,8 +13,11 @@ fn limit(rows: i64) -> Limit {
     Limit::new(rows).unwrap()
 }
 
-async fn found(store: &Store, scope: &Scope, filter: NumberFilter) -> Vec<String> {
-    let page = copy(store).await.numbers(scope, &filter, limit(MANY), None);
+/// Returns the ids of the numbers that the filter matches, without their prefix.
+async fn matching_ids(store: &Store, scope: &Scope, filter: NumberFilter) -> Vec<String> {
+    let page = load_snapshot(store)
+        .await
+        .numbers(scope, &filter, limit(MANY), None);
     page.rows
         .iter()
         .map(|number| number.facts.id.as_str()["phon_".len()..].to_owned())
@@ -22,15 +25,15 @@ async fn found(store: &Store, scope: &Scope, filter: NumberFilter) -> Vec<String
 }
 
 on_both_stores! {
-    pages_show_every_order_once_newest_first_while_others_come_in,
+    pages_show_every_order_once_newest_first_while_orders_are_added,
     orders_are_filtered_by_state_and_key,
-    numbers_are_filtered_and_never_shown_to_others,
-    a_label_is_searched_as_it_is_written_whatever_the_case,
-    numbers_are_paged_by_id_byte_by_byte,
-    the_audit_trail_is_read_back_newest_first_and_by_team,
+    numbers_are_filtered_and_never_shown_to_other_teams,
+    a_label_search_is_literal_and_ignores_case,
+    numbers_are_paged_by_id_in_byte_order,
+    audit_rows_are_listed_newest_first_and_filtered,
 }
 
-async fn pages_show_every_order_once_newest_first_while_others_come_in(database: Database) {
+async fn pages_show_every_order_once_newest_first_while_orders_are_added(database: Database) {
     let store = database.store().await;
     let mut expected = Vec::new();
     for index in 0..7_u64 {
@@ -40,12 +43,12 @@ async fn pages_show_every_order_once_newest_first_while_others_come_in(database:
             "DE",
         );
         order.id = OrderId::generate(later(index));
-        accept(&store, &order, &ANY).await;
+        insert(&store, &order, &NO_CAPS).await;
         if index != 3 {
             expected.insert(0, order.id);
         }
     }
-    let (mut shown, mut after) = (Vec::new(), None);
+    let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = store
             .orders(
@@ -57,17 +60,17 @@ async fn pages_show_every_order_once_newest_first_while_others_come_in(database:
             .await
             .unwrap();
         assert!(page.rows.len() <= 2);
-        shown.extend(page.rows.into_iter().map(|order| order.id));
-        let mut newcomer = order("sales", &format!("newcomer-{}", shown.len()), "DE");
+        listed.extend(page.rows.into_iter().map(|order| order.id));
+        let mut newcomer = order("sales", &format!("newcomer-{}", listed.len()), "DE");
         newcomer.id = OrderId::generate(later(100));
-        accept(&store, &newcomer, &ANY).await;
+        insert(&store, &newcomer, &NO_CAPS).await;
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    assert_eq!(shown, expected);
-    // A last page that is full names no next one.
+    assert_eq!(listed, expected);
+    // A full last page has no next page.
     let all = store
         .orders(&scope("support"), &OrderFilter::default(), limit(1), None)
         .await
@@ -100,7 +103,7 @@ async fn pages_show_every_order_once_newest_first_while_others_come_in(database:
 
 async fn orders_are_filtered_by_state_and_key(database: Database) {
     let store = database.store().await;
-    accept(&store, &order("sales", "waiting", "DE"), &ANY).await;
+    insert(&store, &order("sales", "waiting", "DE"), &NO_CAPS).await;
     let rented = rented(&store, "sales", "A").await;
     let by_state = OrderFilter {
         state: Some(State::Fulfilled),
@@ -138,58 +141,64 @@ async fn orders_are_filtered_by_state_and_key(database: Database) {
     );
 }
 
-async fn numbers_are_filtered_and_never_shown_to_others(database: Database) {
+async fn numbers_are_filtered_and_never_shown_to_other_teams(database: Database) {
     let store = database.store().await;
     rented(&store, "sales", "A").await;
-    let mut personal = seen("B", NOW);
+    let mut personal = observation("B", NOW);
     personal.facts.country = None;
     personal.facts.kind = "external".into();
     personal.facts.number = "+15550100".into();
     personal.facts.participants.clear();
     personal.facts.user = Some("user_bob".parse().unwrap());
     personal.facts.label = None;
-    store.observe(&[personal, seen("C", NOW)]).await.unwrap();
-    let gone = note(Action::NumberGone);
+    store.observe(&[personal, observation("C", NOW)]).await.unwrap();
+    let gone = audit_row(Action::NumberGone);
     store.mark_gone(&number_id("C"), NOW, &gone).await.unwrap();
 
-    let by = |set: fn(&mut NumberFilter)| {
+    let filter_with = |set: fn(&mut NumberFilter)| {
         let mut filter = NumberFilter::default();
         set(&mut filter);
         filter
     };
     let nothing = [""; 0];
     assert_eq!(
-        found(&store, &Scope::system("test"), by(|_| ())).await,
+        matching_ids(&store, &Scope::system("test"), filter_with(|_| ())).await,
         ["A", "B"]
     );
-    assert_eq!(found(&store, &scope("sales"), by(|_| ())).await, ["A"]);
-    assert_eq!(found(&store, &scope("support"), by(|_| ())).await, nothing);
-    let orphans = by(|f| f.orphan = Some(true));
-    assert_eq!(found(&store, &scope("sales"), orphans).await, nothing);
+    assert_eq!(
+        matching_ids(&store, &scope("sales"), filter_with(|_| ())).await,
+        ["A"]
+    );
+    assert_eq!(
+        matching_ids(&store, &scope("support"), filter_with(|_| ())).await,
+        nothing
+    );
+    let orphans = filter_with(|f| f.orphan = Some(true));
+    assert_eq!(matching_ids(&store, &scope("sales"), orphans).await, nothing);
     for (filter, expected) in [
-        (by(|f| f.orphan = Some(true)), "B"),
-        (by(|f| f.orphan = Some(false)), "A"),
-        (by(|f| f.country = "DE".parse().ok()), "A"),
-        (by(|f| f.number = Some("+15550100".into())), "B"),
-        (by(|f| f.kind = Some("external".into())), "B"),
-        (by(|f| f.participant = "user_anna".parse().ok()), "A"),
-        (by(|f| f.participant = "user_bob".parse().ok()), "B"),
+        (filter_with(|f| f.orphan = Some(true)), "B"),
+        (filter_with(|f| f.orphan = Some(false)), "A"),
+        (filter_with(|f| f.country = "DE".parse().ok()), "A"),
+        (filter_with(|f| f.number = Some("+15550100".into())), "B"),
+        (filter_with(|f| f.kind = Some("external".into())), "B"),
+        (filter_with(|f| f.participant = "user_anna".parse().ok()), "A"),
+        (filter_with(|f| f.participant = "user_bob".parse().ok()), "B"),
     ] {
         assert_eq!(
-            found(&store, &Scope::system("test"), filter.clone()).await,
+            matching_ids(&store, &Scope::system("test"), filter.clone()).await,
             [expected],
             "{filter:?}"
         );
     }
-    // Participants that Close takes away are forgotten.
-    let mut moved = seen("A", later(1));
+    // A participant that Close removed no longer matches.
+    let mut moved = observation("A", later(1));
     moved.facts.participants = vec!["user_carl".parse().unwrap()];
     store.observe(&[moved]).await.unwrap();
-    let anna = by(|f| f.participant = "user_anna".parse().ok());
-    assert_eq!(found(&store, &Scope::system("test"), anna).await, nothing);
+    let anna = filter_with(|f| f.participant = "user_anna".parse().ok());
+    assert_eq!(matching_ids(&store, &Scope::system("test"), anna).await, nothing);
 }
 
-async fn a_label_is_searched_as_it_is_written_whatever_the_case(database: Database) {
+async fn a_label_search_is_literal_and_ignores_case(database: Database) {
     let store = database.store().await;
     for (id, label) in [
         ("A", "100% Büro"),
@@ -197,9 +206,9 @@ async fn a_label_is_searched_as_it_is_written_whatever_the_case(database: Databa
         ("C", "team_nord!"),
         ("D", "teamXnord"),
     ] {
-        let mut seen = seen(id, NOW);
-        seen.facts.label = Some(label.into());
-        store.observe(&[seen]).await.unwrap();
+        let mut observation = observation(id, NOW);
+        observation.facts.label = Some(label.into());
+        store.observe(&[observation]).await.unwrap();
     }
     for (text, expected) in [
         ("0%", vec!["A"]),
@@ -215,18 +224,18 @@ async fn a_label_is_searched_as_it_is_written_whatever_the_case(database: Databa
             ..NumberFilter::default()
         };
         assert_eq!(
-            found(&store, &Scope::system("test"), filter).await,
+            matching_ids(&store, &Scope::system("test"), filter).await,
             expected,
             "{text}"
         );
     }
 }
 
-async fn numbers_are_paged_by_id_byte_by_byte(database: Database) {
+async fn numbers_are_paged_by_id_in_byte_order(database: Database) {
     let store = database.store().await;
     let ids = ["0", "Z", "ZZ", "a", "aB", "ab", "b"];
-    store.observe(&ids.map(|id| seen(id, NOW))).await.unwrap();
-    let (snapshot, mut shown, mut after) = (copy(&store).await, Vec::new(), None);
+    store.observe(&ids.map(|id| observation(id, NOW))).await.unwrap();
+    let (snapshot, mut listed, mut after) = (load_snapshot(&store).await, Vec::new(), None);
     loop {
         let page = snapshot.numbers(
             &Scope::system("test"),
@@ -234,14 +243,14 @@ async fn numbers_are_paged_by_id_byte_by_byte(database: Database) {
             limit(3),
             after.as_ref(),
         );
-        shown.extend(page.rows.iter().map(|number| number.facts.id.clone()));
+        listed.extend(page.rows.iter().map(|number| number.facts.id.clone()));
         let Some(next) = page.next else { break };
         after = Some(number_id(&next["phon_".len()..]));
     }
-    assert_eq!(shown, ids.map(number_id));
+    assert_eq!(listed, ids.map(number_id));
 }
 
-async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Database) {
+async fn audit_rows_are_listed_newest_first_and_filtered(database: Database) {
     let store = database.store().await;
     let mut rows = Vec::new();
     for (index, (actor, team_name)) in [
@@ -328,10 +337,10 @@ async fn the_audit_trail_is_read_back_newest_first_and_by_team(database: Databas
         .await,
         []
     );
-    let span = AuditFilter {
+    let period = AuditFilter {
         since: Some(later(1)),
         until: Some(later(2)),
         ..none()
     };
-    assert_eq!(read(Scope::system("test"), span).await, rows[1..2]);
+    assert_eq!(read(Scope::system("test"), period).await, rows[1..2]);
 }

@@ -1,18 +1,19 @@
-//! The store by itself, on both databases: what must hold under any interleaving.
+//! The store, on both databases: its guarantees under any interleaving.
 
 mod approval;
-mod book;
-mod copy;
-mod errand;
-mod feed;
+mod audit_chain;
+mod claims;
+mod events;
 mod inventory;
+mod ledger;
 mod list;
 mod open;
 mod order;
 mod policy;
+mod refetch_queue;
 mod release;
-mod seal;
-mod send;
+mod settlement;
+mod snapshot;
 mod transition;
 
 use std::time::Duration;
@@ -35,7 +36,7 @@ use crate::support::database::{Database, on_both_stores};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
 const LEASE: Duration = Duration::from_mins(1);
-const ANY: Caps = Caps {
+const NO_CAPS: Caps = Caps {
     max_numbers: None,
     max_orders_per_day: None,
     monthly_budget: None,
@@ -53,7 +54,7 @@ fn later(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-/// An order of 5.00 a month for a number in `country`.
+/// A queued order for a number in `country`, at 5.00 a month.
 fn order(team_name: &str, key: &str, country: &str) -> Order {
     Order {
         id: OrderId::generate(NOW),
@@ -94,42 +95,51 @@ fn order(team_name: &str, key: &str, country: &str) -> Order {
     }
 }
 
-fn note(action: Action) -> AuditRow {
+/// A row of the service itself.
+fn audit_row(action: Action) -> AuditRow {
     AuditRow::new(NOW, Actor::desk(), action, "test")
 }
 
-async fn accept(store: &Store, order: &Order, caps: &Caps) -> Inserted {
+async fn insert(store: &Store, order: &Order, caps: &Caps) -> Inserted {
     store
         .insert_order(
             order,
             "fingerprint",
             caps,
-            &note(Action::OrderCreate).order(&order.id),
+            &audit_row(Action::OrderCreate).order(&order.id),
         )
         .await
         .unwrap()
 }
 
+/// Claims an order for `replica-1`.
 async fn claim(store: &Store, id: &OrderId, now: Timestamp) -> Claim {
     store
-        .claim_order(id, "replica-1", now, LEASE, &note(Action::OrderSend).order(id))
+        .claim_order(
+            id,
+            "replica-1",
+            now,
+            LEASE,
+            &audit_row(Action::OrderSend).order(id),
+        )
         .await
         .unwrap()
 }
 
-/// Accepts an order and begins its send.
+/// Inserts an order and claims it.
 async fn renting(store: &Store, order: &Order) -> Order {
-    assert_eq!(accept(store, order, &ANY).await, Inserted::New);
+    assert_eq!(insert(store, order, &NO_CAPS).await, Inserted::New);
     match claim(store, &order.id, NOW).await {
         Claim::Claimed(order) => order,
-        other => panic!("not claimed but {other:?}"),
+        other => panic!("the order was not claimed: {other:?}"),
     }
 }
 
+/// Settles an order that was claimed; returns whether the store changed it.
 async fn settle(store: &Store, order: &Order, settlement: Settlement, found: Option<&Observation>) -> bool {
     let settled = order.clone().settled(settlement, NOW).unwrap();
     store
-        .settle_order(&settled, found, &note(Action::OrderSettle).order(&order.id))
+        .settle_order(&settled, found, &audit_row(Action::OrderSettle).order(&order.id))
         .await
         .unwrap()
 }
@@ -156,23 +166,23 @@ fn unverified() -> Settlement {
     }
 }
 
-/// Rents a number for a team from order to holding.
+/// Inserts, claims and fulfils an order of a team; returns it as it is stored.
 async fn rented(store: &Store, team_name: &str, id: &str) -> Order {
     let order = renting(store, &order(team_name, id, "DE")).await;
-    assert!(settle(store, &order, fulfilled(id), Some(&seen(id, NOW))).await);
+    assert!(settle(store, &order, fulfilled(id), Some(&observation(id, NOW))).await);
     store
         .order(&Scope::system("test"), &order.id)
         .await
         .unwrap()
-        .expect("an order that was accepted")
+        .expect("the order is stored")
 }
 
 fn number_id(id: &str) -> PhoneNumberId {
     format!("phon_{id}").parse().unwrap()
 }
 
-/// What Close says of a German number that it has not billed yet, estimated at 6.00 a month.
-fn seen(id: &str, as_of: Timestamp) -> Observation {
+/// An observation of a German number that Close has not billed yet, estimated at 6.00 a month.
+fn observation(id: &str, as_of: Timestamp) -> Observation {
     Observation {
         facts: Facts {
             organization: None,
@@ -197,21 +207,25 @@ fn seen(id: &str, as_of: Timestamp) -> Observation {
     }
 }
 
-/// Runs `act` for 0 to `count`, all at once, spread over as many stores as a team has replicas: two.
-async fn at_once<T, F>(database: &Database, count: usize, act: impl Fn(Store, usize) -> F) -> Vec<T>
+/// Runs `operation` concurrently for each index below `count`, on two stores, as two replicas would.
+async fn run_concurrently<T, F>(
+    database: &Database,
+    count: usize,
+    operation: impl Fn(Store, usize) -> F,
+) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
     let stores = [database.store().await, database.store().await];
     for store in &stores {
-        // Opens every connection, so that nobody is early only because others still connect.
+        // Opens all connections first, so that the tasks compete for the database and not for connections.
         futures::future::join_all((0..20).map(|_| store.ping())).await;
     }
     let gate = std::sync::Arc::new(tokio::sync::Barrier::new(count));
     let tasks: Vec<_> = (0..count)
         .map(|index| {
-            let work = act(stores[index % 2].clone(), index);
+            let work = operation(stores[index % 2].clone(), index);
             let gate = gate.clone();
             tokio::spawn(async move {
                 gate.wait().await;

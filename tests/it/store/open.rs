@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 
-/// The whole chain of an error, as a log would have it.
+/// Returns the whole chain of an error, as a log shows it.
 fn chain(error: &Error) -> String {
     let first: &dyn std::error::Error = error;
     std::iter::successors(Some(first), |error| error.source())
@@ -16,7 +16,8 @@ fn chain(error: &Error) -> String {
         .concat()
 }
 
-async fn fault(url: &str) -> String {
+/// Opens a database that is unavailable and returns its error.
+async fn open_error(url: &str) -> String {
     match Store::open(&SecretString::from(url)).await {
         Err(error @ Error::StoreUnavailable(_)) => chain(&error),
         Err(other) => panic!("another error: {other:?}"),
@@ -28,7 +29,7 @@ on_both_stores! {
     migrating_twice_changes_nothing_the_second_time,
     replicas_that_start_at_once_migrate_once,
     a_closed_store_is_unavailable,
-    a_row_that_makes_no_sense_is_an_internal_error,
+    a_corrupt_row_is_an_internal_error,
 }
 
 async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
@@ -60,8 +61,8 @@ async fn replicas_that_start_at_once_migrate_once(database: Database) {
         applied.push(steps);
         keys.push(key);
     }
-    let at_work = applied.iter().filter(|steps| !steps.is_empty()).count();
-    assert_eq!(at_work, 1, "one migrates, the others find it done: {applied:?}");
+    let migrators = applied.iter().filter(|steps| !steps.is_empty()).count();
+    assert_eq!(migrators, 1, "exactly one replica migrates: {applied:?}");
     keys.dedup();
     assert_eq!(keys.len(), 1, "all replicas have the same cursor key");
     assert_ne!(keys[0], [0; 32]);
@@ -75,16 +76,16 @@ async fn a_closed_store_is_unavailable(database: Database) {
     let order = order("sales", "k", "DE");
     assert!(matches!(
         store
-            .insert_order(&order, "f", &ANY, &note(Action::OrderCreate))
+            .insert_order(&order, "f", &NO_CAPS, &audit_row(Action::OrderCreate))
             .await,
         Err(Error::StoreUnavailable(_))
     ));
 }
 
-async fn a_row_that_makes_no_sense_is_an_internal_error(database: Database) {
+async fn a_corrupt_row_is_an_internal_error(database: Database) {
     let store = database.store().await;
     let order = order("sales", "k", "DE");
-    accept(&store, &order, &ANY).await;
+    insert(&store, &order, &NO_CAPS).await;
     database
         .ask("UPDATE orders SET state = 'confused' RETURNING attempt")
         .await;
@@ -94,37 +95,42 @@ async fn a_row_that_makes_no_sense_is_an_internal_error(database: Database) {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_unavailable_soon_and_the_password_is_kept() {
-    let begun = Instant::now();
-    // Nobody listens on port 1, and nobody ever answers on a socket that is only bound.
+async fn a_silent_server_is_unavailable_soon_and_the_password_stays_secret() {
+    let started = Instant::now();
+    // Port 1 refuses connections. The listener accepts them in the kernel, but never answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let urls = [1, port].map(|port| format!("postgres://desk:s3cr3t@127.0.0.1:{port}/desk"));
-    let (refused, unanswered) = tokio::join!(fault(&urls[0]), fault(&urls[1]));
+    let (refused, unanswered) = tokio::join!(open_error(&urls[0]), open_error(&urls[1]));
     for (port, text) in [(1, refused), (port, unanswered)] {
         assert!(text.contains(&format!("127.0.0.1:{port} as desk")), "{text}");
         assert!(!text.contains("s3cr3t"), "{text}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    // The limit is 5 s. Without one, opening would never return.
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_url_that_can_t_be_opened_says_why() {
-    for (url, why) in [
+    for (url, reason) in [
         ("sqlite::memory:", "in memory"),
         ("sqlite://desk.db?mode=memory", "in memory"),
         ("sqlite:///nowhere/at/all/desk.db", "/nowhere/at/all/desk.db"),
         ("mysql://desk:s3cr3t@host/desk", "sqlite:// or postgres://"),
         ("postgres://desk:s3cr3t@host:port/desk", "PostgreSQL URL"),
     ] {
-        let text = fault(url).await;
-        assert!(text.contains(why), "{text}");
+        let text = open_error(url).await;
+        assert!(text.contains(reason), "{text}");
         assert!(!text.contains("s3cr3t"), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_new_sqlite_file_is_for_its_owner_alone() {
+async fn a_new_sqlite_file_is_accessible_only_to_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("desk.db").display());
@@ -144,7 +150,7 @@ async fn a_new_sqlite_file_is_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn every_text_on_postgres_sorts_byte_by_byte_whatever_the_server_s_locale() {
+async fn every_text_on_postgres_sorts_by_byte_in_any_locale_of_the_server() {
     crate::support::database::with_postgres(|database| async move {
         database.store().await;
         let texts = "SELECT COUNT(*) FROM information_schema.columns \
@@ -157,10 +163,10 @@ async fn every_text_on_postgres_sorts_byte_by_byte_whatever_the_server_s_locale(
 }
 
 #[tokio::test]
-async fn connections_that_the_server_ended_are_made_anew() {
+async fn connections_that_the_server_closed_are_replaced() {
     crate::support::database::with_postgres(|database| async move {
         let store = database.store().await;
-        let name = name_of(&database);
+        let name = database_name(&database);
         database
             .ask(&format!(
                 "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -169,7 +175,7 @@ async fn connections_that_the_server_ended_are_made_anew() {
             .await;
         store.ping().await.unwrap();
         assert_eq!(
-            accept(&store, &order("sales", "k", "DE"), &ANY).await,
+            insert(&store, &order("sales", "k", "DE"), &NO_CAPS).await,
             Inserted::New
         );
     })
@@ -177,7 +183,7 @@ async fn connections_that_the_server_ended_are_made_anew() {
 }
 
 #[tokio::test]
-async fn a_server_that_falls_silent_makes_the_ping_fail_within_its_time() {
+async fn a_ping_fails_at_its_deadline_when_the_server_falls_silent() {
     crate::support::database::with_postgres(|database| async move {
         let mut url = url::Url::parse(database.url().expose_secret()).unwrap();
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
@@ -185,17 +191,17 @@ async fn a_server_that_falls_silent_makes_the_ping_fail_within_its_time() {
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
         let silence = tokio_util::sync::CancellationToken::new();
-        let told = silence.clone();
-        let wire = tokio::spawn(async move {
+        let silenced = silence.clone();
+        let proxy = tokio::spawn(async move {
             let mut open = Vec::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (server, told) = (server.clone(), told.clone());
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (server, silenced) = (server.clone(), silenced.clone());
                 open.push(tokio::spawn(async move {
-                    let mut far = tokio::net::TcpStream::connect(server).await.unwrap();
+                    let mut upstream = tokio::net::TcpStream::connect(server).await.unwrap();
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        // Both ends stay open, and nothing passes any more.
-                        () = told.cancelled() => std::future::pending().await,
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut upstream) => {}
+                        // Both connections stay open, but no more bytes pass.
+                        () = silenced.cancelled() => std::future::pending().await,
                     }
                 }));
             }
@@ -203,15 +209,23 @@ async fn a_server_that_falls_silent_makes_the_ping_fail_within_its_time() {
         let store = Store::open(&SecretString::from(url.as_str())).await.unwrap();
         store.ping().await.unwrap();
         silence.cancel();
-        let begun = Instant::now();
-        assert!(matches!(store.ping().await, Err(Error::StoreUnavailable(_))));
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-        wire.abort();
+        let started = Instant::now();
+        let Err(Error::StoreUnavailable(cause)) = store.ping().await else {
+            panic!("the ping did not fail as unavailable");
+        };
+        // The deadline of the ping itself, which is 2 s, and not a longer one of the connection.
+        assert!(cause.is::<tokio::time::error::Elapsed>(), "{cause:?}");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            started.elapsed()
+        );
+        proxy.abort();
     })
     .await;
 }
 
-fn name_of(database: &Database) -> String {
+fn database_name(database: &Database) -> String {
     let url = url::Url::parse(database.url().expose_secret()).unwrap();
     url.path().trim_start_matches('/').to_owned()
 }

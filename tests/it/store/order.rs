@@ -1,4 +1,4 @@
-//! Accepting and withdrawing: keys, caps, reservations.
+//! Inserting and cancelling orders: idempotency keys, caps and reservations.
 
 use numberdesk::domain::decision::Refusal;
 use numberdesk::store::Cap;
@@ -12,10 +12,10 @@ fn count_new(outcomes: &[Inserted]) -> usize {
         .count()
 }
 
-/// 200 orders of a team that was never seen before, at once: three get in, and the rest hear which cap it was.
-async fn three_of_two_hundred(database: Database, caps: Caps, refusal: Refusal, cap: Cap) {
-    let outcomes = at_once(&database, 200, |store, index| async move {
-        accept(&store, &order("sales", &format!("key-{index}"), "DE"), &caps).await
+/// Inserts 200 orders of a new team concurrently: three are stored, and the others get this refusal and cap.
+async fn assert_three_of_two_hundred(database: Database, caps: Caps, refusal: Refusal, cap: Cap) {
+    let outcomes = run_concurrently(&database, 200, |store, index| async move {
+        insert(&store, &order("sales", &format!("key-{index}"), "DE"), &caps).await
     })
     .await;
     assert_eq!(count_new(&outcomes), 3);
@@ -23,11 +23,11 @@ async fn three_of_two_hundred(database: Database, caps: Caps, refusal: Refusal, 
         match outcome {
             Inserted::New => {}
             Inserted::Capped {
-                refusal: said,
-                cap: by,
+                refusal: actual_refusal,
+                cap: actual_cap,
                 usage,
             } => {
-                assert_eq!((said, by), (refusal, cap));
+                assert_eq!((actual_refusal, actual_cap), (refusal, cap));
                 assert_eq!((usage.numbers_reserved, usage.orders_last_day), (3, 3));
                 assert_eq!(usage.monthly_reserved, Money::from_cents(1500));
             }
@@ -44,48 +44,48 @@ on_both_stores! {
     two_hundred_orders_on_a_budget_for_three_leave_exactly_three,
     two_hundred_orders_on_three_a_day_leave_exactly_three,
     fifty_requests_with_one_key_are_one_order,
-    a_key_is_the_team_s_own,
-    what_is_stored_reads_back_the_same,
-    a_text_with_a_nul_is_stored_without_it,
-    orders_of_a_day_are_a_rolling_day_and_failures_do_not_count,
-    a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held,
-    an_order_is_withdrawn_once_and_not_when_it_is_being_sent,
-    a_cancel_and_a_claim_at_once_never_both_win,
+    idempotency_keys_of_two_teams_do_not_collide,
+    a_stored_order_reads_back_unchanged_within_its_scope,
+    a_nul_in_a_text_is_stored_as_a_replacement_character,
+    the_daily_cap_counts_the_last_24_hours_without_failed_orders,
+    a_price_above_the_estimate_blocks_new_orders_but_keeps_held_numbers,
+    an_order_is_cancelled_once_and_never_while_it_is_in_progress,
+    of_a_concurrent_cancel_and_claim_exactly_one_succeeds,
 }
 
 async fn two_hundred_orders_on_a_cap_of_three_numbers_leave_exactly_three(database: Database) {
     let caps = Caps {
         max_numbers: Some(3),
-        ..ANY
+        ..NO_CAPS
     };
-    three_of_two_hundred(database, caps, Refusal::Quota, Cap::Numbers).await;
+    assert_three_of_two_hundred(database, caps, Refusal::Quota, Cap::Numbers).await;
 }
 
 async fn two_hundred_orders_on_a_budget_for_three_leave_exactly_three(database: Database) {
     let caps = Caps {
         monthly_budget: Some(Money::from_cents(1999)),
-        ..ANY
+        ..NO_CAPS
     };
-    three_of_two_hundred(database, caps, Refusal::Budget, Cap::Budget).await;
+    assert_three_of_two_hundred(database, caps, Refusal::Budget, Cap::Budget).await;
 }
 
 async fn two_hundred_orders_on_three_a_day_leave_exactly_three(database: Database) {
     let caps = Caps {
         max_orders_per_day: Some(3),
-        ..ANY
+        ..NO_CAPS
     };
-    three_of_two_hundred(database, caps, Refusal::Quota, Cap::OrdersPerDay).await;
+    assert_three_of_two_hundred(database, caps, Refusal::Quota, Cap::OrdersPerDay).await;
 }
 
 async fn fifty_requests_with_one_key_are_one_order(database: Database) {
-    // The cap has room for one: a repeat must not be turned away by what the first one took.
+    // The caps allow one order: a repeat must not be refused because of the first request.
     let caps = Caps {
         max_numbers: Some(1),
         max_orders_per_day: Some(1),
         monthly_budget: Some(Money::from_cents(500)),
     };
-    let outcomes = at_once(&database, 50, |store, _| async move {
-        accept(&store, &order("sales", "the-key", "DE"), &caps).await
+    let outcomes = run_concurrently(&database, 50, |store, _| async move {
+        insert(&store, &order("sales", "the-key", "DE"), &caps).await
     })
     .await;
     assert_eq!(count_new(&outcomes), 1);
@@ -114,14 +114,14 @@ async fn fifty_requests_with_one_key_are_one_order(database: Database) {
     assert_books_balance(&database).await;
 }
 
-async fn a_key_is_the_team_s_own(database: Database) {
+async fn idempotency_keys_of_two_teams_do_not_collide(database: Database) {
     let store = database.store().await;
     assert_eq!(
-        accept(&store, &order("sales", "k", "DE"), &ANY).await,
+        insert(&store, &order("sales", "k", "DE"), &NO_CAPS).await,
         Inserted::New
     );
     assert_eq!(
-        accept(&store, &order("support", "k", "DE"), &ANY).await,
+        insert(&store, &order("support", "k", "DE"), &NO_CAPS).await,
         Inserted::New
     );
     assert!(
@@ -133,13 +133,13 @@ async fn a_key_is_the_team_s_own(database: Database) {
     );
 }
 
-async fn what_is_stored_reads_back_the_same(database: Database) {
+async fn a_stored_order_reads_back_unchanged_within_its_scope(database: Database) {
     let store = database.store().await;
     let mut original = order("sales", "k", "DE");
     original.request.label = Some("Büro % \"Nord\"".into());
     original.request.assign_to = Some(vec!["user_anna".parse().unwrap()]);
     original.terms.assign_to.clone_from(&original.request.assign_to);
-    accept(&store, &original, &ANY).await;
+    insert(&store, &original, &NO_CAPS).await;
     assert_eq!(
         store.order(&scope("sales"), &original.id).await.unwrap(),
         Some(original.clone())
@@ -158,71 +158,74 @@ async fn what_is_stored_reads_back_the_same(database: Database) {
     );
 }
 
-async fn a_text_with_a_nul_is_stored_without_it(database: Database) {
+async fn a_nul_in_a_text_is_stored_as_a_replacement_character(database: Database) {
     let store = database.store().await;
-    let mut odd = order("sales", "k", "DE");
-    odd.created_by = "mal\0lory".into();
-    assert_eq!(accept(&store, &odd, &ANY).await, Inserted::New);
+    let mut with_nul = order("sales", "k", "DE");
+    with_nul.created_by = "mal\0lory".into();
+    assert_eq!(insert(&store, &with_nul, &NO_CAPS).await, Inserted::New);
     let stored = store
-        .order(&Scope::system("test"), &odd.id)
+        .order(&Scope::system("test"), &with_nul.id)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(stored.created_by, "mal\u{fffd}lory");
 }
 
-async fn orders_of_a_day_are_a_rolling_day_and_failures_do_not_count(database: Database) {
+async fn the_daily_cap_counts_the_last_24_hours_without_failed_orders(database: Database) {
     let store = database.store().await;
     let caps = Caps {
         max_orders_per_day: Some(2),
-        ..ANY
+        ..NO_CAPS
     };
     let refused_order = renting(&store, &order("sales", "refused", "DE")).await;
     assert!(settle(&store, &refused_order, refused(), None).await);
-    let withdrawn = order("sales", "withdrawn", "DE");
-    accept(&store, &withdrawn, &caps).await;
+    let cancelled_order = order("sales", "cancelled", "DE");
+    insert(&store, &cancelled_order, &caps).await;
     assert!(
         store
-            .cancel_order(&withdrawn.cancelled(NOW).unwrap(), &note(Action::OrderCancel))
+            .cancel_order(
+                &cancelled_order.cancelled(NOW).unwrap(),
+                &audit_row(Action::OrderCancel)
+            )
             .await
             .unwrap()
     );
     let mut yesterday = order("sales", "yesterday", "DE");
     yesterday.created_at = NOW.minus(Duration::from_hours(24));
-    assert_eq!(accept(&store, &yesterday, &caps).await, Inserted::New);
+    assert_eq!(insert(&store, &yesterday, &caps).await, Inserted::New);
     assert_eq!(
-        accept(&store, &order("sales", "one", "DE"), &caps).await,
+        insert(&store, &order("sales", "one", "DE"), &caps).await,
         Inserted::New
     );
     assert_eq!(
-        accept(&store, &order("sales", "two", "DE"), &caps).await,
+        insert(&store, &order("sales", "two", "DE"), &caps).await,
         Inserted::New
     );
     assert!(matches!(
-        accept(&store, &order("sales", "three", "DE"), &caps).await,
+        insert(&store, &order("sales", "three", "DE"), &caps).await,
         Inserted::Capped {
             cap: Cap::OrdersPerDay,
             ..
         }
     ));
     assert_eq!(
-        accept(&store, &order("support", "other-team", "DE"), &caps).await,
+        insert(&store, &order("support", "other-team", "DE"), &caps).await,
         Inserted::New
     );
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().orders_last_day, 2);
 }
 
-async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held(database: Database) {
+async fn a_price_above_the_estimate_blocks_new_orders_but_keeps_held_numbers(database: Database) {
     let store = database.store().await;
     rented(&store, "sales", "A").await;
-    let mut billed = seen("A", later(1));
+    let mut billed = observation("A", later(1));
     billed.facts.billed = Some(Money::from_cents(5000));
     store.observe(&[billed]).await.unwrap();
     let caps = Caps {
         monthly_budget: Some(Money::from_cents(2000)),
-        ..ANY
+        ..NO_CAPS
     };
-    let Inserted::Capped { cap, usage, .. } = accept(&store, &order("sales", "next", "DE"), &caps).await
+    let Inserted::Capped { cap, usage, .. } = insert(&store, &order("sales", "next", "DE"), &caps).await
     else {
         panic!("the budget is used up");
     };
@@ -240,24 +243,27 @@ async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing
     );
 }
 
-async fn an_order_is_withdrawn_once_and_not_when_it_is_being_sent(database: Database) {
+async fn an_order_is_cancelled_once_and_never_while_it_is_in_progress(database: Database) {
     let store = database.store().await;
-    let sent = renting(&store, &order("sales", "sent", "DE")).await;
-    let mut as_queued = sent.clone();
+    let in_progress = renting(&store, &order("sales", "sent", "DE")).await;
+    let mut as_queued = in_progress.clone();
     as_queued.state = State::Queued;
     assert!(
         !store
-            .cancel_order(&as_queued.cancelled(NOW).unwrap(), &note(Action::OrderCancel))
+            .cancel_order(
+                &as_queued.cancelled(NOW).unwrap(),
+                &audit_row(Action::OrderCancel)
+            )
             .await
             .unwrap()
     );
     let queued = order("sales", "queued", "DE");
-    accept(&store, &queued, &ANY).await;
-    let outcomes = at_once(&database, 20, |store, _| {
+    insert(&store, &queued, &NO_CAPS).await;
+    let outcomes = run_concurrently(&database, 20, |store, _| {
         let cancelled = queued.clone().cancelled(NOW).unwrap();
         async move {
             store
-                .cancel_order(&cancelled, &note(Action::OrderCancel))
+                .cancel_order(&cancelled, &audit_row(Action::OrderCancel))
                 .await
                 .unwrap()
         }
@@ -280,18 +286,18 @@ async fn an_order_is_withdrawn_once_and_not_when_it_is_being_sent(database: Data
     assert_books_balance(&database).await;
 }
 
-async fn a_cancel_and_a_claim_at_once_never_both_win(database: Database) {
+async fn of_a_concurrent_cancel_and_claim_exactly_one_succeeds(database: Database) {
     let store = database.store().await;
     for round in 0..20 {
         let queued = order("sales", &format!("key-{round}"), "DE");
-        accept(&store, &queued, &ANY).await;
-        let outcomes = at_once(&database, 2, |store, index| {
+        insert(&store, &queued, &NO_CAPS).await;
+        let outcomes = run_concurrently(&database, 2, |store, index| {
             let order = queued.clone();
             async move {
                 if index == 0 {
                     let order = order.cancelled(NOW).unwrap();
                     store
-                        .cancel_order(&order, &note(Action::OrderCancel))
+                        .cancel_order(&order, &audit_row(Action::OrderCancel))
                         .await
                         .unwrap()
                 } else {
@@ -300,7 +306,7 @@ async fn a_cancel_and_a_claim_at_once_never_both_win(database: Database) {
             }
         })
         .await;
-        assert_eq!(outcomes.iter().filter(|won| **won).count(), 1);
+        assert_eq!(outcomes.iter().filter(|succeeded| **succeeded).count(), 1);
     }
     assert_books_balance(&database).await;
 }

@@ -1,26 +1,26 @@
-//! What is told of the policy: once for all replicas, and again only when it is news.
+//! Records of policy changes: one for all replicas, and another one only after the next change.
 
 use numberdesk::domain::event::Event;
-
-use super::*;
 use numberdesk::domain::page::Limit;
 use numberdesk::store::AuditFilter;
 use serde_json::json;
 
+use super::*;
+
 on_both_stores! {
-    a_policy_that_comes_into_force_is_told_once_however_many_say_so,
-    a_broken_policy_is_told_once_and_again_when_it_was_mended_between,
+    a_policy_change_is_recorded_once_by_many_replicas,
+    a_rejected_policy_is_recorded_once_and_again_after_a_repair,
 }
 
-/// All that is in the feed.
-async fn told(store: &Store) -> Vec<Event> {
+/// Assigns all sequence numbers and returns all events.
+async fn all_events(store: &Store) -> Vec<Event> {
     while store.assign_sequence().await.unwrap() > 0 {}
     let events = store.events(&Scope::system("test"), &[], 0, 100).await.unwrap();
-    events.into_iter().map(|placed| placed.event).collect()
+    events.into_iter().map(|sequenced| sequenced.event).collect()
 }
 
-/// The trail, oldest first: what was done and how it ended.
-async fn trail(store: &Store) -> Vec<AuditRow> {
+/// Returns all rows of the audit trail, oldest first.
+async fn audit_rows(store: &Store) -> Vec<AuditRow> {
     let filter = AuditFilter::default();
     let limit = Limit::new(100).unwrap();
     let page = store
@@ -30,11 +30,11 @@ async fn trail(store: &Store) -> Vec<AuditRow> {
     page.rows.into_iter().rev().collect()
 }
 
-async fn a_policy_that_comes_into_force_is_told_once_however_many_say_so(database: Database) {
+async fn a_policy_change_is_recorded_once_by_many_replicas(database: Database) {
     let store = database.store().await;
-    // The first there ever was changes nothing.
+    // The first policy is not a change.
     assert_eq!(store.record_policy_in_force("aa", None, NOW).await.unwrap(), None);
-    assert!(told(&store).await.is_empty() && trail(&store).await.is_empty());
+    assert!(all_events(&store).await.is_empty() && audit_rows(&store).await.is_empty());
     let mut replicas = Vec::new();
     for _ in 0..8 {
         let replica = database.open().await;
@@ -45,12 +45,16 @@ async fn a_policy_that_comes_into_force_is_told_once_however_many_say_so(databas
                 .unwrap()
         }));
     }
-    let mut by = Vec::new();
+    let mut previous = Vec::new();
     for replica in replicas {
-        by.extend(replica.await.unwrap());
+        previous.extend(replica.await.unwrap());
     }
-    assert_eq!(by, ["aa"], "one told it, and what was before");
-    // Whoever starts with the same has no news; with what was before, it has.
+    assert_eq!(
+        previous,
+        ["aa"],
+        "exactly one replica recorded the change, and got the previous fingerprint"
+    );
+    // The same fingerprint is no change. A return to the previous one is a change.
     assert_eq!(
         store.record_policy_in_force("bb", None, later(2)).await.unwrap(),
         None
@@ -59,7 +63,7 @@ async fn a_policy_that_comes_into_force_is_told_once_however_many_say_so(databas
         store.record_policy_in_force("aa", None, later(3)).await.unwrap(),
         Some("bb".to_owned())
     );
-    let (events, rows) = (told(&store).await, trail(&store).await);
+    let (events, rows) = (all_events(&store).await, audit_rows(&store).await);
     let changes = [
         json!({ "old": "aa", "new": "bb" }),
         json!({ "old": "bb", "new": "aa" }),
@@ -78,7 +82,7 @@ async fn a_policy_that_comes_into_force_is_told_once_however_many_say_so(databas
     }
 }
 
-async fn a_broken_policy_is_told_once_and_again_when_it_was_mended_between(database: Database) {
+async fn a_rejected_policy_is_recorded_once_and_again_after_a_repair(database: Database) {
     let store = database.store().await;
     let rejected = async |digest: &str, at| {
         let faults = [format!("policy.toml:1: {digest}")];
@@ -89,9 +93,12 @@ async fn a_broken_policy_is_told_once_and_again_when_it_was_mended_between(datab
     };
     store.record_policy_in_force("aa", None, NOW).await.unwrap();
     assert!(rejected("one", later(1)).await);
-    assert!(!rejected("one", later(2)).await, "another replica finds the same");
-    assert!(rejected("two", later(3)).await, "it is broken in another way");
-    // Who had not seen that yet mends nothing of it.
+    assert!(
+        !rejected("one", later(2)).await,
+        "another replica rejects the same policy"
+    );
+    assert!(rejected("two", later(3)).await, "the policy has other faults");
+    // A replica that knew only an older rejection does not clear this one.
     store
         .record_policy_in_force("aa", Some("one"), later(4))
         .await
@@ -101,8 +108,11 @@ async fn a_broken_policy_is_told_once_and_again_when_it_was_mended_between(datab
         .record_policy_in_force("aa", Some("two"), later(6))
         .await
         .unwrap();
-    assert!(rejected("two", later(7)).await, "it was mended in between");
-    let (events, rows) = (told(&store).await, trail(&store).await);
+    assert!(
+        rejected("two", later(7)).await,
+        "the policy was repaired in between"
+    );
+    let (events, rows) = (all_events(&store).await, audit_rows(&store).await);
     let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds, ["policy.rejected"; 3]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The store's statements against the transition table of orders: every state, every step.
+//! The statements of the store follow the transition table of orders: every step from every state.
 
 use numberdesk::domain::order::transition::Step;
 
@@ -8,11 +8,11 @@ on_both_stores! { the_store_changes_exactly_the_states_that_the_table_allows }
 
 async fn the_store_changes_exactly_the_states_that_the_table_allows(database: Database) {
     let store = database.store().await;
-    let mut cells = 0;
+    let mut combinations = 0;
     for &step in Step::ALL {
         for &from in State::ALL {
             let order = order("sales", &format!("{step:?}-{from}"), "DE");
-            accept(&store, &order, &ANY).await;
+            insert(&store, &order, &NO_CAPS).await;
             let (id, lease_until) = (&order.id, later(3600).as_micros());
             database
                 .change(&format!(
@@ -20,7 +20,7 @@ async fn the_store_changes_exactly_the_states_that_the_table_allows(database: Da
                         lease_until = {lease_until} WHERE id = '{id}'"
                 ))
                 .await;
-            let changed = take(&store, &order, step, cells).await;
+            let changed = run_step(&store, &order, step, combinations).await;
             let after = store
                 .order(&Scope::system("test"), id)
                 .await
@@ -30,17 +30,17 @@ async fn the_store_changes_exactly_the_states_that_the_table_allows(database: Da
             let expected = step.next(from);
             assert_eq!(changed, expected.is_some(), "{step:?} from {from}");
             assert_eq!(after, expected.unwrap_or(from), "{step:?} from {from}");
-            // An order in progress or in doubt would keep the next one from being claimed.
+            // An order in progress or unverified would prevent the claim of the next one.
             database.change("UPDATE orders SET state = 'cancelled'").await;
-            cells += 1;
+            combinations += 1;
         }
     }
-    assert_eq!(cells, Step::ALL.len() * State::ALL.len());
+    assert_eq!(combinations, Step::ALL.len() * State::ALL.len());
 }
 
-/// Runs the statement of the step; returns whether the store says that it changed the order.
-async fn take(store: &Store, order: &Order, step: Step, nth: usize) -> bool {
-    let audit = note(Action::OrderSettle).order(&order.id);
+/// Runs the statement of the step; returns whether the store reports a change.
+async fn run_step(store: &Store, order: &Order, step: Step, nth: usize) -> bool {
+    let audit = audit_row(Action::OrderSettle).order(&order.id);
     let mut after = Order {
         state: step.to_state(),
         attempt: 1,
@@ -55,7 +55,7 @@ async fn take(store: &Store, order: &Order, step: Step, nth: usize) -> bool {
             let number = format!("N{nth}");
             after.phone_number_id = Some(number_id(&number));
             store
-                .settle_order(&after, Some(&seen(&number, NOW)), &audit)
+                .settle_order(&after, Some(&observation(&number, NOW)), &audit)
                 .await
                 .unwrap()
         }

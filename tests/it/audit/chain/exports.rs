@@ -1,35 +1,57 @@
-//! Exports of the audit trail and their verification without the desk.
+//! Exports of the audit trail, and their verification without the service.
+
+use reqwest::StatusCode;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::*;
+use crate::support::personas::DORA;
+use crate::support::raw;
+use crate::support::server::send;
 
 on_both_stores! {
-    an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk,
-    an_export_that_was_edited_is_found,
-    an_export_that_was_reordered_or_cut_is_found,
-    exports_and_checks_go_over_many_pages,
-    an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire,
+    an_export_has_the_rows_of_the_caller_and_verifies_offline,
+    an_edited_export_fails_verification,
+    a_reordered_or_truncated_export_fails_verification,
+    exports_and_verification_span_many_pages,
+    an_export_that_fails_midway_ends_with_a_broken_connection,
 }
 
-async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(database: Database) {
+/// Asserts that each text fails the verification with its message: `whole` with the noted head, others as a subset.
+async fn assert_all_broken(head: &str, texts: Vec<(String, bool, String)>) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for (text, whole, expected) in texts {
+        std::fs::write(folder.path().join("export.ndjson"), text).expect("the export can be written");
+        let more: &[&str] = if whole { &["--head", head] } else { &["--subset"] };
+        assert_broken(
+            folder.path(),
+            &[&["--export", "export.ndjson"], more].concat(),
+            &[&expected],
+        )
+        .await;
+    }
+}
+
+async fn an_export_has_the_rows_of_the_caller_and_verifies_offline(database: Database) {
     let mut server = TestServer::new(database).await;
-    busy(&server).await;
-    let answer = server.get(&OLGA, "/v1/audit/export").await;
-    let (all, head) = (answer.text.clone(), answer.header("audit-head").to_owned());
-    assert_eq!(rows(&all).len(), BUSY);
-    // Row by row what the list says, and what makes the chain.
+    create_orders(&server).await;
+    let response = server.get(&OLGA, "/v1/audit/export").await;
+    let (all, head) = (response.text.clone(), response.header("audit-head").to_owned());
+    assert_eq!(rows(&all).len(), ROW_COUNT);
+    // Each row has the fields of the list, and the fields of the chain.
     let mut listed = server.list(&OLGA, "/v1/audit").await;
     listed.reverse();
-    let mut before = "numberdesk-audit-1".to_owned();
+    let mut previous_hash = "numberdesk-audit-1".to_owned();
     for (place, mut row) in rows(&all).into_iter().enumerate() {
         let mut take = |name: &str| {
             row.as_object_mut()
                 .expect("an object")
                 .remove(name)
-                .expect("it is there")
+                .expect("the row has the field")
         };
         assert_eq!(take("seq"), place + 1);
-        assert_eq!(text(&take("prev")), before);
-        before = text(&take("hash"));
+        assert_eq!(text(&take("prev")), previous_hash);
+        previous_hash = text(&take("hash"));
         assert_eq!(
             row,
             listed.remove(
@@ -40,18 +62,19 @@ async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(d
             )
         );
     }
-    assert_eq!(head, format!("{BUSY}:{before}"));
+    assert_eq!(head, format!("{ROW_COUNT}:{previous_hash}"));
 
-    let of = |export: &str| -> Vec<String> { rows(export).iter().map(|row| text(&row["team"])).collect() };
-    let lenas = export(&server, &LENA, "").await;
-    assert_eq!(of(&lenas), vec!["sales"; 7]);
-    assert_eq!(export(&server, &DORA, "?team=sales").await, lenas);
-    assert_eq!(export(&server, &OLGA, "?team=sales").await, lenas);
-    assert_eq!(rows(&export(&server, &DORA, "").await).len(), BUSY);
+    let teams_in =
+        |export: &str| -> Vec<String> { rows(export).iter().map(|row| text(&row["team"])).collect() };
+    let sales_export = export(&server, &LENA, "").await;
+    assert_eq!(teams_in(&sales_export), vec!["sales"; 7]);
+    assert_eq!(export(&server, &DORA, "?team=sales").await, sales_export);
+    assert_eq!(export(&server, &OLGA, "?team=sales").await, sales_export);
+    assert_eq!(rows(&export(&server, &DORA, "").await).len(), ROW_COUNT);
     assert_eq!(export(&server, &DORA.of(&[]), "").await, "");
-    let fifth = text(&rows(&all)[4]["at"]);
-    let later = rows(&export(&server, &OLGA, &format!("?since={fifth}")).await);
-    let earlier = rows(&export(&server, &OLGA, &format!("?until={fifth}")).await);
+    let fifth_time = text(&rows(&all)[4]["at"]);
+    let later = rows(&export(&server, &OLGA, &format!("?since={fifth_time}")).await);
+    let earlier = rows(&export(&server, &OLGA, &format!("?until={fifth_time}")).await);
     assert_eq!([earlier, later].concat(), rows(&all));
     for query in [
         "?since=yesterday",
@@ -69,35 +92,38 @@ async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(d
     server.stop().await;
 
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let file =
-        |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("it can be written");
-    file("all.ndjson", &all);
-    file("lenas.ndjson", &lenas);
-    file("none.ndjson", "");
-    let said = holds(folder.path(), &["--export", "all.ndjson", "--head", &head]).await;
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the export can be written")
+    };
+    write("all.ndjson", &all);
+    write("sales.ndjson", &sales_export);
+    write("none.ndjson", "");
+    let output = assert_intact(folder.path(), &["--export", "all.ndjson", "--head", &head]).await;
     assert!(
-        said.contains(&format!("rows      {BUSY}, from 1 to {BUSY}: all valid")),
-        "{said}"
+        output.contains(&format!(
+            "rows      {ROW_COUNT}, from 1 to {ROW_COUNT}: all valid"
+        )),
+        "{output}"
     );
-    holds(folder.path(), &["--export", "all.ndjson", "--subset"]).await;
-    holds(folder.path(), &["--export", "none.ndjson"]).await;
-    breaks(folder.path(), &["--export", "lenas.ndjson"], &["missing"]).await;
-    let said = holds(folder.path(), &["--export", "lenas.ndjson", "--subset"]).await;
-    assert!(said.contains("rows      7, from 1 to"), "{said}");
-    // A head that is not among the rows can't be checked, and that is said.
-    breaks(
+    assert_intact(folder.path(), &["--export", "all.ndjson", "--subset"]).await;
+    assert_intact(folder.path(), &["--export", "none.ndjson"]).await;
+    assert_broken(folder.path(), &["--export", "sales.ndjson"], &["missing"]).await;
+    let output = assert_intact(folder.path(), &["--export", "sales.ndjson", "--subset"]).await;
+    assert!(output.contains("rows      7, from 1 to"), "{output}");
+    // A head that is not among the rows can't be checked, which is an error.
+    assert_broken(
         folder.path(),
         &["--export", "none.ndjson", "--subset", "--head", &head],
         &["row 11: not among"],
     )
     .await;
-    breaks(
+    assert_broken(
         folder.path(),
         &["--export", "none.ndjson", "--head", &head],
         &["cut off after row 0"],
     )
     .await;
-    breaks(
+    assert_broken(
         folder.path(),
         &["--export", "missing.ndjson"],
         &["missing.ndjson can't be read"],
@@ -106,8 +132,8 @@ async fn an_export_holds_what_the_caller_may_see_and_verifies_without_the_desk(d
     assert_eq!(verify(folder.path(), &["--subset"]).await.code, 2);
 }
 
-async fn an_export_that_was_edited_is_found(database: Database) {
-    let (_, all) = sealed(database).await;
+async fn an_edited_export_fails_verification(database: Database) {
+    let (_, all) = chained(database).await;
     let lines: Vec<&str> = all.split_inclusive('\n').collect();
     let named = |seq: usize| format!("row {seq} ({})", text(&rows(&all)[seq - 1]["id"]));
     let edited = |seq: usize, from: &str, to: &str| {
@@ -137,16 +163,20 @@ async fn an_export_that_was_edited_is_found(database: Database) {
         (5, "\"at\":\"2", "\"at\":\"1"),
         (5, "\"subject\":\"", "\"subject\":\"x"),
         (4, "\"allowed\":true", "\"allowed\":false"),
-        // The same JSON, in another text.
+        // Equal JSON with another spelling.
         (4, "\"detail\":{", "\"detail\":{ "),
     ] {
         texts.push((edited(seq, from, to), false, format!("{}: changed", named(seq))));
     }
-    all_break(&format!("{BUSY}:{}", text(&rows(&all)[BUSY - 1]["hash"])), texts).await;
+    assert_all_broken(
+        &format!("{ROW_COUNT}:{}", text(&rows(&all)[ROW_COUNT - 1]["hash"])),
+        texts,
+    )
+    .await;
 }
 
-async fn an_export_that_was_reordered_or_cut_is_found(database: Database) {
-    let (_, all) = sealed(database).await;
+async fn a_reordered_or_truncated_export_fails_verification(database: Database) {
+    let (_, all) = chained(database).await;
     let lines: Vec<&str> = all.split_inclusive('\n').collect();
     let named = |seq: usize| format!("row {seq} ({})", text(&rows(&all)[seq - 1]["id"]));
     let swapped = [&lines[..3], &[lines[4], lines[3]], &lines[5..]]
@@ -189,31 +219,35 @@ async fn an_export_that_was_reordered_or_cut_is_found(database: Database) {
             "export.ndjson:1: not a row of an export".to_owned(),
         ),
     ];
-    all_break(&format!("{BUSY}:{}", text(&rows(&all)[BUSY - 1]["hash"])), texts).await;
+    assert_all_broken(
+        &format!("{ROW_COUNT}:{}", text(&rows(&all)[ROW_COUNT - 1]["hash"])),
+        texts,
+    )
+    .await;
 }
 
-async fn exports_and_checks_go_over_many_pages(database: Database) {
+async fn exports_and_verification_span_many_pages(database: Database) {
     let mut server = TestServer::new(database.clone()).await;
-    many(&database, 2_345).await;
+    insert_rows(&database, 2_345).await;
     let all = export(&server, &OLGA, "").await;
     assert_eq!(rows(&all).len(), 2_345);
     assert!(
         all.contains(r#""detail":{"z":1.10,"a":[2345,1e2]}"#),
-        "detail is as it is stored"
+        "detail differs from the stored text"
     );
     assert_eq!(export(&server, &LENA, "").await, "");
-    let said = holds(server.folder.path(), &[]).await;
-    assert!(said.contains("2345, from 1 to 2345: all valid"), "{said}");
+    let output = assert_intact(server.folder.path(), &[]).await;
+    assert!(output.contains("2345, from 1 to 2345: all valid"), "{output}");
     server.stop().await;
     database
         .change("UPDATE audit SET outcome = 'x' WHERE seq = 2001")
         .await;
-    breaks(server.folder.path(), &[], &["row 2001 (aud_1002001)"]).await;
+    assert_broken(server.folder.path(), &[], &["row 2001 (aud_1002001)"]).await;
 }
 
-async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(database: Database) {
+async fn an_export_that_fails_midway_ends_with_a_broken_connection(database: Database) {
     let server = TestServer::new(database.clone()).await;
-    many(&database, 1_200).await;
+    insert_rows(&database, 1_200).await;
     export(&server, &OLGA, "").await;
     database
         .change("UPDATE audit SET detail = '{' WHERE seq = 1100")
@@ -223,12 +257,15 @@ async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(databas
         .send()
         .await
         .expect("an answer");
-    assert_eq!(response.status(), StatusCode::OK, "the fault is further on");
-    response.bytes().await.expect_err("the connection breaks off");
-    // Byte by byte: rows have come, and no last chunk.
+    assert_eq!(response.status(), StatusCode::OK, "the fault is in a later row");
+    response
+        .bytes()
+        .await
+        .expect_err("the connection is closed before the end of the body");
+    // The raw bytes have rows, but not the last chunk.
     let mut stream = TcpStream::connect(raw::address(&server))
         .await
-        .expect("the desk listens");
+        .expect("the server listens");
     let request = format!(
         "GET /v1/audit/export HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\n\r\n",
         server.token(&OLGA)
@@ -237,11 +274,11 @@ async fn an_export_that_fails_in_the_middle_ends_in_an_error_on_the_wire(databas
         .write_all(request.as_bytes())
         .await
         .expect("a request can be written");
-    let said = raw::to_the_end(&mut stream).await;
+    let output = raw::to_the_end(&mut stream).await;
     assert!(
-        said.contains("\"seq\":1000,") && !said.contains("\"seq\":1100,"),
-        "half of it was sent"
+        output.contains("\"seq\":1000,") && !output.contains("\"seq\":1100,"),
+        "the response does not end between the rows 1000 and 1100"
     );
-    assert!(!said.ends_with("0\r\n\r\n"), "it looks complete");
+    assert!(!output.ends_with("0\r\n\r\n"), "the response has a last chunk");
     server.get(&OLGA, "/v1/me").await.expect(200);
 }

@@ -3,14 +3,14 @@
 use super::*;
 
 on_sqlite! {
-    an_id_that_is_none_is_404_and_never_part_of_a_path_to_close,
-    limits_cursors_and_filters_that_are_none_are_400,
-    a_parameter_that_is_repeated_or_unknown_is_400,
-    only_the_methods_and_paths_that_are_written_exist,
-    head_is_get_without_a_body,
+    an_invalid_id_is_400_or_404_and_never_reaches_close,
+    invalid_limits_cursors_and_filters_are_400,
+    a_repeated_or_unknown_parameter_is_400,
+    other_methods_are_405_and_other_spellings_of_a_path_are_404,
+    head_answers_like_get_without_a_body,
 }
 
-async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: Database) {
+async fn an_invalid_id_is_400_or_404_and_never_reaches_close(database: Database) {
     let server = TestServer::new(database).await;
     let before = server.close.all_requests().await.len();
     for id in [
@@ -57,20 +57,24 @@ async fn an_id_that_is_none_is_404_and_never_part_of_a_path_to_close(database: D
                     json!({ "label": "x" })
                 });
             }
-            let answer = send(request).await;
-            assert!([400, 404].contains(&answer.status), "{method} {id}: {answer}");
+            let response = send(request).await;
+            assert!([400, 404].contains(&response.status), "{method} {id}: {response}");
             assert_eq!(
-                answer.header("content-type"),
+                response.header("content-type"),
                 "application/problem+json",
-                "{method} {id}: {answer}"
+                "{method} {id}: {response}"
             );
         }
     }
-    assert_eq!(server.close.all_requests().await.len(), before, "Close was asked");
-    unimpressed(&server).await;
+    assert_eq!(
+        server.close.all_requests().await.len(),
+        before,
+        "a request reached Close"
+    );
+    assert_unaffected(&server).await;
 }
 
-async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
+async fn invalid_limits_cursors_and_filters_are_400(database: Database) {
     let server = TestServer::new(database).await;
     for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
         for limit in [
@@ -158,10 +162,10 @@ async fn limits_cursors_and_filters_that_are_none_are_400(database: Database) {
             .await
             .problem(400, "invalid-request");
     }
-    unimpressed(&server).await;
+    assert_unaffected(&server).await;
 }
 
-async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
+async fn a_repeated_or_unknown_parameter_is_400(database: Database) {
     let server = TestServer::new(database).await;
     for query in [
         "limit=1&limit=200",
@@ -188,7 +192,7 @@ async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
         "dry_run=true",
         "validate_onyl=true",
     ] {
-        // Whoever mistypes the word that keeps an order from being real must not get a real one.
+        // A typo in `validate_only` must not create a real order.
         let request = server
             .request_as(&ALICE, "POST", &format!("/v1/orders?{query}"))
             .header("Idempotency-Key", "bad");
@@ -196,10 +200,10 @@ async fn a_parameter_that_is_repeated_or_unknown_is_400(database: Database) {
             .await
             .problem(400, "invalid-request");
     }
-    unimpressed(&server).await;
+    assert_unaffected(&server).await;
 }
 
-async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
+async fn other_methods_are_405_and_other_spellings_of_a_path_are_404(database: Database) {
     let server = TestServer::new(database).await;
     for (method, path, allowed) in [
         ("PUT", "/v1/orders", vec!["GET", "POST"]),
@@ -237,14 +241,14 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         ("PROPFIND", "/v1/orders", vec!["GET", "POST"]),
         ("POST", "/openapi.json", vec!["GET"]),
     ] {
-        let answer = send(server.request_as(&OLGA, method, path)).await;
-        answer.problem(405, "method-not-allowed");
-        let named = answer.header("allow").to_owned();
+        let response = send(server.request_as(&OLGA, method, path)).await;
+        response.problem(405, "method-not-allowed");
+        let header = response.header("allow").to_owned();
         for method in allowed {
-            assert!(named.contains(method), "{path} allows {named}");
+            assert!(header.contains(method), "{path}: Allow is {header}");
         }
     }
-    // What says one thing and means another does what it says.
+    // The service ignores headers that override the method.
     for header in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
         let request = server
             .request_as(&ALICE, "GET", "/v1/orders")
@@ -274,25 +278,25 @@ async fn only_the_methods_and_paths_that_are_written_exist(database: Database) {
         "/v1/orders.json",
     ] {
         for person in [&OLGA, &NEMO] {
-            let answer = send(server.request_as(person, "GET", path)).await;
-            assert_eq!(answer.status, 404, "{answer}");
-            answer.problem(404, "not-found");
+            let response = send(server.request_as(person, "GET", path)).await;
+            assert_eq!(response.status, 404, "{response}");
+            response.problem(404, "not-found");
         }
     }
-    // No browser of another site is invited.
+    // CORS is off: browsers on other sites are not allowed to call the API.
     let request = server
         .request("OPTIONS", "/v1/orders")
         .header("Origin", "https://evil.example.com");
-    let answer = send(request.header("Access-Control-Request-Method", "POST")).await;
+    let response = send(request.header("Access-Control-Request-Method", "POST")).await;
     assert!(
-        answer.header("access-control-allow-origin").is_empty(),
-        "{answer}"
+        response.header("access-control-allow-origin").is_empty(),
+        "{response}"
     );
-    assert!(answer.status < 500, "{answer}");
-    unimpressed(&server).await;
+    assert!(response.status < 500, "{response}");
+    assert_unaffected(&server).await;
 }
 
-async fn head_is_get_without_a_body(database: Database) {
+async fn head_answers_like_get_without_a_body(database: Database) {
     let server = TestServer::new(database).await;
     for path in ["/v1/me", "/v1/orders", "/v1/phone-numbers", "/openapi.json"] {
         let head = send(server.request_as(&ALICE, "HEAD", path)).await;

@@ -1,4 +1,4 @@
-//! A copy of the inventory in memory: whatever is asked of it, it shows what SQL would.
+//! The snapshot of the inventory in memory: it answers each query as SQL does.
 
 use numberdesk::domain::number::Number;
 use numberdesk::domain::page::Limit;
@@ -11,8 +11,8 @@ use super::*;
 use crate::support::listing::Listing;
 
 on_both_stores! {
-    a_copy_shows_whatever_is_asked_for_as_sql_would,
-    numbers_are_read_by_name_and_sighted_unless_they_are_gone,
+    a_snapshot_answers_every_query_like_sql,
+    numbers_are_read_by_id_and_by_observation_time_unless_they_are_gone,
 }
 
 const TEAMS: [&str; 3] = ["Sales", "sales", "support"];
@@ -25,8 +25,8 @@ const LABELS: [&str; 6] = [
     "",
 ];
 
-/// Reads the whole inventory, a few numbers at a time.
-pub(crate) async fn copy(store: &Store) -> Snapshot {
+/// Loads the whole inventory in small pages.
+pub(crate) async fn load_snapshot(store: &Store) -> Snapshot {
     let (mut snapshot, mut last) = (Snapshot::default(), None);
     loop {
         let numbers = store.numbers_after(last.as_ref(), 7).await.unwrap();
@@ -42,7 +42,7 @@ pub(crate) async fn copy(store: &Store) -> Snapshot {
     }
 }
 
-fn observation() -> impl Strategy<Value = Observation> {
+fn any_observation() -> impl Strategy<Value = Observation> {
     let user = || prop::sample::select(vec!["user_anna", "user_bob", "user_carl"]);
     (
         "[aBc0-2]{1,3}",
@@ -54,31 +54,31 @@ fn observation() -> impl Strategy<Value = Observation> {
         0..4,
     )
         .prop_map(|(id, country, label, participants, user, kind, digit)| {
-            let mut seen = seen(&id, NOW);
-            seen.facts.country = country.map(|country| country.parse().unwrap());
-            seen.facts.label = label.map(Into::into);
-            seen.facts.participants = participants
+            let mut observation = observation(&id, NOW);
+            observation.facts.country = country.map(|country| country.parse().unwrap());
+            observation.facts.label = label.map(Into::into);
+            observation.facts.participants = participants
                 .into_iter()
                 .map(|user| user.parse().unwrap())
                 .collect();
-            seen.facts.user = user.map(|user| user.parse().unwrap());
-            seen.facts.kind = kind.into();
-            seen.facts.number = format!("+493090182{digit}");
-            seen
+            observation.facts.user = user.map(|user| user.parse().unwrap());
+            observation.facts.kind = kind.into();
+            observation.facts.number = format!("+493090182{digit}");
+            observation
         })
 }
 
-fn asked() -> impl Strategy<Value = (Scope, NumberFilter, i64)> {
-    let (some, often) = (0.25, 0.5);
+fn query() -> impl Strategy<Value = (Scope, NumberFilter, i64)> {
+    let (rarely, often) = (0.25, 0.5);
     let scope = prop_oneof![
         Just(Scope::system("test")),
         prop::collection::vec(prop::sample::select(TEAMS.to_vec()), 0..3)
             .prop_map(|teams| Scope::system("test").only(&teams.into_iter().map(team).collect::<Vec<_>>())),
     ];
     let filter = (
-        prop::option::weighted(some, prop::sample::select(vec!["DE", "FR", "JP"])),
-        prop::option::weighted(some, 0..5),
-        prop::option::weighted(some, prop::sample::select(vec!["internal", "virtual"])),
+        prop::option::weighted(rarely, prop::sample::select(vec!["DE", "FR", "JP"])),
+        prop::option::weighted(rarely, 0..5),
+        prop::option::weighted(rarely, prop::sample::select(vec!["internal", "virtual"])),
         prop::option::weighted(
             often,
             prop::sample::select(vec![
@@ -95,10 +95,10 @@ fn asked() -> impl Strategy<Value = (Scope, NumberFilter, i64)> {
             ]),
         ),
         prop::option::weighted(
-            some,
+            rarely,
             prop::sample::select(vec!["user_anna", "user_bob", "user_x"]),
         ),
-        prop::option::weighted(some, any::<bool>()),
+        prop::option::weighted(rarely, any::<bool>()),
     )
         .prop_map(|(country, digit, kind, label, user, orphan)| NumberFilter {
             country: country.map(|country| country.parse().unwrap()),
@@ -111,7 +111,7 @@ fn asked() -> impl Strategy<Value = (Scope, NumberFilter, i64)> {
     (scope, filter, 1..20_i64)
 }
 
-/// The same each time.
+/// Returns values of the strategy, the same in every run.
 fn sample<S: Strategy>(count: usize, strategy: &S) -> Vec<S::Value> {
     let mut runner = TestRunner::deterministic();
     (0..count)
@@ -119,20 +119,20 @@ fn sample<S: Strategy>(count: usize, strategy: &S) -> Vec<S::Value> {
         .collect()
 }
 
-async fn a_copy_shows_whatever_is_asked_for_as_sql_would(database: Database) {
+async fn a_snapshot_answers_every_query_like_sql(database: Database) {
     let store = database.store().await;
-    store.observe(&sample(80, &observation())).await.unwrap();
+    store.observe(&sample(80, &any_observation())).await.unwrap();
     for (nth, name) in TEAMS.iter().enumerate() {
-        let some =
+        let assign_team =
             format!("UPDATE numbers SET team = '{name}' WHERE LENGTH(number || label_folded) % 5 = {nth}");
-        database.change(&some).await;
+        database.change(&assign_team).await;
     }
     database
         .change("UPDATE numbers SET gone_at = 1 WHERE id LIKE '%2'")
         .await;
-    let snapshot = copy(&store).await;
+    let snapshot = load_snapshot(&store).await;
     assert!(!snapshot.is_empty());
-    for (scope, filter, limit) in sample(150, &asked()) {
+    for (scope, filter, limit) in sample(150, &query()) {
         let listing = Listing::new(&scope, &filter, Limit::new(200).unwrap(), None);
         let mut expected = database.texts(&listing.text, &listing.args).await;
         let (limit, mut after) = (Limit::new(limit).unwrap(), None);
@@ -167,23 +167,27 @@ async fn a_copy_shows_whatever_is_asked_for_as_sql_would(database: Database) {
     }
 }
 
-async fn numbers_are_read_by_name_and_sighted_unless_they_are_gone(database: Database) {
+async fn numbers_are_read_by_id_and_by_observation_time_unless_they_are_gone(database: Database) {
     let store = database.store().await;
     store
-        .observe(&[seen("A", NOW), seen("B", later(5)), seen("C", later(9))])
+        .observe(&[
+            observation("A", NOW),
+            observation("B", later(5)),
+            observation("C", later(9)),
+        ])
         .await
         .unwrap();
-    let gone = note(Action::NumberGone);
+    let gone = audit_row(Action::NumberGone);
     assert!(store.mark_gone(&number_id("C"), later(9), &gone).await.unwrap());
-    let named = ["A", "B", "C", "D"].map(number_id);
-    let numbers = store.numbers_by_id(&named).await.unwrap();
+    let ids_to_find = ["A", "B", "C", "D"].map(number_id);
+    let numbers = store.numbers_by_id(&ids_to_find).await.unwrap();
     let mut ids: Vec<_> = numbers.into_iter().map(|number| number.facts.id).collect();
     ids.sort();
     assert_eq!(ids, ["A", "B"].map(number_id));
     assert_eq!(store.numbers_by_id(&[]).await.unwrap(), []);
-    // More than one statement takes.
+    // More ids than fit into one statement.
     let many: Vec<_> = (0..1234).map(|nth| number_id(&format!("X{nth}"))).collect();
-    let many = [many, named.to_vec()].concat();
+    let many = [many, ids_to_find.to_vec()].concat();
     assert_eq!(store.numbers_by_id(&many).await.unwrap().len(), 2);
     assert_eq!(
         store.numbers_seen_since(later(5)).await.unwrap(),

@@ -1,4 +1,4 @@
-//! The feed: what is committed gets one place, and a reader who goes on from a place misses nothing.
+//! The event log: each committed event gets one sequence number, and a reader that resumes from one misses no event.
 
 use std::collections::BTreeSet;
 
@@ -7,48 +7,49 @@ use numberdesk::domain::event::{Event, EventKind};
 use super::*;
 
 on_both_stores! {
-    an_event_is_in_the_feed_with_what_it_tells_and_not_without,
-    writers_and_placers_at_once_give_every_event_one_place_and_readers_miss_none,
-    a_change_is_told_to_this_process_before_it_is_read_elsewhere,
-    what_is_old_is_forgotten_and_no_place_to_go_on_from,
+    an_event_is_stored_together_with_its_change,
+    concurrent_writers_give_every_event_one_sequence_and_readers_miss_none,
+    a_change_signals_its_own_process_and_marks_the_number_dirty,
+    old_events_are_deleted_and_can_not_be_resumed_from,
 }
 
-fn event(team_name: &str, at: Timestamp) -> Event {
-    Event::new(at, EventKind::OrderQueued, Some(&team(team_name)))
+fn event(team_name: &str, time: Timestamp) -> Event {
+    Event::new(time, EventKind::OrderQueued, Some(&team(team_name)))
 }
 
+/// Assigns all sequence numbers and returns the kinds of the events in scope.
 async fn kinds(store: &Store, scope: &Scope) -> Vec<String> {
     while store.assign_sequence().await.unwrap() > 0 {}
     let events = store.events(scope, &[], 0, 1_000).await.unwrap();
-    events.into_iter().map(|placed| placed.event.kind).collect()
+    events.into_iter().map(|sequenced| sequenced.event.kind).collect()
 }
 
-async fn an_event_is_in_the_feed_with_what_it_tells_and_not_without(database: Database) {
+async fn an_event_is_stored_together_with_its_change(database: Database) {
     let store = database.store().await;
     let sent = renting(&store, &order("sales", "one", "DE")).await;
     let refused_order = renting(&store, &order("support", "two", "FR")).await;
-    let found = seen("a", NOW);
+    let found = observation("a", NOW);
     assert!(settle(&store, &sent, fulfilled("a"), Some(&found)).await);
     assert!(settle(&store, &refused_order, refused(), None).await);
-    // Settled twice, it is told once.
+    // A second settlement has no effect and no event.
     assert!(!settle(&store, &sent, fulfilled("a"), Some(&found)).await);
-    let of_sales = [
+    let sales_kinds = [
         "order.queued",
         "order.renting",
         "phone_number.assigned",
         "order.fulfilled",
     ];
-    assert_eq!(kinds(&store, &scope("sales")).await, of_sales);
-    let of_support = ["order.queued", "order.renting", "order.refused"];
-    assert_eq!(kinds(&store, &scope("support")).await, of_support);
-    // What belongs to nobody is for who sees everything.
+    assert_eq!(kinds(&store, &scope("sales")).await, sales_kinds);
+    let support_kinds = ["order.queued", "order.renting", "order.refused"];
+    assert_eq!(kinds(&store, &scope("support")).await, support_kinds);
+    // Events without a team are only in the scope of the system.
     let all = kinds(&store, &Scope::system("test")).await;
     assert_eq!(all.len(), 8);
     assert!(all.contains(&"phone_number.added".to_owned()), "{all:?}");
     assert!(kinds(&store, &Scope::system("test").only(&[])).await.is_empty());
 }
 
-async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss_none(database: Database) {
+async fn concurrent_writers_give_every_event_one_sequence_and_readers_miss_none(database: Database) {
     const WRITERS: usize = 6;
     const EACH: usize = 30;
     let store = database.store().await;
@@ -67,14 +68,17 @@ async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss
             }
         }));
     }
-    // Goes on from place to place while they write, as a follower does.
-    let (mut at, mut read) = (0, BTreeSet::new());
+    // Reads from position to position while the writers run, as a follower does.
+    let (mut position, mut read) = (0, BTreeSet::new());
     while read.len() < WRITERS * EACH {
         store.assign_sequence().await.unwrap();
-        for placed in store.events_after(at, 7).await.unwrap() {
-            assert_eq!(placed.seq, at + 1, "places have no gap");
-            at = placed.seq;
-            assert!(read.insert(placed.event.id), "an event has one place");
+        for sequenced in store.events_after(position, 7).await.unwrap() {
+            assert_eq!(sequenced.seq, position + 1, "sequence numbers have no gap");
+            position = sequenced.seq;
+            assert!(
+                read.insert(sequenced.event.id),
+                "an event has one sequence number"
+            );
         }
     }
     for task in tasks {
@@ -87,29 +91,29 @@ async fn writers_and_placers_at_once_give_every_event_one_place_and_readers_miss
     );
 }
 
-async fn a_change_is_told_to_this_process_before_it_is_read_elsewhere(database: Database) {
+async fn a_change_signals_its_own_process_and_marks_the_number_dirty(database: Database) {
     let store = database.store().await;
-    let (news, before) = (store.new_events(), store.dirty_count());
-    store.observe(&[seen("a", NOW)]).await.unwrap();
-    news.notified().await;
+    let (new_events, before) = (store.new_events(), store.dirty_count());
+    store.observe(&[observation("a", NOW)]).await.unwrap();
+    new_events.notified().await;
     assert!(store.dirty_count() > before);
-    let (count, touched) = store.take_dirty();
+    let (count, dirty) = store.take_dirty();
     assert_eq!(count, store.dirty_count());
-    assert_eq!(touched.into_iter().collect::<Vec<_>>(), [number_id("a")]);
-    // Taken is taken, and what could not be read is given back.
+    assert_eq!(dirty.into_iter().collect::<Vec<_>>(), [number_id("a")]);
+    // Taking clears the set. A number that could not be read is marked again.
     assert!(store.take_dirty().1.is_empty());
     store.mark_dirty([number_id("b")]);
     assert!(store.dirty_count() > count);
     assert_eq!(store.take_dirty().1.len(), 1);
 }
 
-async fn what_is_old_is_forgotten_and_no_place_to_go_on_from(database: Database) {
+async fn old_events_are_deleted_and_can_not_be_resumed_from(database: Database) {
     let store = database.store().await;
     let (old, new) = (event("sales", NOW), event("sales", later(100)));
     for event in [&old, &new] {
         store.write_event(event).await.unwrap();
     }
-    // What has no place yet stays: nobody has been told of it.
+    // An event without a sequence number is kept, because no reader has seen it.
     assert_eq!(store.delete_events(later(50), 10).await.unwrap(), 0);
     store.assign_sequence().await.unwrap();
     assert_eq!(
