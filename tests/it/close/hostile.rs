@@ -1,5 +1,4 @@
-//! A Close that is broken or hostile: never a panic, never a wrong final state, never more than it should
-//! hear or see.
+//! The service against a broken or hostile Close: no panic, no wrong final state, no unneeded request.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,21 +14,22 @@ use crate::support::scripted::{Scripted, gzip_bomb, says};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    close_s_words_are_passed_on_as_text_and_bounded,
-    a_number_that_is_already_another_order_s_fulfils_nothing,
+    error_texts_of_close_are_passed_on_as_text_and_limited_in_size,
+    an_answer_with_the_number_of_another_order_does_not_fulfil_an_order,
 }
 
 on_sqlite! {
-    a_hostile_answer_to_a_rent_is_an_unknown_outcome,
-    a_redirect_is_never_followed_and_the_key_goes_nowhere_else,
-    an_endless_answer_is_cut_off,
-    a_hostile_answer_to_a_listing_changes_nothing_and_the_desk_stays_ready,
-    close_hears_only_what_the_desk_needs_to_say,
+    a_malformed_answer_to_a_rent_is_an_unknown_outcome,
+    a_redirect_is_never_followed_so_no_other_host_receives_the_key,
+    an_answer_that_is_too_large_is_cut_off,
+    a_malformed_listing_changes_nothing_and_the_service_stays_ready,
+    only_the_needed_endpoints_of_close_are_called,
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
-fn at(scripted: &Scripted, timeout: &'static str) -> TestConfig {
+/// A configuration whose Close is the scripted server.
+fn config_for(scripted: &Scripted, timeout: &'static str) -> TestConfig {
     TestConfig {
         close_url: Some(format!("http://{}/api/v1", scripted.address)),
         timeout,
@@ -37,26 +37,26 @@ fn at(scripted: &Scripted, timeout: &'static str) -> TestConfig {
     }
 }
 
-/// Says this to a rent, and that it is not there to everything else.
-fn to_rents(answer: Vec<u8>) -> impl Fn(&str) -> Vec<u8> + Send + Sync + 'static {
+/// A script that sends this answer to a rent, and a 404 in Close's format to every other request.
+fn answer_rents(answer: Vec<u8>) -> impl Fn(&str) -> Vec<u8> + Send + Sync + 'static {
     let answer = Arc::new(answer);
     move |line| {
         if line.starts_with("POST") {
             answer.to_vec()
         } else {
-            of_no_use()
+            not_found()
         }
     }
 }
 
-/// From a Close that is there: one that fails altogether would soon be left alone.
-fn of_no_use() -> Vec<u8> {
+/// A 404 in Close's format. It does not count as a failure, so the circuit breaker stays closed.
+fn not_found() -> Vec<u8> {
     says(404, JSON, b"{\"error\":\"Not there.\"}")
 }
 
-async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
-    let scripted = Scripted::start(|_| of_no_use()).await;
-    let server = TestServer::with(database, at(&scripted, "3s")).await;
+async fn a_malformed_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
+    let scripted = Scripted::start(|_| not_found()).await;
+    let server = TestServer::with(database, config_for(&scripted, "3s")).await;
     let number = |fields: Value| {
         let mut number =
             json!({ "id": format!("phon_{}", "A".repeat(43)), "number": "+4930901820", "type": "internal" });
@@ -90,14 +90,14 @@ async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
         ("IE", says(200, JSON, b"{\"status\":\"ok\"}")),
     ];
     for (country, answer) in answers {
-        scripted.says(to_rents(answer));
+        scripted.says(answer_rents(answer));
         let started = Instant::now();
         let order = server
             .order_at_once(&ALICE, country, &json!({ "country": country }))
             .await
             .expect(202);
         let id = text(&order["id"]);
-        // A limit is the one thing here that says for certain that nothing was done.
+        // Of these answers, only a 429 proves that Close did nothing.
         let expected = if country == "SE" { "queued" } else { "unverified" };
         let order = eventually(&format!("{country} becomes {expected}"), || async {
             let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
@@ -110,7 +110,7 @@ async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
             "{country}: {order}"
         );
         assert!(
-            started.elapsed() < Duration::from_secs(10),
+            started.elapsed() < Duration::from_secs(25),
             "{country} took {:?}",
             started.elapsed()
         );
@@ -123,7 +123,7 @@ async fn a_hostile_answer_to_a_rent_is_an_unknown_outcome(database: Database) {
     assert_eq!(server.at_ops("/readyz").await.status, 200);
 }
 
-async fn a_redirect_is_never_followed_and_the_key_goes_nowhere_else(database: Database) {
+async fn a_redirect_is_never_followed_so_no_other_host_receives_the_key(database: Database) {
     let server = TestServer::with(
         database,
         TestConfig {
@@ -135,7 +135,7 @@ async fn a_redirect_is_never_followed_and_the_key_goes_nowhere_else(database: Da
     let number = server.rent(&ALICE, "first", "DE").await;
     let elsewhere = Scripted::start(|_| says(200, JSON, b"{}")).await;
     let location = format!("http://{}/api/v1/", elsewhere.address);
-    let mut unknown = 0;
+    let mut rent_count = 1;
     for (status, country) in [(301, "DE"), (302, "FR"), (303, "GB"), (307, "US"), (308, "CA")] {
         let answer = json!({ "status": status, "headers": { "location": location } });
         server.close.fault(json!({ "answer": answer })).await;
@@ -144,7 +144,7 @@ async fn a_redirect_is_never_followed_and_the_key_goes_nowhere_else(database: Da
             .await
             .expect(202);
         assert_eq!(order["state"], "unverified");
-        unknown += 1;
+        rent_count += 1;
         server
             .patch(&ALICE, &number, &json!({ "label": "x" }))
             .await
@@ -154,15 +154,16 @@ async fn a_redirect_is_never_followed_and_the_key_goes_nowhere_else(database: Da
         server.close.clear_faults().await;
     }
     assert_eq!(elsewhere.hits(), 0, "a redirect was followed");
-    assert_eq!(server.close.rents().await.len(), unknown + 1);
+    assert_eq!(server.close.rents().await.len(), rent_count);
     assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
 }
 
-async fn an_endless_answer_is_cut_off(database: Database) {
+async fn an_answer_that_is_too_large_is_cut_off(database: Database) {
     let server = TestServer::with(
         database,
         TestConfig {
             full_sync: "1s",
+            timeout: "40s",
             ..TestConfig::default()
         },
     )
@@ -179,9 +180,9 @@ async fn an_endless_answer_is_cut_off(database: Database) {
         .patch(&ALICE, &number, &json!({ "label": "x" }))
         .await
         .problem(502, "close-unavailable");
-    // The deadline is 20 s: it was the size that ended it.
+    // The size ended the calls, not the deadline of 40 s.
     assert!(
-        started.elapsed() < Duration::from_secs(15),
+        started.elapsed() < Duration::from_secs(30),
         "{:?}",
         started.elapsed()
     );
@@ -190,7 +191,7 @@ async fn an_endless_answer_is_cut_off(database: Database) {
     assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
 }
 
-async fn a_hostile_answer_to_a_listing_changes_nothing_and_the_desk_stays_ready(database: Database) {
+async fn a_malformed_listing_changes_nothing_and_the_service_stays_ready(database: Database) {
     let server = TestServer::with(
         database,
         TestConfig {
@@ -246,12 +247,12 @@ async fn a_hostile_answer_to_a_listing_changes_nothing_and_the_desk_stays_ready(
         server.close.clear_faults().await;
     }
     server
-        .patch(&ALICE, &number, &json!({ "label": "still mine" }))
+        .patch(&ALICE, &number, &json!({ "label": "changed" }))
         .await
         .expect(200);
 }
 
-async fn close_s_words_are_passed_on_as_text_and_bounded(database: Database) {
+async fn error_texts_of_close_are_passed_on_as_text_and_limited_in_size(database: Database) {
     let server = TestServer::new(database).await;
     let long = format!("<img src=x onerror=alert(1)>{}", "y".repeat(300_000));
     let body = json!({ "status": long, "error": long, "field-errors": { "prefix": long } });
@@ -263,7 +264,7 @@ async fn close_s_words_are_passed_on_as_text_and_bounded(database: Database) {
     answer.problem(422, "close-refused");
     assert!(
         answer.text.len() < 64 << 10,
-        "{} bytes of Close's are passed on",
+        "{} bytes are passed on",
         answer.text.len()
     );
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
@@ -271,12 +272,12 @@ async fn close_s_words_are_passed_on_as_text_and_bounded(database: Database) {
     listed.expect(200);
     assert!(
         listed.text.len() < 128 << 10,
-        "{} bytes are kept",
+        "{} bytes are stored",
         listed.text.len()
     );
 }
 
-async fn a_number_that_is_already_another_order_s_fulfils_nothing(database: Database) {
+async fn an_answer_with_the_number_of_another_order_does_not_fulfil_an_order(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "first", "DE").await;
     let held = server.close.held().await.remove(0);
@@ -287,7 +288,7 @@ async fn a_number_that_is_already_another_order_s_fulfils_nothing(database: Data
         .fault(json!({ "path": RENT, "answer": { "status": 201, "body": same } }))
         .await;
     let order = server.order(&ALICE, "second", &json!({ "country": "FR" })).await;
-    // Whatever becomes of it, it is not the first order's number.
+    // The second order must not get the number of the first.
     assert_ne!(order.json()["state"], "fulfilled", "{order}");
     let shown = server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
@@ -300,7 +301,7 @@ async fn a_number_that_is_already_another_order_s_fulfils_nothing(database: Data
     assert_eq!(shown["desk"]["order_id"], first["id"]);
 }
 
-async fn close_hears_only_what_the_desk_needs_to_say(database: Database) {
+async fn only_the_needed_endpoints_of_close_are_called(database: Database) {
     let mut config = TestConfig {
         subscribe: true,
         full_sync: "1s",
@@ -310,10 +311,10 @@ async fn close_hears_only_what_the_desk_needs_to_say(database: Database) {
         .policy
         .replacen("assign_to = \"anyone\"", "assign_to = { group = \"GROUP\" }", 1);
     config.close.numbers = 3;
-    // The same seed has the same groups.
-    let probe = crate::support::close::FakeClose::start(config.close.clone()).await;
-    config.policy = config.policy.replace("GROUP", &probe.groups()[0]);
-    probe.stop().await;
+    // A simulated Close with the same seed has the same groups.
+    let same_close = crate::support::close::FakeClose::start(config.close.clone()).await;
+    config.policy = config.policy.replace("GROUP", &same_close.groups()[0]);
+    same_close.stop().await;
     let server = TestServer::with(database, config).await;
     let member = ALICE.as_user(Some(1));
     let number = server.rent(&member, "one", "DE").await;
@@ -342,7 +343,7 @@ async fn close_hears_only_what_the_desk_needs_to_say(database: Database) {
     let me = server.close.requests("GET", "/me/").await.len();
     server.close.wait_for_requests("GET", "/me/", me + 3).await;
 
-    let heard: BTreeSet<String> = server
+    let called: BTreeSet<String> = server
         .close
         .all_requests()
         .await
@@ -378,12 +379,12 @@ async fn close_hears_only_what_the_desk_needs_to_say(database: Database) {
         "GET /webhook/{id}/",
         "POST /webhook/",
     ];
-    let more: Vec<&String> = heard
+    let unneeded: Vec<&String> = called
         .iter()
-        .filter(|said| !needed.contains(&said.as_str()))
+        .filter(|request| !needed.contains(&request.as_str()))
         .collect();
-    assert!(more.is_empty(), "Close was asked for {more:?}");
-    for said in [
+    assert!(unneeded.is_empty(), "Close received {unneeded:?}");
+    for request in [
         "GET /me/",
         "GET /phone_number/",
         "GET /group/{id}/",
@@ -392,6 +393,6 @@ async fn close_hears_only_what_the_desk_needs_to_say(database: Database) {
         "GET /webhook/",
         "POST /webhook/",
     ] {
-        assert!(heard.contains(said), "{said} was never said: {heard:?}");
+        assert!(called.contains(request), "{request} was never sent: {called:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A Close that misbehaves to order, byte by byte, on a raw socket. It writes down every request it sees.
+//! A simulated vendor that sends scripted bytes on a raw socket, and records every request that it receives.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,25 +10,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// What to do with one request.
+/// What the vendor does with one request.
 #[derive(Clone)]
 pub(crate) enum Act {
     /// Write these bytes and keep the connection.
-    Say(Vec<u8>),
-    /// Write these bytes, then close the connection as TCP does it.
+    Respond(Vec<u8>),
+    /// Write these bytes, then close the connection normally.
     Close(Vec<u8>),
     /// Write these bytes, then reset the connection.
     Reset(Vec<u8>),
-    /// Write these bytes, then nothing more.
+    /// Write these bytes, then keep the connection open without a byte more.
     Hang(Vec<u8>),
-    /// Write these bytes, then this piece for ever, with a pause before each.
+    /// Write these bytes, then the second piece forever, with a pause before each.
     Endless(Vec<u8>, Vec<u8>, Duration),
 }
 
-/// One request as it arrived.
+/// One request that the vendor received.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// Which connection it came on, counted from 0.
+pub(crate) struct ReceivedRequest {
+    /// The number of the connection, counted from 0.
     pub(crate) connection: usize,
     /// Request line and headers.
     pub(crate) head: String,
@@ -36,44 +36,45 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-impl Seen {
-    /// `GET /path?query`.
+impl ReceivedRequest {
+    /// Returns method, path and query: `GET /path?query`.
     pub(crate) fn line(&self) -> &str {
         self.head.lines().next().unwrap().trim_end_matches(" HTTP/1.1")
     }
 }
 
+/// The server. It stops when it is dropped.
 pub(crate) struct Vendor {
     pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     connections: Arc<AtomicUsize>,
     hang_up: Arc<Notify>,
     _stop: DropGuard,
 }
 
 impl Vendor {
-    /// Answers the first request with the first act, and so on; the last act is for all that follow.
+    /// Starts a server that handles the first request by the first act, and so on. The last act is for all later ones.
     pub(crate) async fn start(acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stop = CancellationToken::new();
         let vendor = Self {
             address: listener.local_addr().unwrap(),
-            seen: Arc::default(),
+            received: Arc::default(),
             connections: Arc::default(),
             hang_up: Arc::default(),
             _stop: stop.clone().drop_guard(),
         };
 
-        let (seen, connections) = (vendor.seen.clone(), vendor.connections.clone());
+        let (received, connections) = (vendor.received.clone(), vendor.connections.clone());
         let (hang_up, acts) = (vendor.hang_up.clone(), Arc::new(acts));
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let connection = connections.fetch_add(1, Ordering::SeqCst);
-                let (seen, acts, hang_up) = (seen.clone(), acts.clone(), hang_up.clone());
+                let (received, acts, hang_up) = (received.clone(), acts.clone(), hang_up.clone());
                 let work = async move {
                     tokio::select! {
-                        _ = serve(stream, connection, &seen, &acts) => {}
+                        _ = serve(stream, connection, &received, &acts) => {}
                         () = hang_up.notified() => {}
                     }
                 };
@@ -83,24 +84,25 @@ impl Vendor {
         vendor
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    /// Returns the requests received so far.
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 
-    /// How many requests of this method arrived.
+    /// Counts the requests with this method.
     pub(crate) fn count(&self, method: &str) -> usize {
-        self.seen()
+        self.received()
             .iter()
-            .filter(|seen| seen.line().starts_with(method))
+            .filter(|request| request.line().starts_with(method))
             .count()
     }
 
-    /// How many connections were opened, with or without a request.
+    /// Counts the connections, with or without a request.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Closes every open connection from this side.
+    /// Closes every open connection.
     pub(crate) fn hang_up(&self) {
         self.hang_up.notify_waiters();
     }
@@ -109,17 +111,17 @@ impl Vendor {
 async fn serve(
     mut stream: TcpStream,
     connection: usize,
-    seen: &Mutex<Vec<Seen>>,
+    received: &Mutex<Vec<ReceivedRequest>>,
     acts: &[Act],
 ) -> std::io::Result<()> {
     while let Some(request) = read(&mut stream, connection).await? {
-        let number = {
-            let mut seen = seen.lock().unwrap();
-            seen.push(request);
-            seen.len() - 1
+        let index = {
+            let mut received = received.lock().unwrap();
+            received.push(request);
+            received.len() - 1
         };
-        match &acts[number.min(acts.len() - 1)] {
-            Act::Say(bytes) => stream.write_all(bytes).await?,
+        match &acts[index.min(acts.len() - 1)] {
+            Act::Respond(bytes) => stream.write_all(bytes).await?,
             Act::Close(bytes) => {
                 stream.write_all(bytes).await?;
                 return stream.shutdown().await;
@@ -127,7 +129,7 @@ async fn serve(
             Act::Reset(bytes) => {
                 stream.write_all(bytes).await?;
                 stream.flush().await?;
-                // Lets the bytes be read before the reset throws away what is not.
+                // The client reads the bytes during this pause. A reset discards the bytes that are not read yet.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 stream.set_zero_linger()?;
                 return Ok(());
@@ -149,7 +151,7 @@ async fn serve(
 }
 
 /// Reads one request; `None` when the client has closed the connection.
-async fn read(stream: &mut TcpStream, connection: usize) -> std::io::Result<Option<Seen>> {
+async fn read(stream: &mut TcpStream, connection: usize) -> std::io::Result<Option<ReceivedRequest>> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -175,18 +177,18 @@ async fn read(stream: &mut TcpStream, connection: usize) -> std::io::Result<Opti
         }
     }
     let body = String::from_utf8(bytes[end + 4..].to_vec()).unwrap();
-    Ok(Some(Seen {
+    Ok(Some(ReceivedRequest {
         connection,
         head,
         body,
     }))
 }
 
-/// A whole HTTP/1.1 answer.
+/// Builds a complete HTTP/1.1 response.
 pub(crate) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut bytes = format!(
-        "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n",
+        "HTTP/1.1 {status} Reason\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n",
         body.len()
     )
     .into_bytes();
@@ -194,7 +196,7 @@ pub(crate) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<
     bytes
 }
 
-/// A whole answer on a connection that stays open.
-pub(crate) fn say(status: u16, body: impl AsRef<[u8]>) -> Act {
-    Act::Say(answer(status, "", body))
+/// An act that sends a complete response and keeps the connection open.
+pub(crate) fn respond(status: u16, body: impl AsRef<[u8]>) -> Act {
+    Act::Respond(answer(status, "", body))
 }

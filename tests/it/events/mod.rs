@@ -1,4 +1,4 @@
-//! The feed from outside: every change is told once, to its team alone, and whoever resumes misses nothing.
+//! The event API: each change is one event, only its team sees it, and a client that resumes misses none.
 
 use std::collections::BTreeSet;
 
@@ -12,28 +12,28 @@ use crate::support::server::{TestServer, text};
 use crate::support::stream::Stream;
 
 on_both_stores! {
-    everything_that_happens_to_an_order_and_its_number_is_told_in_its_order,
-    a_stream_tells_what_comes_and_resumes_after_the_last_event_it_told,
-    a_team_is_told_of_nothing_of_another_team,
-    an_event_that_is_not_there_is_a_fault_and_another_team_s_is_not_there,
-    a_stream_ends_with_the_process_and_with_its_token,
+    each_step_of_an_order_and_its_number_is_one_event_in_order,
+    a_stream_sends_new_events_and_resumes_after_the_last_event_id,
+    a_team_receives_no_event_of_another_team,
+    an_event_id_of_another_team_is_refused_like_an_unknown_one,
+    a_stream_ends_when_its_token_expires_or_the_process_stops,
 }
 
-/// Events of the caller's teams after one, once there are so many.
-async fn told(server: &TestServer, person: &Persona, query: &str, at_least: usize) -> Vec<Value> {
+/// Waits for at least this many events of the caller's teams.
+async fn wait_for_events(server: &TestServer, person: &Persona, query: &str, at_least: usize) -> Vec<Value> {
     let path = format!("/v1/events?limit=200{query}");
-    let look = || async {
+    let poll = || async {
         let events = server.list(person, &path).await;
         (events.len() >= at_least).then_some(events)
     };
-    eventually_or(|| format!("{at_least} events are told"), look).await
+    eventually_or(|| format!("at least {at_least} events"), poll).await
 }
 
 fn types(events: &[Value]) -> Vec<String> {
     events.iter().map(|event| text(&event["type"])).collect()
 }
 
-async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order(database: Database) {
+async fn each_step_of_an_order_and_its_number_is_one_event_in_order(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     server
@@ -41,7 +41,7 @@ async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order
         .await
         .expect(200);
     assert_eq!(server.release(&LENA, &number).await.status, 204);
-    let events = told(&server, &ALICE, "", 7).await;
+    let events = wait_for_events(&server, &ALICE, "", 7).await;
     assert_eq!(
         types(&events),
         [
@@ -60,14 +60,14 @@ async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order
     assert_eq!(fulfilled["data"]["state"], "fulfilled");
     let changed = events[4]["data"]["changed"].as_array().unwrap();
     assert!(changed.contains(&json!("label")), "{}", events[4]);
-    // Read on from the middle, by page and by type.
+    // Events after an id, by type, and by page.
     let after = text(&events[4]["id"]);
     assert_eq!(
-        types(&told(&server, &ALICE, &format!("&after={after}"), 2).await),
+        types(&wait_for_events(&server, &ALICE, &format!("&after={after}"), 2).await),
         ["phone_number.releasing", "phone_number.released"]
     );
     assert_eq!(
-        types(&told(&server, &ALICE, "&type=order.fulfilled,phone_number.released", 2).await),
+        types(&wait_for_events(&server, &ALICE, "&type=order.fulfilled,phone_number.released", 2).await),
         ["order.fulfilled", "phone_number.released"]
     );
     let page = server.get(&ALICE, "/v1/events?limit=3").await.expect(200);
@@ -80,35 +80,36 @@ async fn everything_that_happens_to_an_order_and_its_number_is_told_in_its_order
     assert_eq!(end, json!({ "data": [], "next_cursor": null }));
 }
 
-async fn a_stream_tells_what_comes_and_resumes_after_the_last_event_it_told(database: Database) {
+async fn a_stream_sends_new_events_and_resumes_after_the_last_event_id(database: Database) {
     let server = TestServer::new(database).await;
     server.rent(&ALICE, "before", "DE").await;
+    wait_for_events(&server, &ALICE, "", 4).await;
     let stream = || server.request_as(&ALICE, "GET", "/v1/events/stream");
     let mut reader = Stream::open(stream(), None).await;
     server.rent(&ALICE, "first", "DE").await;
-    // It began when it was opened, so that the order before is not told.
+    // The stream begins when it is opened, so it sends no event of the order before.
     let (mut ids, mut last) = (Vec::new(), String::new());
     while ids.len() < 2 {
-        let told = reader.next().await.expect("the stream goes on");
-        last.clone_from(&told.id);
-        ids.push(told.id);
+        let event = reader.next().await.expect("the stream goes on");
+        last.clone_from(&event.id);
+        ids.push(event.id);
     }
     drop(reader);
-    // Meanwhile nobody listens.
+    // These events come while no stream is open.
     server.rent(&ALICE, "second", "FR").await;
     let mut reader = Stream::open(stream(), Some(&last)).await;
     server.rent(&ALICE, "third", "US").await;
-    let whole = told(&server, &ALICE, "", 16).await;
-    let expected: Vec<String> = whole.iter().skip(4).map(|event| text(&event["id"])).collect();
+    let all = wait_for_events(&server, &ALICE, "", 16).await;
+    let expected: Vec<String> = all.iter().skip(4).map(|event| text(&event["id"])).collect();
     while ids.len() < expected.len() {
         ids.push(reader.next().await.expect("the stream goes on").id);
     }
-    assert_eq!(ids, expected, "each once, in the order of the feed");
+    assert_eq!(ids, expected, "each event once, in the order of the list");
 }
 
-async fn a_team_is_told_of_nothing_of_another_team(database: Database) {
+async fn a_team_receives_no_event_of_another_team(database: Database) {
     let server = TestServer::new(database).await;
-    let mut listening = Stream::open(server.request_as(&BOB, "GET", "/v1/events/stream"), None).await;
+    let mut bobs_stream = Stream::open(server.request_as(&BOB, "GET", "/v1/events/stream"), None).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}/team");
     let moved = server
@@ -116,15 +117,18 @@ async fn a_team_is_told_of_nothing_of_another_team(database: Database) {
         .json(&json!({ "team": "support" }));
     crate::support::server::send(moved).await.expect(200);
     server.rent(&BOB, "bobs", "DE").await;
-    // The first that Bob hears of is what came to his team, and nothing of what was before.
-    let first = listening.next().await.unwrap();
+    // The first event for Bob is the assignment to his team. He receives no earlier event of the number.
+    let first = bobs_stream.next().await.unwrap();
     assert_eq!(first.kind, "phone_number.assigned");
     assert_eq!(first.event["data"]["phone_number_id"], number.as_str());
-    assert_eq!(listening.next().await.unwrap().kind, "order.queued");
-    let mine = told(&server, &ALICE, "", 5).await;
-    assert_eq!(types(&mine).last().unwrap(), "phone_number.unassigned");
-    assert!(mine.iter().all(|event| event["team"] == "sales"), "{mine:?}");
-    let of_both = told(&server, &OLGA, "", 9).await;
+    assert_eq!(bobs_stream.next().await.unwrap().kind, "order.queued");
+    let of_sales = wait_for_events(&server, &ALICE, "", 5).await;
+    assert_eq!(types(&of_sales).last().unwrap(), "phone_number.unassigned");
+    assert!(
+        of_sales.iter().all(|event| event["team"] == "sales"),
+        "{of_sales:?}"
+    );
+    let of_both = wait_for_events(&server, &OLGA, "", 9).await;
     let ids: BTreeSet<String> = of_both.iter().map(|event| text(&event["id"])).collect();
     assert_eq!(ids.len(), of_both.len());
     server
@@ -137,23 +141,23 @@ async fn a_team_is_told_of_nothing_of_another_team(database: Database) {
         .problem(404, "not-found");
 }
 
-async fn an_event_that_is_not_there_is_a_fault_and_another_team_s_is_not_there(database: Database) {
+async fn an_event_id_of_another_team_is_refused_like_an_unknown_one(database: Database) {
     let server = TestServer::new(database).await;
     server.rent(&BOB, "key", "DE").await;
-    let foreign = text(&told(&server, &BOB, "", 1).await[0]["id"]);
+    let foreign = text(&wait_for_events(&server, &BOB, "", 1).await[0]["id"]);
     for path in ["/v1/events", "/v1/events/stream"] {
-        let ask = |id: String| async {
+        let read_after = |id: String| async {
             let id = id;
             server.get(&ALICE, &format!("{path}?after={id}")).await
         };
-        let hidden = ask(foreign.clone()).await;
+        let hidden = read_after(foreign.clone()).await;
         hidden.problem(400, "invalid-request");
-        let missing = ask("evt_01K00000000000000000000000".to_owned()).await;
+        let missing = read_after("evt_01K00000000000000000000000".to_owned()).await;
         assert_indistinguishable(&hidden, &missing);
         for bad in [
             "after=",
             "after=ord_1",
-            "type=order.eaten",
+            "type=order.unknown",
             "type=",
             "limit=0",
             "since=1",
@@ -173,18 +177,21 @@ async fn an_event_that_is_not_there_is_a_fault_and_another_team_s_is_not_there(d
         .problem(400, "invalid-request");
 }
 
-async fn a_stream_ends_with_the_process_and_with_its_token(database: Database) {
+async fn a_stream_ends_when_its_token_expires_or_the_process_stops(database: Database) {
     let mut server = TestServer::new(database).await;
     let stream = server.request("GET", "/v1/events/stream");
-    // Long enough for the answer to begin.
+    // The token must be valid until the stream is open, also on a slow machine.
     let mut claims = ALICE.claims(&server.close.users());
-    claims["exp"] = json!(claims["iat"].as_i64().unwrap() + 3);
+    claims["exp"] = json!(claims["iat"].as_i64().unwrap() + 10);
     let mut short = Stream::open(stream.bearer_auth(server.issuer.sign(&claims).unwrap()), None).await;
     let mut long = Stream::open(server.request_as(&ALICE, "GET", "/v1/events/stream"), None).await;
-    assert!(short.next().await.is_none(), "the token has ended");
+    assert!(
+        short.next().await.is_none(),
+        "the stream ends when the token expires"
+    );
     server.rent(&ALICE, "key", "DE").await;
     assert_eq!(long.next().await.unwrap().kind, "order.queued");
     server.stop().await;
-    // What was told before is still read.
+    // Events that were sent before the stop can still be read.
     while long.next().await.is_some() {}
 }

@@ -3,13 +3,13 @@
 use super::*;
 
 on_both_stores! {
-    numbers_are_filtered_by_what_they_are,
-    pages_of_numbers_hold_each_number_once,
-    an_etag_spares_the_reader_what_did_not_change,
+    each_filter_finds_the_numbers_that_match,
+    the_pages_contain_each_number_once,
+    a_matching_etag_is_304_without_a_body,
 }
 
-async fn numbers_are_filtered_by_what_they_are(database: Database) {
-    let server = TestServer::with(database, often()).await;
+async fn each_filter_finds_the_numbers_that_match(database: Database) {
+    let server = TestServer::with(database, frequent_sync()).await;
     server
         .close
         .person_rents(json!({ "country": "GB", "label": "100% off_er" }))
@@ -18,7 +18,7 @@ async fn numbers_are_filtered_by_what_they_are(database: Database) {
         .close
         .person_rents(json!({ "country": "FR", "type": "external", "label": "Other" }))
         .await;
-    counted(&server, "/v1/phone-numbers", 2).await;
+    wait_for_count(&server, "/v1/phone-numbers", 2).await;
     let berlin = server.rent(&ALICE, "a", "DE").await;
     server
         .patch(&ALICE, &berlin, &json!({ "label": "Berlin line" }))
@@ -28,7 +28,7 @@ async fn numbers_are_filtered_by_what_they_are(database: Database) {
     server.order(&LENA, "b", &shared).await.expect(201);
     server.rent(&BOB, "c", "DE").await;
 
-    let number = text(&shown(&server, &berlin).await["number"]).replace('+', "%2B");
+    let number = text(&read_number(&server, &berlin).await["number"]).replace('+', "%2B");
     let (owner, second) = (server.user(0).to_owned(), server.user(1).to_owned());
     for (query, count) in [
         ("country=DE".to_owned(), 2),
@@ -49,16 +49,16 @@ async fn numbers_are_filtered_by_what_they_are(database: Database) {
         (format!("participant={owner}&orphan=false"), 3),
         ("orphan=true".to_owned(), 2),
     ] {
-        // What the rent left out comes with the next look at Close.
-        counted(&server, &format!("/v1/phone-numbers?{query}"), count).await;
+        // The next sync adds the fields that the answer to a rent leaves out.
+        wait_for_count(&server, &format!("/v1/phone-numbers?{query}"), count).await;
     }
 }
 
-async fn pages_of_numbers_hold_each_number_once(database: Database) {
+async fn the_pages_contain_each_number_once(database: Database) {
     let server = TestServer::new(database).await;
     let mut ids = Vec::new();
-    for place in 0..7 {
-        ids.push(server.rent(&ALICE, &format!("key-{place}"), "DE").await);
+    for index in 0..7 {
+        ids.push(server.rent(&ALICE, &format!("key-{index}"), "DE").await);
     }
     ids.sort();
     let mut seen = Vec::new();
@@ -82,18 +82,18 @@ async fn pages_of_numbers_hold_each_number_once(database: Database) {
     assert_eq!(pages, 3);
     seen.sort();
     assert_eq!(seen, ids);
-    // A page that ends with the last row says so.
+    // A full page that ends with the last row has no next cursor.
     let page = server.get(&ALICE, "/v1/phone-numbers?limit=7").await.expect(200);
     assert_eq!(page["next_cursor"], Value::Null);
 }
 
-async fn an_etag_spares_the_reader_what_did_not_change(database: Database) {
-    let server = TestServer::with(database, often()).await;
+async fn a_matching_etag_is_304_without_a_body(database: Database) {
+    let server = TestServer::with(database, frequent_sync()).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}");
-    // Settled: Close fills in what the rent left out.
-    eventually("the inventory has the whole number", || async {
-        shown(&server, &number).await["carrier_type"]
+    // The sync adds the fields that the answer to a rent leaves out.
+    eventually("the inventory has every field of the number", || async {
+        read_number(&server, &number).await["carrier_type"]
             .is_string()
             .then_some(())
     })
@@ -127,7 +127,7 @@ async fn an_etag_spares_the_reader_what_did_not_change(database: Database) {
     )
     .await;
     other.expect(200);
-    // Another team's reader is told nothing by a 304.
+    // A 304 does not reveal the number to another team.
     send(
         server
             .request_as(&BOB, "GET", &path)

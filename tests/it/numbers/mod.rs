@@ -1,9 +1,10 @@
-//! Numbers: the inventory follows Close, a team sees and changes its own, and a release is finished.
+//! Numbers: the inventory follows Close, a team sees and changes only its own numbers, and releases are finished.
 
 pub(crate) mod reads;
 pub(crate) mod releases;
 
 mod list;
+mod transfer;
 mod update;
 
 use serde_json::{Value, json};
@@ -14,44 +15,43 @@ use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    numbers_that_people_rented_in_close_are_orphans_that_only_an_admin_sees,
-    a_listing_of_many_pages_is_read_to_its_end,
-    a_short_page_is_no_answer,
-    a_number_that_vanished_from_close_is_gone,
-    a_listing_that_lags_loses_no_fresh_number,
-    what_people_change_in_close_is_seen_and_unknown_fields_are_passed_on,
-    a_released_number_is_gone,
-    a_release_close_refuses_keeps_the_number,
+    numbers_that_people_rented_in_close_are_orphans_visible_only_to_administrators,
+    every_page_of_close_s_listing_is_read,
+    an_incomplete_or_malformed_listing_removes_no_number,
+    a_number_that_disappeared_from_close_is_removed,
+    a_listing_that_lags_does_not_remove_a_new_number,
+    changes_that_people_make_in_close_are_shown_with_unknown_fields,
+    a_released_number_is_not_found_any_more,
+    a_release_that_close_refuses_keeps_the_number,
     a_release_whose_outcome_is_unknown_is_202_and_finished_later,
-    an_orphan_is_adopted_under_the_receiving_team_s_policy,
-    a_number_moves_between_teams_and_is_gone_from_the_first,
-    an_orphan_is_changed_by_nobody,
 }
 
-fn often() -> TestConfig {
+/// A full sync each second.
+fn frequent_sync() -> TestConfig {
     TestConfig {
         full_sync: "1s",
         ..TestConfig::default()
     }
 }
 
-/// Looks often and believes soon what it sees.
-fn credulous() -> TestConfig {
+/// A full sync each second, and a settling period of one second.
+fn frequent_sync_and_short_settling() -> TestConfig {
     TestConfig {
         settle_after: "1s",
-        ..often()
+        ..frequent_sync()
     }
 }
 
-async fn shown(server: &TestServer, number: &str) -> Value {
+/// Reads a number as an administrator.
+async fn read_number(server: &TestServer, number: &str) -> Value {
     server
         .get(&OLGA, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200)
 }
 
-/// Returns once an admin finds so many numbers.
-async fn counted(server: &TestServer, path: &str, count: usize) -> Vec<Value> {
+/// Waits until an administrator finds this many numbers.
+async fn wait_for_count(server: &TestServer, path: &str, count: usize) -> Vec<Value> {
     eventually(&format!("{count} numbers at {path}"), || async {
         let found = server.list(&OLGA, path).await;
         (found.len() == count).then_some(found)
@@ -59,7 +59,7 @@ async fn counted(server: &TestServer, path: &str, count: usize) -> Vec<Value> {
     .await
 }
 
-async fn numbers_that_people_rented_in_close_are_orphans_that_only_an_admin_sees(database: Database) {
+async fn numbers_that_people_rented_in_close_are_orphans_visible_only_to_administrators(database: Database) {
     let mut config = TestConfig::default();
     config.close.numbers = 3;
     let server = TestServer::with(database, config).await;
@@ -94,7 +94,7 @@ async fn numbers_that_people_rented_in_close_are_orphans_that_only_an_admin_sees
     );
 }
 
-async fn a_listing_of_many_pages_is_read_to_its_end(database: Database) {
+async fn every_page_of_close_s_listing_is_read(database: Database) {
     let mut config = TestConfig::default();
     config.close.numbers = 230;
     config.close.settings.list_shuffled = false;
@@ -112,12 +112,12 @@ async fn a_listing_of_many_pages_is_read_to_its_end(database: Database) {
     assert_eq!(found, 230);
 }
 
-async fn a_short_page_is_no_answer(database: Database) {
-    let mut config = credulous();
+async fn an_incomplete_or_malformed_listing_removes_no_number(database: Database) {
+    let mut config = frequent_sync_and_short_settling();
     config.close.numbers = 2;
     let server = TestServer::with(database, config).await;
     let listed = server.close.requests("GET", "/phone_number/").await.len();
-    for (round, answer) in [
+    for (index, answer) in [
         json!({ "status": 200, "body": { "data": [] } }),
         json!({ "status": 500 }),
         json!("truncate"),
@@ -133,36 +133,36 @@ async fn a_short_page_is_no_answer(database: Database) {
             .await;
         server
             .close
-            .wait_for_requests("GET", "/phone_number/", listed + 2 * (round + 1))
+            .wait_for_requests("GET", "/phone_number/", listed + 2 * (index + 1))
             .await;
         assert_eq!(server.list(&OLGA, "/v1/phone-numbers").await.len(), 2);
     }
-    // Nor is a complete listing without them believed before each was asked for by itself.
+    // Even a complete listing removes no number that a read by its id still finds.
     server.close.clear_faults().await;
     let empty = json!({ "status": 200, "body": { "data": [], "has_more": false } });
     server
         .close
         .fault(json!({ "method": "GET", "path": "/phone_number/", "answer": empty }))
         .await;
-    let asked = server.close.requests("GET", "/phone_number/{id}/").await.len();
+    let reads = server.close.requests("GET", "/phone_number/{id}/").await.len();
     server
         .close
-        .wait_for_requests("GET", "/phone_number/{id}/", asked + 4)
+        .wait_for_requests("GET", "/phone_number/{id}/", reads + 4)
         .await;
     assert_eq!(server.list(&OLGA, "/v1/phone-numbers").await.len(), 2);
 }
 
-async fn a_number_that_vanished_from_close_is_gone(database: Database) {
-    let server = TestServer::with(database, credulous()).await;
+async fn a_number_that_disappeared_from_close_is_removed(database: Database) {
+    let server = TestServer::with(database, frequent_sync_and_short_settling()).await;
     let number = server.rent(&ALICE, "key", "DE").await;
-    // For `orders.settle_after` a number that was just rented is not believed gone; then it is.
+    // A number that was just rented is not removed before `orders.settle_after` has passed.
     server.close.person_releases(&number).await;
-    counted(&server, "/v1/phone-numbers", 0).await;
+    wait_for_count(&server, "/v1/phone-numbers", 0).await;
     server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .problem(404, "not-found");
-    // The order stays what it was, without a number to show.
+    // The order stays fulfilled, and shows no number.
     let order = server.list(&ALICE, "/v1/orders").await.remove(0);
     assert_eq!(
         (&order["state"], &order["phone_number"]),
@@ -171,14 +171,14 @@ async fn a_number_that_vanished_from_close_is_gone(database: Database) {
     let me = server.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(
         me["teams"][0]["usage"]["numbers_held"], 0,
-        "what is gone costs nothing"
+        "a removed number does not count"
     );
     let rows = server.list(&LENA, "/v1/audit?action=number.gone").await;
     assert_eq!(rows.len(), 1, "{rows:?}");
 }
 
-async fn a_listing_that_lags_loses_no_fresh_number(database: Database) {
-    let server = TestServer::with(database, credulous()).await;
+async fn a_listing_that_lags_does_not_remove_a_new_number(database: Database) {
+    let server = TestServer::with(database, frequent_sync_and_short_settling()).await;
     server.close.set(json!({ "listing_lag": "1h" })).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let listed = server.close.requests("GET", "/phone_number/").await.len();
@@ -193,28 +193,28 @@ async fn a_listing_that_lags_loses_no_fresh_number(database: Database) {
     assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
 }
 
-async fn what_people_change_in_close_is_seen_and_unknown_fields_are_passed_on(database: Database) {
-    let server = TestServer::with(database, often()).await;
+async fn changes_that_people_make_in_close_are_shown_with_unknown_fields(database: Database) {
+    let server = TestServer::with(database, frequent_sync()).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let change = json!({ "label": "Renamed", "sparkle": { "level": [1, 2.5, null] } });
     server.close.person_changes(&number, change).await;
-    let seen = eventually("the change is seen", || async {
-        let seen = shown(&server, &number).await;
-        (seen["label"] == "Renamed").then_some(seen)
+    let number = eventually("the change is shown", || async {
+        let shown = read_number(&server, &number).await;
+        (shown["label"] == "Renamed").then_some(shown)
     })
     .await;
-    assert_eq!(seen["sparkle"], json!({ "level": [1, 2.5, null] }));
-    // Field for field what Close shows, and the desk's own word beside it.
+    assert_eq!(number["sparkle"], json!({ "level": [1, 2.5, null] }));
+    // Every field is as Close shows it, and `desk` is added.
     let held = server.close.held().await.remove(0);
     for (name, value) in held.as_object().expect("a number is an object") {
         if name != "_control" {
-            assert_eq!(&seen[name], value, "{name}");
+            assert_eq!(&number[name], value, "{name}");
         }
     }
-    assert_eq!(seen["desk"]["team"], "sales");
+    assert_eq!(number["desk"]["team"], "sales");
 }
 
-async fn a_released_number_is_gone(database: Database) {
+async fn a_released_number_is_not_found_any_more(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}");
@@ -236,7 +236,7 @@ async fn a_released_number_is_gone(database: Database) {
         server.close.requests("DELETE", "/phone_number/{id}/").await.len(),
         1
     );
-    // A number that somebody in Close was quicker to release is released.
+    // Releasing a number that a person released in Close before succeeds, or finds no number.
     let other = server.rent(&ALICE, "other", "DE").await;
     server.close.person_releases(&other).await;
     let answer = server.release(&ALICE, &other).await;
@@ -244,13 +244,13 @@ async fn a_released_number_is_gone(database: Database) {
     assert!(server.list(&ALICE, "/v1/phone-numbers").await.is_empty());
 }
 
-async fn a_release_close_refuses_keeps_the_number(database: Database) {
+async fn a_release_that_close_refuses_keeps_the_number(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
-    let no = json!({ "status": 403, "body": { "error": "You can only release your own." } });
+    let refusal = json!({ "status": 403, "body": { "error": "You can only release your own." } });
     server
         .close
-        .fault(json!({ "method": "DELETE", "answer": no, "times": 1 }))
+        .fault(json!({ "method": "DELETE", "answer": refusal, "times": 1 }))
         .await;
     let refused = server
         .release(&ALICE, &number)
@@ -270,20 +270,20 @@ async fn a_release_close_refuses_keeps_the_number(database: Database) {
 }
 
 async fn a_release_whose_outcome_is_unknown_is_202_and_finished_later(database: Database) {
-    // What is unknown is asked again after twice the deadline.
+    // The service repeats a release with an unknown outcome after twice the timeout.
     let server = TestServer::with(
         database,
         TestConfig {
-            timeout: "1s",
+            timeout: "4s",
             ..TestConfig::default()
         },
     )
     .await;
     for (key, effect) in [("done", true), ("not-done", false)] {
         let number = server.rent(&ALICE, key, "DE").await;
-        let lost =
+        let lost_answer =
             json!({ "method": "DELETE", "answer": "drop_before_headers", "effect": effect, "times": 1 });
-        server.close.fault(lost).await;
+        server.close.fault(lost_answer).await;
         let answer = server.release(&ALICE, &number).await;
         assert_eq!(answer.status, 202, "{answer}");
         eventually("the release is finished", || async {
@@ -293,111 +293,4 @@ async fn a_release_whose_outcome_is_unknown_is_202_and_finished_later(database: 
         .await;
         assert!(server.close.held().await.is_empty());
     }
-}
-
-async fn an_orphan_is_adopted_under_the_receiving_team_s_policy(database: Database) {
-    let mut config = TestConfig::default();
-    config.close.numbers = 3;
-    config.policy =
-        "[teams.sales]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n".into();
-    let server = TestServer::with(database, config).await;
-    let orphans = server.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
-    let give = async |person: &Persona, place: usize, team: &str| {
-        let path = format!("/v1/phone-numbers/{}/team", text(&orphans[place]["id"]));
-        send(
-            server
-                .request_as(person, "PUT", &path)
-                .json(&json!({ "team": team })),
-        )
-        .await
-    };
-    give(&ALICE, 0, "sales").await.problem(404, "not-found");
-    let adopted = give(&OLGA, 0, "sales").await.expect(200);
-    assert_eq!(
-        (&adopted["desk"]["team"], &adopted["desk"]["orphan"]),
-        (&json!("sales"), &json!(false))
-    );
-    assert_eq!(
-        give(&OLGA, 0, "sales").await.expect(200)["id"],
-        adopted["id"],
-        "once more changes nothing"
-    );
-    assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
-    give(&OLGA, 1, "sales").await.problem(403, "quota-exceeded");
-    give(&OLGA, 1, "nobody-wrote-of")
-        .await
-        .problem(403, "policy-denied");
-    for body in [
-        json!({}),
-        json!({ "team": "" }),
-        json!({ "team": 5 }),
-        json!({ "team": "sales", "price": 1 }),
-    ] {
-        let path = format!("/v1/phone-numbers/{}/team", text(&orphans[1]["id"]));
-        send(server.request_as(&OLGA, "PUT", &path).json(&body))
-            .await
-            .problem(400, "invalid-request");
-    }
-    let usage = &server.get(&ALICE, "/v1/me").await.expect(200)["teams"][0]["usage"];
-    assert_eq!(
-        (&usage["numbers_held"], &usage["monthly_held"]),
-        (&json!(1), &json!("5.00"))
-    );
-}
-
-async fn a_number_moves_between_teams_and_is_gone_from_the_first(database: Database) {
-    let server = TestServer::new(database).await;
-    let number = server.rent(&ALICE, "key", "DE").await;
-    let path = format!("/v1/phone-numbers/{number}/team");
-    let own = ALICE.with("numbers:read numbers:update numbers:release");
-    send(
-        server
-            .request_as(&own, "PUT", &path)
-            .json(&json!({ "team": "support" })),
-    )
-    .await
-    .problem(403, "permission-missing");
-    send(
-        server
-            .request_as(&OLGA, "PUT", &path)
-            .json(&json!({ "team": "support" })),
-    )
-    .await
-    .expect(200);
-    assert!(server.list(&ALICE, "/v1/phone-numbers").await.is_empty());
-    assert_eq!(server.list(&BOB, "/v1/phone-numbers").await.len(), 1);
-    // The order stays with who ordered, without the number that is another team's now.
-    let order = server.list(&ALICE, "/v1/orders").await.remove(0);
-    assert_eq!(order["phone_number"], Value::Null, "{order}");
-    let me = server.get(&DORA, "/v1/me").await.expect(200);
-    let held: Vec<&Value> = me["teams"]
-        .as_array()
-        .expect("teams")
-        .iter()
-        .map(|team| &team["usage"]["numbers_held"])
-        .collect();
-    assert_eq!(held, [&json!(0), &json!(1)]);
-    server.release(&BOB, &number).await.empty(204);
-}
-
-async fn an_orphan_is_changed_by_nobody(database: Database) {
-    let mut config = TestConfig::default();
-    config.close.numbers = 1;
-    let server = TestServer::with(database, config).await;
-    let orphan = text(&server.list(&OLGA, "/v1/phone-numbers").await[0]["id"]);
-    server
-        .patch(&OLGA, &orphan, &json!({ "label": "x" }))
-        .await
-        .problem(403, "policy-denied");
-    assert!(
-        server
-            .close
-            .requests("PUT", "/phone_number/{id}/")
-            .await
-            .is_empty()
-    );
-    // Releasing what nobody claims is an administrator's work.
-    server.release(&ALICE, &orphan).await.problem(404, "not-found");
-    server.release(&OLGA, &orphan).await.empty(204);
-    assert!(server.close.held().await.is_empty());
 }

@@ -1,5 +1,5 @@
-//! Numbers are read from memory: each process has them all, keeps up with what it does itself and with what others do,
-//! and needs neither Close nor the database to answer.
+//! Reads of numbers from memory: each process has all numbers, follows its own changes and those of other processes,
+//! and answers without Close and without the database.
 
 use std::collections::BTreeSet;
 
@@ -16,32 +16,35 @@ use crate::support::scripted::unused_address;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    a_caller_reads_what_it_has_just_done,
-    no_read_of_a_number_asks_the_database,
+    callers_read_their_own_writes,
+    reads_of_numbers_do_not_query_the_database,
     a_number_has_the_same_etag_after_a_restart,
-    a_complete_listing_moves_as_of_and_nothing_else,
-    a_desk_is_not_ready_before_it_has_loaded_its_numbers,
+    a_sync_without_changes_updates_only_as_of,
+    the_service_is_not_ready_before_it_has_loaded_its_numbers,
 }
 
-mod without_a_database_numbers_are_read_on {
+mod numbers_can_be_read_without_a_database {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_postgres() {
-        crate::support::database::with_postgres(super::without_a_database_numbers_are_read_on).await;
+        crate::support::database::with_postgres(super::numbers_can_be_read_without_a_database).await;
     }
 }
 
-mod what_could_not_be_read_again_is_shown_as_it_was_until_it_can {
+mod a_number_that_cannot_be_reloaded_is_shown_unchanged_until_it_can {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_postgres() {
-        let test = super::what_could_not_be_read_again_is_shown_as_it_was_until_it_can;
+        let test = super::a_number_that_cannot_be_reloaded_is_shown_unchanged_until_it_can;
         crate::support::database::with_postgres(test).await;
     }
 }
 
-mod a_hundred_thousand_numbers_are_listed_once_each {
+mod the_pages_of_a_hundred_thousand_numbers_contain_each_once {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_sqlite() {
-        crate::support::database::with_sqlite(super::a_hundred_thousand_numbers_are_listed_once_each).await;
+        crate::support::database::with_sqlite(
+            super::the_pages_of_a_hundred_thousand_numbers_contain_each_once,
+        )
+        .await;
     }
 }
 
@@ -49,7 +52,7 @@ fn path(number: &str) -> String {
     format!("/v1/phone-numbers/{number}")
 }
 
-async fn a_caller_reads_what_it_has_just_done(database: Database) {
+async fn callers_read_their_own_writes(database: Database) {
     let policy = format!(
         "{}\n[teams.careful]\ncountries = [\"DE\"]\nrelease_delay = \"1h\"\n",
         crate::support::server::POLICY
@@ -59,8 +62,8 @@ async fn a_caller_reads_what_it_has_just_done(database: Database) {
         ..TestConfig::default()
     };
     let server = TestServer::with(database, config).await;
-    for nth in 0..5 {
-        let id = server.rent(&ALICE, &format!("key-{nth}"), "DE").await;
+    for index in 0..5 {
+        let id = server.rent(&ALICE, &format!("key-{index}"), "DE").await;
         let read = async |person| server.get(person, &path(&id)).await;
         let listed = async |query: &str| {
             let rows = server.list(&OLGA, &format!("/v1/phone-numbers?{query}")).await;
@@ -69,37 +72,39 @@ async fn a_caller_reads_what_it_has_just_done(database: Database) {
         assert_eq!(read(&ALICE).await.expect(200)["desk"]["team"], "sales");
         assert!(listed("team=sales").await && !listed("orphan=true").await);
 
-        let label = format!("line {nth}");
+        let label = format!("line {index}");
         server
             .patch(&ALICE, &id, &json!({ "label": label }))
             .await
             .expect(200);
         assert_eq!(read(&ALICE).await.expect(200)["label"], label.as_str());
-        assert!(listed(&format!("label=LINE%20{nth}")).await);
+        assert!(listed(&format!("label=LINE%20{index}")).await);
 
-        let give = server.request_as(&OLGA, "PUT", &format!("{}/team", path(&id)));
-        send(give.json(&json!({ "team": "careful" }))).await.expect(200);
+        let transfer = server.request_as(&OLGA, "PUT", &format!("{}/team", path(&id)));
+        send(transfer.json(&json!({ "team": "careful" })))
+            .await
+            .expect(200);
         read(&ALICE).await.problem(404, "not-found");
         assert_eq!(read(&OLGA).await.expect(200)["desk"]["team"], "careful");
         assert!(listed("team=careful").await && !listed("team=sales").await);
 
         let scheduled = server.release(&OLGA, &id).await.expect(202);
-        let at = read(&OLGA).await.expect(200)["desk"]["release_at"].clone();
-        assert!(at.is_string() && at == scheduled["release_at"]);
+        let release_at = read(&OLGA).await.expect(200)["desk"]["release_at"].clone();
+        assert!(release_at.is_string() && release_at == scheduled["release_at"]);
         send(server.request_as(&OLGA, "POST", &format!("{}/keep", path(&id))))
             .await
             .expect(200);
         assert_eq!(read(&OLGA).await.expect(200)["desk"]["release_at"], Value::Null);
 
-        let give = server.request_as(&OLGA, "PUT", &format!("{}/team", path(&id)));
-        send(give.json(&json!({ "team": "sales" }))).await.expect(200);
+        let transfer = server.request_as(&OLGA, "PUT", &format!("{}/team", path(&id)));
+        send(transfer.json(&json!({ "team": "sales" }))).await.expect(200);
         assert_eq!(server.release(&ALICE, &id).await.status, 204);
         read(&ALICE).await.problem(404, "not-found");
         assert!(!listed("team=sales").await);
     }
 }
 
-async fn no_read_of_a_number_asks_the_database(database: Database) {
+async fn reads_of_numbers_do_not_query_the_database(database: Database) {
     let server = TestServer::new(database.clone()).await;
     let id = server.rent(&ALICE, "key", "DE").await;
     let order = &server.list(&ALICE, "/v1/orders").await[0];
@@ -133,7 +138,7 @@ async fn no_read_of_a_number_asks_the_database(database: Database) {
         .await;
 }
 
-async fn without_a_database_numbers_are_read_on(database: Database) {
+async fn numbers_can_be_read_without_a_database(database: Database) {
     let server = TestServer::new(database.clone()).await;
     let id = server.rent(&ALICE, "key", "DE").await;
     let before = server.get(&ALICE, &path(&id)).await;
@@ -146,33 +151,42 @@ async fn without_a_database_numbers_are_read_on(database: Database) {
     assert_eq!(after.header("etag"), before.header("etag"));
     assert_eq!(after.expect(200), before.expect(200));
     assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
-    // A change that can't be made is not shown either.
-    let patched = server.patch(&ALICE, &id, &json!({ "label": "lost" })).await;
+    // A change that cannot be stored is not shown.
+    let patched = server.patch(&ALICE, &id, &json!({ "label": "not stored" })).await;
     patched.problem(503, "store-unavailable");
-    assert_ne!(server.get(&ALICE, &path(&id)).await.expect(200)["label"], "lost");
+    assert_ne!(
+        server.get(&ALICE, &path(&id)).await.expect(200)["label"],
+        "not stored"
+    );
     outage.end().await;
-    eventually("changes are made again, and read", || async {
-        let patched = server.patch(&ALICE, &id, &json!({ "label": "made" })).await;
+    eventually("changes are possible again", || async {
+        let patched = server.patch(&ALICE, &id, &json!({ "label": "stored" })).await;
         (patched.status == 200).then_some(())
     })
     .await;
-    assert_eq!(server.get(&ALICE, &path(&id)).await.expect(200)["label"], "made");
+    assert_eq!(
+        server.get(&ALICE, &path(&id)).await.expect(200)["label"],
+        "stored"
+    );
 }
 
-async fn what_could_not_be_read_again_is_shown_as_it_was_until_it_can(database: Database) {
+async fn a_number_that_cannot_be_reloaded_is_shown_unchanged_until_it_can(database: Database) {
     let test_desk = TestDesk::new(database.clone(), "[teams.sales]\ncountries = [\"DE\"]\n", 1).await;
     let alice = caller("sales");
-    let wish = request(&json!({ "country": "DE" }));
-    test_desk.order(&alice, "key", &wish).await.unwrap();
+    let order_request = request(&json!({ "country": "DE" }));
+    test_desk.order(&alice, "key", &order_request).await.unwrap();
     test_desk.wait_until_idle().await;
     test_desk.run_steps().await;
     let id = test_desk.orders().await[0].phone_number_id.clone().unwrap();
     assert!(test_desk.run(find(&alice, &id)).await.is_ok());
-    // Nothing has read it since.
+    // The process has not reloaded the number since its release.
     test_desk.run(release(&alice, &id)).await.unwrap();
     let outage = Outage::begin(&database).await;
     for _ in 0..2 {
-        let shown = test_desk.run(find(&alice, &id)).await.expect("reads go on");
+        let shown = test_desk
+            .run(find(&alice, &id))
+            .await
+            .expect("reads work without the database");
         assert_eq!(shown.facts.id, id);
     }
     outage.end().await;
@@ -195,15 +209,15 @@ async fn a_number_has_the_same_etag_after_a_restart(database: Database) {
     let etag = before.header("etag");
     server.stop().await;
     server.start().await;
-    let known = server
+    let request = server
         .request_as(&ALICE, "GET", &path(&id))
         .header("If-None-Match", etag);
-    assert_eq!(send(known).await.status, 304);
+    assert_eq!(send(request).await.status, 304);
     server.wait_until_synced().await;
     assert_eq!(server.get(&ALICE, &path(&id)).await.header("etag"), etag);
 }
 
-async fn a_complete_listing_moves_as_of_and_nothing_else(database: Database) {
+async fn a_sync_without_changes_updates_only_as_of(database: Database) {
     let config = TestConfig {
         full_sync: "1s",
         ..TestConfig::default()
@@ -212,22 +226,22 @@ async fn a_complete_listing_moves_as_of_and_nothing_else(database: Database) {
     let id = server.rent(&ALICE, "key", "DE").await;
     let before = std::sync::Mutex::new(server.get(&ALICE, &path(&id)).await);
     let as_of = |answer: &ApiResponse| text(&answer.json()["desk"]["as_of"]);
-    // Whatever Close goes on to say of a new number, one day it is seen again as it was.
-    let (mut one, mut other) = eventually("it was seen again, unchanged", || async {
+    // Close may still add fields to a new number. Afterwards a sync sees the number unchanged.
+    let (mut first, mut second) = eventually("a sync saw the number unchanged", || async {
         let now = server.get(&ALICE, &path(&id)).await;
         let mut before = before.lock().expect("the lock is not poisoned");
         let before = std::mem::replace(&mut *before, now.clone());
-        let again = as_of(&now) > as_of(&before) && now.header("etag") == before.header("etag");
-        again.then(|| (before.expect(200), now.expect(200)))
+        let seen_again = as_of(&now) > as_of(&before) && now.header("etag") == before.header("etag");
+        seen_again.then(|| (before.expect(200), now.expect(200)))
     })
     .await;
-    for number in [&mut one, &mut other] {
+    for number in [&mut first, &mut second] {
         number["desk"]["as_of"] = Value::Null;
     }
-    assert_eq!(one, other);
+    assert_eq!(first, second);
 }
 
-async fn a_desk_is_not_ready_before_it_has_loaded_its_numbers(database: Database) {
+async fn the_service_is_not_ready_before_it_has_loaded_its_numbers(database: Database) {
     let mut server = TestServer::new(database.clone()).await;
     let id = server.rent(&ALICE, "key", "DE").await;
     server.stop().await;
@@ -243,12 +257,12 @@ async fn a_desk_is_not_ready_before_it_has_loaded_its_numbers(database: Database
     assert_ne!(
         server.get(&ALICE, &path(&id)).await.status,
         404,
-        "it says that it knows"
+        "a 404 before the numbers are loaded"
     );
     database
         .change("ALTER TABLE numbers_away RENAME TO numbers")
         .await;
-    eventually("the desk is ready", || async {
+    eventually("the service is ready", || async {
         (server.at_ops("/startupz").await.status == 200).then_some(())
     })
     .await;
@@ -256,10 +270,10 @@ async fn a_desk_is_not_ready_before_it_has_loaded_its_numbers(database: Database
     server.get(&ALICE, &path(&id)).await.expect(200);
 }
 
-async fn a_hundred_thousand_numbers_are_listed_once_each(database: Database) {
+async fn the_pages_of_a_hundred_thousand_numbers_contain_each_once(database: Database) {
     const MANY: usize = 100_000;
     let config = TestConfig {
-        // Nothing there: Close must not be asked for each of them.
+        // Close is unreachable, so that the sync does not read each of the numbers there.
         close_url: Some(format!("http://{}/api/v1", unused_address())),
         ..TestConfig::default()
     };

@@ -3,14 +3,14 @@
 use super::*;
 
 on_both_stores! {
-    a_change_is_made_only_to_the_version_that_was_read,
-    every_field_that_close_lets_be_written_can_be_changed,
-    calls_are_forwarded_only_where_the_policy_allows,
-    a_number_is_shared_only_by_those_who_may_have_group_numbers,
-    close_s_no_to_a_change_is_422_and_its_silence_502,
+    a_change_with_if_match_needs_the_current_etag,
+    every_field_that_is_writable_in_close_can_be_changed,
+    calls_can_be_forwarded_only_to_countries_that_the_policy_allows,
+    sharing_a_number_needs_the_permission_for_group_numbers,
+    a_change_that_close_refuses_is_422_and_one_without_an_answer_is_502,
 }
 
-async fn a_change_is_made_only_to_the_version_that_was_read(database: Database) {
+async fn a_change_with_if_match_needs_the_current_etag(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let path = format!("/v1/phone-numbers/{number}");
@@ -29,7 +29,7 @@ async fn a_change_is_made_only_to_the_version_that_was_read(database: Database) 
     change(&etag, "lost update")
         .await
         .problem(412, "precondition-failed");
-    // A weak tag never matches where strength is asked for.
+    // `If-Match` compares strongly, so a weak tag never matches.
     change(&format!("W/{}", changed.header("etag")), "weak")
         .await
         .problem(412, "precondition-failed");
@@ -39,7 +39,7 @@ async fn a_change_is_made_only_to_the_version_that_was_read(database: Database) 
     assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 2);
 }
 
-async fn every_field_that_close_lets_be_written_can_be_changed(database: Database) {
+async fn every_field_that_is_writable_in_close_can_be_changed(database: Database) {
     let server = TestServer::new(database).await;
     let body = json!({ "country": "DE", "carrier_type": "local", "sharing": "group" });
     let order = server.order(&LENA, "key", &body).await.expect(201);
@@ -59,7 +59,7 @@ async fn every_field_that_close_lets_be_written_can_be_changed(database: Databas
         assert_eq!(&changed[name], value, "{name}");
     }
     let sent = server.close.requests("PUT", "/phone_number/{id}/").await;
-    assert_eq!(sent.last().expect("it was sent")["body"], all);
+    assert_eq!(sent.last().expect("the change was sent")["body"], all);
     let cleared = server
         .patch(&LENA, &number, &json!({ "voicemail_greeting_url": null }))
         .await
@@ -68,7 +68,7 @@ async fn every_field_that_close_lets_be_written_can_be_changed(database: Databas
     assert_eq!(cleared["label"], "Front");
 }
 
-async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
+async fn calls_can_be_forwarded_only_to_countries_that_the_policy_allows(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     for (field, to) in [
@@ -121,7 +121,7 @@ async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
         .patch(&ALICE, &number, &json!({ "forward_to": "+4930901820" }))
         .await
         .expect(200);
-    // A team whose policy names no country forwards nowhere.
+    // A team whose policy names no country cannot forward calls.
     let own = server.rent(&BOB, "key", "DE").await;
     server
         .patch(&BOB, &own, &json!({ "forward_to": "+4930901820" }))
@@ -129,7 +129,7 @@ async fn calls_are_forwarded_only_where_the_policy_allows(database: Database) {
         .problem(403, "policy-denied");
 }
 
-async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: Database) {
+async fn sharing_a_number_needs_the_permission_for_group_numbers(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let two = json!({ "participants": [server.user(0), server.user(1)] });
@@ -146,7 +146,7 @@ async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: D
     }
     let shared = server.patch(&LENA, &number, &two).await.expect(200);
     assert_eq!(shared["is_group_number"], true);
-    // Only those may be given a number who may have one.
+    // The policy of support allows only the caller as participant.
     let own = server.rent(&BOB, "key", "DE").await;
     let other = json!({ "participants": [server.user(3)] });
     let refused = server
@@ -160,20 +160,21 @@ async fn a_number_is_shared_only_by_those_who_may_have_group_numbers(database: D
     assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 1);
 }
 
-async fn close_s_no_to_a_change_is_422_and_its_silence_502(database: Database) {
+async fn a_change_that_close_refuses_is_422_and_one_without_an_answer_is_502(database: Database) {
     let server = TestServer::with(
         database,
         TestConfig {
-            timeout: "2s",
+            timeout: "5s",
             ..TestConfig::default()
         },
     )
     .await;
     let number = server.rent(&ALICE, "key", "DE").await;
     let label = json!({ "label": "New" });
-    let broken = |answer: Value| json!({ "method": "PUT", "path": "/phone_number/{id}/", "answer": answer });
-    let no = json!({ "status": 400, "body": { "errors": [], "field-errors": { "label": "Too dull." } } });
-    server.close.fault(broken(no)).await;
+    let fault = |answer: Value| json!({ "method": "PUT", "path": "/phone_number/{id}/", "answer": answer });
+    let refusal =
+        json!({ "status": 400, "body": { "errors": [], "field-errors": { "label": "Too dull." } } });
+    server.close.fault(fault(refusal)).await;
     let refused = server
         .patch(&ALICE, &number, &label)
         .await
@@ -188,21 +189,21 @@ async fn close_s_no_to_a_change_is_422_and_its_silence_502(database: Database) {
         json!("redirect"),
         json!("garbage"),
     ] {
-        server.close.fault(broken(answer)).await;
+        server.close.fault(fault(answer)).await;
         server
             .patch(&ALICE, &number, &label)
             .await
             .problem(502, "close-unavailable");
         server.close.clear_faults().await;
     }
-    let same = server
+    let number_now = server
         .get(&ALICE, &format!("/v1/phone-numbers/{number}"))
         .await
         .expect(200);
     assert_eq!(
-        same["label"],
+        number_now["label"],
         Value::Null,
-        "what Close did not confirm is not shown"
+        "a change that Close did not confirm is not shown"
     );
     server.close.person_releases(&number).await;
     server

@@ -1,4 +1,4 @@
-//! A second person: which orders ask for one, who may be it, and that nothing is sent before, twice or otherwise.
+//! Approval by a second person: the orders that need it, and that an order is sent only after it and only once.
 
 mod decision;
 mod integrity;
@@ -18,14 +18,14 @@ use crate::support::response::assert_indistinguishable;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    each_condition_asks_for_a_person_and_an_order_below_does_not,
-    nothing_is_sent_before_a_person_approves_and_then_it_is_rented_once,
-    asking_first_tells_whether_a_person_is_needed,
-    a_comment_is_optional_and_bounded,
+    an_order_needs_approval_if_a_rule_matches_and_not_otherwise,
+    an_order_is_sent_only_after_its_approval_and_once,
+    validating_an_order_tells_whether_it_needs_approval,
+    a_comment_is_optional_and_has_at_most_500_characters,
     a_personal_number_does_not_become_a_group_number_without_approval,
 }
 
-/// The second person of sales: another user in Close than Alice is.
+/// The approver of sales. She has another user in Close than Alice.
 const PETRA: Persona = Persona {
     name: "petra@example.com",
     teams: &["sales"],
@@ -33,11 +33,12 @@ const PETRA: Persona = Persona {
     close_user: Some(1),
 };
 
-/// Every order of sales needs a second person, unless it is for a personal number in France.
-const RULES: &str = "approval = { above_monthly = \"4.50\", group_numbers = true, countries = [\"US\"] }";
+/// Every order of sales needs an approval, unless it is for a personal number in France.
+const APPROVAL_RULES: &str =
+    "approval = { above_monthly = \"4.50\", group_numbers = true, countries = [\"US\"] }";
 
-/// Every order does.
-const RULED: &str = "approval = { countries = [\"DE\"] }";
+/// Every order for Germany needs an approval.
+const APPROVAL_FOR_GERMANY: &str = "approval = { countries = [\"DE\"] }";
 
 fn policy(rules: &str) -> TestConfig {
     let policy = format!(
@@ -56,48 +57,57 @@ fn berlin() -> Value {
 }
 
 impl TestServer {
-    /// Orders as Alice a number that needs a second person; its id.
-    async fn waiting(&self, key: &str) -> String {
+    /// Orders a number that needs an approval, as Alice. Returns the id of the order.
+    async fn create_order_awaiting_approval(&self, key: &str) -> String {
         let order = self.order(&ALICE, key, &berlin()).await.expect(202);
         assert_eq!(order["state"], "awaiting_approval", "{order}");
         text(&order["id"])
     }
 
-    async fn says(&self, person: &Persona, word: &str, order: &str) -> ApiResponse {
-        send(self.request_as(person, "POST", &format!("/v1/orders/{order}/{word}"))).await
+    /// Approves, rejects or cancels an order, without a body.
+    async fn post_order_action(&self, person: &Persona, action: &str, order: &str) -> ApiResponse {
+        send(self.request_as(person, "POST", &format!("/v1/orders/{order}/{action}"))).await
     }
 
-    async fn says_why(&self, person: &Persona, word: &str, order: &str, body: &Value) -> ApiResponse {
+    /// Approves or rejects an order with a body.
+    async fn post_order_action_with_body(
+        &self,
+        person: &Persona,
+        action: &str,
+        order: &str,
+        body: &Value,
+    ) -> ApiResponse {
         send(
-            self.request_as(person, "POST", &format!("/v1/orders/{order}/{word}"))
+            self.request_as(person, "POST", &format!("/v1/orders/{order}/{action}"))
                 .json(body),
         )
         .await
     }
 
-    /// Tokens of another issuer are good as well.
-    async fn also_trusts(&mut self, name: &str) -> DevIssuer {
+    /// Adds a trusted token issuer to the configuration, and restarts the server.
+    async fn add_token_issuer(&mut self, name: &str) -> DevIssuer {
         self.stop().await;
-        let issuer =
-            DevIssuer::load_or_create(&self.folder.path().join("other"), name).expect("it can be made");
+        let issuer = DevIssuer::load_or_create(&self.folder.path().join("other"), name)
+            .expect("the issuer can be created");
         let file = self.folder.path().join("numberdesk.toml");
         let config = std::fs::read_to_string(&file).expect("the configuration can be read");
-        let more = format!(
+        let section = format!(
             "[[auth.issuers]]\nissuer = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\n\
              jwks_file = \"other/jwks.json\"\nalgorithms = [\"EdDSA\"]\n"
         );
-        std::fs::write(&file, config + &more).expect("the configuration can be written");
+        std::fs::write(&file, config + &section).expect("the configuration can be written");
         self.start().await;
         issuer
     }
 
-    async fn shown(&self, order: &str) -> Value {
+    /// Reads an order as Alice.
+    async fn read_order(&self, order: &str) -> Value {
         self.get(&ALICE, &format!("/v1/orders/{order}")).await.expect(200)
     }
 }
 
-async fn each_condition_asks_for_a_person_and_an_order_below_does_not(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
+async fn an_order_needs_approval_if_a_rule_matches_and_not_otherwise(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
     let two = json!({ "country": "FR", "assign_to": [server.user(0), server.user(1)] });
     for (body, rule) in [
         (json!({ "country": "DE" }), "above_monthly"),
@@ -128,15 +138,15 @@ async fn each_condition_asks_for_a_person_and_an_order_below_does_not(database: 
         for member in ["by", "at", "comment"] {
             assert_eq!(approval[member], Value::Null, "{member} of {order}");
         }
-        assert_eq!(server.shown(&id).await, order);
+        assert_eq!(server.read_order(&id).await, order);
     }
-    let below = json!({ "country": "FR", "carrier_type": "local" });
-    let order = server.order(&ALICE, "below", &below).await.expect(201);
+    let no_rule = json!({ "country": "FR", "carrier_type": "local" });
+    let order = server.order(&ALICE, "no-rule", &no_rule).await.expect(201);
     assert_eq!(order["approval"], Value::Null, "{order}");
     assert_eq!(server.close.rents().await.len(), 1);
-    let waiting = server.list(&ALICE, "/v1/orders?state=awaiting_approval").await;
-    assert_eq!(waiting.len(), 4);
-    // The rule is shown as it is written.
+    let awaiting = server.list(&ALICE, "/v1/orders?state=awaiting_approval").await;
+    assert_eq!(awaiting.len(), 4);
+    // `/v1/me` shows the rules as the policy file states them.
     let me = server.get(&ALICE, "/v1/me").await.expect(200);
     assert_eq!(
         me["teams"][0]["policy"]["approval"],
@@ -145,23 +155,23 @@ async fn each_condition_asks_for_a_person_and_an_order_below_does_not(database: 
     );
 }
 
-async fn nothing_is_sent_before_a_person_approves_and_then_it_is_rented_once(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
-    // The same key, also with a wait, is the same order as it stands.
+async fn an_order_is_sent_only_after_its_approval_and_once(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
+    // A repeated key returns the same order in its current state.
     let again = server.order(&ALICE, "key", &berlin()).await.expect(202);
     assert_eq!(
         (&again["id"], &again["state"]),
         (&json!(id), &json!("awaiting_approval"))
     );
-    // Another order is rented meanwhile: whatever sends orders has had its turn.
-    server.rent(&ALICE, "below", "FR").await;
-    let sent: Vec<Value> = server.close.rents().await;
-    assert_eq!(sent.len(), 1, "{sent:?}");
-    assert_eq!(sent[0]["body"]["country"], "FR");
+    // Another order is rented meanwhile, so the worker that sends orders has run.
+    server.rent(&ALICE, "no-rule", "FR").await;
+    let rents: Vec<Value> = server.close.rents().await;
+    assert_eq!(rents.len(), 1, "{rents:?}");
+    assert_eq!(rents[0]["body"]["country"], "FR");
 
     let approved = server
-        .says_why(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
+        .post_order_action_with_body(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
         .await
         .expect(200);
     let approval = &approved["approval"];
@@ -182,9 +192,12 @@ async fn nothing_is_sent_before_a_person_approves_and_then_it_is_rented_once(dat
         (&json!("close-201"), &Value::Null)
     );
     assert_eq!(server.order(&ALICE, "key", &berlin()).await.expect(201), rented);
-    // Whoever approves it again is told how it stands.
+    // A repeated approval returns the order in its current state.
     for person in [&PETRA, &OLGA.with("orders:approve numbers:admin").as_user(None)] {
-        assert_eq!(server.says(person, "approve", &id).await.expect(200), rented);
+        assert_eq!(
+            server.post_order_action(person, "approve", &id).await.expect(200),
+            rented
+        );
     }
     assert_eq!(server.close.rents().await.len(), 2);
     assert_eq!(
@@ -199,27 +212,30 @@ fn with_team(body: &Value) -> Value {
     body
 }
 
-async fn asking_first_tells_whether_a_person_is_needed(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let ask = async |country: &str| {
+async fn validating_an_order_tells_whether_it_needs_approval(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let validate = async |country: &str| {
         let request = server.request_as(&ALICE, "POST", "/v1/orders?validate_only=true");
         send(request.json(&json!({ "country": country })))
             .await
             .expect(200)
     };
-    let asked = ask("DE").await;
-    assert_eq!(asked["allowed"], true, "{asked}");
-    assert_eq!(asked["decision"]["rule"], "teams.sales", "{asked}");
-    let approval = &asked["approval"];
-    assert_eq!(approval["rule"], "teams.sales.approval.above_monthly", "{asked}");
+    let validated = validate("DE").await;
+    assert_eq!(validated["allowed"], true, "{validated}");
+    assert_eq!(validated["decision"]["rule"], "teams.sales", "{validated}");
+    let approval = &validated["approval"];
+    assert_eq!(
+        approval["rule"], "teams.sales.approval.above_monthly",
+        "{validated}"
+    );
     assert_eq!(
         (&approval["have"], &approval["need"]),
         (&json!("5.00"), &json!({ "permission": "orders:approve" })),
-        "{asked}"
+        "{validated}"
     );
-    assert!(text(&approval["hint"]).contains("4.50"), "{asked}");
-    assert_eq!(ask("FR").await["approval"], Value::Null);
-    let denied = ask("JP").await;
+    assert!(text(&approval["hint"]).contains("4.50"), "{validated}");
+    assert_eq!(validate("FR").await["approval"], Value::Null);
+    let denied = validate("JP").await;
     assert_eq!(
         (&denied["allowed"], &denied["approval"]),
         (&json!(false), &Value::Null)
@@ -227,18 +243,18 @@ async fn asking_first_tells_whether_a_person_is_needed(database: Database) {
     server.assert_nothing_happened().await;
 }
 
-/// Makes it an order for a mobile number, unless it is being sent.
-async fn alter(database: &Database, order: &str, column: &str) -> bool {
-    let of = format!("WHERE id = '{order}' AND state <> 'renting'");
-    let statement = format!("UPDATE orders SET {column} = REPLACE({column}, 'local', 'mobile') {of}");
+/// Changes `local` to `mobile` in a column of the order, unless a rent is in progress. Returns whether it is changed.
+async fn alter_order(database: &Database, order: &str, column: &str) -> bool {
+    let filter = format!("WHERE id = '{order}' AND state <> 'renting'");
+    let statement = format!("UPDATE orders SET {column} = REPLACE({column}, 'local', 'mobile') {filter}");
     database.change(&statement).await;
-    let question = format!("SELECT COUNT(*) FROM orders {of} AND {column} LIKE '%mobile%'");
-    database.ask(&question).await == 1
+    let count = format!("SELECT COUNT(*) FROM orders {filter} AND {column} LIKE '%mobile%'");
+    database.ask(&count).await == 1
 }
 
-async fn a_comment_is_optional_and_bounded(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
+async fn a_comment_is_optional_and_has_at_most_500_characters(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
     for body in [
         json!({ "comment": "é".repeat(501) }),
         json!({ "comment": 5 }),
@@ -247,7 +263,7 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
         json!([]),
     ] {
         let problem = server
-            .says_why(&PETRA, "approve", &id, &body)
+            .post_order_action_with_body(&PETRA, "approve", &id, &body)
             .await
             .problem(400, "invalid-request");
         assert!(
@@ -256,32 +272,32 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
         );
     }
     let path = format!("/v1/orders/{id}/approve");
-    let asked = || server.request_as(&PETRA, "POST", &path);
-    send(asked().body("{\"comment\":\"x\"}"))
+    let request = || server.request_as(&PETRA, "POST", &path);
+    send(request().body("{\"comment\":\"x\"}"))
         .await
         .problem(415, "unsupported-media-type");
-    send(asked().header("Content-Type", "application/json").body("{"))
+    send(request().header("Content-Type", "application/json").body("{"))
         .await
         .problem(400, "invalid-request");
     send(server.request_as(&PETRA, "POST", &format!("{path}?comment=x")))
         .await
         .problem(400, "invalid-request");
-    assert_eq!(server.shown(&id).await["state"], "awaiting_approval");
+    assert_eq!(server.read_order(&id).await["state"], "awaiting_approval");
     let longest = "é".repeat(500);
     let order = server
-        .says_why(&PETRA, "approve", &id, &json!({ "comment": longest }))
+        .post_order_action_with_body(&PETRA, "approve", &id, &json!({ "comment": longest }))
         .await
         .expect(200);
     assert_eq!(order["approval"]["comment"], longest.as_str());
-    // Nothing, with a type or without, an empty object and an empty comment are all no comment.
+    // An empty object, null, an empty comment and an empty body all mean: no comment.
     for (key, body) in [
         ("object", "{}"),
         ("null", "{\"comment\":null}"),
-        ("nothing", "null"),
+        ("null-body", "null"),
         ("empty", "{\"comment\":\" \"}"),
-        ("none", ""),
+        ("no-body", ""),
     ] {
-        let id = server.waiting(key).await;
+        let id = server.create_order_awaiting_approval(key).await;
         let request = server
             .request_as(&PETRA, "POST", &format!("/v1/orders/{id}/reject"))
             .header("Content-Type", "application/json");
@@ -292,7 +308,7 @@ async fn a_comment_is_optional_and_bounded(database: Database) {
 }
 
 async fn a_personal_number_does_not_become_a_group_number_without_approval(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
     let number = server.rent(&ALICE, "personal", "FR").await;
     let shared = json!({ "participants": [server.user(0), server.user(1)] });
     let refused = server
@@ -303,11 +319,11 @@ async fn a_personal_number_does_not_become_a_group_number_without_approval(datab
         refused["decision"]["rule"], "teams.sales.approval.group_numbers",
         "{refused}"
     );
-    // One that was approved as a group number may be given to more people.
+    // A number that was approved as a group number may get more participants.
     let group = json!({ "country": "FR", "carrier_type": "local", "sharing": "group" });
     let order = server.order(&ALICE, "group", &group).await.expect(202);
     let id = text(&order["id"]);
-    server.says(&PETRA, "approve", &id).await.expect(200);
+    server.post_order_action(&PETRA, "approve", &id).await.expect(200);
     let order = server.wait_for_state(&ALICE, &id, "fulfilled").await;
     server
         .patch(&ALICE, &text(&order["phone_number"]["id"]), &shared)

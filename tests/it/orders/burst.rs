@@ -1,5 +1,5 @@
-//! A hundred thousand events within moments: each is durable when it is acknowledged, Close is asked by listings and not
-//! a hundred thousand times, and the inventory ends equal to Close.
+//! A burst of a hundred thousand webhooks: each is stored before it is acknowledged, the service refetches by listings
+//! instead of once for each webhook, and the inventory ends equal to Close.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::support::server::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, event, key, signature};
 
 on_both_stores! {
-    a_hundred_thousand_events_are_taken_in_and_answered_by_listings,
+    a_hundred_thousand_webhooks_are_stored_and_refetched_by_listings,
 }
 
 const EVENTS: usize = 100_000;
 const NUMBERS: usize = 300;
-/// Deliveries that are under way at once.
-const AT_ONCE: usize = 200;
+/// Deliveries in progress at the same time.
+const CONCURRENCY: usize = 200;
 
-async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(database: Database) {
+async fn a_hundred_thousand_webhooks_are_stored_and_refetched_by_listings(database: Database) {
     let mut test_desk = TestDesk::new(database.clone(), "", 7).await;
     test_desk.webhooks = SignatureKeySource::Configured;
     test_desk.crash();
@@ -39,13 +39,16 @@ async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(databas
         let fields = json!({ "country": "DE", "label": format!("n{nth}") });
         numbers.push(text(&test_desk.close.person_rents(fields).await["id"]));
     }
-    let asked = |path: &'static str| async { test_desk.close.requests("GET", path).await.len() };
-    let (pages, looks) = (asked("/phone_number/").await, asked("/phone_number/{id}/").await);
-    // The step that reads back goes on all the while, as its worker does.
+    let request_count = |path: &'static str| async { test_desk.close.requests("GET", path).await.len() };
+    let (pages, single_reads) = (
+        request_count("/phone_number/").await,
+        request_count("/phone_number/{id}/").await,
+    );
+    // The refetch step runs all the time, as its worker does.
     let done = Arc::new(AtomicBool::new(false));
-    let (told, began) = (done.clone(), Instant::now());
-    let reading = test_desk.spawn(move |desk| async move {
-        while !told.load(Ordering::Relaxed) {
+    let (stop, started) = (done.clone(), Instant::now());
+    let refetching = test_desk.spawn(move |desk| async move {
+        while !stop.load(Ordering::Relaxed) {
             desk.sync.refetch().await.unwrap();
             tokio::task::yield_now().await;
         }
@@ -53,37 +56,40 @@ async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(databas
     });
     let timestamp = test_desk.replica().desk.now().as_seconds().to_string();
     let signer = key();
-    let fresh = stream::iter(0..EVENTS)
-        .map(|nth| {
-            let body = delivery(&event(&nth.to_string(), "updated", &numbers[nth % NUMBERS]));
+    let new_count = stream::iter(0..EVENTS)
+        .map(|index| {
+            let body = delivery(&event(&index.to_string(), "updated", &numbers[index % NUMBERS]));
             let hash = signature(&signer, &timestamp, &body);
             let timestamp = timestamp.clone();
-            let delivered = test_desk.spawn(|desk| async move {
+            let ingesting = test_desk.spawn(|desk| async move {
                 desk.sync
                     .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
                     .await
                     .unwrap()
             });
-            async move { delivered.await.unwrap() }
+            async move { ingesting.await.unwrap() }
         })
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .filter(|received| std::future::ready(*received == Ingested::New))
         .count()
         .await;
-    assert_eq!(fresh, EVENTS);
-    let taken = began.elapsed();
+    assert_eq!(new_count, EVENTS);
+    let ingest_time = started.elapsed();
     assert_eq!(
         database.ask("SELECT COUNT(*) FROM inbox").await,
         i64::try_from(EVENTS).unwrap()
     );
     done.store(true, Ordering::Relaxed);
-    reading.await.unwrap();
+    refetching.await.unwrap();
     assert_eq!(database.ask("SELECT COUNT(*) FROM errands").await, 0);
-    let (pages, looks) = (
-        asked("/phone_number/").await - pages,
-        asked("/phone_number/{id}/").await - looks,
+    let (pages, single_reads) = (
+        request_count("/phone_number/").await - pages,
+        request_count("/phone_number/{id}/").await - single_reads,
     );
-    assert!(pages + looks < EVENTS / 10, "{pages} pages and {looks} looks");
+    assert!(
+        pages + single_reads < EVENTS / 10,
+        "{pages} pages and {single_reads} single reads"
+    );
     let labels: BTreeMap<String, Value> = test_desk
         .store()
         .numbers_after(None, 1_000)
@@ -96,8 +102,8 @@ async fn a_hundred_thousand_events_are_taken_in_and_answered_by_listings(databas
         assert_eq!(labels[number], format!("n{nth}"));
     }
     println!(
-        "burst on {}: {EVENTS} events taken in within {taken:.1?}, read back by {pages} pages of listings and {looks} \
-         looks at one number, 0 lost",
+        "burst on {}: {EVENTS} webhooks stored within {ingest_time:.1?}, refetched by {pages} pages of listings and \
+         {single_reads} reads of one number, 0 lost",
         database.kind()
     );
 }

@@ -1,4 +1,4 @@
-//! Quota and budget: never exceeded by any interleaving, and always explained.
+//! Quotas and budgets: concurrent orders never exceed them, and a denial names the limit.
 
 use serde_json::{Value, json};
 
@@ -10,16 +10,16 @@ use crate::support::personas::{ALICE, BOB, LENA, OLGA};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    two_hundred_orders_at_once_on_a_cap_of_three_are_three_rents,
-    two_hundred_orders_at_once_on_a_budget_for_three_are_three_rents,
-    two_hundred_orders_at_once_on_three_orders_a_day_are_three_rents,
-    a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room,
-    an_outcome_nobody_knows_keeps_its_place,
-    refused_and_cancelled_orders_do_not_count_for_the_day,
-    a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held,
-    a_team_under_the_star_has_a_quota_of_its_own,
-    nobody_is_above_the_quota,
-    me_and_asking_first_tell_what_is_used_and_left,
+    two_hundred_concurrent_orders_with_a_cap_of_three_cause_three_rents,
+    two_hundred_concurrent_orders_with_a_budget_for_three_cause_three_rents,
+    two_hundred_concurrent_orders_with_three_a_day_cause_three_rents,
+    a_full_quota_reports_limit_used_and_reserved_and_a_release_frees_it,
+    an_unverified_order_keeps_its_reservation,
+    refused_and_cancelled_orders_do_not_count_against_the_daily_limit,
+    a_bill_above_the_estimate_blocks_new_orders_and_keeps_the_held_numbers,
+    each_team_under_the_wildcard_entry_has_its_own_quota,
+    the_quota_also_applies_to_leads_and_administrators,
+    me_reports_the_usage_and_validation_names_the_limit_that_is_reached,
 }
 
 fn policy(rules: &str) -> TestConfig {
@@ -35,34 +35,34 @@ fn local(country: &str) -> Value {
     json!({ "country": country, "carrier_type": "local" })
 }
 
-async fn two_hundred_orders_at_once_on_a_cap_of_three_are_three_rents(database: Database) {
-    stampede(database, "max_numbers = 3", "quota-exceeded").await;
+async fn two_hundred_concurrent_orders_with_a_cap_of_three_cause_three_rents(database: Database) {
+    order_two_hundred_at_once(database, "max_numbers = 3", "quota-exceeded").await;
 }
 
-async fn two_hundred_orders_at_once_on_a_budget_for_three_are_three_rents(database: Database) {
-    stampede(database, "monthly_budget = \"15.00\"", "budget-exceeded").await;
+async fn two_hundred_concurrent_orders_with_a_budget_for_three_cause_three_rents(database: Database) {
+    order_two_hundred_at_once(database, "monthly_budget = \"15.00\"", "budget-exceeded").await;
 }
 
-async fn two_hundred_orders_at_once_on_three_orders_a_day_are_three_rents(database: Database) {
-    stampede(database, "max_orders_per_day = 3", "quota-exceeded").await;
+async fn two_hundred_concurrent_orders_with_three_a_day_cause_three_rents(database: Database) {
+    order_two_hundred_at_once(database, "max_orders_per_day = 3", "quota-exceeded").await;
 }
 
-/// The first use of the team ever, from all sides at once.
-async fn stampede(database: Database, rule: &str, problem: &str) {
+/// Sends 200 orders at once, the first ever of their team, and expects three rents.
+async fn order_two_hundred_at_once(database: Database, rule: &str, problem: &str) {
     let server = TestServer::with(database, policy(rule)).await;
     let body = local("DE");
-    let keys: Vec<String> = (0..200).map(|place| format!("key-{place}")).collect();
-    let asked = keys.iter().map(async |key| {
+    let keys: Vec<String> = (0..200).map(|index| format!("key-{index}")).collect();
+    let requests = keys.iter().map(async |key| {
         loop {
             let answer = server.order(&ALICE, key, &body).await;
             if answer.status != 503 {
                 return answer;
             }
-            // So many at once may find the database busy: nothing was sent, and whoever asks again is answered.
+            // With so many requests the database may be busy. Nothing was sent, so the client repeats the request.
             answer.problem(503, "store-unavailable");
         }
     });
-    let answers = futures::future::join_all(asked).await;
+    let answers = futures::future::join_all(requests).await;
     let (rented, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     for answer in &refused {
         answer.problem(403, problem);
@@ -76,7 +76,7 @@ async fn stampede(database: Database, rule: &str, problem: &str) {
     );
 }
 
-async fn a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room(database: Database) {
+async fn a_full_quota_reports_limit_used_and_reserved_and_a_release_frees_it(database: Database) {
     let server = TestServer::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
     let number = server.rent(&ALICE, "first", "DE").await;
     let full = server
@@ -90,18 +90,18 @@ async fn a_full_quota_says_limit_used_and_reserved_and_a_release_makes_room(data
     );
     assert_eq!(full["decision"]["rule"], "teams.sales.max_numbers");
     server.release(&ALICE, &number).await.empty(204);
-    // The refusal left no order and did not use the key up.
+    // The denial stored no order, so the key is still unused.
     server.order(&ALICE, "second", &local("FR")).await.expect(201);
     assert_eq!(server.close.rents().await.len(), 2);
 }
 
-async fn an_outcome_nobody_knows_keeps_its_place(database: Database) {
+async fn an_unverified_order_keeps_its_reservation(database: Database) {
     let server = TestServer::with(database, policy("max_numbers = 1\nmonthly_budget = \"7.00\"")).await;
     server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
         .await;
-    server.order(&ALICE, "unknown", &local("DE")).await.expect(202);
+    server.order(&ALICE, "unverified", &local("DE")).await.expect(202);
     let full = server
         .order(&ALICE, "second", &local("FR"))
         .await
@@ -114,7 +114,7 @@ async fn an_outcome_nobody_knows_keeps_its_place(database: Database) {
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Database) {
+async fn refused_and_cancelled_orders_do_not_count_against_the_daily_limit(database: Database) {
     let server = TestServer::with(database, policy("max_orders_per_day = 2")).await;
     server.close.fault(json!({ "refuse": "error", "times": 1 })).await;
     server
@@ -125,8 +125,8 @@ async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Databas
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
         .await;
-    server.order(&ALICE, "unknown", &local("DE")).await.expect(202);
-    let waiting = server
+    server.order(&ALICE, "unverified", &local("DE")).await.expect(202);
+    let queued = server
         .order_at_once(&ALICE, "cancelled", &local("DE"))
         .await
         .expect(202);
@@ -134,10 +134,10 @@ async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Databas
         .order(&ALICE, "third", &local("FR"))
         .await
         .problem(403, "quota-exceeded");
-    let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
+    let path = format!("/v1/orders/{}/cancel", text(&queued["id"]));
     send(server.request_as(&ALICE, "POST", &path)).await.expect(200);
     let number = server.rent(&ALICE, "third", "FR").await;
-    // A released number was ordered all the same.
+    // A released number still counts as an order of the day.
     server.release(&ALICE, &number).await.empty(204);
     let full = server
         .order(&ALICE, "fourth", &local("FR"))
@@ -147,7 +147,7 @@ async fn refused_and_cancelled_orders_do_not_count_for_the_day(database: Databas
     assert_eq!(full["limit"], 2, "{full}");
 }
 
-async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing_held(database: Database) {
+async fn a_bill_above_the_estimate_blocks_new_orders_and_keeps_the_held_numbers(database: Database) {
     let rules = "[teams.sales]\ncountries = [\"DE\"]\nmonthly_budget = \"1.00\"\n[prices]\nDE = \"0.50\"\n";
     let config = TestConfig {
         policy: rules.into(),
@@ -157,7 +157,7 @@ async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing
     let server = TestServer::with(database, config).await;
     server.close.set(json!({ "billing_delay": "50ms" })).await;
     let number = server.rent(&ALICE, "first", "DE").await;
-    eventually("the desk learns what Close billed", || async {
+    eventually("the held cost is the billed price", || async {
         let me = server.get(&ALICE, "/v1/me").await.expect(200);
         (me["teams"][0]["usage"]["monthly_held"] == "1.15").then_some(())
     })
@@ -179,7 +179,7 @@ async fn a_price_billed_above_the_estimate_blocks_new_orders_and_touches_nothing
     assert_eq!(server.close.held().await.len(), 1);
 }
 
-async fn a_team_under_the_star_has_a_quota_of_its_own(database: Database) {
+async fn each_team_under_the_wildcard_entry_has_its_own_quota(database: Database) {
     let rules = "[teams.\"*\"]\ncountries = [\"DE\"]\nmax_numbers = 1\n[prices]\ndefault = \"5.00\"\n";
     let server = TestServer::with(
         database,
@@ -199,7 +199,7 @@ async fn a_team_under_the_star_has_a_quota_of_its_own(database: Database) {
     }
 }
 
-async fn nobody_is_above_the_quota(database: Database) {
+async fn the_quota_also_applies_to_leads_and_administrators(database: Database) {
     let server = TestServer::with(database, policy("max_numbers = 1")).await;
     server.rent(&ALICE, "first", "DE").await;
     let mut body = local("DE");
@@ -210,13 +210,13 @@ async fn nobody_is_above_the_quota(database: Database) {
             .await
             .problem(403, "quota-exceeded");
     }
-    // Nor is a number moved into a team that has no room for it.
+    // A number that a person rents in Close causes no rent by the service.
     let orphan = server.close.person_rents(json!({ "country": "FR" })).await;
     assert!(orphan["id"].is_string());
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn me_and_asking_first_tell_what_is_used_and_left(database: Database) {
+async fn me_reports_the_usage_and_validation_names_the_limit_that_is_reached(database: Database) {
     let rules = "max_numbers = 3\nmax_orders_per_day = 4\nmonthly_budget = \"12.00\"";
     let server = TestServer::with(database, policy(rules)).await;
     server.rent(&ALICE, "held", "DE").await;
@@ -231,10 +231,10 @@ async fn me_and_asking_first_tell_what_is_used_and_left(database: Database) {
     let used = json!({ "numbers_held": 1, "numbers_reserved": 1, "orders_last_day": 2,
         "monthly_held": "5.00", "monthly_reserved": "5.00" });
     assert_eq!(me["teams"][0]["usage"], used, "{me}");
-    let ask = server
+    let request = server
         .request_as(&ALICE, "POST", "/v1/orders?validate_only=true")
         .json(&local("FR"));
-    let said = send(ask).await.expect(200);
-    assert_eq!(said["allowed"], false, "{said}");
-    assert_eq!(said["decision"]["rule"], "teams.sales.monthly_budget");
+    let validated = send(request).await.expect(200);
+    assert_eq!(validated["allowed"], false, "{validated}");
+    assert_eq!(validated["decision"]["rule"], "teams.sales.monthly_budget");
 }

@@ -1,5 +1,6 @@
-//! The process dies at every step of an order, by SIGKILL, and another one finds what it left: against the same SQLite
-//! file and the same PostgreSQL, whatever Close did meanwhile. Needs the feature `failpoints`.
+//! The crash matrix: a SIGKILL at each step of an order, a release or a webhook, with each behaviour of Close.
+//!
+//! A second process continues on the same database and must finish the work. Needs the feature `failpoints`.
 
 use std::time::Duration;
 
@@ -9,58 +10,74 @@ use serde_json::{Value, json};
 use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, with_postgres, with_sqlite};
-use crate::support::eventually_or;
 use crate::support::personas::ALICE;
 use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::webhook::{delivery, event, key, now, signature};
+use crate::support::{eventually, eventually_or};
 
-/// Cases that run side by side.
-const AT_ONCE: usize = 6;
+/// Cases that run at the same time.
+const CONCURRENCY: usize = 6;
 
-/// What Close does with the paid call.
-const VENDOR: [&str; 4] = ["rents", "rents unheard", "fails unheard", "refuses"];
+/// What Close does with a rent.
+const ON_RENT: [&str; 4] = [
+    "rents",
+    "rents and loses its answer",
+    "fails and loses its answer",
+    "refuses",
+];
 
 /// What Close does with a release.
-const RELEASE: [&str; 3] = ["releases", "releases unheard", "keeps unheard"];
+const ON_RELEASE: [&str; 3] = [
+    "releases",
+    "releases and loses its answer",
+    "fails and loses its answer",
+];
 
-fn fault(vendor: &str) -> Option<Value> {
-    let lost =
+fn fault(behaviour: &str) -> Option<Value> {
+    let lost_answer =
         |effect: bool| json!({ "path": RENT, "times": 1, "effect": effect, "answer": "drop_before_headers" });
-    match vendor {
-        "rents unheard" => Some(lost(true)),
-        "fails unheard" => Some(lost(false)),
+    match behaviour {
+        "rents and loses its answer" => Some(lost_answer(true)),
+        "fails and loses its answer" => Some(lost_answer(false)),
         "refuses" => Some(json!({ "refuse": "billing-error", "times": 1 })),
         _ => None,
     }
 }
 
-/// Where the process dies, and with which vendors it comes there.
+/// Failpoints that kill the process, each with the behaviours of Close that reach it.
 const POINTS: [(&str, &[&str]); 11] = [
-    ("accept.commit", &VENDOR),
-    ("accept.done", &VENDOR),
-    ("claim.commit", &VENDOR),
-    ("claim.done", &VENDOR),
-    ("send.answered", &VENDOR),
-    ("settle.commit", &VENDOR),
-    ("settle.done", &VENDOR),
-    ("reconcile.looked", &["rents unheard", "fails unheard"]),
-    ("reconcile.noted", &["fails unheard"]),
-    ("release.marked", &RELEASE),
-    ("release.answered", &RELEASE),
+    ("accept.commit", &ON_RENT),
+    ("accept.done", &ON_RENT),
+    ("claim.commit", &ON_RENT),
+    ("claim.done", &ON_RENT),
+    ("send.answered", &ON_RENT),
+    ("settle.commit", &ON_RENT),
+    ("settle.done", &ON_RENT),
+    (
+        "reconcile.looked",
+        &["rents and loses its answer", "fails and loses its answer"],
+    ),
+    ("reconcile.noted", &["fails and loses its answer"]),
+    ("release.marked", &ON_RELEASE),
+    ("release.answered", &ON_RELEASE),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_sqlite() {
-    matrix("SQLite", |point, vendor| {
-        Box::pin(with_sqlite(move |database| dies(database, point, vendor)))
+async fn an_order_ends_in_the_true_state_wherever_the_process_is_killed_on_sqlite() {
+    matrix("SQLite", |point, behaviour| {
+        Box::pin(with_sqlite(move |database| {
+            kill_during_order(database, point, behaviour)
+        }))
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_it_dies_an_order_ends_in_a_state_that_is_true_on_postgres() {
-    matrix("PostgreSQL", |point, vendor| {
-        Box::pin(with_postgres(move |database| dies(database, point, vendor)))
+async fn an_order_ends_in_the_true_state_wherever_the_process_is_killed_on_postgres() {
+    matrix("PostgreSQL", |point, behaviour| {
+        Box::pin(with_postgres(move |database| {
+            kill_during_order(database, point, behaviour)
+        }))
     })
     .await;
 }
@@ -71,30 +88,31 @@ async fn matrix(
 ) {
     let cases: Vec<_> = POINTS
         .iter()
-        .flat_map(|(point, vendors)| vendors.iter().map(|vendor| (*point, *vendor)))
+        .flat_map(|(point, behaviours)| behaviours.iter().map(|behaviour| (*point, *behaviour)))
         .collect();
     let count = cases.len();
     futures::stream::iter(cases)
-        .map(|(point, vendor)| {
-            let case = run(point, vendor);
+        .map(|(point, behaviour)| {
+            let case = run(point, behaviour);
             async move {
                 if let Err(failure) = tokio::spawn(case).await {
-                    eprintln!("killed at {point} while Close {vendor}");
+                    eprintln!("killed at {point} while Close {behaviour}");
                     std::panic::resume_unwind(failure.into_panic());
                 }
             }
         })
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .collect::<Vec<()>>()
         .await;
     println!(
-        "crash matrix on {store}: {count} kills, 0 double rents, 0 forgotten numbers, 0 caps exceeded, 0 wrong final states"
+        "crash matrix on {store}: {count} kills, 0 double rents, 0 forgotten numbers, 0 caps exceeded, \
+         0 wrong final states"
     );
 }
 
-async fn dies(database: Database, point: &'static str, vendor: &'static str) {
+async fn kill_during_order(database: Database, point: &'static str, behaviour: &'static str) {
     if point.starts_with("release.") {
-        return dies_releasing(database, point, vendor).await;
+        return kill_during_release(database, point, behaviour).await;
     }
     let config = TestConfig {
         timeout: "2s",
@@ -104,7 +122,7 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
     };
     let mut server = TestServer::with(database.clone(), config).await;
     server.stop().await;
-    if let Some(fault) = fault(vendor) {
+    if let Some(fault) = fault(behaviour) {
         server.close.fault(fault).await;
     }
     let mut desk = server
@@ -117,16 +135,16 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
             .header("Idempotency-Key", "key")
             .json(&body)
     };
-    // Its answer dies with the process, if it comes at all.
+    // The process may be killed before it answers.
     let _ = ask(&server).send().await;
-    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+    assert_eq!(desk.died_of().await, Some(9), "the process never reached {point}");
 
     let desk = server.start_process().await;
     let last = std::sync::Mutex::new(Value::Null);
     let order = eventually_or(
-        || format!("killed at {point} while Close {vendor}, it ends: {last:?}"),
+        || format!("killed at {point} while Close {behaviour}, the order ends: {last:?}"),
         || async {
-            // An app that has no answer asks again, under its key.
+            // A client without an answer repeats the request with the same key.
             let answer = send(ask(&server)).await;
             let id = match answer.status {
                 201 | 202 => text(&answer.json()["id"]),
@@ -140,38 +158,45 @@ async fn dies(database: Database, point: &'static str, vendor: &'static str) {
         },
     )
     .await;
-    let what = format!("killed at {point} while Close {vendor}: {order}");
+    let context = format!("killed at {point} while Close {behaviour}: {order}");
     let held = server.close.held().await;
     match text(&order["state"]).as_str() {
         "fulfilled" => {
-            assert_eq!(held.len(), 1, "{what}");
-            assert_eq!(order["phone_number"]["id"], held[0]["id"], "{what}");
+            assert_eq!(held.len(), 1, "{context}");
+            assert_eq!(order["phone_number"]["id"], held[0]["id"], "{context}");
         }
-        "refused" => assert!(held.is_empty(), "{what}"),
-        other => panic!("it ended {other}: {what}"),
+        "refused" => assert!(held.is_empty(), "{context}"),
+        other => panic!("the order ended as {other}: {context}"),
     }
     let rents = server.close.rents().await;
     let effects = rents.iter().filter(|rent| rent["effect"] == true).count();
-    assert_eq!(effects, held.len(), "{what}");
-    // Only what was certainly not sent is sent again, and each call has its claim on disk before it.
-    assert!(rents.len() <= 1, "{} calls: {what}", rents.len());
+    assert_eq!(effects, held.len(), "{context}");
+    // A rent is repeated only if it was certainly not sent, and its claim is stored before it.
+    assert!(rents.len() <= 1, "{} calls: {context}", rents.len());
     let claims = database
         .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
         .await;
-    assert!(i64::try_from(rents.len()).expect("a count") <= claims, "{what}");
-    assert_eq!(database.ask("SELECT COUNT(*) FROM orders").await, 1, "{what}");
-    let told = "SELECT COUNT(*) FROM audit a JOIN orders o ON o.id = a.order_id WHERE a.outcome = o.state";
-    assert!(database.ask(told).await >= 1, "its end has no audit row: {what}");
+    assert!(
+        i64::try_from(rents.len()).expect("a count") <= claims,
+        "{context}"
+    );
+    assert_eq!(database.ask("SELECT COUNT(*) FROM orders").await, 1, "{context}");
+    let final_rows =
+        "SELECT COUNT(*) FROM audit a JOIN orders o ON o.id = a.order_id WHERE a.outcome = o.state";
+    assert!(
+        database.ask(final_rows).await >= 1,
+        "the final state has no audit row: {context}"
+    );
     assert_books_balance(&database).await;
     drop(desk);
-    // Close has nothing more to say.
+    // No request to Close is left open.
     tokio::time::timeout(Duration::from_secs(30), server.close.stop())
         .await
         .expect("the simulated Close ends");
 }
 
-/// Between a delivery and the number as it is then.
-const FOLLOWING: [&str; 6] = [
+/// Failpoints between the receipt of a webhook and the event about the changed number.
+const WEBHOOK_POINTS: [&str; 6] = [
     "inbox.commit",
     "inbox.done",
     "errands.taken",
@@ -181,45 +206,49 @@ const FOLLOWING: [&str; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_sqlite() {
-    for point in FOLLOWING {
-        with_sqlite(move |database| dies_following(database, point)).await;
+async fn a_webhook_causes_one_event_wherever_the_process_is_killed_on_sqlite() {
+    for point in WEBHOOK_POINTS {
+        with_sqlite(move |database| kill_during_webhook(database, point)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_it_dies_what_close_told_of_is_shown_and_told_once_on_postgres() {
-    for point in FOLLOWING {
-        with_postgres(move |database| dies_following(database, point)).await;
+async fn a_webhook_causes_one_event_wherever_the_process_is_killed_on_postgres() {
+    for point in WEBHOOK_POINTS {
+        with_postgres(move |database| kill_during_webhook(database, point)).await;
     }
 }
 
-async fn dies_following(database: Database, point: &'static str) {
+async fn kill_during_webhook(database: Database, point: &'static str) {
     let config = TestConfig {
         timeout: "5s",
         ..TestConfig::default()
     };
     let mut server = TestServer::with(database.clone(), config).await;
     let number = server.rent(&ALICE, "key", "DE").await;
-    let all = server.list(&ALICE, "/v1/events").await;
-    let last = text(&all[all.len() - 1]["id"]);
+    let last = eventually("the events of the order are listed", || async {
+        let events = server.list(&ALICE, "/v1/events").await;
+        let fulfilled = events.iter().any(|event| event["type"] == "order.fulfilled");
+        fulfilled.then(|| text(&events[events.len() - 1]["id"]))
+    })
+    .await;
     server.stop().await;
-    // Nothing but the delivery tells of the change: the log can't be had, and later on listings neither.
-    let away = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
-    server.close.fault(away("/event/")).await;
+    // The webhook is the only source of the change: Close refuses the event log, and later the listing.
+    let unavailable = |path: &str| json!({ "method": "GET", "path": path, "answer": { "status": 503 } });
+    server.close.fault(unavailable("/event/")).await;
     let mut desk = server
         .start_process_with(&[("NUMBERDESK_TEST_KILL_AT", point)])
         .await;
-    // The feed moves as soon as a desk has compared its inventory: there it dies before it hears of anything.
+    // The first sync of a process already reaches `feed.commit`, which kills it before the webhook arrives.
     if point != "feed.commit" {
         server.wait_until_synced().await;
     }
     server
         .close
-        .person_changes(&number, json!({ "label": "told" }))
+        .person_changes(&number, json!({ "label": "changed" }))
         .await;
     let body = delivery(&event("1", "updated", &number));
-    // Whether it is answered depends on where the process dies.
+    // Whether the webhook is acknowledged depends on the point of the kill.
     let (timestamp, bytes) = (now().to_string(), key());
     let hash = signature(&bytes, &timestamp, &body);
     let ask = |server: &TestServer| {
@@ -229,15 +258,19 @@ async fn dies_following(database: Database, point: &'static str) {
             .header("close-sig-timestamp", &timestamp)
             .body(body.clone())
     };
-    let answered = ask(&server)
+    let acknowledged = ask(&server)
         .send()
         .await
         .is_ok_and(|answer| answer.status() == 204);
-    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
-    server.close.fault(away("/phone_number/")).await;
+    assert_eq!(desk.died_of().await, Some(9), "the process never reached {point}");
+    server.close.fault(unavailable("/phone_number/")).await;
     let desk = server.start_process().await;
-    if !answered {
-        assert_eq!(send(ask(&server)).await.status, 204, "Close tries again");
+    if !acknowledged {
+        assert_eq!(
+            send(ask(&server)).await.status,
+            204,
+            "the repeated webhook is acknowledged"
+        );
     }
     let path = format!("/v1/phone-numbers/{number}");
     eventually_or(
@@ -245,25 +278,32 @@ async fn dies_following(database: Database, point: &'static str) {
         || async {
             let shown = server.get(&ALICE, &path).await.expect(200);
             let open = database.ask("SELECT COUNT(*) FROM errands").await;
-            (shown["label"] == "told" && open == 0).then_some(())
+            (shown["label"] == "changed" && open == 0).then_some(())
         },
     )
     .await;
     assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 1, "{point}");
-    let mut told = server.list(&ALICE, &format!("/v1/events?after={last}")).await;
-    // What the rent left out is told, too, as soon as it is seen.
     let label = json!("label");
-    told.retain(|event| {
-        event["data"]["changed"]
-            .as_array()
-            .is_some_and(|changed| changed.contains(&label))
-    });
-    assert_eq!(told.len(), 1, "killed at {point}: {told:?}");
-    assert_eq!(told[0]["type"], "phone_number.updated");
+    let events = eventually_or(
+        || format!("killed at {point}, the change of the label is an event"),
+        || async {
+            let mut events = server.list(&ALICE, &format!("/v1/events?after={last}")).await;
+            // Other events may report fields that the answer to the rent left out.
+            events.retain(|event| {
+                event["data"]["changed"]
+                    .as_array()
+                    .is_some_and(|changed| changed.contains(&label))
+            });
+            (!events.is_empty()).then_some(events)
+        },
+    )
+    .await;
+    assert_eq!(events.len(), 1, "killed at {point}: {events:?}");
+    assert_eq!(events[0]["type"], "phone_number.updated");
     drop(desk);
 }
 
-async fn dies_releasing(database: Database, point: &'static str, vendor: &'static str) {
+async fn kill_during_release(database: Database, point: &'static str, behaviour: &'static str) {
     let config = TestConfig {
         timeout: "5s",
         settle_after: "1s",
@@ -272,35 +312,35 @@ async fn dies_releasing(database: Database, point: &'static str, vendor: &'stati
     let mut server = TestServer::with(database.clone(), config).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     server.stop().await;
-    if vendor != "releases" {
-        let effect = vendor == "releases unheard";
-        let lost =
+    if behaviour != "releases" {
+        let effect = behaviour == "releases and loses its answer";
+        let lost_answer =
             json!({ "method": "DELETE", "times": 1, "effect": effect, "answer": "drop_before_headers" });
-        server.close.fault(lost).await;
+        server.close.fault(lost_answer).await;
     }
     let mut desk = server
         .start_process_with(&[("NUMBERDESK_TEST_KILL_AT", point)])
         .await;
     let path = format!("/v1/phone-numbers/{number}");
-    // Its answer dies with the process.
+    // The process is killed before it answers.
     let _ = server.request_as(&ALICE, "DELETE", &path).send().await;
-    assert_eq!(desk.died_of().await, Some(9), "it never came to {point}");
+    assert_eq!(desk.died_of().await, Some(9), "the process never reached {point}");
 
-    // What was asked for is done by whoever comes next, whether or not anybody asks again.
+    // The next process finishes the release, although no client repeats the request.
     let desk = server.start_process().await;
     eventually_or(
-        || format!("killed at {point} while Close {vendor}, the number is released"),
+        || format!("killed at {point} while Close {behaviour}, the number is released"),
         || async {
-            let gone = server.get(&ALICE, &path).await.status == 404;
-            (gone && server.close.held().await.is_empty()).then_some(())
+            let is_gone = server.get(&ALICE, &path).await.status == 404;
+            (is_gone && server.close.held().await.is_empty()).then_some(())
         },
     )
     .await;
-    let told = "SELECT COUNT(*) FROM audit WHERE action = 'number.release' AND outcome = 'released'";
+    let released_rows = "SELECT COUNT(*) FROM audit WHERE action = 'number.release' AND outcome = 'released'";
     assert_eq!(
-        database.ask(told).await,
+        database.ask(released_rows).await,
         1,
-        "killed at {point} while Close {vendor}"
+        "killed at {point} while Close {behaviour}"
     );
     assert_books_balance(&database).await;
     drop(desk);

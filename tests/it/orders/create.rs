@@ -1,19 +1,19 @@
-//! What an order sends to Close, and how the policy or Close refuses one.
+//! New orders: the request that Close receives, and refusals by the policy or by Close.
 
 use super::*;
 
 on_both_stores! {
-    a_rented_number_is_answered_with_201_and_the_order,
-    what_is_sent_to_close_is_the_request_and_nothing_of_the_caller,
-    an_order_without_assignees_goes_to_the_caller_s_own_user_or_is_left_to_close,
-    an_order_that_names_no_carrier_type_gets_the_only_one_or_the_list,
-    a_refusal_by_policy_explains_itself_and_does_not_use_the_key_up,
-    a_group_number_needs_what_the_policy_asks_for,
-    every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservation_back,
-    the_label_is_set_after_the_rent_and_trouble_with_it_changes_nothing,
+    a_fulfilled_order_is_201_with_the_order_and_its_number,
+    close_receives_the_request_and_no_header_of_the_caller,
+    an_order_without_assignees_is_assigned_to_the_caller_s_close_user_if_there_is_one,
+    a_missing_carrier_type_is_filled_in_only_if_the_policy_allows_exactly_one,
+    a_policy_denial_names_its_rule_and_leaves_the_idempotency_key_unused,
+    a_group_number_needs_the_permission_that_the_policy_requires,
+    every_refusal_by_close_is_422_with_its_close_status_and_frees_the_reservation,
+    the_label_is_set_after_the_rent_and_a_failure_to_set_it_does_not_fail_the_order,
 }
 
-async fn a_rented_number_is_answered_with_201_and_the_order(database: Database) {
+async fn a_fulfilled_order_is_201_with_the_order_and_its_number(database: Database) {
     let server = TestServer::new(database).await;
     let answer = server.order(&ALICE, "7c1e", &berlin()).await;
     let order = answer.expect(201);
@@ -41,22 +41,22 @@ async fn a_rented_number_is_answered_with_201_and_the_order(database: Database) 
     }
     let held = server.close.held().await;
     let [rented] = held.as_slice() else {
-        panic!("{} numbers were rented", held.len())
+        panic!("{} numbers were rented, not 1", held.len())
     };
-    let shown = &order["phone_number"];
-    assert_eq!(shown["id"], rented["id"]);
-    assert_eq!(shown["number"], rented["number"]);
-    assert_eq!(shown["desk"]["team"], "sales");
-    assert_eq!(shown["desk"]["order_id"], id.as_str());
-    assert_eq!(shown["desk"]["orphan"], false);
-    assert!(shown["desk"]["as_of"].is_string(), "{shown}");
+    let number = &order["phone_number"];
+    assert_eq!(number["id"], rented["id"]);
+    assert_eq!(number["number"], rented["number"]);
+    assert_eq!(number["desk"]["team"], "sales");
+    assert_eq!(number["desk"]["order_id"], id.as_str());
+    assert_eq!(number["desk"]["orphan"], false);
+    assert!(number["desk"]["as_of"].is_string(), "{number}");
     assert_eq!(
         server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200),
         order
     );
 }
 
-async fn what_is_sent_to_close_is_the_request_and_nothing_of_the_caller(database: Database) {
+async fn close_receives_the_request_and_no_header_of_the_caller(database: Database) {
     let server = TestServer::new(database).await;
     let full = json!({
         "team": "sales", "country": "US", "sharing": "group", "prefix": "415", "carrier_type": "local",
@@ -97,15 +97,17 @@ async fn what_is_sent_to_close_is_the_request_and_nothing_of_the_caller(database
     }
 }
 
-async fn an_order_without_assignees_goes_to_the_caller_s_own_user_or_is_left_to_close(database: Database) {
+async fn an_order_without_assignees_is_assigned_to_the_caller_s_close_user_if_there_is_one(
+    database: Database,
+) {
     let server = TestServer::new(database).await;
-    let of_user_1 = ALICE.as_user(Some(1));
-    let of_nobody = ALICE.as_user(None);
-    for (key, person) in [("one", of_user_1), ("none", of_nobody)] {
+    let with_user = ALICE.as_user(Some(1));
+    let without_user = ALICE.as_user(None);
+    for (key, person) in [("one", with_user), ("none", without_user)] {
         server.order(&person, key, &berlin()).await.expect(201);
     }
     let named = json!({ "country": "DE", "carrier_type": "local", "assign_to": [server.user(2)] });
-    server.order(&of_user_1, "named", &named).await.expect(201);
+    server.order(&with_user, "named", &named).await.expect(201);
     let rents = server.close.rents().await;
     let assigned: Vec<&Value> = rents.iter().map(|rent| &rent["body"]["assign_to"]).collect();
     assert_eq!(
@@ -113,7 +115,7 @@ async fn an_order_without_assignees_goes_to_the_caller_s_own_user_or_is_left_to_
         [&json!([server.user(1)]), &Value::Null, &json!([server.user(2)])]
     );
 
-    // Support may give numbers to the caller alone.
+    // The policy of support allows only the caller as assignee.
     let other = json!({ "country": "DE", "assign_to": [server.user(2)] });
     let refused = server
         .order(&BOB, "other", &other)
@@ -123,7 +125,7 @@ async fn an_order_without_assignees_goes_to_the_caller_s_own_user_or_is_left_to_
     assert_eq!(server.close.rents().await.len(), 3);
 }
 
-async fn an_order_that_names_no_carrier_type_gets_the_only_one_or_the_list(database: Database) {
+async fn a_missing_carrier_type_is_filled_in_only_if_the_policy_allows_exactly_one(database: Database) {
     let policy = "[teams.sales]\ncountries = [\"DE\"]\ncarrier_types = [\"local\", \"mobile\"]\n\
                   [teams.support]\ncountries = [\"DE\"]\ncarrier_types = [\"mobile\"]\n";
     let server = TestServer::with(
@@ -148,7 +150,7 @@ async fn an_order_that_names_no_carrier_type_gets_the_only_one_or_the_list(datab
     assert_eq!(server.close.rents().await[0]["body"]["carrier_type"], "mobile");
 }
 
-async fn a_refusal_by_policy_explains_itself_and_does_not_use_the_key_up(database: Database) {
+async fn a_policy_denial_names_its_rule_and_leaves_the_idempotency_key_unused(database: Database) {
     let server = TestServer::new(database).await;
     let refused = server
         .order(&ALICE, "key", &json!({ "country": "JP" }))
@@ -162,7 +164,7 @@ async fn a_refusal_by_policy_explains_itself_and_does_not_use_the_key_up(databas
     server.assert_nothing_happened().await;
     server.order(&ALICE, "key", &berlin()).await.expect(201);
 
-    // A team without an entry may do nothing.
+    // A team without an entry in the policy may order nothing.
     let refused = server
         .order(&OLGA, "key", &berlin())
         .await
@@ -170,7 +172,7 @@ async fn a_refusal_by_policy_explains_itself_and_does_not_use_the_key_up(databas
     assert!(text(&refused["decision"]["hint"]).len() > 10, "{refused}");
 }
 
-async fn a_group_number_needs_what_the_policy_asks_for(database: Database) {
+async fn a_group_number_needs_the_permission_that_the_policy_requires(database: Database) {
     let server = TestServer::new(database).await;
     let shared = json!({ "country": "DE", "carrier_type": "local", "sharing": "group" });
     let two =
@@ -195,9 +197,12 @@ async fn a_group_number_needs_what_the_policy_asks_for(database: Database) {
     assert_eq!(server.close.rents().await.len(), 2);
 }
 
-async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservation_back(database: Database) {
+async fn every_refusal_by_close_is_422_with_its_close_status_and_frees_the_reservation(database: Database) {
     let server = TestServer::new(database).await;
-    let answer = |status: u16, body: Value| json!({ "path": RENT, "times": 1, "answer": { "status": status, "body": body } });
+    let answer = |status: u16, body: Value| {
+        let answer = json!({ "status": status, "body": body });
+        json!({ "path": RENT, "times": 1, "answer": answer })
+    };
     let fields = json!({ "errors": [], "field-errors": { "prefix": "No such area." } });
     let refusals = [
         (
@@ -213,7 +218,10 @@ async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservati
             "error",
             json!({ "refuse": "error", "message": "No numbers left.", "times": 1 }),
         ),
-        ("moon-phase", json!({ "refuse": "moon-phase", "times": 1 })),
+        (
+            "unknown-status",
+            json!({ "refuse": "unknown-status", "times": 1 }),
+        ),
         ("error", answer(400, fields)),
         ("error", answer(403, json!({ "error": "Not allowed." }))),
         (
@@ -221,14 +229,14 @@ async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservati
             answer(404, json!({ "errors": ["Source does not exist."] })),
         ),
     ];
-    for (place, (word, fault)) in refusals.into_iter().enumerate() {
+    for (index, (close_status, fault)) in refusals.into_iter().enumerate() {
         server.close.fault(fault).await;
-        let key = format!("key-{place}");
+        let key = format!("key-{index}");
         let problem = server
             .order(&ALICE, &key, &berlin())
             .await
             .problem(422, "close-refused");
-        assert_eq!(problem["close_status"], word, "{problem}");
+        assert_eq!(problem["close_status"], close_status, "{problem}");
         let id = text(&problem["order_id"]);
         let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
         assert_eq!(
@@ -238,7 +246,7 @@ async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservati
         );
         assert_eq!(order["phone_number"], Value::Null);
         assert!(order["finished_at"].is_string(), "{order}");
-        match place {
+        match index {
             3 => assert!(text(&problem["detail"]).contains("No numbers left."), "{problem}"),
             5 => assert!(
                 problem["errors"].to_string().contains("No such area."),
@@ -252,7 +260,7 @@ async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservati
             .await
             .problem(422, "close-refused");
         assert_eq!(again["order_id"], id.as_str());
-        assert_eq!(again["close_status"], word);
+        assert_eq!(again["close_status"], close_status);
         server.close.clear_faults().await;
     }
     assert_eq!(server.close.rents().await.len(), 8);
@@ -260,11 +268,11 @@ async fn every_refusal_by_close_is_422_with_its_own_word_and_gives_the_reservati
     assert_eq!(
         usage,
         json!({ "held": 0, "reserved": 0, "today": 0 }),
-        "refused orders count for nothing"
+        "refused orders do not count"
     );
 }
 
-async fn the_label_is_set_after_the_rent_and_trouble_with_it_changes_nothing(database: Database) {
+async fn the_label_is_set_after_the_rent_and_a_failure_to_set_it_does_not_fail_the_order(database: Database) {
     let server = TestServer::new(database).await;
     let labelled = json!({ "country": "DE", "carrier_type": "local", "label": "Berlin line" });
     let order = server.order(&ALICE, "label", &labelled).await.expect(201);
@@ -273,8 +281,8 @@ async fn the_label_is_set_after_the_rent_and_trouble_with_it_changes_nothing(dat
     assert_eq!(server.close.held().await[0]["label"], "Berlin line");
 
     for (key, answer) in [
-        ("down", json!({ "status": 500 })),
-        ("no", json!({ "status": 400, "body": { "errors": ["no"] } })),
+        ("unavailable", json!({ "status": 500 })),
+        ("refused", json!({ "status": 400, "body": { "errors": ["no"] } })),
     ] {
         server
             .close

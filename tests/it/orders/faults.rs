@@ -1,5 +1,7 @@
-//! Whatever Close answers, does and shows, an order ends in a state that is true: every fault, with and without effect,
-//! under every lag of its listing and its event log, whatever becomes of its delivery, seen by one replica and by two.
+//! The fault matrix of orders: whatever Close answers and does, an order ends in the state that is true at Close.
+//!
+//! Each fault occurs with and without a rented number, with each delay of Close's listing and event log, with the
+//! webhook lost, delivered once, twice or late, and with one or two replicas that reconcile.
 
 mod evidence;
 mod review;
@@ -21,7 +23,7 @@ use crate::support::server::WEBHOOK_KEY;
 use crate::support::webhook::{self, delivery, event, signature};
 
 on_both_stores! {
-    whatever_close_answers_an_order_ends_in_a_state_that_is_true,
+    an_order_ends_in_the_true_state_whatever_close_answers,
 }
 
 const POLICY: &str = r#"
@@ -38,10 +40,10 @@ assign_to = "anyone"
 default = "1.00"
 "#;
 
-/// What Close does with the paid call.
+/// One behaviour of Close when it receives a rent.
 struct Case {
     name: &'static str,
-    /// Whether it rents although it does not say so properly.
+    /// Whether Close rents a number, whatever it answers.
     effect: bool,
     fault: Value,
     ends: Ends,
@@ -50,11 +52,11 @@ struct Case {
 /// How the order must end.
 #[derive(Clone, Copy, PartialEq)]
 enum Ends {
-    /// By its own answer, perhaps at a later attempt.
+    /// Fulfilled by the answer to a rent, perhaps of the second attempt.
     Answered,
-    /// By its own refusal.
+    /// Refused by the answer to the rent.
     Refused,
-    /// By what is found out, or not found.
+    /// Settled by reconciliation, which finds the number or its absence.
     Reconciled,
 }
 
@@ -66,17 +68,17 @@ fn cases() -> Vec<Case> {
         fault: Value::Null,
         ends: Ends::Answered,
     }];
-    for word in [
+    for close_status in [
         "has-voice-only",
         "needs-more-info",
         "billing-error",
         "error",
-        "a-word-to-come",
+        "unknown-status",
     ] {
         cases.push(Case {
-            name: word,
+            name: close_status,
             effect: false,
-            fault: json!({ "refuse": word, "times": 1 }),
+            fault: json!({ "refuse": close_status, "times": 1 }),
             ends: Ends::Refused,
         });
     }
@@ -89,7 +91,7 @@ fn cases() -> Vec<Case> {
             Ends::Refused,
         ),
         (
-            "404 in Close's words",
+            "404 in Close's format",
             status(404, json!({ "error": "Not there." })),
             Ends::Refused,
         ),
@@ -126,7 +128,10 @@ fn cases() -> Vec<Case> {
             ("endless", json!("huge")),
             ("201 without a number", status(201, json!({ "id": "phon_" }))),
             ("200 of another shape", status(200, json!({ "status": "ok" }))),
-            ("400 of the ingress", status(400, json!("<html>who knows</html>"))),
+            (
+                "400 of the ingress",
+                status(400, json!("<html>bad request</html>")),
+            ),
             ("404 of the ingress", status(404, Value::Null)),
         ] {
             cases.push(Case {
@@ -152,30 +157,30 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What Close shows, and when.
+/// Delays after which Close shows a new number: a name, the delay of the listing, the delay of the event log.
 const LAGS: [(&str, &str, &str); 5] = [
     ("all at once", "0s", "0s"),
     ("the listing lags a little", "20s", "0s"),
     ("the event log lags a little", "0s", "20s"),
     ("both lag a little", "20s", "20s"),
-    ("the listing lags longer than is waited for", "20m", "0s"),
+    ("the listing lags longer than the settling period", "20m", "0s"),
 ];
 
-async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: Database) {
+async fn an_order_ends_in_the_true_state_whatever_close_answers(database: Database) {
     let store = database.kind();
     let test_desk = TestDesk::new(database, POLICY, 1).await;
     let sales = caller("sales");
     let berlin = request(&json!({ "country": "DE", "carrier_type": "local" }));
-    let (other, _process) = test_desk.another_replica().await;
-    let (mut tried, mut longest) = (0, Duration::ZERO);
+    let (other_replica, _process) = test_desk.another_replica().await;
+    let (mut case_count, mut longest) = (0, Duration::ZERO);
     test_desk
         .replica()
         .desk
         .subscription
         .set_keys(vec![WEBHOOK_KEY.parse().unwrap()]);
-    for (lag, (shows, listing, events)) in LAGS.into_iter().enumerate() {
-        for (place, case) in cases().into_iter().enumerate() {
-            // The slow ones are tried under two lags; nothing in them depends on the others.
+    for (lag, (lag_name, listing, events)) in LAGS.into_iter().enumerate() {
+        for (index, case) in cases().into_iter().enumerate() {
+            // Each of these cases takes seconds, so they run without a lag of 20 s in the listing.
             let slow = case.fault["answer"] == "hang";
             if slow && listing == "20s" {
                 continue;
@@ -187,32 +192,32 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
             if !case.fault.is_null() {
                 test_desk.close.fault(case.fault.clone()).await;
             }
-            let key = format!("{listing}-{events}-{place}");
+            let key = format!("{listing}-{events}-{index}");
             let (_, before) = test_desk.rented_by_key().await;
-            let placed = test_desk.order(&sales, &key, &berlin).await;
-            let id = placed
+            let created = test_desk.order(&sales, &key, &berlin).await;
+            let id = created
                 .unwrap_or_else(|error| panic!("{}: {error}", case.name))
                 .order
                 .id;
             if case.fault["effect_after"].is_string() {
-                crate::support::eventually("Close executes it all the same", || async {
+                crate::support::eventually("Close executes the rent after the deadline", || async {
                     (test_desk.rented_by_key().await.1.len() > before.len()).then_some(())
                 })
                 .await;
             }
-            // Under the lags, each case meets all four.
-            tell(
+            // Over the lags, each case meets all four kinds of webhook delivery.
+            deliver_webhook(
                 &test_desk,
-                WEBHOOKS[(place + lag) % WEBHOOKS.len()],
+                WEBHOOKS[(index + lag) % WEBHOOKS.len()],
                 &before,
                 &key,
             )
             .await;
-            // Two replicas look at once, on every other case.
-            if place % 2 == 0 {
+            // In every other case, two replicas reconcile at the same time.
+            if index % 2 == 0 {
                 let (one, two) = tokio::join!(
                     test_desk.run(|desk| async move { desk.orders.reconcile().await }),
-                    other.desk.orders.reconcile()
+                    other_replica.desk.orders.reconcile()
                 );
                 one.and(two)
                     .unwrap_or_else(|error| panic!("{}: {error}", case.name));
@@ -224,8 +229,8 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
                 .await
                 .unwrap()
                 .unwrap();
-            is_true(&test_desk, &case, shows, &order, &before).await;
-            tried += 1;
+            assert_true_state(&test_desk, &case, lag_name, &order, &before).await;
+            case_count += 1;
             test_desk.close.clear_faults().await;
             test_desk.advance_clock(Duration::from_mins(30));
         }
@@ -239,16 +244,18 @@ async fn whatever_close_answers_an_order_ends_in_a_state_that_is_true(database: 
     let (_, rented) = test_desk.rented_by_key().await;
     assert_eq!(rented.len(), fulfilled, "numbers rented and orders fulfilled");
     println!(
-        "fault matrix on {store}: {tried} cases with deliveries none, once, twice and late, {} rented, 0 double rents, 0 forgotten numbers, 0 wrong final states; \
+        "fault matrix on {store}: {case_count} cases with webhooks none, once, twice and late, {} rented, \
+         0 double rents, 0 forgotten numbers, 0 wrong final states; \
          nothing unsettled for longer than {longest:?} (settling period {SETTLE_AFTER:?})",
         rented.len()
     );
 }
 
-/// What becomes of Close's delivery of the number that it rented, or of one that it did not.
+/// How often and when Close delivers the webhook about the order's number.
 const WEBHOOKS: [&str; 4] = ["none", "once", "twice", "late"];
 
-async fn tell(test_desk: &TestDesk, webhook: &str, before: &BTreeSet<String>, key: &str) {
+/// Delivers the webhook about the number that Close rented since `before`, or about an unknown number if there is none.
+async fn deliver_webhook(test_desk: &TestDesk, webhook: &str, before: &BTreeSet<String>, key: &str) {
     let times = match webhook {
         "none" => return,
         "twice" => 2,
@@ -259,9 +266,8 @@ async fn tell(test_desk: &TestDesk, webhook: &str, before: &BTreeSet<String>, ke
         test_desk.advance_clock(Duration::from_secs(25));
     }
     let (_, rented) = test_desk.rented_by_key().await;
-    // Where nothing was rented the delivery is untrue.
-    let ghost = format!("phon_{}", "g".repeat(43));
-    let number = rented.difference(before).next().unwrap_or(&ghost);
+    let unknown = format!("phon_{}", "g".repeat(43));
+    let number = rented.difference(before).next().unwrap_or(&unknown);
     let mut created = event(&key.replace('-', ""), "created", number);
     created["data"] = json!({ "id": number, "country": "DE" });
     let (body, timestamp) = (
@@ -277,64 +283,71 @@ async fn tell(test_desk: &TestDesk, webhook: &str, before: &BTreeSet<String>, ke
                     .sync
                     .ingest(Some(&hash), Some(&timestamp), body.as_bytes())
                     .await;
-                received.expect("it is signed");
+                received.expect("the signature is valid");
                 desk.sync.refetch().await.unwrap();
             })
             .await;
     }
 }
 
-/// The order's end is what happened at Close.
-async fn is_true(test_desk: &TestDesk, case: &Case, shows: &str, order: &Order, before: &BTreeSet<String>) {
-    let what = format!("{} (effect: {}), {shows}: {order:?}", case.name, case.effect);
+/// Asserts that the final state of the order is what happened at Close.
+async fn assert_true_state(
+    test_desk: &TestDesk,
+    case: &Case,
+    lag_name: &str,
+    order: &Order,
+    before: &BTreeSet<String>,
+) {
+    let context = format!("{} (effect: {}), {lag_name}: {order:?}", case.name, case.effect);
     let (_, now) = test_desk.rented_by_key().await;
     let new: Vec<&String> = now.difference(before).collect();
     let rents = test_desk.close.rents().await;
-    let sent = rents.iter().filter(|rent| rent["ending"] != "pending").count();
-    assert_eq!(sent, rents.len());
+    let completed = rents.iter().filter(|rent| rent["ending"] != "pending").count();
+    assert_eq!(completed, rents.len());
     match case.ends {
         Ends::Answered => {
             assert_eq!(
                 (order.state, order.evidence),
                 (State::Fulfilled, Some(Evidence::Close201)),
-                "{what}"
+                "{context}"
             );
         }
         Ends::Refused => {
             assert_eq!(
                 (order.state, order.evidence),
                 (State::Refused, Some(Evidence::CloseRefusal)),
-                "{what}"
+                "{context}"
             );
         }
         Ends::Reconciled if case.effect => assert_eq!(
             (order.state, order.evidence),
             (State::Fulfilled, Some(Evidence::FoundByReconciliation)),
-            "{what}"
+            "{context}"
         ),
         Ends::Reconciled => assert_eq!(
             (order.state, order.evidence),
             (State::Refused, Some(Evidence::AbsentAfterReconciliation)),
-            "{what}"
+            "{context}"
         ),
     }
     let expected = usize::from(order.state == State::Fulfilled);
-    assert_eq!(new.len(), expected, "{what}");
+    assert_eq!(new.len(), expected, "{context}");
     if let Some(number) = new.first() {
         assert_eq!(
             order.phone_number_id.as_ref().unwrap().as_str(),
             *number,
-            "{what}"
+            "{context}"
         );
     }
     let attempts = match case.name {
         "429" | "401" => 2,
         _ => 1,
     };
-    assert_eq!(order.attempt, attempts, "{what}");
+    assert_eq!(order.attempt, attempts, "{context}");
 }
 
-fn lost(effect: bool) -> Value {
+/// A fault: Close drops the connection before it answers the next rent. `effect`: whether it rents the number.
+fn lost_answer(effect: bool) -> Value {
     json!({ "path": RENT, "times": 1, "effect": effect, "answer": "drop_before_headers" })
 }
 
@@ -342,10 +355,10 @@ fn berlin() -> numberdesk::domain::order::Request {
     request(&json!({ "country": "DE", "carrier_type": "local" }))
 }
 
-async fn state(test_desk: &TestDesk, placed: &OrderWithNumber) -> Order {
+async fn stored_order(test_desk: &TestDesk, created: &OrderWithNumber) -> Order {
     test_desk
         .store()
-        .order(&Scope::system("test"), &placed.order.id)
+        .order(&Scope::system("test"), &created.order.id)
         .await
         .unwrap()
         .unwrap()

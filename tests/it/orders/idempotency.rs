@@ -3,18 +3,18 @@
 use super::*;
 
 on_both_stores! {
-    the_same_key_fifty_times_at_once_is_one_order_and_one_rent,
-    the_same_key_gives_the_same_order_in_whatever_state_it_is,
-    the_same_key_with_another_body_is_refused,
-    a_key_belongs_to_its_team,
+    fifty_concurrent_requests_with_one_key_create_one_order_and_one_rent,
+    a_repeated_key_returns_the_same_order_in_every_state,
+    a_repeated_key_with_another_body_is_refused,
+    two_teams_can_use_the_same_key,
     an_order_without_a_key_is_400,
 }
 
-async fn the_same_key_fifty_times_at_once_is_one_order_and_one_rent(database: Database) {
+async fn fifty_concurrent_requests_with_one_key_create_one_order_and_one_rent(database: Database) {
     let server = TestServer::new(database).await;
     let body = berlin();
-    let asked = (0..50).map(|_| server.order(&ALICE, "same", &body));
-    let answers = futures::future::join_all(asked).await;
+    let requests = (0..50).map(|_| server.order(&ALICE, "same", &body));
+    let answers = futures::future::join_all(requests).await;
     let ids: std::collections::BTreeSet<String> = answers
         .iter()
         .map(|answer| text(&answer.expect(201)["id"]))
@@ -24,7 +24,7 @@ async fn the_same_key_fifty_times_at_once_is_one_order_and_one_rent(database: Da
     assert_eq!(server.close.held().await.len(), 1);
 }
 
-async fn the_same_key_gives_the_same_order_in_whatever_state_it_is(database: Database) {
+async fn a_repeated_key_returns_the_same_order_in_every_state(database: Database) {
     let server = TestServer::new(database).await;
     let first = server.order(&ALICE, "rented", &berlin()).await.expect(201);
     let again = server.order(&ALICE, "rented", &berlin()).await;
@@ -33,33 +33,36 @@ async fn the_same_key_gives_the_same_order_in_whatever_state_it_is(database: Dat
         again.header("location"),
         format!("/v1/orders/{}", text(&first["id"]))
     );
-    // The defaults are part of what is compared: saying them is saying nothing new.
-    let said = json!({ "team": "sales", "country": "DE", "carrier_type": "local", "prefix": "30",
+    // A body that states the defaults equals one that leaves them out.
+    let with_defaults = json!({ "team": "sales", "country": "DE", "carrier_type": "local", "prefix": "30",
         "sharing": "personal", "label": null, "with_sms": null });
-    assert_eq!(server.order(&ALICE, "rented", &said).await.expect(201), first);
-    // Another person of the team, with another token: the key is the team's.
+    assert_eq!(
+        server.order(&ALICE, "rented", &with_defaults).await.expect(201),
+        first
+    );
+    // Another person of the team gets the same order: the key belongs to the team.
     assert_eq!(server.order(&LENA, "rented", &berlin()).await.expect(201), first);
 
-    let lost = json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" });
-    server.close.fault(lost).await;
+    let lost_answer = json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" });
+    server.close.fault(lost_answer).await;
     let france = json!({ "country": "FR" });
-    let unknown = server.order(&ALICE, "unknown", &france).await.expect(202);
+    let unverified = server.order(&ALICE, "unverified", &france).await.expect(202);
     assert_eq!(
-        server.order(&ALICE, "unknown", &france).await.expect(202),
-        unknown
+        server.order(&ALICE, "unverified", &france).await.expect(202),
+        unverified
     );
 
-    let waiting = server.order_at_once(&ALICE, "waits", &france).await.expect(202);
-    let path = format!("/v1/orders/{}/cancel", text(&waiting["id"]));
+    let queued = server.order_at_once(&ALICE, "queued", &france).await.expect(202);
+    let path = format!("/v1/orders/{}/cancel", text(&queued["id"]));
     send(server.request_as(&ALICE, "POST", &path)).await.expect(200);
     server
-        .order(&ALICE, "waits", &france)
+        .order(&ALICE, "queued", &france)
         .await
         .problem(409, "order-cancelled");
     assert_eq!(server.close.rents().await.len(), 2);
 }
 
-async fn the_same_key_with_another_body_is_refused(database: Database) {
+async fn a_repeated_key_with_another_body_is_refused(database: Database) {
     let server = TestServer::new(database).await;
     server.order(&ALICE, "key", &berlin()).await.expect(201);
     for other in [
@@ -75,12 +78,12 @@ async fn the_same_key_with_another_body_is_refused(database: Database) {
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn a_key_belongs_to_its_team(database: Database) {
+async fn two_teams_can_use_the_same_key(database: Database) {
     let server = TestServer::new(database).await;
     let sales = server.order(&ALICE, "same", &berlin()).await.expect(201);
     let support = server.order(&BOB, "same", &berlin()).await.expect(201);
     assert_ne!(sales["id"], support["id"]);
-    // Not even the kind of answer tells that the other team has the key.
+    // Another body under the other team's key is no conflict, so a team cannot discover keys of others.
     server
         .order(&BOB, "other", &json!({ "country": "DE" }))
         .await

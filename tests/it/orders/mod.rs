@@ -1,4 +1,4 @@
-//! Ordering a number: every row of the outcome table, and that one order never becomes two numbers.
+//! Orders: each possible outcome, and that one order never rents two numbers.
 
 pub(crate) mod approve;
 pub(crate) mod burst;
@@ -13,7 +13,7 @@ mod create;
 mod idempotency;
 mod pending;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -26,8 +26,8 @@ use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::{eventually, scripted};
 
 on_both_stores! {
-    asking_first_stores_nothing_and_sends_nothing,
-    only_an_order_of_which_nothing_was_sent_can_be_cancelled,
+    validating_an_order_stores_nothing_and_sends_nothing,
+    only_an_order_that_was_not_sent_can_be_cancelled,
     orders_are_listed_newest_first_with_filters_and_pages,
 }
 
@@ -35,47 +35,47 @@ fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local", "prefix": "30" })
 }
 
-async fn asking_first_stores_nothing_and_sends_nothing(database: Database) {
+async fn validating_an_order_stores_nothing_and_sends_nothing(database: Database) {
     let server = TestServer::new(database).await;
     let before = server.close.all_requests().await.len();
-    let ask = |body: Value| {
+    let validate = |body: Value| {
         send(
             server
                 .request_as(&ALICE, "POST", "/v1/orders?validate_only=true")
                 .json(&body),
         )
     };
-    let yes = ask(berlin()).await.expect(200);
-    assert_eq!(yes["allowed"], true, "{yes}");
-    assert_eq!(yes["estimated_monthly_price"], "5.00");
-    let no = ask(json!({ "country": "JP" })).await.expect(200);
-    assert_eq!(no["allowed"], false);
-    assert_eq!(no["decision"]["rule"], "teams.sales.countries");
+    let allowed = validate(berlin()).await.expect(200);
+    assert_eq!(allowed["allowed"], true, "{allowed}");
+    assert_eq!(allowed["estimated_monthly_price"], "5.00");
+    let denied = validate(json!({ "country": "JP" })).await.expect(200);
+    assert_eq!(denied["allowed"], false);
+    assert_eq!(denied["decision"]["rule"], "teams.sales.countries");
     let with_key = server
         .request_as(&ALICE, "POST", "/v1/orders?validate_only=true")
         .header("Idempotency-Key", "key");
     send(with_key.json(&berlin())).await.expect(200);
-    ask(json!({ "country": "Germany" }))
+    validate(json!({ "country": "Germany" }))
         .await
         .problem(400, "invalid-request");
     let usage = usage(&server).await;
     assert_eq!(usage, json!({ "held": 0, "reserved": 0, "today": 0 }));
-    let audited = server.list(&LENA, "/v1/audit").await;
-    assert!(audited.is_empty(), "{audited:?}");
+    let audit_rows = server.list(&LENA, "/v1/audit").await;
+    assert!(audit_rows.is_empty(), "{audit_rows:?}");
     server.assert_nothing_happened().await;
     assert_eq!(
         server.close.all_requests().await.len(),
         before,
         "Close was called"
     );
-    // `false` is an order like any other.
+    // `validate_only=false` creates an order.
     let order = server
         .request_as(&ALICE, "POST", "/v1/orders?validate_only=false")
         .header("Idempotency-Key", "key");
     send(order.json(&berlin())).await.expect(201);
 }
 
-async fn only_an_order_of_which_nothing_was_sent_can_be_cancelled(database: Database) {
+async fn only_an_order_that_was_not_sent_can_be_cancelled(database: Database) {
     let server = TestServer::new(database).await;
     let cancel = async |person: &Persona, order: &Value| {
         let path = format!("/v1/orders/{}/cancel", text(&order["id"]));
@@ -88,28 +88,31 @@ async fn only_an_order_of_which_nothing_was_sent_can_be_cancelled(database: Data
     cancel(&ALICE, &rented)
         .await
         .problem(409, "order-not-cancellable");
-    let lost = json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" });
-    server.close.fault(lost).await;
-    let unknown = server.order(&ALICE, "unknown", &berlin()).await.expect(202);
-    cancel(&ALICE, &unknown)
+    let lost_answer = json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" });
+    server.close.fault(lost_answer).await;
+    let unverified = server.order(&ALICE, "unverified", &berlin()).await.expect(202);
+    cancel(&ALICE, &unverified)
         .await
         .problem(409, "order-not-cancellable");
-    let waiting = server.order_at_once(&ALICE, "waits", &berlin()).await.expect(202);
-    cancel(&BOB, &waiting).await.problem(404, "not-found");
-    cancel(&ALICE.with("numbers:read"), &waiting)
+    let queued = server
+        .order_at_once(&ALICE, "queued", &berlin())
+        .await
+        .expect(202);
+    cancel(&BOB, &queued).await.problem(404, "not-found");
+    cancel(&ALICE.with("numbers:read"), &queued)
         .await
         .problem(403, "permission-missing");
-    let cancelled = cancel(&ALICE, &waiting).await.expect(200);
+    let cancelled = cancel(&ALICE, &queued).await.expect(200);
     assert_eq!(cancelled["state"], "cancelled");
     assert!(cancelled["finished_at"].is_string());
-    cancel(&ALICE, &waiting)
+    cancel(&ALICE, &queued)
         .await
         .problem(409, "order-not-cancellable");
     let usage = usage(&server).await;
     assert_eq!(
         usage,
         json!({ "held": 1, "reserved": 1, "today": 2 }),
-        "the cancelled order counts for nothing"
+        "the cancelled order does not count"
     );
     assert_eq!(server.close.rents().await.len(), 2);
 }
@@ -117,9 +120,9 @@ async fn only_an_order_of_which_nothing_was_sent_can_be_cancelled(database: Data
 async fn orders_are_listed_newest_first_with_filters_and_pages(database: Database) {
     let server = TestServer::new(database).await;
     let mut ids = Vec::new();
-    for place in 0..5 {
+    for index in 0..5 {
         let order = server
-            .order(&ALICE, &format!("key-{place}"), &berlin())
+            .order(&ALICE, &format!("key-{index}"), &berlin())
             .await
             .expect(201);
         ids.insert(0, text(&order["id"]));
@@ -131,14 +134,14 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
         .problem(422, "close-refused");
     server.order(&BOB, "key-0", &berlin()).await.expect(201);
 
-    let found = |rows: Vec<Value>| rows.iter().map(|order| text(&order["id"])).collect::<Vec<_>>();
+    let ids_of = |rows: Vec<Value>| rows.iter().map(|order| text(&order["id"])).collect::<Vec<_>>();
     assert_eq!(
-        found(server.list(&ALICE, "/v1/orders?state=fulfilled").await),
+        ids_of(server.list(&ALICE, "/v1/orders?state=fulfilled").await),
         ids
     );
     assert_eq!(server.list(&ALICE, "/v1/orders?state=refused").await.len(), 1);
     assert_eq!(
-        found(server.list(&ALICE, "/v1/orders?idempotency_key=key-3").await),
+        ids_of(server.list(&ALICE, "/v1/orders?idempotency_key=key-3").await),
         ids[1..2]
     );
     assert_eq!(
@@ -154,7 +157,7 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
         let page = server.get(&ALICE, &path).await.expect(200);
         let rows = page["data"].as_array().expect("a list has data").clone();
         assert!((1..=2).contains(&rows.len()));
-        seen.extend(found(rows));
+        seen.extend(ids_of(rows));
         let Some(cursor) = page["next_cursor"].as_str() else {
             break;
         };
@@ -164,15 +167,15 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
 }
 
 impl TestServer {
-    /// One paid call was made for the order, no more.
-    async fn at_close(&self, order: &Value, country: &str) {
-        let sent = self
+    /// Asserts that Close received exactly one rent for this country.
+    async fn assert_sent_once(&self, order: &Value, country: &str) {
+        let rent_count = self
             .close
             .rents()
             .await
             .into_iter()
             .filter(|rent| rent["body"]["country"] == country)
             .count();
-        assert_eq!(sent, 1, "{country}: {order}");
+        assert_eq!(rent_count, 1, "{country}: {order}");
     }
 }

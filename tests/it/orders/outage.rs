@@ -1,4 +1,4 @@
-//! Something is down: the database, Close, or the desk itself in the middle of its work.
+//! Orders and reads while the database or Close is down, and after the process was stopped, killed or reconfigured.
 
 use serde_json::{Value, json};
 
@@ -11,30 +11,30 @@ use crate::support::scripted::unused_address;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_both_stores! {
-    without_a_database_nothing_is_sent_and_the_desk_says_so,
-    an_outcome_is_written_down_once_the_database_is_back,
-    without_close_reads_go_on_and_the_desk_stays_ready,
-    an_order_that_waits_is_taken_up_after_a_restart,
-    a_desk_that_was_killed_during_the_paid_call_never_sends_it_again,
-    a_desk_that_is_asked_to_end_ends_its_paid_calls_first,
-    a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does,
-    another_api_key_is_used_once_close_accepts_it_and_a_bad_one_never_is,
+    without_a_database_an_order_is_503_and_nothing_is_sent,
+    the_outcome_of_a_rent_is_stored_once_the_database_is_back,
+    without_close_reads_work_and_the_service_stays_ready,
+    a_queued_order_is_sent_after_a_restart,
+    a_rent_that_a_kill_interrupted_is_never_sent_again,
+    a_shutdown_waits_for_the_rents_in_progress,
+    an_edited_policy_takes_effect_and_an_invalid_one_never_does,
+    a_new_api_key_is_used_once_close_accepts_it_and_an_invalid_one_never_is,
 }
 
 fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
 
-async fn without_a_database_nothing_is_sent_and_the_desk_says_so(database: Database) {
+async fn without_a_database_an_order_is_503_and_nothing_is_sent(database: Database) {
     let server = TestServer::new(database.clone()).await;
     let outage = Outage::begin(&database).await;
     let answer = server.order(&ALICE, "key", &berlin()).await;
     answer.problem(503, "store-unavailable");
     assert!(
         !answer.text.contains("sql"),
-        "the database's own words are nobody's business: {answer}"
+        "the response shows the error text of the database: {answer}"
     );
-    assert!(server.close.rents().await.is_empty(), "something was sent");
+    assert!(server.close.rents().await.is_empty(), "a rent was sent");
     if matches!(outage, Outage::Postgres(_)) {
         server
             .get(&ALICE, "/v1/orders")
@@ -44,7 +44,7 @@ async fn without_a_database_nothing_is_sent_and_the_desk_says_so(database: Datab
     }
     assert_eq!(server.at_ops("/livez").await.status, 200);
     outage.end().await;
-    eventually("the desk is ready again", || async {
+    eventually("the service is ready again", || async {
         (server.at_ops("/readyz").await.status == 200).then_some(())
     })
     .await;
@@ -52,13 +52,13 @@ async fn without_a_database_nothing_is_sent_and_the_desk_says_so(database: Datab
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-/// A full disk does so to whatever is being written at that moment.
+/// SQLite rolls a transaction back by itself when the disk is full.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_sqlite_ends_by_itself_keeps_no_later_one_from_being_written() {
+async fn orders_are_stored_again_after_sqlite_rolled_a_transaction_back_by_itself() {
     with_sqlite(|database| async move {
         let server = TestServer::new(database.clone()).await;
-        let ends = "CREATE TRIGGER ends BEFORE INSERT ON orders BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
-        database.change(ends).await;
+        let trigger = "CREATE TRIGGER ends BEFORE INSERT ON orders BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
+        database.change(trigger).await;
         for key in ["one", "two"] {
             let answer = server.order(&ALICE, key, &berlin()).await;
             answer.problem(500, "internal");
@@ -70,7 +70,7 @@ async fn a_transaction_that_sqlite_ends_by_itself_keeps_no_later_one_from_being_
     .await;
 }
 
-async fn an_outcome_is_written_down_once_the_database_is_back(database: Database) {
+async fn the_outcome_of_a_rent_is_stored_once_the_database_is_back(database: Database) {
     let server = TestServer::new(database.clone()).await;
     server.close.set(json!({ "rent_latency": "1s" })).await;
     let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
@@ -88,16 +88,16 @@ async fn an_outcome_is_written_down_once_the_database_is_back(database: Database
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn without_close_reads_go_on_and_the_desk_stays_ready(database: Database) {
+async fn without_close_reads_work_and_the_service_stays_ready(database: Database) {
     let config = TestConfig {
-        timeout: "2s",
+        timeout: "10s",
         full_sync: "1s",
         ..TestConfig::default()
     };
     let mut server = TestServer::with(database, config).await;
     let number = server.rent(&ALICE, "key", "DE").await;
-    // From now on nobody listens where Close was.
-    let away = server.stop_close().await;
+    // From now on connections to Close are refused.
+    let close_address = server.stop_close().await;
     let path = format!("/v1/phone-numbers/{number}");
     server.get(&ALICE, &path).await.expect(200);
     assert_eq!(server.list(&ALICE, "/v1/phone-numbers").await.len(), 1);
@@ -109,31 +109,34 @@ async fn without_close_reads_go_on_and_the_desk_stays_ready(database: Database) 
         .release(&ALICE, &number)
         .await
         .problem(502, "close-unavailable");
-    let order = server.order_at_once(&ALICE, "waits", &berlin()).await.expect(202);
-    eventually("the desk has noticed", || async {
+    let order = server
+        .order_at_once(&ALICE, "queued", &berlin())
+        .await
+        .expect(202);
+    eventually("/readyz reports that Close is unavailable", || async {
         let readiness = server.at_ops("/readyz").await;
         (readiness.status == 200 && readiness.json()["close"] != "ok").then_some(())
     })
     .await;
     server.get(&ALICE, &path).await.expect(200);
-    // It comes back without its memory, as a simulated one does; the order that waited goes out.
-    server.start_close_at(away).await;
+    // The simulated Close starts again without its data. The queued order is sent now.
+    server.start_close_at(close_address).await;
     server
         .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
         .await;
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn an_order_that_waits_is_taken_up_after_a_restart(database: Database) {
-    let away = unused_address();
+async fn a_queued_order_is_sent_after_a_restart(database: Database) {
+    let close_address = unused_address();
     let config = TestConfig {
-        close_url: Some(format!("http://{away}/api/v1")),
+        close_url: Some(format!("http://{close_address}/api/v1")),
         ..TestConfig::default()
     };
     let mut server = TestServer::with(database, config).await;
     let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
     server.stop().await;
-    server.start_close_at(away).await;
+    server.start_close_at(close_address).await;
     server.start().await;
     let id = text(&order["id"]);
     server.wait_for_state(&ALICE, &id, "fulfilled").await;
@@ -144,7 +147,7 @@ async fn an_order_that_waits_is_taken_up_after_a_restart(database: Database) {
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn a_desk_that_was_killed_during_the_paid_call_never_sends_it_again(database: Database) {
+async fn a_rent_that_a_kill_interrupted_is_never_sent_again(database: Database) {
     let mut server = TestServer::new(database.clone()).await;
     server.stop().await;
     let mut desk = server.start_process().await;
@@ -157,7 +160,7 @@ async fn a_desk_that_was_killed_during_the_paid_call_never_sends_it_again(databa
     server.close.wait_for_requests("POST", RENT, 1).await;
     desk.kill().await;
     let desk = server.start_process().await;
-    // As long as the lease holds, the one who has it might still be alive.
+    // Until the lease expires, the process that holds it might still be alive.
     let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
     assert_eq!(order["state"], "renting");
     database
@@ -172,11 +175,11 @@ async fn a_desk_that_was_killed_during_the_paid_call_never_sends_it_again(databa
     );
     let usage = crate::support::books::usage(&server).await;
     assert_eq!(usage, json!({ "held": 1, "reserved": 0, "today": 1 }));
-    assert_eq!(server.close.rents().await.len(), 1, "it was sent again");
+    assert_eq!(server.close.rents().await.len(), 1, "the rent was sent again");
     drop(desk);
 }
 
-async fn a_desk_that_is_asked_to_end_ends_its_paid_calls_first(database: Database) {
+async fn a_shutdown_waits_for_the_rents_in_progress(database: Database) {
     let mut server = TestServer::new(database).await;
     server.stop().await;
     let mut desk = server.start_process().await;
@@ -196,10 +199,10 @@ async fn a_desk_that_is_asked_to_end_ends_its_paid_calls_first(database: Databas
     assert_eq!(server.close.rents().await.len(), 1);
 }
 
-async fn a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does(database: Database) {
+async fn an_edited_policy_takes_effect_and_an_invalid_one_never_does(database: Database) {
     let mut server = TestServer::new(database).await;
     server.stop().await;
-    // Metrics of its own: a process has one recorder.
+    // The test reads metrics, and a process has only one metrics recorder.
     let _desk = server.start_process().await;
     let policy = server.folder.path().join("policy.toml");
     let allowed = async |country: &str| {
@@ -207,9 +210,9 @@ async fn a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does(datab
         send(ask.json(&json!({ "country": country }))).await.expect(200)["allowed"] == true
     };
     assert!(allowed("DE").await && !allowed("JP").await);
-    // A broken file keeps the last good one, and says so where somebody looks.
-    std::fs::write(&policy, "[teams.sales\ncountries = JP").expect("it can be written");
-    eventually("the broken policy is noticed", || async {
+    // With an invalid file, the last valid policy stays in force, and a metric reports the fault.
+    std::fs::write(&policy, "[teams.sales\ncountries = JP").expect("the file can be written");
+    eventually("the metric reports the invalid policy", || async {
         server
             .at_ops("/metrics")
             .await
@@ -219,15 +222,15 @@ async fn a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does(datab
     })
     .await;
     assert!(allowed("DE").await && !allowed("JP").await);
-    std::fs::write(&policy, "[teams.sales]\ncountries = [\"JP\"]\n").expect("it can be written");
+    std::fs::write(&policy, "[teams.sales]\ncountries = [\"JP\"]\n").expect("the file can be written");
     eventually("the new policy is in force", || async {
         allowed("JP").await.then_some(())
     })
     .await;
     assert!(!allowed("DE").await);
-    // An empty file, as it is for a moment while it is written, is a broken one.
-    std::fs::write(&policy, "").expect("it can be written");
-    eventually("the empty policy is noticed", || async {
+    // An empty file is invalid. A file is empty for a moment while an editor writes it.
+    std::fs::write(&policy, "").expect("the file can be written");
+    eventually("the metric reports the empty policy", || async {
         let metrics = server.at_ops("/metrics").await.text;
         metrics.contains("numberdesk_policy_good 0").then_some(())
     })
@@ -235,39 +238,42 @@ async fn a_policy_that_was_edited_takes_effect_and_a_broken_one_never_does(datab
     assert!(allowed("JP").await && !allowed("DE").await);
 }
 
-async fn another_api_key_is_used_once_close_accepts_it_and_a_bad_one_never_is(database: Database) {
+async fn a_new_api_key_is_used_once_close_accepts_it_and_an_invalid_one_never_is(database: Database) {
     let server = TestServer::new(database).await;
     server.wait_until_synced().await;
     let file = server.folder.path().join("close-api-key");
-    let write = |text: &str| std::fs::write(&file, text).expect("it can be written");
+    let write = |text: &str| std::fs::write(&file, text).expect("the file can be written");
     let me = "/me/";
-    let good = async || {
+    let key_is_good = async || {
         let text = server.at_ops("/metrics").await.text;
         text.contains("numberdesk_close_key_good 1")
     };
-    // One that Close does not know is tried, again and again, and never used.
+    // The service tries a key that Close does not know, repeatedly, and never uses it.
     let asked = server.close.requests("GET", me).await.len();
     write("api_another.key");
     let seen = server.close.wait_for_requests("GET", me, asked + 2).await;
     assert_eq!(
-        seen.last().expect("it was tried")["headers"]["authorization"],
+        seen.last().expect("the key was tried")["headers"]["authorization"],
         "Basic (invalid)"
     );
-    server.rent(&ALICE, "the-old-one-serves", "DE").await;
-    // Neither is none.
+    server.rent(&ALICE, "the-old-key-still-works", "DE").await;
+    // An empty file is not used either.
     write("");
-    server.rent(&ALICE, "and-serves-on", "DE").await;
-    // Once Close knows it, it is used, and the old one is needed no more.
+    server.rent(&ALICE, "an-empty-file-changes-nothing", "DE").await;
+    // Once Close accepts the new key, the service uses it, and no longer needs the old one.
     server.close.set(json!({ "other_key": "api_another.key" })).await;
     let asked = server.close.requests("GET", me).await.len();
     write("api_another.key");
     server.close.wait_for_requests("GET", me, asked + 1).await;
-    eventually("the new key is used", || async { good().await.then_some(()) }).await;
+    eventually("the new key is used", || async {
+        key_is_good().await.then_some(())
+    })
+    .await;
     server.close.set(json!({ "key_valid": false })).await;
-    server.rent(&ALICE, "the-new-one-works", "DE").await;
-    // The old one is refused now, so it does not come back.
+    server.rent(&ALICE, "the-new-key-works", "DE").await;
+    // Close refuses the old key now, so the service does not return to it.
     let asked = server.close.requests("GET", me).await.len();
     write(server.close.api_key());
     server.close.wait_for_requests("GET", me, asked + 2).await;
-    server.rent(&ALICE, "and-goes-on-to", "DE").await;
+    server.rent(&ALICE, "the-new-key-stays", "DE").await;
 }

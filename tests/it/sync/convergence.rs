@@ -1,6 +1,8 @@
-//! Whatever happens in Close, and whatever becomes of its deliveries (lost, repeated, late, in any order), the inventory
-//! ends equal to Close: by the event log alone where Close tells of everything, by a complete listing where it does not.
-//! Each history follows from a seed; `NUMBERDESK_TEST_SEEDS` and `NUMBERDESK_TEST_SEED` choose, as for the model.
+//! Random histories of changes in Close, after which the inventory equals Close.
+//!
+//! Webhooks are lost, repeated, late and in any order. The event log alone is enough if Close logs every change. After
+//! a change without an event, a complete listing is needed. A seed determines each history:
+//! `NUMBERDESK_TEST_SEEDS=5000` runs more histories, `NUMBERDESK_TEST_SEED=17` runs only this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,10 +20,10 @@ use crate::support::history::{Dice, histories};
 use crate::support::server::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, key, signature};
 
-/// Histories on each store in an ordinary run.
+/// The number of histories on each store, unless the environment sets another.
 const ON_SQLITE: u64 = 50;
 const ON_POSTGRES: u64 = 30;
-/// What happens in one.
+/// Changes in one history.
 const EVENTS: usize = 30;
 
 const POLICY: &str = r#"
@@ -36,7 +38,7 @@ async fn the_inventory_ends_equal_to_close_on_sqlite() {
         Box::pin(with_sqlite(move |database| history(database, seed)))
     })
     .await;
-    tell("SQLite", count);
+    print_result("SQLite", count);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,22 +47,20 @@ async fn the_inventory_ends_equal_to_close_on_postgres() {
         Box::pin(with_postgres(move |database| history(database, seed)))
     })
     .await;
-    tell("PostgreSQL", count);
+    print_result("PostgreSQL", count);
 }
 
-fn tell(store: &str, count: usize) {
+fn print_result(store: &str, count: usize) {
     println!(
-        "convergence on {store}: {count} histories of {EVENTS} changes, 0 of them ended otherwise than Close"
+        "convergence on {store}: {count} histories of {EVENTS} changes, 0 of them ended unequal to Close"
     );
 }
 
 on_both_stores! {
-    a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew,
+    a_replica_that_missed_deleted_events_reloads_the_whole_inventory,
 }
 
-async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_everything_anew(
-    database: Database,
-) {
+async fn a_replica_that_missed_deleted_events_reloads_the_whole_inventory(database: Database) {
     let test_desk = TestDesk::new(database, POLICY, 1).await;
     let sales = caller("sales");
     test_desk
@@ -68,7 +68,7 @@ async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_e
         .await
         .unwrap();
     let before = test_desk.run(list(&sales)).await.unwrap().rows.len();
-    // Another one learns of a number, and all that it told of it is forgotten before this one listens again.
+    // Another replica learns of a number, and its events are deleted before this replica reads them.
     let (other, _process) = test_desk.another_replica().await;
     let id = text(&test_desk.close.person_rents(json!({ "country": "DE" })).await["id"]);
     other.desk.sync.compare().await.unwrap();
@@ -95,11 +95,11 @@ async fn a_replica_that_was_told_nothing_for_longer_than_events_are_kept_reads_e
 
 struct History {
     dice: Dice,
-    /// Versions of events whose fate was decided.
-    told: BTreeSet<(String, String)>,
-    /// What is still on its way.
-    under_way: Vec<String>,
-    /// Close changed something without telling.
+    /// Versions of events for which the number of deliveries was chosen.
+    decided: BTreeSet<(String, String)>,
+    /// Deliveries that Close has sent and that have not arrived.
+    in_flight: Vec<String>,
+    /// Whether Close changed something without an event.
     silent: bool,
 }
 
@@ -108,24 +108,24 @@ async fn history(database: Database, seed: u64) {
     test_desk.webhooks = SignatureKeySource::Configured;
     test_desk.crash();
     start(&mut test_desk).await;
-    // What Close bills it tells, too; what it does not tell is `silent`.
+    // A bill also causes an event. The other changes without an event set `silent`.
     test_desk.close.set(json!({ "billing_emits_event": true })).await;
-    // From here on the log is read.
+    // The event log is read from this moment on.
     test_desk
         .run(|desk| async move { desk.sync.poll_event_log().await })
         .await
         .unwrap();
     let mut history = History {
         dice: Dice::new(seed ^ 0x51_7cc1),
-        told: BTreeSet::new(),
-        under_way: Vec::new(),
+        decided: BTreeSet::new(),
+        in_flight: Vec::new(),
         silent: false,
     };
     for _ in 0..EVENTS {
-        history.change(&test_desk).await;
-        history.post(&test_desk).await;
-        history.deliver(&test_desk).await;
-        history.work(&mut test_desk).await;
+        history.change_close(&test_desk).await;
+        history.send_deliveries(&test_desk).await;
+        history.receive_deliveries(&test_desk).await;
+        history.run_step(&mut test_desk).await;
     }
     test_desk
         .close
@@ -133,7 +133,7 @@ async fn history(database: Database, seed: u64) {
         .await;
     test_desk.advance_clock(Duration::from_secs(30));
     test_desk.wait_until_idle().await;
-    // Without a listing: what the log tells is enough where Close tells of everything.
+    // Without a listing: the event log is enough if Close logged every change.
     test_desk
         .run(|desk| async move { desk.sync.poll_event_log().await })
         .await
@@ -150,9 +150,10 @@ async fn history(database: Database, seed: u64) {
             .await
             .unwrap();
     }
-    equal(&test_desk, seed).await;
+    assert_inventory_equals_close(&test_desk, seed).await;
 }
 
+/// Starts a replica that knows the signature key of the webhooks.
 async fn start(test_desk: &mut TestDesk) {
     test_desk.start().await;
     let keys = vec![WEBHOOK_KEY.parse().unwrap()];
@@ -160,8 +161,8 @@ async fn start(test_desk: &mut TestDesk) {
 }
 
 impl History {
-    /// Something happens in Close, or through the desk.
-    async fn change(&mut self, test_desk: &TestDesk) {
+    /// Changes something in Close, directly or through the service.
+    async fn change_close(&mut self, test_desk: &TestDesk) {
         let held: Vec<String> = test_desk
             .close
             .held()
@@ -207,24 +208,24 @@ impl History {
         test_desk.advance_clock(Duration::from_secs([0, 1, 7][self.dice.below(3)]));
     }
 
-    /// What Close has to tell goes out: once, several times, or not at all.
-    async fn post(&mut self, test_desk: &TestDesk) {
+    /// Sends each new event of Close: once, several times, or not at all.
+    async fn send_deliveries(&mut self, test_desk: &TestDesk) {
         for event in test_desk.close.log().await {
             let version = (text(&event["id"]), text(&event["date_updated"]));
-            if !self.told.insert(version) || self.dice.chance(25) {
+            if !self.decided.insert(version) || self.dice.chance(25) {
                 continue;
             }
             for _ in 0..=self.dice.below(3) {
-                self.under_way.push(delivery(&event));
+                self.in_flight.push(delivery(&event));
             }
         }
     }
 
-    /// Some of what is under way arrives, in any order.
-    async fn deliver(&mut self, test_desk: &TestDesk) {
-        while !self.under_way.is_empty() && self.dice.chance(60) {
-            let place = self.dice.below(self.under_way.len());
-            let body = self.under_way.swap_remove(place);
+    /// Delivers some of the deliveries in flight, in any order.
+    async fn receive_deliveries(&mut self, test_desk: &TestDesk) {
+        while !self.in_flight.is_empty() && self.dice.chance(60) {
+            let index = self.dice.below(self.in_flight.len());
+            let body = self.in_flight.swap_remove(index);
             let timestamp = test_desk.replica().desk.now().as_seconds().to_string();
             let hash = signature(&key(), &timestamp, &body);
             test_desk
@@ -238,8 +239,8 @@ impl History {
         }
     }
 
-    /// The desk does something of what it does all the time, or dies of it.
-    async fn work(&mut self, test_desk: &mut TestDesk) {
+    /// Runs a step of a worker, lets time pass, or crashes the replica.
+    async fn run_step(&mut self, test_desk: &mut TestDesk) {
         match self.dice.below(20) {
             0..9 => {
                 let _ = test_desk
@@ -260,13 +261,13 @@ impl History {
                     .await;
             }
             14 => {
-                // Another replica takes what it finds, and dies with some of it.
+                // Another replica claims refetch jobs and stops, perhaps before all of them are done.
                 let (replica, process) = test_desk.another_replica().await;
                 let _ = replica.desk.sync.refetch().await;
                 drop(process);
             }
             15..17 => {
-                // Cut off in the middle of a look.
+                // A crash in the middle of a refetch.
                 let work = test_desk.spawn(|desk| async move { desk.sync.refetch().await });
                 tokio::task::yield_now().await;
                 test_desk.crash();
@@ -278,8 +279,8 @@ impl History {
     }
 }
 
-/// The inventory, by the store and as it is listed, is what Close lists.
-async fn equal(test_desk: &TestDesk, seed: u64) {
+/// Asserts that the stored inventory and the inventory in memory equal Close's listing.
+async fn assert_inventory_equals_close(test_desk: &TestDesk, seed: u64) {
     let settings = close::Settings {
         base_url: test_desk.close.base_url().parse().unwrap(),
         timeout: Duration::from_secs(10),
@@ -294,7 +295,7 @@ async fn equal(test_desk: &TestDesk, seed: u64) {
         facts.into_iter().map(|facts| (facts.id.clone(), facts)).collect()
     };
     let theirs = by_id(close.numbers().await.unwrap());
-    // Another replica may have had the last word: it comes by the feed.
+    // The last change may be from another replica. It arrives by the event feed.
     test_desk
         .run(|desk| async move { desk.events.assign_sequence().await })
         .await

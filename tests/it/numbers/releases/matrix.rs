@@ -1,9 +1,10 @@
-//! Every way in which Close may answer a release, true or not: in the end the desk holds what Close holds.
+//! The release matrix: whatever Close answers to a release, the inventory ends equal to Close.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::delete_count;
 use crate::support::books::assert_books_balance;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually_or;
@@ -12,35 +13,35 @@ use crate::support::response::ApiResponse;
 use crate::support::server::{TestConfig, TestServer, text};
 
 on_both_stores! {
-    whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth,
+    the_inventory_equals_close_whatever_close_answers_to_a_release,
 }
 
-/// Close's answers, and what the desk may answer then. What holds the whole group of calls back comes last.
+/// Answers of Close to a release, each with the expected status of ours. A 429 delays later calls, so it comes last.
 fn answers() -> Vec<(&'static str, Value, &'static [u16])> {
-    let said = |status: u16, text: &str| json!({ "status": status, "body": { "error": text } });
-    let bare = |status: u16| json!({ "status": status, "body": "<html>whatever</html>" });
+    let from_close = |status: u16, text: &str| json!({ "status": status, "body": { "error": text } });
+    let from_proxy = |status: u16| json!({ "status": status, "body": "<html>error</html>" });
     vec![
         ("200", json!({ "status": 200, "body": {} }), &[204]),
         ("204", json!({ "status": 204 }), &[204]),
         (
             "404 of Close",
-            said(404, "PhoneNumber matching query does not exist."),
+            from_close(404, "PhoneNumber matching query does not exist."),
             &[204],
         ),
-        ("404 of a proxy", bare(404), &[202]),
+        ("404 of a proxy", from_proxy(404), &[202]),
         (
             "403 of Close",
-            said(403, "You can only release your own."),
+            from_close(403, "You can only release your own."),
             &[422],
         ),
-        ("403 of a proxy", bare(403), &[202]),
-        ("400 of Close", said(400, "Not today."), &[422]),
+        ("403 of a proxy", from_proxy(403), &[202]),
+        ("400 of Close", from_close(400, "Not today."), &[422]),
         ("401", json!({ "status": 401 }), &[502]),
         ("408", json!({ "status": 408 }), &[202]),
-        ("500", bare(500), &[202]),
-        ("502", bare(502), &[202]),
-        ("503", bare(503), &[202]),
-        ("504", bare(504), &[202]),
+        ("500", from_proxy(500), &[202]),
+        ("502", from_proxy(502), &[202]),
+        ("503", from_proxy(503), &[202]),
+        ("504", from_proxy(504), &[202]),
         ("redirect", json!("redirect"), &[202]),
         ("drop before headers", json!("drop_before_headers"), &[202]),
         ("drop in body", json!("drop_in_body"), &[202]),
@@ -62,9 +63,9 @@ struct Case {
     answer: ApiResponse,
 }
 
-async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(database: Database) {
+async fn the_inventory_equals_close_whatever_close_answers_to_a_release(database: Database) {
     let config = TestConfig {
-        timeout: "1s",
+        timeout: "2s",
         full_sync: "1s",
         settle_after: "1s",
         ..TestConfig::default()
@@ -77,15 +78,14 @@ async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(dat
             .close
             .set(json!({ "read_lag": lag, "listing_lag": lag }))
             .await;
-        for (what, answer, expected) in answers() {
+        for (answer_name, answer, expected) in answers() {
             for effect in [true, false] {
-                let name = format!("{what}, effect {effect}, lag {lag}");
+                let name = format!("{answer_name}, effect {effect}, lag {lag}");
                 let number = server.rent(&ALICE, &format!("key-{}", cases.len()), "DE").await;
-                let at = format!("/phone_number/{number}/");
-                let fault =
-                    json!({ "method": "DELETE", "path": at, "times": 1, "answer": answer, "effect": effect });
+                let path = format!("/phone_number/{number}/");
+                let fault = json!({ "method": "DELETE", "path": path, "times": 1, "answer": answer, "effect": effect });
                 server.close.fault(fault).await;
-                let answer = released(&server, &number, &name).await;
+                let answer = release_until_sent(&server, &number, &name).await;
                 cases.push(Case {
                     name,
                     number,
@@ -94,31 +94,31 @@ async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(dat
                 });
             }
         }
-        agreed(&server, BTreeSet::is_subset).await;
+        wait_until_settled(&server, BTreeSet::is_subset).await;
     }
-    // What Close said to be released and still has is believed when it shows it ten minutes later.
+    // Close confirmed some releases falsely. A sync adds these numbers again ten minutes after their removal.
     database
         .change("UPDATE numbers SET gone_at = gone_at - 660000000 WHERE gone_at IS NOT NULL")
         .await;
-    agreed(&server, BTreeSet::eq).await;
+    wait_until_settled(&server, BTreeSet::eq).await;
     assert_books_balance(&database).await;
 
     let held = at_close(&server).await;
-    let (mut untrue, mut harmful, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut wrong, mut harmful, mut unexpected) = (Vec::new(), Vec::new(), Vec::new());
     for case in &cases {
         let shown = server
             .get(&OLGA, &format!("/v1/phone-numbers/{}", case.number))
             .await;
         if (shown.status == 200) != held.contains(&case.number) {
-            untrue.push(&case.name);
+            wrong.push(&case.name);
         }
-        let sent = crate::numbers::releases::deletes(&server, &case.number).await;
-        // Whoever was told that the number stays must not lose it to a repetition.
+        let sent = delete_count(&server, &case.number).await;
+        // After an answer that the number stays, no later attempt may release it.
         if sent == 0 || (case.answer.status != 202 && sent > 1) {
             harmful.push(&case.name);
         }
         if !case.expected.contains(&case.answer.status) {
-            foreign.push((&case.name, case.answer.status));
+            unexpected.push((&case.name, case.answer.status));
         }
         match case.answer.status {
             204 => case.answer.empty(204),
@@ -128,29 +128,29 @@ async fn whatever_close_answers_to_a_release_the_desk_ends_up_with_the_truth(dat
         }
     }
     println!(
-        "release matrix: {} cases, {} with an untrue end, {} with a harmful or missing request, {} with an answer out of \
-         contract",
+        "release matrix: {} cases, {} with a wrong final state, {} with a harmful or missing request, {} with an \
+         unexpected answer",
         cases.len(),
-        untrue.len(),
+        wrong.len(),
         harmful.len(),
-        foreign.len()
+        unexpected.len()
     );
     assert!(
-        untrue.is_empty() && harmful.is_empty() && foreign.is_empty(),
-        "untrue {untrue:?}, harmful {harmful:?}, foreign {foreign:?}"
+        wrong.is_empty() && harmful.is_empty() && unexpected.is_empty(),
+        "wrong {wrong:?}, harmful {harmful:?}, unexpected {unexpected:?}"
     );
     assert!(held.contains(&bystander));
-    assert_eq!(crate::numbers::releases::deletes(&server, &bystander).await, 0);
+    assert_eq!(delete_count(&server, &bystander).await, 0);
     assert_eq!(crate::support::books::usage(&server).await["held"], held.len());
 }
 
-/// The answer to a release that reached Close: while its rate limit is used up, none does.
-async fn released(server: &TestServer, number: &str, name: &str) -> ApiResponse {
+/// Repeats a release until it reaches Close, and returns the answer. A used-up rate limit holds releases back.
+async fn release_until_sent(server: &TestServer, number: &str, name: &str) -> ApiResponse {
     eventually_or(
         || name.to_owned(),
         || async {
             let answer = server.release(&ALICE, number).await;
-            (crate::numbers::releases::deletes(server, number).await > 0).then_some(answer)
+            (delete_count(server, number).await > 0).then_some(answer)
         },
     )
     .await
@@ -161,16 +161,16 @@ async fn at_close(server: &TestServer) -> BTreeSet<String> {
     held.iter().map(|number| text(&number["id"])).collect()
 }
 
-/// Returns once nothing is under way and what the desk has is to what Close has as it should be.
-async fn agreed(server: &TestServer, is_right: fn(&BTreeSet<String>, &BTreeSet<String>) -> bool) {
+/// Waits until no release is in progress and `agrees` holds for the ids of the inventory and of Close.
+async fn wait_until_settled(server: &TestServer, agrees: fn(&BTreeSet<String>, &BTreeSet<String>) -> bool) {
     eventually_or(
-        || "desk and Close agree".to_owned(),
+        || "the inventory and Close agree".to_owned(),
         || async {
             let close = at_close(server).await;
             let listed = server.list(&OLGA, "/v1/phone-numbers?limit=200").await;
             let settled = listed.iter().all(|number| number["desk"]["releasing"] == false);
-            let desk = listed.iter().map(|number| text(&number["id"])).collect();
-            (settled && is_right(&desk, &close)).then_some(())
+            let inventory = listed.iter().map(|number| text(&number["id"])).collect();
+            (settled && agrees(&inventory, &close)).then_some(())
         },
     )
     .await;

@@ -3,28 +3,28 @@
 use super::*;
 
 on_both_stores! {
-    two_hundred_approvals_at_once_are_one_rent,
-    approve_and_reject_at_once_have_one_winner,
-    nobody_approves_an_order_of_their_own,
-    an_order_of_another_team_does_not_exist_and_a_permission_is_needed,
-    a_rejected_order_gives_its_reservation_back_and_its_key_says_so,
-    what_is_over_is_not_decided_again,
+    two_hundred_concurrent_approvals_cause_one_rent,
+    of_a_concurrent_approval_and_rejection_one_wins,
+    persons_cannot_decide_their_own_orders,
+    a_decision_needs_the_order_s_team_and_the_permission_orders_approve,
+    a_rejection_frees_the_reservation_and_is_the_answer_to_the_repeated_key,
+    an_order_that_is_decided_or_needs_no_approval_cannot_be_decided,
 }
 
-async fn two_hundred_approvals_at_once_are_one_rent(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
-    let said = (0..200).map(async |_| {
+async fn two_hundred_concurrent_approvals_cause_one_rent(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
+    let approvals = (0..200).map(async |_| {
         loop {
-            let answer = server.says(&PETRA, "approve", &id).await;
+            let answer = server.post_order_action(&PETRA, "approve", &id).await;
             if answer.status != 503 {
                 return answer;
             }
-            // So many at once may find the database busy: whoever asks again is answered.
+            // With so many requests the database may be busy. The client repeats the request.
             answer.problem(503, "store-unavailable");
         }
     });
-    for answer in futures::future::join_all(said).await {
+    for answer in futures::future::join_all(approvals).await {
         assert_eq!(answer.expect(200)["approval"]["decision"], "approved");
     }
     server.wait_for_state(&ALICE, &id, "fulfilled").await;
@@ -35,32 +35,34 @@ async fn two_hundred_approvals_at_once_are_one_rent(database: Database) {
     );
 }
 
-async fn approve_and_reject_at_once_have_one_winner(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
+async fn of_a_concurrent_approval_and_rejection_one_wins(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
     let mut rented = 0;
     for round in 0..12 {
-        let id = server.waiting(&format!("key-{round}")).await;
-        let said = ["approve", "reject"].map(|word| server.says(&PETRA, word, &id));
-        let [yes, no]: [ApiResponse; 2] = futures::future::join_all(said)
+        let id = server
+            .create_order_awaiting_approval(&format!("key-{round}"))
+            .await;
+        let decisions = ["approve", "reject"].map(|action| server.post_order_action(&PETRA, action, &id));
+        let [approval, rejection]: [ApiResponse; 2] = futures::future::join_all(decisions)
             .await
             .try_into()
-            .expect("two were asked");
-        if yes.status == 200 {
-            no.problem(409, "order-not-awaiting-approval");
+            .expect("two responses");
+        if approval.status == 200 {
+            rejection.problem(409, "order-not-awaiting-approval");
             server.wait_for_state(&ALICE, &id, "fulfilled").await;
             rented += 1;
         } else {
-            let problem = yes.problem(409, "order-not-awaiting-approval");
+            let problem = approval.problem(409, "order-not-awaiting-approval");
             assert_eq!(problem["state"], "refused", "{problem}");
-            no.expect(200);
-            assert_eq!(server.shown(&id).await["state"], "refused");
+            rejection.expect(200);
+            assert_eq!(server.read_order(&id).await["state"], "refused");
         }
-        let decided = server.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
-        let words = ["order.approve", "order.reject"];
-        let decided = decided
+        let rows = server.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
+        let actions = ["order.approve", "order.reject"];
+        let decisions = rows
             .iter()
-            .filter(|row| words.contains(&text(&row["action"]).as_str()));
-        assert_eq!(decided.count(), 1);
+            .filter(|row| actions.contains(&text(&row["action"]).as_str()));
+        assert_eq!(decisions.count(), 1);
     }
     assert_eq!(server.close.rents().await.len(), rented);
     assert_eq!(
@@ -69,33 +71,36 @@ async fn approve_and_reject_at_once_have_one_winner(database: Database) {
     );
 }
 
-async fn nobody_approves_an_order_of_their_own(database: Database) {
-    const ORDERS: &str = "numbers:read numbers:rent orders:approve";
-    let mut server = TestServer::with(database, policy(RULES)).await;
-    let elsewhere = server.also_trusts("https://other.example.com/").await;
-    let id = server.waiting("key").await;
-    let alice = ALICE.with(ORDERS);
+async fn persons_cannot_decide_their_own_orders(database: Database) {
+    const PERMISSIONS: &str = "numbers:read numbers:rent orders:approve";
+    let mut server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let other_issuer = server.add_token_issuer("https://other.example.com/").await;
+    let id = server.create_order_awaiting_approval("key").await;
+    let alice = ALICE.with(PERMISSIONS);
     let other_user = alice.as_user(Some(1));
-    // The same user in Close, under another name.
+    // Another name with the same user in Close.
     let namesake = Persona {
         name: "alice-too@example.com",
         ..alice
     };
-    for word in ["approve", "reject"] {
+    for action in ["approve", "reject"] {
         for person in [&alice, &other_user, &alice.as_user(None), &namesake] {
-            server.says(person, word, &id).await.problem(403, "own-order");
+            server
+                .post_order_action(person, action, &id)
+                .await
+                .problem(403, "own-order");
         }
-        // The same subject of another issuer may be the same person.
+        // The same subject from another issuer may be the same person.
         let users = server.close.users();
         let mut claims = other_user.claims(&users);
         claims["iss"] = json!("https://other.example.com/");
-        let token = elsewhere.sign(&claims).expect("it signs");
-        let path = format!("/v1/orders/{id}/{word}");
+        let token = other_issuer.sign(&claims).expect("the claims can be signed");
+        let path = format!("/v1/orders/{id}/{action}");
         let request = server.request("POST", &path).bearer_auth(token);
         let request = request.header("Idempotency-Key", "another");
         send(request).await.problem(403, "own-order");
     }
-    // Nor does being an administrator help, or another key for another order.
+    // An administrator cannot approve their own order either.
     let admin = alice
         .with("numbers:read numbers:rent numbers:admin orders:approve")
         .as_user(None);
@@ -104,63 +109,66 @@ async fn nobody_approves_an_order_of_their_own(database: Database) {
         .await
         .expect(202);
     server
-        .says(&admin, "approve", &text(&another["id"]))
+        .post_order_action(&admin, "approve", &text(&another["id"]))
         .await
         .problem(403, "own-order");
-    assert_eq!(server.shown(&id).await["approval"]["decision"], "pending");
+    assert_eq!(server.read_order(&id).await["approval"]["decision"], "pending");
     assert!(server.close.rents().await.is_empty());
     let denied = server.list(&PETRA, "/v1/audit?action=order.approve").await;
     assert!(
         !denied.is_empty() && denied.iter().all(|row| row["outcome"] == "denied"),
         "{denied:?}"
     );
-    // Who ordered without a user in Close is known by subject alone.
+    // The order was created without a user in Close, so only its subject counts as its owner.
     server
-        .says(&namesake, "approve", &text(&another["id"]))
+        .post_order_action(&namesake, "approve", &text(&another["id"]))
         .await
         .expect(200);
 }
 
-async fn an_order_of_another_team_does_not_exist_and_a_permission_is_needed(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
+async fn a_decision_needs_the_order_s_team_and_the_permission_orders_approve(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
     let unknown = "ord_01K00000000000000000000000";
-    for word in ["approve", "reject"] {
-        // Before the permission, and before whose order it is.
+    for action in ["approve", "reject"] {
+        // The team is checked before the permission and before the ownership.
         let same = Persona {
             name: ALICE.name,
             ..BOB.with("orders:approve")
         };
         for person in [&BOB, &BOB.with("orders:approve"), &same, &PETRA.of(&[])] {
-            let hidden = server.says(person, word, &id).await;
+            let hidden = server.post_order_action(person, action, &id).await;
             hidden.problem(404, "not-found");
-            assert_indistinguishable(&hidden, &server.says(person, word, unknown).await);
+            assert_indistinguishable(&hidden, &server.post_order_action(person, action, unknown).await);
         }
         for person in [&NEMO, &LENA, &ALICE, &OLGA] {
-            let answer = server.says(person, word, &id).await;
+            let answer = server.post_order_action(person, action, &id).await;
             let problem = answer.problem(403, "permission-missing");
             assert_eq!(problem["need"], "orders:approve");
         }
     }
-    assert_eq!(server.shown(&id).await["state"], "awaiting_approval");
+    assert_eq!(server.read_order(&id).await["state"], "awaiting_approval");
     assert!(server.close.rents().await.is_empty());
-    // An administrator of all teams who may approve reaches every team.
+    // An administrator with `orders:approve` can decide the orders of every team.
     let olga = OLGA
         .with("orders:approve numbers:admin numbers:read")
         .as_user(None);
-    server.says(&olga, "approve", &id).await.expect(200);
+    server.post_order_action(&olga, "approve", &id).await.expect(200);
     server.wait_for_state(&ALICE, &id, "fulfilled").await;
 }
 
-async fn a_rejected_order_gives_its_reservation_back_and_its_key_says_so(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
+async fn a_rejection_frees_the_reservation_and_is_the_answer_to_the_repeated_key(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
     assert_eq!(
         usage(&server).await,
         json!({ "held": 0, "reserved": 1, "today": 1 })
     );
     let comment = json!({ "comment": "Use the line that the team has." });
-    let rejected = server.says_why(&PETRA, "reject", &id, &comment).await.expect(200);
+    let rejected = server
+        .post_order_action_with_body(&PETRA, "reject", &id, &comment)
+        .await
+        .expect(200);
     assert_eq!(
         (
             &rejected["state"],
@@ -189,51 +197,68 @@ async fn a_rejected_order_gives_its_reservation_back_and_its_key_says_so(databas
         text(&problem["detail"]).contains("Use the line that the team has."),
         "{problem}"
     );
-    // Rejecting it again tells how it stands; approving it comes too late.
-    assert_eq!(server.says(&PETRA, "reject", &id).await.expect(200), rejected);
+    // A repeated rejection returns the order. An approval now is a conflict.
+    assert_eq!(
+        server.post_order_action(&PETRA, "reject", &id).await.expect(200),
+        rejected
+    );
     let late = server
-        .says(&PETRA, "approve", &id)
+        .post_order_action(&PETRA, "approve", &id)
         .await
         .problem(409, "order-not-awaiting-approval");
     assert_eq!(late["state"], "refused", "{late}");
     assert!(server.close.rents().await.is_empty());
 }
 
-async fn what_is_over_is_not_decided_again(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    // It needed nobody.
-    let below = json!({ "country": "FR", "carrier_type": "local" });
-    let order = server.order(&ALICE, "below", &below).await.expect(201);
-    for word in ["approve", "reject"] {
+async fn an_order_that_is_decided_or_needs_no_approval_cannot_be_decided(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    // This order needs no approval.
+    let no_rule = json!({ "country": "FR", "carrier_type": "local" });
+    let order = server.order(&ALICE, "no-rule", &no_rule).await.expect(201);
+    for action in ["approve", "reject"] {
         let problem = server
-            .says(&PETRA, word, &text(&order["id"]))
+            .post_order_action(&PETRA, action, &text(&order["id"]))
             .await
             .problem(409, "order-not-awaiting-approval");
         assert_eq!(problem["state"], "fulfilled", "{problem}");
     }
-    // It was approved, and Close refused; then approved, and withdrawn before it was sent.
+    // One order is approved and then refused by Close. Another is approved and cancelled before it is sent.
     server.close.fault(json!({ "refuse": "error", "times": 1 })).await;
-    let refused = server.waiting("refused").await;
-    server.says(&PETRA, "approve", &refused).await.expect(200);
+    let refused = server.create_order_awaiting_approval("refused").await;
+    server
+        .post_order_action(&PETRA, "approve", &refused)
+        .await
+        .expect(200);
     server.wait_for_state(&ALICE, &refused, "refused").await;
     server
         .order(&ALICE, "refused", &berlin())
         .await
         .problem(422, "close-refused");
-    server.says(&PETRA, "approve", &refused).await.expect(200);
     server
-        .says(&PETRA, "reject", &refused)
+        .post_order_action(&PETRA, "approve", &refused)
+        .await
+        .expect(200);
+    server
+        .post_order_action(&PETRA, "reject", &refused)
         .await
         .problem(409, "order-not-awaiting-approval");
     server.close.set(json!({ "key_valid": false })).await;
-    let withdrawn = server.waiting("withdrawn").await;
-    server.says(&PETRA, "approve", &withdrawn).await.expect(200);
-    eventually("the approved order is withdrawn between two attempts", || async {
-        (server.says(&ALICE, "cancel", &withdrawn).await.status == 200).then_some(())
+    let cancelled = server.create_order_awaiting_approval("cancelled").await;
+    server
+        .post_order_action(&PETRA, "approve", &cancelled)
+        .await
+        .expect(200);
+    eventually("the approved order is cancelled between two attempts", || async {
+        (server
+            .post_order_action(&ALICE, "cancel", &cancelled)
+            .await
+            .status
+            == 200)
+            .then_some(())
     })
     .await;
     let late = server
-        .says(&PETRA, "approve", &withdrawn)
+        .post_order_action(&PETRA, "approve", &cancelled)
         .await
         .problem(409, "order-not-awaiting-approval");
     assert_eq!(late["state"], "cancelled", "{late}");

@@ -1,47 +1,49 @@
-//! An approved order that was altered in the database, and the audit trail of a decision.
+//! Orders that were altered in the database after their approval, and the audit trail of a decision.
 
 use super::*;
 
 on_both_stores! {
     an_order_that_was_altered_in_the_database_is_never_rented,
-    the_audit_trail_names_both_persons,
+    the_audit_trail_names_the_orderer_and_the_approver,
 }
 
 async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Database) {
-    let server = TestServer::with(database.clone(), policy(RULES)).await;
-    // While nothing can be sent, an order that was approved waits in the queue.
+    let server = TestServer::with(database.clone(), policy(APPROVAL_RULES)).await;
+    // Without a valid API key nothing can be sent, so approved orders stay in the queue.
     server.close.set(json!({ "key_valid": false })).await;
     let mut altered = BTreeMap::new();
     for key in ["request", "terms", "untouched"] {
-        altered.insert(key, server.waiting(key).await);
+        altered.insert(key, server.create_order_awaiting_approval(key).await);
     }
-    // One more is altered before anyone has said anything, and one is never approved.
-    let early = server.waiting("early").await;
-    let unasked = server.waiting("unasked").await;
-    alter(&database, &early, "request").await;
+    // One more order is altered before its approval, and one is never approved.
+    let early = server.create_order_awaiting_approval("early").await;
+    let unapproved = server.create_order_awaiting_approval("unapproved").await;
+    alter_order(&database, &early, "request").await;
     for id in altered.values() {
-        server.says(&PETRA, "approve", id).await.expect(200);
+        server.post_order_action(&PETRA, "approve", id).await.expect(200);
     }
     for column in ["request", "terms"] {
-        // Between two attempts: what is on its way is on its way.
-        eventually("it is altered in the queue", || async {
-            alter(&database, &altered[column], column).await.then_some(())
+        // The order can be altered between two attempts to send it, not during one.
+        eventually("the order is altered in the queue", || async {
+            alter_order(&database, &altered[column], column)
+                .await
+                .then_some(())
         })
         .await;
     }
     let before = server.close.rents().await.len();
     server.close.set(json!({ "key_valid": true })).await;
-    // Put into the queue past the desk, one that nobody has approved is not sent either.
-    let queue = format!("UPDATE orders SET state = 'queued' WHERE id = '{unasked}'");
-    database.change(&queue).await;
-    // The answer may tell already that the desk has noticed.
-    let answer = server.says(&PETRA, "approve", &early).await;
+    // An unapproved order that someone queues in the database is not sent either.
+    let statement = format!("UPDATE orders SET state = 'queued' WHERE id = '{unapproved}'");
+    database.change(&statement).await;
+    // The service may have noticed the alteration already: then the answer is 409.
+    let answer = server.post_order_action(&PETRA, "approve", &early).await;
     assert!([200, 409].contains(&answer.status), "{answer}");
 
     server
         .wait_for_state(&ALICE, &altered["untouched"], "fulfilled")
         .await;
-    for id in [&altered["request"], &altered["terms"], &early, &unasked] {
+    for id in [&altered["request"], &altered["terms"], &early, &unapproved] {
         let order = server.wait_for_state(&ALICE, id, "cancelled").await;
         assert!(
             text(&order["reason"]).contains("does not match an approval"),
@@ -65,16 +67,16 @@ async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Dat
     );
 }
 
-async fn the_audit_trail_names_both_persons(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
+async fn the_audit_trail_names_the_orderer_and_the_approver(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
     let answer = server
-        .says_why(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
+        .post_order_action_with_body(&PETRA, "approve", &id, &json!({ "comment": "For the fair" }))
         .await;
     answer.expect(200);
     server.wait_for_state(&ALICE, &id, "fulfilled").await;
     let rows = server.list(&PETRA, &format!("/v1/audit?order_id={id}")).await;
-    let told: Vec<(String, String, String)> = rows
+    let trail: Vec<(String, String, String)> = rows
         .iter()
         .map(|row| {
             (
@@ -90,9 +92,9 @@ async fn the_audit_trail_names_both_persons(database: Database) {
         ("order.approve", "approved", "petra@example.com"),
         ("order.create", "awaiting_approval", "alice@example.com"),
     ];
-    let expected =
-        expected.map(|(action, outcome, who)| (action.to_owned(), outcome.to_owned(), who.to_owned()));
-    assert_eq!(told, expected);
+    let expected = expected
+        .map(|(action, outcome, subject)| (action.to_owned(), outcome.to_owned(), subject.to_owned()));
+    assert_eq!(trail, expected);
     let (approved, created) = (&rows[2], &rows[3]);
     assert_eq!(approved["actor"]["issuer"], ISSUER);
     assert_eq!(approved["request_id"], answer.header("x-request-id"));
@@ -110,9 +112,9 @@ async fn the_audit_trail_names_both_persons(database: Database) {
         created["detail"]["approval"]["rule"], "teams.sales.approval.above_monthly",
         "{created}"
     );
-    let rejected = server.waiting("rejected").await;
+    let rejected = server.create_order_awaiting_approval("rejected").await;
     server
-        .says_why(&PETRA, "reject", &rejected, &json!({ "comment": "No" }))
+        .post_order_action_with_body(&PETRA, "reject", &rejected, &json!({ "comment": "No" }))
         .await
         .expect(200);
     let rows = server.list(&PETRA, "/v1/audit?action=order.reject").await;

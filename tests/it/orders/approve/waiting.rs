@@ -1,19 +1,19 @@
-//! Orders that wait for an approval: they expire, are withdrawn, count against caps and survive a restart.
+//! Orders that await approval: they expire, can be cancelled, count against caps and survive a restart.
 
 use super::*;
 
 on_both_stores! {
-    an_order_that_nobody_approves_in_time_is_given_up,
-    an_approval_that_comes_too_late_is_none_also_before_the_desk_has_noticed,
-    an_order_is_withdrawn_while_it_waits,
-    orders_that_wait_count_against_every_cap,
-    a_restart_while_it_waits_loses_nothing,
+    an_order_that_is_not_approved_in_time_is_cancelled,
+    a_late_decision_is_refused_even_before_the_order_is_marked_as_expired,
+    an_order_can_be_cancelled_while_it_awaits_approval,
+    orders_that_await_approval_count_against_every_cap,
+    an_order_that_awaits_approval_survives_a_restart,
 }
 
-async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
-    let server = TestServer::with(database.clone(), policy(RULES)).await;
-    let id = server.waiting("key").await;
-    let in_time = server.waiting("in-time").await;
+async fn an_order_that_is_not_approved_in_time_is_cancelled(database: Database) {
+    let server = TestServer::with(database.clone(), policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
+    let in_time = server.create_order_awaiting_approval("in-time").await;
     database
         .change(&format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"))
         .await;
@@ -35,11 +35,11 @@ async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
         "{problem}"
     );
     let late = server
-        .says(&PETRA, "approve", &id)
+        .post_order_action(&PETRA, "approve", &id)
         .await
         .problem(409, "order-not-awaiting-approval");
     assert_eq!(late["state"], "cancelled", "{late}");
-    assert_eq!(server.shown(&in_time).await["state"], "awaiting_approval");
+    assert_eq!(server.read_order(&in_time).await["state"], "awaiting_approval");
     assert_eq!(
         usage(&server).await,
         json!({ "held": 0, "reserved": 1, "today": 1 })
@@ -47,19 +47,19 @@ async fn an_order_that_nobody_approves_in_time_is_given_up(database: Database) {
     assert!(server.close.rents().await.is_empty());
 }
 
-async fn an_approval_that_comes_too_late_is_none_also_before_the_desk_has_noticed(database: Database) {
-    let server = TestServer::with(database.clone(), policy(RULES)).await;
-    for word in ["approve", "reject"] {
-        let id = server.waiting(word).await;
+async fn a_late_decision_is_refused_even_before_the_order_is_marked_as_expired(database: Database) {
+    let server = TestServer::with(database.clone(), policy(APPROVAL_RULES)).await;
+    for action in ["approve", "reject"] {
+        let id = server.create_order_awaiting_approval(action).await;
         database
             .change("UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'")
             .await;
         let late = server
-            .says(&PETRA, word, &id)
+            .post_order_action(&PETRA, action, &id)
             .await
             .problem(409, "order-not-awaiting-approval");
         assert_eq!(late["state"], "cancelled", "{late}");
-        assert_eq!(server.shown(&id).await["approval"]["decision"], "expired");
+        assert_eq!(server.read_order(&id).await["approval"]["decision"], "expired");
     }
     assert_eq!(
         usage(&server).await,
@@ -72,10 +72,10 @@ async fn an_approval_that_comes_too_late_is_none_also_before_the_desk_has_notice
     assert!(server.close.rents().await.is_empty());
 }
 
-async fn an_order_is_withdrawn_while_it_waits(database: Database) {
-    let server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
-    let cancelled = server.says(&ALICE, "cancel", &id).await.expect(200);
+async fn an_order_can_be_cancelled_while_it_awaits_approval(database: Database) {
+    let server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
+    let cancelled = server.post_order_action(&ALICE, "cancel", &id).await.expect(200);
     assert_eq!(
         (&cancelled["state"], &cancelled["reason"]),
         (&json!("cancelled"), &Value::Null),
@@ -89,9 +89,9 @@ async fn an_order_is_withdrawn_while_it_waits(database: Database) {
         .order(&ALICE, "key", &berlin())
         .await
         .problem(409, "order-cancelled");
-    for word in ["approve", "reject"] {
+    for action in ["approve", "reject"] {
         let late = server
-            .says(&PETRA, word, &id)
+            .post_order_action(&PETRA, action, &id)
             .await
             .problem(409, "order-not-awaiting-approval");
         assert_eq!(late["state"], "cancelled", "{late}");
@@ -99,14 +99,18 @@ async fn an_order_is_withdrawn_while_it_waits(database: Database) {
     assert!(server.close.rents().await.is_empty());
 }
 
-async fn orders_that_wait_count_against_every_cap(database: Database) {
+async fn orders_that_await_approval_count_against_every_cap(database: Database) {
     let caps = [
         (&["sales"], "max_numbers = 1", "quota-exceeded"),
         (&["north"], "max_orders_per_day = 1", "quota-exceeded"),
         (&["south"], "monthly_budget = \"7.00\"", "budget-exceeded"),
     ];
-    let teams =
-        caps.map(|(team, cap, _)| format!("[teams.{}]\ncountries = [\"DE\"]\n{RULED}\n{cap}\n", team[0]));
+    let teams = caps.map(|(team, cap, _)| {
+        format!(
+            "[teams.{}]\ncountries = [\"DE\"]\n{APPROVAL_FOR_GERMANY}\n{cap}\n",
+            team[0]
+        )
+    });
     let config = TestConfig {
         policy: format!("{}[prices]\ndefault = \"5.00\"\n", teams.concat()),
         ..TestConfig::default()
@@ -124,7 +128,7 @@ async fn orders_that_wait_count_against_every_cap(database: Database) {
             "{full}"
         );
         server
-            .says(&petra, "reject", &text(&order["id"]))
+            .post_order_action(&petra, "reject", &text(&order["id"]))
             .await
             .expect(200);
         server.order(&alice, "second", &berlin()).await.expect(202);
@@ -132,13 +136,13 @@ async fn orders_that_wait_count_against_every_cap(database: Database) {
     assert!(server.close.rents().await.is_empty());
 }
 
-async fn a_restart_while_it_waits_loses_nothing(database: Database) {
-    let mut server = TestServer::with(database, policy(RULES)).await;
-    let id = server.waiting("key").await;
-    let before = server.shown(&id).await;
+async fn an_order_that_awaits_approval_survives_a_restart(database: Database) {
+    let mut server = TestServer::with(database, policy(APPROVAL_RULES)).await;
+    let id = server.create_order_awaiting_approval("key").await;
+    let before = server.read_order(&id).await;
     server.stop().await;
     server.start().await;
-    assert_eq!(server.shown(&id).await, before);
+    assert_eq!(server.read_order(&id).await, before);
     assert_eq!(
         server.order(&ALICE, "key", &berlin()).await.expect(202)["id"],
         id.as_str()
@@ -148,7 +152,7 @@ async fn a_restart_while_it_waits_loses_nothing(database: Database) {
         json!({ "held": 0, "reserved": 1, "today": 1 })
     );
     assert!(server.close.rents().await.is_empty());
-    server.says(&PETRA, "approve", &id).await.expect(200);
+    server.post_order_action(&PETRA, "approve", &id).await.expect(200);
     server.wait_for_state(&ALICE, &id, "fulfilled").await;
     assert_eq!(server.close.rents().await.len(), 1);
 }

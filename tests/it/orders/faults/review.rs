@@ -1,32 +1,32 @@
-//! Orders that a person must review, and numbers that arrive after their order ended.
+//! Orders that a person must review, and numbers that appear after their order ended.
 
 use super::*;
 
 on_both_stores! {
-    what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_close,
-    a_person_is_believed_about_nothing_being_rented_only_where_close_agrees,
-    a_number_that_comes_after_its_order_was_given_up_names_the_order,
-    a_number_of_an_order_in_doubt_is_not_named_for_one_that_was_given_up_before,
+    ambiguous_evidence_needs_a_review_whose_finding_must_match_close,
+    the_finding_that_nothing_was_rented_is_accepted_only_if_close_agrees,
+    a_number_that_appears_after_its_order_was_refused_is_linked_to_that_order,
+    a_number_of_an_unverified_order_is_not_linked_to_an_earlier_refused_order,
 }
 
-async fn what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_close(database: Database) {
+async fn ambiguous_evidence_needs_a_review_whose_finding_must_match_close(database: Database) {
     let test_desk = TestDesk::new(database, POLICY, 4).await;
     let sales = caller("sales");
-    // Close tells of no event: nobody knows which of the two numbers it was.
+    // Close shows no events, so the service cannot tell which of the two numbers belongs to the order.
     test_desk.close.set(json!({ "event_lag": "48h" })).await;
-    test_desk.close.fault(lost(true)).await;
-    let placed = test_desk.order(&sales, "key", &berlin()).await.unwrap();
-    let person = test_desk
+    test_desk.close.fault(lost_answer(true)).await;
+    let created = test_desk.order(&sales, "key", &berlin()).await.unwrap();
+    let other_number = test_desk
         .close
         .person_rents(json!({ "country": "DE", "carrier_type": "local" }))
         .await;
     test_desk.settle().await;
-    let order = state(&test_desk, &placed).await;
+    let order = stored_order(&test_desk, &created).await;
     assert_eq!(order.state, State::NeedsReview, "{order:?}");
     let (held, _) = test_desk.rented_by_key().await;
     let ours = held.first().unwrap().clone();
     let reason = order.reason.clone().unwrap();
-    for id in [&ours, person["id"].as_str().unwrap()] {
+    for id in [&ours, other_number["id"].as_str().unwrap()] {
         assert!(reason.contains(id), "{reason}");
     }
     let usage = test_desk
@@ -34,21 +34,21 @@ async fn what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_cl
         .usage(&order.team, order.updated_at)
         .await
         .unwrap();
-    assert_eq!(usage.numbers_reserved, 1, "the reservation stays");
-    // A country with an order in review is not frozen.
+    assert_eq!(usage.numbers_reserved, 1, "the order keeps its reservation");
+    // An order in review does not hold back other orders for its country.
     test_desk.order(&sales, "another", &berlin()).await.unwrap();
 
-    let say = |finding: Finding| test_desk.run(settle_review(&sales, &order.id, finding));
+    let settle = |finding: Finding| test_desk.run(settle_review(&sales, &order.id, finding));
     let number = |id: &str| Finding::Number(id.parse().unwrap());
-    let elsewhere = test_desk.close.person_rents(json!({ "country": "US" })).await;
-    for wrong in ["phon_doesNotExist", elsewhere["id"].as_str().unwrap()] {
-        let refused = say(number(wrong)).await;
+    let other_country = test_desk.close.person_rents(json!({ "country": "US" })).await;
+    for wrong in ["phon_doesNotExist", other_country["id"].as_str().unwrap()] {
+        let refused = settle(number(wrong)).await;
         assert!(
             matches!(refused, Err(Error::SettleContradicted { .. })),
             "{wrong}: {refused:?}"
         );
     }
-    let settled = say(number(&ours)).await.unwrap().order;
+    let settled = settle(number(&ours)).await.unwrap().order;
     assert_eq!(
         (
             settled.state,
@@ -57,27 +57,27 @@ async fn what_can_be_read_in_two_ways_is_left_to_a_person_who_is_held_against_cl
         ),
         (State::Fulfilled, Some(Evidence::SettledByPerson), ours)
     );
-    let again = say(Finding::Absent).await;
+    let again = settle(Finding::Absent).await;
     assert!(matches!(again, Err(Error::OrderNotInReview { .. })), "{again:?}");
     assert_books_balance(&test_desk.database).await;
 }
 
-async fn a_person_is_believed_about_nothing_being_rented_only_where_close_agrees(database: Database) {
+async fn the_finding_that_nothing_was_rented_is_accepted_only_if_close_agrees(database: Database) {
     let test_desk = TestDesk::new(database, POLICY, 5).await;
     let sales = caller("sales");
     test_desk.close.set(json!({ "event_lag": "48h" })).await;
-    test_desk.close.fault(lost(true)).await;
-    let placed = test_desk.order(&sales, "rented", &berlin()).await.unwrap();
+    test_desk.close.fault(lost_answer(true)).await;
+    let created = test_desk.order(&sales, "rented", &berlin()).await.unwrap();
     test_desk
         .close
         .person_rents(json!({ "country": "DE", "carrier_type": "local" }))
         .await;
     test_desk.settle().await;
-    assert_eq!(state(&test_desk, &placed).await.state, State::NeedsReview);
-    // Now the log comes, and says that one of them is the desk's own.
+    assert_eq!(stored_order(&test_desk, &created).await.state, State::NeedsReview);
+    // Now the event log appears. It shows that the service's API key rented one of the two.
     test_desk.close.set(json!({ "event_lag": "0s" })).await;
     let refused = test_desk
-        .run(settle_review(&sales, &placed.order.id, Finding::Absent))
+        .run(settle_review(&sales, &created.order.id, Finding::Absent))
         .await;
     let Err(Error::SettleContradicted { reason }) = refused else {
         panic!("{refused:?}")
@@ -86,15 +86,15 @@ async fn a_person_is_believed_about_nothing_being_rented_only_where_close_agrees
     assert!(reason.contains(held.first().unwrap()), "{reason}");
     let ours = Finding::Number(held.first().unwrap().parse().unwrap());
     test_desk
-        .run(settle_review(&sales, &placed.order.id, ours))
+        .run(settle_review(&sales, &created.order.id, ours))
         .await
         .unwrap();
 
-    // With nothing rented, and two numbers of persons in the way, "nothing" is right.
+    // Close rented nothing for this order. Two numbers that persons rented make its outcome ambiguous.
     test_desk.advance_clock(Duration::from_mins(30));
     test_desk.close.set(json!({ "event_lag": "48h" })).await;
-    test_desk.close.fault(lost(false)).await;
-    let placed = test_desk.order(&sales, "not-rented", &berlin()).await.unwrap();
+    test_desk.close.fault(lost_answer(false)).await;
+    let created = test_desk.order(&sales, "not-rented", &berlin()).await.unwrap();
     for _ in 0..2 {
         test_desk
             .close
@@ -102,9 +102,9 @@ async fn a_person_is_believed_about_nothing_being_rented_only_where_close_agrees
             .await;
     }
     test_desk.settle().await;
-    assert_eq!(state(&test_desk, &placed).await.state, State::NeedsReview);
+    assert_eq!(stored_order(&test_desk, &created).await.state, State::NeedsReview);
     let settled = test_desk
-        .run(settle_review(&sales, &placed.order.id, Finding::Absent))
+        .run(settle_review(&sales, &created.order.id, Finding::Absent))
         .await
         .unwrap()
         .order;
@@ -115,20 +115,20 @@ async fn a_person_is_believed_about_nothing_being_rented_only_where_close_agrees
     assert_books_balance(&test_desk.database).await;
 }
 
-async fn a_number_that_comes_after_its_order_was_given_up_names_the_order(database: Database) {
+async fn a_number_that_appears_after_its_order_was_refused_is_linked_to_that_order(database: Database) {
     let test_desk = TestDesk::new(database, POLICY, 6).await;
     let sales = caller("sales");
     test_desk.order(&sales, "own", &berlin()).await.unwrap();
-    // Longer than is waited for, in the listing and in the log: the desk can't know.
+    // The listing, the event log and reads lag longer than the settling period, so the service cannot find the number.
     test_desk
         .close
         .set(json!({ "listing_lag": "2h", "event_lag": "2h", "read_lag": "2h" }))
         .await;
-    test_desk.close.fault(lost(true)).await;
-    let placed = test_desk.order(&sales, "late", &berlin()).await.unwrap();
+    test_desk.close.fault(lost_answer(true)).await;
+    let created = test_desk.order(&sales, "late", &berlin()).await.unwrap();
     test_desk.settle().await;
-    assert_eq!(state(&test_desk, &placed).await.state, State::Refused);
-    let stranger = test_desk
+    assert_eq!(stored_order(&test_desk, &created).await.state, State::Refused);
+    let persons_number = test_desk
         .close
         .person_rents(json!({ "country": "DE", "carrier_type": "local" }))
         .await;
@@ -146,7 +146,11 @@ async fn a_number_that_comes_after_its_order_was_given_up_names_the_order(databa
         .database
         .ask("SELECT COUNT(*) FROM numbers WHERE team IS NULL AND order_id IS NOT NULL")
         .await;
-    assert_eq!((rented.len(), named), (2, 1), "the late number names its order");
+    assert_eq!(
+        (rented.len(), named),
+        (2, 1),
+        "the late number is linked to its order"
+    );
     let scope = Scope::system("test");
     for id in rented {
         let number = test_desk
@@ -155,33 +159,39 @@ async fn a_number_that_comes_after_its_order_was_given_up_names_the_order(databa
             .await
             .unwrap()
             .unwrap();
-        assert!(number.order_id.is_some(), "{id} is forgotten");
+        assert!(number.order_id.is_some(), "{id} is linked to no order");
     }
-    let id = stranger["id"].as_str().unwrap().parse().unwrap();
-    let stranger = test_desk.store().number(&scope, &id).await.unwrap().unwrap();
-    assert_eq!(stranger.order_id, None, "a person's number names no order");
-    // The order stays as it ended, and its key never rents again.
+    let id = persons_number["id"].as_str().unwrap().parse().unwrap();
+    let persons_number = test_desk.store().number(&scope, &id).await.unwrap().unwrap();
+    assert_eq!(
+        persons_number.order_id, None,
+        "a number that a person rented is linked to no order"
+    );
+    // The order keeps its final state, and its idempotency key never rents again.
     let again = test_desk.order(&sales, "late", &berlin()).await.unwrap();
     assert_eq!(again.order.state, State::Refused);
     assert_eq!(test_desk.close.rents().await.len(), 2);
     assert_books_balance(&test_desk.database).await;
 }
 
-async fn a_number_of_an_order_in_doubt_is_not_named_for_one_that_was_given_up_before(database: Database) {
+async fn a_number_of_an_unverified_order_is_not_linked_to_an_earlier_refused_order(database: Database) {
     let test_desk = TestDesk::new(database, POLICY, 10).await;
     let sales = caller("sales");
-    test_desk.close.fault(lost(false)).await;
-    let given_up = test_desk.order(&sales, "given-up", &berlin()).await.unwrap();
+    test_desk.close.fault(lost_answer(false)).await;
+    let refused = test_desk.order(&sales, "refused", &berlin()).await.unwrap();
     test_desk.settle().await;
-    assert_eq!(state(&test_desk, &given_up).await.state, State::Refused);
-    test_desk.close.fault(lost(true)).await;
-    let doubtful = test_desk.order(&sales, "in-doubt", &berlin()).await.unwrap();
-    // A comparison sees the number before anybody has looked for the order.
+    assert_eq!(stored_order(&test_desk, &refused).await.state, State::Refused);
+    test_desk.close.fault(lost_answer(true)).await;
+    let unverified = test_desk.order(&sales, "unverified", &berlin()).await.unwrap();
+    // The inventory sync sees the number before the order is reconciled.
     test_desk
         .run(|desk| async move { desk.sync.compare().await })
         .await
         .unwrap();
     test_desk.settle().await;
-    assert_eq!(state(&test_desk, &doubtful).await.state, State::Fulfilled);
+    assert_eq!(
+        stored_order(&test_desk, &unverified).await.state,
+        State::Fulfilled
+    );
     assert_books_balance(&test_desk.database).await;
 }

@@ -3,12 +3,12 @@
 use super::*;
 
 #[tokio::test]
-async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_who_comes_later() {
+async fn a_key_that_close_hides_is_known_until_a_restart() {
     with_sqlite(|database| async move {
         let mut test_desk = start_desk(database).await;
-        kept(&test_desk).await;
+        ensure_subscribed(&test_desk).await;
         let keys = test_desk.replica().desk.subscription.keys();
-        let mut bare = only(&test_desk.close).await;
+        let mut bare = only_subscription(&test_desk.close).await;
         bare["signature_key"] = json!(null);
         bare["health_status"] = json!("unhealthy");
         let body = json!({"data": [bare], "has_more": false}).to_string();
@@ -17,107 +17,107 @@ async fn a_key_that_close_does_not_show_is_known_to_who_made_it_and_missed_by_wh
             .close
             .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
             .await;
-        kept(&test_desk).await;
+        ensure_subscribed(&test_desk).await;
         assert_eq!(test_desk.replica().desk.subscription.keys(), keys);
         assert_eq!(health(test_desk.replica()).await, "failing");
 
         test_desk.crash();
         test_desk.start().await;
-        let hidden = keep(test_desk.replica()).await.unwrap_err();
+        let hidden = try_subscribe(test_desk.replica()).await.unwrap_err();
         assert!(matches!(hidden, Unsubscribed::KeyHidden { .. }), "{hidden:?}");
         assert!(
             hidden.to_string().contains("numberdesk webhooks rotate"),
             "{hidden}"
         );
         assert_eq!(health(test_desk.replica()).await, "key unknown");
-        assert_eq!(made(&test_desk.close).await, 1);
+        assert_eq!(create_count(&test_desk.close).await, 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn while_close_can_t_be_asked_the_known_keys_serve() {
+async fn known_keys_stay_valid_while_close_is_unavailable() {
     with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
-        kept(&test_desk).await;
+        ensure_subscribed(&test_desk).await;
         let keys = test_desk.replica().desk.subscription.keys();
         for answer in [json!({"status": 401}), json!({"status": 500}), json!("garbage")] {
             test_desk
                 .close
                 .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
                 .await;
-            assert!(keep(test_desk.replica()).await.is_err());
+            assert!(try_subscribe(test_desk.replica()).await.is_err());
             assert_eq!(health(test_desk.replica()).await, "unknown");
             assert_eq!(test_desk.replica().desk.subscription.keys(), keys);
             test_desk.close.clear_faults().await;
         }
-        kept(&test_desk).await;
+        ensure_subscribed(&test_desk).await;
         assert_eq!(health(test_desk.replica()).await, "ok");
-        assert_eq!(made(&test_desk.close).await, 1);
+        assert_eq!(create_count(&test_desk.close).await, 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_doubted_key_is_asked_for_at_most_once_a_minute() {
+async fn the_keys_are_rechecked_at_most_once_a_minute() {
     with_sqlite(|database| async move {
         let test_desk = start_desk(database).await;
         let desk = test_desk.replica().desk.clone();
-        let woken = || desk.signals().subscription.notified().now_or_never().is_some();
-        assert!(!woken());
+        let recheck_requested = || desk.signals().subscription.notified().now_or_never().is_some();
+        assert!(!recheck_requested());
         for _ in 0..100 {
             desk.subscription.recheck_keys();
         }
-        assert!(woken());
+        assert!(recheck_requested());
         test_desk.advance_clock(Duration::from_secs(59));
         desk.subscription.recheck_keys();
-        assert!(!woken());
+        assert!(!recheck_requested());
         test_desk.advance_clock(Duration::from_secs(1));
         desk.subscription.recheck_keys();
-        assert!(woken());
+        assert!(recheck_requested());
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_file_changes_nothing() {
+async fn a_configured_key_is_rotated_by_a_second_line_and_an_invalid_file_changes_nothing() {
     with_sqlite(|database| async move {
         let server = TestServer::new(database).await;
         let (old, new) = (WEBHOOK_KEY, "5ca1ab1e".repeat(8));
         let write =
             |text: &str| std::fs::write(server.folder.path().join("close-webhook-key"), text).unwrap();
         assert_eq!(
-            (delivered(&server, old).await, delivered(&server, &new).await),
+            (
+                delivery_status(&server, old).await,
+                delivery_status(&server, &new).await
+            ),
             (204, 401)
         );
         write(&format!("{old}\n{new}\n"));
-        eventually("the second key holds", || async {
-            (delivered(&server, &new).await == 204).then_some(())
+        eventually("the second key is valid", || async {
+            (delivery_status(&server, &new).await == 204).then_some(())
         })
         .await;
-        assert_eq!(delivered(&server, old).await, 204);
+        assert_eq!(delivery_status(&server, old).await, 204);
         write(&new);
-        eventually("the first key holds no more", || async {
-            (delivered(&server, old).await == 401).then_some(())
+        eventually("the first key is not valid any more", || async {
+            (delivery_status(&server, old).await == 401).then_some(())
         })
         .await;
-        for broken in ["", &new[..40], "not a key"] {
-            let failures = r#"numberdesk_worker_failures_total{worker="webhook-key"}"#;
-            let told = || async {
+        for invalid in ["", &new[..40], "not a key"] {
+            let metric = r#"numberdesk_worker_failures_total{worker="webhook-key"}"#;
+            let failure_count = || async {
                 let metrics = server.at_ops("/metrics").await.text;
-                let line = metrics
-                    .lines()
-                    .find(|line| line.starts_with(failures))?
-                    .to_owned();
+                let line = metrics.lines().find(|line| line.starts_with(metric))?.to_owned();
                 Some(line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
             };
-            let before = told().await.unwrap_or(0);
-            write(broken);
-            eventually("the broken file is told of", || async {
-                told().await.filter(|now| *now > before)
+            let before = failure_count().await.unwrap_or(0);
+            write(invalid);
+            eventually("the metric counts the invalid file", || async {
+                failure_count().await.filter(|now| *now > before)
             })
             .await;
-            assert_eq!(delivered(&server, &new).await, 204);
+            assert_eq!(delivery_status(&server, &new).await, 204);
         }
         assert!(server.close.requests("GET", "/webhook/").await.is_empty());
     })
@@ -125,7 +125,7 @@ async fn a_key_of_the_configuration_is_rotated_by_a_second_line_and_a_broken_fil
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_signs() {
+async fn a_key_that_was_rotated_by_hand_is_learned_from_the_first_delivery_it_signs() {
     with_sqlite(|database| async move {
         let config = TestConfig {
             subscribe: true,
@@ -135,7 +135,7 @@ async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_sign
         let settings =
             json!({"consolidation_window": "50ms", "delivery": {"backoff": "200ms", "backoff_cap": "200ms"}});
         server.close.set(settings).await;
-        let old = eventually("the desk subscribes", || async {
+        let old = eventually("the service subscribes", || async {
             server.close.subscriptions().await.into_iter().next()
         })
         .await;
@@ -143,24 +143,24 @@ async fn a_key_that_was_rotated_by_hand_is_learned_at_the_first_delivery_it_sign
         rotate.env("NUMBERDESK_SERVER__PUBLIC_URL", &server.api);
         let rotated = output_of(rotate).await;
         assert_eq!(rotated.code, 0, "{rotated:?}");
-        let new = only(&server.close).await;
+        let new = only_subscription(&server.close).await;
         assert_ne!(new["id"], old["id"]);
 
         let number = server.rent(&ALICE, "k", "DE").await;
         server
             .close
-            .person_changes(&number, json!({"label": "theirs"}))
+            .person_changes(&number, json!({"label": "changed in Close"}))
             .await;
-        eventually("the desk has heard of the change", || async {
+        eventually("the change is shown", || async {
             let shown = server.get(&ALICE, &format!("/v1/phone-numbers/{number}")).await;
-            (shown.json()["label"] == "theirs").then_some(())
+            (shown.json()["label"] == "changed in Close").then_some(())
         })
         .await;
-        let by = |it: &Value| it["signature_key"].as_str().unwrap().to_owned();
+        let key_text = |subscription: &Value| subscription["signature_key"].as_str().unwrap().to_owned();
         assert_eq!(
             (
-                delivered(&server, &by(&new)).await,
-                delivered(&server, &by(&old)).await
+                delivery_status(&server, &key_text(&new)).await,
+                delivery_status(&server, &key_text(&old)).await
             ),
             (204, 401)
         );
