@@ -273,7 +273,7 @@ async fn without_a_secret_or_an_allowed_target_webhooks_are_off_and_the_missing_
     }
 }
 
-#[cfg(feature = "failpoints")]
-mod crash;
 mod guide;
+#[cfg(feature = "failpoints")]
+mod kill;
 mod validation;
