@@ -34,17 +34,17 @@ def main() -> int:
     roots = [ROOT / "k8s/overlays", ROOT / "k8s/examples"]
     folders = sorted(path.parent for root in roots for path in root.rglob("kustomization.yaml"))
     for folder in folders:
-        name = folder.relative_to(ROOT)
+        path = folder.relative_to(ROOT)
         try:
             documents = render(folder)
         except subprocess.CalledProcessError as error:
-            faults.append(f"{name}: {error.stderr.strip()}")
+            faults.append(f"{path}: {error.stderr.strip()}")
             continue
-        is_service = any(deployment["metadata"]["name"] == "numberdesk" for deployment in of_kind(documents, "Deployment"))
+        is_service = any(name(deployment) == "numberdesk" for deployment in of_kind(documents, "Deployment"))
         checks = CHECKS + (CHECKS_OF_THE_SERVICE if is_service else CHECKS_OF_APPS)
         found = [fault for check in checks for fault in check(documents)]
-        faults += [f"{name}: {fault}" for fault in found]
-        print(f"{name}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
+        faults += [f"{path}: {fault}" for fault in found]
+        print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
     if not folders:
         faults.append("k8s: no kustomization.yaml")
     for fault in faults:
@@ -104,16 +104,17 @@ def restricts_every_container(documents):
 def mounts_no_default_service_account_token(documents):
     accounts = {name(account): account for account in of_kind(documents, "ServiceAccount")}
     for deployment, pod in pods(documents):
-        yield from differs(deployment, "automountServiceAccountToken", pod.get("automountServiceAccountToken"), False)
+        automount = "automountServiceAccountToken"
+        yield from differs(deployment, automount, pod.get(automount), False)
         account = accounts.get(pod.get("serviceAccountName"))
         if account is None:
             yield f"{label(deployment)}: must have its own ServiceAccount"
         else:
-            yield from differs(account, "automountServiceAccountToken", account.get("automountServiceAccountToken"), False)
+            yield from differs(account, automount, account.get(automount), False)
 
 
 def mounts_tokens_only_for_issuers(documents):
-    """Each token of the service's own account must be named by the `token_file` of an issuer, and be for the API server."""
+    """Each token of the service's own account must be in the `token_file` of an issuer, and be for the API server."""
     for settings, deployment, pod in configured(documents):
         used = {file for key, file in files(settings) if key.endswith("token_file")}
         for folder, token in projected_tokens(pod):
@@ -122,21 +123,24 @@ def mounts_tokens_only_for_issuers(documents):
 
 
 def has_a_token_that_the_service_accepts(documents):
-    """An app's only secret is the token of its account. The service of examples/acme must accept it, and its policy know it."""
-    settings, policy = (tomllib.loads((ROOT / "k8s/examples/acme" / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
+    """An app's only secret is the token of its account, which the service of examples/acme must accept."""
+    folder = ROOT / "k8s/examples/acme"
+    settings, policy = (tomllib.loads((folder / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
     clusters = [issuer for issuer in settings["auth"]["issuers"] if issuer.get("kind") == "kubernetes"]
     audiences = {audience for cluster in clusters for audience in cluster["audiences"]}
     mapped = {(account["namespace"], account["name"]) for account in policy["service_accounts"]}
     for deployment, pod in pods(documents):
         tokens = [token for _, token in projected_tokens(pod)]
-        if len(tokens) != 1 or tokens[0].get("audience") not in audiences or tokens[0].get("expirationSeconds", 3601) > 3600:
+        accepted = [token for token in tokens if token.get("audience") in audiences]
+        if len(tokens) != 1 or len(accepted) != 1 or tokens[0].get("expirationSeconds", 3601) > 3600:
             yield f"{label(deployment)}: must have one token, for {sorted(audiences)}, that lives for one hour or less"
         if (deployment["metadata"]["namespace"], pod["serviceAccountName"]) not in mapped:
             yield f"{label(deployment)}: its ServiceAccount must be in the policy of examples/acme"
         if "secret" in yaml.safe_dump(pod["volumes"]) or "secretKeyRef" in yaml.safe_dump(pod["containers"]):
             yield f"{label(deployment)}: must not use a Secret"
     for namespace in of_kind(documents, "Namespace"):
-        yield from differs(namespace, "numberdesk/access", namespace["metadata"]["labels"].get("numberdesk/access"), "true")
+        access = namespace["metadata"]["labels"].get("numberdesk/access")
+        yield from differs(namespace, "numberdesk/access", access, "true")
 
 
 def projected_tokens(pod):
@@ -163,9 +167,10 @@ def sets_requests_and_limits(documents):
 
 
 def probes_the_paths_of_the_service(documents):
+    probes = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
     for deployment, pod in pods(documents):
         for container in pod["containers"]:
-            for probe, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
+            for probe, path in probes.items():
                 got = container.get(probe, {}).get("httpGet", {})
                 yield from differs(deployment, probe, (got.get("path"), got.get("port")), (path, "ops"))
 
@@ -177,7 +182,7 @@ def leaves_time_for_paid_calls_at_shutdown(documents):
         grace = max(seconds(server.get("grace", f"{GRACE}s")), seconds(close.get("timeout", f"{GRACE}s")) + 5)
         needed = seconds(server.get("drain", "0s")) + grace
         if pod.get("terminationGracePeriodSeconds", 30) <= needed:
-            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above the {needed} s that the service needs"
+            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above {needed} s, the service's own limit"
 
 
 def runs_one_replica_on_a_volume(documents):
@@ -203,7 +208,7 @@ def rolls_out_without_downtime(documents):
         migrates = [container["args"][0] for container in pod.get("initContainers", [])]
         yield from differs(deployment, "init containers", migrates, ["migrate"])
         if seconds(settings["server"].get("drain", "0s")) < 5:
-            yield f"{label(deployment)}: server.drain must be 5 s or more, so that load balancers stop sending requests in time"
+            yield f"{label(deployment)}: server.drain must be 5 s or more, so that load balancers notice the shutdown"
         all_budgets = of_kind(documents, "PodDisruptionBudget")
         budgets = [budget for budget in all_budgets if selects(budget["spec"]["selector"]["matchLabels"], deployment)]
         unavailable = [budget["spec"].get("maxUnavailable") for budget in budgets]
@@ -220,15 +225,17 @@ def exposes_only_the_path_of_close_to_the_internet(documents):
         for rule in route["spec"]["rules"]:
             for match in rule.get("matches", [{}]):
                 path = match.get("path", {"type": "PathPrefix", "value": "/"})
-                close = path["value"] == "/webhooks/close" or (path["type"] != "Exact" and "/webhooks/close".startswith(path["value"]))
+                prefix = path["type"] != "Exact" and "/webhooks/close".startswith(path["value"])
+                close = path["value"] == "/webhooks/close" or prefix
                 if public != close or (public and path["type"] != "Exact"):
-                    problem = "must not be reachable from the Internet" if public else "must not include the path of Close"
+                    problem = "must not be public" if public else "must not include the path of Close"
                     yield f"{label(route)}: {path['type']} {path['value']} {problem}"
                 orders = path["type"] == "PathPrefix" and path["value"] in ("/", "/v1")
                 if orders and rule.get("retry", {}).get("attempts") != 0:
                     yield f"{label(route)}: the gateway must not retry requests to {path['value']}"
             for backend in rule["backendRefs"]:
-                ports = {port["port"] for service in of_kind(documents, "Service") if name(service) == backend["name"] for port in service["spec"]["ports"]}
+                services = [service for service in of_kind(documents, "Service") if name(service) == backend["name"]]
+                ports = {port["port"] for service in services for port in service["spec"]["ports"]}
                 if backend["port"] not in ports:
                     yield f"{label(route)}: Service {backend['name']} has no port {backend['port']}"
 
@@ -236,7 +243,8 @@ def exposes_only_the_path_of_close_to_the_internet(documents):
 def scrapes_metrics_from_the_ops_service(documents):
     for monitor in of_kind(documents, "ServiceMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        services = [service for service in of_kind(documents, "Service") if wanted <= service["metadata"]["labels"].items()]
+        all_services = of_kind(documents, "Service")
+        services = [service for service in all_services if wanted <= service["metadata"]["labels"].items()]
         yield from differs(monitor, "services", [name(service) for service in services], ["numberdesk-ops"])
         ports = {port["name"] for service in services for port in service["spec"]["ports"]}
         for endpoint in monitor["spec"]["endpoints"]:
@@ -257,13 +265,13 @@ def mounts_only_what_exists(documents):
                 wanted.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
             for kind, wanted_name in wanted:
                 if (kind, wanted_name) not in known:
-                    yield f"{label(deployment)}: volume {volume['name']} needs {kind} {wanted_name}, which is not rendered"
+                    yield f"{label(deployment)}: volume {volume['name']} needs the missing {kind} {wanted_name}"
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             for mount in container["volumeMounts"]:
                 if mount["name"] not in volumes:
                     yield f"{label(deployment)}: mounts {mount['name']}, which is not a volume of the pod"
                 if "subPath" in mount:
-                    yield f"{label(deployment)}: {mount['name']} is mounted by subPath, so the pod would not see changes"
+                    yield f"{label(deployment)}: {mount['name']} must not use subPath, because pods would not see changes"
 
 
 def commits_no_secret(documents):
@@ -276,7 +284,8 @@ def every_service_selects_the_pods(documents):
         for deployment in of_kind(documents, "Deployment"):
             if not selects(service["spec"]["selector"], deployment):
                 yield f"{label(service)}: its selector does not match the pods of {label(deployment)}"
-            ports = {port["name"] for _, _, container in containers([deployment]) for port in container.get("ports", [])}
+            all_containers = [container for _, _, container in containers([deployment])]
+            ports = {port["name"] for container in all_containers for port in container.get("ports", [])}
             for port in service["spec"]["ports"]:
                 if port["targetPort"] not in ports:
                     yield f"{label(service)}: no container has a port {port['targetPort']}"
@@ -289,6 +298,7 @@ def separates_the_ops_port_from_the_api(documents):
 
 
 def restricts_network_traffic(documents):
+    private = ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1")
     for deployment in of_kind(documents, "Deployment"):
         chosen = [
             policy
@@ -305,9 +315,9 @@ def restricts_network_traffic(documents):
                 if not rule.get("to") or not rule.get("ports"):
                     yield f"{label(policy)}: an egress rule must name destinations and ports"
                 for peer in rule.get("to", []):
-                    for inside in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1"):
-                        if "ipBlock" in peer and reaches(peer["ipBlock"], inside):
-                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} must not include {inside}"
+                    for address in private:
+                        if "ipBlock" in peer and reaches(peer["ipBlock"], address):
+                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} must not include {address}"
 
 
 def enforces_the_restricted_pod_security_standard(documents):
@@ -328,14 +338,15 @@ def agrees_with_its_configuration(documents):
             named = [(one["name"], one["value"]) for one in container.get("env", []) if one["name"].endswith("_FILE")]
             for key, file in [*files(settings), *named]:
                 if str(Path(file).parent) not in mounts:
-                    yield f"{label(deployment)}: {key} is in {Path(file).parent}, where {container['name']} has no mount"
+                    yield f"{label(deployment)}: {key} needs a mount at {Path(file).parent} in {container['name']}"
             for port in container.get("ports", []):
                 key = {"api": "listen", "ops": "ops_listen"}[port["name"]]
-                yield from differs(deployment, f"server.{key}", settings["server"][key], f"0.0.0.0:{port['containerPort']}")
+                want = f"0.0.0.0:{port['containerPort']}"
+                yield from differs(deployment, f"server.{key}", settings["server"][key], want)
 
 
 def declares_tls_where_it_is_on(documents):
-    """If TLS is on, the Service, the public URL and the gateways must say so, and the pod must mount the certificate."""
+    """If TLS is on, Service, public URL and gateways must declare it, and the pod must mount the certificate."""
     for settings, deployment, pod in configured(documents):
         env = {one["name"] for container in pod["containers"] for one in container.get("env", [])}
         encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
@@ -352,7 +363,8 @@ def declares_tls_where_it_is_on(documents):
             if certificate["spec"]["secretName"] not in secrets:
                 yield f"{label(certificate)}: no pod mounts the Secret {certificate['spec']['secretName']}"
         if of_kind(documents, "HTTPRoute"):
-            names = {one for certificate in of_kind(documents, "Certificate") for one in certificate["spec"]["dnsNames"]}
+            certificates = of_kind(documents, "Certificate")
+            names = {host for certificate in certificates for host in certificate["spec"]["dnsNames"]}
             checked = [one["spec"]["validation"]["hostname"] for one in of_kind(documents, "BackendTLSPolicy")]
             if not checked or not set(checked) <= names:
                 yield f"{label(deployment)}: a BackendTLSPolicy must name a host of the certificate, because TLS is on"
