@@ -1,6 +1,7 @@
-//! What a request costs: how many a second, how much processor time and memory they take, and what an order leaves in the
-//! database: `cargo bench --bench capacity [-- ORDERS]`. On SQLite, and on PostgreSQL where `NUMBERDESK_TEST_POSTGRES` names a
-//! server. The peer is the same client that asks the simulated Close itself.
+//! Measures requests per second, processor time, memory, and the size of an order in the database.
+//!
+//! `cargo bench --bench capacity [-- ORDERS]` runs on SQLite, and also on PostgreSQL if `NUMBERDESK_TEST_POSTGRES`
+//! names a server. The reference (`peer`) is the same client with direct requests to the simulated Close.
 
 mod support;
 
@@ -15,9 +16,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use self::support::{Desk, database};
 
-/// Requests under way at once.
-const AT_ONCE: usize = 32;
-const READING: Duration = Duration::from_secs(5);
+/// The number of concurrent requests.
+const CONCURRENT_REQUESTS: usize = 32;
+/// How long each kind of request is measured.
+const READ_DURATION: Duration = Duration::from_secs(5);
 const NUMBERS: u32 = 1_000;
 
 fn main() {
@@ -51,30 +53,30 @@ async fn measure(store: &str, orders: usize) {
     let desk = Desk::start(options, store, "[limits]\nrequests_per_minute = 0").await;
     let kind = store.split(':').next().unwrap_or_default();
     println!(
-        "\n{kind}: {AT_ONCE} requests at once, {NUMBERS} numbers; {} MiB before",
+        "\n{kind}: {CONCURRENT_REQUESTS} requests at once, {NUMBERS} numbers; {} MiB before",
         desk.memory() / 1024
     );
     println!("request                         a second   ratio to peer   CPU ms each");
 
     let close = desk.close.base_url();
     let key = desk.close.api_key().to_owned();
-    let peer = reading(&desk, || {
+    let peer = measure_reads(&desk, || {
         desk.client
             .get(format!("{close}/phone_number/?_limit=50"))
             .basic_auth(&key, Some(""))
     })
     .await;
-    say("peer: 50 numbers from Close", peer, peer);
+    print_row("peer: 50 numbers from Close", peer, peer);
     let token = desk.token("sales");
-    let ask = |method: Method, path: &str| {
+    let request = |method: Method, path: &str| {
         desk.client
             .request(method, format!("{}{path}", desk.api))
             .bearer_auth(&token)
     };
-    let page: Value = ask(Method::GET, "/v1/phone-numbers?limit=50")
+    let page: Value = request(Method::GET, "/v1/phone-numbers?limit=50")
         .send()
         .await
-        .expect("the desk answers")
+        .expect("the service responds")
         .json()
         .await
         .expect("JSON");
@@ -87,49 +89,57 @@ async fn measure(store: &str, orders: usize) {
         ("one number", format!("/v1/phone-numbers/{number}")),
         ("me", "/v1/me".to_owned()),
     ] {
-        say(name, reading(&desk, || ask(Method::GET, &path)).await, peer);
+        print_row(
+            name,
+            measure_reads(&desk, || request(Method::GET, &path)).await,
+            peer,
+        );
     }
     let order = json!({ "country": "DE", "carrier_type": "local" });
-    let trial = || ask(Method::POST, "/v1/orders?validate_only=true").json(&order);
-    say("an order, validated only", reading(&desk, trial).await, peer);
+    let validate = || request(Method::POST, "/v1/orders?validate_only=true").json(&order);
+    print_row(
+        "an order, validated only",
+        measure_reads(&desk, validate).await,
+        peer,
+    );
     println!("{} MiB after reading", desk.memory() / 1024);
 
     let before = size(&desk, store).await;
     let next = AtomicUsize::new(0);
     let (began, cpu) = (Instant::now(), cpu(&desk));
-    join_all((0..AT_ONCE).map(|_| async {
+    join_all((0..CONCURRENT_REQUESTS).map(|_| async {
         loop {
             let nth = next.fetch_add(1, Ordering::Relaxed);
             if nth >= orders {
                 return;
             }
-            let rent = ask(Method::POST, "/v1/orders")
+            let rent = request(Method::POST, "/v1/orders")
                 .header("Idempotency-Key", format!("capacity-{nth}"))
                 .header("Prefer", "wait=60")
                 .json(&order);
-            let status = rent.send().await.expect("the desk answers").status();
+            let status = rent.send().await.expect("the service responds").status();
             assert_eq!(status, 201, "a number is rented");
         }
     }))
     .await;
-    say("an order, rented", cost(orders, began, cpu, &desk), peer);
+    print_row("an order, rented", cost(orders, began, cpu, &desk), peer);
     println!("{} MiB after {orders} orders", desk.memory() / 1024);
     let grown = size(&desk, store).await.saturating_sub(before);
     println!("{} bytes in the database an order", grown / orders as u64);
     println!("{}", desk.stop().await);
 }
 
-/// Requests a second, and milliseconds of the desk's processor time for each.
+/// Requests per second, and milliseconds of the service's processor time for each.
 type Cost = (f64, f64);
 
-/// Asks again and again, with so many requests under way at once.
-async fn reading(desk: &Desk, request: impl Fn() -> RequestBuilder) -> Cost {
+/// Sends concurrent requests for [`READ_DURATION`].
+async fn measure_reads(desk: &Desk, request: impl Fn() -> RequestBuilder) -> Cost {
     let (began, cpu, done) = (Instant::now(), cpu(desk), AtomicUsize::new(0));
-    join_all((0..AT_ONCE).map(|_| async {
-        while began.elapsed() < READING {
-            let answer = request().send().await.expect("it answers");
-            assert_eq!(answer.status(), 200);
-            answer.bytes().await.expect("it answers in full");
+    join_all((0..CONCURRENT_REQUESTS).map(|_| async {
+        while began.elapsed() < READ_DURATION {
+            let response = request().send().await.expect("the server responds");
+            assert_eq!(response.status(), 200);
+            response.bytes().await.expect("the body arrives completely");
             done.fetch_add(1, Ordering::Relaxed);
         }
     }))
@@ -143,38 +153,45 @@ fn cost(done: usize, began: Instant, before: f64, desk: &Desk) -> Cost {
     (done / began.elapsed().as_secs_f64(), (cpu(desk) - before) / done)
 }
 
-fn say(name: &str, (rate, cpu): Cost, (peer, _): Cost) {
+/// Prints one row of the table.
+fn print_row(name: &str, (rate, cpu): Cost, (peer, _): Cost) {
     println!("{name:30} {rate:9.0} {:15.2} {cpu:13.2}", rate / peer);
 }
 
-/// Milliseconds of processor time so far: fields 14 and 15 of proc(5)'s `stat`, in hundredths of a second.
+/// Returns the processor time so far in milliseconds.
+///
+/// It is the sum of fields 14 and 15 of `/proc/PID/stat`, see proc(5), which count hundredths of a second.
 fn cpu(desk: &Desk) -> f64 {
-    let stat = desk.told("stat");
-    let (_, fields) = stat.rsplit_once(')').expect("a name stands in parentheses");
+    let stat = desk.proc_file("stat");
+    let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
     let ticks = fields.split_whitespace().skip(11).take(2);
     ticks
         .map(|ticks| ticks.parse::<f64>().expect("a number") * 10.0)
         .sum()
 }
 
-/// Bytes of the database.
+/// Returns the size of the database in bytes.
 async fn size(desk: &Desk, store: &str) -> u64 {
     if store.starts_with("sqlite") {
         let file = desk.folder.path().join("desk.db");
         let url = format!("sqlite://{}", file.display());
-        let mut database = sqlx::SqliteConnection::connect(&url).await.expect("it opens");
+        let mut database = sqlx::SqliteConnection::connect(&url)
+            .await
+            .expect("the file can be opened");
         let size: i64 = sqlx::query_scalar(
             "SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)",
         )
         .fetch_one(&mut database)
         .await
-        .expect("it knows its size");
+        .expect("the size can be read");
         return size.unsigned_abs();
     }
-    let mut database = PgConnection::connect(store).await.expect("it can be reached");
+    let mut database = PgConnection::connect(store)
+        .await
+        .expect("PostgreSQL can be reached");
     let size: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
         .fetch_one(&mut database)
         .await
-        .expect("it knows its size");
+        .expect("the size can be read");
     size.unsigned_abs()
 }

@@ -1,5 +1,7 @@
-//! How soon three replicas show what changed in Close, beside the time of one read from Close in the same run; and how soon
-//! deliveries are acknowledged: `cargo bench --bench follow [-- CHANGES]`. Needs the PostgreSQL server of the tests.
+//! Measures how soon three replicas show a change in Close, and how fast they acknowledge webhooks.
+//!
+//! The time of one read from Close in the same run is the reference. `cargo bench --bench follow [-- CHANGES]` needs the
+//! PostgreSQL server of the tests.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,8 +21,8 @@ const ISSUER: &str = "https://idp.example.com/";
 const DATABASE: &str = "numberdesk_bench_follow";
 const REPLICAS: usize = 3;
 const DELIVERIES: usize = 20_000;
-/// Deliveries that are under way at once.
-const AT_ONCE: usize = 64;
+/// The number of concurrent deliveries.
+const CONCURRENT_DELIVERIES: usize = 64;
 
 fn main() {
     // `cargo bench` passes `--bench`.
@@ -52,7 +54,7 @@ async fn measure(changes: usize) {
         "teams": ["sales"], "scope": "numbers:read numbers:admin" });
     let mut apps = Vec::new();
     for nth in 0..REPLICAS {
-        // Close delivers to one of them, as a balancer would have it.
+        // Close delivers to one replica only, as if a load balancer had chosen it.
         apps.push(replica(folder.path(), &close, &database, nth == 0, metrics.clone()).await);
     }
     let bench = Bench {
@@ -75,14 +77,15 @@ async fn measure(changes: usize) {
 }
 
 impl Bench {
+    /// Measures the time from a change at Close until all replicas show it.
     async fn changes(&self, changes: usize) {
         let number = self
             .control("POST", "numbers", &json!({ "country": "DE", "label": "0" }))
             .await;
         let id = number["id"].as_str().expect("an id").to_owned();
         self.shown_everywhere(&id, "0").await;
-        let looks = || async { self.requests("/phone_number/{id}/").await };
-        let (before, mut shown, mut read) = (looks().await, Vec::new(), Vec::new());
+        let count_refetches = || async { self.requests("/phone_number/{id}/").await };
+        let (before, mut shown, mut read) = (count_refetches().await, Vec::new(), Vec::new());
         for nth in 1..=changes {
             let label = nth.to_string();
             let began = Instant::now();
@@ -91,7 +94,7 @@ impl Bench {
             self.shown_everywhere(&id, &label).await;
             shown.push(began.elapsed());
         }
-        let asked = looks().await - before;
+        let refetches = count_refetches().await - before;
         for _ in 0..changes {
             let began = Instant::now();
             let request = self.client.get(format!("{}/phone_number/{id}/", self.close));
@@ -103,22 +106,23 @@ impl Bench {
             answer.bytes().await.expect("an answer has a body");
             read.push(began.elapsed());
         }
-        let (median, read) = (at(&mut shown, 50), at(&mut read, 50));
+        let (median, read) = (percentile(&mut shown, 50), percentile(&mut read, 50));
         println!(
-            "{changes} changes at Close, shown by {REPLICAS} replicas: median {median:.1?}, 99th percentile {:.1?}; one read \
-             from Close {read:.1?}, ratio {:.0}; {asked} read-backs",
-            at(&mut shown, 99),
+            "{changes} changes at Close, shown by {REPLICAS} replicas: median {median:.1?}, 99th percentile {:.1?}; \
+             one read from Close {read:.1?}, ratio {:.0}; {refetches} refetches",
+            percentile(&mut shown, 99),
             median.as_secs_f64() / read.as_secs_f64()
         );
     }
 
+    /// Measures how fast signed deliveries are acknowledged.
     async fn deliveries(&self, signer: &[u8]) {
         let timestamp = numberdesk::domain::time::Clock::system()
             .now()
             .as_seconds()
             .to_string();
         let began = Instant::now();
-        let mut took: Vec<Duration> = stream::iter(0..DELIVERIES)
+        let mut durations: Vec<Duration> = stream::iter(0..DELIVERIES)
             .map(|nth| {
                 let event = json!({ "id": format!("ev_bench{nth}"), "object_type": "phone_number",
                     "object_id": format!("phon_bench{}", nth % 100), "action": "updated",
@@ -135,29 +139,31 @@ impl Bench {
                     .body(body);
                 async move {
                     let began = Instant::now();
-                    let answer = request.send().await.expect("the desk answers");
+                    let answer = request.send().await.expect("the service responds");
                     assert_eq!(answer.status(), 204);
                     began.elapsed()
                 }
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENT_DELIVERIES)
             .collect()
             .await;
-        let all = began.elapsed();
+        let total = began.elapsed();
         println!(
-            "{DELIVERIES} deliveries, {AT_ONCE} at once: {:.0} a second, median {:.1?}, 99th percentile {:.1?}",
-            f64::from(u32::try_from(DELIVERIES).expect("a small count")) / all.as_secs_f64(),
-            at(&mut took, 50),
-            at(&mut took, 99)
+            "{DELIVERIES} deliveries, {CONCURRENT_DELIVERIES} at once: {:.0} a second, median {:.1?}, \
+             99th percentile {:.1?}",
+            f64::from(u32::try_from(DELIVERIES).expect("a small count")) / total.as_secs_f64(),
+            percentile(&mut durations, 50),
+            percentile(&mut durations, 99)
         );
     }
 
+    /// Returns once all replicas show the label.
     async fn shown_everywhere(&self, id: &str, label: &str) {
         for replica in &self.replicas {
             let url = format!("{replica}/v1/phone-numbers/{id}");
             loop {
                 let request = self.client.get(&url).bearer_auth(&self.token);
-                let answer = request.send().await.expect("the desk answers");
+                let answer = request.send().await.expect("the service responds");
                 let shown: Value = answer.json().await.expect("JSON");
                 if shown["label"] == label {
                     break;
@@ -167,7 +173,7 @@ impl Bench {
         }
     }
 
-    /// The key of the subscription that the desk has made.
+    /// Returns the signature key of the subscription once the service has created it.
     async fn signature_key(&self) -> Vec<u8> {
         loop {
             let request = self.client.get(format!("{}/webhook/", self.close));
@@ -184,6 +190,7 @@ impl Bench {
         }
     }
 
+    /// Returns the number of GET requests that Close has received at this path.
     async fn requests(&self, path: &str) -> usize {
         let found = self
             .control("GET", &format!("requests?method=GET&path={path}"), &Value::Null)
@@ -211,12 +218,13 @@ impl Bench {
     }
 }
 
-/// The value below which so many in a hundred are.
-fn at(times: &mut [Duration], percent: usize) -> Duration {
+/// Returns a percentile of the durations.
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     times[(times.len() * percent / 100).min(times.len() - 1)]
 }
 
+/// Creates an empty database and returns its URL.
 async fn database() -> String {
     let server = std::env::var("NUMBERDESK_TEST_POSTGRES")
         .unwrap_or_else(|_| "postgres://root@127.0.0.1:5432/postgres".to_owned());

@@ -1,5 +1,6 @@
-//! The inventory in memory beside the SQL that answered lists before it, on both stores, in one run:
-//! `cargo bench --bench inventory [-- NUMBERS]`. Needs the PostgreSQL server of the tests.
+//! Compares lists from the inventory in memory with the same lists by SQL, on both stores.
+//!
+//! `cargo bench --bench inventory [-- NUMBERS]`. It needs the PostgreSQL server of the tests.
 
 #[path = "../tests/it/support/listing.rs"]
 mod listing;
@@ -42,8 +43,11 @@ fn main() {
         let server = std::env::var("NUMBERDESK_TEST_POSTGRES")
             .unwrap_or_else(|_| "postgres://root@127.0.0.1:5432/postgres".to_owned());
         let mut admin = PgConnection::connect(&server).await.expect("a PostgreSQL server");
-        let anew = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
-        for statement in [&anew, &format!("CREATE DATABASE {DATABASE} TEMPLATE template0")] {
+        let drop_database = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+        for statement in [
+            &drop_database,
+            &format!("CREATE DATABASE {DATABASE} TEMPLATE template0"),
+        ] {
             run(&mut admin, statement).await;
         }
         let mut url = url::Url::parse(&server).expect("a URL");
@@ -61,7 +65,7 @@ fn main() {
             };
             compare(name, &url, connection).await;
         }
-        run(&mut admin, &anew).await;
+        run(&mut admin, &drop_database).await;
     });
 }
 
@@ -69,10 +73,10 @@ async fn run(connection: &mut PgConnection, statement: &str) {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
         .execute(connection)
         .await
-        .expect("it does that");
+        .expect("the statement succeeds");
 }
 
-/// Makes the numbers as listings would bring them, and gives all but a tenth to teams.
+/// Stores numbers as if Close had listed them, and assigns nine of ten to teams.
 async fn fill(url: &str, count: usize) {
     let store = Store::open(&url.into())
         .await
@@ -81,24 +85,27 @@ async fn fill(url: &str, count: usize) {
     let all: Vec<_> = (0..count).collect();
     for some in all.chunks(5_000) {
         let seen: Vec<_> = some.iter().map(|nth| observation(*nth)).collect();
-        store.observe(&seen).await.expect("they are taken in");
+        store.observe(&seen).await.expect("the numbers are stored");
     }
     store.close().await;
-    let give = format!(
+    let assign = format!(
         "UPDATE numbers SET team = 'team-' || (CAST(SUBSTR(number, 4) AS BIGINT) % {TEAMS}) \
          WHERE CAST(SUBSTR(number, 4) AS BIGINT) % 10 <> 0"
     );
     if url.starts_with("sqlite:") {
         let mut connection = SqliteConnection::connect(url).await.expect("a connection");
-        let given = sqlx::raw_sql(AssertSqlSafe(give)).execute(&mut connection).await;
-        given.expect("they are given");
+        let assigned = sqlx::raw_sql(AssertSqlSafe(assign))
+            .execute(&mut connection)
+            .await;
+        assigned.expect("the numbers are assigned");
     } else {
         let mut connection = PgConnection::connect(url).await.expect("a connection");
-        run(&mut connection, &give).await;
+        run(&mut connection, &assign).await;
         run(&mut connection, "ANALYZE").await;
     }
 }
 
+/// Measures loading and lists on one store, and prints the results.
 async fn compare(name: &str, url: &str, mut connection: Connection) {
     let store = Store::open(&url.into())
         .await
@@ -108,7 +115,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
     let (loaded, held) = (began.elapsed(), resident().saturating_sub(before));
     println!("{name}");
     println!("  loaded {} in {:.2} s", snapshot.len(), loaded.as_secs_f64());
-    // What the first left behind is used again by the second, which so seems to need less.
+    // Only for the first store: the second one reuses its freed memory, so its growth would be too small.
     if name == "SQLite" {
         let each = held / snapshot.len().max(1);
         println!(
@@ -118,7 +125,7 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
     }
     println!("  {:<44} {:>10} {:>10} {:>8}", "", "memory", "SQL", "ratio");
     let team = Scope::system("test").only(&["team-7".parse().expect("a team")]);
-    let by = |set: &dyn Fn(&mut NumberFilter)| {
+    let filter_with = |set: &dyn Fn(&mut NumberFilter)| {
         let mut filter = NumberFilter::default();
         set(&mut filter);
         filter
@@ -131,32 +138,36 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             None,
         )
         .next
-        .expect("there are more");
+        .expect("there is a next page");
     for (what, scope, filter) in [
-        ("a page of 50 of a team", &team, by(&|_| ())),
-        ("a page of 50 of everything", &Scope::system("test"), by(&|_| ())),
+        ("a page of 50 of a team", &team, filter_with(&|_| ())),
+        (
+            "a page of 50 of everything",
+            &Scope::system("test"),
+            filter_with(&|_| ()),
+        ),
         (
             "a page of 50 of a participant",
             &Scope::system("test"),
-            by(&|filter| filter.participant = "user_11".parse().ok()),
+            filter_with(&|filter| filter.participant = "user_11".parse().ok()),
         ),
         (
             "one number by E.164",
             &team,
-            by(&|filter| filter.number = Some(digits(7))),
+            filter_with(&|filter| filter.number = Some(digits(7))),
         ),
         (
-            "a label that one of a team has",
+            "a label that one number of a team has",
             &team,
-            by(&|filter| filter.label = Some("line 27 ".into())),
+            filter_with(&|filter| filter.label = Some("line 27 ".into())),
         ),
         (
-            "a label that nobody has, in everything",
+            "a label that no number has, in everything",
             &Scope::system("test"),
-            by(&|filter| filter.label = Some("nobody".into())),
+            filter_with(&|filter| filter.label = Some("nobody".into())),
         ),
     ] {
-        // Whoever searches begins at the beginning.
+        // A search starts at the first page, the other lists start in the middle.
         let searches = filter.label.is_some() || filter.number.is_some();
         let after = middle.parse::<PhoneNumberId>().ok().filter(|_| !searches);
         let limit = Limit::default();
@@ -171,31 +182,32 @@ async fn compare(name: &str, url: &str, mut connection: Connection) {
             times.push(began.elapsed());
         }
         times.sort();
-        told(what, memory, Some(times[times.len() / 2]));
+        print_row(what, memory, Some(times[times.len() / 2]));
     }
     let one = snapshot
         .numbers(&team, &NumberFilter::default(), Limit::default(), None)
         .rows[7]
         .clone();
     let change = || (one.facts.id.clone(), Some(Number::clone(&one)));
-    let share = snapshot.clone();
-    told(
-        "one change, everything else shared",
+    let shared = snapshot.clone();
+    print_row(
+        "one change of the snapshot",
         median(51, || {
-            black_box(share.clone().with([change()]));
+            black_box(shared.clone().with([change()]));
         }),
         None,
     );
     println!();
 }
 
+/// Loads the snapshot as the service does at start.
 async fn load(store: &Store) -> Snapshot {
     let (mut snapshot, mut last) = (Snapshot::default(), None);
     loop {
         let numbers = store
             .numbers_after(last.as_ref(), 1_000)
             .await
-            .expect("they are read");
+            .expect("the numbers are read");
         let Some(number) = numbers.last() else {
             return snapshot;
         };
@@ -209,7 +221,7 @@ async fn load(store: &Store) -> Snapshot {
 }
 
 impl Connection {
-    /// Runs it and reads the numbers it finds, as the store would.
+    /// Runs the query and deserializes the numbers, as the store would.
     async fn ask(&mut self, listing: &Listing) -> Vec<Facts> {
         let text = AssertSqlSafe(listing.text.clone());
         let texts: Vec<String> = match self {
@@ -218,7 +230,7 @@ impl Connection {
                     .args
                     .iter()
                     .fold(sqlx::query(text), sqlx::query::Query::bind);
-                let rows = bound.fetch_all(connection).await.expect("an answer");
+                let rows = bound.fetch_all(connection).await.expect("the query succeeds");
                 rows.iter().map(|row| row.get("facts")).collect()
             }
             Self::Postgres(connection) => {
@@ -226,7 +238,7 @@ impl Connection {
                     .args
                     .iter()
                     .fold(sqlx::query(text), sqlx::query::Query::bind);
-                let rows = bound.fetch_all(connection).await.expect("an answer");
+                let rows = bound.fetch_all(connection).await.expect("the query succeeds");
                 rows.iter().map(|row| row.get("facts")).collect()
             }
         };
@@ -237,7 +249,8 @@ impl Connection {
     }
 }
 
-fn told(what: &str, memory: Duration, sql: Option<Duration>) {
+/// Prints one row of the table: a list, its times, and how many times slower SQL is.
+fn print_row(what: &str, memory: Duration, sql: Option<Duration>) {
     let micros = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
     let ratio = sql.map_or_else(String::new, |sql| {
         format!("{:.0}", sql.as_secs_f64() / memory.as_secs_f64())
@@ -249,19 +262,20 @@ fn told(what: &str, memory: Duration, sql: Option<Duration>) {
     );
 }
 
+/// Returns the median duration of several runs.
 fn median(times: usize, mut work: impl FnMut()) -> Duration {
-    let mut took: Vec<_> = (0..times)
+    let mut durations: Vec<_> = (0..times)
         .map(|_| {
             let began = Instant::now();
             work();
             began.elapsed()
         })
         .collect();
-    took.sort();
-    took[times / 2]
+    durations.sort();
+    durations[times / 2]
 }
 
-/// Bytes of memory that this process occupies; 0 where `/proc` does not say.
+/// Returns the resident memory of this process in bytes; 0 if there is no `/proc`.
 fn resident() -> usize {
     std::fs::read_to_string("/proc/self/statm")
         .ok()
@@ -269,13 +283,14 @@ fn resident() -> usize {
         .map_or(0, |pages| pages * 4_096)
 }
 
+/// Returns the nth phone number.
 fn digits(nth: usize) -> String {
     format!("+49{:09}", 300_000_000 + nth)
 }
 
-/// A number with all fields that Close shows.
+/// Returns the nth number with all fields of Close's API.
 fn observation(nth: usize) -> Observation {
-    // Ids that sort otherwise than they were made, of the length that Close's have.
+    // The ids have the length of Close's ids, and their order differs from the order of creation.
     let spread = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let id: PhoneNumberId = format!("phon_{spread:016x}{nth:027}").parse().expect("an id");
     let (user, other) = (format!("user_{}", nth % 997), format!("user_{}", nth % 1_009));
@@ -287,7 +302,7 @@ fn observation(nth: usize) -> Observation {
         "is_premium": false, "is_verified": true, "is_group_number": true, "sms_enabled": true, "mms_enabled": false,
         "mms_enabled_countries": [], "sms_enabled_countries": ["DE", "AT", "CH", "FR", "GB", "US", "CA"],
         "forward_to": "", "forward_to_formatted": "", "forward_to_enabled": false, "supports_mms_to_countries": ["US", "CA"],
-        "voicemail_greeting_url": "https://example.com/greetings/of/the/house.mp3", "press_1_to_accept": false,
+        "voicemail_greeting_url": "https://example.com/greetings/default.mp3", "press_1_to_accept": false,
         "inbound_ring_duration": 30, "last_billed_price": 1.15, "next_billing_on": "2026-12-01", "user_id": null,
         "participants": [user, other], "participant_groups": [], "phone_numbers": [], "phone_numbers_formatted": [],
         "was_ported": false, "created_by": user, "updated_by": user,

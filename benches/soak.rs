@@ -1,7 +1,8 @@
-//! A desk under everything at once for a long time: readers, orders and releases, deliveries, streams, a team above its
-//! quota, and clients that are slow on purpose: `cargo bench --bench soak [-- SECONDS]`, ten minutes if nothing is said, on
-//! SQLite or on the PostgreSQL server that `NUMBERDESK_TEST_POSTGRES` names. It prints memory and file descriptors of the
-//! process and fails if they grow after the first third.
+//! Runs the service under a mixed load for a long time, and fails if memory or file descriptors grow.
+//!
+//! The load: readers, orders and releases, webhooks of Close, event streams, a team above its rate limit, and clients
+//! that are slow on purpose. `cargo bench --bench soak [-- SECONDS]` runs for ten minutes by default. It uses the
+//! PostgreSQL server that `NUMBERDESK_TEST_POSTGRES` names, or else SQLite. Growth counts after the first third.
 
 mod support;
 
@@ -20,12 +21,13 @@ use tokio::time::{interval, sleep, timeout};
 
 use self::support::{Desk, KEY, database, now};
 
-const SAMPLE: Duration = Duration::from_secs(10);
-/// Growth that is still called flat: memory by this share, and so many descriptors.
-const GROWTH: f64 = 0.10;
-const DESCRIPTORS: usize = 20;
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
+/// The growth of memory that is accepted, as a fraction.
+const MAX_MEMORY_GROWTH: f64 = 0.10;
+/// The growth of open file descriptors that is accepted.
+const MAX_DESCRIPTOR_GROWTH: usize = 20;
 const STREAMS: usize = 20;
-const SLOW: usize = 30;
+const SLOW_CLIENTS: usize = 30;
 
 fn main() {
     // `cargo bench` passes `--bench`.
@@ -33,13 +35,13 @@ fn main() {
         .skip(1)
         .find_map(|argument| argument.parse().ok());
     let length = Duration::from_secs(seconds.unwrap_or(600));
-    let flat = tokio::runtime::Runtime::new()
+    let passed = tokio::runtime::Runtime::new()
         .expect("a runtime can be made")
         .block_on(soak(length));
-    std::process::exit(i32::from(!flat));
+    std::process::exit(i32::from(!passed));
 }
 
-/// The desk, and what its clients were answered.
+/// The service, and counters of the responses to its clients.
 struct Load {
     desk: Desk,
     done: AtomicU64,
@@ -69,16 +71,17 @@ async fn soak(length: Duration) -> bool {
         cut_off: AtomicU64::new(0),
     });
     let mut clients = JoinSet::new();
-    begin(&load, &mut clients);
+    start_clients(&load, &mut clients);
     let samples = watch(&load, length).await;
     clients.shutdown().await;
-    let flat = judge(&samples) && load.failed.load(Ordering::Relaxed) == 0;
+    let passed = is_flat(&samples) && load.failed.load(Ordering::Relaxed) == 0;
     let load = Arc::into_inner(load).expect("all clients have ended");
     println!("{}", load.desk.stop().await);
-    flat
+    passed
 }
 
-fn begin(load: &Arc<Load>, clients: &mut JoinSet<()>) {
+/// Starts all clients.
+fn start_clients(load: &Arc<Load>, clients: &mut JoinSet<()>) {
     every(clients, load, 200, |load, _| async move {
         load.ask("readers", "GET", "/v1/phone-numbers?limit=50", None)
             .await;
@@ -101,18 +104,18 @@ fn begin(load: &Arc<Load>, clients: &mut JoinSet<()>) {
             }
         });
     }
-    for nth in 0..SLOW {
+    for nth in 0..SLOW_CLIENTS {
         let load = load.clone();
         clients.spawn(async move {
             loop {
-                load.dawdle(nth % 3).await;
+                load.send_slowly(nth % 3).await;
                 sleep(Duration::from_millis(500)).await;
             }
         });
     }
 }
 
-/// At a fixed pace, whether or not what began before has ended.
+/// Starts work at a fixed interval, also while earlier work is still running.
 fn every<F>(
     clients: &mut JoinSet<()>,
     load: &Arc<Load>,
@@ -123,20 +126,22 @@ fn every<F>(
 {
     let load = load.clone();
     clients.spawn(async move {
-        let (mut pace, mut begun) = (interval(Duration::from_millis(millis)), JoinSet::new());
+        let (mut interval, mut running) = (interval(Duration::from_millis(millis)), JoinSet::new());
         for nth in 0.. {
-            pace.tick().await;
-            while begun.try_join_next().is_some() {}
-            begun.spawn(work(load.clone(), nth));
+            interval.tick().await;
+            while running.try_join_next().is_some() {}
+            running.spawn(work(load.clone(), nth));
         }
     });
 }
 
 impl Load {
+    /// Sends a request and counts the response.
     async fn ask(&self, team: &str, method: &str, path: &str, order: Option<(&str, &Value)>) {
         let _ = self.answer(team, method, path, order).await;
     }
 
+    /// Sends a request, counts the response, and returns its JSON.
     async fn answer(
         &self,
         team: &str,
@@ -186,6 +191,7 @@ impl Load {
         }
     }
 
+    /// Delivers an event as Close does.
     async fn deliver(&self, nth: u64) {
         let body = json!({ "subscription_id": "whsub_0000000000000000000000", "event": {
             "id": format!("ev_{nth}"), "object_type": "phone_number", "object_id": format!("phon_{:020}", nth % 50),
@@ -193,7 +199,7 @@ impl Load {
             "data": null, "changed_fields": [], "previous_data": {}, "meta": {} } })
         .to_string();
         let seconds = now().to_string();
-        let key = hex::decode(KEY).expect("it is hexadecimal");
+        let key = hex::decode(KEY).expect("the key is hexadecimal");
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes any key");
         mac.update(seconds.as_bytes());
         mac.update(body.as_bytes());
@@ -207,7 +213,7 @@ impl Load {
         self.count(request.send().await).await;
     }
 
-    /// Twenty seconds of events.
+    /// Reads the event stream for 20 seconds.
     async fn follow(&self) {
         let request = self
             .desk
@@ -225,14 +231,14 @@ impl Load {
         .await;
     }
 
-    /// Begins a head, a body or nothing at all, and waits until the desk has had enough.
-    async fn dawdle(&self, manner: usize) {
+    /// Sends part of a head, part of a body, or nothing, and waits until the service closes the connection.
+    async fn send_slowly(&self, manner: usize) {
         let address = self.desk.api.trim_start_matches("http://");
         let Ok(mut stream) = TcpStream::connect(address).await else {
             self.failed.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let said = match manner {
+        let request = match manner {
             0 => "GET /v1/me HTTP/1.1\r\nHost: desk\r\nX-Slow: ".to_owned(),
             1 => format!(
                 "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {}\r\nIdempotency-Key: slow\r\n\
@@ -241,20 +247,20 @@ impl Load {
             ),
             _ => String::new(),
         };
-        let _ = stream.write_all(said.as_bytes()).await;
+        let _ = stream.write_all(request.as_bytes()).await;
         let _ = stream.read_to_end(&mut Vec::new()).await;
         self.cut_off.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Memory in KiB and open descriptors, once in a while.
+/// Prints and returns samples of the memory in KiB and the open file descriptors.
 async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
     let (began, mut samples) = (Instant::now(), Vec::new());
-    println!("seconds  rss MiB  descriptors  done  429  503  failed  events  slow ones cut off");
+    println!("seconds  rss MiB  descriptors  done  429  503  failed  events  slow clients cut off");
     while began.elapsed() < length {
-        sleep(SAMPLE).await;
+        sleep(SAMPLE_INTERVAL).await;
         let (memory, open) = (load.desk.memory(), load.desk.descriptors());
-        let said = [
+        let counters = [
             &load.done,
             &load.limited,
             &load.shed,
@@ -265,7 +271,7 @@ async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
         .map(|counter| counter.load(Ordering::Relaxed).to_string())
         .join("  ");
         println!(
-            "{:7}  {:7}  {open:11}  {said}",
+            "{:7}  {:7}  {open:11}  {counters}",
             began.elapsed().as_secs(),
             memory / 1024
         );
@@ -274,17 +280,17 @@ async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
     samples
 }
 
-/// Whether the last sixth is as the sixth after the first third was.
-fn judge(samples: &[(u64, usize)]) -> bool {
+/// Compares the last sixth of the samples with the sixth after the first third, and returns whether growth is accepted.
+fn is_flat(samples: &[(u64, usize)]) -> bool {
     let (third, sixth) = (samples.len() / 3, (samples.len() / 6).max(1));
-    let middle = |part: &[(u64, usize)]| {
+    let medians = |part: &[(u64, usize)]| {
         let (mut memory, mut open): (Vec<_>, Vec<_>) = part.iter().copied().unzip();
         memory.sort_unstable();
         open.sort_unstable();
         (memory[memory.len() / 2], open[open.len() / 2])
     };
-    let before = middle(&samples[third..third + sixth]);
-    let after = middle(&samples[samples.len() - sixth..]);
+    let before = medians(&samples[third..third + sixth]);
+    let after = medians(&samples[samples.len() - sixth..]);
     #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^53")]
     let growth = after.0 as f64 / before.0 as f64 - 1.0;
     println!(
@@ -295,5 +301,5 @@ fn judge(samples: &[(u64, usize)]) -> bool {
         before.1,
         after.1
     );
-    growth <= GROWTH && after.1 <= before.1 + DESCRIPTORS
+    growth <= MAX_MEMORY_GROWTH && after.1 <= before.1 + MAX_DESCRIPTOR_GROWTH
 }

@@ -1,5 +1,5 @@
-//! A desk as a process of its own beside a simulated Close in this one, for what is measured from outside.
-#![allow(dead_code, reason = "no bench needs all of it")]
+//! A process of the service, with a simulated Close in this process, for benchmarks over the network.
+#![allow(dead_code, reason = "no benchmark uses all items")]
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +15,10 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const ISSUER: &str = "https://idp.example.com/";
-/// Close's deliveries are signed with it.
+/// The key that signs Close's webhooks.
 pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// Everybody may rent in Germany.
+/// Every team may rent numbers in Germany.
 const POLICY: &str = r#"
 [teams."*"]
 countries = ["DE"]
@@ -30,7 +30,7 @@ assign_to = "anyone"
 default = "4.00"
 "#;
 
-/// The desk, its Close and whoever may call it.
+/// A process of the service, its simulated Close, and an issuer of tokens.
 pub(crate) struct Desk {
     pub(crate) close: Sandbox,
     pub(crate) api: String,
@@ -42,7 +42,9 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// `store` is a URL, `sqlite://desk.db` for a file of its own; `more` are further lines of the configuration.
+    /// Starts the service, and returns once it has compared its inventory with Close.
+    ///
+    /// `store` is a database URL, `sqlite://desk.db` for a new file. `more` is appended to the configuration.
     pub(crate) async fn start(options: Options, store: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let close = Sandbox::start(options).await.expect("Close starts");
@@ -58,21 +60,21 @@ impl Desk {
             .stderr(fs::File::create(&log).expect("a log can be written"))
             .kill_on_drop(true)
             .spawn()
-            .expect("the desk can be started");
+            .expect("the binary can be started");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let world = client
+        let organization = client
             .get(format!("http://{}/_control/world", close.address()))
             .send()
             .await
             .expect("Close answers");
-        let world: Value = world.json().await.expect("JSON");
-        let user = world["users"][0]["id"].as_str().expect("an id").to_owned();
-        let (api, ops) = up(&log).await;
+        let organization: Value = organization.json().await.expect("JSON");
+        let user = organization["users"][0]["id"].as_str().expect("an id").to_owned();
+        let (api, ops) = wait_until_up(&log).await;
         while client
             .get(format!("{ops}/readyz"))
             .send()
             .await
-            .expect("it answers")
+            .expect("the ops port responds")
             .json::<Value>()
             .await
             .expect("JSON")["inventory_as_of"]
@@ -91,7 +93,9 @@ impl Desk {
         }
     }
 
-    /// A token of the team, good for nine minutes or more; the same for a minute, as apps use theirs again.
+    /// Returns a token of the team that is valid for at least nine minutes.
+    ///
+    /// Within a minute it is always the same token, because apps reuse their tokens too.
     pub(crate) fn token(&self, team: &str) -> String {
         let minute = now() / 60 * 60;
         let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": team, "iat": minute, "exp": minute + 600,
@@ -100,41 +104,42 @@ impl Desk {
         self.issuer.sign(&claims).expect("the issuer signs")
     }
 
-    /// What Linux tells of the process in a file of this name.
-    pub(crate) fn told(&self, name: &str) -> String {
-        fs::read_to_string(self.proc(name)).expect("the desk runs")
+    /// Returns the content of a file about the process in `/proc`.
+    pub(crate) fn proc_file(&self, name: &str) -> String {
+        fs::read_to_string(self.proc(name)).expect("the process runs")
     }
 
-    /// Memory in use, in KiB.
+    /// Returns the resident memory in KiB.
     pub(crate) fn memory(&self) -> u64 {
-        let status = self.told("status");
+        let status = self.proc_file("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
-            .expect("Linux says how much memory it has")
+            .expect("the file has the resident memory")
     }
 
+    /// Returns the number of open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(self.proc("fd")).expect("the desk runs").count()
+        fs::read_dir(self.proc("fd")).expect("the process runs").count()
     }
 
     fn proc(&self, name: &str) -> String {
-        format!("/proc/{}/{name}", self.process.id().expect("it runs"))
+        format!("/proc/{}/{name}", self.process.id().expect("the process runs"))
     }
 
-    /// Asks it to end, as an orchestrator does, and says how it ended.
+    /// Sends SIGTERM, as an orchestrator does, and returns a description of how the process ended.
     pub(crate) async fn stop(mut self) -> String {
-        let id = self.process.id().expect("it runs").to_string();
+        let id = self.process.id().expect("the process runs").to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await;
         sent.expect("kill can be run");
         let ended = timeout(Duration::from_mins(1), self.process.wait()).await;
         self.close.stop().await;
-        ended.map_or("it does not end".to_owned(), |ended| {
-            ended.expect("it has ended").to_string()
+        ended.map_or("the process does not end".to_owned(), |ended| {
+            ended.expect("the process has a status").to_string()
         })
     }
 }
 
-/// A fresh database on the PostgreSQL server, for the bench of this name.
+/// Creates an empty database for the benchmark on the PostgreSQL server, and returns its URL.
 pub(crate) async fn database(server: &str, bench: &str) -> String {
     let name = format!("numberdesk_bench_{bench}");
     let mut control = PgConnection::connect(server)
@@ -153,24 +158,24 @@ pub(crate) async fn database(server: &str, bench: &str) -> String {
     format!("{address}/{name}")
 }
 
-/// Seconds since 1970.
+/// Returns the current time in seconds since 1970.
 pub(crate) fn now() -> i64 {
     numberdesk::domain::time::Clock::system().now().as_seconds()
 }
 
-/// Where the desk answers, and its probes, once it does.
-async fn up(log: &Path) -> (String, String) {
+/// Returns the URLs of the API and of the ops port once the process has logged them.
+async fn wait_until_up(log: &Path) -> (String, String) {
     for _ in 0..600 {
         sleep(Duration::from_millis(100)).await;
-        let said = fs::read_to_string(log).expect("the log can be read");
-        if let Some(line) = said.lines().find(|line| line.contains("numberdesk is up")) {
+        let text = fs::read_to_string(log).expect("the log can be read");
+        if let Some(line) = text.lines().find(|line| line.contains("numberdesk is up")) {
             let line: Value = serde_json::from_str(line).expect("a line of the log is JSON");
             let url = |name: &str| format!("http://{}", line[name].as_str().expect("an address is logged"));
             return (url("address"), url("ops_address"));
         }
     }
     panic!(
-        "the desk does not start: {}",
+        "the service does not start: {}",
         fs::read_to_string(log).unwrap_or_default()
     );
 }

@@ -107,7 +107,7 @@ FAULTS = {
 # Counters that do not exist before the first event. The alert must fire although the counter has only one value.
 FIRST_EVENT = "_x355 1x10"
 FIRST_EVENTS = {
-    "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': FIRST},
+    "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': FIRST_EVENT},
     "CloseForbidsRenting": {"numberdesk_close_forbidden_total": FIRST_EVENT},
     "OrderAltered": {"numberdesk_orders_altered_total": FIRST_EVENT},
     "LateArrival": {"numberdesk_late_arrivals_total": FIRST_EVENT},
