@@ -280,7 +280,9 @@ async fn watch(load: &Load, length: Duration) -> Vec<(u64, usize)> {
     samples
 }
 
-/// Compares the last sixth of the samples with the sixth after the first third, and returns whether growth is accepted.
+/// Returns whether memory and file descriptors have not grown more than is accepted.
+///
+/// It compares the last sixth of the samples with the sixth after the first third.
 fn is_flat(samples: &[(u64, usize)]) -> bool {
     let (third, sixth) = (samples.len() / 3, (samples.len() / 6).max(1));
     let medians = |part: &[(u64, usize)]| {

@@ -19,7 +19,9 @@ pub(super) struct Source {
     pub(super) code: String,
     /// The number of lines without unit tests.
     pub(super) lines: usize,
-    /// The paths from the crate's root that the code uses outside unit tests. The end of a path may be an item.
+    /// The paths from the crate's root that the code uses outside unit tests.
+    ///
+    /// The last part of a path may be an item of a module.
     pub(super) uses: BTreeSet<Vec<String>>,
 }
 

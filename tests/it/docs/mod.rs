@@ -49,7 +49,9 @@ async fn the_commands_in_the_readme_and_the_guides_work_as_they_are_written() {
     );
 }
 
-/// Runs the blocks of a page beside a running `numberdesk dev`. Returns `false` if there are no blocks to run.
+/// Runs the blocks of a page beside a running `numberdesk dev`.
+///
+/// Returns `false` if the page has no blocks to run.
 async fn run_page(page: &str) -> Result<bool, String> {
     let text = fs::read_to_string(root().join(page)).map_err(|error| error.to_string())?;
     let Some(script) = blocks::script(page, &blocks::blocks(&text)?)? else {

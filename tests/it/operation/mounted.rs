@@ -1,4 +1,6 @@
-//! Mounted files that are replaced while the server runs, as Kubernetes does when a ConfigMap or Secret changes.
+//! Mounted files that are replaced while the server runs.
+//!
+//! Kubernetes does this when a `ConfigMap` or `Secret` changes.
 
 use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};

@@ -1,4 +1,6 @@
-//! Several replicas, each a process, on one PostgreSQL database: no order is lost, and none rents a second number.
+//! Several replicas on one PostgreSQL database: no order is lost, and none rents a second number.
+//!
+//! Each replica is a process of its own.
 
 use serde_json::{Value, json};
 
@@ -10,7 +12,9 @@ use crate::support::eventually;
 use crate::support::personas::ALICE;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
-/// Makes one test of each named function, on PostgreSQL only: several processes cannot share a SQLite file.
+/// Makes one test of each named function, on PostgreSQL only.
+///
+/// Several processes cannot share a SQLite file.
 macro_rules! on_postgres_only {
     ($($name:ident),* $(,)?) => {
         $(mod $name {

@@ -26,7 +26,9 @@ fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
 
-/// Sends a request on a new connection. `Content-Length` is that of an order, so a shorter body leaves it unfinished.
+/// Sends a request on a new connection.
+///
+/// `Content-Length` is always that of an order. A shorter body leaves the request unfinished.
 async fn send_raw(server: &TestServer, head: &str, body: &str) -> TcpStream {
     let address = server.api.strip_prefix("http://").expect("a URL");
     let mut stream = TcpStream::connect(address).await.expect("the server listens");

@@ -1,4 +1,4 @@
-//! Close's official Python client against the sandbox: a check of its API that is independent of our own client.
+//! Close's official Python client against the sandbox: a check that is independent of our own client.
 
 use std::path::Path;
 use std::process::Stdio;

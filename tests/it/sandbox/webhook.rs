@@ -79,7 +79,9 @@ async fn a_failed_delivery_is_retried_until_it_succeeds() {
     let first = subscriber.next_event().await["id"].clone();
     assert_eq!(subscriber.next_event().await["id"], first);
     assert_eq!(subscriber.next_event().await["id"], first);
-    let (_, attempts) = close.control(Method::GET, "deliveries?at_least=3&timeout=30s", None).await;
+    let (_, attempts) = close
+        .control(Method::GET, "deliveries?at_least=3&timeout=30s", None)
+        .await;
     let statuses: Vec<&Value> = attempts
         .as_array()
         .unwrap()

@@ -13,7 +13,7 @@ pub(crate) async fn usage(server: &TestServer) -> Value {
     json!({ "held": usage["numbers_held"], "reserved": usage["numbers_reserved"], "today": usage["orders_last_day"] })
 }
 
-/// Asserts that the usage rows equal the sums of the ledger, and those of the tables of numbers and orders.
+/// Asserts that the usage rows equal the sums of the ledger, and of the numbers and orders.
 pub(crate) async fn assert_books_balance(database: &Database) {
     let unequal = database
         .ask(

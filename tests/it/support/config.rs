@@ -45,7 +45,9 @@ pub(crate) struct TestConfig {
     pub(crate) tls: Option<Pair>,
     /// The lines of `[limits]`. Off by default, because tests send more requests than a team does.
     pub(crate) limits: &'static str,
-    /// Whether the service subscribes to webhooks at Close. If not, it accepts deliveries signed with [`WEBHOOK_KEY`].
+    /// Whether the service subscribes to webhooks at Close.
+    ///
+    /// If not, it accepts deliveries that are signed with [`WEBHOOK_KEY`].
     pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
     /// How long Close must list no number for an order before the service decides that none was rented.

@@ -50,7 +50,7 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
-/// Makes one test of each named function, on SQLite: for subjects that cannot differ between the stores.
+/// Makes one test of each named function, on SQLite. For subjects that do not depend on the store.
 ///
 /// `on_sqlite! { a_token_is_required }` needs `async fn a_token_is_required(database: Database) { … }`.
 macro_rules! on_sqlite {

@@ -1,4 +1,4 @@
-//! The service without its HTTP API: tests call the use cases directly, and the clock moves only when a test moves it.
+//! The service without its HTTP API: tests call the use cases directly and move the clock.
 //!
 //! So hours of settling pass in a moment. Close is the simulated one over real HTTP, and the database is real. Each
 //! replica runs in its own Tokio runtime, which a test can drop at any point, as when a machine loses power.
@@ -58,7 +58,7 @@ pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
 /// How long the previous secret of an endpoint stays valid after a rotation.
 pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
 
-/// Returns a client for outgoing webhooks that may call this machine on any port, and hosts under `.test`.
+/// Returns a client for outgoing webhooks to this machine on any port, and to hosts under `.test`.
 fn outgoing(names: &Names) -> Outgoing {
     let names = names.clone();
     let settings = outgoing::Settings {
@@ -87,7 +87,7 @@ fn outgoing(names: &Names) -> Outgoing {
     Outgoing::new(settings, lookup).expect("the client can be made")
 }
 
-/// One replica: its use cases, its store, and its running calls that rent numbers.
+/// One replica: its use cases, its store, and its tracked tasks.
 #[derive(Clone)]
 pub(crate) struct Replica {
     pub(crate) desk: Desk,
@@ -96,7 +96,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Returns once no call that rents a number is running in this replica.
+    /// Returns once no tracked task is running: no call that rents a number, and no delivery of a webhook.
     pub(crate) async fn wait_until_idle(&self) {
         self.paid.close();
         self.paid.wait().await;
@@ -173,7 +173,7 @@ impl TestDesk {
         test_desk
     }
 
-    /// Starts a replica, as after a crash. It continues with the state that the previous replica has stored.
+    /// Starts a replica, as after a crash. It continues with the state that the previous one has stored.
     pub(crate) async fn start(&mut self) {
         let process = Process::start();
         let replica = self.build_replica(&process).await;
@@ -282,7 +282,7 @@ impl TestDesk {
         order
     }
 
-    /// Returns once no call that rents a number is running, neither in the replica nor at Close.
+    /// Returns once no tracked task is running in the replica, and Close has executed all rents.
     pub(crate) async fn wait_until_idle(&self) {
         self.replica().wait_until_idle().await;
         self.wait_until_close_is_idle().await;
@@ -334,7 +334,9 @@ impl TestDesk {
             .await;
     }
 
-    /// Runs steps and moves the clock until each order is final or needs a review. Returns how far the clock moved.
+    /// Runs steps and moves the clock until each order is final or needs a review.
+    ///
+    /// Returns how far the clock has moved.
     pub(crate) async fn settle(&self) -> Duration {
         let (began, longest) = (self.clock.now(), SETTLE_AFTER * 6);
         loop {

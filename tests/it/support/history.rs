@@ -39,7 +39,7 @@ pub(crate) async fn histories(
     count
 }
 
-/// A small random number generator (SplitMix64) whose sequence depends only on the seed.
+/// A small random number generator (`SplitMix64`) whose sequence depends only on the seed.
 pub(crate) struct Dice(u64);
 
 impl Dice {

@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 use super::personas::Persona;
 use crate::support::server::TestServer;
 
-/// The longest time until the server responds or hangs up. The server itself waits up to 30 s for a body.
+/// The longest time until the server responds or hangs up.
+///
+/// The server itself waits up to 30 s for a body.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A response as text, with its status, or with status 0 if the server hung up without a response.

@@ -1,4 +1,4 @@
-//! A server that sends bytes from a script: a broken or hostile Close, or a listener that must never be reached.
+//! A server that sends scripted bytes: a broken or hostile Close, or a listener that nobody may call.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// Starts a server. `script` returns the response to a request line, such as `GET /api/v1/me/ HTTP/1.1`.
+    /// Starts a server. `script` returns the response to a request line, such as `GET /me/ HTTP/1.1`.
     pub(crate) async fn start(script: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");

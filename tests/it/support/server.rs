@@ -62,7 +62,7 @@ impl TestServer {
         server
     }
 
-    /// Starts the server as a process, so that it has its own metrics, and waits for the first sync with Close.
+    /// Starts the server as a process with its own metrics, and waits for the first sync with Close.
     pub(crate) async fn as_process(database: Database, config: TestConfig) -> (Self, ServerProcess) {
         let mut server = Box::pin(Self::prepare(database, config)).await;
         let desk = server.start_process().await;

@@ -1,4 +1,4 @@
-//! A reader of server-sent events that resumes like a browser's `EventSource`: it keeps the last event id.
+//! A reader of server-sent events that can resume after an event id, like a browser's `EventSource`.
 
 use reqwest::RequestBuilder;
 use serde_json::Value;

@@ -48,7 +48,7 @@ impl Authority {
         self.issue_for(2020, 2090)
     }
 
-    /// Issues a certificate for this machine, valid from the start of the year `from` to the start of the year `until`.
+    /// Issues a certificate for this machine, valid from the start of one year to the start of another.
     pub(crate) fn issue_for(&self, from: i32, until: i32) -> Pair {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
@@ -71,7 +71,9 @@ pub(crate) fn mount(folder: &Path, certificate: &str, key: &str) {
     volume::mount(&folder.join("tls"), &[("tls.crt", certificate), ("tls.key", key)]);
 }
 
-/// Connects to the server with a full TLS handshake that trusts only this authority and resumes no earlier session.
+/// Connects to the server with a full TLS handshake.
+///
+/// The connection trusts only this authority, and resumes no earlier session.
 pub(crate) async fn connect(
     server: &TestServer,
     authority: &str,

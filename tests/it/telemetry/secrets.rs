@@ -117,7 +117,7 @@ async fn no_secret_is_in_any_response_log_metric_trace_or_database(database: Dat
     }
 }
 
-/// Sends requests to every route as every user, with every kind of failure of Close, and returns all responses.
+/// Sends requests to every route as every user, and with every failure of Close. Returns all responses.
 async fn send_all_requests(server: &TestServer) -> String {
     let mut responses = String::new();
     let mut note =
@@ -193,7 +193,9 @@ async fn send_all_requests(server: &TestServer) -> String {
     responses
 }
 
-/// Calls every operation of the OpenAPI document with the canary wherever a client may put a secret by mistake.
+/// Calls every operation with the canary wherever a client may put a secret by mistake.
+///
+/// The operations come from the OpenAPI document.
 async fn send_canary_to_every_route(server: &TestServer) {
     let document = server.get(&ALICE, "/openapi.json").await.json();
     let mut operations_called = 0;

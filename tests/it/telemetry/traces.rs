@@ -1,4 +1,4 @@
-//! Traces: one request is one trace from the client through the service to Close, in the log and at the collector.
+//! Traces: one request is one trace from the client to Close, in the log and at the collector.
 
 use std::collections::BTreeSet;
 

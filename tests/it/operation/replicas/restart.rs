@@ -125,7 +125,7 @@ async fn a_rolling_restart_under_load_loses_no_order(database: Database) {
 /// The API URLs of the replicas that the balancer considers ready.
 type Ready = std::sync::Mutex<Vec<String>>;
 
-/// Sends requests until `stop` is set, as a load balancer does, and returns the number of orders and of lists.
+/// Sends requests as a load balancer does until `stop` is set. Returns the number of orders and of lists.
 ///
 /// Each request goes to the next ready replica, over connections that are kept open. No request is repeated.
 async fn send_balanced(server: &TestServer, ready: &Ready, stop: &AtomicBool, lane: usize) -> (usize, usize) {

@@ -199,7 +199,9 @@ async fn signed_with(server: &TestServer, key: &[u8], body: &str) -> u16 {
     deliver_with(server, &headers, body).await.status
 }
 
-/// Makes the service check its subscription at once, and not only after a minute, by an unknown signature.
+/// Makes the service check its subscription at once instead of after a minute.
+///
+/// A delivery with an unknown signature triggers the check.
 async fn trigger_subscription_check(scenario: &Scenario) {
     assert_eq!(signed_with(&scenario.server, b"nobody's", "{}").await, 401);
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// The future of a use case.
 type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
 
-/// Returns a closure that runs a use case for a caller, to be passed to `TestDesk::spawn` or `TestDesk::run`.
+/// Returns a closure that runs a use case for a caller, for `TestDesk::spawn` and `TestDesk::run`.
 macro_rules! use_case {
     ($caller:expr, |$desk:ident, $context:ident| $work:expr) => {{
         let caller = $caller.clone();
