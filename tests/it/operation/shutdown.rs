@@ -230,7 +230,6 @@ async fn a_second_signal_ends_the_process_at_once_and_no_rent_is_sent_twice(data
 async fn an_unfinished_request_does_not_prevent_shutdown(database: Database) {
     let config = TestConfig {
         server: "grace = \"1s\"",
-        timeout: "1s",
         ..TestConfig::default()
     };
     let mut server = TestServer::with(database, config).await;
