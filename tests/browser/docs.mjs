@@ -1,6 +1,8 @@
-// The pages of a running desk, in a real browser: URL TOKEN LABEL. TOKEN is a caller's who may order and read, LABEL the
-// hostile label of a number that the caller sees. Prints one line for each thing that holds; ends with 1 at the first
-// that does not. With SCREENSHOT it also leaves a picture of the documentation in that file.
+// Tests the HTML pages of a running service in a real browser. Arguments: URL TOKEN LABEL.
+//
+// TOKEN belongs to a caller who may order and read numbers. LABEL is a label with a script in it, of a number that the
+// caller can read. The program prints one line for each passed check, and exits with 1 at the first failure. If
+// SCREENSHOT is set, it writes a picture of the documentation to that file.
 import assert from "node:assert/strict";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -9,7 +11,7 @@ import { chromium } from "playwright-core";
 const [url, token, label] = process.argv.slice(2);
 assert.ok(url && token && label, "usage: node docs.mjs URL TOKEN LABEL");
 const origin = new URL(url).origin;
-const PATIENCE = 20_000;
+const TIMEOUT_MS = 20_000;
 
 const browser = await chromium.launch({
   executablePath: browserOnPath(),
@@ -17,40 +19,40 @@ const browser = await chromium.launch({
   args: [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
-    // Whatever the page tries, it gets no further than this machine.
+    // The page can reach only this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   ],
 });
-// However it hangs, it ends, and the browser with it.
+// Ends the program, and the browser with it, if a check hangs.
 const deadline = setTimeout(() => {
-  console.error("it took too long");
+  console.error("the checks did not end in time");
   process.exit(1);
 }, 90_000);
 const complaints = [];
 try {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 } });
-  context.setDefaultTimeout(PATIENCE);
+  context.setDefaultTimeout(TIMEOUT_MS);
   await context.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
       console.error(`policy violation: ${event.effectiveDirective} ${event.blockedURI}`);
     });
   });
   const page = await context.newPage();
-  const requests = watch(page);
+  const requests = recordRequests(page);
 
-  await shows(page);
-  await authorizes(page);
+  await checkDocs(page);
+  await checkAuthorize(page);
   if (process.env.SCREENSHOT) await takePicture(page);
-  await readsMe(page);
-  await validatesAnOrder(page);
-  await showsLabelsAsText(page);
-  await explainsAProblem(page);
+  await checkMe(page);
+  await checkOrder(page);
+  await checkLabels(page);
+  await checkProblemPage(page);
 
   assert.ok(requests.length >= 8, `only ${requests.length} requests were seen`);
   const elsewhere = requests.filter((request) => !/^(data|blob):/.test(request) && new URL(request).origin !== origin);
-  assert.deepEqual(elsewhere, [], "requests went elsewhere");
-  assert.deepEqual(complaints, [], "the browser complained");
-  holds(`${requests.length} requests, none of them elsewhere, and no complaint in the console`);
+  assert.deepEqual(elsewhere, [], "requests to other origins");
+  assert.deepEqual(complaints, [], "errors or warnings of the browser");
+  passed(`${requests.length} requests, all to the service, and no errors or warnings in the console`);
 } catch (failure) {
   for (const complaint of complaints) console.error(complaint);
   console.error(failure);
@@ -60,7 +62,7 @@ try {
   await browser.close();
 }
 
-async function shows(page) {
+async function checkDocs(page) {
   const answer = await page.goto(`${origin}/docs`);
   assert.equal(answer.status(), 200);
   const policy = answer.headers()["content-security-policy"] ?? "";
@@ -71,66 +73,66 @@ async function shows(page) {
   await operation(page, "post", "/v1/orders").waitFor();
   const title = await page.locator(".info .title").innerText();
   assert.match(title, /numberdesk/i);
-  holds("/docs shows the operations, under a strict content security policy");
+  passed("/docs shows the operations, under a strict content security policy");
 }
 
-async function authorizes(page) {
+async function checkAuthorize(page) {
   await page.locator(".auth-wrapper .btn.authorize").click();
   const dialog = page.locator(".dialog-ux");
   await dialog.locator("input").first().fill(token);
   await dialog.locator(".btn.authorize[type=submit]").click();
   await dialog.locator(".btn-done").click();
   await page.locator(".auth-wrapper .btn.authorize.locked").waitFor();
-  holds("Authorize takes a token");
+  passed("Authorize accepts a token");
 }
 
-async function readsMe(page) {
+async function checkMe(page) {
   const me = await tryOut(page, "get", "/v1/me");
   const { status, body } = await execute(me);
   assert.equal(status, 200, body);
   assert.equal(JSON.parse(body).subject, subject(), body);
-  holds("Try it out on GET /v1/me answers who the caller is");
+  passed("Try it out on GET /v1/me returns the caller");
 }
 
-async function validatesAnOrder(page) {
+async function checkOrder(page) {
   const order = await tryOut(page, "post", "/v1/orders");
   const choice = order.locator('tr[data-param-name="validate_only"] select');
-  assert.equal(await choice.inputValue(), "true", "Try it out would rent for real");
-  const { status, body, asked } = await execute(order);
-  assert.match(asked, /[?&]validate_only=true/);
+  assert.equal(await choice.inputValue(), "true", "Try it out would rent a number");
+  const { status, body, requestUrl } = await execute(order);
+  assert.match(requestUrl, /[?&]validate_only=true/);
   assert.equal(status, 200, body);
   const answer = JSON.parse(body);
   assert.equal(typeof answer.allowed, "boolean", body);
   assert.ok(answer.decision, body);
-  holds("Try it out on POST /v1/orders starts with validate_only=true and shows the decision");
+  passed("Try it out on POST /v1/orders starts with validate_only=true and shows the decision");
 }
 
-async function showsLabelsAsText(page) {
+async function checkLabels(page) {
   const numbers = await tryOut(page, "get", "/v1/phone-numbers");
   const { status, body } = await execute(numbers);
   assert.equal(status, 200, body);
-  assert.ok(JSON.parse(body).data.some((number) => number.label === label), `the label is not there: ${body}`);
+  assert.ok(JSON.parse(body).data.some((number) => number.label === label), `no number has the label: ${body}`);
   await page.waitForLoadState("networkidle");
-  assert.equal(await page.locator("[data-hostile]").count(), 0, "the label became an element");
-  assert.equal(await page.evaluate(() => window.hostile), undefined, "the label ran");
-  holds("a label with a script in it is shown as text");
+  assert.equal(await page.locator("[data-hostile]").count(), 0, "the label was inserted as HTML");
+  assert.equal(await page.evaluate(() => window.hostile), undefined, "the script in the label was executed");
+  passed("a label with a script in it is shown as text");
 }
 
-async function explainsAProblem(page) {
+async function checkProblemPage(page) {
   const answer = await page.goto(`${origin}/problems/policy-denied`);
   assert.equal(answer.status(), 200);
   assert.match(answer.headers()["content-type"], /^text\/html/);
   await page.getByRole("heading", { name: "The policy does not allow it" }).waitFor();
-  holds("a problem has a page");
+  passed("a problem type has a page");
 }
 
-// The head of the page and the operations under it, all folded.
+// Writes a picture of the top of the page with all operations collapsed.
 async function takePicture(page) {
   await page.setViewportSize({ width: 1200, height: 1270 });
   await page.screenshot({ path: process.env.SCREENSHOT });
 }
 
-// An operation of Swagger UI, by what stands in its bar.
+// Returns the block of an operation in Swagger UI.
 function operation(page, method, path) {
   return page.locator(`.opblock-${method}`).filter({ has: page.locator(`.opblock-summary-path[data-path="${path}"]`) });
 }
@@ -140,24 +142,24 @@ async function tryOut(page, method, path) {
   await block.locator(".opblock-summary-control").first().click();
   const start = block.locator(".try-out__btn");
   await start.waitFor();
-  // It may be configured to be open already; then the button cancels.
+  // If "Try it out" is active already, the button would cancel it.
   if ((await start.innerText()).startsWith("Try")) await start.click();
   return block;
 }
 
-// What the page shows after Execute, read as a person would.
+// Clicks Execute, and returns the response and the request URL that the page shows.
 async function execute(block) {
   await block.locator(".btn.execute").click();
   const live = block.locator(".live-responses-table .response");
   await live.locator(".response-col_status").waitFor();
   const status = Number.parseInt(await live.locator(".response-col_status").innerText(), 10);
   const body = await live.locator(".response-col_description .highlight-code code").first().innerText();
-  const asked = await block.locator(".request-url").innerText();
-  return { status, body, asked };
+  const requestUrl = await block.locator(".request-url").innerText();
+  return { status, body, requestUrl };
 }
 
-// Every request of the page, and every word of the browser that is not good news.
-function watch(page) {
+// Records the URLs of all requests, and errors, warnings and dialogs of the browser as complaints.
+function recordRequests(page) {
   const requests = [];
   page.on("request", (request) => requests.push(request.url()));
   page.on("console", (message) => {
@@ -183,13 +185,13 @@ function browserOnPath() {
         accessSync(join(folder, name), constants.X_OK);
         return join(folder, name);
       } catch {
-        // Not here.
+        // Try the next folder.
       }
     }
   }
   throw new Error("Chromium is missing: run `make setup`");
 }
 
-function holds(what) {
+function passed(what) {
   console.log(`ok: ${what}`);
 }

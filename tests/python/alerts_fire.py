@@ -1,5 +1,7 @@
-"""Has promtool run every alert against time series of its own fault: that one fires and no other, and none does while all
-is well. Also: each alert has its runbook, and asks only for metrics that there are. Run by `make k8s`."""
+"""Tests the alerts with promtool: each one fires for its own fault, no other one does, and none fires without a fault.
+
+It also checks that each alert has a runbook, and that alerts and dashboard use only metrics that exist. `make k8s` runs
+this script."""
 
 import re
 import shutil
@@ -14,19 +16,19 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "k8s/components/monitoring/alerts.yaml"
 DASHBOARD = ROOT / "k8s/components/monitoring/dashboard.json"
 PROMTOOL = shutil.which("promtool") or str(ROOT / ".tools/promtool")
-# What is measured by others: Prometheus itself, kube-state-metrics and the kubelet.
+# Metrics of others: Prometheus itself, kube-state-metrics and the kubelet.
 FOREIGN = {
     "up",
     "kube_deployment_status_replicas_unavailable",
     "kube_pod_container_resource_limits",
     "container_memory_working_set_bytes",
 }
-HOURS = 6  # long enough for everything that is waited for
+HOURS = 6  # longer than the time range and the waiting period of every alert
 AT = f"{HOURS}h"
 JOB = 'job="numberdesk-ops", instance="a"'
 
-# A series and its values while all is well, a value a minute.
-WELL = {
+# The series without any fault, with one value for each minute.
+HEALTHY = {
     f"up{{{JOB}}}": "1",
     'kube_deployment_status_replicas_unavailable{deployment="numberdesk", namespace="numberdesk"}': "0",
     "numberdesk_store_up{%s}": "1",
@@ -41,7 +43,7 @@ WELL = {
     "numberdesk_close_key_good{%s}": "1",
     "numberdesk_close_forbidden_total{%s}": "0",
     "numberdesk_tls_certificate_good{%s}": "1",
-    "numberdesk_tls_certificate_expiry_timestamp_seconds{%s}": "2592000",  # in a month: time begins at 0 here
+    "numberdesk_tls_certificate_expiry_timestamp_seconds{%s}": "2592000",  # in 30 days: promtool's time begins at 0
     "numberdesk_inventory_age_seconds{%s}": "600",
     'numberdesk_orders_oldest_age_seconds{%s, state="unverified"}': "60",
     'numberdesk_orders_oldest_age_seconds{%s, state="queued"}': "5",
@@ -67,7 +69,7 @@ WELL = {
     "process_max_fds{%s}": "1024",
 }
 
-# The fault of each alert: what the first series whose name begins so is then, or that there is none.
+# The fault of each alert: the values of the first series that begins with this text, or None if the series is missing.
 FAULTS = {
     "Down": {"up": None},
     "ReplicaNotReady": {"kube_deployment_status_replicas_unavailable": "1"},
@@ -102,50 +104,52 @@ FAULTS = {
     "FileDescriptors": {"process_open_fds": "900"},
 }
 
-# Counters that are not there until the one event that must wake somebody.
-FIRST = "_x355 1x10"
-FIRSTS = {
-    "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': FIRST},
-    "CloseForbidsRenting": {"numberdesk_close_forbidden_total": FIRST},
-    "OrderAltered": {"numberdesk_orders_altered_total": FIRST},
-    "LateArrival": {"numberdesk_late_arrivals_total": FIRST},
+# Counters that do not exist before the first event. The alert must fire although the counter has only one value.
+FIRST_EVENT = "_x355 1x10"
+FIRST_EVENTS = {
+    "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': FIRST_EVENT},
+    "CloseForbidsRenting": {"numberdesk_close_forbidden_total": FIRST_EVENT},
+    "OrderAltered": {"numberdesk_orders_altered_total": FIRST_EVENT},
+    "LateArrival": {"numberdesk_late_arrivals_total": FIRST_EVENT},
 }
 
 
 def main() -> int:
     rules = yaml.safe_load(RULES.read_text())["spec"]
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
-    faults = [*complete(alerts), *told_of(alerts), *measured(alerts)]
+    faults = [*check_completeness(alerts), *check_runbooks(alerts), *check_metrics(alerts)]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
-        cases = [case("all is well", {}, [])]
-        faulty = [*FAULTS.items(), *FIRSTS.items()]
+        cases = [case("no fault", {}, [])]
+        faulty = [*FAULTS.items(), *FIRST_EVENTS.items()]
         cases += [case(name, changes, [f"Numberdesk{name}"]) for name, changes in faulty]
-        (folder / "test.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": cases}))
+        test = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": cases}
+        (folder / "test.yaml").write_text(yaml.safe_dump(test))
         for command in ["check", "rules", "rules.yaml"], ["test", "rules", "test.yaml"]:
-            ran = subprocess.run([PROMTOOL, *command], cwd=folder, capture_output=True, text=True)
-            if ran.returncode:
-                faults.append(f"promtool {' '.join(command)}: {ran.stdout}{ran.stderr}")
-    print(f"alerts: {len(alerts)}, each by its own fault; {len(faults)} faults")
+            result = subprocess.run([PROMTOOL, *command], cwd=folder, capture_output=True, text=True)
+            if result.returncode:
+                faults.append(f"promtool {' '.join(command)}: {result.stdout}{result.stderr}")
+    print(f"alerts: {len(alerts)}, each tested with its own fault; {len(faults)} faults")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if faults else 0
 
 
 def case(name, changes, fire):
-    """A group of promtool's: the series, and which alerts fire in the end."""
-    series = dict(WELL)
-    for begin, values in changes.items():
-        key = next(key for key in WELL if key.startswith(begin))
+    """Returns a test group of promtool: the series, and the alerts that must fire at the end."""
+    series = dict(HEALTHY)
+    for prefix, values in changes.items():
+        key = next(key for key in HEALTHY if key.startswith(prefix))
         if values is None:
             del series[key]
         else:
             series[key] = values
+    inputs = [{"series": key.replace("%s", JOB), "values": over_time(values)} for key, values in series.items()]
     return {
         "name": name,
         "interval": "1m",
-        "input_series": [{"series": key.replace("%s", JOB), "values": over_time(values)} for key, values in series.items()],
+        "input_series": inputs,
         "promql_expr_test": [
             {
                 "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
@@ -157,17 +161,19 @@ def case(name, changes, fire):
 
 
 def over_time(values):
-    """`5` always, or `0+3x`: three more each minute; or as promtool takes it, from when there is nothing on."""
+    """Completes a value for all minutes: `5` is constant, and `0+3x` grows by 3 each minute.
+
+    A value that begins with `_` is in promtool's notation already."""
     if values.startswith("_"):
         return values
     minutes = HOURS * 60
     return f"{values}{minutes}" if values.endswith("x") else f"{values}+0x{minutes}"
 
 
-def complete(alerts):
+def check_completeness(alerts):
     names = [alert["alert"].removeprefix("Numberdesk") for alert in alerts]
     for name in set(names) ^ set(FAULTS):
-        yield f"{name} has an alert or a fault here, and must have both"
+        yield f"{name}: must have both an alert and a fault in FAULTS"
     for alert in alerts:
         if alert["labels"].get("severity") not in ("critical", "warning", "info"):
             yield f"{alert['alert']}: severity must be critical, warning or info"
@@ -175,24 +181,24 @@ def complete(alerts):
             yield f"{alert['alert']}: must have a summary, a description and a runbook_url"
 
 
-def told_of(alerts):
-    """The anchor of a heading is the heading in lower case."""
+def check_runbooks(alerts):
+    """Each alert must link to its heading in docs/runbooks.md. The anchor of a heading is the heading in lower case."""
     headings = re.findall(r"^## (\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
     for alert in alerts:
         anchor = alert["annotations"]["runbook_url"].partition("#")[2]
         if anchor != alert["alert"].lower() or alert["alert"] not in headings:
-            yield f"{alert['alert']}: docs/runbooks.md has no heading that {anchor} leads to"
+            yield f"{alert['alert']}: docs/runbooks.md must have a heading with this name, and runbook_url must link to it"
     for heading in set(headings) - {alert["alert"] for alert in alerts}:
-        yield f"docs/runbooks.md: {heading} is no alert"
+        yield f"docs/runbooks.md: {heading} is not an alert"
 
 
-def measured(alerts):
+def check_metrics(alerts):
     known = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
     known |= {name + part for name in known for part in ("_sum", "_count", "_bucket")} | FOREIGN
     texts = {alert["alert"]: alert["expr"] for alert in alerts} | {"the dashboard": DASHBOARD.read_text()}
     for where, text in texts.items():
         for name in set(re.findall(r"\b(?:numberdesk|process|kube|container)_[a-z_]+\b", text)) - known:
-            yield f"{where}: {name} is measured by nobody (docs/metrics.md)"
+            yield f"{where}: {name} is not a metric in docs/metrics.md"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Drives the simulated Close with Close's official client, every verb: BASE_URL API_KEY."""
+"""Calls the simulated Close with Close's official client, with every HTTP method. Arguments: BASE_URL API_KEY."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from closeio_api import API, APIError, ValidationError
 
 
 def refused(kind, status, call, *arguments, **keywords):
-    """The error that the call raises, which must be of this kind and status."""
+    """Asserts that the call raises an error of this class and status, and returns the error."""
     try:
         call(*arguments, **keywords)
     except APIError as error:
@@ -28,7 +28,7 @@ def numbers(close, me):
     changed = close.put(path, {"label": "Sales", "participants": [me["id"]]})
     assert changed["label"] == "Sales", changed
     found = close.get("phone_number", params={"number": rented["number"]})
-    assert [it["id"] for it in found["data"]] == [rented["id"]] and found["has_more"] is False, found
+    assert [number["id"] for number in found["data"]] == [rented["id"]] and found["has_more"] is False, found
     assert close.get("phone_number", params={"participant_user_id": me["id"], "_limit": 1})["data"]
 
     error = refused(ValidationError, 400, close.post, "phone_number/request/internal", {"prefix": "415"})
@@ -51,7 +51,7 @@ def groups(close, me):
     close.post(path + "/member", {"user_id": me["id"]})
     assert close.get(path)["members"] == [{"user_id": me["id"]}]
     assert close.put(path, {"name": "Snakes"})["name"] == "Snakes"
-    assert group["id"] in [it["id"] for it in close.get("group")["data"]]
+    assert group["id"] in [other["id"] for other in close.get("group")["data"]]
     assert close.delete(path + "/member/" + me["id"]) == ""
     assert close.delete(path) == ""
     refused(APIError, 404, close.get, path)
@@ -59,13 +59,13 @@ def groups(close, me):
 
 def webhooks(close):
     events = [{"object_type": "phone_number", "action": "created"}]
-    # A port on which nobody listens: deliveries fail, and the subscription says so.
+    # Nothing listens on this port, so deliveries fail.
     hook = close.post("webhook", {"url": "http://127.0.0.1:9/", "events": events})
     assert len(bytes.fromhex(hook["signature_key"])) == 32, hook
     path = "webhook/" + hook["id"]
     assert close.get(path)["status"] == "active"
     assert close.put(path, {"status": "paused"})["pause_reason"] == "api"
-    assert [it["id"] for it in close.get("webhook")["data"]] == [hook["id"]]
+    assert [webhook["id"] for webhook in close.get("webhook")["data"]] == [hook["id"]]
     refused(ValidationError, 400, close.post, "webhook", {"url": "nowhere", "events": events})
     close.delete(path)
     refused(APIError, 404, close.get, path)
@@ -74,16 +74,16 @@ def webhooks(close):
 def events(close, number_id):
     for action in ("created", "updated", "deleted"):
         found = close.get("event", params={"object_type": "phone_number", "action": action})
-        assert [it["object_id"] for it in found["data"]] == [number_id], (action, found)
+        assert [event["object_id"] for event in found["data"]] == [number_id], (action, found)
         assert close.get("event/" + found["data"][0]["id"])["action"] == action
     refused(ValidationError, 400, close.get, "event", params={"object_type": "phone_number"})
     refused(ValidationError, 400, close.get, "event", params={"_limit": 51})
 
 
 def limits_and_retries(close, control):
-    """The client waits out a 429, and sends a paid POST again after a 503: two numbers."""
-    # Without the RateLimit header, of whose decimal `reset` this client reads only the whole seconds: on
-    # `reset=0.9` it does not wait at all, and gives up.
+    """The client waits after a 429. After a 503 it repeats a POST that rents, which leads to two numbers."""
+    # The RateLimit header is off, because this client truncates its `reset` to whole seconds. With `reset=0.9` the
+    # client would not wait at all and give up.
     control.post("settings", {"rate_limit": {"rent_limit": 1, "rent_window": "2s", "header": False}})
     started = time.monotonic()
     for _ in range(2):
@@ -113,7 +113,7 @@ def main(base_url, api_key):
     webhooks(close)
     events(close, number_id)
     limits_and_retries(close, control)
-    print("closeio drove every verb")
+    print("closeio used every method")
 
 
 if __name__ == "__main__":

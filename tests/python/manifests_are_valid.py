@@ -1,5 +1,7 @@
-"""Renders the Kubernetes manifests with the real kustomize and checks them without a cluster: against the strict
-schemas of Kubernetes, and for what a reviewer would look for. Needs what `make setup` installs; run by `make k8s`."""
+"""Renders the Kubernetes manifests with kustomize and checks them without a cluster.
+
+The checks are the strict schemas of Kubernetes, and rules of this project that a reviewer would check.
+`make k8s` runs this script. It needs the tools that `make setup` installs."""
 
 import ipaddress
 import subprocess
@@ -12,12 +14,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBECTL = ROOT / ".venv/bin/kubectl"
-KUBERNETES = ["1.30", "1.37"]  # the oldest and the newest that the manifests are meant for
-NOBODY = 65532  # the user of the image
+KUBERNETES = ["1.30", "1.37"]  # the oldest and the newest supported version
+NOBODY = 65532  # the user id of the image
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-GRACE = 30  # seconds: server.grace and close.timeout where the settings don't say
-# What operators add to Kubernetes has no schema here: the versions that the manifests are written for.
-ADDED = {
+GRACE = 30  # seconds: the default of server.grace and close.timeout
+# Custom resources have no schema here. These are the versions that the manifests use.
+CUSTOM_RESOURCES = {
     "postgresql.cnpg.io/v1": ["Cluster"],
     "cert-manager.io/v1": ["Certificate"],
     "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
@@ -28,21 +30,21 @@ ADDED = {
 
 def main() -> int:
     faults = []
-    # The base and the components are parts: they are checked in what is put together of them.
-    whole = [ROOT / "k8s/overlays", ROOT / "k8s/examples"]
-    folders = sorted(path.parent for part in whole for path in part.rglob("kustomization.yaml"))
+    # The base and the components are checked as parts of the overlays and examples.
+    roots = [ROOT / "k8s/overlays", ROOT / "k8s/examples"]
+    folders = sorted(path.parent for root in roots for path in root.rglob("kustomization.yaml"))
     for folder in folders:
-        name = folder.relative_to(ROOT)
+        path = folder.relative_to(ROOT)
         try:
             documents = render(folder)
         except subprocess.CalledProcessError as error:
-            faults.append(f"{name}: {error.stderr.strip()}")
+            faults.append(f"{path}: {error.stderr.strip()}")
             continue
-        desk = any(deployment["metadata"]["name"] == "numberdesk" for deployment in of_kind(documents, "Deployment"))
-        checks = CHECKS + (OF_THE_DESK if desk else OF_APPS)
+        is_service = any(name(deployment) == "numberdesk" for deployment in of_kind(documents, "Deployment"))
+        checks = CHECKS + (CHECKS_OF_THE_SERVICE if is_service else CHECKS_OF_APPS)
         found = [fault for check in checks for fault in check(documents)]
-        faults += [f"{name}: {fault}" for fault in found]
-        print(f"{name}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
+        faults += [f"{path}: {fault}" for fault in found]
+        print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
     if not folders:
         faults.append("k8s: no kustomization.yaml")
     for fault in faults:
@@ -55,9 +57,9 @@ def render(folder: Path) -> list[dict]:
     return [document for document in yaml.safe_load_all(rendered) if document]
 
 
-def fits_the_schemas(documents):
+def matches_the_schemas(documents):
     for document in documents:
-        if document["kind"] in ADDED.get(document["apiVersion"], []):
+        if document["kind"] in CUSTOM_RESOURCES.get(document["apiVersion"], []):
             continue
         for version in KUBERNETES:
             try:
@@ -69,16 +71,16 @@ def fits_the_schemas(documents):
                 yield f"{label(document)}: {error.message}"
 
 
-def names_a_version_of_every_image(documents):
+def pins_the_version_of_every_image(documents):
     for deployment, _, container in containers(documents):
         registry, _, tag = container["image"].rpartition(":")
         if not registry or "/" in tag or tag == "latest":
-            yield f"{label(deployment)}: image {container['image']} has no tag that says which"
+            yield f"{label(deployment)}: image {container['image']} must have a tag that names a version"
         elif registry.endswith("/numberdesk") and tag != VERSION:
-            yield f"{label(deployment)}: image {container['image']} is not of version {VERSION}"
+            yield f"{label(deployment)}: image {container['image']} must have the tag {VERSION}"
 
 
-def runs_as_nobody(documents):
+def runs_as_an_unprivileged_user(documents):
     for deployment, pod in pods(documents):
         context = pod.get("securityContext", {})
         for key, want in {"runAsNonRoot": True, "runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY}.items():
@@ -88,7 +90,7 @@ def runs_as_nobody(documents):
             yield from differs(deployment, key, pod.get(key, False), False)
 
 
-def confines_every_container(documents):
+def restricts_every_container(documents):
     want = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -99,46 +101,50 @@ def confines_every_container(documents):
             yield from differs(deployment, key, container.get("securityContext", {}).get(key), value)
 
 
-def mounts_no_token_of_the_cluster(documents):
+def mounts_no_default_service_account_token(documents):
     accounts = {name(account): account for account in of_kind(documents, "ServiceAccount")}
     for deployment, pod in pods(documents):
-        yield from differs(deployment, "automountServiceAccountToken", pod.get("automountServiceAccountToken"), False)
+        automount = "automountServiceAccountToken"
+        yield from differs(deployment, automount, pod.get(automount), False)
         account = accounts.get(pod.get("serviceAccountName"))
         if account is None:
-            yield f"{label(deployment)}: has no ServiceAccount of its own"
+            yield f"{label(deployment)}: must have its own ServiceAccount"
         else:
-            yield from differs(account, "automountServiceAccountToken", account.get("automountServiceAccountToken"), False)
+            yield from differs(account, automount, account.get(automount), False)
 
 
-def mounts_a_token_only_for_who_is_shown_it(documents):
-    """A token of the desk's own account is for the issuer whose settings name the file, and for the API server alone."""
+def mounts_tokens_only_for_issuers(documents):
+    """Each token of the service's own account must be in the `token_file` of an issuer, and be for the API server."""
     for settings, deployment, pod in configured(documents):
-        shown = {file for key, file in files(settings) if key.endswith("token_file")}
+        used = {file for key, file in files(settings) if key.endswith("token_file")}
         for folder, token in projected_tokens(pod):
-            if "audience" in token or f"{folder}/{token['path']}" not in shown:
-                yield f"{label(deployment)}: a token is in {folder} that no `token_file` names, or is for somebody else"
+            if "audience" in token or f"{folder}/{token['path']}" not in used:
+                yield f"{label(deployment)}: the token in {folder} has an audience, or no `token_file` names it"
 
 
-def shows_the_desk_a_token_that_it_takes(documents):
-    """The app holds no secret but the token of its account, for the desk of examples/acme, whose policy knows the account."""
-    settings, policy = (tomllib.loads((ROOT / "k8s/examples/acme" / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
+def has_a_token_that_the_service_accepts(documents):
+    """An app's only secret is the token of its account, which the service of examples/acme must accept."""
+    folder = ROOT / "k8s/examples/acme"
+    settings, policy = (tomllib.loads((folder / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
     clusters = [issuer for issuer in settings["auth"]["issuers"] if issuer.get("kind") == "kubernetes"]
     audiences = {audience for cluster in clusters for audience in cluster["audiences"]}
     mapped = {(account["namespace"], account["name"]) for account in policy["service_accounts"]}
     for deployment, pod in pods(documents):
         tokens = [token for _, token in projected_tokens(pod)]
-        if len(tokens) != 1 or tokens[0].get("audience") not in audiences or tokens[0].get("expirationSeconds", 3601) > 3600:
-            yield f"{label(deployment)}: must have one token, for {sorted(audiences)}, of an hour or less"
+        accepted = [token for token in tokens if token.get("audience") in audiences]
+        if len(tokens) != 1 or len(accepted) != 1 or tokens[0].get("expirationSeconds", 3601) > 3600:
+            yield f"{label(deployment)}: must have one token, for {sorted(audiences)}, that lives for one hour or less"
         if (deployment["metadata"]["namespace"], pod["serviceAccountName"]) not in mapped:
-            yield f"{label(deployment)}: its account is not in the policy of examples/acme"
+            yield f"{label(deployment)}: its ServiceAccount must be in the policy of examples/acme"
         if "secret" in yaml.safe_dump(pod["volumes"]) or "secretKeyRef" in yaml.safe_dump(pod["containers"]):
-            yield f"{label(deployment)}: holds a secret"
+            yield f"{label(deployment)}: must not use a Secret"
     for namespace in of_kind(documents, "Namespace"):
-        yield from differs(namespace, "numberdesk/access", namespace["metadata"]["labels"].get("numberdesk/access"), "true")
+        access = namespace["metadata"]["labels"].get("numberdesk/access")
+        yield from differs(namespace, "numberdesk/access", access, "true")
 
 
 def projected_tokens(pod):
-    """Each projected token with the folder that it is mounted in."""
+    """Yields the mount path and the source of each projected token."""
     for volume in pod["volumes"]:
         for source in volume.get("projected", {}).get("sources", []):
             for mount in pod["containers"][0]["volumeMounts"]:
@@ -146,13 +152,13 @@ def projected_tokens(pod):
                     yield mount["mountPath"], source["serviceAccountToken"]
 
 
-def takes_no_settings_from_service_links(documents):
-    """A Service named numberdesk would set NUMBERDESK_PORT, which the desk reads as configuration."""
+def disables_service_links(documents):
+    """A Service named numberdesk would set NUMBERDESK_PORT, which the service reads as configuration."""
     for deployment, pod in pods(documents):
         yield from differs(deployment, "enableServiceLinks", pod.get("enableServiceLinks"), False)
 
 
-def bounds_cpu_and_memory(documents):
+def sets_requests_and_limits(documents):
     for deployment, _, container in containers(documents):
         for bound in ("requests", "limits"):
             for resource in ("cpu", "memory"):
@@ -160,25 +166,26 @@ def bounds_cpu_and_memory(documents):
                     yield f"{label(deployment)}: resources.{bound}.{resource} is missing"
 
 
-def probes_what_the_desk_serves(documents):
+def probes_the_paths_of_the_service(documents):
+    probes = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
     for deployment, pod in pods(documents):
         for container in pod["containers"]:
-            for probe, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
+            for probe, path in probes.items():
                 got = container.get(probe, {}).get("httpGet", {})
                 yield from differs(deployment, probe, (got.get("path"), got.get("port")), (path, "ops"))
 
 
-def leaves_time_to_end_paid_calls(documents):
-    """The desk drains, and then gives requests their grace and a paid call its own deadline and five seconds."""
+def leaves_time_for_paid_calls_at_shutdown(documents):
+    """The service drains, and then waits for requests (grace) and for paid calls (their timeout and five seconds)."""
     for settings, deployment, pod in configured(documents):
         server, close = settings["server"], settings["close"]
         grace = max(seconds(server.get("grace", f"{GRACE}s")), seconds(close.get("timeout", f"{GRACE}s")) + 5)
         needed = seconds(server.get("drain", "0s")) + grace
         if pod.get("terminationGracePeriodSeconds", 30) <= needed:
-            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above the desk's own {needed} s"
+            yield f"{label(deployment)}: terminationGracePeriodSeconds must be above {needed} s, the service's own limit"
 
 
-def never_runs_two_on_one_volume(documents):
+def runs_one_replica_on_a_volume(documents):
     for deployment, pod in pods(documents):
         if any("persistentVolumeClaim" in volume for volume in pod["volumes"]):
             spec = deployment["spec"]
@@ -186,14 +193,14 @@ def never_runs_two_on_one_volume(documents):
             yield from differs(deployment, "strategy on a volume", spec.get("strategy"), {"type": "Recreate"})
 
 
-def replaces_replicas_without_a_gap(documents):
-    """On PostgreSQL: several, spread, one by one, and each drained until nothing is sent to it any more."""
+def rolls_out_without_downtime(documents):
+    """On PostgreSQL there are several replicas on different nodes, which are replaced one by one after a drain."""
     for settings, deployment, pod in configured(documents):
         if settings["store"].get("url", "").startswith("sqlite:"):
             continue
         spec = deployment["spec"]
         if "replicas" in spec:
-            yield f"{label(deployment)}: replicas are the autoscaler's to say"
+            yield f"{label(deployment)}: replicas must not be set, because the autoscaler sets them"
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
         yield from differs(deployment, "strategy", spec.get("strategy"), rolling)
         spread = {constraint["topologyKey"] for constraint in pod.get("topologySpreadConstraints", [])}
@@ -201,36 +208,43 @@ def replaces_replicas_without_a_gap(documents):
         migrates = [container["args"][0] for container in pod.get("initContainers", [])]
         yield from differs(deployment, "init containers", migrates, ["migrate"])
         if seconds(settings["server"].get("drain", "0s")) < 5:
-            yield f"{label(deployment)}: server.drain must be 5 s or more, so that no balancer still sends requests"
-        budgets = [one for one in of_kind(documents, "PodDisruptionBudget") if selects(one["spec"]["selector"]["matchLabels"], deployment)]
-        yield from differs(deployment, "disruption budgets", [one["spec"].get("maxUnavailable") for one in budgets], [1])
-        scalers = [one["spec"] for one in of_kind(documents, "HorizontalPodAutoscaler") if one["spec"]["scaleTargetRef"]["name"] == name(deployment)]
-        yield from differs(deployment, "least replicas", [one["minReplicas"] for one in scalers], [3])
+            yield f"{label(deployment)}: server.drain must be 5 s or more, so that load balancers notice the shutdown"
+        all_budgets = of_kind(documents, "PodDisruptionBudget")
+        budgets = [budget for budget in all_budgets if selects(budget["spec"]["selector"]["matchLabels"], deployment)]
+        unavailable = [budget["spec"].get("maxUnavailable") for budget in budgets]
+        yield from differs(deployment, "maxUnavailable of its PodDisruptionBudgets", unavailable, [1])
+        scalers = [scaler["spec"] for scaler in of_kind(documents, "HorizontalPodAutoscaler")]
+        minima = [scaler["minReplicas"] for scaler in scalers if scaler["scaleTargetRef"]["name"] == name(deployment)]
+        yield from differs(deployment, "minReplicas of its HorizontalPodAutoscalers", minima, [3])
 
 
-def lets_close_in_on_one_path_alone(documents):
-    """The public gateway leads to Close's path and nothing else, and no other gateway leads there."""
+def exposes_only_the_path_of_close_to_the_internet(documents):
+    """The public gateway routes only the path of Close's webhooks, and no other gateway routes it."""
     for route in of_kind(documents, "HTTPRoute"):
         public = any(parent["name"] == "public" for parent in route["spec"]["parentRefs"])
         for rule in route["spec"]["rules"]:
             for match in rule.get("matches", [{}]):
                 path = match.get("path", {"type": "PathPrefix", "value": "/"})
-                close = path["value"] == "/webhooks/close" or (path["type"] != "Exact" and "/webhooks/close".startswith(path["value"]))
+                prefix = path["type"] != "Exact" and "/webhooks/close".startswith(path["value"])
+                close = path["value"] == "/webhooks/close" or prefix
                 if public != close or (public and path["type"] != "Exact"):
-                    yield f"{label(route)}: {path['type']} {path['value']} {'lets the Internet in' if public else 'leads to the path of Close'}"
+                    problem = "must not be public" if public else "must not include the path of Close"
+                    yield f"{label(route)}: {path['type']} {path['value']} {problem}"
                 orders = path["type"] == "PathPrefix" and path["value"] in ("/", "/v1")
                 if orders and rule.get("retry", {}).get("attempts") != 0:
-                    yield f"{label(route)}: the gateway must not repeat requests on the way to {path['value']}"
+                    yield f"{label(route)}: the gateway must not retry requests to {path['value']}"
             for backend in rule["backendRefs"]:
-                ports = {port["port"] for service in of_kind(documents, "Service") if name(service) == backend["name"] for port in service["spec"]["ports"]}
+                services = [service for service in of_kind(documents, "Service") if name(service) == backend["name"]]
+                ports = {port["port"] for service in services for port in service["spec"]["ports"]}
                 if backend["port"] not in ports:
                     yield f"{label(route)}: Service {backend['name']} has no port {backend['port']}"
 
 
-def is_scraped_where_it_measures(documents):
+def scrapes_metrics_from_the_ops_service(documents):
     for monitor in of_kind(documents, "ServiceMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        services = [service for service in of_kind(documents, "Service") if wanted <= service["metadata"]["labels"].items()]
+        all_services = of_kind(documents, "Service")
+        services = [service for service in all_services if wanted <= service["metadata"]["labels"].items()]
         yield from differs(monitor, "services", [name(service) for service in services], ["numberdesk-ops"])
         ports = {port["name"] for service in services for port in service["spec"]["ports"]}
         for endpoint in monitor["spec"]["endpoints"]:
@@ -239,9 +253,9 @@ def is_scraped_where_it_measures(documents):
 
 
 def mounts_only_what_exists(documents):
-    """The Secret is missing on purpose: it is made in the cluster."""
+    """Secrets are not rendered, because they are created in the cluster."""
     known = {(document["kind"], name(document)) for document in documents}
-    known.add(("ConfigMap", "kube-root-ca.crt"))  # the cluster puts it into every namespace
+    known.add(("ConfigMap", "kube-root-ca.crt"))  # Kubernetes creates it in every namespace
     for deployment, pod in pods(documents):
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for volume in volumes.values():
@@ -251,85 +265,88 @@ def mounts_only_what_exists(documents):
                 wanted.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
             for kind, wanted_name in wanted:
                 if (kind, wanted_name) not in known:
-                    yield f"{label(deployment)}: volume {volume['name']} wants {kind} {wanted_name}, which is not rendered"
+                    yield f"{label(deployment)}: volume {volume['name']} needs the missing {kind} {wanted_name}"
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             for mount in container["volumeMounts"]:
                 if mount["name"] not in volumes:
-                    yield f"{label(deployment)}: mounts {mount['name']}, which is no volume"
+                    yield f"{label(deployment)}: mounts {mount['name']}, which is not a volume of the pod"
                 if "subPath" in mount:
-                    yield f"{label(deployment)}: {mount['name']} is mounted by subPath, so changes never arrive"
+                    yield f"{label(deployment)}: {mount['name']} must not use subPath, because pods would not see changes"
 
 
 def commits_no_secret(documents):
     for secret in of_kind(documents, "Secret"):
-        yield f"{label(secret)}: a secret is made in the cluster, not here"
+        yield f"{label(secret)}: secrets must be created in the cluster, not committed"
 
 
-def leads_every_service_to_the_pods(documents):
+def every_service_selects_the_pods(documents):
     for service in of_kind(documents, "Service"):
         for deployment in of_kind(documents, "Deployment"):
             if not selects(service["spec"]["selector"], deployment):
-                yield f"{label(service)}: its selector misses the pods of {label(deployment)}"
-            ports = {port["name"] for _, _, container in containers([deployment]) for port in container.get("ports", [])}
+                yield f"{label(service)}: its selector does not match the pods of {label(deployment)}"
+            all_containers = [container for _, _, container in containers([deployment])]
+            ports = {port["name"] for container in all_containers for port in container.get("ports", [])}
             for port in service["spec"]["ports"]:
                 if port["targetPort"] not in ports:
                     yield f"{label(service)}: no container has a port {port['targetPort']}"
 
 
-def keeps_health_off_the_public_service(documents):
+def separates_the_ops_port_from_the_api(documents):
     for service in of_kind(documents, "Service"):
         want = "ops" if name(service).endswith("-ops") else "api"
         yield from differs(service, "targetPorts", [port["targetPort"] for port in service["spec"]["ports"]], [want])
 
 
-def reaches_only_what_it_needs(documents):
+def restricts_network_traffic(documents):
+    private = ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1")
     for deployment in of_kind(documents, "Deployment"):
         chosen = [
             policy
             for policy in of_kind(documents, "NetworkPolicy")
             if selects(policy["spec"]["podSelector"].get("matchLabels", {}), deployment)
         ]
-        bounded = sorted({kind for policy in chosen for kind in policy["spec"]["policyTypes"]})
-        yield from differs(deployment, "bounds of its NetworkPolicies", bounded, ["Egress", "Ingress"])
+        restricted = sorted({kind for policy in chosen for kind in policy["spec"]["policyTypes"]})
+        yield from differs(deployment, "policyTypes of its NetworkPolicies", restricted, ["Egress", "Ingress"])
         for policy in chosen:
             for rule in policy["spec"].get("ingress", []):
                 if not rule.get("from") or not rule.get("ports"):
-                    yield f"{label(policy)}: a rule lets anyone in, or to any port"
+                    yield f"{label(policy)}: an ingress rule must name sources and ports"
             for rule in policy["spec"].get("egress", []):
                 if not rule.get("to") or not rule.get("ports"):
-                    yield f"{label(policy)}: a rule lets it out to anyone, or to any port"
+                    yield f"{label(policy)}: an egress rule must name destinations and ports"
                 for peer in rule.get("to", []):
-                    for inside in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1"):
-                        if "ipBlock" in peer and reaches(peer["ipBlock"], inside):
-                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} lets it reach {inside}"
+                    for address in private:
+                        if "ipBlock" in peer and reaches(peer["ipBlock"], address):
+                            yield f"{label(policy)}: {peer['ipBlock']['cidr']} must not include {address}"
 
 
-def is_refused_by_the_namespace_when_it_asks_for_more(documents):
+def enforces_the_restricted_pod_security_standard(documents):
     for namespace in of_kind(documents, "Namespace"):
         labels = namespace["metadata"]["labels"]
         yield from differs(namespace, "enforce", labels.get("pod-security.kubernetes.io/enforce"), "restricted")
-    spaces = {name(namespace) for namespace in of_kind(documents, "Namespace")}
+    namespaces = {name(namespace) for namespace in of_kind(documents, "Namespace")}
     for document in documents:
-        if document["kind"] != "Namespace" and document["metadata"].get("namespace") not in spaces:
-            yield f"{label(document)}: lies outside the namespace that is rendered with it"
+        if document["kind"] != "Namespace" and document["metadata"].get("namespace") not in namespaces:
+            yield f"{label(document)}: must be in the namespace that is rendered with it"
 
 
 def agrees_with_its_configuration(documents):
-    """The ports, the database and the secrets that numberdesk.toml names are those that the pod has."""
+    """The ports and files that numberdesk.toml names must exist in the pod."""
     for settings, deployment, pod in configured(documents):
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
             named = [(one["name"], one["value"]) for one in container.get("env", []) if one["name"].endswith("_FILE")]
             for key, file in [*files(settings), *named]:
                 if str(Path(file).parent) not in mounts:
-                    yield f"{label(deployment)}: {key} lies in {Path(file).parent}, where {container['name']} mounts nothing"
+                    yield f"{label(deployment)}: {key} needs a mount at {Path(file).parent} in {container['name']}"
             for port in container.get("ports", []):
                 key = {"api": "listen", "ops": "ops_listen"}[port["name"]]
-                yield from differs(deployment, f"server.{key}", settings["server"][key], f"0.0.0.0:{port['containerPort']}")
+                want = f"0.0.0.0:{port['containerPort']}"
+                yield from differs(deployment, f"server.{key}", settings["server"][key], want)
 
 
-def says_that_it_speaks_tls_where_it_does(documents):
-    """Gateways learn it from the Service, Close and people from the public URL; cert-manager writes what the pod mounts."""
+def declares_tls_where_it_is_on(documents):
+    """If TLS is on, Service, public URL and gateways must declare it, and the pod must mount the certificate."""
     for settings, deployment, pod in configured(documents):
         env = {one["name"] for container in pod["containers"] for one in container.get("env", [])}
         encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
@@ -340,20 +357,21 @@ def says_that_it_speaks_tls_where_it_does(documents):
         if not encrypted:
             continue
         if not settings["server"]["public_url"].startswith("https:"):
-            yield f"{label(deployment)}: server.public_url must be https: it speaks TLS"
+            yield f"{label(deployment)}: server.public_url must be an https URL, because TLS is on"
         secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         for certificate in of_kind(documents, "Certificate"):
             if certificate["spec"]["secretName"] not in secrets:
                 yield f"{label(certificate)}: no pod mounts the Secret {certificate['spec']['secretName']}"
         if of_kind(documents, "HTTPRoute"):
-            names = {one for certificate in of_kind(documents, "Certificate") for one in certificate["spec"]["dnsNames"]}
+            certificates = of_kind(documents, "Certificate")
+            names = {host for certificate in certificates for host in certificate["spec"]["dnsNames"]}
             checked = [one["spec"]["validation"]["hostname"] for one in of_kind(documents, "BackendTLSPolicy")]
             if not checked or not set(checked) <= names:
-                yield f"{label(deployment)}: its gateways speak plain HTTP to it, or look for a name that its certificate lacks"
+                yield f"{label(deployment)}: a BackendTLSPolicy must name a host of the certificate, because TLS is on"
 
 
 def files(settings):
-    """Every file that the settings name by an absolute path, with its key."""
+    """Yields the key and the path of every file that the settings name by an absolute path."""
     for key, value in settings.items():
         inside = value if isinstance(value, list) else [value]
         for one in inside:
@@ -366,7 +384,7 @@ def files(settings):
 
 
 def configured(documents):
-    """Each Deployment with its settings, and its pod."""
+    """Yields each Deployment with its settings and its pod."""
     for config in of_kind(documents, "ConfigMap"):
         if "numberdesk.toml" in config["data"]:
             for deployment, pod in pods(documents):
@@ -377,34 +395,34 @@ def seconds(text):
     return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
 
 
-# Whatever is applied to a cluster.
+# The checks of everything that is applied to a cluster.
 CHECKS = [
-    fits_the_schemas,
-    names_a_version_of_every_image,
-    runs_as_nobody,
-    confines_every_container,
-    mounts_no_token_of_the_cluster,
-    takes_no_settings_from_service_links,
-    bounds_cpu_and_memory,
+    matches_the_schemas,
+    pins_the_version_of_every_image,
+    runs_as_an_unprivileged_user,
+    restricts_every_container,
+    mounts_no_default_service_account_token,
+    disables_service_links,
+    sets_requests_and_limits,
     mounts_only_what_exists,
     commits_no_secret,
-    reaches_only_what_it_needs,
-    is_refused_by_the_namespace_when_it_asks_for_more,
+    restricts_network_traffic,
+    enforces_the_restricted_pod_security_standard,
 ]
-OF_THE_DESK = [
-    mounts_a_token_only_for_who_is_shown_it,
-    probes_what_the_desk_serves,
-    leaves_time_to_end_paid_calls,
-    never_runs_two_on_one_volume,
-    replaces_replicas_without_a_gap,
-    lets_close_in_on_one_path_alone,
-    is_scraped_where_it_measures,
-    leads_every_service_to_the_pods,
-    keeps_health_off_the_public_service,
+CHECKS_OF_THE_SERVICE = [
+    mounts_tokens_only_for_issuers,
+    probes_the_paths_of_the_service,
+    leaves_time_for_paid_calls_at_shutdown,
+    runs_one_replica_on_a_volume,
+    rolls_out_without_downtime,
+    exposes_only_the_path_of_close_to_the_internet,
+    scrapes_metrics_from_the_ops_service,
+    every_service_selects_the_pods,
+    separates_the_ops_port_from_the_api,
     agrees_with_its_configuration,
-    says_that_it_speaks_tls_where_it_does,
+    declares_tls_where_it_is_on,
 ]
-OF_APPS = [shows_the_desk_a_token_that_it_takes]
+CHECKS_OF_APPS = [has_a_token_that_the_service_accepts]
 
 
 def of_kind(documents, kind):

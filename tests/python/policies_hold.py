@@ -1,5 +1,7 @@
-"""Has checkov look at what kustomize renders for every overlay and example; checkov.yaml says what is excepted and why.
-Needs what `make setup` installs; run by `make k8s`."""
+"""Runs checkov on the manifests that kustomize renders for every overlay and example.
+
+checkov.yaml lists the policies that are skipped, with reasons. `make k8s` runs this script. It needs the tools that
+`make setup` installs."""
 
 import subprocess
 import sys
@@ -9,22 +11,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KUBECTL = ROOT / ".venv/bin/kubectl"
 CHECKOV = ROOT / ".venv-policy/bin/checkov"
-WHOLE = ROOT / "k8s/overlays", ROOT / "k8s/examples"
+ROOTS = ROOT / "k8s/overlays", ROOT / "k8s/examples"
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as rendered:
-        for folder in sorted(path.parent for part in WHOLE for path in part.rglob("kustomization.yaml")):
+        for folder in sorted(path.parent for root in ROOTS for path in root.rglob("kustomization.yaml")):
             with Path(rendered, f"{folder.name}.yaml").open("w") as file:
                 subprocess.run([KUBECTL, "kustomize", folder], check=True, stdout=file)
         config = Path(__file__).with_name("checkov.yaml")
-        looked = subprocess.run(
+        checked = subprocess.run(
             [CHECKOV, "--config-file", config, "--directory", rendered], capture_output=True, text=True
         )
-    print(looked.stdout.strip())
-    # Exit 0 also where it found nothing to look at.
-    if looked.returncode or "Passed checks:" not in looked.stdout:
-        print(looked.stderr, file=sys.stderr)
+    print(checked.stdout.strip())
+    # checkov also exits with 0 if it found nothing to check.
+    if checked.returncode or "Passed checks:" not in checked.stdout:
+        print(checked.stderr, file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-//! The structure of the code: arrows between modules, circles of files, where each library may be named, sizes.
+//! The structure of the code: dependencies of modules, cycles of files, use of libraries, file sizes.
 
 mod source;
 
@@ -8,27 +8,27 @@ use std::path::Path;
 
 use self::source::{Source, read_sources};
 
-/// A name that only some modules may write, and why.
-const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
+/// A name, the modules that may use it, and the reason.
+const RESTRICTED_NAMES: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store"], "only the store knows SQL"),
-    ("jsonwebtoken", &["auth"], "only auth knows tokens"),
-    ("axum", &["http"], "only http answers requests"),
-    ("utoipa", &["http"], "only http describes itself"),
+    ("jsonwebtoken", &["auth"], "only auth reads tokens"),
+    ("axum", &["http"], "only http handles requests"),
+    ("utoipa", &["http"], "only http describes the API"),
     (
         "rustls::",
         &["config", "http"],
         "config reads the certificate of the listener, and http uses it",
     ),
-    ("jiff::", &["domain"], "one module names the time library"),
+    ("jiff::", &["domain"], "only domain uses the time library"),
     (
         "metrics_exporter",
         &["telemetry", "app", "cli"],
-        "only telemetry names an exporter",
+        "only telemetry chooses an exporter",
     ),
     (
         "opentelemetry",
         &["telemetry"],
-        "only telemetry names an exporter",
+        "only telemetry chooses an exporter",
     ),
     (
         "phone_number/request",
@@ -37,7 +37,7 @@ const KNOWLEDGE: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// The most lines of a file without its unit tests.
+/// The maximum number of lines of a file, without its unit tests.
 const MAX_LINES: usize = 400;
 
 fn service() -> Vec<Source> {
@@ -49,13 +49,13 @@ fn sandbox() -> Vec<Source> {
 }
 
 #[test]
-fn modules_use_only_what_the_table_of_architecture_md_allows() {
-    let wrong = forbidden_arrows(&service());
+fn modules_use_only_the_modules_that_the_table_in_architecture_md_allows() {
+    let wrong = forbidden_dependencies(&service());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn a_forbidden_arrow_is_found_however_it_is_written() {
+fn a_forbidden_dependency_is_found_in_every_syntax() {
     for text in [
         "use crate::store::Store;",
         "use super::super::super::store::{Store, orders::Accepted};",
@@ -64,7 +64,7 @@ fn a_forbidden_arrow_is_found_however_it_is_written() {
     ] {
         let mut sources = service();
         sources.push(Source::parse("policy/deep/planted.rs", text));
-        let found = forbidden_arrows(&sources);
+        let found = forbidden_dependencies(&sources);
         assert_eq!(
             found,
             ["policy/deep/planted.rs: `policy` may not use `store`"],
@@ -74,15 +74,15 @@ fn a_forbidden_arrow_is_found_however_it_is_written() {
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn files_do_not_use_each_other_in_a_cycle() {
     for sources in [service(), sandbox()] {
-        let circles = circles(&sources);
-        assert!(circles.is_empty(), "{}", circles.join("\n"));
+        let cycles = cycles(&sources);
+        assert!(cycles.is_empty(), "{}", cycles.join("\n"));
     }
 }
 
 #[test]
-fn a_circle_of_files_is_found_however_it_is_written() {
+fn a_cycle_of_files_is_found_in_every_syntax() {
     let mut sources = service();
     sources.push(Source::parse(
         "close/planted.rs",
@@ -97,7 +97,7 @@ fn a_circle_of_files_is_found_however_it_is_written() {
     ));
     sources.push(Source::parse("policy/four.rs", "use crate::policy::three;"));
     assert_eq!(
-        circles(&sources),
+        cycles(&sources),
         [
             "these files use each other: close/planted.rs, close/planted/inner.rs",
             "these files use each other: policy/one.rs, policy/two.rs",
@@ -106,17 +106,17 @@ fn a_circle_of_files_is_found_however_it_is_written() {
 }
 
 #[test]
-fn each_library_is_named_in_its_module_alone() {
+fn each_restricted_name_is_used_only_in_its_modules() {
     let mut wrong = Vec::new();
     for source in service() {
-        for (name, modules, why) in KNOWLEDGE {
+        for (name, modules, why) in RESTRICTED_NAMES {
             if source.code.contains(name) && !modules.contains(&source.top()) {
-                wrong.push(format!("{} names `{name}`: {why}", source.path));
+                wrong.push(format!("{} uses `{name}`: {why}", source.path));
             }
         }
         if ["domain", "policy", "inventory"].contains(&source.top()) && source.code.contains("async fn") {
             wrong.push(format!(
-                "{} is async: `{}` does no I/O",
+                "{} has an async function, but `{}` must do no I/O",
                 source.path,
                 source.top()
             ));
@@ -126,15 +126,15 @@ fn each_library_is_named_in_its_module_alone() {
 }
 
 #[test]
-fn every_file_says_what_it_is_and_is_short_enough_to_read() {
+fn every_file_begins_with_a_doc_comment_and_has_at_most_400_lines() {
     let mut wrong = Vec::new();
     for source in service().into_iter().chain(sandbox()) {
         if !source.text.starts_with("//! ") {
-            wrong.push(format!("{} does not say what it is", source.path));
+            wrong.push(format!("{} does not begin with a `//!` comment", source.path));
         }
         if source.lines > MAX_LINES {
             wrong.push(format!(
-                "{} has {} lines, and {MAX_LINES} are allowed: which noun leaves?",
+                "{} has {} lines, more than {MAX_LINES}; move a part of it to another file",
                 source.path, source.lines
             ));
         }
@@ -142,9 +142,11 @@ fn every_file_says_what_it_is_and_is_short_enough_to_read() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The arrows that the table in ARCHITECTURE.md does not have, and modules that it does not name.
-fn forbidden_arrows(sources: &[Source]) -> Vec<String> {
-    let allowed = allowed_arrows();
+/// Returns the dependencies that the table in ARCHITECTURE.md does not allow.
+///
+/// Modules that the table does not name are returned too.
+fn forbidden_dependencies(sources: &[Source]) -> Vec<String> {
+    let allowed = allowed_dependencies();
     let mut wrong = BTreeSet::new();
     for source in sources {
         let Some(may) = allowed.get(source.top()) else {
@@ -166,8 +168,10 @@ fn forbidden_arrows(sources: &[Source]) -> Vec<String> {
     wrong.into_iter().collect()
 }
 
-/// Which modules each module may use, from the table `module | what it is | may use`.
-fn allowed_arrows() -> BTreeMap<String, BTreeSet<String>> {
+/// Reads the modules that each module may use from the table in ARCHITECTURE.md.
+///
+/// The first column of the table names the modules, the last one the modules that they may use.
+fn allowed_dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
     let page = fs::read_to_string(page).expect("ARCHITECTURE.md can be read");
     let names =
@@ -187,8 +191,8 @@ fn allowed_arrows() -> BTreeMap<String, BTreeSet<String>> {
     table
 }
 
-/// Every largest set of files of which each uses each, directly or through others.
-fn circles(sources: &[Source]) -> Vec<String> {
+/// Returns the largest sets of files that all use each other, directly or through other files.
+fn cycles(sources: &[Source]) -> Vec<String> {
     let files: BTreeMap<&[String], &Source> = sources
         .iter()
         .map(|source| (source.module.as_slice(), source))
@@ -214,14 +218,15 @@ fn circles(sources: &[Source]) -> Vec<String> {
     let mut found = BTreeSet::new();
     for (file, others) in &reached {
         if others.contains(file) {
-            let circle = others.iter().filter(|other| reached[*other].contains(file));
-            let names: Vec<_> = circle.map(|module| files[module].path.as_str()).collect();
+            let cycle = others.iter().filter(|other| reached[*other].contains(file));
+            let names: Vec<_> = cycle.map(|module| files[module].path.as_str()).collect();
             found.insert(format!("these files use each other: {}", names.join(", ")));
         }
     }
     found.into_iter().collect()
 }
 
+/// Returns all files that `start` uses, directly or through other files.
 fn reachable<'a>(
     start: &[String],
     direct: &BTreeMap<&'a [String], BTreeSet<&'a [String]>>,

@@ -1,4 +1,4 @@
-//! A source file, and every module of its crate that its code names.
+//! A source file, and the modules of its crate that its code uses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,20 +10,22 @@ use syn::{Attribute, Item, UseTree};
 
 /// A file of a crate.
 pub(super) struct Source {
-    /// Below `src`, such as `http/router.rs`.
+    /// The path relative to `src`, such as `http/router.rs`.
     pub(super) path: String,
     /// The module that the file is, such as `["http", "router"]`.
     pub(super) module: Vec<String>,
     pub(super) text: String,
     /// The text without comments and unit tests.
     pub(super) code: String,
-    /// Lines without unit tests.
+    /// The number of lines without unit tests.
     pub(super) lines: usize,
-    /// Paths from the root of the crate that the code names, unit tests aside; what follows the module may be an item.
+    /// The paths from the crate's root that the code uses outside unit tests.
+    ///
+    /// The last part of a path may be an item of a module.
     pub(super) uses: BTreeSet<Vec<String>>,
 }
 
-/// Every file below a folder `src`, unit tests in files of their own aside.
+/// Reads all files below a folder `src`, except files of unit tests.
 pub(super) fn read_sources(src: &Path) -> Vec<Source> {
     fn walk(src: &Path, folder: &Path, found: &mut Vec<Source>) {
         for entry in fs::read_dir(folder).expect("src can be listed").flatten() {
@@ -33,8 +35,8 @@ pub(super) fn read_sources(src: &Path) -> Vec<Source> {
                 walk(src, &path, found);
             } else if path.extension().is_some_and(|ending| ending == "rs") && !unit_tests {
                 let text = fs::read_to_string(&path).expect("a listed file can be read");
-                let below = path.strip_prefix(src).expect("it is below src");
-                found.push(Source::parse(&below.to_string_lossy(), &text));
+                let relative = path.strip_prefix(src).expect("the file is below src");
+                found.push(Source::parse(&relative.to_string_lossy(), &text));
             }
         }
     }
@@ -45,7 +47,7 @@ pub(super) fn read_sources(src: &Path) -> Vec<Source> {
 }
 
 impl Source {
-    /// Reads the text of a file; `path` is below `src`.
+    /// Parses the text of a file; `path` is relative to `src`.
     pub(super) fn parse(path: &str, text: &str) -> Self {
         let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path} does not parse: {error}"));
         let mut module: Vec<String> = path
@@ -78,13 +80,13 @@ impl Source {
         }
     }
 
-    /// The top-level module that the file belongs to.
+    /// Returns the top-level module that the file belongs to.
     pub(super) fn top(&self) -> &str {
         self.module.first().map_or("lib", String::as_str)
     }
 }
 
-/// The modules that are declared in the file and have files of their own.
+/// Returns the modules that the file declares and that are other files.
 fn children(items: &[Item]) -> BTreeSet<String> {
     items
         .iter()
@@ -95,6 +97,7 @@ fn children(items: &[Item]) -> BTreeSet<String> {
         .collect()
 }
 
+/// Collects the paths that a file uses.
 struct Reader {
     module: Vec<String>,
     children: BTreeSet<String>,
@@ -134,7 +137,7 @@ impl Reader {
         }
     }
 
-    /// Finds paths in code, the arguments of macros included.
+    /// Finds paths in code, including the arguments of macros.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -168,7 +171,7 @@ impl Reader {
         self.add(path);
     }
 
-    /// Takes a path that leads to a module of the crate, as a path from the crate's root.
+    /// Adds a path as a path from the crate's root, if it leads to a module of the crate.
     fn add(&mut self, path: impl IntoIterator<Item = String>) {
         let path: Vec<String> = path.into_iter().filter(|name| name != "self").collect();
         let Some(first) = path.first().cloned() else {

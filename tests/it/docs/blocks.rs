@@ -1,4 +1,4 @@
-//! The code blocks of a Markdown page, and what its comments say about them.
+//! The code blocks of a Markdown page, and the comments that change how they are tested.
 
 /// A fenced block and the comment in the line before it.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Marker {
         } else if let Some(name) = comment.strip_prefix("file:") {
             reason(name, Self::File(name.trim().to_owned()))
         } else {
-            Err(format!("`{comment}` is no marker of docs/STYLE.md"))
+            Err(format!("`{comment}` is not a marker; docs/STYLE.md lists them"))
         }
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn blocks(page: &str) -> Result<Vec<Block>, String> {
                 .take()
                 .is_some_and(|comment| Marker::parse(comment).is_ok())
             {
-                return Err(format!("line {line}: a block should follow the marker"));
+                return Err(format!("line {line}: a block must follow the marker"));
             }
             comment = text
                 .trim()
@@ -64,7 +64,7 @@ pub(super) fn blocks(page: &str) -> Result<Vec<Block>, String> {
             .map(Marker::parse)
             .transpose()
             .map_err(|wrong| format!("line {line}: {wrong}"))?;
-        // Blocks in lists are indented as a whole.
+        // All lines of a block in a list are indented.
         let indent = text.len() - text.trim_start().len();
         let mut body = Vec::new();
         loop {
@@ -138,9 +138,9 @@ mod tests {
     use super::{Marker, blocks, script};
 
     #[test]
-    fn a_page_yields_its_blocks_with_their_markers() {
+    fn blocks_are_read_with_their_markers() {
         let page = "Text.\n\n<!-- not run: it needs a cluster -->\n```sh\nkubectl\n```\n\n1. Item\n   ```toml\n   a = 1\n   ```\n";
-        let found = blocks(page).expect("it is a page");
+        let found = blocks(page).expect("the page is valid");
         assert_eq!((found[0].line, &found[0].marker), (4, &Some(Marker::NotRun)));
         assert_eq!(
             (found[1].language.as_str(), found[1].text.as_str()),
@@ -160,7 +160,7 @@ mod tests {
         ] {
             assert!(blocks(page).is_err(), "{page}");
         }
-        let shell = blocks("```bash\ntrue\n```").expect("it is a page");
+        let shell = blocks("```bash\ntrue\n```").expect("the page is valid");
         assert!(script("page", &shell).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! The commands in the README and the guides work as they are written.
 //!
-//! Each page gets a folder of its own with what a reader has: the manifests, the binary where `cargo run --release` puts
-//! it, and `numberdesk dev` running. Its blocks then run in order in one shell. docs/STYLE.md explains the markers.
+//! Each page gets its own folder with the files that its reader has: the manifests, and the binary at the path that
+//! `cargo run --release` writes. `numberdesk dev` runs in it. The blocks of the page then run in order in one shell.
+//! docs/STYLE.md explains the markers.
 
 mod blocks;
 
@@ -15,10 +16,10 @@ use tokio::process::Command;
 use crate::support::binary::{ask_to_end, command, end};
 use crate::support::program::root;
 
-/// Pages that are tried at the same time.
-const AT_ONCE: usize = 3;
-/// The longest that the blocks of one page may take.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// The number of pages that are tested at the same time.
+const CONCURRENT_PAGES: usize = 3;
+/// The longest time that the blocks of one page may take, and that `numberdesk dev` may take to start.
+const PAGE_TIMEOUT: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_in_the_readme_and_the_guides_work_as_they_are_written() {
@@ -34,32 +35,34 @@ async fn the_commands_in_the_readme_and_the_guides_work_as_they_are_written() {
     let results: Vec<_> = stream::iter(pages)
         .map(|page| async move {
             let page = page.to_str().expect("names of guides are text");
-            try_page(page).await.map_err(|wrong| format!("{page}: {wrong}"))
+            run_page(page).await.map_err(|wrong| format!("{page}: {wrong}"))
         })
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENT_PAGES)
         .collect()
         .await;
-    let tried = results.iter().filter(|result| matches!(result, Ok(true))).count();
+    let with_commands = results.iter().filter(|result| matches!(result, Ok(true))).count();
     let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
     assert!(
-        tried >= 10,
-        "only {tried} pages have commands: are they still found?"
+        with_commands >= 10,
+        "only {with_commands} pages have commands; are they still found?"
     );
 }
 
-/// Runs the blocks of a page; `false` if it has none to run.
-async fn try_page(page: &str) -> Result<bool, String> {
+/// Runs the blocks of a page beside a running `numberdesk dev`.
+///
+/// Returns `false` if the page has no blocks to run.
+async fn run_page(page: &str) -> Result<bool, String> {
     let text = fs::read_to_string(root().join(page)).map_err(|error| error.to_string())?;
     let Some(script) = blocks::script(page, &blocks::blocks(&text)?)? else {
         return Ok(false);
     };
     let folder = tempfile::tempdir().expect("a folder can be made");
-    furnish(folder.path());
+    prepare(folder.path());
     let output = folder.path().join("dev-output");
     let mut dev = command(folder.path(), &["dev"])
-        .stdout(File::create(&output).expect("it can be written"))
-        .stderr(File::create(folder.path().join("dev-errors")).expect("it can be written"))
+        .stdout(File::create(&output).expect("the file can be written"))
+        .stderr(File::create(folder.path().join("dev-errors")).expect("the file can be written"))
         .spawn()
         .expect("dev can be started");
     let printed = || fs::read_to_string(&output).unwrap_or_default();
@@ -68,28 +71,31 @@ async fn try_page(page: &str) -> Result<bool, String> {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, ready).await.is_err() {
-        return Err(format!("dev does not end its demo:\n{}", printed()));
+    if tokio::time::timeout(PAGE_TIMEOUT, ready).await.is_err() {
+        return Err(format!(
+            "dev did not end its demo within {PAGE_TIMEOUT:?}:\n{}",
+            printed()
+        ));
     }
     let result = run(folder.path(), &script).await;
     ask_to_end(&dev).await;
-    let ended = end(&mut dev).await;
+    let exit_code = end(&mut dev).await;
     result?;
-    match ended {
+    match exit_code {
         0 => Ok(true),
-        code => Err(format!("dev ended with {code}")),
+        code => Err(format!("dev exited with {code}")),
     }
 }
 
-/// Puts into the folder what a reader of the guides has in the repository's.
-fn furnish(folder: &Path) {
+/// Writes the files into the folder that a reader of the guides has in the root of the repository.
+fn prepare(folder: &Path) {
     let release = folder.join("target/release");
     fs::create_dir_all(&release).expect("a folder can be made");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_numberdesk"), release.join("numberdesk"))
         .expect("a link can be made");
     copy(&root().join("k8s"), &folder.join("k8s"));
-    // So that curl fails on a status of 400 or more without an option in every command of the guides.
-    fs::write(folder.join(".curlrc"), "fail-with-body\n").expect("it can be written");
+    // Makes curl fail on a status of 400 or more, without an option in every command of the guides.
+    fs::write(folder.join(".curlrc"), "fail-with-body\n").expect("the file can be written");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -105,10 +111,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Runs the script, and ends everything that it has started.
+/// Runs the script, and kills all processes that it has started.
 async fn run(folder: &Path, script: &str) -> Result<(), String> {
     let log = folder.join("output");
-    let file = File::create(&log).expect("it can be written");
+    let file = File::create(&log).expect("the file can be written");
     let mut shell = Command::new("bash")
         .args(["-c", script])
         .current_dir(folder)
@@ -123,8 +129,8 @@ async fn run(folder: &Path, script: &str) -> Result<(), String> {
         .kill_on_drop(true)
         .spawn()
         .expect("bash can be run");
-    let group = format!("-{}", shell.id().expect("it runs"));
-    let ended = tokio::time::timeout(PATIENCE, shell.wait()).await;
+    let group = format!("-{}", shell.id().expect("the shell runs"));
+    let ended = tokio::time::timeout(PAGE_TIMEOUT, shell.wait()).await;
     let killed = Command::new("kill")
         .args(["-KILL", "--", &group])
         .stderr(std::process::Stdio::null())
@@ -135,6 +141,9 @@ async fn run(folder: &Path, script: &str) -> Result<(), String> {
     match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(status) => Err(format!("ended with {status:?} after\n{}", printed())),
-        Err(_) => Err(format!("did not end within {PATIENCE:?} after\n{}", printed())),
+        Err(_) => Err(format!(
+            "did not end within {PAGE_TIMEOUT:?} after\n{}",
+            printed()
+        )),
     }
 }

@@ -1,4 +1,4 @@
-//! `/readyz?verbose`: everything around the desk in one answer, for people, and not a word of it that is secret.
+//! `/readyz?verbose`: the state of everything that the service depends on, without secrets.
 
 use serde_json::{Value, json};
 
@@ -9,15 +9,17 @@ use crate::support::server::{MASTER, TestConfig, TestServer, WEBHOOK_KEY};
 use crate::support::tls::Authority;
 
 on_both_stores! {
-    a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_always_did,
-    a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret,
+    a_verbose_probe_adds_files_and_issuers_and_a_plain_probe_has_only_the_usual_members,
+    a_verbose_probe_explains_faults_without_secrets,
 }
 
 fn members(report: &Value) -> Vec<String> {
     report.as_object().expect("an object").keys().cloned().collect()
 }
 
-async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_always_did(database: Database) {
+async fn a_verbose_probe_adds_files_and_issuers_and_a_plain_probe_has_only_the_usual_members(
+    database: Database,
+) {
     let pair = Authority::new().issue();
     let config = TestConfig {
         tls: Some(pair.clone()),
@@ -47,7 +49,7 @@ async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_alw
         "webhook_secret",
         "webhook_signature_key",
     ];
-    let verbose = eventually("every file was looked at", || async {
+    let verbose = eventually("all files are reported", || async {
         let verbose = server.at_ops("/readyz?verbose").await.json();
         let files = members(&verbose["files"]);
         (files == all).then_some(verbose)
@@ -89,14 +91,14 @@ async fn a_verbose_probe_tells_how_everything_stands_and_a_plain_one_what_it_alw
     }
 }
 
-async fn a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret(database: Database) {
+async fn a_verbose_probe_explains_faults_without_secrets(database: Database) {
     let config = TestConfig {
         timeout: "2s",
         ..TestConfig::default()
     };
     let server = TestServer::with(database, config).await;
     let number = server.rent(&ALICE, "before", "DE").await;
-    // An order in doubt, a key file that is half written, and a Close that answers nothing.
+    // Three faults: an unverified order, an incomplete key file, and a Close that is down.
     let down = |method| json!({ "method": method, "answer": { "status": 503, "body": "down" } });
     server
         .close
@@ -107,7 +109,7 @@ async fn a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret(database: Da
     assert_eq!(ordered.status, 202, "{ordered}");
     std::fs::write(server.folder.path().join("close-api-key"), "half a key: ").unwrap();
     std::fs::write(server.folder.path().join("jwks.json"), "{").unwrap();
-    let verbose = eventually("what is wrong is told", || async {
+    let verbose = eventually("all faults are reported", || async {
         let verbose = server.at_ops("/startupz?verbose=1").await.json();
         let open: i64 = verbose["open_orders"]
             .as_object()
@@ -115,27 +117,27 @@ async fn a_verbose_probe_tells_in_words_what_is_wrong_and_no_secret(database: Da
             .values()
             .filter_map(Value::as_i64)
             .sum();
-        let told = open == 1
+        let all_reported = open == 1
             && verbose["files"]["api_key"]["good"] == false
             && verbose["issuers"][0]["wrong"].is_string();
-        told.then_some(verbose)
+        all_reported.then_some(verbose)
     })
     .await;
     assert_eq!(
         verbose["ready"], true,
-        "none of it keeps requests away: {verbose}"
+        "none of the faults makes the service unready: {verbose}"
     );
     assert_eq!(verbose["issuers"][0]["usable"], true);
     let wrong = verbose["files"]["api_key"]["wrong"].as_str().unwrap();
     assert!(wrong.contains("must be an API key of Close"), "{wrong}");
-    eventually("Close is left alone", || async {
+    eventually("the circuit breaker for Close is open", || async {
         server.patch(&ALICE, &number, &json!({ "label": "x" })).await;
         let verbose = server.at_ops("/readyz?verbose").await.json();
         (verbose["close_left_alone"] == true).then_some(())
     })
     .await;
-    let said = server.at_ops("/readyz?verbose").await.text;
+    let report = server.at_ops("/readyz?verbose").await.text;
     for secret in ["half a key", server.close.api_key()] {
-        assert!(!said.contains(secret), "{said}");
+        assert!(!report.contains(secret), "{report}");
     }
 }

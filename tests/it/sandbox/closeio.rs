@@ -1,4 +1,4 @@
-//! Close's official Python client against the simulated Close, so that we are not the only judge of its shape.
+//! Close's official Python client against the sandbox: a check that is independent of our own client.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use close_sandbox::{Options, Sandbox, Settings};
 use tokio::process::Command;
 
 #[tokio::test]
-async fn closes_own_client_drives_the_sandbox_with_all_verbs() {
+async fn closes_official_client_can_use_the_sandbox_with_all_methods() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".venv/bin/python");
     assert!(
@@ -35,7 +35,7 @@ async fn closes_own_client_drives_the_sandbox_with_all_verbs() {
         .output();
     let output = tokio::time::timeout(Duration::from_mins(2), run)
         .await
-        .expect("within two minutes")
+        .expect("the client ends within two minutes")
         .unwrap();
     assert!(
         output.status.success(),

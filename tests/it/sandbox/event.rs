@@ -1,12 +1,15 @@
 //! The event log.
 
+use std::time::Duration;
+
+use close_sandbox::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Close, RENT};
 
 #[tokio::test]
-async fn the_event_log_takes_only_the_known_combinations_of_filters() {
+async fn the_event_log_accepts_only_known_combinations_of_filters() {
     let close = Close::start().await;
     let id = close.rented(json!({"country": "US"})).await;
     for (query, status) in [
@@ -35,7 +38,7 @@ async fn the_event_log_takes_only_the_known_combinations_of_filters() {
         (&event["object_id"], &event["data"]["id"]),
         (&json!(id), &json!(id))
     );
-    assert_eq!(event["api_key_id"], close.world().await["api_key_id"]);
+    assert_eq!(event["api_key_id"], close.organization().await["api_key_id"]);
     assert_eq!(
         event["meta"],
         json!({"request_method": "POST", "request_path": format!("/api/v1{RENT}")})
@@ -49,7 +52,7 @@ async fn the_event_log_takes_only_the_known_combinations_of_filters() {
 }
 
 #[tokio::test]
-async fn cursors_walk_the_event_log_to_its_end_and_back() {
+async fn cursors_page_through_the_event_log_in_both_directions() {
     let close = Close::start().await;
     for _ in 0..7 {
         close.rented(json!({"country": "US"})).await;
@@ -90,8 +93,12 @@ async fn cursors_walk_the_event_log_to_its_end_and_back() {
 }
 
 #[tokio::test]
-async fn updates_in_a_short_time_become_one_event_that_remembers_the_first_state() {
-    let close = Close::start().await;
+async fn updates_within_the_window_become_one_event_with_the_state_before_the_first() {
+    let settings = Settings {
+        consolidation_window: Duration::from_mins(10),
+        ..Settings::default()
+    };
+    let close = Close::with(settings).await;
     let id = close.rented(json!({"country": "US"})).await;
     let path = format!("/phone_number/{id}/");
     for label in ["one", "two", "three"] {

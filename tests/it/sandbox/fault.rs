@@ -1,4 +1,4 @@
-//! Faults that are scripted per request.
+//! Faults: scripted responses to chosen requests, with or without executing them.
 
 use close_sandbox::{Options, Sandbox, faults_from_json};
 use reqwest::{Client, Method};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Close, RENT};
 
 #[tokio::test]
-async fn a_fault_gives_its_own_answer_with_or_without_the_effect() {
+async fn a_fault_replaces_the_response_and_may_execute_the_request() {
     let close = Close::start().await;
     close
         .fault(json!([
@@ -48,13 +48,13 @@ async fn a_fault_gives_its_own_answer_with_or_without_the_effect() {
         .requests("method=POST")
         .await
         .iter()
-        .map(|it| it["effect"] == true)
+        .map(|request| request["effect"] == true)
         .collect();
     assert_eq!(effects, [true, false, true, true, false, true]);
 }
 
 #[tokio::test]
-async fn a_fault_can_destroy_the_answer_of_a_number_really_rented() {
+async fn a_fault_can_destroy_the_response_although_the_number_is_rented() {
     let close = Close::start().await;
     let rent = || close.send(Method::POST, RENT, Some(json!({"country": "US"})));
     let mut rented = 0;
@@ -84,7 +84,7 @@ async fn a_fault_can_destroy_the_answer_of_a_number_really_rented() {
             }
             "hang" => {
                 tokio::select! {
-                    _ = rent() => panic!("an answer came"),
+                    _ = rent() => panic!("a response arrived"),
                     () = close.until_rented(rented + 1) => {}
                 }
             }
@@ -113,7 +113,7 @@ async fn a_fault_can_destroy_the_answer_of_a_number_really_rented() {
         .requests("")
         .await
         .into_iter()
-        .map(|it| it["ending"].clone())
+        .map(|request| request["ending"].clone())
         .collect();
     assert_eq!(
         endings,
@@ -130,10 +130,10 @@ async fn a_fault_can_destroy_the_answer_of_a_number_really_rented() {
 }
 
 #[tokio::test]
-async fn a_number_can_appear_after_the_answer_that_denied_it() {
+async fn a_fault_can_rent_the_number_after_an_error_response() {
     let close = Close::start().await;
     close
-        .fault(json!({"path": RENT, "times": 1, "effect": true, "effect_after": "300ms", "answer": {"status": 504}}))
+        .fault(json!({"path": RENT, "times": 1, "effect": true, "effect_after": "3s", "answer": {"status": 504}}))
         .await;
     assert_eq!(close.rent(json!({"country": "US"})).await.0, 504);
     assert!(close.numbers().await.is_empty());
@@ -141,11 +141,11 @@ async fn a_number_can_appear_after_the_answer_that_denied_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_does_not_stop_the_rent() {
+async fn a_rent_is_completed_although_its_client_hangs_up() {
     let close = Close::start().await;
-    close.set(json!({"rent_latency": "200ms"})).await;
+    close.set(json!({"rent_latency": "3s"})).await;
     tokio::select! {
-        _ = close.send(Method::POST, RENT, Some(json!({"country": "US"}))) => panic!("the answer came first"),
+        _ = close.send(Method::POST, RENT, Some(json!({"country": "US"}))) => panic!("the response arrived first"),
         _ = close.requests("method=POST&at_least=1") => {}
     }
     assert!(close.numbers().await.is_empty());
@@ -153,7 +153,7 @@ async fn a_client_that_hangs_up_does_not_stop_the_rent() {
 }
 
 #[tokio::test]
-async fn refusals_can_be_ordered_by_their_word_known_or_not() {
+async fn a_fault_can_refuse_a_rent_with_any_status() {
     let close = Close::start().await;
     close
         .fault(json!([
@@ -197,7 +197,7 @@ async fn faults_from_a_file_are_armed_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_fault_that_makes_no_sense_is_refused_with_the_reason() {
+async fn an_invalid_fault_or_setting_is_refused_with_the_reason() {
     let close = Close::start().await;
     let (status, answer) = close
         .control(Method::POST, "faults", Some(json!([{"answer": "explode"}])))
@@ -221,7 +221,7 @@ async fn a_fault_that_makes_no_sense_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_destroyed_without_a_number_behind_it() {
+async fn a_fault_can_destroy_the_response_without_renting_a_number() {
     let close = Close::start().await;
     for manner in ["garbage", "truncate", "drop_in_body"] {
         close

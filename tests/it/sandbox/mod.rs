@@ -1,8 +1,8 @@
-//! The simulated Close, asked over HTTP as any client would ask it. Knows nothing of the desk.
+//! The simulated Close over HTTP, as any client uses it. These tests do not use the service.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a failed unwrap is a failed test, in what its steps share too"
+    reason = "a failed unwrap fails the test, also in shared helpers"
 )]
 
 use std::time::{Duration, Instant};
@@ -14,12 +14,16 @@ use serde_json::Value;
 pub(crate) mod closeio;
 mod event;
 mod fault;
+mod listing;
 mod number;
+mod organization;
 mod webhook;
-mod world;
 
 const RENT: &str = "/phone_number/request/internal/";
+/// The longest wait for a condition. It is generous because the machine may be busy.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A running sandbox and a client for it.
 struct Close {
     sandbox: Sandbox,
     http: Client,
@@ -74,6 +78,7 @@ impl Close {
         self.ask(Method::POST, RENT, Some(body)).await
     }
 
+    /// Rents a number and returns its id.
     async fn rented(&self, body: Value) -> String {
         let (status, number) = self.rent(body).await;
         assert_eq!(status, 201, "{number}");
@@ -122,28 +127,32 @@ impl Close {
         requests.as_array().unwrap().clone()
     }
 
-    /// Waits until so many numbers were ever rented.
+    /// Returns once this many numbers were rented, counting those that were released.
     async fn until_rented(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + TIMEOUT;
         while self.numbers().await.len() < count {
-            assert!(Instant::now() < deadline, "{count} numbers were never rented");
+            assert!(
+                Instant::now() < deadline,
+                "{count} numbers were not rented in time"
+            );
             tokio::task::yield_now().await;
         }
     }
 
-    async fn world(&self) -> Value {
+    /// Returns the users, groups and credentials of the simulated organization.
+    async fn organization(&self) -> Value {
         self.control(Method::GET, "world", None).await.1
     }
 
     async fn user(&self, index: usize) -> String {
-        self.world().await["users"][index]["id"]
+        self.organization().await["users"][index]["id"]
             .as_str()
             .unwrap()
             .to_owned()
     }
 
     async fn group(&self, index: usize) -> String {
-        self.world().await["groups"][index]["id"]
+        self.organization().await["groups"][index]["id"]
             .as_str()
             .unwrap()
             .to_owned()

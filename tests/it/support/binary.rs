@@ -8,9 +8,10 @@ use tokio::process::{Child, Command};
 
 use super::eventually;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The longest time that a process may take to exit.
+const EXIT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How a command ended and what it said.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub(crate) struct CommandOutput {
     pub(crate) code: i32,
@@ -18,7 +19,9 @@ pub(crate) struct CommandOutput {
     pub(crate) stderr: String,
 }
 
-/// A command of `numberdesk`, in a folder, with nothing of this process's environment that the desk reads.
+/// Returns a command of `numberdesk` that runs in the folder.
+///
+/// It does not inherit the `NUMBERDESK_*` variables of the test process, which the binary would read as settings.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_numberdesk"));
     command
@@ -34,17 +37,18 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs a command of `numberdesk` until it exits.
 pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> CommandOutput {
     output_of(command(folder, arguments)).await
 }
 
+/// Runs a command until it exits.
 pub(crate) async fn output_of(mut command: Command) -> CommandOutput {
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = tokio::time::timeout(EXIT_TIMEOUT, command.output()).await;
     let output = output
-        .expect("the command ends in time")
+        .expect("the command exits in time")
         .expect("the command can be run");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what it says is text");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
     let code = output.status.code().unwrap_or(-1);
     CommandOutput {
         code,
@@ -53,38 +57,40 @@ pub(crate) async fn output_of(mut command: Command) -> CommandOutput {
     }
 }
 
-/// Sends it SIGTERM.
+/// Sends SIGTERM to the process.
 pub(crate) async fn ask_to_end(child: &Child) {
-    let id = child.id().expect("it runs").to_string();
+    let id = child.id().expect("the process runs").to_string();
     let sent = Command::new("kill").args(["-TERM", &id]).status().await;
     assert!(sent.expect("kill can be run").success());
 }
 
-/// The exit code of a process that ends by itself; -1 when a signal ended it.
+/// Waits until the process exits, and returns its exit code; -1 if a signal ended it.
 pub(crate) async fn end(child: &mut Child) -> i32 {
-    let status = tokio::time::timeout(PATIENCE, child.wait())
+    let status = tokio::time::timeout(EXIT_TIMEOUT, child.wait())
         .await
-        .expect("it ends in time");
-    status.expect("it has ended").code().unwrap_or(-1)
+        .expect("the process exits in time");
+    status.expect("the process has a status").code().unwrap_or(-1)
 }
 
-/// `numberdesk serve` with its log in a file.
+/// A process of `numberdesk serve` with its log in a file.
 pub(crate) struct ServerProcess {
     pub(crate) child: Child,
-    /// Where the API answers; `api` is its URL by plain HTTP.
+    /// The address and port of the API.
     pub(crate) address: String,
+    /// The URL of the API over plain HTTP.
     pub(crate) api: String,
+    /// The URL of the ops port.
     pub(crate) ops: String,
     log: std::path::PathBuf,
 }
 
 impl ServerProcess {
-    /// From the configuration in the folder, at the most talkative log level.
+    /// Starts with the configuration in the folder, at log level `trace`.
     pub(crate) async fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[]).await
     }
 
-    /// The same, with more in its environment.
+    /// Starts with the configuration in the folder and these environment variables, at log level `trace`.
     pub(crate) async fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let log = folder.join("serve.log");
         let file = std::fs::OpenOptions::new()
@@ -99,10 +105,10 @@ impl ServerProcess {
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(file);
-        let child = command.spawn().expect("the desk can be started");
-        let up = eventually("the desk is up", || async {
-            let said = std::fs::read_to_string(&log).expect("the log can be read");
-            let line = said[before..]
+        let child = command.spawn().expect("the binary can be started");
+        let up = eventually("the server is up", || async {
+            let text = std::fs::read_to_string(&log).expect("the log can be read");
+            let line = text[before..]
                 .lines()
                 .find(|line| line.contains("numberdesk is up"))?;
             serde_json::from_str::<serde_json::Value>(line).ok()
@@ -118,20 +124,20 @@ impl ServerProcess {
         }
     }
 
-    /// What it has logged.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log can be read")
     }
 
-    /// Asks it to end, as an orchestrator does; its exit code.
+    /// Sends SIGTERM, as an orchestrator does, and returns the exit code.
     pub(crate) async fn terminate(&mut self) -> i32 {
         ask_to_end(&self.child).await;
         end(&mut self.child).await
     }
 
-    /// Sends it a signal, such as `STOP`.
+    /// Sends a signal, such as `STOP`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs").to_string();
+        let id = self.child.id().expect("the process runs").to_string();
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &id])
             .status()
@@ -140,18 +146,18 @@ impl ServerProcess {
         assert!(sent.success());
     }
 
-    /// Waits until it has died by a signal; which one.
+    /// Waits until the process ends, and returns the signal that killed it.
     #[cfg(feature = "failpoints")]
     pub(crate) async fn died_of(&mut self) -> Option<i32> {
         use std::os::unix::process::ExitStatusExt as _;
-        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+        let status = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait())
             .await
-            .expect("it dies in time");
-        status.expect("it has ended").signal()
+            .expect("the process ends in time");
+        status.expect("the process has a status").signal()
     }
 
-    /// Ends it without asking.
+    /// Kills the process with SIGKILL.
     pub(crate) async fn kill(&mut self) {
-        self.child.kill().await.expect("it can be killed");
+        self.child.kill().await.expect("the process can be killed");
     }
 }

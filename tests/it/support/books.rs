@@ -1,4 +1,4 @@
-//! The bookkeeping of teams: the usage that the API reports, and the ledger against numbers and orders.
+//! The bookkeeping of teams: the usage that the API reports, and consistency checks of the ledger.
 
 use serde_json::{Value, json};
 
@@ -6,16 +6,16 @@ use crate::support::database::Database;
 use crate::support::personas::ALICE;
 use crate::support::server::TestServer;
 
-/// The usage of team sales as `/v1/me` reports it.
+/// Returns the usage of team sales as `/v1/me` reports it.
 pub(crate) async fn usage(server: &TestServer) -> Value {
     let me = server.get(&ALICE, "/v1/me").await.expect(200);
     let usage = &me["teams"][0]["usage"];
     json!({ "held": usage["numbers_held"], "reserved": usage["numbers_reserved"], "today": usage["orders_last_day"] })
 }
 
-/// Asserts that the usage rows equal the sums of the ledger, and what the tables of numbers and orders add up to.
+/// Asserts that the usage rows equal the sums of the ledger, and of the numbers and orders.
 pub(crate) async fn assert_books_balance(database: &Database) {
-    let off = database
+    let unequal = database
         .ask(
             "SELECT COUNT(*) FROM usage u WHERE \
                 numbers_held <> (SELECT CAST(SUM(numbers_held) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
@@ -24,8 +24,11 @@ pub(crate) async fn assert_books_balance(database: &Database) {
              OR monthly_reserved <> (SELECT CAST(SUM(monthly_reserved) AS BIGINT) FROM ledger l WHERE l.team = u.team)",
         )
         .await;
-    assert_eq!(off, 0, "usage rows that are not the sum of their ledger");
-    let off = database
+    assert_eq!(
+        unequal, 0,
+        "usage rows that are not the sum of their ledger entries"
+    );
+    let unequal = database
         .ask(
             "SELECT COUNT(*) FROM usage u WHERE \
                 numbers_held <> (SELECT COUNT(*) FROM numbers n WHERE n.team = u.team AND n.gone_at IS NULL) \
@@ -37,9 +40,9 @@ pub(crate) async fn assert_books_balance(database: &Database) {
                     WHERE o.team = u.team AND o.state NOT IN ('fulfilled', 'refused', 'cancelled'))",
         )
         .await;
-    assert_eq!(off, 0, "usage rows that do not match numbers and orders");
-    let strays = database
+    assert_eq!(unequal, 0, "usage rows that do not match numbers and orders");
+    let orphaned = database
         .ask("SELECT COUNT(*) FROM ledger WHERE team NOT IN (SELECT team FROM usage)")
         .await;
-    assert_eq!(strays, 0, "ledger entries without a usage row");
+    assert_eq!(orphaned, 0, "ledger entries without a usage row");
 }

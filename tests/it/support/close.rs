@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use close_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
-/// The path of the one call that costs money.
+/// The path of the request that rents a number, the only one that costs money.
 pub(crate) const RENT: &str = "/phone_number/request/internal/";
 
-/// A simulated Close that is running.
+/// A running simulation of Close.
 pub(crate) struct FakeClose {
     sandbox: Sandbox,
     client: reqwest::Client,
-    world: Value,
+    organization: Value,
 }
 
 impl FakeClose {
@@ -25,9 +25,9 @@ impl FakeClose {
         let mut close = Self {
             sandbox,
             client,
-            world: Value::Null,
+            organization: Value::Null,
         };
-        close.world = close.control("GET", "world", None).await;
+        close.organization = close.control("GET", "world", None).await;
         close
     }
 
@@ -43,17 +43,17 @@ impl FakeClose {
         self.sandbox.api_key()
     }
 
-    /// Ids of the users, the owner of the API key first; the first four may make calls.
+    /// Returns the ids of the users, the owner of the API key first. The first four may make calls.
     pub(crate) fn users(&self) -> Vec<String> {
-        ids(&self.world["users"])
+        ids(&self.organization["users"])
     }
 
-    /// Ids of the groups: users 1 and 2, users 2 to 4, nobody.
+    /// Returns the ids of three groups. Their members: users 1 and 2; users 2 to 4; none.
     pub(crate) fn groups(&self) -> Vec<String> {
-        ids(&self.world["groups"])
+        ids(&self.organization["groups"])
     }
 
-    /// Arms a fault, or several.
+    /// Arms one fault, or a list of faults.
     pub(crate) async fn fault(&self, fault: Value) {
         self.control("POST", "faults", Some(fault)).await;
     }
@@ -66,7 +66,7 @@ impl FakeClose {
         self.control("POST", "settings", Some(settings)).await;
     }
 
-    /// Requests that were recorded, by method and path; `{id}` stands for any segment.
+    /// Returns the recorded requests with this method and path. In the path `{id}` matches any segment.
     pub(crate) async fn requests(&self, method: &str, path: &str) -> Vec<Value> {
         list(
             self.control("GET", &format!("requests?method={method}&path={path}"), None)
@@ -74,34 +74,34 @@ impl FakeClose {
         )
     }
 
-    /// Every request that was recorded.
+    /// Returns all recorded requests.
     pub(crate) async fn all_requests(&self) -> Vec<Value> {
         list(self.control("GET", "requests", None).await)
     }
 
-    /// Returns once so many requests have come.
+    /// Returns the recorded requests once there are `at_least` of them.
     pub(crate) async fn wait_for_requests(&self, method: &str, path: &str, at_least: usize) -> Vec<Value> {
         let route = format!("requests?method={method}&path={path}&at_least={at_least}&timeout=30s");
         let found = list(self.control("GET", &route, None).await);
         assert!(
             found.len() >= at_least,
-            "{method} {path} came {} times, not {at_least}",
+            "{method} {path} was requested {} times, not {at_least}",
             found.len()
         );
         found
     }
 
-    /// The paid calls.
+    /// Returns the recorded requests that rent a number.
     pub(crate) async fn rents(&self) -> Vec<Value> {
         self.requests("POST", RENT).await
     }
 
-    /// Every number there ever was.
+    /// Returns all numbers, also those that were released.
     pub(crate) async fn numbers(&self) -> Vec<Value> {
         list(self.control("GET", "numbers", None).await)
     }
 
-    /// Numbers that Close says are rented at this moment.
+    /// Returns the numbers that are rented now.
     pub(crate) async fn held(&self) -> Vec<Value> {
         self.numbers()
             .await
@@ -110,7 +110,7 @@ impl FakeClose {
             .collect()
     }
 
-    /// The event log of numbers, as the API shows it, in no order.
+    /// Returns the event log of phone numbers, read through the API, in no particular order.
     pub(crate) async fn log(&self) -> Vec<Value> {
         let mut found = Vec::new();
         for action in ["created", "updated", "deleted"] {
@@ -133,18 +133,18 @@ impl FakeClose {
         found
     }
 
-    /// A person rents a number in Close itself.
+    /// Rents a number as a person does who uses Close directly.
     pub(crate) async fn person_rents(&self, fields: Value) -> Value {
         self.control("POST", "numbers", Some(fields)).await
     }
 
-    /// A person changes a number in Close itself, to anything.
+    /// Changes fields of a number as a person does who uses Close directly. All values are accepted.
     pub(crate) async fn person_changes(&self, id: &str, fields: Value) {
         self.control("PATCH", &format!("numbers/{id}"), Some(fields))
             .await;
     }
 
-    /// A person releases a number in Close itself.
+    /// Releases a number as a person does who uses Close directly.
     pub(crate) async fn person_releases(&self, id: &str) {
         self.control("DELETE", &format!("numbers/{id}"), None).await;
     }
@@ -153,7 +153,7 @@ impl FakeClose {
         self.sandbox.stop().await;
     }
 
-    /// What the API answers to who has the key.
+    /// Sends a request with the API key, and returns the status and the JSON body.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let method = method.parse().expect("a method");
         let mut request = self.client.request(method, format!("{}{path}", self.base_url()));
@@ -166,7 +166,7 @@ impl FakeClose {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
-    /// Webhook subscriptions, as their owner sees them.
+    /// Returns the webhook subscriptions, read through the API.
     pub(crate) async fn subscriptions(&self) -> Vec<Value> {
         list(self.ask("GET", "/webhook/", None).await.1["data"].take())
     }
@@ -200,11 +200,6 @@ fn ids(items: &Value) -> Vec<String> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|item| {
-            item["id"]
-                .as_str()
-                .expect("everything there has an id")
-                .to_owned()
-        })
+        .map(|item| item["id"].as_str().expect("every item has an id").to_owned())
         .collect()
 }

@@ -7,7 +7,7 @@ use close_sandbox as sandbox;
 use crate::support::personas::{AUDIENCE, ISSUER};
 use crate::support::tls::{self, Pair};
 
-/// What teams may do unless a test says otherwise. `platform` has no entry: it may do nothing.
+/// The policy unless a test sets another one. The team `platform` has no entry, so it may do nothing.
 pub(crate) const POLICY: &str = r#"
 [teams.sales]
 countries = ["DE", "FR", "GB", "US", "CA", "AT", "CH", "ES", "IT", "NL", "BE", "PL", "SE", "DK", "AU", "IE", "BR"]
@@ -31,13 +31,13 @@ DE = "5.00"
 default = "4.00"
 "#;
 
-/// The configuration of a [`TestServer`]; [`Default`] suits most tests.
+/// The configuration of a test server. The default suits most tests.
 pub(crate) struct TestConfig {
     pub(crate) policy: String,
     pub(crate) close: sandbox::Options,
     /// The base URL of Close, when it is not the simulated one.
     pub(crate) close_url: Option<String>,
-    /// Deadline of calls to Close.
+    /// The timeout of calls to Close.
     pub(crate) timeout: &'static str,
     /// More lines for `[server]`.
     pub(crate) server: &'static str,
@@ -45,12 +45,14 @@ pub(crate) struct TestConfig {
     pub(crate) tls: Option<Pair>,
     /// The lines of `[limits]`. Off by default, because tests send more requests than a team does.
     pub(crate) limits: &'static str,
-    /// Whether the desk subscribes to webhooks at Close. If not, it accepts deliveries signed with [`WEBHOOK_KEY`].
+    /// Whether the service subscribes to webhooks at Close.
+    ///
+    /// If not, it accepts deliveries that are signed with [`WEBHOOK_KEY`].
     pub(crate) subscribe: bool,
     pub(crate) full_sync: &'static str,
-    /// How long Close must show no number before the desk decides that there is none.
+    /// How long Close must list no number for an order before the service decides that none was rented.
     pub(crate) settle_after: &'static str,
-    /// How much longer than the deadline a claim is valid.
+    /// How much longer than the timeout of a call the claim of an order is valid.
     pub(crate) lease_margin: &'static str,
     /// The lines of `[webhooks]`.
     pub(crate) webhooks: String,
@@ -63,15 +65,15 @@ pub(crate) struct TestConfig {
 /// The master secret from which the secrets of endpoints are derived.
 pub(crate) const MASTER: &str = "canary-master-secret-0123456789abcdef";
 
-/// Webhooks to this machine, by these ports.
+/// Returns lines of `[webhooks]` that allow webhooks to this machine on these ports.
 pub(crate) fn webhooks_to(ports: &[u16]) -> String {
     format!(
         "secret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.1/32\"]\n\
-         allow_http = true\nports = {ports:?}\ntimeout = \"2s\""
+         allow_http = true\nports = {ports:?}\ntimeout = \"5s\""
     )
 }
 
-/// The signature key of a desk that does not subscribe by itself.
+/// The key of Close's webhooks for a service that does not subscribe by itself.
 pub(crate) const WEBHOOK_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 impl Default for TestConfig {
@@ -95,7 +97,7 @@ impl Default for TestConfig {
     }
 }
 
-/// Configuration, policy and API key of a desk, as an operator would write them.
+/// Writes the files of a service, such as configuration, policy and API key, as an operator would.
 pub(crate) fn write_files(
     folder: &Path,
     config: &TestConfig,

@@ -1,5 +1,6 @@
-//! A database for one test: a SQLite file in its own folder, or its own database on the PostgreSQL server that
-//! `NUMBERDESK_TEST_POSTGRES` names. It is removed after the test, also when the test fails.
+//! A database for one test: a SQLite file, or a database on the PostgreSQL server of the tests.
+//!
+//! `NUMBERDESK_TEST_POSTGRES` names the server. The database is removed after the test, also when the test fails.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -18,19 +19,21 @@ use tempfile::TempDir;
 
 use crate::support::eventually;
 
-/// A database that nobody else uses.
+/// A database that only one test uses.
 #[derive(Clone)]
 pub(crate) struct Database {
     url: SecretString,
 }
 
-enum Remains {
+/// What must be removed after a test.
+enum Cleanup {
     Folder(#[expect(dead_code, reason = "dropping it removes the folder")] TempDir),
-    Named(String),
+    Database(String),
 }
 
-/// Makes two tests of each function named, one on SQLite and one on PostgreSQL:
-/// `on_both_stores! { it_holds }` for `async fn it_holds(database: Database) { … }`.
+/// Makes two tests of each named function, one on SQLite and one on PostgreSQL.
+///
+/// `on_both_stores! { orders_are_listed }` needs `async fn orders_are_listed(database: Database) { … }`.
 macro_rules! on_both_stores {
     ($($name:ident),* $(,)?) => {
         $(mod $name {
@@ -47,8 +50,9 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
-/// Makes one test of each function named, on SQLite: for subjects that cannot differ between the stores.
-/// `on_sqlite! { it_holds }` for `async fn it_holds(database: Database) { … }`.
+/// Makes one test of each named function, on SQLite. For subjects that do not depend on the store.
+///
+/// `on_sqlite! { a_token_is_required }` needs `async fn a_token_is_required(database: Database) { … }`.
 macro_rules! on_sqlite {
     ($($name:ident),* $(,)?) => {
         $(mod $name {
@@ -61,27 +65,29 @@ macro_rules! on_sqlite {
 }
 pub(crate) use on_sqlite;
 
-/// Runs a test on a SQLite file of its own.
+/// Runs a test on its own SQLite file.
 pub(crate) async fn with_sqlite<F>(test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite://{}", folder.path().join("desk.db").display());
-    run(url, Remains::Folder(folder), test).await;
+    run(url, Cleanup::Folder(folder), test).await;
 }
 
-/// Runs a test on a PostgreSQL database of its own, a copy of a migrated template. Without a server, the test is left
-/// out and says so once; with `CI` set, or with a server that was named, it fails.
+/// Runs a test on its own PostgreSQL database, which is a copy of a migrated template.
+///
+/// If no server responds, the test is skipped, with one message for each process. If `CI` or
+/// `NUMBERDESK_TEST_POSTGRES` is set, the test fails instead.
 pub(crate) async fn with_postgres<F>(test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    static LEFT_OUT: Once = Once::new();
+    static SKIPPED: Once = Once::new();
     let named = std::env::var_os("NUMBERDESK_TEST_POSTGRES").is_some() || std::env::var_os("CI").is_some();
     if !named && PgConnection::connect(&postgres()).await.is_err() {
-        // The test runner captures what `eprintln!` writes.
-        LEFT_OUT.call_once(|| {
+        // Not `eprintln!`, because the test runner captures its output.
+        SKIPPED.call_once(|| {
             std::io::stderr()
                 .write_all(WITHOUT_POSTGRES)
                 .expect("stderr is open");
@@ -93,15 +99,16 @@ where
         OrderId::generate(Clock::system().now()).as_str().to_lowercase()
     );
     copy_template(&name).await;
-    run(at(&name), Remains::Named(name), test).await;
+    run(database_url(&name), Cleanup::Database(name), test).await;
 }
 
 const WITHOUT_POSTGRES: &[u8] =
-    b"left out: every test on PostgreSQL. To run them, name a server where databases may be \
-    created: NUMBERDESK_TEST_POSTGRES=postgres://user@host/postgres, or run `make test`, which starts one.\n";
+    b"skipped: all tests on PostgreSQL. To run them, name a server where the tests may create databases: \
+    NUMBERDESK_TEST_POSTGRES=postgres://user@host/postgres, or run `make test`, which starts a server.\n";
 
-/// Creates the database as a copy of the template, and the template if it does not exist yet. The template's name
-/// contains a hash of the migrations, so a change of the schema makes another one.
+/// Creates the database as a copy of the template, and first the template if it does not exist yet.
+///
+/// The template's name contains a hash of the migrations, so a changed schema leads to a new template.
 async fn copy_template(name: &str) {
     let template = format!("numberdesk_template_{}", migrations_hash());
     let mut connection = PgConnection::connect(&postgres())
@@ -111,7 +118,7 @@ async fn copy_template(name: &str) {
     if execute(&mut connection, &copy).await.is_ok() {
         return;
     }
-    // Other test processes may be making the template: one does, the others wait. The lock ends with the connection.
+    // Several test processes may get here: one makes the template, the others wait. The lock ends with the connection.
     execute(&mut connection, "SELECT pg_advisory_lock(5417702661)")
         .await
         .expect("the lock");
@@ -125,7 +132,7 @@ async fn copy_template(name: &str) {
                 .await
                 .expect("a database for the template");
         }
-        let store = Store::open(&at(&unfinished).into())
+        let store = Store::open(&database_url(&unfinished).into())
             .await
             .expect("the template can be opened");
         store.migrate().await.expect("the migrations apply");
@@ -155,20 +162,20 @@ fn migrations_hash() -> String {
     hex::encode(&hash.finalize()[..8])
 }
 
-/// The URL of a database on the server of the tests.
-fn at(name: &str) -> String {
+/// Returns the URL of a database on the server of the tests.
+fn database_url(name: &str) -> String {
     let mut url = url::Url::parse(&postgres()).expect("a URL");
     url.set_path(name);
     url.into()
 }
 
-async fn run<F>(url: String, remains: Remains, test: impl FnOnce(Database) -> F)
+async fn run<F>(url: String, cleanup: Cleanup, test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let outcome = tokio::spawn(test(Database { url: url.into() })).await;
-    if let Remains::Named(name) = &remains {
-        server(&format!("DROP DATABASE {name} WITH (FORCE)"))
+    if let Cleanup::Database(name) = &cleanup {
+        execute_on_server(&format!("DROP DATABASE {name} WITH (FORCE)"))
             .await
             .expect("the test's database can be dropped");
     }
@@ -177,13 +184,13 @@ where
     }
 }
 
-/// The server that the tests use.
+/// Returns the URL of the PostgreSQL server that the tests use.
 pub(crate) fn postgres() -> String {
     std::env::var("NUMBERDESK_TEST_POSTGRES")
         .unwrap_or_else(|_| "postgres://root@127.0.0.1:5432/postgres".to_owned())
 }
 
-async fn server(statement: &str) -> Result<(), sqlx::Error> {
+async fn execute_on_server(statement: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(&postgres()).await?;
     execute(&mut connection, statement).await?;
     connection.close().await
@@ -195,12 +202,12 @@ async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), s
 }
 
 impl Database {
-    /// Its URL, as `store.url` has it.
+    /// Returns the URL, as the setting `store.url` needs it.
     pub(crate) fn url(&self) -> &SecretString {
         &self.url
     }
 
-    /// `SQLite` or `PostgreSQL`.
+    /// Returns `SQLite` or `PostgreSQL`.
     pub(crate) fn kind(&self) -> &'static str {
         if self.url.expose_secret().starts_with("sqlite:") {
             "SQLite"
@@ -209,12 +216,12 @@ impl Database {
         }
     }
 
-    /// Another set of connections to it, as another replica would have.
+    /// Opens another pool of connections, as another replica would.
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url).await.expect("the database can be opened")
     }
 
-    /// The database as an administrator creates it, without a schema.
+    /// Removes the schema, so that the database is as an administrator creates it.
     pub(crate) async fn emptied(self) -> Self {
         if self.kind() == "PostgreSQL" {
             self.change("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
@@ -223,14 +230,14 @@ impl Database {
         self
     }
 
-    /// A store with its schema.
+    /// Opens a store and applies the migrations.
     pub(crate) async fn store(&self) -> Store {
         let store = self.open().await;
         store.migrate().await.expect("the migrations apply");
         store
     }
 
-    /// Does this to the desk's own tables, as time would have done.
+    /// Executes a statement on the service's tables directly, for example to make rows older.
     pub(crate) async fn change(&self, statement: &str) {
         let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
         let url = self.url.expose_secret();
@@ -243,46 +250,54 @@ impl Database {
             let mut connection = options.connect().await.expect("a connection");
             statement.execute(&mut connection).await.map(drop)
         }
-        .expect("it does that");
+        .expect("the statement succeeds");
     }
 
-    /// The whole number that a question in SQL answers, past the store.
-    pub(crate) async fn ask(&self, question: &str) -> i64 {
-        let question = AssertSqlSafe(question.to_owned());
+    /// Returns the integer that a query selects, without going through the store.
+    pub(crate) async fn ask(&self, query: &str) -> i64 {
+        let query = AssertSqlSafe(query.to_owned());
         let url = self.url.expose_secret();
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).expect("a URL");
             let mut connection = options.connect().await.expect("a connection");
-            sqlx::query_scalar(question).fetch_one(&mut connection).await
+            sqlx::query_scalar(query).fetch_one(&mut connection).await
         } else {
             let options = PgConnectOptions::from_str(url).expect("a URL");
             let mut connection = options.connect().await.expect("a connection");
-            sqlx::query_scalar(question).fetch_one(&mut connection).await
+            sqlx::query_scalar(query).fetch_one(&mut connection).await
         }
-        .expect("an answer")
+        .expect("the query returns a number")
     }
 
-    /// The texts in the first column of what a question in SQL finds, past the store.
-    pub(crate) async fn texts(&self, question: &str, args: &[String]) -> Vec<String> {
-        let question = AssertSqlSafe(question.to_owned());
+    /// Returns the first column of the rows that a query selects, without going through the store.
+    pub(crate) async fn texts(&self, query: &str, args: &[String]) -> Vec<String> {
+        let query = AssertSqlSafe(query.to_owned());
         let url = self.url.expose_secret();
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).expect("a URL");
             let mut connection = options.connect().await.expect("a connection");
-            let bound = args.iter().fold(sqlx::query(question), sqlx::query::Query::bind);
-            let rows = bound.fetch_all(&mut connection).await.expect("an answer");
+            let bound = args.iter().fold(sqlx::query(query), sqlx::query::Query::bind);
+            let rows = bound
+                .fetch_all(&mut connection)
+                .await
+                .expect("the query succeeds");
             rows.iter().map(|row| row.get(0)).collect()
         } else {
             let options = PgConnectOptions::from_str(url).expect("a URL");
             let mut connection = options.connect().await.expect("a connection");
-            let bound = args.iter().fold(sqlx::query(question), sqlx::query::Query::bind);
-            let rows = bound.fetch_all(&mut connection).await.expect("an answer");
+            let bound = args.iter().fold(sqlx::query(query), sqlx::query::Query::bind);
+            let rows = bound
+                .fetch_all(&mut connection)
+                .await
+                .expect("the query succeeds");
             rows.iter().map(|row| row.get(0)).collect()
         }
     }
 }
 
-/// Everything that the database has stored, as one text: the bytes of the SQLite file, or a dump of all PostgreSQL tables.
+/// Returns everything that the database stores, as one text.
+///
+/// For SQLite this is the content of the files, for PostgreSQL a dump of all tables.
 pub(crate) async fn contents(database: &Database) -> String {
     let url = database.url().expose_secret().to_owned();
     if let Some(file) = url.strip_prefix("sqlite://") {
@@ -292,12 +307,16 @@ pub(crate) async fn contents(database: &Database) -> String {
         }
         return String::from_utf8_lossy(&bytes).into_owned();
     }
+    let dump = "SELECT query_to_xml('SELECT * FROM ' || quote_ident(tablename), true, false, '') \
+                FROM pg_tables WHERE schemaname = 'public'";
     eventually("the database is dumped", || async {
-        let dump = tokio::process::Command::new("psql");
-        let mut dump = dump;
-        let script = "SELECT query_to_xml('SELECT * FROM ' || quote_ident(tablename), true, false, '') FROM pg_tables WHERE schemaname = 'public'";
-        let output = dump.args(["-At", "-c", script, &url]).output().await.expect("psql can be run");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = tokio::process::Command::new("psql")
+            .args(["-At", "-c", dump, &url])
+            .output()
+            .await
+            .expect("psql can be run");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(text)
     })
     .await
 }

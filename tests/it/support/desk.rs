@@ -1,7 +1,9 @@
-//! The desk without HTTP: tests call the use cases directly, and the clock moves only when the test moves it.
+//! The service without its HTTP API: tests call the use cases directly and move the clock.
 //!
-//! Hours of settling pass in a moment. Close is the simulated one over real HTTP, and the database is real. The desk runs
-//! in its own runtime, which a test can drop at any point, as when a machine loses power.
+//! So hours of settling pass in a moment. Close is the simulated one over real HTTP, and the database is real. Each
+//! replica runs in its own Tokio runtime, which a test can drop at any point, as when a machine loses power.
+
+mod calls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,34 +12,32 @@ use std::time::Duration;
 
 use close_sandbox as sandbox;
 use numberdesk::close::{self, CloseClient};
-use numberdesk::desk::{self, Desk, Finding, NumberFilter, OrderWithNumber, Released, SignatureKeySource};
-use numberdesk::domain::authority::CallContext;
+use numberdesk::desk::{self, Desk, OrderWithNumber, SignatureKeySource};
 use numberdesk::domain::authority::Scope;
-use numberdesk::domain::caller::{Caller, Team};
-use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
-use numberdesk::domain::number::Number;
+use numberdesk::domain::caller::Caller;
 use numberdesk::domain::order::{Order, Request, State};
-use numberdesk::domain::page::{Limit, Page};
+use numberdesk::domain::page::Limit;
 use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
 use numberdesk::outgoing::{self, Outgoing};
 use numberdesk::policy::Policy;
 use numberdesk::store::{OrderFilter, Store};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::calls::{adopt, caller, cancel, find, list, order, release, request, settle_review};
 use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
 use crate::support::eventually;
 
-/// How long Close must show no number before the desk decides that there is none.
+/// How long Close must list no number for an order before the service decides that none was rented.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_mins(5);
 /// The deadline of calls to Close, in real time.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Desk, Close, database and clock.
+/// A replica of the service with the simulated Close, a database and a clock that the test moves.
 pub(crate) struct TestDesk {
     pub(crate) close: FakeClose,
     pub(crate) database: Database,
@@ -45,19 +45,20 @@ pub(crate) struct TestDesk {
     policy: String,
     /// The source of webhook signature keys for replicas that start from now on.
     pub(crate) webhooks: SignatureKeySource,
-    /// The addresses that host names resolve to.
+    /// The addresses that the host names of webhook endpoints resolve to.
     pub(crate) names: Names,
     running: Option<Running>,
 }
 
-/// A name service that the test fills.
+/// The records of the name service for webhook endpoints, which tests can change.
 pub(crate) type Names = Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>;
 
-/// For how long a webhook is tried, and how long a secret overlaps the next.
+/// How long the delivery of a webhook is retried.
 pub(crate) const RETRY_FOR: Duration = Duration::from_hours(72);
+/// How long the previous secret of an endpoint stays valid after a rotation.
 pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
 
-/// A client for outgoing webhooks that may call this machine on any port, and `*.test`.
+/// Returns a client for outgoing webhooks to this machine on any port, and to hosts under `.test`.
 fn outgoing(names: &Names) -> Outgoing {
     let names = names.clone();
     let settings = outgoing::Settings {
@@ -67,8 +68,8 @@ fn outgoing(names: &Names) -> Outgoing {
             ports: (1..=u16::MAX).collect(),
             allow_http: true,
         },
-        secret: Some("a master secret of the tests alone".into()),
-        // A receiver that hangs does so for longer than a test looks on.
+        secret: Some("a master secret for tests only".into()),
+        // Longer than any test waits: the delivery to a receiver that hangs must not end during the test.
         timeout: Duration::from_secs(30),
         retry_for: RETRY_FOR,
         overlap: OVERLAP,
@@ -83,10 +84,10 @@ fn outgoing(names: &Names) -> Outgoing {
             found.ok_or_else(|| std::io::Error::other("no such host")),
         ))
     });
-    Outgoing::new(settings, lookup).expect("a way out")
+    Outgoing::new(settings, lookup).expect("the client can be made")
 }
 
-/// One replica: a desk, its store and the paid calls under way.
+/// One replica: its use cases, its store, and its tracked tasks.
 #[derive(Clone)]
 pub(crate) struct Replica {
     pub(crate) desk: Desk,
@@ -95,7 +96,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Returns once no paid call is under way.
+    /// Returns once no tracked task is running: no call that rents a number, and no delivery of a webhook.
     pub(crate) async fn wait_until_idle(&self) {
         self.paid.close();
         self.paid.wait().await;
@@ -125,7 +126,10 @@ impl Process {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
-        self.0.as_ref().expect("it is on").spawn(work)
+        self.0
+            .as_ref()
+            .expect("the runtime exists until it is dropped")
+            .spawn(work)
     }
 }
 
@@ -140,11 +144,12 @@ impl Drop for Process {
 impl TestDesk {
     pub(crate) async fn new(database: Database, policy: &str, seed: u64) -> Self {
         let clock = Clock::manual(Clock::system().now());
-        let (told, settings) = (clock.clone(), sandbox::Settings::default());
+        let (clock_of_close, settings) = (clock.clone(), sandbox::Settings::default());
         let options = sandbox::Options {
             seed,
             clock: sandbox::Clock::new(move || {
-                jiff::Timestamp::from_microsecond(told.now().as_micros()).expect("a time of this century")
+                jiff::Timestamp::from_microsecond(clock_of_close.now().as_micros())
+                    .expect("a time of this century")
             }),
             settings: sandbox::Settings {
                 rate_limit: sandbox::RateLimit {
@@ -168,16 +173,16 @@ impl TestDesk {
         test_desk
     }
 
-    /// Starts a replica, as after a crash. It finds what the one before has left.
+    /// Starts a replica, as after a crash. It continues with the state that the previous one has stored.
     pub(crate) async fn start(&mut self) {
         let process = Process::start();
         let replica = self.build_replica(&process).await;
         self.running = Some(Running { replica, process });
-        // A fault that is armed may keep it from looking; it looks again later.
+        // The comparison with Close fails if a fault is armed. The service repeats it later.
         let _ = self.run(|desk| async move { desk.sync.compare().await }).await;
     }
 
-    /// A second replica on the same database. It runs until its `Process` is dropped.
+    /// Starts a second replica on the same database. It runs until its `Process` is dropped.
     pub(crate) async fn another_replica(&self) -> (Replica, Process) {
         let process = Process::start();
         (self.build_replica(&process).await, process)
@@ -189,7 +194,7 @@ impl TestDesk {
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
         let webhooks = self.webhooks.clone();
         let outgoing = outgoing(&self.names);
-        let made = process.spawn(async move {
+        let building = process.spawn(async move {
             let store = database.store().await;
             let settings = close::Settings {
                 base_url,
@@ -220,7 +225,7 @@ impl TestDesk {
             );
             Replica { desk, store, paid }
         });
-        made.await.expect("the desk can be made")
+        building.await.expect("the replica can be made")
     }
 
     pub(crate) fn replica(&self) -> &Replica {
@@ -252,38 +257,40 @@ impl TestDesk {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        self.spawn(work).await.expect("the replica goes on")
+        self.spawn(work)
+            .await
+            .expect("the task of the replica ends normally")
     }
 
-    /// Moves the clock of desk and Close.
+    /// Moves the clock of the service and of Close.
     pub(crate) fn advance_clock(&self, time: Duration) {
         self.clock.advance(time);
     }
 
-    /// Orders a number. Calls to Close that follow from it have ended when this returns.
+    /// Orders a number, and waits until all calls to Close that follow from the order have ended.
     pub(crate) async fn order(
         &self,
-        who: &Caller,
+        caller: &Caller,
         key: &str,
         request: &Request,
     ) -> Result<OrderWithNumber, Error> {
-        let placed = self
-            .spawn(order(who, key, request))
+        let order = self
+            .spawn(order(caller, key, request))
             .await
-            .expect("the replica goes on");
+            .expect("the task of the replica ends normally");
         self.wait_until_idle().await;
-        placed
+        order
     }
 
-    /// Returns once no paid call is under way, here or at Close.
+    /// Returns once no tracked task is running in the replica, and Close has executed all rents.
     pub(crate) async fn wait_until_idle(&self) {
         self.replica().wait_until_idle().await;
         self.wait_until_close_is_idle().await;
     }
 
-    /// Returns once Close has done all that it was asked to.
+    /// Returns once Close has executed all requests to rent a number.
     pub(crate) async fn wait_until_close_is_idle(&self) {
-        eventually("Close ends what it has begun", || async {
+        eventually("Close has executed all requests to rent", || async {
             let rents = self.close.requests("POST", RENT).await;
             let pending = rents.iter().any(|rent| rent["ending"] == "pending");
             (!pending).then_some(())
@@ -291,7 +298,7 @@ impl TestDesk {
         .await;
     }
 
-    /// Every order there is.
+    /// Returns all orders.
     pub(crate) async fn orders(&self) -> Vec<Order> {
         let limit = Limit::new(200).expect("a limit");
         let (mut orders, mut after) = (Vec::new(), None);
@@ -314,9 +321,9 @@ impl TestDesk {
         }
     }
 
-    /// Runs every step once, in the order in which a replica would.
+    /// Runs the workers' steps for orders and releases once each.
     pub(crate) async fn run_steps(&self) {
-        // A step that fails is logged and tried again.
+        // Errors are ignored: a replica logs a failed step and repeats it.
         let _ = self.run(|desk| async move { desk.orders.recover().await }).await;
         self.wait_until_idle().await;
         let _ = self
@@ -327,7 +334,9 @@ impl TestDesk {
             .await;
     }
 
-    /// Lets time pass until nothing is unsettled; what waits for a person stays. How long it took by the clock.
+    /// Runs steps and moves the clock until each order is final or needs a review.
+    ///
+    /// Returns how far the clock has moved.
     pub(crate) async fn settle(&self) -> Duration {
         let (began, longest) = (self.clock.now(), SETTLE_AFTER * 6);
         loop {
@@ -341,12 +350,15 @@ impl TestDesk {
                 return self.clock.now().since(began);
             }
             let passed = self.clock.now().since(began);
-            assert!(passed < longest, "unsettled after {passed:?}: {open:?}");
+            assert!(
+                passed < longest,
+                "orders are not settled after {passed:?}: {open:?}"
+            );
             self.advance_clock(Duration::from_secs(15));
         }
     }
 
-    /// Ids of the numbers that Close rents to the desk's key now, and of all it ever did.
+    /// Returns the ids of the numbers rented with the API key: those rented now, and all so far.
     pub(crate) async fn rented_by_key(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let all = self.close.numbers().await;
         let ours = |number: &&Value| number["_control"]["made_by"] == "api";
@@ -357,103 +369,4 @@ impl TestDesk {
             all.iter().filter(ours).map(id).collect(),
         )
     }
-}
-
-/// What a task of the replica does to its end.
-type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
-
-/// One use case, run for a caller, as its own task.
-macro_rules! done_by {
-    ($who:expr, |$desk:ident, $by:ident| $work:expr) => {{
-        let who = $who.clone();
-        move |$desk: Desk| -> Work<_> {
-            Box::pin(async move {
-                let request_id = RequestId::generate($desk.now());
-                let $by = CallContext::new(&who, &request_id);
-                $work.await
-            })
-        }
-    }};
-}
-
-/// Orders, and does not wait.
-pub(crate) fn order(
-    who: &Caller,
-    key: &str,
-    request: &Request,
-) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
-    let (request, key) = (request.clone(), key.parse().expect("a key"));
-    done_by!(who, |desk, by| desk.orders.create(
-        by,
-        None,
-        request,
-        Some(key),
-        Some(Duration::ZERO)
-    ))
-}
-
-/// Releases.
-pub(crate) fn release(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Released> + use<> {
-    let number = number.clone();
-    done_by!(who, |desk, by| desk.numbers.release(by, &number))
-}
-
-/// Reads a number.
-pub(crate) fn find(who: &Caller, number: &PhoneNumberId) -> impl FnOnce(Desk) -> Work<Arc<Number>> + use<> {
-    let number = number.clone();
-    done_by!(who, |desk, by| desk.numbers.find(by, &number))
-}
-
-/// Cancels.
-pub(crate) fn cancel(who: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
-    let id = id.clone();
-    done_by!(who, |desk, by| desk.orders.cancel(by, &id))
-}
-
-/// Adopts a number for a team.
-pub(crate) fn adopt(
-    who: &Caller,
-    number: &PhoneNumberId,
-    team: &str,
-) -> impl FnOnce(Desk) -> Work<Number> + use<> {
-    let (number, team) = (number.clone(), team.parse().expect("a team"));
-    done_by!(who, |desk, by| desk.numbers.transfer(by, &number, &team))
-}
-
-/// Lists the first two hundred numbers.
-pub(crate) fn list(who: &Caller) -> impl FnOnce(Desk) -> Work<Page<Arc<Number>>> + use<> {
-    let (filter, limit) = (NumberFilter::default(), Limit::new(200).expect("a limit"));
-    done_by!(who, |desk, by| desk.numbers.list(by, None, &filter, limit, None))
-}
-
-/// Says what became of an order in review.
-pub(crate) fn settle_review(
-    who: &Caller,
-    id: &OrderId,
-    finding: Finding,
-) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
-    let id = id.clone();
-    done_by!(who, |desk, by| desk.orders.settle_review(by, &id, &finding))
-}
-
-/// Someone of this team who may do everything.
-pub(crate) fn caller(team: &str) -> Caller {
-    let team: Team = team.parse().expect("a team");
-    let permissions = "numbers:read numbers:rent numbers:update numbers:release numbers:group numbers:admin";
-    Caller {
-        issuer: "https://idp.example.com/".to_owned(),
-        subject: format!("app of {team}"),
-        teams: vec![team],
-        permissions: permissions.split(' ').map(str::to_owned).collect(),
-        close_user: None,
-        claims: json!({}),
-    }
-}
-
-/// A request as its JSON would be read.
-pub(crate) fn request(body: &Value) -> Request {
-    let read = numberdesk::domain::order::request::OrderBody::read;
-    numberdesk::domain::input::fields::read(body, read)
-        .expect("a request")
-        .request
 }

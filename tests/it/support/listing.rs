@@ -1,4 +1,4 @@
-//! Lists numbers by SQL: the reference that the inventory in memory is compared with and measured against.
+//! Lists numbers by SQL: the reference for tests and benchmarks of the inventory in memory.
 
 use numberdesk::domain::authority::Scope;
 use numberdesk::domain::country::Country;
@@ -6,18 +6,19 @@ use numberdesk::domain::id::UserId;
 use numberdesk::domain::page::Limit;
 use numberdesk::inventory::NumberFilter;
 
-/// A statement for either database, and its arguments, all of them texts.
+/// A query for either database, and its arguments, which are all text.
 pub(crate) struct Listing {
     pub(crate) text: String,
     pub(crate) args: Vec<String>,
 }
 
 impl Listing {
-    /// One page by id, after the id `after`, with one row more when another page follows. The first columns are `id`
-    /// and `facts`.
+    /// Returns the query for one page in the order of ids, starting after the id `after`.
+    ///
+    /// It selects one row more if another page follows. The first columns are `id` and `facts`.
     pub(crate) fn new(scope: &Scope, filter: &NumberFilter, limit: Limit, after: Option<&str>) -> Self {
         let mut args = Vec::new();
-        let mut place = |value: &str| {
+        let mut bind = |value: &str| {
             args.push(value.to_owned());
             format!("${}", args.len())
         };
@@ -26,11 +27,11 @@ impl Listing {
             None => {}
             Some(teams) if teams.is_empty() => conditions.push("1 = 0".to_owned()),
             Some(teams) => {
-                let places: Vec<_> = teams.iter().map(|team| place(team.as_str())).collect();
-                conditions.push(format!("team IN ({})", places.join(", ")));
+                let placeholders: Vec<_> = teams.iter().map(|team| bind(team.as_str())).collect();
+                conditions.push(format!("team IN ({})", placeholders.join(", ")));
             }
         }
-        let label = filter.label.as_deref().map(pattern);
+        let label = filter.label.as_deref().map(like_pattern);
         for (condition, value) in [
             ("country = ?", filter.country.as_ref().map(Country::as_str)),
             ("number = ?", filter.number.as_deref()),
@@ -42,7 +43,7 @@ impl Listing {
             ),
             ("id > ?", after),
         ] {
-            conditions.extend(value.map(|value| condition.replace('?', &place(value))));
+            conditions.extend(value.map(|value| condition.replace('?', &bind(value))));
         }
         match filter.orphan {
             Some(true) => conditions.push("team IS NULL".to_owned()),
@@ -59,8 +60,8 @@ impl Listing {
     }
 }
 
-/// A LIKE pattern for labels that have `text` in them, as it stands.
-fn pattern(text: &str) -> String {
+/// Returns a LIKE pattern for labels that contain `text` literally.
+fn like_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for letter in text.to_lowercase().chars() {
         if matches!(letter, '%' | '_' | '!') {

@@ -1,4 +1,4 @@
-//! What the tests share: test servers with a simulated Close, users with tokens, and a client that checks each response.
+//! Shared by the tests: servers with a simulated Close, users with tokens, and checked responses.
 
 pub(crate) mod binary;
 pub(crate) mod books;
@@ -27,7 +27,9 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Polls until `poll` returns a value, and returns it. Panics with `what` after the time limit.
+/// Polls until `poll` returns a value, and returns the value.
+///
+/// Panics after the time limit. `what` is a sentence that says what should have happened, for the failure message.
 pub(crate) async fn eventually<T, F>(what: &str, poll: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
@@ -35,7 +37,9 @@ where
     eventually_or(|| what.to_owned(), poll).await
 }
 
-/// Polls until `poll` returns a value. Panics after the time limit with a message that can describe the last result.
+/// Polls until `poll` returns a value, and returns the value.
+///
+/// Panics after the time limit. `what` is called then, so that the message can describe the last result.
 pub(crate) async fn eventually_or<T, F>(what: impl Fn() -> String, mut poll: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
@@ -47,7 +51,7 @@ where
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "waited in vain: {}",
+            "did not happen within {TIMEOUT:?}: {}",
             what()
         );
         tokio::time::sleep(POLL_INTERVAL).await;

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use crate::support::database::{Database, postgres};
 
-/// Keeps everyone else from writing to a database until it ends.
+/// A running outage. No other connection can write to the database until [`Outage::end`].
 pub(crate) enum Outage {
     Sqlite(SqliteConnection),
     Postgres(String),
@@ -23,29 +23,30 @@ impl Outage {
             return Self::Sqlite(connection);
         }
         let name = url.rsplit('/').next().expect("a URL has a path").to_owned();
-        let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
-        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        server(&close).await;
-        server(&cut).await;
+        let refuse_connections = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
+        let end_connections =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        execute_on_server(&refuse_connections).await;
+        execute_on_server(&end_connections).await;
         Self::Postgres(name)
     }
 
     pub(crate) async fn end(self) {
         match self {
-            Self::Sqlite(connection) => connection.close().await.expect("the lock can be let go"),
+            Self::Sqlite(connection) => connection.close().await.expect("the lock is released"),
             Self::Postgres(name) => {
-                server(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")).await;
+                execute_on_server(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")).await;
             }
         }
     }
 }
 
-async fn server(statement: &str) {
+async fn execute_on_server(statement: &str) {
     let mut connection = PgConnection::connect(&postgres())
         .await
         .expect("a PostgreSQL server");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
         .execute(&mut connection)
         .await
-        .expect("it does that");
+        .expect("the statement succeeds");
 }

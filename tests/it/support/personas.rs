@@ -7,51 +7,51 @@ use serde_json::{Value, json};
 pub(crate) const ISSUER: &str = "https://idp.example.com/";
 pub(crate) const AUDIENCE: &str = "numberdesk";
 
-/// Someone with a token.
+/// A user or an app, by the claims in its token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Persona {
     pub(crate) name: &'static str,
     pub(crate) teams: &'static [&'static str],
     pub(crate) permissions: &'static str,
-    /// Which of Close's users it is, by place; the first one owns the API key.
+    /// The index of its user in Close. User 0 owns the API key.
     pub(crate) close_user: Option<usize>,
 }
 
-/// An app of sales: the one that does most things.
+/// An app of sales. Most tests use it.
 pub(crate) const ALICE: Persona = Persona {
     name: "alice@example.com",
     teams: &["sales"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release",
     close_user: Some(0),
 };
-/// Lead of sales: group numbers and the audit trail too.
+/// The lead of sales: may also manage group numbers and read the audit trail.
 pub(crate) const LENA: Persona = Persona {
     name: "lena@example.com",
     teams: &["sales"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read",
     close_user: Some(0),
 };
-/// The other team.
+/// The lead of support, the other team.
 pub(crate) const BOB: Persona = Persona {
     name: "bob@example.com",
     teams: &["support"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read",
     close_user: Some(0),
 };
-/// In both teams.
+/// A member of both teams.
 pub(crate) const DORA: Persona = Persona {
     name: "dora@example.com",
     teams: &["sales", "support"],
     ..LENA
 };
-/// Sees everything; her own team may rent nothing.
+/// The administrator: sees the numbers of all teams. Her own team may rent nothing.
 pub(crate) const OLGA: Persona = Persona {
     name: "olga@example.com",
     teams: &["platform"],
     permissions: "numbers:read numbers:rent numbers:update numbers:release numbers:group numbers:admin audit:read",
     close_user: Some(0),
 };
-/// A valid token that permits nothing.
+/// Has a valid token without any permission.
 pub(crate) const NEMO: Persona = Persona {
     name: "nemo@example.com",
     teams: &["sales"],
@@ -72,7 +72,7 @@ impl Persona {
         Self { close_user, ..self }
     }
 
-    /// What the token says, an hour long.
+    /// Returns the claims of a token that is valid for one hour.
     pub(crate) fn claims(&self, users: &[String]) -> Value {
         let now = Clock::system().now().as_seconds();
         let mut claims = json!({

@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// A file that `make setup` provides.
+/// Returns the path of a file that `make setup` provides. Panics if it is missing.
 pub(crate) fn provided(path: &str) -> PathBuf {
     let file = root().join(path);
     assert!(file.exists(), "{path} is missing: run `make setup`");
     file
 }
 
-/// The folder of the project.
+/// Returns the root folder of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs it to its end, which must come in time and be a success; what it printed.
+/// Runs a program, asserts that it succeeds within the time limit, and returns its standard output.
 pub(crate) async fn succeeds(command: &mut Command, within: Duration) -> String {
     let run = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(within, run)
         .await
-        .unwrap_or_else(|_| panic!("it has not ended within {within:?}: {command:?}"))
-        .unwrap_or_else(|error| panic!("it can't be run ({error}); run `make setup`: {command:?}"));
+        .unwrap_or_else(|_| panic!("has not ended within {within:?}: {command:?}"))
+        .unwrap_or_else(|error| panic!("can't be run ({error}); run `make setup`: {command:?}"));
     let (stdout, stderr) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

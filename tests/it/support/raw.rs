@@ -10,10 +10,12 @@ use tokio::net::TcpStream;
 use super::personas::Persona;
 use crate::support::server::TestServer;
 
-/// Longest that a server may take to answer or hang up: a body may take 30 s to arrive.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// The longest time until the server responds or hangs up.
+///
+/// The server itself waits up to 30 s for a body.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// What came back: the status, 0 when the server hung up without an answer, and everything it said.
+/// A response as text, with its status, or with status 0 if the server hung up without a response.
 #[derive(Debug)]
 pub(crate) struct RawResponse {
     pub(crate) status: u16,
@@ -22,17 +24,17 @@ pub(crate) struct RawResponse {
     pub(crate) closed: bool,
 }
 
-/// Sends these bytes and reads one answer.
+/// Sends the bytes and reads one response.
 pub(crate) async fn say(server: &TestServer, bytes: &[u8]) -> RawResponse {
     let mut stream = TcpStream::connect(address(server))
         .await
-        .expect("the desk listens");
-    // A server that has heard enough may close before it has read everything.
+        .expect("the server listens");
+    // Errors are ignored: a server may refuse a request and close the connection before it has read everything.
     let _ = stream.write_all(bytes).await;
     listen(&mut stream).await
 }
 
-/// Reads until the answer is whole or the server hangs up.
+/// Reads until the response is complete or the server hangs up.
 pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse {
     let mut bytes = Vec::new();
     let read = async {
@@ -42,14 +44,14 @@ pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse
                 Ok(0) | Err(_) => return true,
                 Ok(length) => bytes.extend_from_slice(&chunk[..length]),
             }
-            if whole(&bytes) {
+            if is_complete(&bytes) {
                 return false;
             }
         }
     };
-    let closed = tokio::time::timeout(PATIENCE, read)
+    let closed = tokio::time::timeout(RESPONSE_TIMEOUT, read)
         .await
-        .expect("the desk answers or hangs up in time");
+        .expect("the server responds or hangs up in time");
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let status = text
         .split(' ')
@@ -59,13 +61,13 @@ pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse
     RawResponse { status, text, closed }
 }
 
-/// Everything that comes before the server hangs up.
+/// Reads until the server hangs up.
 pub(crate) async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
-    // A server that breaks off may leave an error instead of an end.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
+    // Errors are ignored: a connection that the server resets ends with an error.
+    let _ = tokio::time::timeout(RESPONSE_TIMEOUT, stream.read_to_end(&mut bytes))
         .await
-        .expect("the desk hangs up in time");
+        .expect("the server hangs up in time");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -80,15 +82,15 @@ pub(crate) async fn send_order(server: &TestServer, person: &Persona, key: &str,
     );
     let mut stream = TcpStream::connect(address(server))
         .await
-        .expect("the desk listens");
+        .expect("the server listens");
     stream
         .write_all(request.as_bytes())
         .await
-        .expect("a request can be written");
+        .expect("the request can be written");
     stream
 }
 
-/// An order whose sender is gone `after` that time.
+/// Sends an order and closes the connection `after` this time, without reading the response.
 pub(crate) async fn send_and_hang_up(
     server: &TestServer,
     person: &Persona,
@@ -101,13 +103,14 @@ pub(crate) async fn send_and_hang_up(
     drop(connection);
 }
 
-/// Where the desk's API listens.
+/// Returns the address and port of the server's API.
 pub(crate) fn address(server: &TestServer) -> SocketAddr {
     let (_, address) = server.api.split_once("://").expect("a URL");
-    address.parse().expect("the desk has an address")
+    address.parse().expect("the URL has an IP address and a port")
 }
 
-fn whole(bytes: &[u8]) -> bool {
+/// Returns whether the bytes are a head and all of the body that its `Content-Length` announces.
+fn is_complete(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return false;

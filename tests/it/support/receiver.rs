@@ -1,4 +1,4 @@
-//! An app's webhook endpoint on loopback: it records each request and replies as the test configures it.
+//! An app's webhook endpoint on loopback: records each request and replies as the test wants.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::eventually_or;
 
-/// One request that it got.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedWebhook {
     pub(crate) method: Method,
@@ -36,22 +36,23 @@ impl ReceivedWebhook {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("a webhook is JSON")
     }
-    /// Whether the published library takes it under this secret.
+    /// Returns whether the library `standardwebhooks` verifies the signature with this secret.
     pub(crate) fn holds(&self, secret: &str) -> bool {
-        let webhook = Webhook::new(secret).expect("a secret as the specification has it");
+        let webhook = Webhook::new(secret).expect("a secret in the format of the specification");
         webhook.verify(&self.body, &self.headers).is_ok()
     }
 }
 
-/// What it answers.
+/// How the receiver responds.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Status(u16),
     With(u16, &'static str, String),
-    /// Nothing, until it is told to go on.
+    /// No response until [`Receiver::goes_on`].
     Hang,
 }
 
+/// A running webhook endpoint.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     address: SocketAddr,
@@ -59,27 +60,27 @@ pub(crate) struct Receiver {
 }
 
 struct Shared {
-    got: Mutex<Vec<ReceivedWebhook>>,
+    received: Mutex<Vec<ReceivedWebhook>>,
     reply: Mutex<Reply>,
     go_on: Notify,
-    busy: AtomicUsize,
-    most: AtomicUsize,
+    open: AtomicUsize,
+    max_open: AtomicUsize,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
         let shared = Arc::new(Shared {
-            got: Mutex::default(),
+            received: Mutex::default(),
             reply: Mutex::new(Reply::Status(204)),
             go_on: Notify::new(),
-            busy: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            max_open: AtomicUsize::new(0),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port is free");
-        let address = listener.local_addr().expect("it has an address");
-        let router = Router::new().fallback(take).with_state(shared.clone());
+        let address = listener.local_addr().expect("a listener has an address");
+        let router = Router::new().fallback(receive).with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, shared }
     }
@@ -90,59 +91,74 @@ impl Receiver {
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
+    /// Sets the reply to later requests.
     pub(crate) fn answers(&self, reply: Reply) {
         *self.shared.reply.lock().expect("the lock is not poisoned") = reply;
     }
-    /// Whoever hangs is answered.
+    /// Responds to all requests that hang.
     pub(crate) fn goes_on(&self) {
         self.shared.go_on.notify_waiters();
     }
+    /// Returns the requests so far.
     pub(crate) fn got(&self) -> Vec<ReceivedWebhook> {
-        self.shared.got.lock().expect("the lock is not poisoned").clone()
+        self.shared
+            .received
+            .lock()
+            .expect("the lock is not poisoned")
+            .clone()
     }
+    /// Returns the number of requests so far.
     pub(crate) fn count(&self) -> usize {
-        self.shared.got.lock().expect("the lock is not poisoned").len()
+        self.shared
+            .received
+            .lock()
+            .expect("the lock is not poisoned")
+            .len()
     }
-    /// The most requests that were open at once.
+    /// Returns the largest number of requests that were open at the same time.
     pub(crate) fn most_at_once(&self) -> usize {
-        self.shared.most.load(Ordering::SeqCst)
+        self.shared.max_open.load(Ordering::SeqCst)
     }
-    /// What it got, once there is so much.
+    /// Returns the requests once there are at least `count`.
     pub(crate) async fn gets(&self, count: usize) -> Vec<ReceivedWebhook> {
-        let look = || async {
-            let got = self.got();
-            (got.len() >= count).then_some(got)
+        let enough = || async {
+            let received = self.got();
+            (received.len() >= count).then_some(received)
         };
-        eventually_or(|| format!("{count} webhooks arrive, not {}", self.count()), look).await
+        eventually_or(
+            || format!("{count} webhooks arrive, not {}", self.count()),
+            enough,
+        )
+        .await
     }
 }
 
-/// One request less, also when its sender hangs up.
-struct Busy(Arc<Shared>);
+/// Counts an open request until it is dropped, which also happens when the sender hangs up.
+struct OpenRequest(Arc<Shared>);
 
-impl Drop for Busy {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::SeqCst);
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-async fn take(
+async fn receive(
     State(shared): State<Arc<Shared>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let busy = shared.busy.fetch_add(1, Ordering::SeqCst) + 1;
-    let _busy = Busy(shared.clone());
-    shared.most.fetch_max(busy, Ordering::SeqCst);
-    // Before it counts as got, so that whoever waits for it finds this one waiting.
+    let open = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
+    let _open = OpenRequest(shared.clone());
+    shared.max_open.fetch_max(open, Ordering::SeqCst);
+    // Registered before the request is recorded: a test may call `goes_on` as soon as it sees the request.
     let go_on = shared.go_on.notified();
     tokio::pin!(go_on);
     go_on.as_mut().enable();
     let path = uri.path().to_owned();
     shared
-        .got
+        .received
         .lock()
         .expect("the lock is not poisoned")
         .push(ReceivedWebhook {

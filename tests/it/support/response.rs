@@ -16,8 +16,8 @@ pub(crate) struct ApiResponse {
 impl ApiResponse {
     pub(crate) async fn read(asked: String, response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.bytes().await.expect("an answer arrives whole");
-        let text = String::from_utf8(bytes.to_vec()).expect("an answer is UTF-8");
+        let bytes = response.bytes().await.expect("the body arrives completely");
+        let text = String::from_utf8(bytes.to_vec()).expect("a body is UTF-8");
         Self {
             status,
             headers,
@@ -30,7 +30,7 @@ impl ApiResponse {
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self}");
-        self.is_marked();
+        self.assert_common_headers();
         assert_eq!(self.header("content-type"), "application/json", "{self}");
         self.json()
     }
@@ -39,7 +39,7 @@ impl ApiResponse {
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, name: &str) -> Value {
         assert_eq!(self.status, status, "{self}");
-        self.is_marked();
+        self.assert_common_headers();
         assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
         let problem = self.json();
         assert_eq!(problem["type"], format!("/problems/{name}"), "{self}");
@@ -58,14 +58,14 @@ impl ApiResponse {
     #[track_caller]
     pub(crate) fn empty(&self, status: u16) {
         assert_eq!((self.status, self.text.as_str()), (status, ""), "{self}");
-        self.is_marked();
+        self.assert_common_headers();
     }
 
-    /// A header's value, empty when it is not there.
+    /// Returns the value of a header, or an empty text if there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
-            .map_or("", |value| value.to_str().expect("headers are text"))
+            .map_or("", |value| value.to_str().expect("a header is text"))
     }
 
     #[track_caller]
@@ -74,7 +74,7 @@ impl ApiResponse {
     }
 
     #[track_caller]
-    fn is_marked(&self) {
+    fn assert_common_headers(&self) {
         assert!(
             self.header("x-request-id").starts_with("req_"),
             "no request id: {self}"
@@ -93,8 +93,9 @@ impl std::fmt::Display for ApiResponse {
     }
 }
 
-/// Asserts that two responses differ in nothing but the request path and the request id, so that a foreign object
-/// looks like one that does not exist.
+/// Asserts that two responses differ only in the path and the id of the request.
+///
+/// Another team's object must look like one that does not exist.
 #[track_caller]
 pub(crate) fn assert_indistinguishable(one: &ApiResponse, other: &ApiResponse) {
     assert_eq!(one.status, other.status, "{one}\n{other}");

@@ -1,4 +1,4 @@
-//! A server that sends bytes from a script: a broken or hostile Close, or a listener that must never be reached.
+//! A server that sends scripted bytes: a broken or hostile Close, or a listener that nobody may call.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Script = dyn Fn(&str) -> Vec<u8> + Send + Sync;
 
-/// It serves until it is dropped; each connection gets one answer.
+/// A server that answers each connection once, until it is dropped.
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
     hits: Arc<AtomicUsize>,
@@ -18,17 +18,17 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// `script` is given the request line, such as `GET /api/v1/me/ HTTP/1.1`.
+    /// Starts a server. `script` returns the response to a request line, such as `GET /me/ HTTP/1.1`.
     pub(crate) async fn start(script: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it has an address");
+        let address = listener.local_addr().expect("a listener has an address");
         let script: Arc<Mutex<Arc<Script>>> = Arc::new(Mutex::new(Arc::new(script)));
         let hits = Arc::new(AtomicUsize::new(0));
-        let (said, counted) = (Arc::clone(&script), Arc::clone(&hits));
+        let (current_script, connections) = (Arc::clone(&script), Arc::clone(&hits));
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::SeqCst);
-                let script = Arc::clone(&said.lock().expect("the lock is not poisoned"));
+                connections.fetch_add(1, Ordering::SeqCst);
+                let script = Arc::clone(&current_script.lock().expect("the lock is not poisoned"));
                 tokio::spawn(answer(stream, script));
             }
         });
@@ -40,12 +40,12 @@ impl Scripted {
         }
     }
 
-    /// From now on it says something else.
+    /// Replaces the script for later connections.
     pub(crate) fn says(&self, script: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) {
         *self.script.lock().expect("the lock is not poisoned") = Arc::new(script);
     }
 
-    /// Connections so far.
+    /// Returns the number of connections so far.
     pub(crate) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
@@ -57,13 +57,13 @@ impl Drop for Scripted {
     }
 }
 
-/// An address where nobody listens.
+/// Returns an address on which nothing listens.
 pub(crate) fn unused_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it has an address")
+    listener.local_addr().expect("a listener has an address")
 }
 
-/// A whole answer.
+/// Returns the bytes of a complete response.
 pub(crate) fn says(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status} Whatever\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
@@ -72,20 +72,20 @@ pub(crate) fn says(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// `size` zero bytes, gzipped by hand: about a thousandth of that.
+/// Returns `size` zero bytes as a gzip stream of about a thousandth of that size.
 pub(crate) fn gzip_bomb(size: usize) -> Vec<u8> {
     let mut bits = Bits {
         bytes: vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255],
         used: 8,
     };
-    bits.push(0b1, 1); // the last block
-    bits.push(0b01, 2); // with the fixed codes
-    bits.push_code(0x30, 8); // a zero
+    bits.push(0b1, 1); // this is the last block
+    bits.push(0b01, 2); // it uses the fixed Huffman codes
+    bits.push_code(0x30, 8); // one zero byte
     for _ in 0..size / 258 {
-        bits.push_code(0b1100_0101, 8); // the longest repetition
-        bits.push_code(0, 5); // of the byte before
+        bits.push_code(0b1100_0101, 8); // repeat 258 bytes, the longest repetition
+        bits.push_code(0, 5); // from a distance of one byte
     }
-    bits.push_code(0, 7); // the end
+    bits.push_code(0, 7); // end of the block
     bits.bytes.extend_from_slice(&[0; 8]);
     bits.bytes
 }
@@ -97,21 +97,21 @@ struct Bits {
 
 impl Bits {
     fn push(&mut self, value: u16, length: u8) {
-        for place in 0..length {
+        for position in 0..length {
             if self.used == 8 {
                 self.bytes.push(0);
                 self.used = 0;
             }
-            let bit = u8::from(value >> place & 1 == 1);
-            *self.bytes.last_mut().expect("a byte was begun") |= bit << self.used;
+            let bit = u8::from(value >> position & 1 == 1);
+            *self.bytes.last_mut().expect("there is a byte") |= bit << self.used;
             self.used += 1;
         }
     }
 
-    /// Codes stand the other way round than numbers.
+    /// Appends a Huffman code. Its most significant bit comes first, unlike in [`Self::push`].
     fn push_code(&mut self, code: u16, length: u8) {
-        for place in (0..length).rev() {
-            self.push(code >> place & 1, 1);
+        for position in (0..length).rev() {
+            self.push(code >> position & 1, 1);
         }
     }
 }
@@ -129,6 +129,6 @@ async fn answer(mut stream: TcpStream, script: Arc<Script>) {
     let bytes = script(head.lines().next().unwrap_or_default());
     let _ = stream.write_all(&bytes).await;
     let _ = stream.shutdown().await;
-    // Closing with unread bytes would reset the connection and lose the answer.
+    // Closing the socket with unread bytes would reset the connection, and the client would lose the response.
     while stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
 }

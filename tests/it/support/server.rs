@@ -40,11 +40,14 @@ impl TestServer {
         Self::with(database, TestConfig::default()).await
     }
 
+    /// Starts with this configuration and waits for the first sync with Close.
+    ///
+    /// If the configuration names another Close than the simulated one, it waits only until the server is ready.
     pub(crate) async fn with(database: Database, config: TestConfig) -> Self {
-        let away = config.close_url.is_some();
-        // Boxed: what starts a whole desk is large, and every test would carry it in its own future.
+        let other_close = config.close_url.is_some();
+        // Boxed, because the future that starts a service is large and would be part of every test's future.
         let server = Box::pin(Self::unsynced(database, config)).await;
-        if away {
+        if other_close {
             server.wait_until_ready().await;
         } else {
             server.wait_until_synced().await;
@@ -54,21 +57,21 @@ impl TestServer {
 
     /// Starts without waiting for the first sync with Close.
     pub(crate) async fn unsynced(database: Database, config: TestConfig) -> Self {
-        let mut server = Self::set(database, config).await;
+        let mut server = Self::prepare(database, config).await;
         server.start().await;
         server
     }
 
-    /// Starts the server as a process, so that it has its own metrics.
+    /// Starts the server as a process with its own metrics, and waits for the first sync with Close.
     pub(crate) async fn as_process(database: Database, config: TestConfig) -> (Self, ServerProcess) {
-        let mut server = Box::pin(Self::set(database, config)).await;
+        let mut server = Box::pin(Self::prepare(database, config)).await;
         let desk = server.start_process().await;
         server.wait_until_synced().await;
         (server, desk)
     }
 
-    /// Prepares everything but the server.
-    async fn set(database: Database, config: TestConfig) -> Self {
+    /// Starts the simulated Close and writes the configuration files, but does not start the server.
+    async fn prepare(database: Database, config: TestConfig) -> Self {
         let close = FakeClose::start(config.close.clone()).await;
         let folder = tempfile::tempdir().expect("a folder can be made");
         let issuer = DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
@@ -104,7 +107,7 @@ impl TestServer {
         }
     }
 
-    /// Starts the desk from the files in the folder.
+    /// Starts the server from the files in the folder.
     pub(crate) async fn start(&mut self) {
         let file = self.folder.path().join("numberdesk.toml");
         let config = config::load(&file, std::iter::empty()).expect("the configuration is fine");
@@ -112,7 +115,7 @@ impl TestServer {
             app::policy(config.policy_file.as_ref(), &config.clusters()).expect("the policy is fine");
         let app = App::start(&config, policy, metrics())
             .await
-            .expect("the desk starts");
+            .expect("the server starts");
         self.api = api(&app.address.to_string(), config.server.tls.is_some());
         self.ops = format!("http://{}", app.ops_address);
         self.app = Some(app);
@@ -120,7 +123,7 @@ impl TestServer {
 
     /// Shuts the server down gracefully.
     pub(crate) async fn stop(&mut self) {
-        self.app.take().expect("the desk runs").stop().await;
+        self.app.take().expect("the server runs").stop().await;
     }
 
     /// Starts the server as a process and sends all later requests to it.
@@ -136,9 +139,9 @@ impl TestServer {
         desk
     }
 
-    /// Returns once the desk has compared its inventory with Close.
+    /// Returns once the server has compared its inventory with Close.
     pub(crate) async fn wait_until_synced(&self) {
-        eventually("the desk compares its inventory with Close", || async {
+        eventually("the server compares its inventory with Close", || async {
             let readiness = self.at_ops("/readyz").await.json();
             let loaded = readiness["inventory"] == "ok";
             (loaded && readiness["inventory_as_of"].is_string()).then_some(())
@@ -148,13 +151,13 @@ impl TestServer {
 
     /// Returns once the server is ready.
     pub(crate) async fn wait_until_ready(&self) {
-        eventually("the desk is ready", || async {
+        eventually("the server is ready", || async {
             (self.at_ops("/readyz").await.status == 200).then_some(())
         })
         .await;
     }
 
-    /// Stops the simulated Close and returns the address where nothing listens any more.
+    /// Stops the simulated Close and returns its address, on which nothing listens from then on.
     pub(crate) async fn stop_close(&mut self) -> SocketAddr {
         let elsewhere = FakeClose::start(sandbox::Options::default()).await;
         let close = std::mem::replace(&mut self.close, elsewhere);
@@ -163,9 +166,9 @@ impl TestServer {
         address
     }
 
-    /// Starts a simulated Close at the address that the desk calls.
+    /// Starts a simulated Close at the address that the server calls.
     pub(crate) async fn start_close_at(&mut self, listen: SocketAddr) {
-        // Numbers that are there from the start come first: what is rented later has other ids than before.
+        // Five existing numbers take the first ids, so that later rents get other ids than before.
         let options = sandbox::Options {
             listen,
             numbers: 5,
@@ -174,22 +177,22 @@ impl TestServer {
         self.close = FakeClose::start(options).await;
     }
 
-    /// The id of one of Close's users.
-    pub(crate) fn user(&self, place: usize) -> &str {
-        &self.users[place]
+    /// Returns the id of one of Close's users.
+    pub(crate) fn user(&self, index: usize) -> &str {
+        &self.users[index]
     }
 
     pub(crate) fn token(&self, person: &Persona) -> String {
         person.token(&self.issuer, &self.users)
     }
 
-    /// A request without a token.
+    /// Builds a request without a token.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         self.client.request(method, format!("{}{path}", self.api))
     }
 
-    /// A request with the token of a user.
+    /// Builds a request with the token of a user.
     pub(crate) fn request_as(&self, person: &Persona, method: &str, path: &str) -> RequestBuilder {
         self.request(method, path).bearer_auth(self.token(person))
     }
@@ -198,13 +201,14 @@ impl TestServer {
         send(self.request_as(person, "GET", path)).await
     }
 
-    /// The rows of a list that fits on one page.
+    /// Returns the rows of a list that fits on one page.
     pub(crate) async fn list(&self, person: &Persona, path: &str) -> Vec<Value> {
         let page = self.get(person, path).await.expect(200);
         assert_eq!(page["next_cursor"], Value::Null, "{path} has more pages");
         page["data"].as_array().expect("a list has data").clone()
     }
 
+    /// Sends a GET request to the ops port.
     pub(crate) async fn at_ops(&self, path: &str) -> ApiResponse {
         let request = self.client.get(format!("{}{path}", self.ops));
         send(request).await
@@ -250,7 +254,7 @@ impl TestServer {
     /// Returns once the order is in this state.
     pub(crate) async fn wait_for_state(&self, person: &Persona, order: &str, state: &str) -> Value {
         let last = Mutex::new(Value::Null);
-        let look = || async {
+        let read_order = || async {
             let order = self.get(person, &format!("/v1/orders/{order}")).await.expect(200);
             *last.lock().expect("the lock is not poisoned") = order.clone();
             (order["state"] == state).then_some(order)
@@ -262,7 +266,7 @@ impl TestServer {
                     last.lock().expect("the lock is not poisoned")
                 )
             },
-            look,
+            read_order,
         )
         .await
     }
@@ -272,7 +276,7 @@ impl TestServer {
         let orders = self.list(&crate::support::personas::OLGA, "/v1/orders").await;
         assert!(orders.is_empty(), "an order was stored: {orders:?}");
         let rents = self.close.rents().await;
-        assert!(rents.is_empty(), "something was sent: {rents:?}");
+        assert!(rents.is_empty(), "a number was rented: {rents:?}");
     }
 }
 
@@ -280,16 +284,16 @@ fn api(address: &str, encrypted: bool) -> String {
     format!("http{}://{address}", if encrypted { "s" } else { "" })
 }
 
-/// Sends and reads to the end.
+/// Sends a request and reads the whole response.
 pub(crate) async fn send(request: RequestBuilder) -> ApiResponse {
     let (client, request) = request.build_split();
     let request = request.expect("a request that can be sent");
     let asked = format!("{} {}", request.method(), request.url());
-    let response = client.execute(request).await.expect("the desk answers");
+    let response = client.execute(request).await.expect("the server responds");
     ApiResponse::read(asked, response).await
 }
 
-/// A text in JSON.
+/// Returns the text of a JSON string.
 #[track_caller]
 pub(crate) fn text(value: &Value) -> String {
     value
@@ -298,7 +302,7 @@ pub(crate) fn text(value: &Value) -> String {
         .to_owned()
 }
 
-/// The metrics of this process; there is one recorder however many desks.
+/// Returns the metrics recorder of this process, which all servers in it share.
 fn metrics() -> Metrics {
     static HANDLE: OnceLock<Metrics> = OnceLock::new();
     HANDLE

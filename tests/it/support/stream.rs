@@ -1,20 +1,20 @@
-//! A reader of server-sent events that resumes like a browser's `EventSource`: it keeps the last event id.
+//! A reader of server-sent events that can resume after an event id, like a browser's `EventSource`.
 
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use crate::support::server::text;
 
-/// Longest that one message is waited for.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+/// The longest wait for one event.
+const EVENT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// One connection.
+/// One connection to the event stream.
 pub(crate) struct Stream {
     response: reqwest::Response,
     unread: String,
 }
 
-/// One event as it came.
+/// A received event.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) id: String,
@@ -23,12 +23,12 @@ pub(crate) struct Told {
 }
 
 impl Stream {
-    /// Opens it; what comes from now on, or after `last`, is read.
+    /// Opens a stream of the events after the id `last`, or of those from now on.
     pub(crate) async fn open(request: RequestBuilder, last: Option<&str>) -> Self {
-        Self::try_open(request, last).await.expect("the desk answers")
+        Self::try_open(request, last).await.expect("the server responds")
     }
 
-    /// The same, unless nobody is there.
+    /// Opens a stream; `None` if the server does not respond. `last` is as in [`Self::open`].
     pub(crate) async fn try_open(request: RequestBuilder, last: Option<&str>) -> Option<Self> {
         let request = match last {
             Some(last) => request.header("Last-Event-ID", last),
@@ -43,42 +43,42 @@ impl Stream {
         })
     }
 
-    /// The next event; `None` when the stream has ended.
+    /// Returns the next event; `None` if the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Told> {
-        tokio::time::timeout(PATIENCE, self.read())
+        tokio::time::timeout(EVENT_TIMEOUT, self.read())
             .await
-            .expect("something comes in time")
+            .expect("an event arrives in time")
     }
 
     async fn read(&mut self) -> Option<Told> {
         loop {
             while let Some(end) = self.unread.find("\n\n") {
                 let message: String = self.unread.drain(..end + 2).collect();
-                let told = parse(&message);
-                if told.is_some() {
-                    return told;
+                let event = parse(&message);
+                if event.is_some() {
+                    return event;
                 }
             }
-            // A connection that breaks off has ended, too.
+            // A connection that breaks also ends the stream.
             let chunk = self.response.chunk().await.ok()??;
             self.unread += std::str::from_utf8(&chunk).expect("events are UTF-8");
         }
     }
 }
 
-/// A message with its three lines; a comment is none.
+/// Parses a message with its three fields; `None` for a comment.
 fn parse(message: &str) -> Option<Told> {
     let field = |name: &str| {
         let mut lines = message.lines().filter_map(|line| line.strip_prefix(name));
         lines.next().map(|value| value.trim_start().to_owned())
     };
     let event: Value = serde_json::from_str(&field("data:")?).expect("an event is JSON");
-    let told = Told {
+    let received = Told {
         id: field("id:").expect("an event has an id"),
         kind: field("event:").expect("an event has a type"),
         event,
     };
-    assert_eq!(told.id, text(&told.event["id"]));
-    assert_eq!(told.kind, text(&told.event["type"]));
-    Some(told)
+    assert_eq!(received.id, text(&received.event["id"]));
+    assert_eq!(received.kind, text(&received.event["type"]));
+    Some(received)
 }

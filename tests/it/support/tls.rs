@@ -1,5 +1,6 @@
-//! A certificate authority for one test, the certificates it issues, the folder where Kubernetes would mount them, and
-//! connections that read the certificate that the server presents.
+//! TLS for one test: a certificate authority, its certificates, and connections to the server.
+//!
+//! The certificates are written to a folder as Kubernetes would mount them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::raw::address;
 use super::volume;
 use crate::support::server::TestServer;
 
-/// Certificate and key in PEM, and the certificate of who vouches for them.
+/// A certificate, its key, and the certificate of the authority that issued it, all in PEM.
 #[derive(Clone)]
 pub(crate) struct Pair {
     pub(crate) certificate: String,
@@ -24,7 +25,7 @@ pub(crate) struct Pair {
     pub(crate) authority: String,
 }
 
-/// One that vouches.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -42,12 +43,12 @@ impl Authority {
         }
     }
 
-    /// For this machine, for as long as any test runs.
+    /// Issues a certificate for this machine that is valid from 2020 to 2090.
     pub(crate) fn issue(&self) -> Pair {
         self.issue_for(2020, 2090)
     }
 
-    /// For this machine, from the beginning of one year to that of another.
+    /// Issues a certificate for this machine, valid from the start of one year to the start of another.
     pub(crate) fn issue_for(&self, from: i32, until: i32) -> Pair {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
@@ -61,16 +62,18 @@ impl Authority {
     }
 }
 
-/// The lines of `[server.tls]` for what [`mount`] has put there.
+/// The section `[server.tls]` for the files that [`mount`] writes.
 pub(crate) const SECTION: &str =
     "[server.tls]\ncertificate_file = \"tls/tls.crt\"\nkey_file = \"tls/tls.key\"\n";
 
-/// Puts both files into the folder `tls` of `folder`.
+/// Writes the certificate and the key into the subfolder `tls` of `folder`.
 pub(crate) fn mount(folder: &Path, certificate: &str, key: &str) {
     volume::mount(&folder.join("tls"), &[("tls.crt", certificate), ("tls.key", key)]);
 }
 
-/// A connection to the desk whose handshake is done; it trusts this authority alone, and remembers nothing of others.
+/// Connects to the server with a full TLS handshake.
+///
+/// The connection trusts only this authority, and resumes no earlier session.
 pub(crate) async fn connect(
     server: &TestServer,
     authority: &str,
@@ -92,16 +95,19 @@ pub(crate) async fn connect(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-/// The certificate that the desk shows whoever comes now.
+/// Returns the certificate that the server presents to a new connection, in DER.
 pub(crate) async fn shown(server: &TestServer, pair: &Pair) -> Vec<u8> {
     let stream = connect(server, &pair.authority, "http/1.1", rustls::ALL_VERSIONS)
         .await
-        .expect("the desk is believed");
+        .expect("the certificate of the server is trusted");
     let (_, session) = stream.get_ref();
-    session.peer_certificates().expect("it shows one")[0].to_vec()
+    session
+        .peer_certificates()
+        .expect("the server presents a certificate")[0]
+        .to_vec()
 }
 
-/// The certificate of a pair, as it is shown.
+/// Returns the certificate of a pair in DER, to be compared with [`shown`].
 pub(crate) fn of(pair: &Pair) -> Vec<u8> {
     CertificateDer::from_pem_slice(pair.certificate.as_bytes())
         .unwrap()

@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-/// Puts the files into the folder: into a new folder of its own each time, to which one link that all of them are reached
-/// by is then turned. Whoever reads them sees all of the old or all of the new.
+/// Replaces the files of a mounted folder all at once, as the kubelet does.
+///
+/// The new files are written into a new subfolder. Then one symbolic link, through which all files are reached, is
+/// renamed to point at it. So a reader sees either all old files or all new files.
 pub(crate) fn mount(mounted: &Path, files: &[(&str, &str)]) {
     fs::create_dir_all(mounted).unwrap();
     let version = format!("..{}", fs::read_dir(mounted).unwrap().count());

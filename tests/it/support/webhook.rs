@@ -1,4 +1,4 @@
-//! Deliveries to the webhook route, signed as Close signs them.
+//! Webhook deliveries of Close to the service, signed as Close signs them.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use numberdesk::domain::time::Clock;
@@ -9,7 +9,7 @@ use sha2::Sha256;
 use super::response::ApiResponse;
 use crate::support::server::{TestServer, WEBHOOK_KEY, send};
 
-/// The signature of a body at a time, by the bytes that the key stands for.
+/// Returns the signature of a timestamp and a body. `key` is the decoded key.
 pub(crate) fn signature(key: &[u8], timestamp: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
     mac.update(timestamp.as_bytes());
@@ -17,22 +17,22 @@ pub(crate) fn signature(key: &[u8], timestamp: &str, body: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// The bytes of [`WEBHOOK_KEY`].
+/// Returns the bytes of [`WEBHOOK_KEY`].
 pub(crate) fn key() -> Vec<u8> {
-    hex::decode(WEBHOOK_KEY).expect("it is hexadecimal")
+    hex::decode(WEBHOOK_KEY).expect("the key is hexadecimal")
 }
 
-/// Seconds since 1970.
+/// Returns the current time in seconds since 1970.
 pub(crate) fn now() -> i64 {
     Clock::system().now().as_seconds()
 }
 
-/// A delivery of an event, as Close writes it.
+/// Returns the body of a delivery of an event.
 pub(crate) fn delivery(event: &Value) -> String {
     json!({ "subscription_id": "whsub_0000000000000000000000", "event": event }).to_string()
 }
 
-/// An event of a number, by an id of its own.
+/// Returns an event about a number.
 pub(crate) fn event(id: &str, action: &str, number: &str) -> Value {
     json!({
         "id": format!("ev_{id}"), "object_type": "phone_number", "object_id": number, "action": action,
@@ -41,17 +41,17 @@ pub(crate) fn event(id: &str, action: &str, number: &str) -> Value {
     })
 }
 
-/// Delivers a body as Close would now.
+/// Delivers a body, signed now.
 pub(crate) async fn deliver(server: &TestServer, body: &str) -> ApiResponse {
     deliver_at(server, now(), body).await
 }
 
-/// The same, signed at another time.
+/// Delivers a body, signed at this time.
 pub(crate) async fn deliver_at(server: &TestServer, seconds: i64, body: &str) -> ApiResponse {
     send(signed(server, seconds, body)).await
 }
 
-/// A delivery that is signed and not sent yet.
+/// Builds a signed delivery without sending it.
 pub(crate) fn signed(server: &TestServer, seconds: i64, body: &str) -> RequestBuilder {
     let timestamp = seconds.to_string();
     let hash = signature(&key(), &timestamp, body);
@@ -62,7 +62,7 @@ pub(crate) fn signed(server: &TestServer, seconds: i64, body: &str) -> RequestBu
         .body(body.to_owned())
 }
 
-/// The same under headers of the test's own.
+/// Delivers a body with the headers of the test instead of a signature.
 pub(crate) async fn deliver_with(server: &TestServer, headers: &[(&str, &str)], body: &str) -> ApiResponse {
     let mut request = server.request("POST", "/webhooks/close").body(body.to_owned());
     for (name, value) in headers {

@@ -1,5 +1,4 @@
-//! Metrics: the guide is rendered from their declarations, `/metrics` shows what is declared and nothing else, and the
-//! facts of the business are those of the database.
+//! Metrics: their declarations, the guide that is rendered from them, and the values on `/metrics`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,15 +11,15 @@ use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, LENA, OLGA};
-use crate::support::server::{TestConfig, TestServer};
+use crate::support::server::{POLICY, TestConfig, TestServer};
 
 on_both_stores! {
-    metrics_show_orders_and_teams_and_only_declared_names_and_labels,
+    metrics_report_orders_and_teams_with_only_declared_names_and_labels,
 }
 
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
 
-/// The declarations of all metrics, by name.
+/// Returns the declarations of all metrics by name.
 fn declared() -> BTreeMap<&'static str, &'static Metric> {
     let sections = SECTIONS.iter().chain([&PROCESS]);
     let metrics = sections.flat_map(|section| section.metrics);
@@ -28,7 +27,7 @@ fn declared() -> BTreeMap<&'static str, &'static Metric> {
 }
 
 #[test]
-fn the_guide_to_metrics_is_rendered_from_the_table() {
+fn the_guide_to_metrics_is_up_to_date() {
     if std::env::var_os("WRITE_DOCS").is_some() {
         std::fs::write(GUIDE, guide()).expect("the guide can be written");
     }
@@ -60,12 +59,12 @@ fn every_metric_is_declared_once_with_a_help_text() {
     }
 }
 
-/// Files of all sources that give `counter!`, `gauge!` or `histogram!` a literal name.
-fn literal_names(folder: &Path, found: &mut Vec<String>) {
+/// Finds source files with a metric's name as a literal, in a macro such as `counter!` or elsewhere.
+fn find_literal_names(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            literal_names(&path, found);
+            find_literal_names(&path, found);
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
@@ -89,16 +88,16 @@ fn literal_names(folder: &Path, found: &mut Vec<String>) {
 }
 
 #[test]
-fn only_the_table_names_metrics_by_literals() {
+fn only_the_table_of_metrics_has_metric_names_as_literals() {
     let mut found = Vec::new();
-    literal_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    find_literal_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
     assert!(
         found.is_empty(),
         "use the constants of src/telemetry/metrics.rs: {found:?}"
     );
 }
 
-/// One line of what is scraped.
+/// One sample of `/metrics`.
 #[derive(Debug)]
 struct Sample {
     name: String,
@@ -112,7 +111,7 @@ fn samples(text: &str) -> Vec<Sample> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
-            let (series, value) = line.rsplit_once(' ').expect("a value stands last");
+            let (series, value) = line.rsplit_once(' ').expect("a line ends with a value");
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
             let labels = labels
                 .trim_end_matches('}')
@@ -130,25 +129,22 @@ fn samples(text: &str) -> Vec<Sample> {
         .collect()
 }
 
-/// The value of a series that has these labels, if it is there.
+/// Returns the value of the first series with this name and these labels.
 fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    let fits = |sample: &&Sample| {
+    let matches = |sample: &&Sample| {
         sample.name == name
             && labels
                 .iter()
                 .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
     };
-    samples.iter().find(fits).map(|sample| sample.value)
+    samples.iter().find(matches).map(|sample| sample.value)
 }
 
-async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(database: Database) {
+async fn metrics_report_orders_and_teams_with_only_declared_names_and_labels(database: Database) {
     let mut config = TestConfig {
-        timeout: "2s",
+        policy: POLICY.replacen("max_numbers = 400\nmonthly_budget = \"5000.00\"\n", "", 1),
         ..TestConfig::default()
     };
-    config.policy = config
-        .policy
-        .replacen("max_numbers = 400\nmonthly_budget = \"5000.00\"\n", "", 1);
     config.close.numbers = 1;
     let mut server = TestServer::with(database, config).await;
     server.stop().await;
@@ -179,46 +175,46 @@ async fn metrics_show_orders_and_teams_and_only_declared_names_and_labels(databa
         }
     }
 
-    let scraped = eventually("what was ordered is told", || async {
+    let scraped = eventually("the metrics report both orders", || async {
         let scraped = samples(&server.at_ops("/metrics").await.text);
         let open = value(
             &scraped,
             "numberdesk_orders_open",
             &[("state", "unverified"), ("country", "FR")],
         );
-        // Teams are counted a moment after orders.
+        // The metrics of teams are updated after those of orders.
         let reserved = value(&scraped, "numberdesk_team_reservations", &[("team", "sales")]);
         (open == Some(1.0) && reserved == Some(1.0)).then_some(scraped)
     })
     .await;
-    let told = |name: &str, labels: &[(&str, &str)]| value(&scraped, name, labels);
+    let metric = |name: &str, labels: &[(&str, &str)]| value(&scraped, name, labels);
     let (sales, support) = ([("team", "sales")], [("team", "support")]);
-    assert_eq!(told("numberdesk_team_numbers", &sales), Some(1.0));
-    // What Close bills for the one, and the estimate for the other.
-    assert!(told("numberdesk_team_monthly_spend_dollars", &sales) > Some(4.0));
+    assert_eq!(metric("numberdesk_team_numbers", &sales), Some(1.0));
+    // The sum of Close's price for the fulfilled order and the policy's estimate for the open one.
+    assert!(metric("numberdesk_team_monthly_spend_dollars", &sales) > Some(4.0));
     assert_eq!(
-        told("numberdesk_team_monthly_budget_dollars", &sales),
+        metric("numberdesk_team_monthly_budget_dollars", &sales),
         Some(5000.0)
     );
-    assert_eq!(told("numberdesk_team_numbers", &support), Some(0.0));
+    assert_eq!(metric("numberdesk_team_numbers", &support), Some(0.0));
     assert_eq!(
-        told("numberdesk_team_monthly_budget_dollars", &support),
+        metric("numberdesk_team_monthly_budget_dollars", &support),
         Some(f64::INFINITY)
     );
-    assert_eq!(told("numberdesk_orphans", &[]), Some(1.0));
-    assert_eq!(told("numberdesk_store_up", &[]), Some(1.0));
-    let of_unverified = [("state", "unverified")];
-    assert!(told("numberdesk_orders_oldest_age_seconds", &of_unverified).is_some_and(|age| age > 0.0));
+    assert_eq!(metric("numberdesk_orphans", &[]), Some(1.0));
+    assert_eq!(metric("numberdesk_store_up", &[]), Some(1.0));
+    let unverified = [("state", "unverified")];
+    assert!(metric("numberdesk_orders_oldest_age_seconds", &unverified).is_some_and(|age| age > 0.0));
     let settled = [("state", "fulfilled"), ("country", "DE")];
-    assert_eq!(told("numberdesk_orders_settled_total", &settled), Some(1.0));
-    assert!(told("process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
+    assert_eq!(metric("numberdesk_orders_settled_total", &settled), Some(1.0));
+    assert!(metric("process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
 
     assert_declared(&scraped);
     assert_described(&server.at_ops("/metrics").await.text);
     assert_eq!(desk.terminate().await, 0);
 }
 
-/// Every sample is of a declared metric and has declared labels.
+/// Asserts that every sample belongs to a declared metric and has only declared labels.
 fn assert_declared(scraped: &[Sample]) {
     let declared = declared();
     for Sample { name, labels, .. } in scraped {
@@ -237,7 +233,7 @@ fn assert_declared(scraped: &[Sample]) {
     }
 }
 
-/// Every metric has its declared type and help text.
+/// Asserts that every metric has its declared type and help text.
 fn assert_described(text: &str) {
     let declared = declared();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

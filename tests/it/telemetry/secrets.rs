@@ -1,5 +1,6 @@
-//! The API key and tokens go where they must and nowhere else: the real process at its most talkative,
-//! every route, every kind of failure, and then a search through everything that was said or written.
+//! No secret leaks: a process at log level `trace` serves every route and every kind of failure.
+//!
+//! Then the test searches all responses, logs, metrics, traces and the database for every secret.
 
 use base64::Engine as _;
 use serde_json::json;
@@ -10,14 +11,14 @@ use crate::support::receiver::Receiver;
 use crate::support::response::ApiResponse;
 use crate::support::server::{MASTER, TestConfig, TestServer, WEBHOOK_KEY, send};
 
-on_both_stores! {no_key_and_no_token_is_in_any_answer_log_metric_or_database}
+on_both_stores! {no_secret_is_in_any_response_log_metric_trace_or_database}
 
-/// What nobody but its sender may ever see again.
+/// A secret that clients send in wrong places. It must not appear anywhere.
 const CANARY: &str = "canary-0a1b2c3d4e5f";
 
 const EVERYONE: [&Persona; 4] = [&ALICE, &LENA, &OLGA, &NEMO];
 
-async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: Database) {
+async fn no_secret_is_in_any_response_log_metric_trace_or_database(database: Database) {
     let mut config = TestConfig {
         timeout: "2s",
         full_sync: "1s",
@@ -33,14 +34,14 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
         .await;
     server.wait_until_synced().await;
 
-    let said = everything(&server).await;
-    canary_through_every_route(&server).await;
+    let responses = send_all_requests(&server).await;
+    send_canary_to_every_route(&server).await;
     let metrics = server.at_ops("/metrics").await.text;
     assert_eq!(desk.terminate().await, 0);
     let traced: String = collector
         .got()
         .iter()
-        .map(|got| String::from_utf8_lossy(&got.body).into_owned())
+        .map(|request| String::from_utf8_lossy(&request.body).into_owned())
         .collect();
 
     let key = server.close.api_key();
@@ -48,7 +49,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     let mut secrets = vec![
         ("the API key", key.to_owned()),
         (
-            "the API key as it is sent",
+            "the API key in Basic authentication",
             encoded.trim_end_matches('=').to_owned(),
         ),
     ];
@@ -59,7 +60,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     secrets.push(("the signature key", WEBHOOK_KEY.to_owned()));
     secrets.push(("the master secret of webhooks", MASTER.to_owned()));
     for person in EVERYONE {
-        // What is signed differs from second to second; the claims begin with what does not.
+        // Tokens differ from second to second, but the beginning of their claims is constant.
         let token = server.token(person);
         let claims = token
             .split('.')
@@ -84,12 +85,12 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     ] {
         assert!(
             !text.contains(CANARY),
-            "what a client sent by mistake is in {place}"
+            "a secret that a client sent by mistake is in {place}"
         );
     }
     for (what, secret) in &secrets {
         for (place, text) in [
-            ("an answer or a metric", &said),
+            ("a response or a metric", &responses),
             ("the log", &log),
             ("the database", &stored),
             ("a trace", &traced),
@@ -107,7 +108,7 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
             );
         }
     }
-    // Nobody's number stands in the log, though many were spoken of.
+    // No phone number is in the log, although many were used.
     for number in server.close.held().await {
         let number = number["number"].as_str().expect("a number").to_owned();
         for (place, text) in [("the log", &log), ("a trace", &traced), ("a metric", &metrics)] {
@@ -116,10 +117,11 @@ async fn no_key_and_no_token_is_in_any_answer_log_metric_or_database(database: D
     }
 }
 
-/// Every route by everyone, every kind of failure, and what was answered.
-async fn everything(server: &TestServer) -> String {
-    let mut said = String::new();
-    let mut note = |answer: ApiResponse| said.extend([format!("{:?}\n", answer.headers), answer.text]);
+/// Sends requests to every route as every user, and with every failure of Close. Returns all responses.
+async fn send_all_requests(server: &TestServer) -> String {
+    let mut responses = String::new();
+    let mut note =
+        |response: ApiResponse| responses.extend([format!("{:?}\n", response.headers), response.text]);
     let body = json!({ "country": "DE", "carrier_type": "local", "label": "x" });
     for person in EVERYONE {
         let name = person.name;
@@ -158,7 +160,7 @@ async fn everything(server: &TestServer) -> String {
                 .await,
             );
         }
-        // A token in the wrong places.
+        // A token in wrong places.
         let token = server.token(person);
         note(send(server.request("GET", &format!("/v1/me?access_token={token}"))).await);
         note(send(server.request("GET", "/v1/me").bearer_auth(format!("{token}x"))).await);
@@ -188,14 +190,16 @@ async fn everything(server: &TestServer) -> String {
     for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
         note(server.at_ops(path).await);
     }
-    said
+    responses
 }
 
-/// Every operation there is, also those to come, with the canary wherever a client may put a secret by mistake.
-async fn canary_through_every_route(server: &TestServer) {
+/// Calls every operation with the canary wherever a client may put a secret by mistake.
+///
+/// The operations come from the OpenAPI document.
+async fn send_canary_to_every_route(server: &TestServer) {
     let document = server.get(&ALICE, "/openapi.json").await.json();
-    let mut asked = 0;
-    for (template, operations) in document["paths"].as_object().expect("it has paths") {
+    let mut operations_called = 0;
+    for (template, operations) in document["paths"].as_object().expect("the document has paths") {
         let path: String = template
             .split('/')
             .map(|part| if part.starts_with('{') { CANARY } else { part })
@@ -221,12 +225,12 @@ async fn canary_through_every_route(server: &TestServer) {
                 }
                 request.header("content-type", "application/json")
             };
-            let exposed = format!("{path}?access_token={CANARY}");
-            send(request(&exposed).bearer_auth(server.token(&OLGA))).await;
+            let path_with_token = format!("{path}?access_token={CANARY}");
+            send(request(&path_with_token).bearer_auth(server.token(&OLGA))).await;
             send(request(&path).bearer_auth(CANARY)).await;
             send(request(&path).basic_auth(CANARY, Some(CANARY))).await;
-            asked += 1;
+            operations_called += 1;
         }
     }
-    assert!(asked > 30, "{asked} operations");
+    assert!(operations_called > 30, "{operations_called} operations");
 }

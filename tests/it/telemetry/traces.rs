@@ -1,9 +1,9 @@
-//! One request is one trace: from its caller through the desk to Close, in the log, and at the collector.
+//! Traces: one request is one trace from the client to Close, in the log and at the collector.
 
 use std::collections::BTreeSet;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Told;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AttributeValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
@@ -19,26 +19,30 @@ use crate::support::server::{TestConfig, TestServer, send, webhooks_to};
 use crate::support::webhook::{self, delivery, event};
 
 on_both_stores! {
-    an_app_that_is_told_of_an_event_can_go_on_with_the_trace,
+    a_webhook_carries_the_trace_context_of_its_delivery,
 }
 
 on_sqlite! {
-    a_rented_number_is_one_trace_from_its_caller_to_close,
-    a_refusal_is_told_by_its_name_and_nobody_waited_for_close,
-    what_is_recorded_is_up_to_callers_with_a_token_and_never_to_who_delivers_from_outside,
-    a_collector_that_never_answers_costs_no_request_and_no_clean_end,
-    without_a_collector_a_trace_goes_through_and_its_id_is_in_the_log,
+    an_order_is_one_trace_from_the_client_to_close,
+    a_refused_order_is_logged_with_its_problem_type_and_without_time_in_close,
+    only_clients_with_a_token_decide_whether_a_trace_is_recorded,
+    a_collector_that_hangs_blocks_no_request_and_no_shutdown,
+    without_a_collector_the_trace_context_is_still_propagated_and_logged,
 }
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// A desk as a process of its own that tells the collector.
-async fn traced(database: Database, collector: &Receiver, config: TestConfig) -> (TestServer, ServerProcess) {
+/// Starts a process of the service that exports its traces to the collector.
+async fn start_traced(
+    database: Database,
+    collector: &Receiver,
+    config: TestConfig,
+) -> (TestServer, ServerProcess) {
     let mut server = TestServer::with(database, config).await;
     server.stop().await;
     let endpoint = format!("http://127.0.0.1:{}/v1/traces", collector.port());
-    // Quicker than every five seconds, by the variable that the specification has for it.
+    // OTEL_BSP_SCHEDULE_DELAY, in milliseconds, makes the export faster than the usual five seconds.
     let environment = [
         ("NUMBERDESK_TRACES__ENDPOINT", endpoint.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
@@ -49,21 +53,23 @@ async fn traced(database: Database, collector: &Receiver, config: TestConfig) ->
     (server, desk)
 }
 
+/// Returns all exported spans.
 fn spans(collector: &Receiver) -> Vec<Span> {
-    let told = collector.got().into_iter().map(|got| {
-        assert_eq!(got.path, "/v1/traces");
-        assert_eq!(got.header("x-tenant"), "sales");
-        ExportTraceServiceRequest::decode(got.body).expect("what is exported is OTLP")
+    let exports = collector.got().into_iter().map(|request| {
+        assert_eq!(request.path, "/v1/traces");
+        assert_eq!(request.header("x-tenant"), "sales");
+        ExportTraceServiceRequest::decode(request.body).expect("the export is OTLP")
     });
-    told.flat_map(|told| told.resource_spans)
-        .flat_map(|of| of.scope_spans)
-        .flat_map(|of| of.spans)
+    exports
+        .flat_map(|export| export.resource_spans)
+        .flat_map(|resource| resource.scope_spans)
+        .flat_map(|scope| scope.spans)
         .collect()
 }
 
-/// The collector's spans of a trace, once one of this name is among them.
-async fn recorded(collector: &Receiver, trace: &str, name: &str) -> Vec<Span> {
-    eventually("the trace is at the collector", || async {
+/// Returns the exported spans of a trace, once a span with this name is among them.
+async fn wait_for_span(collector: &Receiver, trace: &str, name: &str) -> Vec<Span> {
+    eventually("the span is exported to the collector", || async {
         let mut spans = spans(collector);
         spans.retain(|span| hex::encode(&span.trace_id) == trace);
         spans.iter().any(|span| span.name == name).then_some(spans)
@@ -71,27 +77,30 @@ async fn recorded(collector: &Receiver, trace: &str, name: &str) -> Vec<Span> {
     .await
 }
 
-fn said(span: &Span, key: &str) -> Option<String> {
-    let value = span.attributes.iter().find(|it| it.key == key)?.value.clone()?;
-    match value.value? {
-        Told::StringValue(text) => Some(text),
-        Told::IntValue(number) => Some(number.to_string()),
+/// Returns an attribute of a span as text.
+fn attribute(span: &Span, key: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    match found.value.clone()?.value? {
+        AttributeValue::StringValue(text) => Some(text),
+        AttributeValue::IntValue(number) => Some(number.to_string()),
         other => panic!("{other:?}"),
     }
 }
 
-/// The line of the log about the request with this client's own id.
-fn line(desk: &ServerProcess, id: &str) -> Value {
-    let log = desk.log();
-    let line = log
-        .lines()
-        .find(|line| line.contains(&format!(r#""client_request_id":"{id}""#)));
-    serde_json::from_str(line.expect("the request is in the log")).expect("a line is JSON")
+/// Returns the log line of the request that the client sent with this `X-Request-Id`.
+async fn log_line(desk: &ServerProcess, id: &str) -> Value {
+    let field = format!(r#""client_request_id":"{id}""#);
+    eventually("the request is in the log", || async {
+        let log = desk.log();
+        let line = log.lines().find(|line| line.contains(&field))?;
+        serde_json::from_str(line).ok()
+    })
+    .await
 }
 
-async fn a_rented_number_is_one_trace_from_its_caller_to_close(database: Database) {
+async fn an_order_is_one_trace_from_the_client_to_close(database: Database) {
     let collector = Receiver::start().await;
-    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
+    let (server, mut desk) = start_traced(database, &collector, TestConfig::default()).await;
     server.close.set(json!({ "rent_latency": "20ms" })).await;
     let order = server
         .request_as(&ALICE, "POST", "/v1/orders")
@@ -102,32 +111,35 @@ async fn a_rented_number_is_one_trace_from_its_caller_to_close(database: Databas
         .json(&json!({ "country": "DE" }));
     assert_eq!(send(order).await.status, 201);
 
-    let told = line(&desk, "mine-1");
-    assert_eq!(told["trace_id"], TRACE);
-    assert_eq!(told["outcome"], "fulfilled");
-    assert_eq!(told["team"], "sales");
-    assert!(told["upstream_ms"].as_u64().unwrap() >= 20, "{told}");
+    let logged = log_line(&desk, "mine-1").await;
+    assert_eq!(logged["trace_id"], TRACE);
+    assert_eq!(logged["outcome"], "fulfilled");
+    assert_eq!(logged["team"], "sales");
+    assert!(logged["upstream_ms"].as_u64().unwrap() >= 20, "{logged}");
     assert!(
-        told["duration_ms"].as_u64().unwrap() >= told["upstream_ms"].as_u64().unwrap(),
-        "{told}"
+        logged["duration_ms"].as_u64().unwrap() >= logged["upstream_ms"].as_u64().unwrap(),
+        "{logged}"
     );
 
-    let spans = recorded(&collector, TRACE, "POST /v1/orders").await;
+    let spans = wait_for_span(&collector, TRACE, "POST /v1/orders").await;
     let request = spans.iter().find(|span| span.name == "POST /v1/orders").unwrap();
     assert_eq!(hex::encode(&request.parent_span_id), PARENT);
     assert_eq!(request.kind(), SpanKind::Server);
-    assert_eq!(said(request, "outcome").as_deref(), Some("fulfilled"));
-    assert_eq!(said(request, "http.response.status_code").as_deref(), Some("201"));
-    assert_eq!(said(request, "team").as_deref(), Some("sales"));
+    assert_eq!(attribute(request, "outcome").as_deref(), Some("fulfilled"));
     assert_eq!(
-        said(request, "request_id").as_deref(),
-        told["request_id"].as_str()
+        attribute(request, "http.response.status_code").as_deref(),
+        Some("201")
+    );
+    assert_eq!(attribute(request, "team").as_deref(), Some("sales"));
+    assert_eq!(
+        attribute(request, "request_id").as_deref(),
+        logged["request_id"].as_str()
     );
 
-    // Close is told of the very span that waited for it, and of nothing else.
+    // Close receives the id of the span that waits for it, and no other context.
     let rented = &server.close.requests("POST", RENT).await[0]["headers"];
     let parent = rented["traceparent"].as_str().unwrap();
-    let call = recorded(&collector, TRACE, "rent").await;
+    let call = wait_for_span(&collector, TRACE, "rent").await;
     let call = call.iter().find(|span| span.name == "rent").unwrap();
     assert_eq!(parent, format!("00-{TRACE}-{}-01", hex::encode(&call.span_id)));
     assert_eq!(call.parent_span_id, request.span_id);
@@ -137,93 +149,90 @@ async fn a_rented_number_is_one_trace_from_its_caller_to_close(database: Databas
     assert_eq!(desk.terminate().await, 0);
 }
 
-async fn a_refusal_is_told_by_its_name_and_nobody_waited_for_close(database: Database) {
+async fn a_refused_order_is_logged_with_its_problem_type_and_without_time_in_close(database: Database) {
     let collector = Receiver::start().await;
-    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
+    let (server, mut desk) = start_traced(database, &collector, TestConfig::default()).await;
     let order = server
         .request_as(&ALICE, "POST", "/v1/orders")
         .header("Idempotency-Key", "k1")
         .header("X-Request-Id", "mine-2")
         .json(&json!({ "country": "JP" }));
     assert_eq!(send(order).await.status, 403);
-    let told = line(&desk, "mine-2");
-    assert_eq!(told["outcome"], "policy-denied");
-    assert_eq!(told["upstream_ms"], 0);
-    let trace = told["trace_id"].as_str().unwrap();
-    recorded(&collector, trace, "POST /v1/orders").await;
+    let logged = log_line(&desk, "mine-2").await;
+    assert_eq!(logged["outcome"], "policy-denied");
+    assert_eq!(logged["upstream_ms"], 0);
+    let trace = logged["trace_id"].as_str().unwrap();
+    wait_for_span(&collector, trace, "POST /v1/orders").await;
     assert_eq!(desk.terminate().await, 0);
 }
 
-async fn what_is_recorded_is_up_to_callers_with_a_token_and_never_to_who_delivers_from_outside(
-    database: Database,
-) {
+async fn only_clients_with_a_token_decide_whether_a_trace_is_recorded(database: Database) {
     let collector = Receiver::start().await;
-    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
-    let silent = "11111111111111111111111111111111";
+    let (server, mut desk) = start_traced(database, &collector, TestConfig::default()).await;
+    let not_sampled = "11111111111111111111111111111111";
     let foreign = "22222222222222222222222222222222";
-    let asked = |trace: &str, flags: &str| {
+    let request_in_trace = |trace: &str, flags: &str| {
         server
             .request_as(&ALICE, "GET", "/v1/me")
             .header("traceparent", format!("00-{trace}-{PARENT}-{flags}"))
     };
     assert_eq!(
-        send(asked(silent, "00").header("X-Request-Id", "mine-3"))
+        send(request_in_trace(not_sampled, "00").header("X-Request-Id", "mine-3"))
             .await
             .status,
         200
     );
-    assert_eq!(line(&desk, "mine-3")["trace_id"], silent);
+    assert_eq!(log_line(&desk, "mine-3").await["trace_id"], not_sampled);
     let body = delivery(&event("1", "updated", "phon_nobody"));
     let delivered = webhook::signed(&server, webhook::now(), &body)
         .header("traceparent", format!("00-{foreign}-{PARENT}-01"));
     assert_eq!(send(delivered).await.status, 204);
-    assert_eq!(send(asked(TRACE, "01")).await.status, 200);
-    recorded(&collector, TRACE, "GET /v1/me").await;
-    // The last words of a process include all that it has recorded.
+    assert_eq!(send(request_in_trace(TRACE, "01")).await.status, 200);
+    wait_for_span(&collector, TRACE, "GET /v1/me").await;
+    // At shutdown the process exports all spans that it has recorded.
     assert_eq!(desk.terminate().await, 0);
     let spans = spans(&collector);
     let traces: BTreeSet<String> = spans.iter().map(|span| hex::encode(&span.trace_id)).collect();
     assert!(
-        !traces.contains(silent) && !traces.contains(foreign),
+        !traces.contains(not_sampled) && !traces.contains(foreign),
         "{traces:?}"
     );
     assert!(spans.iter().any(|span| span.name == "POST /webhooks/close"));
 }
 
-async fn an_app_that_is_told_of_an_event_can_go_on_with_the_trace(database: Database) {
+async fn a_webhook_carries_the_trace_context_of_its_delivery(database: Database) {
     let (collector, app) = (Receiver::start().await, Receiver::start().await);
     let config = TestConfig {
         webhooks: webhooks_to(&[app.port()]),
         ..TestConfig::default()
     };
-    let (server, mut desk) = traced(database, &collector, config).await;
+    let (server, mut desk) = start_traced(database, &collector, config).await;
     let endpoint =
         json!({ "url": format!("http://localhost:{}/hook", app.port()), "types": ["order.fulfilled"] });
     let manager = ALICE.with("webhooks:manage");
-    let made = server
+    let registration = server
         .request_as(&manager, "POST", "/v1/webhook-endpoints")
         .json(&endpoint);
-    assert_eq!(send(made).await.status, 201);
+    assert_eq!(send(registration).await.status, 201);
     server.rent(&ALICE, "k1", "DE").await;
-    let got = &app.gets(1).await[0];
-    let parent: Vec<&str> = got.header("traceparent").split('-').collect();
-    let spans = recorded(&collector, parent[1], "webhook").await;
+    let webhook = &app.gets(1).await[0];
+    let parent: Vec<&str> = webhook.header("traceparent").split('-').collect();
+    let spans = wait_for_span(&collector, parent[1], "webhook").await;
     assert!(spans.iter().any(|span| hex::encode(&span.span_id) == parent[2]));
     assert_eq!(desk.terminate().await, 0);
 }
 
-async fn a_collector_that_never_answers_costs_no_request_and_no_clean_end(database: Database) {
+async fn a_collector_that_hangs_blocks_no_request_and_no_shutdown(database: Database) {
     let collector = Receiver::start().await;
     collector.answers(Reply::Hang);
-    let (server, mut desk) = traced(database, &collector, TestConfig::default()).await;
+    let (server, mut desk) = start_traced(database, &collector, TestConfig::default()).await;
     collector.gets(1).await;
     server.rent(&ALICE, "k1", "DE").await;
     assert_eq!(server.get(&ALICE, "/v1/phone-numbers").await.status, 200);
     assert_eq!(desk.terminate().await, 0);
 }
 
-/// Without a collector nothing is exported, and requests are in traces all the same.
-async fn without_a_collector_a_trace_goes_through_and_its_id_is_in_the_log(database: Database) {
+async fn without_a_collector_the_trace_context_is_still_propagated_and_logged(database: Database) {
     let mut server = TestServer::with(database, TestConfig::default()).await;
     server.stop().await;
     let mut desk = server.start_process().await;
@@ -235,7 +244,7 @@ async fn without_a_collector_a_trace_goes_through_and_its_id_is_in_the_log(datab
         .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
         .json(&json!({ "country": "DE" }));
     assert_eq!(send(order).await.status, 201);
-    assert_eq!(line(&desk, "mine-4")["trace_id"], TRACE);
+    assert_eq!(log_line(&desk, "mine-4").await["trace_id"], TRACE);
     let rented = &server.close.requests("POST", RENT).await[0]["headers"];
     assert!(rented["traceparent"].as_str().unwrap().contains(TRACE));
     assert_eq!(desk.terminate().await, 0);

@@ -1,4 +1,6 @@
-//! Faults of the desk itself, of what it stands on, and of those who ask it.
+//! Faults of the service, its database, its configuration and its clients.
+
+mod tls;
 
 use std::time::Duration;
 
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+pub(in crate::operation::runbooks) use self::tls::{
+    the_certificate_expires_soon, the_certificate_and_its_key_do_not_match,
+};
 use crate::operation::runbooks::scenario::{Case, Scenario};
 use crate::support::close::RENT;
 use crate::support::eventually;
@@ -17,52 +22,56 @@ use crate::support::raw::{address, listen, send_order};
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::scripted::unused_address;
 use crate::support::server::{POLICY, TestConfig, WEBHOOK_KEY, send, text, webhooks_to};
-use crate::support::tls::{Authority, Pair, mount};
 
 fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local" })
 }
 
-pub(in crate::operation::runbooks) async fn nobody_is_there(case: Case) {
-    let mut it = Scenario::new(case, TestConfig::default()).await;
-    // A rollout with a key of the configuration that there is not.
-    it.reconfigure("[limits]\n", "[limits]\nin_fligth = 5\n");
-    assert_eq!(it.desk.terminate().await, 0);
-    it.alert.holds().await;
-    let ended = it.run("serve").await;
+pub(in crate::operation::runbooks) async fn the_process_is_down(case: Case) {
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    // A rollout with an unknown key in the configuration.
+    scenario.reconfigure("[limits]\n", "[limits]\nin_fligth = 5\n");
+    assert_eq!(scenario.desk.terminate().await, 0);
+    scenario.alert.wait_until_active().await;
+    let ended = scenario.run("serve").await;
     assert!(
         ended.code == 64 && ended.stderr.contains("in_fligth"),
         "{ended:?}"
     );
-    let checked = it.run("check").await;
+    let checked = scenario.run("check").await;
     assert!(
         checked.code == 1 && format!("{checked:?}").contains("numberdesk.toml"),
         "{checked:?}"
     );
 
-    it.reconfigure("in_fligth = 5\n", "");
-    assert_eq!(it.run("check").await.code, 0);
-    it.start().await;
-    assert_eq!(it.server.at_ops("/livez").await.status, 200);
-    it.alert.is_over().await;
+    scenario.reconfigure("in_fligth = 5\n", "");
+    assert_eq!(scenario.run("check").await.code, 0);
+    scenario.start().await;
+    assert_eq!(scenario.server.at_ops("/livez").await.status, 200);
+    scenario.alert.wait_until_inactive().await;
 }
 
-pub(in crate::operation::runbooks) async fn the_database_is_away(case: Case) {
+pub(in crate::operation::runbooks) async fn the_database_is_down(case: Case) {
     let database = case.database.clone();
-    let mut it = Scenario::new(case, TestConfig::default()).await;
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
     let outage = Outage::begin(&database).await;
-    it.alert.holds().await;
-    assert_ne!(it.readyz("database").await, "ok");
-    it.server.get(&ALICE, "/v1/phone-numbers").await.expect(200);
-    it.server
+    scenario.alert.wait_until_active().await;
+    assert_ne!(scenario.readyz("database").await, "ok");
+    scenario.server.get(&ALICE, "/v1/phone-numbers").await.expect(200);
+    scenario
+        .server
         .order(&ALICE, "unsent", &berlin())
         .await
         .problem(503, "store-unavailable");
 
     outage.end().await;
-    it.alert.is_over().await;
-    it.server.wait_until_ready().await;
-    it.server.order(&ALICE, "unsent", &berlin()).await.expect(201);
+    scenario.alert.wait_until_inactive().await;
+    scenario.server.wait_until_ready().await;
+    scenario
+        .server
+        .order(&ALICE, "unsent", &berlin())
+        .await
+        .expect(201);
 }
 
 pub(in crate::operation::runbooks) async fn requests_fail(case: Case) {
@@ -70,154 +79,161 @@ pub(in crate::operation::runbooks) async fn requests_fail(case: Case) {
         timeout: "2s",
         ..TestConfig::default()
     };
-    let mut it = Scenario::new(case, config).await;
-    let number = it.server.rent(&ALICE, "one", "DE").await;
+    let mut scenario = Scenario::new(case, config).await;
+    let number = scenario.server.rent(&ALICE, "one", "DE").await;
     let down = json!({ "method": "PUT", "answer": { "status": 503, "body": "down" } });
-    it.server.close.fault(down).await;
-    let server = &it.server;
+    scenario.server.close.fault(down).await;
+    let server = &scenario.server;
     let label = json!({ "label": "L" });
-    let change = || server.patch(&ALICE, &number, &label);
-    it.alert
-        .holds_while(|| async { drop(change().await.problem(502, "close-unavailable")) })
+    let patch = || server.patch(&ALICE, &number, &label);
+    scenario
+        .alert
+        .wait_until_active_while(|| async { drop(patch().await.problem(502, "close-unavailable")) })
         .await;
-    let metrics = it.server.at_ops("/metrics").await.text;
-    let counted =
+    let metrics = scenario.server.at_ops("/metrics").await.text;
+    let series =
         "numberdesk_http_requests_total{method=\"PATCH\",route=\"/v1/phone-numbers/{id}\",status=\"502\"}";
-    assert!(metrics.contains(counted), "{metrics}");
-    it.log_says(&["request failed", "\"error\"", "\"request_id\""]);
+    assert!(metrics.contains(series), "{metrics}");
+    scenario.assert_logged(&["request failed", "\"error\"", "\"request_id\""]);
 
-    it.server.close.clear_faults().await;
-    eventually("it is changed", || async {
-        (change().await.status == 200).then_some(())
+    scenario.server.close.clear_faults().await;
+    eventually("the label is changed", || async {
+        (patch().await.status == 200).then_some(())
     })
     .await;
-    it.alert.mended().await;
-    it.alert
-        .is_over_while(|| async { drop(server.get(&ALICE, "/v1/me").await.expect(200)) })
+    scenario.alert.record_recovery().await;
+    scenario
+        .alert
+        .wait_until_inactive_while(|| async { drop(server.get(&ALICE, "/v1/me").await.expect(200)) })
         .await;
 }
 
-pub(in crate::operation::runbooks) async fn too_many_requests_are_at_work(case: Case) {
+pub(in crate::operation::runbooks) async fn requests_are_shed(case: Case) {
     let config = TestConfig {
         limits: "requests_per_minute = 0\nin_flight = 2\nwaiting_orders = 2",
         ..TestConfig::default()
     };
-    let mut it = Scenario::new(case, config).await;
-    it.server.close.set(json!({ "rent_latency": "8s" })).await;
+    let mut scenario = Scenario::new(case, config).await;
+    scenario.server.close.set(json!({ "rent_latency": "12s" })).await;
     let mut waiting = [
-        send_order(&it.server, &ALICE, "one", &berlin()).await,
-        send_order(&it.server, &ALICE, "two", &berlin()).await,
+        send_order(&scenario.server, &ALICE, "one", &berlin()).await,
+        send_order(&scenario.server, &ALICE, "two", &berlin()).await,
     ];
-    it.server.close.wait_for_requests("POST", RENT, 2).await;
-    let server = &it.server;
-    let ask = || async {
+    scenario.server.close.wait_for_requests("POST", RENT, 2).await;
+    let server = &scenario.server;
+    let send_requests = || async {
         for _ in 0..20 {
             server.get(&ALICE, "/v1/me").await;
         }
     };
-    it.alert.holds_while(ask).await;
+    scenario.alert.wait_until_active_while(send_requests).await;
     for stream in &mut waiting {
         assert_eq!(listen(stream).await.status, 201);
     }
 
-    it.reconfigure("in_flight = 2\n", "in_flight = 20\n");
-    it.restart().await;
-    it.alert.mended().await;
-    let server = &it.server;
-    it.alert
-        .is_over_while(|| async { drop(server.get(&ALICE, "/v1/me").await.expect(200)) })
+    scenario.reconfigure("in_flight = 2\n", "in_flight = 20\n");
+    scenario.restart().await;
+    scenario.alert.record_recovery().await;
+    let server = &scenario.server;
+    scenario
+        .alert
+        .wait_until_inactive_while(|| async { drop(server.get(&ALICE, "/v1/me").await.expect(200)) })
         .await;
 }
 
-pub(in crate::operation::runbooks) async fn a_step_keeps_failing(case: Case) {
-    let mut it = Scenario::new(case, TestConfig::default()).await;
-    it.write("close-webhook-key", "");
-    // It fails every five seconds, and a scrape stands for a minute.
-    it.alert.pace = Duration::from_secs(4);
-    it.alert.holds().await;
-    it.log_says(&["\"worker\":\"webhook-key\"", "close-webhook-key"]);
+pub(in crate::operation::runbooks) async fn a_worker_step_keeps_failing(case: Case) {
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    scenario.write("close-webhook-key", "");
+    // The step fails every five seconds. Each scrape counts as one minute, so each needs a new failure.
+    scenario.alert.scrape_interval = Duration::from_secs(4);
+    scenario.alert.wait_until_active().await;
+    scenario.assert_logged(&["\"worker\":\"webhook-key\"", "close-webhook-key"]);
 
-    it.write("close-webhook-key", WEBHOOK_KEY);
-    eventually("the step goes well again", || async {
-        let ready = it.server.at_ops("/readyz?verbose").await.json();
+    scenario.write("close-webhook-key", WEBHOOK_KEY);
+    eventually("the step succeeds again", || async {
+        let ready = scenario.server.at_ops("/readyz?verbose").await.json();
         (ready["files"]["webhook_signature_key"]["good"] == true).then_some(())
     })
     .await;
-    it.alert.mended().await;
-    it.alert.is_over().await;
+    scenario.alert.record_recovery().await;
+    scenario.alert.wait_until_inactive().await;
 }
 
-pub(in crate::operation::runbooks) async fn the_policy_is_spoiled(case: Case) {
-    let mut it = Scenario::new(case, TestConfig::default()).await;
-    let before = it.readyz("policy").await;
-    it.write(
+pub(in crate::operation::runbooks) async fn the_policy_file_is_invalid(case: Case) {
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    let before = scenario.readyz("policy").await;
+    scenario.write(
         "policy.toml",
         &POLICY.replace("max_numbers = 400", "max_nubmers = 500"),
     );
-    it.alert.holds().await;
-    let verbose = it.server.at_ops("/readyz?verbose").await.json();
-    let said = verbose["files"]["policy"].to_string();
+    scenario.alert.wait_until_active().await;
+    let verbose = scenario.server.at_ops("/readyz?verbose").await.json();
+    let policy = verbose["files"]["policy"].to_string();
     assert!(
-        said.contains("policy.toml") && said.contains("max_nubmers"),
+        policy.contains("policy.toml") && policy.contains("max_nubmers"),
         "{verbose}"
     );
-    let checked = it.run("check").await;
+    let checked = scenario.run("check").await;
     assert!(
         checked.code == 1 && format!("{checked:?}").contains("max_nubmers"),
         "{checked:?}"
     );
 
-    it.write(
+    scenario.write(
         "policy.toml",
         &POLICY.replace("max_numbers = 400", "max_numbers = 500"),
     );
-    assert_eq!(it.run("check").await.code, 0);
-    it.alert.is_over().await;
-    assert_ne!(it.readyz("policy").await, before);
+    assert_eq!(scenario.run("check").await.code, 0);
+    scenario.alert.wait_until_inactive().await;
+    assert_ne!(scenario.readyz("policy").await, before);
 }
 
 pub(in crate::operation::runbooks) async fn the_head_of_the_chain_is_deleted(case: Case) {
     let database = case.database.clone();
-    let mut it = Scenario::new(case, TestConfig::default()).await;
-    it.server.rent(&ALICE, "one", "DE").await;
-    eventually("all is sealed", || async {
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    scenario.server.rent(&ALICE, "one", "DE").await;
+    eventually("all audit rows are in the chain", || async {
         (database.ask("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await == 0).then_some(())
     })
     .await;
-    let copy = it.file("backup.db");
+    let copy = scenario.file("backup.db");
     database
         .change(&format!("VACUUM INTO '{}'", copy.display()))
         .await;
     database.change("DELETE FROM audit_head").await;
-    it.server.rent(&ALICE, "two", "DE").await;
+    scenario.server.rent(&ALICE, "two", "DE").await;
     database
         .change("UPDATE audit SET at = at - 600000000 WHERE seq IS NULL")
         .await;
-    it.alert.holds().await;
-    it.log_says(&["\"worker\":\"seal\"", "the head of the audit chain is missing"]);
-    assert_ne!(it.run("audit verify").await.code, 0);
+    scenario.alert.wait_until_active().await;
+    scenario.assert_logged(&["\"worker\":\"seal\"", "the head of the audit chain is missing"]);
+    assert_ne!(scenario.run("audit verify").await.code, 0);
 
-    // As docs/operations.md has it.
-    assert_eq!(it.desk.terminate().await, 0);
+    // Restores the backup as docs/operations.md describes.
+    assert_eq!(scenario.desk.terminate().await, 0);
     let file = database
         .url()
         .expose_secret()
         .trim_start_matches("sqlite://")
         .to_owned();
-    for beside in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{file}{beside}"));
+    for ending in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{file}{ending}"));
     }
     std::fs::copy(copy, file).unwrap();
-    assert_eq!(it.run("audit verify").await.code, 0);
-    it.start().await;
-    it.server.wait_until_synced().await;
-    let forgotten = it.server.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
-    assert_eq!(forgotten.len(), 1, "what the copy lacks is an orphan");
-    it.server.rent(&ALICE, "three", "DE").await;
-    it.alert.is_over().await;
+    assert_eq!(scenario.run("audit verify").await.code, 0);
+    scenario.start().await;
+    scenario.server.wait_until_synced().await;
+    let orphans = eventually("the number that is not in the backup is an orphan", || async {
+        let orphans = scenario.server.list(&OLGA, "/v1/phone-numbers?orphan=true").await;
+        (!orphans.is_empty()).then_some(orphans)
+    })
+    .await;
+    assert_eq!(orphans.len(), 1, "{orphans:?}");
+    scenario.server.rent(&ALICE, "three", "DE").await;
+    scenario.alert.wait_until_inactive().await;
 }
 
-pub(in crate::operation::runbooks) async fn an_app_does_not_take_its_webhooks(case: Case) {
+pub(in crate::operation::runbooks) async fn webhooks_to_a_failing_app_are_queued(case: Case) {
     let app = Receiver::start().await;
     app.answers(Reply::Status(500));
     let config = TestConfig {
@@ -225,36 +241,46 @@ pub(in crate::operation::runbooks) async fn an_app_does_not_take_its_webhooks(ca
         ..TestConfig::default()
     };
     let database = case.database.clone();
-    let mut it = Scenario::new(case, config).await;
+    let mut scenario = Scenario::new(case, config).await;
     let manager = LENA.with("numbers:read numbers:rent webhooks:manage");
     let path = "/v1/webhook-endpoints";
     let body = json!({ "url": app.url(), "types": ["order.fulfilled"] });
-    let endpoint = send(it.server.request_as(&manager, "POST", path).json(&body))
+    let endpoint = send(scenario.server.request_as(&manager, "POST", path).json(&body))
         .await
         .expect(201);
     let path = format!("{path}/{}", text(&endpoint["id"]));
-    it.server.rent(&ALICE, "one", "DE").await;
+    scenario.server.rent(&ALICE, "one", "DE").await;
     app.gets(1).await;
     database
         .change("UPDATE webhook_deliveries SET queued_at = queued_at - 7200000000")
         .await;
-    it.alert.holds().await;
-    let deliveries = it.server.list(&manager, &format!("{path}/deliveries")).await;
-    assert!(deliveries[0].to_string().contains("500"), "{deliveries:?}");
+    scenario.alert.wait_until_active().await;
+    eventually("the delivery shows the status of the failed attempt", || async {
+        let deliveries = scenario
+            .server
+            .list(&manager, &format!("{path}/deliveries"))
+            .await;
+        deliveries.first()?.to_string().contains("500").then_some(())
+    })
+    .await;
 
-    // The app is mended; its team need not wait until it is tried again.
+    // The app works again. Its team disables and enables the endpoint, so that it does not wait for the next retry.
     app.answers(Reply::Status(204));
     for state in ["disabled", "active"] {
         send(
-            it.server
+            scenario
+                .server
                 .request_as(&manager, "PATCH", &path)
                 .json(&json!({ "state": state })),
         )
         .await
         .expect(200);
     }
-    it.alert.is_over().await;
-    let deliveries = it.server.list(&manager, &format!("{path}/deliveries")).await;
+    scenario.alert.wait_until_inactive().await;
+    let deliveries = scenario
+        .server
+        .list(&manager, &format!("{path}/deliveries"))
+        .await;
     assert_eq!(deliveries[0]["state"], "delivered", "{deliveries:?}");
 }
 
@@ -263,69 +289,77 @@ pub(in crate::operation::runbooks) async fn a_team_spends_its_budget(case: Case)
         policy: POLICY.replacen("5000.00", "11.00", 1),
         ..TestConfig::default()
     };
-    // The estimate of the policy stays.
+    // Close bills nothing, so the estimate of the policy stays in effect.
     config.close.settings.billing_delay = None;
-    let mut it = Scenario::new(case, config).await;
-    let number = it.server.rent(&ALICE, "one", "DE").await;
-    it.server.rent(&ALICE, "two", "DE").await;
-    it.alert.holds().await;
+    let mut scenario = Scenario::new(case, config).await;
+    let number = scenario.server.rent(&ALICE, "one", "DE").await;
+    scenario.server.rent(&ALICE, "two", "DE").await;
+    scenario.alert.wait_until_active().await;
     let now = Clock::system().now().to_string();
     let path = format!("/v1/spend?month={}&group_by=user", &now[..7]);
-    it.server.get(&LENA.with("spend:read"), &path).await.expect(200);
-    let me = it.server.get(&ALICE, "/v1/me").await.expect(200);
+    scenario
+        .server
+        .get(&LENA.with("spend:read"), &path)
+        .await
+        .expect(200);
+    let me = scenario.server.get(&ALICE, "/v1/me").await.expect(200);
     assert!(me["teams"][0]["usage"].is_object(), "{me}");
-    let more = it.server.order(&ALICE, "three", &berlin()).await;
+    let more = scenario.server.order(&ALICE, "three", &berlin()).await;
     more.problem(403, "budget-exceeded");
 
-    it.server.release(&ALICE, &number).await;
-    it.alert.is_over().await;
+    scenario.server.release(&ALICE, &number).await;
+    scenario.alert.wait_until_inactive().await;
 }
 
-pub(in crate::operation::runbooks) async fn an_issuer_is_away_since_before_the_rollout(case: Case) {
-    let mut it = Scenario::new(case.shortened("14400", "12"), TestConfig::default()).await;
-    let (here, away) = (
+pub(in crate::operation::runbooks) async fn an_issuer_is_unreachable_at_startup(case: Case) {
+    let mut scenario = Scenario::new(case.shortened("14400", "12"), TestConfig::default()).await;
+    let (file, unreachable) = (
         "jwks_file = \"jwks.json\"".to_owned(),
         format!("jwks_url = \"http://{}/jwks\"", unused_address()),
     );
-    it.reconfigure(&here, &away);
-    it.desk.terminate().await;
-    it.start().await;
-    it.alert.holds().await;
-    it.log_says(&["jwks not refreshed", "\"issuer\""]);
-    let doctor = it.run("doctor").await;
+    scenario.reconfigure(&file, &unreachable);
+    scenario.desk.terminate().await;
+    scenario.start().await;
+    scenario.alert.wait_until_active().await;
+    scenario.assert_logged(&["jwks not refreshed", "\"issuer\""]);
+    let doctor = scenario.run("doctor").await;
     assert_eq!(doctor.code, 1, "{doctor:?}");
-    assert_eq!(it.server.get(&ALICE, "/v1/me").await.status, 503);
+    assert_eq!(scenario.server.get(&ALICE, "/v1/me").await.status, 503);
 
-    it.reconfigure(&away, &here);
-    it.restart().await;
-    it.server.get(&ALICE, "/v1/me").await.expect(200);
-    it.alert.is_over().await;
+    scenario.reconfigure(&unreachable, &file);
+    scenario.restart().await;
+    scenario.server.get(&ALICE, "/v1/me").await.expect(200);
+    scenario.alert.wait_until_inactive().await;
 }
 
-/// The kubelet's view of the pod is the process's own here.
-pub(in crate::operation::runbooks) async fn the_memory_is_too_small(case: Case) {
+/// The metrics of the process stand in for those that the kubelet reports about the pod.
+pub(in crate::operation::runbooks) async fn memory_is_near_its_limit(case: Case) {
     const USED: &str = "container_memory_working_set_bytes{container=\"numberdesk\",pod=\"p\"}";
     const LIMIT: &str =
         "kube_pod_container_resource_limits{container=\"numberdesk\",pod=\"p\",resource=\"memory\"}";
-    let mut it = Scenario::new(case, TestConfig::default()).await;
-    it.server.get(&ALICE, "/v1/me").await.expect(200);
-    let used = it.measured("process_resident_memory_bytes").await;
-    it.measured("numberdesk_inventory_numbers").await;
-    it.measured("numberdesk_http_requests_in_flight").await;
-    it.alert.beside.extend([(USED, used), (LIMIT, used * 1.05)]);
-    it.alert.holds().await;
-    it.alert.beside.insert(LIMIT, used * 2.0);
-    it.alert.is_over().await;
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    scenario.server.get(&ALICE, "/v1/me").await.expect(200);
+    let used = scenario.metric("process_resident_memory_bytes").await;
+    scenario.metric("numberdesk_inventory_numbers").await;
+    scenario.metric("numberdesk_http_requests_in_flight").await;
+    scenario
+        .alert
+        .external
+        .extend([(USED, used), (LIMIT, used * 1.05)]);
+    scenario.alert.wait_until_active().await;
+    scenario.alert.external.insert(LIMIT, used * 2.0);
+    scenario.alert.wait_until_inactive().await;
 }
 
-pub(in crate::operation::runbooks) async fn clients_open_a_connection_for_each_request(case: Case) {
+pub(in crate::operation::runbooks) async fn file_descriptors_are_nearly_used_up(case: Case) {
     let config = TestConfig {
-        server: "header_timeout = \"60s\"",
+        // The connections must stay open until the alert is active.
+        server: "header_timeout = \"2m\"",
         ..TestConfig::default()
     };
-    let mut it = Scenario::new(case, config).await;
-    let most = it.measured("process_open_fds").await + 60.0;
-    let id = it.desk.child.id().unwrap().to_string();
+    let mut scenario = Scenario::new(case, config).await;
+    let most = scenario.metric("process_open_fds").await + 60.0;
+    let id = scenario.desk.child.id().unwrap().to_string();
     let limited = Command::new("prlimit")
         .args([format!("--pid={id}"), format!("--nofile={most}")])
         .status()
@@ -333,48 +367,10 @@ pub(in crate::operation::runbooks) async fn clients_open_a_connection_for_each_r
     assert!(limited.unwrap().success());
     let mut clients = Vec::new();
     for _ in 0..50 {
-        clients.push(TcpStream::connect(address(&it.server)).await.unwrap());
+        clients.push(TcpStream::connect(address(&scenario.server)).await.unwrap());
     }
-    it.alert.holds().await;
+    scenario.alert.wait_until_active().await;
 
     drop(clients);
-    it.alert.is_over().await;
-}
-
-fn with(pair: &Pair) -> TestConfig {
-    TestConfig {
-        tls: Some(pair.clone()),
-        ..TestConfig::default()
-    }
-}
-
-pub(in crate::operation::runbooks) async fn the_certificate_s_key_is_another_s(case: Case) {
-    let authority = Authority::new();
-    let (pair, other) = (authority.issue(), authority.issue());
-    let mut it = Scenario::new(case, with(&pair)).await;
-    mount(it.server.folder.path(), &pair.certificate, &other.key);
-    it.alert.holds().await;
-    it.log_says(&["\"worker\":\"tls\"", "worker step failed"]);
-    it.server.get(&ALICE, "/v1/me").await.expect(200);
-
-    mount(it.server.folder.path(), &other.certificate, &other.key);
-    it.alert.is_over().await;
-}
-
-pub(in crate::operation::runbooks) async fn the_certificate_ends_soon(case: Case) {
-    let authority = Authority::new();
-    let mut it = Scenario::new(case, with(&authority.issue_for(2020, 2090))).await;
-    // Three days before it ends.
-    let end = it
-        .measured("numberdesk_tls_certificate_expiry_timestamp_seconds")
-        .await;
-    let now = f64::from(u32::try_from(Clock::system().now().as_seconds()).unwrap());
-    it.alert.ahead = end - now - 3.0 * 86_400.0;
-    it.alert.holds().await;
-    let doctor = it.run("doctor").await;
-    assert!(doctor.stdout.contains("certificate"), "{doctor:?}");
-
-    let next = authority.issue_for(2020, 2095);
-    mount(it.server.folder.path(), &next.certificate, &next.key);
-    it.alert.is_over().await;
+    scenario.alert.wait_until_inactive().await;
 }

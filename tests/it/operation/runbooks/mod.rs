@@ -29,37 +29,37 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    NumberdeskWorkerFailures: with_sqlite, desk::a_step_keeps_failing;
-    NumberdeskOutgoingWebhooksBacklog: with_sqlite, desk::an_app_does_not_take_its_webhooks;
-    NumberdeskCloseKeyRefused: with_sqlite, close::the_key_is_revoked;
-    NumberdeskOrdersUnverified: with_sqlite, orders::close_can_not_be_looked_at;
-    NumberdeskOrdersNeedReview: with_sqlite, orders::more_numbers_than_orders_come_into_question;
-    NumberdeskQueueNotMoving: with_sqlite, orders::close_s_rate_limit_is_used_up;
+    NumberdeskWorkerFailures: with_sqlite, desk::a_worker_step_keeps_failing;
+    NumberdeskOutgoingWebhooksBacklog: with_sqlite, desk::webhooks_to_a_failing_app_are_queued;
+    NumberdeskCloseKeyRefused: with_sqlite, close::the_api_key_is_revoked;
+    NumberdeskOrdersUnverified: with_sqlite, orders::listings_fail_for_an_unverified_order;
+    NumberdeskOrdersNeedReview: with_sqlite, orders::several_numbers_match_one_order;
+    NumberdeskQueueNotMoving: with_sqlite, orders::the_rate_limit_of_close_is_used_up;
     NumberdeskBudgetNearlyUsed: with_sqlite, desk::a_team_spends_its_budget;
-    NumberdeskNewOrphans: with_sqlite, orders::somebody_rents_beside_the_desk;
-    NumberdeskIssuerKeysOld: with_sqlite, desk::an_issuer_is_away_since_before_the_rollout;
-    NumberdeskInventoryOld: with_sqlite, close::a_listing_is_never_whole;
-    NumberdeskDatabaseDown: with_postgres, desk::the_database_is_away;
-    NumberdeskReplicaNotReady: with_postgres, desk::the_database_is_away;
-    NumberdeskDown: with_sqlite, desk::nobody_is_there;
+    NumberdeskNewOrphans: with_sqlite, orders::a_person_rents_a_number_in_close;
+    NumberdeskIssuerKeysOld: with_sqlite, desk::an_issuer_is_unreachable_at_startup;
+    NumberdeskInventoryOld: with_sqlite, close::complete_listings_fail;
+    NumberdeskDatabaseDown: with_postgres, desk::the_database_is_down;
+    NumberdeskReplicaNotReady: with_postgres, desk::the_database_is_down;
+    NumberdeskDown: with_sqlite, desk::the_process_is_down;
     NumberdeskErrors: with_sqlite, desk::requests_fail;
-    NumberdeskShedding: with_sqlite, desk::too_many_requests_are_at_work;
-    NumberdeskPolicyBroken: with_sqlite, desk::the_policy_is_spoiled;
+    NumberdeskShedding: with_sqlite, desk::requests_are_shed;
+    NumberdeskPolicyBroken: with_sqlite, desk::the_policy_file_is_invalid;
     NumberdeskAuditUnsealed: with_sqlite, desk::the_head_of_the_chain_is_deleted;
-    NumberdeskTlsCertificateBroken: with_sqlite, desk::the_certificate_s_key_is_another_s;
-    NumberdeskTlsCertificateExpires: with_sqlite, desk::the_certificate_ends_soon;
-    NumberdeskMemoryNearLimit: with_sqlite, desk::the_memory_is_too_small;
-    NumberdeskFileDescriptors: with_sqlite, desk::clients_open_a_connection_for_each_request;
-    NumberdeskCloseUnreachable: with_sqlite, close::nothing_is_answered;
-    NumberdeskCloseKeyFileBroken: with_sqlite, close::the_file_has_another_key;
-    NumberdeskCloseForbidsRenting: with_sqlite, close::the_user_may_not_rent;
+    NumberdeskTlsCertificateBroken: with_sqlite, desk::the_certificate_and_its_key_do_not_match;
+    NumberdeskTlsCertificateExpires: with_sqlite, desk::the_certificate_expires_soon;
+    NumberdeskMemoryNearLimit: with_sqlite, desk::memory_is_near_its_limit;
+    NumberdeskFileDescriptors: with_sqlite, desk::file_descriptors_are_nearly_used_up;
+    NumberdeskCloseUnreachable: with_sqlite, close::close_does_not_respond;
+    NumberdeskCloseKeyFileBroken: with_sqlite, close::the_key_file_has_a_wrong_key;
+    NumberdeskCloseForbidsRenting: with_sqlite, close::close_forbids_renting;
     NumberdeskWebhooksRefused: with_sqlite, close::the_signature_key_is_rotated;
-    NumberdeskWebhookSubscriptionInactive: with_sqlite, close::the_desk_can_not_be_reached;
-    NumberdeskCloseSubscriptionsNearLimit: with_sqlite, close::others_have_many_subscriptions;
-    NumberdeskWebhookLag: with_sqlite, close::clocks_differ;
-    NumberdeskReadBacksOld: with_sqlite, close::a_number_is_not_answered;
-    NumberdeskOrderAltered: with_sqlite, orders::somebody_writes_to_the_database;
-    NumberdeskLateArrival: with_sqlite, orders::a_number_comes_too_late;
+    NumberdeskWebhookSubscriptionInactive: with_sqlite, close::close_can_not_reach_the_public_url;
+    NumberdeskCloseSubscriptionsNearLimit: with_sqlite, close::subscriptions_are_near_the_limit;
+    NumberdeskWebhookLag: with_sqlite, close::the_clock_of_close_is_wrong;
+    NumberdeskReadBacksOld: with_sqlite, close::refetching_a_number_fails;
+    NumberdeskOrderAltered: with_sqlite, orders::an_order_is_altered_in_the_database;
+    NumberdeskLateArrival: with_sqlite, orders::a_number_appears_after_its_order_was_refused;
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! A desk as a process of its own, and one alert that watches it: what is scraped is recorded, and promtool says whether
-//! the alert's expression holds on the record. A scrape stands for a minute, so that minutes pass in seconds.
+//! A process of the service and one alert about it.
+//!
+//! The test records what it scrapes from `/metrics`, and promtool evaluates the alert's expression on the record. Each
+//! scrape counts as one minute, so that minutes pass in seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,12 +20,12 @@ use crate::support::personas::OLGA;
 use crate::support::program::root;
 use crate::support::server::{TestConfig, TestServer};
 
-/// How long a state is held that is said to last, in minutes: longer than any alert looks back.
-const LONG: usize = 200;
-/// Between two scrapes.
-const PACE: Duration = Duration::from_millis(500);
-/// What is noticed takes some seconds, and the machine is shared.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// The minutes that a lasting state is recorded for: longer than the time range of any alert.
+const LASTING_MINUTES: usize = 200;
+/// The usual time between two scrapes.
+const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
+/// The longest wait for the alert. It is generous because the machine may be busy.
+const ALERT_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// An alert's name and expression.
 #[derive(Clone)]
@@ -32,7 +34,7 @@ pub(in crate::operation::runbooks) struct Rule {
     expr: String,
 }
 
-/// Every alert of the `PrometheusRule`.
+/// Reads all alerts of the `PrometheusRule`.
 pub(in crate::operation::runbooks) fn rules() -> Vec<Rule> {
     let file = root().join("k8s/components/monitoring/alerts.yaml");
     let text = std::fs::read_to_string(file).unwrap();
@@ -52,7 +54,7 @@ pub(in crate::operation::runbooks) fn rules() -> Vec<Rule> {
     rules
 }
 
-/// What a scenario is about, and a database for it.
+/// The alert of a scenario, and a database for it.
 pub(in crate::operation::runbooks) struct Case {
     pub(in crate::operation::runbooks) rule: Rule,
     pub(in crate::operation::runbooks) database: Database,
@@ -68,87 +70,93 @@ impl Case {
         }
     }
 
-    /// With seconds for hours where only time itself could bring the fault about.
-    pub(in crate::operation::runbooks) fn shortened(mut self, long: &str, short: &str) -> Self {
+    /// Replaces the threshold at the end of the expression, for faults that would need hours to reach it.
+    pub(in crate::operation::runbooks) fn shortened(mut self, threshold: &str, shorter: &str) -> Self {
         let expr = &mut self.rule.expr;
-        assert!(expr.ends_with(long), "{expr} ends in {long}");
-        *expr = expr.replace(long, short);
+        assert!(expr.ends_with(threshold), "{expr} must end with {threshold}");
+        *expr = expr.replace(threshold, shorter);
         self
     }
 }
 
-/// A desk that serves, with an alert that watches it.
+/// A running process of the service, and the alert about it.
 pub(in crate::operation::runbooks) struct Scenario {
     pub(in crate::operation::runbooks) server: TestServer,
     pub(in crate::operation::runbooks) desk: ServerProcess,
-    pub(in crate::operation::runbooks) alert: Watch,
+    pub(in crate::operation::runbooks) alert: AlertMonitor,
 }
 
 impl Scenario {
-    /// While all is well, the alert does not hold.
+    /// Starts the process, and asserts that the alert is not active as long as there is no fault.
     pub(in crate::operation::runbooks) async fn new(case: Case, config: TestConfig) -> Self {
         let (server, desk) = TestServer::as_process(case.database, config).await;
-        let mut alert = Watch::new(&case.rule, &desk.ops);
-        alert.scrape(1).await;
-        alert.scrape(LONG).await;
-        assert!(!alert.is_on().await, "{} holds while all is well", case.rule.name);
+        let mut alert = AlertMonitor::new(&case.rule, &desk.ops);
+        alert.record_scrape(1).await;
+        alert.record_scrape(LASTING_MINUTES).await;
+        assert!(
+            !alert.is_active().await,
+            "{} is active without a fault",
+            case.rule.name
+        );
         Self { server, desk, alert }
     }
 
-    /// Starts the desk again, as a rollout does.
+    /// Restarts the process, as a rollout does.
     pub(in crate::operation::runbooks) async fn restart(&mut self) {
         self.desk.terminate().await;
         self.start().await;
     }
 
-    /// Starts the desk that has ended.
+    /// Starts the process after it has ended.
     pub(in crate::operation::runbooks) async fn start(&mut self) {
         self.desk = self.server.start_process().await;
         self.alert.ops.clone_from(&self.desk.ops);
     }
 
-    /// Where a file of the desk is.
+    /// Returns the path of a file in the folder of the process.
     pub(in crate::operation::runbooks) fn file(&self, name: &str) -> PathBuf {
         self.server.folder.path().join(name)
     }
 
+    /// Writes a file into the folder of the process.
     pub(in crate::operation::runbooks) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.file(name), text).unwrap();
     }
 
-    /// Writes something else in the configuration's stead.
+    /// Replaces a text that occurs once in the configuration.
     pub(in crate::operation::runbooks) fn reconfigure(&self, before: &str, after: &str) {
         let text = std::fs::read_to_string(self.file("numberdesk.toml")).unwrap();
         assert_eq!(text.matches(before).count(), 1, "{before} in {text}");
         self.write("numberdesk.toml", &text.replace(before, after));
     }
 
-    /// `numberdesk … --config numberdesk.toml`
+    /// Runs `numberdesk … --config numberdesk.toml`.
     pub(in crate::operation::runbooks) async fn run(&self, command: &str) -> CommandOutput {
         let words = command.split(' ').chain(["--config", "numberdesk.toml"]);
         run(self.server.folder.path(), &words.collect::<Vec<_>>()).await
     }
 
-    /// Whether a line of the log has all of this.
+    /// Asserts that one line of the log contains all these parts.
     #[track_caller]
-    pub(in crate::operation::runbooks) fn log_says(&self, parts: &[&str]) {
+    pub(in crate::operation::runbooks) fn assert_logged(&self, parts: &[&str]) {
         let log = self.desk.log();
         let found = log
             .lines()
             .any(|line| parts.iter().all(|part| line.contains(part)));
-        assert!(found, "no line of the log says {parts:?}");
+        assert!(found, "no line of the log contains all of {parts:?}");
     }
 
-    /// The value of a metric without labels.
-    pub(in crate::operation::runbooks) async fn measured(&self, name: &str) -> f64 {
+    /// Returns the value of a metric without labels.
+    pub(in crate::operation::runbooks) async fn metric(&self, name: &str) -> f64 {
         let text = self.server.at_ops("/metrics").await.text;
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.expect("it is measured").parse().unwrap()
+        value.expect("the metric is exposed").parse().unwrap()
     }
 
-    pub(in crate::operation::runbooks) async fn no_order_is(&self, state: &str) {
+    /// Asserts that no order is in this state.
+    pub(in crate::operation::runbooks) async fn assert_no_order_is(&self, state: &str) {
         let orders = self
             .server
             .list(&OLGA, &format!("/v1/orders?state={state}"))
@@ -156,29 +164,29 @@ impl Scenario {
         assert!(orders.is_empty(), "{state}: {orders:?}");
     }
 
-    /// A field of `/readyz`.
+    /// Returns a field of `/readyz`.
     pub(in crate::operation::runbooks) async fn readyz(&self, field: &str) -> String {
         let ready = self.server.at_ops("/readyz").await.json();
         ready[field].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// A record of what an alert sees.
-pub(in crate::operation::runbooks) struct Watch {
+/// The record of the series that an alert reads.
+pub(in crate::operation::runbooks) struct AlertMonitor {
     expr: String,
     ops: String,
     client: reqwest::Client,
     folder: TempDir,
-    /// What is measured beside the desk: by the kubelet, say.
-    pub(in crate::operation::runbooks) beside: BTreeMap<&'static str, f64>,
-    /// How many seconds from now it is, for who compares with the time.
-    pub(in crate::operation::runbooks) ahead: f64,
-    /// Series and their values, and for how many minutes they stay so.
+    /// Series that do not come from the service, such as those of the kubelet.
+    pub(in crate::operation::runbooks) external: BTreeMap<&'static str, f64>,
+    /// Seconds that are added to the current time in expressions that call `time()`.
+    pub(in crate::operation::runbooks) clock_offset: f64,
+    /// For each scrape, the series with their values, and the minutes that it counts for.
     record: Vec<(BTreeMap<String, String>, usize)>,
-    pub(in crate::operation::runbooks) pace: Duration,
+    pub(in crate::operation::runbooks) scrape_interval: Duration,
 }
 
-impl Watch {
+impl AlertMonitor {
     fn new(rule: &Rule, ops: &str) -> Self {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
@@ -186,80 +194,89 @@ impl Watch {
             ops: ops.to_owned(),
             client,
             folder: tempfile::tempdir().unwrap(),
-            beside: BTreeMap::new(),
-            ahead: 0.0,
+            external: BTreeMap::new(),
+            clock_offset: 0.0,
             record: Vec::new(),
-            pace: PACE,
+            scrape_interval: SCRAPE_INTERVAL,
         }
     }
 
-    /// The fault is there: waits until the alert holds.
-    pub(in crate::operation::runbooks) async fn holds(&mut self) {
-        self.holds_while(|| async {}).await;
+    /// Scrapes until the alert is active.
+    pub(in crate::operation::runbooks) async fn wait_until_active(&mut self) {
+        self.wait_until_active_while(|| async {}).await;
     }
 
-    /// The same, with something done before each scrape.
-    pub(in crate::operation::runbooks) async fn holds_while<F: Future<Output = ()>>(
+    /// Does work before each scrape, and scrapes until the alert is active.
+    pub(in crate::operation::runbooks) async fn wait_until_active_while<F: Future<Output = ()>>(
         &mut self,
         work: impl FnMut() -> F,
     ) {
-        self.becomes(true, work).await;
+        self.wait_until(true, work).await;
     }
 
-    /// The fault has been mended, and a long time passes. From here on the alert must have no reason to hold.
-    pub(in crate::operation::runbooks) async fn mended(&mut self) {
-        self.scrape(LONG).await;
+    /// Records the state after the fault for so long that no alert sees what was before.
+    pub(in crate::operation::runbooks) async fn record_recovery(&mut self) {
+        self.record_scrape(LASTING_MINUTES).await;
     }
 
-    /// Waits until the alert does not hold, and sees that it stays so.
-    pub(in crate::operation::runbooks) async fn is_over(&mut self) {
-        self.is_over_while(|| async {}).await;
+    /// Scrapes until the alert is not active, and asserts that this lasts.
+    pub(in crate::operation::runbooks) async fn wait_until_inactive(&mut self) {
+        self.wait_until_inactive_while(|| async {}).await;
     }
 
-    /// The same, with something done before each scrape.
-    pub(in crate::operation::runbooks) async fn is_over_while<F: Future<Output = ()>>(
+    /// Does work before each scrape, scrapes until the alert is not active, and asserts that this lasts.
+    pub(in crate::operation::runbooks) async fn wait_until_inactive_while<F: Future<Output = ()>>(
         &mut self,
         mut work: impl FnMut() -> F,
     ) {
-        self.becomes(false, &mut work).await;
+        self.wait_until(false, &mut work).await;
         for _ in 0..2 {
             work().await;
-            self.scrape(1).await;
-            assert!(!self.is_on().await, "it holds again: {}", self.told());
+            self.record_scrape(1).await;
+            assert!(
+                !self.is_active().await,
+                "the alert is active again: {}",
+                self.description()
+            );
         }
     }
 
-    async fn becomes<F: Future<Output = ()>>(&mut self, on: bool, mut work: impl FnMut() -> F) {
-        let deadline = Instant::now() + PATIENCE;
+    async fn wait_until<F: Future<Output = ()>>(&mut self, active: bool, mut work: impl FnMut() -> F) {
+        let deadline = Instant::now() + ALERT_TIMEOUT;
         loop {
             work().await;
-            self.scrape(1).await;
-            if self.is_on().await == on {
+            self.record_scrape(1).await;
+            if self.is_active().await == active {
                 return;
             }
-            assert!(Instant::now() < deadline, "in vain for {on}: {}", self.told());
-            tokio::time::sleep(self.pace).await;
+            assert!(
+                Instant::now() < deadline,
+                "the alert does not become {}: {}",
+                if active { "active" } else { "inactive" },
+                self.description()
+            );
+            tokio::time::sleep(self.scrape_interval).await;
         }
     }
 
-    /// Takes down what is shown now, as it stays for so many minutes.
-    async fn scrape(&mut self, minutes: usize) {
+    /// Scrapes the process, and records the result as lasting for some minutes.
+    async fn record_scrape(&mut self, minutes: usize) {
         let text = async |path: &str| {
             let answer = self.client.get(format!("{}{path}", self.ops)).send().await.ok()?;
             Some((answer.status().is_success(), answer.text().await.ok()?))
         };
         let (scraped, ready) = (text("/metrics").await, text("/readyz").await);
-        let number = |fact: bool| u8::from(fact).to_string();
-        let unready = number(!ready.is_some_and(|(ready, _)| ready));
+        let sample = |fact: bool| u8::from(fact).to_string();
+        let unavailable = sample(!ready.is_some_and(|(ready, _)| ready));
         let mut series = BTreeMap::from([
-            ("up{job=\"numberdesk-ops\"}".to_owned(), number(scraped.is_some())),
-            // What kube-state-metrics makes of the readiness probe.
+            ("up{job=\"numberdesk-ops\"}".to_owned(), sample(scraped.is_some())),
+            // kube-state-metrics derives this from the readiness probe.
             (
                 "kube_deployment_status_replicas_unavailable{deployment=\"numberdesk\"}".to_owned(),
-                unready,
+                unavailable,
             ),
         ]);
-        for (name, value) in &self.beside {
+        for (name, value) in &self.external {
             series.insert((*name).to_owned(), value.to_string());
         }
         let scraped = scraped.map(|(_, text)| text).unwrap_or_default();
@@ -273,18 +290,18 @@ impl Watch {
                 value.to_owned(),
             );
         }
-        let asked = |series: &str| self.expr.contains(series.split('{').next().unwrap_or_default());
-        series.retain(|series, _| asked(series));
+        let is_used = |series: &str| self.expr.contains(series.split('{').next().unwrap_or_default());
+        series.retain(|series, _| is_used(series));
         self.record.push((series, minutes));
     }
 
-    /// Every series over time, as promtool takes it.
+    /// Returns each series over time, in promtool's notation.
     fn series(&self) -> BTreeMap<&str, String> {
         let names: BTreeSet<_> = self.record.iter().flat_map(|(series, _)| series.keys()).collect();
         let over_time = |name: &String| {
             let mut values = String::new();
             for (series, minutes) in &self.record {
-                // `_x3` is three times nothing, and `1+0x3` is a one and three more.
+                // `_x3` is three missing samples. `1+0x3` is a sample of 1, and three more of the same value.
                 let _ = match series.get(name) {
                     None => write!(values, "_x{minutes} "),
                     Some(value) => write!(values, "{value}+0x{} ", minutes - 1),
@@ -298,16 +315,18 @@ impl Watch {
             .collect()
     }
 
-    /// Whether the alert's expression holds at the last scrape.
-    async fn is_on(&self) -> bool {
+    /// Returns whether the alert's expression is true at the last scrape.
+    async fn is_active(&self) -> bool {
         let inputs: Vec<_> = self.series().into_iter().collect();
         let inputs = inputs
             .iter()
             .map(|(series, values)| json!({ "series": series, "values": values }));
         let end = self.record.iter().map(|(_, minutes)| minutes).sum::<usize>() - 1;
-        // The record begins in 1970.
+        // In promtool's tests, time begins in 1970. The metrics contain real times.
         let time = Clock::system().now().as_seconds().to_string();
-        let expr = self.expr.replace("time()", &format!("({time} + {})", self.ahead));
+        let expr = self
+            .expr
+            .replace("time()", &format!("({time} + {})", self.clock_offset));
         let test = json!({ "tests": [{
             "interval": "1m",
             "input_series": inputs.collect::<Vec<_>>(),
@@ -323,20 +342,21 @@ impl Watch {
             .args(["test", "rules", "test.yaml"])
             .current_dir(self.folder.path());
         let output = promtool.output().await.expect("run `make setup`");
-        let said =
+        let printed =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        // It is one or the other; anything else is a fault of this test.
-        let off = said.contains("got: {} 0E+00");
-        assert!(output.status.success() != off, "promtool: {said}\n{test}");
-        !off
+        // Either the test passes or promtool reports a 0. Anything else is an error of this test.
+        let inactive = printed.contains("got: {} 0E+00");
+        assert!(output.status.success() != inactive, "promtool: {printed}\n{test}");
+        !inactive
     }
 
-    fn told(&self) -> String {
+    /// Describes the expression and the record for a failure message.
+    fn description(&self) -> String {
         format!("{}\n{:#?}", self.expr, self.series())
     }
 }
 
-/// As `make setup` provides it, where the machine has none of its own.
+/// Returns the promtool that `make setup` has installed, or otherwise the one on the `PATH`.
 fn promtool() -> PathBuf {
     let provided = root().join(".tools/promtool");
     if provided.exists() {

@@ -1,60 +1,61 @@
-//! Deliveries over crashes and replicas: each is claimed by one, and none is lost.
+//! Claims of deliveries: one replica at a time sends a delivery, and a crash loses none.
 
 use super::*;
 
 on_both_stores! {
-    a_process_that_dies_at_any_moment_loses_nothing,
-    replicas_share_the_work_and_none_does_it_twice,
-    a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now,
+    no_event_is_lost_when_a_process_dies_at_any_step,
+    replicas_share_the_deliveries_and_send_each_event_once,
+    after_a_claim_has_lapsed_only_its_new_holder_can_record_the_outcome,
 }
 
-async fn a_process_that_dies_at_any_moment_loses_nothing(database: Database) {
+async fn no_event_is_lost_when_a_process_dies_at_any_step(database: Database) {
     let mut fixture = Fixture::new(database).await;
     let (endpoint, secret) = fixture.endpoint().await;
-    // Written, but without a place in the feed.
-    let event = fixture.tells("sales", EventKind::OrderFulfilled).await;
+    // The process dies after the event is written, before it has a sequence number.
+    let event = fixture.write_event("sales", EventKind::OrderFulfilled).await;
     fixture.test_desk.crash();
     fixture.test_desk.start().await;
-    // Placed, and not claimed.
-    fixture.place().await;
+    // The process dies after the event has a sequence number, before a delivery is claimed.
+    fixture.assign_sequence().await;
     fixture.test_desk.crash();
     fixture.test_desk.start().await;
-    // Under way: the receiver has it, and the process dies before it hears so.
+    // The process dies after the receiver has the webhook, before the response arrives.
     fixture.app.answers(Reply::Hang);
-    fixture.begin().await;
+    fixture.start_deliveries().await;
     fixture.app.gets(1).await;
     fixture.test_desk.crash();
     fixture.app.answers(Reply::Status(200));
     fixture.test_desk.start().await;
-    // While its sender may be alive, nobody sends it again.
-    fixture.deliver().await;
+    // Until the claim lapses, the sender may still be alive, so no other process sends the webhook.
+    fixture.deliver_all().await;
     assert_eq!(fixture.app.count(), 1);
     fixture.test_desk.advance_clock(Duration::from_mins(1));
-    fixture.deliver().await;
-    let got = fixture.app.got();
-    assert_eq!(got.len(), 2);
+    fixture.deliver_all().await;
+    let received = fixture.app.got();
+    assert_eq!(received.len(), 2);
     assert!(
-        got.iter()
-            .all(|it| it.id() == event.as_str() && it.holds(&secret))
+        received
+            .iter()
+            .all(|webhook| webhook.id() == event.as_str() && webhook.holds(&secret))
     );
     let delivery = fixture.delivery(&endpoint).await;
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Delivered, 2));
 }
 
-async fn replicas_share_the_work_and_none_does_it_twice(database: Database) {
+async fn replicas_share_the_deliveries_and_send_each_event_once(database: Database) {
     let fixture = Fixture::new(database).await;
     let (other, _process) = fixture.test_desk.another_replica().await;
     let (endpoint, _) = fixture.endpoint().await;
-    let mut told = BTreeSet::new();
+    let mut written = BTreeSet::new();
     for _ in 0..30 {
-        told.insert(
+        written.insert(
             fixture
-                .tells("sales", EventKind::OrderFulfilled)
+                .write_event("sales", EventKind::OrderFulfilled)
                 .await
                 .to_string(),
         );
     }
-    fixture.place().await;
+    fixture.assign_sequence().await;
     loop {
         let (one, two) = tokio::join!(
             fixture
@@ -62,19 +63,27 @@ async fn replicas_share_the_work_and_none_does_it_twice(database: Database) {
                 .run(|desk| async move { desk.webhooks.deliver().await }),
             other.desk.webhooks.deliver()
         );
-        one.and(two).expect("what is due is begun");
+        one.and(two).expect("the deliveries that are due are started");
         tokio::join!(
             fixture.test_desk.replica().wait_until_idle(),
             other.wait_until_idle()
         );
-        let done = fixture.deliveries(&endpoint).await;
-        if done.iter().all(|it| it.state == DeliveryState::Delivered) {
+        let deliveries = fixture.deliveries(&endpoint).await;
+        if deliveries
+            .iter()
+            .all(|delivery| delivery.state == DeliveryState::Delivered)
+        {
             break;
         }
     }
-    let got: Vec<String> = fixture.app.got().iter().map(|it| it.id().to_owned()).collect();
-    assert_eq!(got.len(), 30);
-    assert_eq!(got.into_iter().collect::<BTreeSet<_>>(), told);
+    let received: Vec<String> = fixture
+        .app
+        .got()
+        .iter()
+        .map(|webhook| webhook.id().to_owned())
+        .collect();
+    assert_eq!(received.len(), 30);
+    assert_eq!(received.into_iter().collect::<BTreeSet<_>>(), written);
     assert!(
         fixture.app.most_at_once() <= 4,
         "{} at once",
@@ -82,32 +91,32 @@ async fn replicas_share_the_work_and_none_does_it_twice(database: Database) {
     );
 }
 
-async fn a_claim_that_has_lapsed_is_settled_by_whoever_has_it_now(database: Database) {
+async fn after_a_claim_has_lapsed_only_its_new_holder_can_record_the_outcome(database: Database) {
     let fixture = Fixture::new(database).await;
     let (endpoint, _) = fixture.endpoint().await;
-    fixture.happens("sales", EventKind::OrderFulfilled).await;
+    fixture.publish("sales", EventKind::OrderFulfilled).await;
     let (store, lease) = (fixture.test_desk.store(), Duration::from_secs(10));
     let claim = async |holder: &str| {
         let now = fixture.test_desk.replica().desk.now();
         let claimed = store.claim_deliveries(&endpoint.id, holder, now, lease, 9).await;
         claimed
-            .expect("it is asked")
+            .expect("the claim is executed")
             .map(|(_, deliveries)| deliveries[0].clone())
     };
-    let settle = async |delivery: &Delivery, holder: &str, settled: AttemptResult| {
+    let record = async |delivery: &Delivery, holder: &str, result: AttemptResult| {
         let now = fixture.test_desk.replica().desk.now();
-        let settled = store
-            .record_attempt(delivery, holder, &settled, "x", now, None)
+        let recorded = store
+            .record_attempt(delivery, holder, &result, "x", now, None)
             .await;
-        settled.expect("it is asked")
+        recorded.expect("the statement is executed")
     };
-    let slow = claim("slow").await.expect("it is due");
+    let slow = claim("slow").await.expect("the delivery is due");
     assert_eq!(claim("early").await, None);
     fixture.test_desk.advance_clock(lease);
-    let quick = claim("quick").await.expect("it is due again");
+    let quick = claim("quick").await.expect("the delivery is due again");
     assert_eq!((slow.id.clone(), quick.attempts), (quick.id.clone(), 2));
-    assert!(!settle(&slow, "slow", AttemptResult::Dead).await);
-    assert!(settle(&quick, "quick", AttemptResult::Delivered).await);
-    assert!(!settle(&quick, "quick", AttemptResult::Dead).await);
+    assert!(!record(&slow, "slow", AttemptResult::Dead).await);
+    assert!(record(&quick, "quick", AttemptResult::Delivered).await);
+    assert!(!record(&quick, "quick", AttemptResult::Dead).await);
     assert_eq!(fixture.delivery(&endpoint).await.state, DeliveryState::Delivered);
 }

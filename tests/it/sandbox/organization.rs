@@ -1,4 +1,4 @@
-//! Who and what is in the organization, what turns a request away, and what only the control routes can do.
+//! The organization and its groups, refused requests, rate limits, and the control routes.
 
 use close_sandbox::{Options, Sandbox};
 use reqwest::{Client, Method};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::{Close, RENT};
 
 #[tokio::test]
-async fn the_same_seed_makes_the_same_world_and_another_seed_another() {
+async fn the_seed_determines_the_organization_and_its_api_key() {
     let first = Close::start().await;
     let second = Close::start().await;
-    assert_eq!(first.world().await, second.world().await);
+    assert_eq!(first.organization().await, second.organization().await);
     let sandbox = Sandbox::start(Options {
         seed: 2,
         ..Options::default()
@@ -26,10 +26,10 @@ async fn the_same_seed_makes_the_same_world_and_another_seed_another() {
         .split_once('.')
         .unwrap();
     assert_eq!((left.len(), right.len()), (22, 22));
-    let world = first.world().await;
-    assert_eq!(world["owner"], world["users"][0]["id"]);
+    let organization = first.organization().await;
+    assert_eq!(organization["owner"], organization["users"][0]["id"]);
     assert!(
-        world["users"]
+        organization["users"]
             .as_array()
             .unwrap()
             .iter()
@@ -38,24 +38,27 @@ async fn the_same_seed_makes_the_same_world_and_another_seed_another() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_as_close_wants_it_is_turned_away() {
+async fn requests_with_a_wrong_key_path_method_or_body_are_refused() {
     let close = Close::start().await;
     let url = format!("{}/me/", close.sandbox.base_url());
-    let bare = close.http.get(&url).send().await.unwrap();
-    assert_eq!(bare.status(), 401);
+    let without_key = close.http.get(&url).send().await.unwrap();
+    assert_eq!(without_key.status(), 401);
     assert_eq!(
-        bare.json::<Value>().await.unwrap(),
+        without_key.json::<Value>().await.unwrap(),
         json!({"error": "Unauthorized"})
     );
-    let wrong = close
+    let wrong_key = close
         .http
         .get(&url)
         .basic_auth("api_wrong", Some(""))
         .send()
         .await
         .unwrap();
-    assert_eq!(wrong.status(), 401);
-    let token = close.world().await["oauth_token"].as_str().unwrap().to_owned();
+    assert_eq!(wrong_key.status(), 401);
+    let token = close.organization().await["oauth_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(
         close
             .http
@@ -102,7 +105,7 @@ async fn a_request_that_is_not_as_close_wants_it_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_post_that_says_it_is_a_get_lists() {
+async fn a_post_with_a_method_override_header_is_executed_as_a_get() {
     let close = Close::start().await;
     close.rented(json!({"country": "DE"})).await;
     close.rented(json!({"country": "DE"})).await;
@@ -123,7 +126,7 @@ async fn a_post_that_says_it_is_a_get_lists() {
 }
 
 #[tokio::test]
-async fn limits_are_counted_per_endpoint_group_and_announced() {
+async fn rate_limits_are_counted_for_each_endpoint_group_and_reported_in_headers() {
     let close = Close::start().await;
     let response = close.send(Method::GET, "/me/", None).await.unwrap();
     let header = response.headers()["ratelimit"].to_str().unwrap().to_owned();
@@ -185,7 +188,7 @@ async fn limits_are_counted_per_endpoint_group_and_announced() {
 }
 
 #[tokio::test]
-async fn other_keys_use_up_the_limit_of_the_organization() {
+async fn requests_of_other_keys_count_towards_the_limit_of_the_organization() {
     let close = Close::start().await;
     close
         .set(json!({"rate_limit": {"limit": 10, "window": "1h", "used_by_other_keys": 28}}))
@@ -202,7 +205,7 @@ async fn other_keys_use_up_the_limit_of_the_organization() {
 }
 
 #[tokio::test]
-async fn every_request_is_remembered_without_the_key() {
+async fn every_request_is_recorded_without_the_api_key() {
     let close = Close::start().await;
     close.rent(json!({"country": "US"})).await;
     close.get("/phone_number/?_limit=5").await;
@@ -229,13 +232,13 @@ async fn every_request_is_remembered_without_the_key() {
     close.control(Method::DELETE, "requests", None).await;
     assert!(close.requests("").await.is_empty());
 
-    let waiting = close.requests("at_least=1&timeout=5s");
+    let waiting = close.requests("at_least=1&timeout=30s");
     let (seen, _) = tokio::join!(waiting, close.get("/me/"));
     assert_eq!(seen[0]["path"], "/me/");
 }
 
 #[tokio::test]
-async fn people_change_numbers_behind_everyones_back() {
+async fn control_routes_change_numbers_as_people_do_without_the_api() {
     let close = Close::start().await;
     let (status, made) = close
         .control(
@@ -292,7 +295,7 @@ async fn people_change_numbers_behind_everyones_back() {
 }
 
 #[tokio::test]
-async fn numbers_that_were_there_before_are_part_of_the_inventory() {
+async fn initial_numbers_are_listed() {
     let sandbox = Sandbox::start(Options {
         numbers: 5,
         ..Options::default()
@@ -313,7 +316,7 @@ async fn numbers_that_were_there_before_are_part_of_the_inventory() {
 }
 
 #[tokio::test]
-async fn groups_have_unique_names_and_members_that_come_and_go() {
+async fn groups_have_unique_names_and_members_can_be_added_and_removed() {
     let close = Close::start().await;
     let alice = close.user(1).await;
     let (status, group) = close
@@ -362,7 +365,7 @@ async fn groups_have_unique_names_and_members_that_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_stopped_simulator_frees_its_port() {
+async fn a_stopped_sandbox_frees_its_port() {
     let sandbox = Sandbox::start(Options::default()).await.unwrap();
     let address = sandbox.address();
     sandbox.stop().await;

@@ -1,0 +1,125 @@
+//! Use cases as tasks of a replica, and the callers and requests that they need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use numberdesk::desk::{Desk, Finding, NumberFilter, OrderWithNumber, Released};
+use numberdesk::domain::authority::CallContext;
+use numberdesk::domain::caller::{Caller, Team};
+use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
+use numberdesk::domain::number::Number;
+use numberdesk::domain::order::Request;
+use numberdesk::domain::page::{Limit, Page};
+use numberdesk::error::Error;
+use serde_json::{Value, json};
+
+/// The future of a use case.
+type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
+
+/// Returns a closure that runs a use case for a caller, for `TestDesk::spawn` and `TestDesk::run`.
+macro_rules! use_case {
+    ($caller:expr, |$desk:ident, $context:ident| $work:expr) => {{
+        let caller = $caller.clone();
+        move |$desk: Desk| -> Work<_> {
+            Box::pin(async move {
+                let request_id = RequestId::generate($desk.now());
+                let $context = CallContext::new(&caller, &request_id);
+                $work.await
+            })
+        }
+    }};
+}
+
+/// Orders a number without waiting for the final state.
+pub(crate) fn order(
+    caller: &Caller,
+    key: &str,
+    request: &Request,
+) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
+    let (request, key) = (request.clone(), key.parse().expect("a key"));
+    use_case!(caller, |desk, context| desk.orders.create(
+        context,
+        None,
+        request,
+        Some(key),
+        Some(Duration::ZERO)
+    ))
+}
+
+/// Releases a number.
+pub(crate) fn release(
+    caller: &Caller,
+    number: &PhoneNumberId,
+) -> impl FnOnce(Desk) -> Work<Released> + use<> {
+    let number = number.clone();
+    use_case!(caller, |desk, context| desk.numbers.release(context, &number))
+}
+
+/// Reads a number.
+pub(crate) fn find(
+    caller: &Caller,
+    number: &PhoneNumberId,
+) -> impl FnOnce(Desk) -> Work<Arc<Number>> + use<> {
+    let number = number.clone();
+    use_case!(caller, |desk, context| desk.numbers.find(context, &number))
+}
+
+/// Cancels an order.
+pub(crate) fn cancel(caller: &Caller, id: &OrderId) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
+    let id = id.clone();
+    use_case!(caller, |desk, context| desk.orders.cancel(context, &id))
+}
+
+/// Adopts a number for a team.
+pub(crate) fn adopt(
+    caller: &Caller,
+    number: &PhoneNumberId,
+    team: &str,
+) -> impl FnOnce(Desk) -> Work<Number> + use<> {
+    let (number, team) = (number.clone(), team.parse().expect("a team"));
+    use_case!(caller, |desk, context| desk
+        .numbers
+        .transfer(context, &number, &team))
+}
+
+/// Lists the first 200 numbers.
+pub(crate) fn list(caller: &Caller) -> impl FnOnce(Desk) -> Work<Page<Arc<Number>>> + use<> {
+    let (filter, limit) = (NumberFilter::default(), Limit::new(200).expect("a limit"));
+    use_case!(caller, |desk, context| desk
+        .numbers
+        .list(context, None, &filter, limit, None))
+}
+
+/// Settles an order that needs a review.
+pub(crate) fn settle_review(
+    caller: &Caller,
+    id: &OrderId,
+    finding: Finding,
+) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
+    let id = id.clone();
+    use_case!(caller, |desk, context| desk
+        .orders
+        .settle_review(context, &id, &finding))
+}
+
+/// Returns a caller of the team who has all permissions for numbers.
+pub(crate) fn caller(team: &str) -> Caller {
+    let team: Team = team.parse().expect("a team");
+    let permissions = "numbers:read numbers:rent numbers:update numbers:release numbers:group numbers:admin";
+    Caller {
+        issuer: "https://idp.example.com/".to_owned(),
+        subject: format!("app of {team}"),
+        teams: vec![team],
+        permissions: permissions.split(' ').map(str::to_owned).collect(),
+        close_user: None,
+        claims: json!({}),
+    }
+}
+
+/// Reads an order request from JSON, as the API does.
+pub(crate) fn request(body: &Value) -> Request {
+    let read = numberdesk::domain::order::request::OrderBody::read;
+    numberdesk::domain::input::fields::read(body, read)
+        .expect("a request")
+        .request
+}
