@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 pub(in crate::operation::runbooks) use self::tls::{
-    the_certificate_expires_soon, the_certificate_and_its_key_do_not_match,
+    the_certificate_and_its_key_do_not_match, the_certificate_expires_soon,
 };
 use crate::operation::runbooks::scenario::{Case, Scenario};
 use crate::support::close::RENT;
