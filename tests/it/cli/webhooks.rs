@@ -81,7 +81,7 @@ async fn a_subscription_is_created_shown_repaired_and_deleted() {
     let missing = cli.webhooks(&["status"]).await;
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(
-        missing.stdout.contains("nothing to delete") && missing.stdout.contains(URL),
+        missing.stdout.contains("none") && missing.stdout.contains(URL),
         "{missing:?}"
     );
     assert!(missing.stdout.contains("0 of 40"), "{missing:?}");

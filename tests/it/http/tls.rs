@@ -398,7 +398,7 @@ async fn check_names_the_fault_of_a_pair_and_its_setting() {
         plain.code == 1
             && plain
                 .stderr
-                .contains("server.public_url: must be an https URL: by [server.tls]"),
+                .contains("server.public_url: must be an https URL: with [server.tls]"),
         "{plain:?}"
     );
 }
