@@ -5,37 +5,25 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/stages.sh
 
-# Areas that depend on the store: their tests run on both SQLite and PostgreSQL.
-BOTH_STORES='store|replicas|one_process|crash'
+# Areas whose tests also run on PostgreSQL.
+BOTH_STORES='store|replicas|one_process|crash|postgres'
 
 # Test databases are in memory if /dev/shm has enough space, because a disk would slow the tests down.
 if [[ -z ${TMPDIR-} && -w /dev/shm ]] && (($(df --output=avail -k /dev/shm | tail -n 1) > 4000000)); then
     TMPDIR=$(mktemp -d /dev/shm/numberdesk-tests.XXXXXX)
     export TMPDIR
+    chmod 711 "$TMPDIR" # a private PostgreSQL runs as another user
     trap 'code=$?; rm -rf "$TMPDIR"; finish "$code"' EXIT
 fi
 
-nextest() {
-    .venv/bin/cargo-nextest nextest run --locked --workspace --features failpoints "$@"
-}
+nextest=(.venv/bin/cargo-nextest nextest run --locked --workspace --features failpoints)
 
 area() {
-    local filter="test(/$AREA/)"
-    [[ $AREA =~ $BOTH_STORES ]] || filter+=' and not test(/::on_postgres$/)'
     if [[ $AREA =~ $BOTH_STORES ]]; then
-        scripts/with-postgres.sh .venv/bin/cargo-nextest nextest run --locked --workspace --features failpoints -E "$filter"
+        scripts/with-postgres.sh "${nextest[@]}" -E "test(/$AREA/)"
     else
-        nextest -E "$filter"
+        "${nextest[@]}" -E "test(/$AREA/) and not test(/on_postgres$/)"
     fi
-}
-
-tests() {
-    scripts/with-postgres.sh .venv/bin/cargo-nextest nextest run --locked --workspace --features failpoints \
-        --profile full --no-fail-fast
-}
-
-slowest() {
-    python3 scripts/slowest-tests.py target/nextest/full/junit.xml
 }
 
 stage 'setup' scripts/setup.sh
@@ -48,7 +36,7 @@ stage 'manifests' .venv/bin/python tests/python/manifests_are_valid.py
 stage 'alerts' .venv/bin/python tests/python/alerts_fire.py
 stage 'policies' .venv/bin/python tests/python/policies_hold.py
 stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
-stage 'without the development commands' cargo check --locked --no-default-features
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
-stage 'tests' tests
-stage 'slowest tests' slowest
+stage 'examples in the documentation' cargo test --locked --workspace --doc --features failpoints --quiet
+stage 'tests' scripts/with-postgres.sh "${nextest[@]}" --profile full --no-fail-fast
+stage 'slowest tests' python3 scripts/slowest-tests.py target/nextest/full/junit.xml

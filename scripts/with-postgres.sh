@@ -1,29 +1,11 @@
 #!/usr/bin/env bash
-# Runs a command with the URL of a PostgreSQL in NUMBERDESK_TEST_POSTGRES, where it may create databases. That is the one
-# the variable already names, else the one on 127.0.0.1:5432, else a private one that exists until the command ends.
-#   scripts/with-postgres.sh cargo test          scripts/with-postgres.sh --private cargo test
+# Runs a command with the URL of a PostgreSQL server in NUMBERDESK_TEST_POSTGRES, where it may create databases.
+# The server is the one that the variable names. Otherwise it is a private server, which exists until the command ends.
+#   scripts/with-postgres.sh cargo test
 set -euo pipefail
 
-private=false
-if [[ ${1-} == --private ]]; then
-    private=true
-    shift
-fi
-
-lets_create_databases() {
-    [[ $(PGCONNECT_TIMEOUT=3 psql --no-password --no-psqlrc -Atqc \
-        'select rolcreatedb or rolsuper from pg_roles where rolname = current_user' "$1" 2>/dev/null) == t ]]
-}
-
-if ! $private; then
-    if [[ -n ${NUMBERDESK_TEST_POSTGRES-} ]]; then
-        exec "$@"
-    fi
-    local_server="postgres://$(id -un)@127.0.0.1:5432/postgres"
-    if lets_create_databases "$local_server"; then
-        echo "postgres: $local_server" >&2
-        NUMBERDESK_TEST_POSTGRES=$local_server exec "$@"
-    fi
+if [[ -n ${NUMBERDESK_TEST_POSTGRES-} ]]; then
+    exec "$@"
 fi
 
 bin=$(compgen -G '/usr/lib/postgresql/*/bin' | sort --version-sort | tail -n 1 || true)
@@ -51,8 +33,8 @@ password=$(tr -d - </proc/sys/kernel/random/uuid)
 
 for _ in 1 2 3 4 5; do # another process may take a free port a moment later
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    # The data need not survive a crash of the machine, so PostgreSQL does not wait for the disk.
-    options="-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories='' -c max_connections=300 -c fsync=off"
+    # The data need not survive a crash of the machine, so PostgreSQL does not write to the disk for it.
+    options="-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories='' -c max_connections=300 -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
     if (cd / && "${as_owner[@]}" "$bin/pg_ctl" start --silent --wait --pgdata="$dir/data" --log="$dir/log" -o "$options") >/dev/null; then
         echo "postgres: a private one on 127.0.0.1:$port, $("$bin/postgres" --version)" >&2
         NUMBERDESK_TEST_POSTGRES="postgres://numberdesk:$password@127.0.0.1:$port/postgres" "$@"

@@ -24,7 +24,7 @@ use crate::http::routes::{
 use crate::http::state::Http;
 
 /// The rendered document. All servers of the process share it, because it never changes.
-static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::new(&document()));
+static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::new(document()));
 
 /// Returns the router of the API port.
 pub fn api(http: Http) -> Router {

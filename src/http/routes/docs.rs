@@ -17,20 +17,24 @@ use crate::http::middleware::security_headers::{PAGE_POLICY, REVALIDATE};
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 
-/// The OpenAPI document, already rendered as JSON and as YAML. Clones share the bytes.
+/// The OpenAPI document as JSON and as YAML. Clones share the bytes.
+///
+/// It is rendered as YAML when a client asks for that first, because few do and it delays the start.
 #[derive(Clone)]
 pub(in crate::http) struct Document {
     json: Bytes,
-    yaml: Bytes,
+    yaml: Arc<LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>>,
 }
 
 impl Document {
-    pub(in crate::http) fn new(document: &OpenApi) -> Self {
+    pub(in crate::http) fn new(document: OpenApi) -> Self {
         let json = document.to_pretty_json();
-        let yaml = document.to_yaml();
         Self {
             json: json.expect("the document is made of texts and lists").into(),
-            yaml: yaml.expect("the document is made of texts and lists").into(),
+            yaml: Arc::new(LazyLock::new(Box::new(move || {
+                let yaml = document.to_yaml();
+                yaml.expect("the document is made of texts and lists").into()
+            }))),
         }
     }
 }
@@ -72,7 +76,11 @@ pub(in crate::http) async fn json(Extension(document): Extension<Document>) -> R
     responses((status = 200, description = "The OpenAPI document", body = Object, content_type = "application/yaml")))]
 pub(in crate::http) async fn yaml(Extension(document): Extension<Document>) -> Response {
     let yaml = HeaderValue::from_static("application/yaml");
-    ([(CONTENT_TYPE, yaml), REVALIDATE], document.yaml).into_response()
+    (
+        [(CONTENT_TYPE, yaml), REVALIDATE],
+        LazyLock::force(&document.yaml).clone(),
+    )
+        .into_response()
 }
 
 /// Go to Swagger UI
