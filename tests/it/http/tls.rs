@@ -39,9 +39,7 @@ fn order_body() -> Value {
 
 /// Starts the server as a process, so that it has its own metrics and log.
 async fn as_process(database: Database, config: TestConfig) -> (TestServer, ServerProcess) {
-    let mut server = TestServer::with(database, config).await;
-    server.stop().await;
-    let desk = server.start_process().await;
+    let (server, desk) = TestServer::as_process(database, config).await;
     server.wait_until_ready().await;
     (server, desk)
 }

@@ -8,7 +8,7 @@ use crate::support::binary::{CommandOutput, ServerProcess, command, output_of, r
 use crate::support::database::{with_postgres, with_sqlite};
 use crate::support::eventually;
 use crate::support::personas::OLGA;
-use crate::support::server::TestServer;
+use crate::support::server::{TestConfig, TestServer};
 
 /// Runs a second `serve` on the store until it exits.
 async fn serve_again(folder: &Path, store: &str) -> CommandOutput {
@@ -27,9 +27,7 @@ async fn status(url: String) -> Option<u16> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_on_a_sqlite_file_refuses_to_start_and_says_why() {
     with_sqlite(|database| async move {
-        let mut server = TestServer::new(database.clone()).await;
-        server.stop().await;
-        let mut first = server.start_process().await;
+        let (server, mut first) = TestServer::as_process(database.clone(), TestConfig::default()).await;
         let folder = server.folder.path().to_owned();
         let url = database.url().expose_secret().to_owned();
         let file = url.strip_prefix("sqlite://").expect("a file").to_owned();

@@ -66,9 +66,7 @@ async fn assert_hangs_up(mut stream: TcpStream) {
 async fn a_stopping_process_is_not_ready_and_accepts_no_connections_but_finishes_its_rent(
     database: Database,
 ) {
-    let mut server = TestServer::new(database).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (mut server, mut desk) = TestServer::as_process(database, TestConfig::default()).await;
     server.wait_until_synced().await;
     let ready = server.at_ops("/readyz").await;
     assert_eq!((ready.status, &ready.json()["stopping"]), (200, &json!(false)));
@@ -118,9 +116,7 @@ async fn a_draining_process_still_responds_and_closes_its_connections(database: 
         server: "drain = \"2m\"\nheader_timeout = \"2m\"",
         ..TestConfig::default()
     };
-    let mut server = TestServer::with(database, config).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (server, mut desk) = TestServer::as_process(database, config).await;
     let mut idle = send_raw(&server, "GET /v1/me", &berlin().to_string()).await;
     let response = raw::listen(&mut idle).await;
     assert!(response.status == 200 && !response.closed, "{response:?}");
@@ -154,9 +150,7 @@ async fn queued_orders_stay_queued_at_shutdown_and_are_sent_by_the_next_process(
         server: "grace = \"2s\"",
         ..TestConfig::default()
     };
-    let mut server = TestServer::with(database.clone(), config).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (mut server, mut desk) = TestServer::as_process(database.clone(), config).await;
     // Long enough that the signal arrives before the first of the eight concurrent rents ends.
     server.close.set(json!({ "rent_latency": "12s" })).await;
     let mut orders = Vec::new();
@@ -198,9 +192,7 @@ async fn queued_orders_stay_queued_at_shutdown_and_are_sent_by_the_next_process(
 }
 
 async fn a_second_signal_ends_the_process_at_once_and_no_rent_is_sent_twice(database: Database) {
-    let mut server = TestServer::new(database.clone()).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (mut server, mut desk) = TestServer::as_process(database.clone(), TestConfig::default()).await;
     server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "hang", "effect": true }))
@@ -232,9 +224,7 @@ async fn an_unfinished_request_does_not_prevent_shutdown(database: Database) {
         server: "grace = \"1s\"",
         ..TestConfig::default()
     };
-    let mut server = TestServer::with(database, config).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (mut server, mut desk) = TestServer::as_process(database, config).await;
     let stream = send_raw(&server, "POST /v1/orders", "{").await;
     // A later request on another connection has a response, so the server has accepted the unfinished one.
     server.get(&ALICE, "/v1/me").await.expect(200);

@@ -16,9 +16,9 @@ use numberdesk::error::Error;
 use serde_json::{Value, json};
 
 use crate::support::close::RENT;
-use crate::support::database::{Database, with_postgres, with_sqlite};
+use crate::support::database::Database;
 use crate::support::desk::{TestDesk, caller, cancel, order, release, request};
-use crate::support::history::{Dice, histories};
+use crate::support::history::{Dice, random_histories};
 
 /// The number of histories on each store, unless the environment sets another.
 const ON_SQLITE: u64 = 150;
@@ -44,29 +44,8 @@ default = "6.00"
 const MAX_NUMBERS: i64 = 4;
 const BUDGET: i64 = 1_900;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_histories_keep_every_guarantee_on_sqlite() {
-    let count = histories(ON_SQLITE, |seed| {
-        Box::pin(with_sqlite(move |database| history(database, seed)))
-    })
-    .await;
-    print_result("SQLite", count);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_histories_keep_every_guarantee_on_postgres() {
-    let count = histories(ON_POSTGRES, |seed| {
-        Box::pin(with_postgres(move |database| history(database, seed)))
-    })
-    .await;
-    print_result("PostgreSQL", count);
-}
-
-fn print_result(store: &str, count: usize) {
-    println!(
-        "model on {store}: {count} histories of {EVENTS} events, 0 double rents, 0 forgotten numbers, 0 caps exceeded, \
-         0 wrong final states"
-    );
+random_histories! {
+    random_histories_keep_every_guarantee: history, "orders", on_sqlite: ON_SQLITE, on_postgres: ON_POSTGRES
 }
 
 /// The state of one history: what its client knows.

@@ -148,9 +148,7 @@ async fn a_queued_order_is_sent_after_a_restart(database: Database) {
 }
 
 async fn a_rent_that_a_kill_interrupted_is_never_sent_again(database: Database) {
-    let mut server = TestServer::new(database.clone()).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (mut server, mut desk) = TestServer::as_process(database.clone(), TestConfig::default()).await;
     server
         .close
         .fault(json!({ "path": RENT, "times": 1, "answer": "hang", "effect": true }))
@@ -180,9 +178,7 @@ async fn a_rent_that_a_kill_interrupted_is_never_sent_again(database: Database) 
 }
 
 async fn a_shutdown_waits_for_the_rents_in_progress(database: Database) {
-    let mut server = TestServer::new(database).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (mut server, mut desk) = TestServer::as_process(database, TestConfig::default()).await;
     server.close.set(json!({ "rent_latency": "2s" })).await;
     let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
     server.close.wait_for_requests("POST", RENT, 1).await;

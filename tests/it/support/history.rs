@@ -1,42 +1,81 @@
 //! Random but repeatable test histories: the seeded generator that chooses the steps, and the runner.
 
-use futures::StreamExt as _;
+use std::panic::AssertUnwindSafe;
 
-/// The number of histories that run concurrently.
-const AT_ONCE: usize = 4;
+use futures::{FutureExt as _, StreamExt as _};
 
-/// Runs `default_count` histories, each from its own seed, and returns how many it ran.
+/// The number of histories of one part that run concurrently.
+const AT_ONCE: usize = 2;
+
+/// The tests into which the histories of one kind are divided, so that they run side by side.
+pub(crate) const PARTS: u64 = 4;
+
+/// Makes the tests of one kind of random histories: for each store and each part, one test.
+///
+/// `random_histories! { they_end_well: history, "orders", on_sqlite: COUNT, on_postgres: COUNT }` needs `COUNT: u64` and
+/// `async fn history(database: Database, seed: u64)`.
+macro_rules! random_histories {
+    ($name:ident: $history:ident, $title:literal, on_sqlite: $on_sqlite:ident, on_postgres: $on_postgres:ident) => {
+        mod $name {
+            $crate::support::history::random_histories!(
+                @parts $history, $title, $on_sqlite, $on_postgres, part_1: 0, part_2: 1, part_3: 2, part_4: 3
+            );
+        }
+    };
+    (@parts $history:ident, $title:literal, $on_sqlite:ident, $on_postgres:ident, $($part:ident: $index:literal),*) => {
+        $(mod $part {
+            use $crate::support::database::{with_postgres, with_sqlite};
+            use $crate::support::history::histories;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                let run = |seed| with_sqlite(move |database| super::super::$history(database, seed));
+                histories(concat!($title, " on SQLite"), super::super::$on_sqlite, $index, run).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                let run = |seed| with_postgres(move |database| super::super::$history(database, seed));
+                histories(concat!($title, " on PostgreSQL"), super::super::$on_postgres, $index, run).await;
+            }
+        })*
+    };
+}
+pub(crate) use random_histories;
+
+/// Runs one part of `count` histories, each from its own seed, and prints how many it ran.
 ///
 /// When a history fails, its seed is printed. `NUMBERDESK_TEST_SEEDS` sets another count, `NUMBERDESK_TEST_SEED` runs
 /// the history of one seed only.
-pub(crate) async fn histories(
-    default_count: u64,
-    run: impl Fn(u64) -> futures::future::BoxFuture<'static, ()>,
-) -> usize {
+pub(crate) async fn histories<F>(title: &str, count: u64, part: u64, run: impl Fn(u64) -> F)
+where
+    F: Future<Output = ()>,
+{
     let from_environment = |name: &str| {
         std::env::var(name)
             .ok()
             .map(|text| text.parse::<u64>().expect("a number"))
     };
-    let seeds: Vec<u64> = match from_environment("NUMBERDESK_TEST_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..from_environment("NUMBERDESK_TEST_SEEDS").unwrap_or(default_count)).collect(),
+    let all = match from_environment("NUMBERDESK_TEST_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..from_environment("NUMBERDESK_TEST_SEEDS").unwrap_or(count),
     };
+    let seeds: Vec<u64> = all.filter(|seed| seed % PARTS == part).collect();
     let count = seeds.len();
     futures::stream::iter(seeds)
         .map(|seed| {
-            let history = run(seed);
+            let history = AssertUnwindSafe(run(seed)).catch_unwind();
             async move {
-                if let Err(failure) = tokio::spawn(history).await {
+                if let Err(failure) = history.await {
                     eprintln!("history {seed} failed: NUMBERDESK_TEST_SEED={seed} repeats it");
-                    std::panic::resume_unwind(failure.into_panic());
+                    std::panic::resume_unwind(failure);
                 }
             }
         })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<()>>()
         .await;
-    count
+    println!("{title}: {count} histories, all guarantees kept");
 }
 
 /// A small random number generator (`SplitMix64`) whose sequence depends only on the seed.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use close_sandbox as sandbox;
 use numberdesk::app::{self, App};
@@ -86,7 +87,9 @@ impl TestServer {
         let mut client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(256);
+            .pool_max_idle_per_host(256)
+            // Shorter than the server keeps an idle connection, so that no request meets a closing one.
+            .pool_idle_timeout(Duration::from_secs(3));
         if let Some(pair) = &config.tls {
             let authority = reqwest::Certificate::from_pem(pair.authority.as_bytes());
             client = client.tls_certs_only([authority.expect("a certificate")]);

@@ -14,9 +14,9 @@ use numberdesk::domain::number::Facts;
 use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 
-use crate::support::database::{Database, on_both_stores, with_postgres, with_sqlite};
+use crate::support::database::{Database, on_both_stores};
 use crate::support::desk::{TestDesk, caller, list, order, release, request};
-use crate::support::history::{Dice, histories};
+use crate::support::history::{Dice, random_histories};
 use crate::support::server::{WEBHOOK_KEY, text};
 use crate::support::webhook::{delivery, key, signature};
 
@@ -32,28 +32,8 @@ countries = ["DE", "US"]
 assign_to = "anyone"
 "#;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_inventory_ends_equal_to_close_on_sqlite() {
-    let count = histories(ON_SQLITE, |seed| {
-        Box::pin(with_sqlite(move |database| history(database, seed)))
-    })
-    .await;
-    print_result("SQLite", count);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_inventory_ends_equal_to_close_on_postgres() {
-    let count = histories(ON_POSTGRES, |seed| {
-        Box::pin(with_postgres(move |database| history(database, seed)))
-    })
-    .await;
-    print_result("PostgreSQL", count);
-}
-
-fn print_result(store: &str, count: usize) {
-    println!(
-        "convergence on {store}: {count} histories of {EVENTS} changes, 0 of them ended unequal to Close"
-    );
+random_histories! {
+    the_inventory_ends_equal_to_close: history, "inventory", on_sqlite: ON_SQLITE, on_postgres: ON_POSTGRES
 }
 
 on_both_stores! {

@@ -233,9 +233,7 @@ async fn a_collector_that_hangs_blocks_no_request_and_no_shutdown(database: Data
 }
 
 async fn without_a_collector_the_trace_context_is_still_propagated_and_logged(database: Database) {
-    let mut server = TestServer::with(database, TestConfig::default()).await;
-    server.stop().await;
-    let mut desk = server.start_process().await;
+    let (server, mut desk) = TestServer::as_process(database, TestConfig::default()).await;
     server.wait_until_ready().await;
     let order = server
         .request_as(&ALICE, "POST", "/v1/orders")
