@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::domain::authority::NotAuthorized;
-use crate::domain::caller::{Permission, Team};
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Fault;
 use crate::domain::order::State;
+use crate::domain::permission::Permission;
 use crate::domain::service_account::ServiceAccountName;
+use crate::domain::team::Team;
 
 /// The cause of a failure that the caller cannot fix; it goes to the log, never to the caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;

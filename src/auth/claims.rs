@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::auth::rejection::{Rejection, invalid};
 use crate::auth::settings::ClaimPointers;
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
 use crate::domain::service_account::{ServiceAccount, ServiceAccountName};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 /// The allowed difference between the issuer's clock and the service's clock.

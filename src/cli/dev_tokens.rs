@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use crate::auth::DevIssuer;
-use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
+use crate::domain::permission::Permission;
+use crate::domain::team::Team;
 use crate::domain::time::{Clock, Span};
 
 /// The default folder of `numberdesk dev`.

@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::load::{ConfigFile, load};
-use crate::domain::caller::{Caller, Permission, Team};
+use crate::domain::caller::Caller;
 use crate::domain::country::Country;
 use crate::domain::decision::Usage;
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::Request;
+use crate::domain::permission::Permission;
+use crate::domain::team::Team;
 use crate::policy::{self, Members};
 
 #[derive(clap::Args)]

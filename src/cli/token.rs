@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::dev_tokens::{self, ISSUER};
 use super::failure::Failure;
 use crate::auth::DevIssuer;
-use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
+use crate::domain::permission::Permission;
+use crate::domain::team::Team;
 use crate::domain::time::Span;
 
 #[derive(clap::Args)]

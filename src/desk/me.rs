@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::desk::core::Core;
 use crate::domain::authority::CallContext;
-use crate::domain::caller::Team;
 use crate::domain::decision::{Caps, Usage};
+use crate::domain::team::Team;
 use crate::error::Error;
 
 /// Reports the teams of a caller.

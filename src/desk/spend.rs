@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::desk::core::Core;
 use crate::domain::authority::{CallContext, Scope};
-use crate::domain::caller::{Team, needs};
 use crate::domain::month::Month;
+use crate::domain::permission::needs;
 use crate::domain::spend::{GroupBy, Spend, Tally};
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::LedgerRow;
 

@@ -6,7 +6,7 @@
 //!
 //! ```compile_fail,E0308
 //! use numberdesk::domain::authority::{Authority, CallContext};
-//! use numberdesk::domain::caller::needs;
+//! use numberdesk::domain::permission::needs;
 //!
 //! fn rent(_: &Authority<'_, needs::NumbersRent>) {}
 //!
@@ -21,8 +21,10 @@
 use std::marker::PhantomData;
 
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::{Caller, Permission, Team, needs};
+use crate::domain::caller::Caller;
 use crate::domain::id::RequestId;
+use crate::domain::permission::{Permission, needs};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 /// A call of a use case that needs the permission `P`, which is not checked yet.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::caller::Team;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::string_enum::string_enum;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 

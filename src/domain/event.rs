@@ -4,11 +4,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::caller::Team;
 use crate::domain::id::{EventId, OrderId, PhoneNumberId};
 use crate::domain::number::Facts;
 use crate::domain::order::State;
 use crate::domain::string_enum::string_enum;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 string_enum! {

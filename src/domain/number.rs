@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::id::{GroupId, OrderId, PhoneNumberId, UserId};
 use crate::domain::money::Money;
 use crate::domain::raw_object::RawObject;
 use crate::domain::string_enum::string_enum;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 string_enum! {

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::caller::Team;
 use crate::domain::money::Money;
 use crate::domain::month::Month;
 use crate::domain::string_enum::string_enum;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 string_enum! {

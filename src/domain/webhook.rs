@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::domain::caller::Team;
 use crate::domain::event::EventKind;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Node;
 use crate::domain::string_enum::string_enum;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 /// The maximum number of endpoints of a team.

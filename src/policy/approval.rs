@@ -4,11 +4,11 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::caller::Permission;
 use crate::domain::decision::Explanation;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::order::Request;
+use crate::domain::permission::Permission;
 use crate::policy::denial::{Denial, TeamPolicy, value};
 
 const KEY: &str = "approval";

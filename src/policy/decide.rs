@@ -7,13 +7,14 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
 use crate::domain::decision::{Decision, Explanation, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::number_patch::NumberPatch;
 use crate::domain::order::{Request, Terms};
+use crate::domain::team::Team;
 use crate::policy::denial::{Denial, TeamPolicy, value};
 use crate::policy::file::Policy;
 use crate::policy::rules::Members;

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::caller::Team;
 use crate::domain::decision::{Decision, Explanation, Refusal};
 use crate::domain::input::document::bare_or_quoted;
+use crate::domain::team::Team;
 use crate::policy::file::Policy;
 use crate::policy::rules::TeamRules;
 

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
 use crate::domain::decision::{Decision, Usage};
 use crate::domain::id::UserId;
 use crate::domain::order::Request;
+use crate::domain::team::Team;
 use crate::policy::decide::{Ruling, decide_rent};
 use crate::policy::file::Policy;
 use crate::policy::rules::Members;

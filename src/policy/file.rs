@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::decision::Caps;
 use crate::domain::id::GroupId;
 use crate::domain::input::document::bare_or_quoted;
 use crate::domain::money::Money;
 use crate::domain::service_account::ServiceAccountName;
+use crate::domain::team::Team;
 use crate::policy::rules::{ANY_TEAM, ReleaseDelay, TeamRules};
 use crate::policy::service_accounts::{Grant, ServiceAccounts};
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::caller::{NotATeam, Team};
 use crate::domain::country::{Country, NotACountry};
 use crate::domain::input::document::{Document, FileFault};
 use crate::domain::input::fields::{self, Node};
 use crate::domain::money::{Money, NotMoney};
+use crate::domain::team::{NotATeam, Team};
 use crate::policy::file::{Policy, fingerprint};
 use crate::policy::rules::{ANY_TEAM, AllowedCountries, ApprovalRule, Assignees, GroupRule, TeamRules};
 use crate::policy::service_accounts;

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
 use crate::domain::id::UserId;
 use crate::domain::input::fields;
 use crate::domain::number::{Facts, Number};
 use crate::domain::order::Request;
 use crate::domain::order::request::OrderBody;
 use crate::domain::raw_object::RawObject;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::policy::{Members, Policy};
 

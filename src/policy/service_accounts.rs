@@ -5,10 +5,11 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::caller::{Permission, Team};
 use crate::domain::id::UserId;
 use crate::domain::input::fields::{Node, nearest};
+use crate::domain::permission::Permission;
 use crate::domain::service_account::{InvalidServiceAccount, ServiceAccountName};
+use crate::domain::team::Team;
 use crate::policy::rules::{ANY_TEAM, GroupRule, TeamRules};
 
 /// Grants by cluster (issuer), then by name.

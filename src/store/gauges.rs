@@ -1,9 +1,9 @@
 //! Counts for metrics: open orders and the usage of all teams. Indexes keep these reads cheap.
 
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::decision::Usage;
 use crate::domain::order::State;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;

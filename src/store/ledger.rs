@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::domain::caller::Team;
 use crate::domain::decision::{Caps, Refusal, Usage};
 use crate::domain::id::{LedgerId, OrderId, PhoneNumberId};
 use crate::domain::money::Money;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;

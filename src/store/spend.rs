@@ -1,9 +1,9 @@
 //! Reads the ledger number by number, for the monthly spend. The caller calculates the sums.
 
 use crate::domain::authority::Scope;
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::spend::Booking;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;

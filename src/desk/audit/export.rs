@@ -3,7 +3,8 @@
 use crate::desk::audit::Audit;
 use crate::domain::audit_chain::{Head, Link};
 use crate::domain::authority::{CallContext, Scope};
-use crate::domain::caller::{Team, needs};
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::{Period, Store};
 

@@ -3,8 +3,9 @@
 use crate::desk::audit::Audit;
 use crate::domain::audit::AuditRow;
 use crate::domain::authority::CallContext;
-use crate::domain::caller::{Team, needs};
 use crate::domain::page::{Limit, Page};
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::AuditFilter;
 

@@ -5,9 +5,9 @@ use serde_json::json;
 use crate::desk::numbers::Numbers;
 use crate::domain::audit::Action;
 use crate::domain::authority::CallContext;
-use crate::domain::caller::needs;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::permission::needs;
 use crate::error::Error;
 
 impl Numbers {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::desk::numbers::Numbers;
 use crate::domain::authority::CallContext;
-use crate::domain::caller::{Team, needs};
 use crate::domain::id::{NotAnId, PhoneNumberId};
 use crate::domain::number::Number;
 use crate::domain::page::{Limit, Page};
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::inventory::NumberFilter;
 

@@ -10,9 +10,9 @@ use crate::desk::account::Account;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
 use crate::domain::authority::{Authority, CallContext};
-use crate::domain::caller::needs;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::permission::needs;
 use crate::error::Error;
 
 /// Rented numbers.

@@ -7,12 +7,13 @@ use crate::desk::errors::{denied, map_close_error};
 use crate::desk::numbers::Numbers;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::authority::{Authority, CallContext};
-use crate::domain::caller::{Team, needs};
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::input::fields;
 use crate::domain::number::Number;
 use crate::domain::number_patch::NumberPatch;
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::policy;
 

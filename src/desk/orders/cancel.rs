@@ -6,10 +6,10 @@ use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::CallContext;
-use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::domain::order::Order;
 use crate::domain::order::transition::WrongState;
+use crate::domain::permission::needs;
 use crate::error::Error;
 use crate::telemetry::metrics::ORDERS_ALTERED_TOTAL;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use crate::domain::caller::Team;
+use crate::domain::team::Team;
 use crate::telemetry::metrics::CLOSE_WAITING;
 
 /// Orders that wait in memory. Further ones wait in the database until they are due again.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::desk::orders::Orders;
 use crate::domain::authority::{Authority, CallContext, Scope};
-use crate::domain::caller::{Team, needs};
 use crate::domain::id::OrderId;
 use crate::domain::number::Number;
 use crate::domain::order::Order;
 use crate::domain::page::{Limit, Page};
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::inventory::Snapshot;
 use crate::store::OrderFilter;

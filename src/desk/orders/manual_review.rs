@@ -8,10 +8,10 @@ use crate::desk::orders::list::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::{CallContext, Scope};
-use crate::domain::caller::needs;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order, State};
+use crate::domain::permission::needs;
 use crate::error::Error;
 
 /// The finding of a person.

@@ -2,10 +2,11 @@
 
 use crate::desk::orders::Orders;
 use crate::domain::authority::CallContext;
-use crate::domain::caller::{Team, needs};
 use crate::domain::decision::{Caps, Decision, Explanation, Usage};
 use crate::domain::money::Money;
 use crate::domain::order::Request;
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::policy;
 

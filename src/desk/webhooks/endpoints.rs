@@ -7,11 +7,12 @@ use url::Url;
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::Action;
 use crate::domain::authority::CallContext;
-use crate::domain::caller::{Team, needs};
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::{self, Fault};
 use crate::domain::page::{Limit, Page};
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::domain::webhook::{Endpoint, EndpointPatch, MAX_ENDPOINTS, NewEndpoint};
 use crate::error::Error;
 

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::desk::core::Core;
 use crate::domain::authority::{Authority, CallContext};
-use crate::domain::caller::needs;
 use crate::domain::id::EndpointId;
+use crate::domain::permission::needs;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
 use crate::outgoing::Outgoing;

@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::approval::{Approval, Verdict};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::order::request::{Request, Terms};

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::id::UserId;
 use crate::domain::input::fields::Node;
 use crate::domain::money::Money;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::number_patch::distinct;
+use crate::domain::team::Team;
 
 const MAX_ASSIGNEES: usize = 50;
 

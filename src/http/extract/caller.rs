@@ -7,7 +7,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::domain::authority::CallContext;
-use crate::domain::caller::{self, needs};
+use crate::domain::caller;
+use crate::domain::permission::needs;
 use crate::http::middleware::authenticate::Authenticated;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;

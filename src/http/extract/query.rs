@@ -10,10 +10,10 @@ use axum::http::request::Parts;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::domain::caller::Team;
 use crate::domain::input::fields::{self, Fault, Fields, Node};
 use crate::domain::input::pointer;
 use crate::domain::page::{Limit, Page};
+use crate::domain::team::Team;
 use crate::http::extract::caller::Caller;
 use crate::http::extract::cursor::Binding;
 use crate::http::problem::Problem;

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 const MINUTE: i64 = 60_000_000;

@@ -11,9 +11,10 @@ use utoipa::IntoParams;
 
 use crate::desk::{AuditFilter, Export, Period};
 use crate::domain::audit_chain::Link;
-use crate::domain::caller::{Team, needs};
 use crate::domain::id::RequestId;
 use crate::domain::input::fields::Fields;
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::http::extract::{Caller, Filter, List, Query, QueryFields, flag};
 use crate::http::problem::Problem;

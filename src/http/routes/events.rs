@@ -13,11 +13,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::IntoParams;
 
 use crate::desk::{EventFilter, EventStream};
-use crate::domain::caller::needs;
 use crate::domain::event::EventKind;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::input::fields::{Fault, Fields, Node};
 use crate::domain::page::Limit;
+use crate::domain::permission::needs;
 use crate::http::extract::{Caller, Query, QueryFields, limit};
 use crate::http::problem::Problem;
 use crate::http::state::Http;

@@ -9,10 +9,11 @@ use serde_json::Value;
 use utoipa::IntoParams;
 
 use crate::desk::{NumberFilter, Released};
-use crate::domain::caller::{Team, needs};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::input::fields::{Fields, Node};
 use crate::domain::number::Number;
+use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::http::extract::conditional::etag;
 use crate::http::extract::{
     Caller, Filter, Id, IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, JsonBody, List, NoQuery,

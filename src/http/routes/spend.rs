@@ -7,10 +7,11 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
-use crate::domain::caller::{Team, needs};
 use crate::domain::input::fields::Fields;
 use crate::domain::month::Month;
+use crate::domain::permission::needs;
 use crate::domain::spend::{GroupBy, Spend};
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::http::extract::{Caller, Query, QueryFields, WantsCsv};
 use crate::http::problem::Problem;

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use utoipa::IntoParams;
 
-use crate::domain::caller::needs;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::input::fields::{Fields, Node};
+use crate::domain::permission::needs;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, QueryFields, TwoIds};
 use crate::http::problem::Problem;

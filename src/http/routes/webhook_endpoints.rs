@@ -7,9 +7,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
-use crate::domain::caller::needs;
 use crate::domain::id::EndpointId;
 use crate::domain::input::fields::Fields;
+use crate::domain::permission::needs;
 use crate::domain::webhook::NewEndpoint;
 use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, PatchBody, QueryFields};
 use crate::http::problem::Problem;

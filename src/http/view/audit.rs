@@ -5,8 +5,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::caller::Team;
 use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::http::view::enums::ActionEnum;
 

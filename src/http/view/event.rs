@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::domain::caller::Team;
 use crate::domain::event::Event;
 use crate::domain::id::EventId;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::http::view::enums::EventTypeEnum;
 

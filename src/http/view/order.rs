@@ -6,11 +6,11 @@ use utoipa::ToSchema;
 
 use super::number::{NumberView, number};
 use crate::desk::OrderWithNumber;
-use crate::domain::caller::Team;
 use crate::domain::id::OrderId;
 use crate::domain::money::Money;
 use crate::domain::order::approval::{Approval, Verdict};
 use crate::domain::order::{Evidence, IdempotencyKey, Request, State};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::http::view::enums::{
     CarrierTypeEnum, CountryCode, EvidenceEnum, SharingEnum, StateEnum, UserIdText, VerdictEnum,

@@ -5,10 +5,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::desk::{TeamUsage, Validation};
-use crate::domain::caller::{Caller, Team};
+use crate::domain::caller::Caller;
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
+use crate::domain::team::Team;
 
 /// Renders the caller and the usage of its teams.
 pub(in crate::http) fn me(caller: &Caller, teams: Vec<TeamUsage>) -> MeView {

@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::desk::Secret;
-use crate::domain::caller::Team;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, EndpointState, TypePattern};
 use crate::http::view::enums::{DeliveryStateEnum, DisabledReasonEnum, EndpointStateEnum};

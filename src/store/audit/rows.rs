@@ -2,9 +2,9 @@
 
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::Scope;
-use crate::domain::caller::Team;
 use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
 use crate::domain::page::{Limit, Page};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::domain::caller::Team;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::Facts;
 use crate::domain::order::Order;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;

@@ -1,9 +1,9 @@
 //! Assigns a number to a team inside a transaction, for transfers and fulfilled orders.
 
-use crate::domain::caller::Team;
 use crate::domain::event::EventKind;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::Facts;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::events::write;

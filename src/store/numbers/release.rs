@@ -3,10 +3,10 @@
 //! A finished release leaves a tombstone. A number counts as held by its team until it is gone.
 
 use crate::domain::audit::{Actor, AuditRow};
-use crate::domain::caller::Team;
 use crate::domain::event::EventKind;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;

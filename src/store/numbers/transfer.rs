@@ -1,10 +1,10 @@
 //! Transfers numbers from team to team, and lets a team adopt an unassigned number.
 
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::Team;
 use crate::domain::decision::{Caps, Refusal, Usage};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::Team;
 use crate::domain::country::Country;
 use crate::domain::event::Event;
 use crate::domain::id::OrderId;
 use crate::domain::order::Order;
 use crate::domain::order::transition::Step;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;

@@ -1,10 +1,10 @@
 //! Reads orders: one by id or key, and pages of a list.
 
 use crate::domain::authority::Scope;
-use crate::domain::caller::Team;
 use crate::domain::id::OrderId;
 use crate::domain::order::{IdempotencyKey, Order, State};
 use crate::domain::page::{Limit, Page};
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::handle::Store;
 use crate::store::orders::row::{by_key, read, select_order};

@@ -1,9 +1,9 @@
 //! Reads an order from its row, and renders SQL conditions on its state.
 
-use crate::domain::caller::Team;
 use crate::domain::order::approval::Approval;
 use crate::domain::order::transition::Step;
 use crate::domain::order::{IdempotencyKey, Order, State};
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::sql::db::{Statement, sql};
 use crate::store::sql::row::{Row, json};

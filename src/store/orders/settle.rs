@@ -1,9 +1,9 @@
 //! Settles orders: writes the outcome of a paid call once, with reservation, number and events.
 
 use crate::domain::audit::AuditRow;
-use crate::domain::caller::Team;
 use crate::domain::order::transition::Step;
 use crate::domain::order::{Evidence, Order, State};
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::audit::rows;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::caller::Team;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::Event;
+use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::sql::db::{Statement, Tx};
 use crate::store::sql::param::Param;

@@ -1,10 +1,10 @@
 //! Tests of the problem that each error becomes.
 
 use super::*;
-use crate::domain::caller::Permission;
 use crate::domain::input::fields::Fault;
 use crate::domain::money::Money;
 use crate::domain::order::State;
+use crate::domain::permission::Permission;
 use std::collections::BTreeSet;
 
 fn document(error: Error) -> Value {

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Node;
+use crate::domain::permission::needs;
 use crate::http::extract::{Caller, Id, NoQuery, OptionalBody};
 use crate::http::problem::Problem;
 use crate::http::state::Http;

@@ -9,11 +9,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::desk::OrderWithNumber;
-use crate::domain::caller::needs;
 use crate::domain::input::fields::Fields;
 use crate::domain::order;
 use crate::domain::order::approval::Verdict;
 use crate::domain::order::request::OrderBody;
+use crate::domain::permission::needs;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{Caller, JsonBody, Key, OrderHeaders, Query, QueryFields, Wait, flag};
 use crate::http::middleware::access_log::Outcome;

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
+use crate::domain::permission::needs;
 use crate::http::extract::{Caller, Id, NoQuery};
 use crate::http::problem::Problem;
 use crate::http::state::Http;

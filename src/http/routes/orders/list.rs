@@ -5,8 +5,8 @@ use axum::extract::State;
 use utoipa::IntoParams;
 
 use crate::desk::OrderFilter;
-use crate::domain::caller::needs;
 use crate::domain::input::fields::Fields;
+use crate::domain::permission::needs;
 use crate::http::extract::{Caller, Filter, List, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::state::Http;

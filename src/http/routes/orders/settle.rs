@@ -5,9 +5,9 @@ use axum::extract::State;
 use utoipa::ToSchema;
 
 use crate::desk::Finding;
-use crate::domain::caller::needs;
 use crate::domain::id::OrderId;
 use crate::domain::input::fields::Node;
+use crate::domain::permission::needs;
 use crate::http::extract::{Caller, Id, JsonBody, NoQuery};
 use crate::http::problem::Problem;
 use crate::http::state::Http;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use numberdesk::desk::{Desk, Finding, NumberFilter, OrderWithNumber, Released};
 use numberdesk::domain::authority::CallContext;
-use numberdesk::domain::caller::{Caller, Team};
+use numberdesk::domain::caller::Caller;
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::number::Number;
 use numberdesk::domain::order::Request;
 use numberdesk::domain::page::{Limit, Page};
+use numberdesk::domain::team::Team;
 use numberdesk::error::Error;
 use serde_json::{Value, json};
 
