@@ -23,7 +23,7 @@ use crate::support::database::{Database, on_both_stores};
 use crate::support::personas::{ALICE, BOB, LENA, OLGA, Persona};
 use crate::support::raw;
 use crate::support::server::{TestConfig, TestServer, send, text};
-use crate::support::{eventually, scripted};
+use crate::support::{eventually, scripted, snapshot};
 
 on_both_stores! {
     validating_an_order_stores_nothing_and_sends_nothing,
@@ -162,6 +162,8 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
             break;
         };
         path = format!("/v1/orders?state=fulfilled&limit=2&cursor={cursor}");
+    let newest = server.get(&ALICE, "/v1/orders?limit=1").await.expect(200);
+    snapshot::assert_json("views/page_of_orders", &newest);
     }
     assert_eq!(seen, ids);
 }
