@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
-use crate::support::personas::{ALICE, BOB, ISSUER, LENA, OLGA};
+use crate::support::personas::{ALICE, BOB, LENA, OLGA};
 use crate::support::server::{TestConfig, TestServer, send, text};
+use crate::support::snapshot;
 
 on_both_stores! {
     an_order_leaves_rows_for_decision_dispatch_and_outcome,
@@ -44,32 +45,12 @@ async fn an_order_leaves_rows_for_decision_dispatch_and_outcome(database: Databa
         .await;
     let order = response.expect(201);
     let rows = server.list(&LENA, "/v1/audit").await;
-    let expected = [
-        ("order.settle", "fulfilled"),
-        ("order.send", "renting"),
-        ("order.create", "accepted"),
-    ];
-    assert_eq!(actions_and_outcomes(&rows), pairs_of(&expected), "newest first");
+    snapshot::assert_json("views/audit_rows_of_an_order", &json!(rows));
     for row in &rows {
-        assert!(text(&row["id"]).starts_with("aud_"), "{row}");
-        assert_eq!(
-            (&row["team"], &row["order_id"]),
-            (&json!("sales"), &order["id"]),
-            "{row}"
-        );
-        assert!(text(&row["at"]).ends_with('Z'), "{row}");
+        assert_eq!(row["order_id"], order["id"], "{row}");
     }
     assert_eq!(rows[0]["phone_number_id"], order["phone_number"]["id"]);
-    let decision = &rows[2];
-    assert_eq!(
-        decision["actor"],
-        json!({ "issuer": ISSUER, "subject": "alice@example.com" })
-    );
-    assert_eq!(decision["allowed"], true, "{decision}");
-    assert!(text(&decision["rule"]).starts_with("teams.sales"), "{decision}");
-    assert_eq!(decision["request_id"], response.header("x-request-id"));
-    assert_eq!(decision["detail"]["request"]["country"], "DE", "{decision}");
-    assert_eq!(rows[1]["actor"]["subject"], "numberdesk");
+    assert_eq!(rows[2]["request_id"], response.header("x-request-id"));
 }
 
 async fn a_policy_denial_leaves_a_row_and_nothing_else(database: Database) {

@@ -147,7 +147,9 @@ async fn an_unmapped_account_gets_the_policy_entry_that_would_map_it(database: D
 
     // The proposed entry works when it is added to the policy.
     let token = cluster.token("billing", "invoices.v2");
-    let problem = me(&server, &token).await.problem(403, "service-account-unmapped");
+    let problem = me(&server, &token)
+        .await
+        .problem_snapshot(403, "service-account-unmapped");
     let entry = text(&problem["entry"]).replace("YOUR TEAM", "support");
     write_policy(&server, &format!("{DIALER}{entry}"));
     eventually("the proposed entry is in force", || async {

@@ -44,7 +44,7 @@ async fn a_request_without_one_bearer_token_is_401_with_a_challenge(database: Da
     let token = server.token(&ALICE);
     send(server.request("GET", &format!("/v1/me?access_token={token}")))
         .await
-        .problem(401, "unauthorized");
+        .problem_snapshot(401, "unauthorized");
     // The name of the scheme is case-insensitive.
     send(
         server
@@ -246,14 +246,10 @@ async fn me_accepts_every_valid_token(database: Database) {
 async fn a_caller_in_several_teams_must_name_one_in_an_order(database: Database) {
     let server = TestServer::new(database).await;
     let mut body = json!({ "country": "DE", "carrier_type": "local" });
-    let refused = server
+    server
         .order(&DORA, "key", &body)
         .await
-        .problem(400, "team-required");
-    assert!(
-        refused.to_string().contains("support"),
-        "the problem does not name the teams: {refused}"
-    );
+        .problem_snapshot(400, "team-required");
     server
         .order(&NEMO.of(&[]).with("numbers:rent"), "key", &body)
         .await
@@ -304,7 +300,7 @@ async fn unavailable_issuer_keys_are_503_but_a_bad_token_is_still_401(database: 
     // The service starts although it can't reach the issuer.
     server.start().await;
     let response = server.get(&ALICE, "/v1/me").await;
-    response.problem(503, "keys-unavailable");
+    response.problem_snapshot(503, "keys-unavailable");
     // A missing or malformed token is the caller's fault, whether or not the keys are there.
     send(server.request("GET", "/v1/me"))
         .await

@@ -49,7 +49,7 @@ async fn a_team_over_its_rate_limit_gets_429_with_retry_after_and_others_are_una
         assert!(header.starts_with(&format!("\"team\";r={left};t=")), "{header}");
     }
     let answer = server.order(&ALICE, "too-much", &order_body()).await;
-    answer.problem(429, "rate-limited");
+    answer.problem_snapshot(429, "rate-limited");
     let seconds: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "retry-after: {seconds}");
     assert!(
@@ -70,7 +70,7 @@ async fn a_team_over_its_rate_limit_gets_429_with_retry_after_and_others_are_una
     server.get(&DORA, "/v1/me").await.expect(200);
     for _ in 0..5 {
         let forged = send(server.request("POST", "/webhooks/close").body("{}")).await;
-        forged.problem(401, "not-from-close");
+        forged.problem_snapshot(401, "not-from-close");
         assert_eq!(server.at_ops("/readyz").await.status, 200);
     }
     let metrics = server.at_ops("/metrics").await.text;
@@ -104,7 +104,7 @@ async fn requests_over_the_limit_are_shed_but_webhooks_and_probes_are_not(databa
     ];
     server.close.wait_for_requests("POST", RENT, 2).await;
     let shed = server.get(&BOB, "/v1/me").await;
-    shed.problem(503, "busy");
+    shed.problem_snapshot(503, "busy");
     assert_eq!(shed.header("retry-after"), "1");
     let forged = send(server.request("POST", "/webhooks/close").body("{}")).await;
     forged.problem(401, "not-from-close");

@@ -1,5 +1,7 @@
 //! Every problem type is documented: on the page at its `type` URI, and in docs/errors.md.
 
+use std::collections::BTreeSet;
+
 use numberdesk::http::{ProblemType, errors_markdown};
 
 use crate::support::database::{Database, with_sqlite};
@@ -36,6 +38,29 @@ async fn every_problem_has_a_page(database: Database) {
             problem.uri()
         );
     }
+}
+
+/// The tests that provoke a problem compare it with its snapshot, see `ApiResponse::problem_snapshot`.
+#[test]
+fn every_problem_type_has_a_snapshot_of_its_document() {
+    // The first takes the timeout of a body, the second an order whose outcome is ambiguous in Close.
+    let without = ["body-too-slow", "settle-contradicted"];
+    let files = std::fs::read_dir(root().join("tests/it/snapshots/problems")).expect("there are snapshots");
+    let found: BTreeSet<String> = files
+        .map(|file| {
+            file.expect("a listed file")
+                .file_name()
+                .into_string()
+                .expect("a text")
+        })
+        .filter_map(|name| Some(name.strip_suffix(".snap")?.to_owned()))
+        .collect();
+    let expected: BTreeSet<String> = ProblemType::ALL
+        .iter()
+        .map(|problem| problem.name().to_owned())
+        .filter(|name| !without.contains(&name.as_str()))
+        .collect();
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, DORA, LENA, OLGA, Persona};
 use crate::support::server::{TestConfig, TestServer, send, text};
+use crate::support::snapshot;
 
 on_both_stores! {
     numbers_that_people_rented_in_close_are_orphans_visible_only_to_administrators,

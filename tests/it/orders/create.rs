@@ -18,27 +18,8 @@ async fn a_fulfilled_order_is_201_with_the_order_and_its_number(database: Databa
     let answer = server.order(&ALICE, "7c1e", &berlin()).await;
     let order = answer.expect(201);
     let id = text(&order["id"]);
-    assert!(id.starts_with("ord_"), "{id}");
     assert_eq!(answer.header("location"), format!("/v1/orders/{id}"));
-    for (member, value) in [
-        ("state", json!("fulfilled")),
-        ("team", json!("sales")),
-        ("created_by", json!("alice@example.com")),
-        (
-            "request",
-            json!({ "country": "DE", "sharing": "personal", "carrier_type": "local", "prefix": "30" }),
-        ),
-        ("estimated_monthly_price", json!("5.00")),
-        ("close_status", Value::Null),
-        ("reason", Value::Null),
-        ("evidence", json!("close-201")),
-        ("idempotency_key", json!("7c1e")),
-    ] {
-        assert_eq!(order[member], value, "{member} of {order}");
-    }
-    for time in ["created_at", "updated_at", "finished_at"] {
-        assert!(text(&order[time]).ends_with('Z'), "{time} of {order}");
-    }
+    snapshot::assert_json("views/order", &order);
     let held = server.close.held().await;
     let [rented] = held.as_slice() else {
         panic!("{} numbers were rented, not 1", held.len())
@@ -46,10 +27,7 @@ async fn a_fulfilled_order_is_201_with_the_order_and_its_number(database: Databa
     let number = &order["phone_number"];
     assert_eq!(number["id"], rented["id"]);
     assert_eq!(number["number"], rented["number"]);
-    assert_eq!(number["desk"]["team"], "sales");
     assert_eq!(number["desk"]["order_id"], id.as_str());
-    assert_eq!(number["desk"]["orphan"], false);
-    assert!(number["desk"]["as_of"].is_string(), "{number}");
     assert_eq!(
         server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200),
         order
@@ -152,15 +130,10 @@ async fn a_missing_carrier_type_is_filled_in_only_if_the_policy_allows_exactly_o
 
 async fn a_policy_denial_names_its_rule_and_leaves_the_idempotency_key_unused(database: Database) {
     let server = TestServer::new(database).await;
-    let refused = server
+    server
         .order(&ALICE, "key", &json!({ "country": "JP" }))
         .await
-        .problem(403, "policy-denied");
-    let decision = &refused["decision"];
-    assert_eq!(decision["rule"], "teams.sales.countries");
-    assert_eq!(decision["have"], "JP");
-    assert!(decision["need"].to_string().contains("DE"), "{decision}");
-    assert!(!text(&decision["hint"]).is_empty());
+        .problem_snapshot(403, "policy-denied");
     server.assert_nothing_happened().await;
     server.order(&ALICE, "key", &berlin()).await.expect(201);
 

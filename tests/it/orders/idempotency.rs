@@ -73,7 +73,7 @@ async fn a_repeated_key_with_another_body_is_refused(database: Database) {
         server
             .order(&ALICE, "key", &other)
             .await
-            .problem(422, "idempotency-key-reused");
+            .problem_snapshot(422, "idempotency-key-reused");
     }
     assert_eq!(server.close.rents().await.len(), 1);
 }
@@ -98,6 +98,6 @@ async fn an_order_without_a_key_is_400(database: Database) {
     let server = TestServer::new(database).await;
     send(server.request_as(&ALICE, "POST", "/v1/orders").json(&berlin()))
         .await
-        .problem(400, "idempotency-key-missing");
+        .problem_snapshot(400, "idempotency-key-missing");
     server.assert_nothing_happened().await;
 }

@@ -23,11 +23,12 @@ use crate::support::database::{Database, on_both_stores};
 use crate::support::personas::{ALICE, BOB, LENA, OLGA, Persona};
 use crate::support::raw;
 use crate::support::server::{TestConfig, TestServer, send, text};
-use crate::support::{eventually, scripted};
+use crate::support::{eventually, scripted, snapshot};
 
 on_both_stores! {
     validating_an_order_stores_nothing_and_sends_nothing,
     only_an_order_that_was_not_sent_can_be_cancelled,
+    an_order_that_needs_no_review_cannot_be_settled,
     orders_are_listed_newest_first_with_filters_and_pages,
 }
 
@@ -98,16 +99,16 @@ async fn only_an_order_that_was_not_sent_can_be_cancelled(database: Database) {
         .order_at_once(&ALICE, "queued", &berlin())
         .await
         .expect(202);
-    cancel(&BOB, &queued).await.problem(404, "not-found");
+    cancel(&BOB, &queued).await.problem_snapshot(404, "not-found");
     cancel(&ALICE.with("numbers:read"), &queued)
         .await
-        .problem(403, "permission-missing");
+        .problem_snapshot(403, "permission-missing");
     let cancelled = cancel(&ALICE, &queued).await.expect(200);
     assert_eq!(cancelled["state"], "cancelled");
     assert!(cancelled["finished_at"].is_string());
     cancel(&ALICE, &queued)
         .await
-        .problem(409, "order-not-cancellable");
+        .problem_snapshot(409, "order-not-cancellable");
     let usage = usage(&server).await;
     assert_eq!(
         usage,
@@ -115,6 +116,16 @@ async fn only_an_order_that_was_not_sent_can_be_cancelled(database: Database) {
         "the cancelled order does not count"
     );
     assert_eq!(server.close.rents().await.len(), 2);
+}
+
+async fn an_order_that_needs_no_review_cannot_be_settled(database: Database) {
+    let server = TestServer::new(database).await;
+    let order = server.order(&ALICE, "key", &berlin()).await.expect(201);
+    let path = format!("/v1/orders/{}/settle", text(&order["id"]));
+    let finding = server.request_as(&OLGA, "POST", &path);
+    send(finding.json(&json!({ "absent": true })))
+        .await
+        .problem_snapshot(409, "order-not-in-review");
 }
 
 async fn orders_are_listed_newest_first_with_filters_and_pages(database: Database) {
@@ -131,7 +142,7 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
     server
         .order(&ALICE, "refused", &berlin())
         .await
-        .problem(422, "close-refused");
+        .problem_snapshot(422, "close-refused");
     server.order(&BOB, "key-0", &berlin()).await.expect(201);
 
     let ids_of = |rows: Vec<Value>| rows.iter().map(|order| text(&order["id"])).collect::<Vec<_>>();
@@ -151,6 +162,8 @@ async fn orders_are_listed_newest_first_with_filters_and_pages(database: Databas
     assert_eq!(server.list(&OLGA, "/v1/orders?team=support").await.len(), 1);
     assert_eq!(server.list(&ALICE, "/v1/orders").await.len(), 6);
 
+    let newest = server.get(&ALICE, "/v1/orders?limit=1").await.expect(200);
+    snapshot::assert_json("views/page_of_orders", &newest);
     let mut seen = Vec::new();
     let mut path = "/v1/orders?state=fulfilled&limit=2".to_owned();
     loop {

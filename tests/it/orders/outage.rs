@@ -29,7 +29,7 @@ async fn without_a_database_an_order_is_503_and_nothing_is_sent(database: Databa
     let server = TestServer::new(database.clone()).await;
     let outage = Outage::begin(&database).await;
     let answer = server.order(&ALICE, "key", &berlin()).await;
-    answer.problem(503, "store-unavailable");
+    answer.problem_snapshot(503, "store-unavailable");
     assert!(
         !answer.text.contains("sql"),
         "the response shows the error text of the database: {answer}"
@@ -61,7 +61,7 @@ async fn orders_are_stored_again_after_sqlite_rolled_a_transaction_back_by_itsel
         database.change(trigger).await;
         for key in ["one", "two"] {
             let answer = server.order(&ALICE, key, &berlin()).await;
-            answer.problem(500, "internal");
+            answer.problem_snapshot(500, "internal");
         }
         database.change("DROP TRIGGER ends").await;
         server.order(&ALICE, "one", &berlin()).await.expect(201);
@@ -104,7 +104,7 @@ async fn without_close_reads_work_and_the_service_stays_ready(database: Database
     server
         .patch(&ALICE, &number, &json!({ "label": "x" }))
         .await
-        .problem(502, "close-unavailable");
+        .problem_snapshot(502, "close-unavailable");
     server
         .release(&ALICE, &number)
         .await

@@ -16,6 +16,7 @@ pub(crate) mod receiver;
 pub(crate) mod response;
 pub(crate) mod scripted;
 pub(crate) mod server;
+pub(crate) mod snapshot;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod volume;

@@ -3,6 +3,8 @@
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+use crate::support::snapshot;
+
 /// Status, headers and body, read to the end.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiResponse {
@@ -51,6 +53,14 @@ impl ApiResponse {
                 "no {member}: {self}"
             );
         }
+        problem
+    }
+
+    /// Asserts a problem document as [`Self::problem`] does, and that it equals the snapshot of its type.
+    #[track_caller]
+    pub(crate) fn problem_snapshot(&self, status: u16, name: &str) -> Value {
+        let problem = self.problem(status, name);
+        snapshot::assert_json(&format!("problems/{name}"), &problem);
         problem
     }
 

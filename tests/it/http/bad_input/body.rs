@@ -138,20 +138,10 @@ async fn a_body_with_wrong_fields_is_400_and_every_fault_is_named(database: Data
         assert!(all_named && !faults.is_empty(), "{field} {value}: {problem}");
     }
     let many = json!({ "country": 5, "labl": "x", "assign_to": [1, 2], "with_sms": "no" });
-    let problem = server
+    server
         .order(&ALICE, "bad", &many)
         .await
-        .problem(400, "invalid-request");
-    let pointers: Vec<&str> = problem["errors"]
-        .as_array()
-        .expect("errors")
-        .iter()
-        .map(|fault| fault["pointer"].as_str().expect("a pointer"))
-        .collect();
-    for pointer in ["/country", "/labl", "/assign_to/0", "/assign_to/1", "/with_sms"] {
-        assert!(pointers.contains(&pointer), "{pointer} is not in {pointers:?}");
-    }
-    assert!(problem.to_string().contains("did you mean"), "{problem}");
+        .problem_snapshot(400, "invalid-request");
     let empty = server
         .order(&ALICE, "bad", &json!({}))
         .await
@@ -241,7 +231,7 @@ async fn a_body_over_the_limit_is_413_with_a_length_and_in_chunks(database: Data
         .problem(403, "policy-denied");
     post_order(&server, padded((64 << 10) + 1))
         .await
-        .problem(413, "body-too-large");
+        .problem_snapshot(413, "body-too-large");
     let chunks = (0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 4 << 10]));
     let stream = futures::stream::iter(chunks);
     post_order(&server, reqwest::Body::wrap_stream(stream))
@@ -331,7 +321,9 @@ async fn a_body_of_another_media_type_is_415(database: Database) {
         .request_as(&ALICE, "POST", ORDERS)
         .header("Idempotency-Key", "bad")
         .body(body.clone());
-    send(without).await.problem(415, "unsupported-media-type");
+    send(without)
+        .await
+        .problem_snapshot(415, "unsupported-media-type");
     // The service never decompresses a body.
     for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip"] {
         let request = server

@@ -6,6 +6,7 @@ on_sqlite! {
     an_invalid_id_is_400_or_404_and_never_reaches_close,
     invalid_limits_cursors_and_filters_are_400,
     a_repeated_or_unknown_parameter_is_400,
+    a_path_and_query_over_8_kib_are_414,
     other_methods_are_405_and_other_spellings_of_a_path_are_404,
     head_answers_like_get_without_a_body,
 }
@@ -203,6 +204,15 @@ async fn a_repeated_or_unknown_parameter_is_400(database: Database) {
     assert_unaffected(&server).await;
 }
 
+async fn a_path_and_query_over_8_kib_are_414(database: Database) {
+    let server = TestServer::new(database).await;
+    let label = "x".repeat(8 << 10);
+    server
+        .get(&ALICE, &format!("/v1/phone-numbers?label={label}"))
+        .await
+        .problem_snapshot(414, "uri-too-long");
+}
+
 async fn other_methods_are_405_and_other_spellings_of_a_path_are_404(database: Database) {
     let server = TestServer::new(database).await;
     for (method, path, allowed) in [
@@ -262,7 +272,7 @@ async fn other_methods_are_405_and_other_spellings_of_a_path_are_404(database: D
                 .header(header, "DELETE"),
         )
         .await
-        .problem(405, "method-not-allowed");
+        .problem_snapshot(405, "method-not-allowed");
     }
     for path in [
         "/v1/orders/",

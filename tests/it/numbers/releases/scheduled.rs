@@ -190,7 +190,9 @@ async fn a_release_that_was_sent_to_close_cannot_be_cancelled(database: Database
         .close
         .wait_for_requests("DELETE", &format!("/phone_number/{number}/"), 1)
         .await;
-    keep(&server, &number).await.problem(409, "release-under-way");
+    keep(&server, &number)
+        .await
+        .problem_snapshot(409, "release-under-way");
     let desk = desk_fields(&server, &number).await;
     assert_eq!(
         (&desk["releasing"], &desk["release_at"]),

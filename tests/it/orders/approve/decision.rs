@@ -111,7 +111,7 @@ async fn persons_cannot_decide_their_own_orders(database: Database) {
     server
         .post_order_action(&admin, "approve", &text(&another["id"]))
         .await
-        .problem(403, "own-order");
+        .problem_snapshot(403, "own-order");
     assert_eq!(server.read_order(&id).await["approval"]["decision"], "pending");
     assert!(server.close.rents().await.is_empty());
     let denied = server.list(&PETRA, "/v1/audit?action=order.approve").await;
@@ -191,22 +191,17 @@ async fn a_rejection_frees_the_reservation_and_is_the_answer_to_the_repeated_key
     let problem = server
         .order(&ALICE, "key", &berlin())
         .await
-        .problem(403, "approval-rejected");
+        .problem_snapshot(403, "approval-rejected");
     assert_eq!(problem["order_id"], id.as_str());
-    assert!(
-        text(&problem["detail"]).contains("Use the line that the team has."),
-        "{problem}"
-    );
     // A repeated rejection returns the order. An approval now is a conflict.
     assert_eq!(
         server.post_order_action(&PETRA, "reject", &id).await.expect(200),
         rejected
     );
-    let late = server
+    server
         .post_order_action(&PETRA, "approve", &id)
         .await
-        .problem(409, "order-not-awaiting-approval");
-    assert_eq!(late["state"], "refused", "{late}");
+        .problem_snapshot(409, "order-not-awaiting-approval");
     assert!(server.close.rents().await.is_empty());
 }
 

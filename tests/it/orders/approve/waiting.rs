@@ -28,12 +28,8 @@ async fn an_order_that_is_not_approved_in_time_is_cancelled(database: Database) 
     let problem = server
         .order(&ALICE, "key", &berlin())
         .await
-        .problem(409, "order-cancelled");
+        .problem_snapshot(409, "order-cancelled");
     assert_eq!(problem["order_id"], id.as_str());
-    assert!(
-        text(&problem["detail"]).contains("nobody approved it in time"),
-        "{problem}"
-    );
     let late = server
         .post_order_action(&PETRA, "approve", &id)
         .await
