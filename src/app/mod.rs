@@ -59,6 +59,7 @@ use crate::desk::subscription::client::delivery_url;
 use crate::desk::{self, Desk, SignatureKeySource};
 use crate::domain::time::Clock;
 use crate::http::{self, Http, ReloadStatus};
+use crate::outgoing::Outgoing;
 use crate::policy::Policy;
 use crate::store::{ProcessLock, Store};
 use crate::telemetry::Metrics;
@@ -152,19 +153,7 @@ impl App {
             close.clone(),
             policy,
             clock,
-            desk::Settings {
-                wait: config.orders.wait,
-                deadline: config.close.timeout,
-                settle_after: config.orders.settle_after,
-                reconcile_every: config.orders.reconcile_every,
-                lease_margin: config.orders.lease_margin,
-                approval_expires: config.orders.approval_expires,
-                full_sync: config.inventory.full_sync,
-                webhook_tolerance: config.close.webhook_tolerance,
-                event_retention: config.events.keep,
-                signature_keys: key_source(config, address),
-                outgoing: outgoing.clone(),
-            },
+            desk_settings(config, address, outgoing.clone()),
             paid.clone(),
             stop.clone(),
         );
@@ -261,6 +250,23 @@ impl App {
             tracing::warn!("database not closed in time");
         }
         drop(self.lock);
+    }
+}
+
+/// Returns the settings of the use cases. `address` is where the API listens.
+fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> desk::Settings {
+    desk::Settings {
+        wait: config.orders.wait,
+        deadline: config.close.timeout,
+        settle_after: config.orders.settle_after,
+        reconcile_every: config.orders.reconcile_every,
+        lease_margin: config.orders.lease_margin,
+        approval_expires: config.orders.approval_expires,
+        full_sync: config.inventory.full_sync,
+        webhook_tolerance: config.close.webhook_tolerance,
+        event_retention: config.events.keep,
+        signature_keys: key_source(config, address),
+        outgoing,
     }
 }
 

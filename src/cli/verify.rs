@@ -41,18 +41,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     } else {
         Verifier::whole(heads.clone())
     };
-    let verified = match arguments.export {
+    let summary = match arguments.export {
         Some(file) => verify_export(&file, verifier)?,
         None => verify_database(&arguments.config, verifier).await?,
     };
-    match verified.first {
+    match summary.first {
         Some(first) => println!(
             "rows      {}, from {first} to {}: all valid",
-            verified.rows, verified.head.seq
+            summary.rows, summary.head.seq
         ),
         None => println!("rows      none"),
     }
-    println!("head      {}", verified.head);
+    println!("head      {}", summary.head);
     for head in heads {
         println!("recorded  {head} is in the chain");
     }
@@ -79,7 +79,7 @@ async fn verify_database(config: &Path, mut verifier: Verifier) -> Result<Verifi
             verifier.check(link).map_err(report)?;
         }
     }
-    let verified = verifier.finish(Some(&head)).map_err(report)?;
+    let summary = verifier.finish(Some(&head)).map_err(report)?;
     if let Some((seq, id)) = store.first_row_beyond(head.seq).await? {
         // The service writes row and head in one transaction. If it wrote this row, the head has moved by now.
         let head = audit_head(&store).await?;
@@ -93,7 +93,7 @@ async fn verify_database(config: &Path, mut verifier: Verifier) -> Result<Verifi
         store.unchained_count().await?
     );
     store.close().await;
-    Ok(verified)
+    Ok(summary)
 }
 
 async fn audit_head(store: &Store) -> anyhow::Result<Head> {

@@ -29,7 +29,7 @@ impl Select {
         };
         match scope.teams() {
             None => select.text.push_str(" WHERE 1 = 1"),
-            Some(teams) if teams.is_empty() => select.text.push_str(" WHERE 1 = 0"),
+            Some([]) => select.text.push_str(" WHERE 1 = 0"),
             Some(teams) => {
                 let placeholders: Vec<String> = teams
                     .iter()

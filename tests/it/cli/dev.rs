@@ -24,8 +24,8 @@ async fn token_fails_without_a_dev_issuer() {
 #[tokio::test]
 async fn dev_runs_the_demo_without_configuration_and_twice_at_once() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = taken.local_addr().expect("a bound address").port().to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("a bound address").port().to_string();
     let mut both = Vec::new();
     for name in ["one", "two"] {
         let mut dev = command(

@@ -165,10 +165,10 @@ async fn a_429_without_a_header_or_json_waits_two_seconds() {
 async fn a_new_key_is_used_from_the_next_call_on() {
     let vendor = Vendor::start(vec![respond(200, ME)]).await;
     let close = close_at(&format!("http://{}/", vendor.address), Duration::from_secs(5));
-    let clone = close.clone();
+    let other_handle = close.clone();
     close.me().await.unwrap();
     close.replace_key("api_other.key".into());
-    clone.me().await.unwrap();
+    other_handle.me().await.unwrap();
     let (first, second) = (vendor.received()[0].clone(), vendor.received()[1].clone());
     assert!(first.head.contains(&format!("authorization: Basic {BASIC}")));
     assert!(!second.head.contains(BASIC));

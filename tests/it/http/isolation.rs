@@ -156,10 +156,8 @@ async fn every_operation_requires_a_token_except_the_public_ones(database: Datab
     assert_eq!(server.close.held().await.len(), 1);
 }
 
-async fn on_every_route_an_object_of_another_team_looks_nonexistent(database: Database) {
-    let server = TestServer::new(database).await;
-    let number = server.rent(&BOB, "key", "DE").await;
-    let order = text(&server.list(&BOB, "/v1/orders").await[0]["id"]);
+/// Returns the ids of a new endpoint of Bob's team and of a delivery to it.
+async fn endpoint_with_delivery(server: &TestServer) -> (String, String) {
     let manager = BOB.with("webhooks:manage");
     let endpoint = server.request_as(&manager, "POST", "/v1/webhook-endpoints");
     let endpoint = send(endpoint.json(&json!({ "url": "https://127.0.0.1/hook" })))
@@ -172,6 +170,14 @@ async fn on_every_route_an_object_of_another_team_looks_nonexistent(database: Da
         &format!("/v1/webhook-endpoints/{endpoint}/test"),
     );
     let delivery = text(&send(delivery).await.expect(202)["id"]);
+    (endpoint, delivery)
+}
+
+async fn on_every_route_an_object_of_another_team_looks_nonexistent(database: Database) {
+    let server = TestServer::new(database).await;
+    let number = server.rent(&BOB, "key", "DE").await;
+    let order = text(&server.list(&BOB, "/v1/orders").await[0]["id"]);
+    let (endpoint, delivery) = endpoint_with_delivery(&server).await;
     let full_access = ALICE.with(
         "numbers:read numbers:rent numbers:update numbers:release numbers:group audit:read spend:read \
          webhooks:manage orders:approve",
@@ -245,7 +251,10 @@ async fn on_every_route_an_object_of_another_team_looks_nonexistent(database: Da
     assert!(combinations >= 18, "only {combinations} combinations were tested");
     // The objects are unchanged.
     let found = server
-        .get(&manager, &format!("/v1/webhook-endpoints/{endpoint}"))
+        .get(
+            &BOB.with("webhooks:manage"),
+            &format!("/v1/webhook-endpoints/{endpoint}"),
+        )
         .await;
     assert_eq!(found.expect(200)["description"], Value::Null);
     assert_eq!(

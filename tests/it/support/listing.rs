@@ -25,7 +25,7 @@ impl Listing {
         let mut conditions = vec!["gone_at IS NULL".to_owned()];
         match scope.teams() {
             None => {}
-            Some(teams) if teams.is_empty() => conditions.push("1 = 0".to_owned()),
+            Some([]) => conditions.push("1 = 0".to_owned()),
             Some(teams) => {
                 let placeholders: Vec<_> = teams.iter().map(|team| bind(team.as_str())).collect();
                 conditions.push(format!("team IN ({})", placeholders.join(", ")));

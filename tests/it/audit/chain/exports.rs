@@ -93,7 +93,7 @@ async fn an_export_has_the_rows_of_the_caller_and_verifies_offline(database: Dat
 
     let folder = tempfile::tempdir().expect("a folder can be made");
     let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("the export can be written")
+        std::fs::write(folder.path().join(name), text).expect("the export can be written");
     };
     write("all.ndjson", &all);
     write("sales.ndjson", &sales_export);
