@@ -34,7 +34,7 @@ const THEN: &str = "2026-03";
 async fn rewound(database: &Database) {
     let noon: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
     database
-        .change(&format!(
+        .execute(&format!(
             "UPDATE ledger SET at = {} WHERE at > {0}",
             noon.as_micros()
         ))
@@ -94,7 +94,7 @@ async fn a_number_counts_in_each_month_in_which_it_was_held_and_in_no_other(data
     server.release(&ALICE, &number).await.empty(204);
     let april: Timestamp = "2026-04-01T00:00:00Z".parse().unwrap();
     let moved = format!("UPDATE ledger SET at = {0} WHERE at > {0}", april.as_micros());
-    database.change(&moved).await;
+    database.execute(&moved).await;
     for (month, numbers) in [(THEN, 2), ("2026-04", 1), ("2026-05", 0)] {
         let total = &spend(&server, &OLA, month, "team").await["total"];
         assert_eq!(total["numbers"], numbers, "{month}: {total}");
@@ -126,7 +126,7 @@ async fn what_close_billed_replaces_the_estimate(database: Database) {
 
 /// The month in which something was booked last.
 async fn this_month(database: &Database) -> String {
-    let at = database.ask("SELECT MAX(at) FROM ledger").await;
+    let at = database.query_integer("SELECT MAX(at) FROM ledger").await;
     Timestamp::from_micros(at).to_string()[..7].to_owned()
 }
 
@@ -329,7 +329,7 @@ async fn the_present_month_costs_what_is_held_when_nothing_left(database: Databa
     moves(&server, &number, "support").await;
     let answer = spend(&server, &OLA, &this_month(&database).await, "team").await;
     let held = database
-        .ask("SELECT CAST(SUM(monthly_held) AS BIGINT) FROM usage")
+        .query_integer("SELECT CAST(SUM(monthly_held) AS BIGINT) FROM usage")
         .await;
     assert_eq!(
         text(&answer["total"]["amount"]).replace('.', "").parse(),
@@ -346,7 +346,7 @@ async fn entries_are_read_over_many_pages(database: Database) {
         INSERT INTO ledger (id, at, team, phone_number_id, kind, numbers_held, numbers_reserved, monthly_held, monthly_reserved)";
     let at = noon.plus(Duration::from_secs(1)).as_micros();
     database
-        .change(&format!(
+        .execute(&format!(
             "{numbers} SELECT 'led_' || CAST(100000 + i AS TEXT), {at}, 'sales', 'phon_' || CAST(100000 + i AS TEXT), \
                 'hold', 1, 0, 115, 0 FROM n; \
              {numbers} SELECT 'led_' || CAST(200000 + i AS TEXT), {at}, 'sales', 'phon_100500', 'true_up', 0, 0, 1, 0 FROM n"

@@ -90,7 +90,11 @@ async fn rows_are_chained_automatically_and_verify_while_the_service_runs(databa
     let server = TestServer::new(database.clone()).await;
     create_orders(&server).await;
     eventually("every row is in the chain", || async {
-        (database.ask("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await == 0).then_some(())
+        (database
+            .query_integer("SELECT COUNT(*) FROM audit WHERE seq IS NULL")
+            .await
+            == 0)
+            .then_some(())
     })
     .await;
     let metrics = server.at_ops("/metrics").await.text;
@@ -131,7 +135,7 @@ async fn rows_are_chained_automatically_and_verify_while_the_service_runs(databa
     server.stop().await;
     let copy = "INSERT INTO audit (id, at, issuer, subject, action, outcome, detail) \
         SELECT 'aud_zz', at, issuer, subject, action, outcome, detail FROM audit WHERE seq = 1";
-    database.change(copy).await;
+    database.execute(copy).await;
     let output = assert_intact(auditor.path(), &["--head", hash]).await;
     assert!(output.contains("unsealed  1 rows"), "{output}");
 }
@@ -139,7 +143,7 @@ async fn rows_are_chained_automatically_and_verify_while_the_service_runs(databa
 /// Inserts this many rows, older than all others.
 async fn insert_rows(database: &Database, count: usize) {
     database
-        .change(&format!(
+        .execute(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
              INSERT INTO audit (id, at, issuer, subject, action, outcome, detail) \
              SELECT 'aud_' || CAST(1000000 + i AS TEXT), 1795000000000000 + i, '', 'numberdesk', 'number.gone', 'gone', \
@@ -179,7 +183,7 @@ async fn the_age_of_unchained_rows_is_measured_while_chaining_fails() {
         server.stop().await;
         insert_rows(&database, 3).await;
         database
-            .change("CREATE TABLE kept AS SELECT * FROM audit_head; DELETE FROM audit_head")
+            .execute("CREATE TABLE kept AS SELECT * FROM audit_head; DELETE FROM audit_head")
             .await;
         let mut desk = ServerProcess::start(server.folder.path()).await;
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -199,7 +203,9 @@ async fn the_age_of_unchained_rows_is_measured_while_chaining_fails() {
             age().await.filter(|age| *age > 0.0)
         })
         .await;
-        database.change("INSERT INTO audit_head SELECT * FROM kept").await;
+        database
+            .execute("INSERT INTO audit_head SELECT * FROM kept")
+            .await;
         eventually("every row is in the chain again", async || {
             age().await.filter(|age| *age == 0.0)
         })

@@ -155,7 +155,7 @@ async fn a_key_that_the_token_contains_or_links_is_never_used_or_fetched() {
         "kid",
     )
     .await;
-    assert_eq!(trap.hits(), 0);
+    assert_eq!(trap.request_count(), 0);
 }
 
 #[tokio::test]

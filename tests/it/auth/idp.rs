@@ -191,7 +191,7 @@ impl Idp {
     }
 
     /// Returns the number of requests, for any path.
-    pub(super) fn hits(&self) -> usize {
+    pub(super) fn request_count(&self) -> usize {
         self.shared.hits.load(Ordering::SeqCst)
     }
 

@@ -71,12 +71,12 @@ async fn refresh_fetches_only_every_three_minutes() {
     for _ in 0..10 {
         auth.refresh().await;
     }
-    assert_eq!(idp.hits(), 1);
+    assert_eq!(idp.request_count(), 1);
     for _ in 0..60 {
         clock.advance(Duration::from_mins(1));
         auth.refresh().await;
     }
-    assert_eq!(idp.hits(), 21, "every three minutes");
+    assert_eq!(idp.request_count(), 21, "every three minutes");
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn discovery_accepts_only_the_document_of_the_configured_issuer() {
         clock.advance(Duration::from_secs(5));
         assert!(is_unavailable(&identified(&auth, &token).await));
     }
-    assert_eq!(idp.hits(), 5, "only the discovery document was requested");
+    assert_eq!(idp.request_count(), 5, "only the discovery document was requested");
     idp.set_discovery(json!({"issuer": issuer, "jwks_uri": idp.url.as_str()}));
     clock.advance(Duration::from_secs(5));
     accepted(&auth, &token, "the document of the configured issuer").await;

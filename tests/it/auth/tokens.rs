@@ -34,7 +34,7 @@ async fn a_valid_token_of_each_algorithm_identifies_its_caller() {
             .unwrap();
         refused(&auth, &format!("{signed}.{signature}"), signer.alg).await;
     }
-    assert_eq!(idp.hits(), 1);
+    assert_eq!(idp.request_count(), 1);
 }
 
 #[tokio::test]
@@ -368,7 +368,7 @@ proptest! {
                 let refused = matches!(identified(&auth, &token).await, Err(Rejection::Invalid { .. }));
                 prop_assert!(refused, "{:?}", token);
             }
-            prop_assert_eq!(idp.hits(), 0);
+            prop_assert_eq!(idp.request_count(), 0);
             Ok(())
         })?;
     }

@@ -40,7 +40,7 @@ async fn a_rejected_api_key_is_a_fault_and_the_other_checks_still_run(database: 
 async fn for_a_database_of_another_version_doctor_names_the_migrate_command(database: Database) {
     let server = TestServer::with(database.clone(), TestConfig::default()).await;
     database
-        .change("DELETE FROM migrations WHERE name LIKE '0008%'")
+        .execute("DELETE FROM migrations WHERE name LIKE '0008%'")
         .await;
     let report = doctor(&server).await;
     snapshot::assert_output("cli/doctor_with_a_database_of_another_version", &report);

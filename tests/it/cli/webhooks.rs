@@ -91,7 +91,7 @@ async fn a_subscription_is_created_shown_repaired_and_deleted() {
 
     let other = json!({"url": "https://hook.example/?token=hunter2",
         "events": [{"object_type": "lead", "action": "created"}]});
-    assert_eq!(cli.close.ask("POST", "/webhook/", Some(other)).await.0, 201);
+    assert_eq!(cli.close.call("POST", "/webhook/", Some(other)).await.0, 201);
     let active = cli.webhooks(&["status"]).await;
     snapshot::assert_output("cli/webhooks_status_active", &active);
     assert!(active.stdout.contains(id(&all[0])), "{active:?}");
@@ -99,7 +99,7 @@ async fn a_subscription_is_created_shown_repaired_and_deleted() {
 
     let path = format!("/webhook/{}/", id(&all[0]));
     let pause = json!({"status": "paused", "events": [{"object_type": "group", "action": "created"}]});
-    cli.close.ask("PUT", &path, Some(pause)).await;
+    cli.close.call("PUT", &path, Some(pause)).await;
     let paused = cli.webhooks(&["status", "--format", "json"]).await;
     assert_eq!(paused.code, 1, "{paused:?}");
     let document: Value = serde_json::from_str(&paused.stdout).unwrap();
@@ -167,7 +167,7 @@ async fn a_command_that_fails_prints_what_to_do() {
     let body =
         json!({"url": "https://other.example/", "events": [{"object_type": "lead", "action": "created"}]});
     for _ in 0..40 {
-        cli.close.ask("POST", "/webhook/", Some(body.clone())).await;
+        cli.close.call("POST", "/webhook/", Some(body.clone())).await;
     }
     let full = cli.webhooks(&["create"]).await;
     assert_eq!(full.code, 1, "{full:?}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use tokio::process::Command;
 
-use crate::support::binary::{ask_to_end, command, end};
+use crate::support::binary::{command, end, send_sigterm};
 use crate::support::program::root;
 
 /// The number of pages that are tested at the same time.
@@ -78,7 +78,7 @@ async fn run_page(page: &str) -> Result<bool, String> {
         ));
     }
     let result = run(folder.path(), &script).await;
-    ask_to_end(&dev).await;
+    send_sigterm(&dev).await;
     let exit_code = end(&mut dev).await;
     result?;
     match exit_code {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::support::database::{Database, on_both_stores, on_sqlite};
 use crate::support::personas::{ALICE, LENA, NEMO, OLGA};
-use crate::support::raw::{self, say};
+use crate::support::raw::{self, exchange};
 use crate::support::response::ApiResponse;
 use crate::support::server::{TestConfig, TestServer, send};
 

@@ -8,7 +8,7 @@ use crate::support::close::RENT;
 use crate::support::database::{Database, on_sqlite};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, DORA, LENA};
-use crate::support::raw::{address, listen, send_order};
+use crate::support::raw::{address, read_response, send_order};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_sqlite! {
@@ -117,7 +117,7 @@ async fn requests_over_the_limit_are_shed_but_webhooks_and_probes_are_not(databa
             .contains("numberdesk_requests_shed_total")
     );
     for stream in &mut waiting {
-        assert_eq!(listen(stream).await.status, 201);
+        assert_eq!(read_response(stream).await.status, 201);
     }
     eventually("there is capacity again", || async {
         (server.get(&BOB, "/v1/me").await.status == 200).then_some(())
@@ -134,7 +134,7 @@ async fn with_too_many_waiting_requests_an_order_is_answered_202_and_still_fulfi
     let second = server.order(&ALICE, "two", &order_body()).await;
     let order = second.expect(202);
     assert_eq!(second.header("preference-applied"), "wait=0");
-    assert_eq!(listen(&mut waiting).await.status, 201);
+    assert_eq!(read_response(&mut waiting).await.status, 201);
     server
         .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
         .await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::binary::{CommandOutput, ServerProcess, ask_to_end, end, run};
+use crate::support::binary::{CommandOutput, ServerProcess, end, run, send_sigterm};
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_sqlite};
 use crate::support::eventually;
@@ -72,10 +72,10 @@ async fn with_a_certificate_the_port_serves_http_1_and_2_over_tls_only(database:
             server.token(&ALICE)
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        assert_eq!(raw::listen(&mut stream).await.status, 200);
+        assert_eq!(raw::read_response(&mut stream).await.status, 200);
         // hyper answers bytes that are not HTTP, as it does without TLS.
         stream.write_all(b"\0\r\n\r\n").await.unwrap();
-        let response = raw::listen(&mut stream).await;
+        let response = raw::read_response(&mut stream).await;
         assert_eq!(response.status, 400, "{response:?}");
     }
     let stream = connect(&server, &pair.authority, "h2", rustls::ALL_VERSIONS)
@@ -97,7 +97,7 @@ async fn with_a_certificate_the_port_serves_http_1_and_2_over_tls_only(database:
     let me: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(me["subject"], ALICE.name);
     // A client that speaks plain HTTP gets no HTTP response.
-    let response = raw::say(&server, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
+    let response = raw::exchange(&server, b"GET /v1/me HTTP/1.1\r\nHost: desk\r\n\r\n").await;
     assert!(
         response.closed && !response.text.contains("HTTP/"),
         "{response:?}"
@@ -136,7 +136,7 @@ async fn a_new_certificate_is_used_for_new_connections_and_old_ones_continue(dat
         .write_all(b"GET /openapi.yaml HTTP/1.1\r\nHost: desk\r\n\r\n")
         .await
         .unwrap();
-    let response = raw::listen(&mut before).await;
+    let response = raw::read_response(&mut before).await;
     assert!(response.status == 200 && !response.closed, "{}", response.status);
     server.get(&ALICE, "/v1/me").await.expect(200);
     let year = 365.0 * 86_400.0;
@@ -248,7 +248,7 @@ async fn unfinished_handshakes_are_disconnected_and_do_not_block_others(database
         );
     }
     drop(TcpStream::connect(address(&server)).await.unwrap());
-    raw::say(&server, b"GET / HTTP/1.1\r\n\r\n").await;
+    raw::exchange(&server, b"GET / HTTP/1.1\r\n\r\n").await;
     let untrusted = Authority::new().issue();
     let refused = connect(&server, &untrusted.authority, "http/1.1", rustls::ALL_VERSIONS).await;
     assert!(refused.is_err());
@@ -288,8 +288,8 @@ async fn a_running_request_over_tls_completes_before_the_service_exits(database:
     // An unfinished handshake does not delay the shutdown.
     let mut handshake = TcpStream::connect(address(&server)).await.unwrap();
     handshake.write_all(b"\x16\x03").await.unwrap();
-    ask_to_end(&desk.child).await;
-    let response = raw::listen(&mut stream).await;
+    send_sigterm(&desk.child).await;
+    let response = raw::read_response(&mut stream).await;
     assert_eq!(response.status, 201, "{response:?}");
     assert!(
         response.text.contains("\r\nconnection: close\r\n"),

@@ -111,7 +111,7 @@ async fn reads_of_numbers_do_not_query_the_database(database: Database) {
     let before = server.get(&ALICE, &path(&id)).await.expect(200);
     // Every statement that names the table fails from now on.
     database
-        .change("ALTER TABLE numbers RENAME TO numbers_away")
+        .execute("ALTER TABLE numbers RENAME TO numbers_away")
         .await;
     assert_eq!(server.get(&ALICE, &path(&id)).await.expect(200), before);
     let listed = server.list(&ALICE, "/v1/phone-numbers").await;
@@ -134,7 +134,7 @@ async fn reads_of_numbers_do_not_query_the_database(database: Database) {
     assert_eq!(again.expect(200)["phone_number"], before);
     assert_eq!(server.list(&ALICE, "/v1/orders").await[0]["phone_number"], before);
     database
-        .change("ALTER TABLE numbers_away RENAME TO numbers")
+        .execute("ALTER TABLE numbers_away RENAME TO numbers")
         .await;
 }
 
@@ -246,7 +246,7 @@ async fn the_service_is_not_ready_before_it_has_loaded_its_numbers(database: Dat
     let id = server.rent(&ALICE, "key", "DE").await;
     server.stop().await;
     database
-        .change("ALTER TABLE numbers RENAME TO numbers_away")
+        .execute("ALTER TABLE numbers RENAME TO numbers_away")
         .await;
     server.start().await;
     for probe in ["/startupz", "/readyz"] {
@@ -260,7 +260,7 @@ async fn the_service_is_not_ready_before_it_has_loaded_its_numbers(database: Dat
         "a 404 before the numbers are loaded"
     );
     database
-        .change("ALTER TABLE numbers_away RENAME TO numbers")
+        .execute("ALTER TABLE numbers_away RENAME TO numbers")
         .await;
     eventually("the service is ready", || async {
         (server.at_ops("/startupz").await.status == 200).then_some(())
@@ -280,7 +280,7 @@ async fn the_pages_of_a_hundred_thousand_numbers_contain_each_once(database: Dat
     let mut server = TestServer::with(database.clone(), config).await;
     server.stop().await;
     database
-        .change(&format!(
+        .execute(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
              INSERT INTO numbers (id, number, country, kind, label_folded, facts, team, monthly, as_of) \
              SELECT 'phon_' || i, '+49' || i, 'DE', 'internal', '', \

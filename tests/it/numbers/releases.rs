@@ -198,7 +198,7 @@ async fn a_404_does_not_prove_a_release_if_the_key_was_replaced_meanwhile(databa
     eventually("the number is gone", || async {
         // Makes the next attempt due. An attempt proves nothing until the first key is in use again.
         database
-            .change("UPDATE numbers SET releasing_at = 1 WHERE releasing_at IS NOT NULL")
+            .execute("UPDATE numbers SET releasing_at = 1 WHERE releasing_at IS NOT NULL")
             .await;
         (server.get(&ALICE, &number_path(&number)).await.status == 404).then_some(())
     })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::binary::{ask_to_end, command, end};
+use crate::support::binary::{command, end, send_sigterm};
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
 use crate::support::eventually;
@@ -73,12 +73,12 @@ async fn a_stopping_process_is_not_ready_and_accepts_no_connections_but_finishes
     // Long enough for all that is asserted while the rent is running.
     server.close.set(json!({ "rent_latency": "12s" })).await;
     let mut idle = send_raw(&server, "GET /v1/me", &berlin().to_string()).await;
-    let response = raw::listen(&mut idle).await;
+    let response = raw::read_response(&mut idle).await;
     assert!(response.status == 200 && !response.closed, "{response:?}");
     let mut waiting = send_raw(&server, "POST /v1/orders", &berlin().to_string()).await;
     server.close.wait_for_requests("POST", RENT, 1).await;
 
-    ask_to_end(&desk.child).await;
+    send_sigterm(&desk.child).await;
     let report = wait_until_stopping(&server).await;
     assert_eq!(
         (&report["ready"], &report["stopping"], &report["database"]),
@@ -94,7 +94,7 @@ async fn a_stopping_process_is_not_ready_and_accepts_no_connections_but_finishes
     assert_hangs_up(idle).await;
     assert!(server.close.held().await.is_empty(), "the rent ended too early");
     // The client that waits for the rent gets its response, and the connection is closed.
-    let response = raw::listen(&mut waiting).await;
+    let response = raw::read_response(&mut waiting).await;
     assert_eq!(response.status, 201, "{response:?}");
     assert!(
         response.text.contains("\r\nconnection: close\r\n"),
@@ -118,12 +118,12 @@ async fn a_draining_process_still_responds_and_closes_its_connections(database: 
     };
     let (server, mut desk) = TestServer::as_process(database, config).await;
     let mut idle = send_raw(&server, "GET /v1/me", &berlin().to_string()).await;
-    let response = raw::listen(&mut idle).await;
+    let response = raw::read_response(&mut idle).await;
     assert!(response.status == 200 && !response.closed, "{response:?}");
-    ask_to_end(&desk.child).await;
+    send_sigterm(&desk.child).await;
     assert_eq!(wait_until_stopping(&server).await["stopping"], true);
     let mut order = send_raw(&server, "POST /v1/orders", &berlin().to_string()).await;
-    let response = raw::listen(&mut order).await;
+    let response = raw::read_response(&mut order).await;
     assert_eq!(response.status, 201, "{response:?}");
     assert!(
         response.text.contains("\r\nconnection: close\r\n"),
@@ -134,13 +134,13 @@ async fn a_draining_process_still_responds_and_closes_its_connections(database: 
     idle.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: desk\r\n\r\n")
         .await
         .expect("the request is written");
-    let response = raw::listen(&mut idle).await;
+    let response = raw::read_response(&mut idle).await;
     assert!(
         response.status == 200 && response.text.contains("\r\nconnection: close\r\n"),
         "{}",
         response.status
     );
-    ask_to_end(&desk.child).await;
+    send_sigterm(&desk.child).await;
     assert_eq!(end(&mut desk.child).await, 1, "a second signal ends the process");
     assert_eq!(server.close.rents().await.len(), 1);
 }
@@ -170,8 +170,8 @@ async fn queued_orders_stay_queued_at_shutdown_and_are_sent_by_the_next_process(
     })
     .await;
     orders.push(last);
-    ask_to_end(&desk.child).await;
-    let response = raw::listen(&mut waiting).await;
+    send_sigterm(&desk.child).await;
+    let response = raw::read_response(&mut waiting).await;
     assert!(
         response.status == 202 && response.text.contains("\"state\":\"queued\""),
         "{response:?}"
@@ -180,7 +180,7 @@ async fn queued_orders_stay_queued_at_shutdown_and_are_sent_by_the_next_process(
     assert_eq!(server.close.rents().await.len(), 8);
     for (state, count) in [("queued", 3), ("fulfilled", 8)] {
         let query = format!("SELECT COUNT(*) FROM orders WHERE state = '{state}'");
-        assert_eq!(database.ask(&query).await, count, "{state}");
+        assert_eq!(database.query_integer(&query).await, count, "{state}");
     }
     server.close.set(json!({ "rent_latency": "0s" })).await;
     server.start().await;
@@ -200,9 +200,9 @@ async fn a_second_signal_ends_the_process_at_once_and_no_rent_is_sent_twice(data
     let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
     let id = text(&order["id"]);
     server.close.wait_for_requests("POST", RENT, 1).await;
-    ask_to_end(&desk.child).await;
+    send_sigterm(&desk.child).await;
     wait_until_stopping(&server).await;
-    ask_to_end(&desk.child).await;
+    send_sigterm(&desk.child).await;
     assert_eq!(end(&mut desk.child).await, 1);
     assert!(!desk.log().contains("panicked"), "{}", desk.log());
 
@@ -211,7 +211,7 @@ async fn a_second_signal_ends_the_process_at_once_and_no_rent_is_sent_twice(data
     let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
     assert_eq!(order["state"], "renting");
     database
-        .change("UPDATE orders SET lease_until = 1 WHERE state = 'renting'")
+        .execute("UPDATE orders SET lease_until = 1 WHERE state = 'renting'")
         .await;
     let order = server.wait_for_state(&ALICE, &id, "fulfilled").await;
     assert_eq!(order["evidence"], "found-by-reconciliation");
@@ -228,7 +228,7 @@ async fn an_unfinished_request_does_not_prevent_shutdown(database: Database) {
     let stream = send_raw(&server, "POST /v1/orders", "{").await;
     // A later request on another connection has a response, so the server has accepted the unfinished one.
     server.get(&ALICE, "/v1/me").await.expect(200);
-    ask_to_end(&desk.child).await;
+    send_sigterm(&desk.child).await;
     assert_eq!(end(&mut desk.child).await, 0);
     assert_hangs_up(stream).await;
     server.start().await;
@@ -278,14 +278,14 @@ async fn dev_exits_at_once_on_a_second_signal() {
     let arrived = format!("{close}/requests?method=POST&path={RENT}&at_least=2&timeout=30s");
     client.get(arrived).send().await.expect("a response");
 
-    ask_to_end(&dev).await;
+    send_sigterm(&dev).await;
     let ready = word("/readyz");
     eventually("dev reports that it is stopping", || async {
         let answer = client.get(&ready).send().await.expect("the ops port responds");
         (answer.status() == 503).then_some(())
     })
     .await;
-    ask_to_end(&dev).await;
+    send_sigterm(&dev).await;
     assert_eq!(end(&mut dev).await, 1);
     let errors = std::fs::read_to_string(folder.path().join("errors")).expect("the file can be read");
     assert!(errors.contains("second signal"), "{errors}");

@@ -247,9 +247,9 @@ async fn validating_an_order_tells_whether_it_needs_approval(database: Database)
 async fn alter_order(database: &Database, order: &str, column: &str) -> bool {
     let filter = format!("WHERE id = '{order}' AND state <> 'renting'");
     let statement = format!("UPDATE orders SET {column} = REPLACE({column}, 'local', 'mobile') {filter}");
-    database.change(&statement).await;
+    database.execute(&statement).await;
     let count = format!("SELECT COUNT(*) FROM orders {filter} AND {column} LIKE '%mobile%'");
-    database.ask(&count).await == 1
+    database.query_integer(&count).await == 1
 }
 
 async fn a_comment_is_optional_and_has_at_most_500_characters(database: Database) {

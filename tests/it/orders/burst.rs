@@ -76,12 +76,12 @@ async fn a_hundred_thousand_webhooks_are_stored_and_refetched_by_listings(databa
     assert_eq!(new_count, EVENTS);
     let ingest_time = started.elapsed();
     assert_eq!(
-        database.ask("SELECT COUNT(*) FROM inbox").await,
+        database.query_integer("SELECT COUNT(*) FROM inbox").await,
         i64::try_from(EVENTS).unwrap()
     );
     done.store(true, Ordering::Relaxed);
     refetching.await.unwrap();
-    assert_eq!(database.ask("SELECT COUNT(*) FROM errands").await, 0);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM errands").await, 0);
     let (pages, single_reads) = (
         request_count("/phone_number/").await - pages,
         request_count("/phone_number/{id}/").await - single_reads,

@@ -137,7 +137,11 @@ async fn kill_during_order(database: Database, point: &'static str, behaviour: &
     };
     // The process may be killed before it answers.
     let _ = ask(&server).send().await;
-    assert_eq!(desk.died_of().await, Some(9), "the process never reached {point}");
+    assert_eq!(
+        desk.wait_for_killing_signal().await,
+        Some(9),
+        "the process never reached {point}"
+    );
 
     let desk = server.start_process().await;
     let last = std::sync::Mutex::new(Value::Null);
@@ -174,17 +178,21 @@ async fn kill_during_order(database: Database, point: &'static str, behaviour: &
     // A rent is repeated only if it was certainly not sent, and its claim is stored before it.
     assert!(rents.len() <= 1, "{} calls: {context}", rents.len());
     let claims = database
-        .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
+        .query_integer("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
         .await;
     assert!(
         i64::try_from(rents.len()).expect("a count") <= claims,
         "{context}"
     );
-    assert_eq!(database.ask("SELECT COUNT(*) FROM orders").await, 1, "{context}");
+    assert_eq!(
+        database.query_integer("SELECT COUNT(*) FROM orders").await,
+        1,
+        "{context}"
+    );
     let final_rows =
         "SELECT COUNT(*) FROM audit a JOIN orders o ON o.id = a.order_id WHERE a.outcome = o.state";
     assert!(
-        database.ask(final_rows).await >= 1,
+        database.query_integer(final_rows).await >= 1,
         "the final state has no audit row: {context}"
     );
     assert_books_balance(&database).await;
@@ -262,7 +270,11 @@ async fn kill_during_webhook(database: Database, point: &'static str) {
         .send()
         .await
         .is_ok_and(|answer| answer.status() == 204);
-    assert_eq!(desk.died_of().await, Some(9), "the process never reached {point}");
+    assert_eq!(
+        desk.wait_for_killing_signal().await,
+        Some(9),
+        "the process never reached {point}"
+    );
     server.close.fault(unavailable("/phone_number/")).await;
     let desk = server.start_process().await;
     if !acknowledged {
@@ -277,12 +289,16 @@ async fn kill_during_webhook(database: Database, point: &'static str) {
         || format!("killed at {point}, the number is shown as Close has it"),
         || async {
             let shown = server.get(&ALICE, &path).await.expect(200);
-            let open = database.ask("SELECT COUNT(*) FROM errands").await;
+            let open = database.query_integer("SELECT COUNT(*) FROM errands").await;
             (shown["label"] == "changed" && open == 0).then_some(())
         },
     )
     .await;
-    assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 1, "{point}");
+    assert_eq!(
+        database.query_integer("SELECT COUNT(*) FROM inbox").await,
+        1,
+        "{point}"
+    );
     let label = json!("label");
     let events = eventually_or(
         || format!("killed at {point}, the change of the label is an event"),
@@ -324,7 +340,11 @@ async fn kill_during_release(database: Database, point: &'static str, behaviour:
     let path = format!("/v1/phone-numbers/{number}");
     // The process is killed before it answers.
     let _ = server.request_as(&ALICE, "DELETE", &path).send().await;
-    assert_eq!(desk.died_of().await, Some(9), "the process never reached {point}");
+    assert_eq!(
+        desk.wait_for_killing_signal().await,
+        Some(9),
+        "the process never reached {point}"
+    );
 
     // The next process finishes the release, although no client repeats the request.
     let desk = server.start_process().await;
@@ -338,7 +358,7 @@ async fn kill_during_release(database: Database, point: &'static str, behaviour:
     .await;
     let released_rows = "SELECT COUNT(*) FROM audit WHERE action = 'number.release' AND outcome = 'released'";
     assert_eq!(
-        database.ask(released_rows).await,
+        database.query_integer(released_rows).await,
         1,
         "killed at {point} while Close {behaviour}"
     );

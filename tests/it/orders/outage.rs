@@ -58,12 +58,12 @@ async fn orders_are_stored_again_after_sqlite_rolled_a_transaction_back_by_itsel
     with_sqlite(|database| async move {
         let server = TestServer::new(database.clone()).await;
         let trigger = "CREATE TRIGGER ends BEFORE INSERT ON orders BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
-        database.change(trigger).await;
+        database.execute(trigger).await;
         for key in ["one", "two"] {
             let answer = server.order(&ALICE, key, &berlin()).await;
             answer.problem_snapshot(500, "internal");
         }
-        database.change("DROP TRIGGER ends").await;
+        database.execute("DROP TRIGGER ends").await;
         server.order(&ALICE, "one", &berlin()).await.expect(201);
         assert_eq!(server.close.rents().await.len(), 1);
     })
@@ -162,7 +162,7 @@ async fn a_rent_that_a_kill_interrupted_is_never_sent_again(database: Database) 
     let order = server.get(&ALICE, &format!("/v1/orders/{id}")).await.expect(200);
     assert_eq!(order["state"], "renting");
     database
-        .change("UPDATE orders SET lease_until = 1 WHERE state = 'renting'")
+        .execute("UPDATE orders SET lease_until = 1 WHERE state = 'renting'")
         .await;
     let order = server.wait_for_state(&ALICE, &id, "fulfilled").await;
     assert_eq!(order["evidence"], "found-by-reconciliation");

@@ -117,7 +117,7 @@ async fn updates_within_the_window_become_one_event_with_the_state_before_the_fi
             .contains(&json!("label"))
     );
 
-    close.ask(Method::DELETE, &path, None).await;
+    close.call(Method::DELETE, &path, None).await;
     let (_, events) = close.get("/event/?object_type=phone_number&action=deleted").await;
     let event = &events["data"][0];
     assert_eq!(

@@ -93,7 +93,7 @@ async fn listings_and_reads_lag_behind_changes_by_the_configured_time() {
     close
         .set(json!({"listing_lag": "1h", "read_lag": "1h", "clock_shift": "2h"}))
         .await;
-    close.ask(Method::DELETE, &path, None).await;
+    close.call(Method::DELETE, &path, None).await;
     assert_eq!(close.get("/phone_number/").await.1["data"][0]["id"], json!(id));
     assert_eq!(close.get(&path).await.0, 200);
     close.set(json!({"clock_shift": "4h"})).await;

@@ -59,7 +59,7 @@ impl Close {
         request.send().await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let response = self.send(method, path, body).await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.bytes().await.unwrap();
@@ -67,15 +67,15 @@ impl Close {
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
-        self.ask(Method::GET, path, None).await
+        self.call(Method::GET, path, None).await
     }
 
     async fn put(&self, path: &str, body: Value) -> (u16, Value) {
-        self.ask(Method::PUT, path, Some(body)).await
+        self.call(Method::PUT, path, Some(body)).await
     }
 
     async fn rent(&self, body: Value) -> (u16, Value) {
-        self.ask(Method::POST, RENT, Some(body)).await
+        self.call(Method::POST, RENT, Some(body)).await
     }
 
     /// Rents a number and returns its id.

@@ -168,7 +168,7 @@ async fn assigning_to_others_needs_the_permission_to_manage_group_numbers() {
     );
     assert_eq!(
         close
-            .ask(Method::DELETE, &format!("/phone_number/{id}/"), None)
+            .call(Method::DELETE, &format!("/phone_number/{id}/"), None)
             .await
             .0,
         403
@@ -263,8 +263,8 @@ async fn a_released_number_is_not_found_by_reads_or_a_second_release() {
     let close = Close::start().await;
     let id = close.rented(json!({"country": "DE"})).await;
     let path = format!("/phone_number/{id}/");
-    assert_eq!(close.ask(Method::DELETE, &path, None).await, (200, json!({})));
-    let (status, answer) = close.ask(Method::DELETE, &path, None).await;
+    assert_eq!(close.call(Method::DELETE, &path, None).await, (200, json!({})));
+    let (status, answer) = close.call(Method::DELETE, &path, None).await;
     assert_eq!(status, 404);
     assert_eq!(
         answer,

@@ -320,12 +320,12 @@ async fn groups_have_unique_names_and_members_can_be_added_and_removed() {
     let close = Close::start().await;
     let alice = close.user(1).await;
     let (status, group) = close
-        .ask(Method::POST, "/group/", Some(json!({"name": "Berlin"})))
+        .call(Method::POST, "/group/", Some(json!({"name": "Berlin"})))
         .await;
     assert_eq!((status, &group["members"]), (201, &json!([])));
     assert_eq!(
         close
-            .ask(Method::POST, "/group/", Some(json!({"name": "Berlin"})))
+            .call(Method::POST, "/group/", Some(json!({"name": "Berlin"})))
             .await
             .0,
         400
@@ -334,7 +334,7 @@ async fn groups_have_unique_names_and_members_can_be_added_and_removed() {
     for _ in 0..2 {
         let body = Some(json!({"user_id": alice}));
         assert_eq!(
-            close.ask(Method::POST, &format!("{path}member/"), body).await.0,
+            close.call(Method::POST, &format!("{path}member/"), body).await.0,
             201
         );
     }
@@ -350,7 +350,7 @@ async fn groups_have_unique_names_and_members_can_be_added_and_removed() {
     for _ in 0..2 {
         assert_eq!(
             close
-                .ask(Method::DELETE, &format!("{path}member/{alice}/"), None)
+                .call(Method::DELETE, &format!("{path}member/{alice}/"), None)
                 .await
                 .0,
             204
@@ -360,7 +360,7 @@ async fn groups_have_unique_names_and_members_can_be_added_and_removed() {
         close.put(&path, json!({"name": "Munich"})).await.1["name"],
         "Munich"
     );
-    assert_eq!(close.ask(Method::DELETE, &path, None).await.0, 204);
+    assert_eq!(close.call(Method::DELETE, &path, None).await.0, 204);
     assert_eq!(close.get(&path).await.0, 404);
 }
 

@@ -35,7 +35,7 @@ async fn each_change_is_delivered_signed_with_the_decoded_key() {
     );
     close.put(&path, json!({"label": "x"})).await;
     assert_eq!(subscriber.next_event().await["action"], "updated");
-    close.ask(Method::DELETE, &path, None).await;
+    close.call(Method::DELETE, &path, None).await;
     assert_eq!(subscriber.next_event().await["action"], "deleted");
 
     close.set(json!({"delivery": {"signature_valid": false}})).await;
@@ -211,7 +211,7 @@ async fn subscriptions_are_validated_limited_to_forty_and_filter_events() {
             "event_filter",
         ),
     ] {
-        let (status, answer) = close.ask(Method::POST, "/webhook/", Some(body.clone())).await;
+        let (status, answer) = close.call(Method::POST, "/webhook/", Some(body.clone())).await;
         assert_eq!(status, 400, "{body}");
         assert!(answer["field-errors"][field].is_string(), "{body}: {answer}");
     }
@@ -221,7 +221,7 @@ async fn subscriptions_are_validated_limited_to_forty_and_filter_events() {
     let body = json!({"url": subscriber.url, "events": [selector]});
     for expected in std::iter::repeat_n(201, 40).chain([400]) {
         assert_eq!(
-            close.ask(Method::POST, "/webhook/", Some(body.clone())).await.0,
+            close.call(Method::POST, "/webhook/", Some(body.clone())).await.0,
             expected
         );
     }
@@ -236,7 +236,7 @@ async fn subscriptions_are_validated_limited_to_forty_and_filter_events() {
     for id in &ids[1..] {
         assert_eq!(
             close
-                .ask(Method::DELETE, &format!("/webhook/{id}/"), None)
+                .call(Method::DELETE, &format!("/webhook/{id}/"), None)
                 .await
                 .0,
             200
@@ -314,7 +314,7 @@ impl Subscriber {
             .map(|action| json!({"object_type": "phone_number", "action": action}))
             .collect();
         let body = json!({"url": self.url, "events": events});
-        let (status, subscription) = close.ask(Method::POST, "/webhook/", Some(body)).await;
+        let (status, subscription) = close.call(Method::POST, "/webhook/", Some(body)).await;
         assert_eq!(status, 201, "{subscription}");
         subscription
     }

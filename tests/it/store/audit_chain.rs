@@ -66,7 +66,7 @@ async fn rows_are_appended_once_in_the_order_of_their_ids_in_batches(database: D
     assert_eq!(store.oldest_unchained().await.unwrap(), None);
     assert_eq!(verified_head(&store).await.seq, 7);
     let out_of_order = "SELECT COUNT(*) FROM audit a JOIN audit b ON a.seq < b.seq AND a.id > b.id";
-    assert_eq!(database.ask(out_of_order).await, 0);
+    assert_eq!(database.query_integer(out_of_order).await, 0);
 }
 
 async fn replicas_that_append_concurrently_make_one_chain(database: Database) {
@@ -98,8 +98,8 @@ async fn replicas_that_append_concurrently_make_one_chain(database: Database) {
     );
     let distinct_sequences =
         "SELECT COUNT(DISTINCT seq) FROM audit WHERE seq BETWEEN 1 AND 100 AND hash IS NOT NULL";
-    assert_eq!(database.ask(distinct_sequences).await, 100);
-    assert_eq!(database.ask("SELECT COUNT(*) FROM audit").await, 100);
+    assert_eq!(database.query_integer(distinct_sequences).await, 100);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM audit").await, 100);
 }
 
 async fn a_replica_does_not_append_while_another_one_does(database: Database) {
@@ -127,7 +127,7 @@ async fn a_replica_does_not_append_while_another_one_does(database: Database) {
     });
     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("this replica waits for the lock of the other one", || async {
-        (database.ask(waits).await == 1).then_some(())
+        (database.query_integer(waits).await == 1).then_some(())
     })
     .await;
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
@@ -142,7 +142,9 @@ async fn a_late_row_with_an_older_id_is_appended_at_the_end(database: Database) 
     store.append_to_chain(9).await.unwrap();
     assert_eq!(verified_head(&store).await.seq, 2);
     assert_eq!(
-        database.ask("SELECT seq FROM audit WHERE outcome = 'late'").await,
+        database
+            .query_integer("SELECT seq FROM audit WHERE outcome = 'late'")
+            .await,
         2
     );
 }
@@ -150,7 +152,7 @@ async fn a_late_row_with_an_older_id_is_appended_at_the_end(database: Database) 
 async fn without_a_head_appending_fails_with_an_internal_error(database: Database) {
     let store = database.store().await;
     record(&store, 1, "gone").await;
-    database.change("DELETE FROM audit_head").await;
+    database.execute("DELETE FROM audit_head").await;
     for failed in [
         store.append_to_chain(9).await,
         store.append_to_chain_waiting(9).await,

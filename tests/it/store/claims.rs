@@ -40,7 +40,7 @@ async fn of_concurrent_claims_of_an_order_exactly_one_succeeds(database: Databas
     );
     assert_eq!(
         database
-            .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.send'")
+            .query_integer("SELECT COUNT(*) FROM audit WHERE action = 'order.send'")
             .await,
         1
     );

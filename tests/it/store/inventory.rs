@@ -61,7 +61,7 @@ async fn the_latest_observation_wins_in_any_order_of_arrival(database: Database)
         .await
         .unwrap();
     assert_eq!(label(&store).await.as_deref(), Some("nine"));
-    assert_eq!(database.ask("SELECT COUNT(*) FROM audit").await, 2);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM audit").await, 2);
     let number = store
         .number(&Scope::system("test"), &number_id("A"))
         .await
@@ -114,7 +114,7 @@ async fn an_observation_changes_neither_team_nor_order_and_trues_up_the_price(da
     );
     assert_eq!(
         database
-            .ask("SELECT COUNT(*) FROM ledger WHERE kind = 'true_up'")
+            .query_integer("SELECT COUNT(*) FROM ledger WHERE kind = 'true_up'")
             .await,
         1
     );

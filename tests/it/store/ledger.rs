@@ -146,10 +146,12 @@ async fn the_ledger_matches_the_holdings_after_a_random_sequence(database: Datab
             assert_books_balance(&database).await;
         }
     }
-    let kinds = database.ask("SELECT COUNT(DISTINCT kind) FROM ledger").await;
+    let kinds = database
+        .query_integer("SELECT COUNT(DISTINCT kind) FROM ledger")
+        .await;
     println!(
         "{} ledger entries of {kinds} kinds",
-        database.ask("SELECT COUNT(*) FROM ledger").await
+        database.query_integer("SELECT COUNT(*) FROM ledger").await
     );
     assert!(kinds >= 4, "the sequence had too few kinds of operations");
 }

@@ -33,7 +33,7 @@ on_both_stores! {
 }
 
 async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
-    let store = database.emptied().await.open().await;
+    let store = database.without_schema().await.open().await;
     assert!(!store.migrated().await.unwrap());
     let steps = store.migrate().await.unwrap();
     assert_eq!(steps.first().map(String::as_str), Some("0001_start"));
@@ -43,7 +43,7 @@ async fn migrating_twice_changes_nothing_the_second_time(database: Database) {
 }
 
 async fn replicas_that_start_at_once_migrate_once(database: Database) {
-    let database = database.emptied().await;
+    let database = database.without_schema().await;
     let tasks: Vec<_> = (0..6)
         .map(|_| {
             let database = database.clone();
@@ -87,7 +87,7 @@ async fn a_corrupt_row_is_an_internal_error(database: Database) {
     let order = order("sales", "k", "DE");
     insert(&store, &order, &NO_CAPS).await;
     database
-        .ask("UPDATE orders SET state = 'confused' RETURNING attempt")
+        .query_integer("UPDATE orders SET state = 'confused' RETURNING attempt")
         .await;
     let error = store.order(&Scope::system("test"), &order.id).await.unwrap_err();
     assert!(matches!(error, Error::Internal(_)));
@@ -155,9 +155,9 @@ async fn every_text_on_postgres_sorts_by_byte_in_any_locale_of_the_server() {
         database.store().await;
         let texts = "SELECT COUNT(*) FROM information_schema.columns \
             WHERE table_schema = 'public' AND table_name <> 'migrations' AND data_type = 'text'";
-        assert!(database.ask(texts).await > 30);
+        assert!(database.query_integer(texts).await > 30);
         let others = format!("{texts} AND COALESCE(collation_name, '') <> 'C'");
-        assert_eq!(database.ask(&others).await, 0);
+        assert_eq!(database.query_integer(&others).await, 0);
     })
     .await;
 }
@@ -168,7 +168,7 @@ async fn connections_that_the_server_closed_are_replaced() {
         let store = database.store().await;
         let name = database_name(&database);
         database
-            .ask(&format!(
+            .query_integer(&format!(
                 "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
                  WHERE datname = '{name}' AND pid <> pg_backend_pid()"
             ))

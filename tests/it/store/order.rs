@@ -34,8 +34,8 @@ async fn assert_three_of_two_hundred(database: Database, caps: Caps, refusal: Re
             Inserted::Existing { .. } => panic!("no key was used twice"),
         }
     }
-    assert_eq!(database.ask("SELECT COUNT(*) FROM orders").await, 3);
-    assert_eq!(database.ask("SELECT COUNT(*) FROM audit").await, 3);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM orders").await, 3);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM audit").await, 3);
     assert_books_balance(&database).await;
 }
 

@@ -77,7 +77,7 @@ async fn a_release_is_scheduled_once_and_cancelled_only_with_the_current_version
             .unwrap()
     );
     // The number that was read before the schedule is an old version.
-    let rows = database.ask("SELECT COUNT(*) FROM audit").await;
+    let rows = database.query_integer("SELECT COUNT(*) FROM audit").await;
     assert!(
         !store
             .schedule_release(&before, later(90), &row_by_alice(NOW))
@@ -86,7 +86,7 @@ async fn a_release_is_scheduled_once_and_cancelled_only_with_the_current_version
     );
     assert!(!store.mark_releasing(&before, &row_by_alice(NOW)).await.unwrap());
     assert!(!store.cancel_release(&before, &row_by_alice(NOW)).await.unwrap());
-    assert_eq!(database.ask("SELECT COUNT(*) FROM audit").await, rows);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM audit").await, rows);
     let after = current(&store, "A").await;
     assert_eq!(after.release_at, Some(later(60)));
     assert_ne!(after.version(), before.version());

@@ -26,7 +26,7 @@ async fn an_order_is_settled_exactly_once(database: Database) {
     assert_eq!(outcomes.iter().filter(|succeeded| **succeeded).count(), 1);
     assert_eq!(
         database
-            .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.settle'")
+            .query_integer("SELECT COUNT(*) FROM audit WHERE action = 'order.settle'")
             .await,
         1
     );

@@ -125,16 +125,16 @@ async fn a_snapshot_answers_every_query_like_sql(database: Database) {
     for (nth, name) in TEAMS.iter().enumerate() {
         let assign_team =
             format!("UPDATE numbers SET team = '{name}' WHERE LENGTH(number || label_folded) % 5 = {nth}");
-        database.change(&assign_team).await;
+        database.execute(&assign_team).await;
     }
     database
-        .change("UPDATE numbers SET gone_at = 1 WHERE id LIKE '%2'")
+        .execute("UPDATE numbers SET gone_at = 1 WHERE id LIKE '%2'")
         .await;
     let snapshot = load_snapshot(&store).await;
     assert!(!snapshot.is_empty());
     for (scope, filter, limit) in sample(150, &query()) {
         let listing = Listing::new(&scope, &filter, Limit::new(200).unwrap(), None);
-        let mut expected = database.texts(&listing.text, &listing.args).await;
+        let mut expected = database.query_texts(&listing.text, &listing.args).await;
         let (limit, mut after) = (Limit::new(limit).unwrap(), None);
         loop {
             let page = snapshot.numbers(&scope, &filter, limit, after.as_ref());
@@ -151,7 +151,7 @@ async fn a_snapshot_answers_every_query_like_sql(database: Database) {
             after = Some(next.parse().unwrap());
         }
     }
-    for id in database.texts("SELECT id FROM numbers", &[]).await {
+    for id in database.query_texts("SELECT id FROM numbers", &[]).await {
         let id: PhoneNumberId = id.parse().unwrap();
         for scope in [
             Scope::system("test"),

@@ -15,7 +15,7 @@ async fn the_store_changes_exactly_the_states_that_the_table_allows(database: Da
             insert(&store, &order, &NO_CAPS).await;
             let (id, lease_until) = (&order.id, later(3600).as_micros());
             database
-                .change(&format!(
+                .execute(&format!(
                     "UPDATE orders SET state = '{from}', attempt = 1, holder = 'replica-1', \
                         lease_until = {lease_until} WHERE id = '{id}'"
                 ))
@@ -31,7 +31,7 @@ async fn the_store_changes_exactly_the_states_that_the_table_allows(database: Da
             assert_eq!(changed, expected.is_some(), "{step:?} from {from}");
             assert_eq!(after, expected.unwrap_or(from), "{step:?} from {from}");
             // An order in progress or unverified would prevent the claim of the next one.
-            database.change("UPDATE orders SET state = 'cancelled'").await;
+            database.execute("UPDATE orders SET state = 'cancelled'").await;
             combinations += 1;
         }
     }

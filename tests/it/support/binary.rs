@@ -58,7 +58,7 @@ pub(crate) async fn output_of(mut command: Command) -> CommandOutput {
 }
 
 /// Sends SIGTERM to the process.
-pub(crate) async fn ask_to_end(child: &Child) {
+pub(crate) async fn send_sigterm(child: &Child) {
     let id = child.id().expect("the process runs").to_string();
     let sent = Command::new("kill").args(["-TERM", &id]).status().await;
     assert!(sent.expect("kill can be run").success());
@@ -131,7 +131,7 @@ impl ServerProcess {
 
     /// Sends SIGTERM, as an orchestrator does, and returns the exit code.
     pub(crate) async fn terminate(&mut self) -> i32 {
-        ask_to_end(&self.child).await;
+        send_sigterm(&self.child).await;
         end(&mut self.child).await
     }
 
@@ -148,7 +148,7 @@ impl ServerProcess {
 
     /// Waits until the process ends, and returns the signal that killed it.
     #[cfg(feature = "failpoints")]
-    pub(crate) async fn died_of(&mut self) -> Option<i32> {
+    pub(crate) async fn wait_for_killing_signal(&mut self) -> Option<i32> {
         use std::os::unix::process::ExitStatusExt as _;
         let status = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait())
             .await

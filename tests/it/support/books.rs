@@ -16,7 +16,7 @@ pub(crate) async fn usage(server: &TestServer) -> Value {
 /// Asserts that the usage rows equal the sums of the ledger, and of the numbers and orders.
 pub(crate) async fn assert_books_balance(database: &Database) {
     let unequal = database
-        .ask(
+        .query_integer(
             "SELECT COUNT(*) FROM usage u WHERE \
                 numbers_held <> (SELECT CAST(SUM(numbers_held) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
              OR numbers_reserved <> (SELECT CAST(SUM(numbers_reserved) AS BIGINT) FROM ledger l WHERE l.team = u.team) \
@@ -29,7 +29,7 @@ pub(crate) async fn assert_books_balance(database: &Database) {
         "usage rows that are not the sum of their ledger entries"
     );
     let unequal = database
-        .ask(
+        .query_integer(
             "SELECT COUNT(*) FROM usage u WHERE \
                 numbers_held <> (SELECT COUNT(*) FROM numbers n WHERE n.team = u.team AND n.gone_at IS NULL) \
              OR monthly_held <> (SELECT CAST(COALESCE(SUM(monthly), 0) AS BIGINT) FROM numbers n \
@@ -42,7 +42,7 @@ pub(crate) async fn assert_books_balance(database: &Database) {
         .await;
     assert_eq!(unequal, 0, "usage rows that do not match numbers and orders");
     let orphaned = database
-        .ask("SELECT COUNT(*) FROM ledger WHERE team NOT IN (SELECT team FROM usage)")
+        .query_integer("SELECT COUNT(*) FROM ledger WHERE team NOT IN (SELECT team FROM usage)")
         .await;
     assert_eq!(orphaned, 0, "ledger entries without a usage row");
 }

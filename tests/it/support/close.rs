@@ -154,7 +154,7 @@ impl FakeClose {
     }
 
     /// Sends a request with the API key, and returns the status and the JSON body.
-    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let method = method.parse().expect("a method");
         let mut request = self.client.request(method, format!("{}{path}", self.base_url()));
         if let Some(body) = body {
@@ -168,7 +168,7 @@ impl FakeClose {
 
     /// Returns the webhook subscriptions, read through the API.
     pub(crate) async fn subscriptions(&self) -> Vec<Value> {
-        list(self.ask("GET", "/webhook/", None).await.1["data"].take())
+        list(self.call("GET", "/webhook/", None).await.1["data"].take())
     }
 
     async fn control(&self, method: &str, route: &str, body: Option<Value>) -> Value {

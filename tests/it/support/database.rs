@@ -226,9 +226,9 @@ impl Database {
     }
 
     /// Removes the schema, so that the database is as an administrator creates it.
-    pub(crate) async fn emptied(self) -> Self {
+    pub(crate) async fn without_schema(self) -> Self {
         if self.kind() == "PostgreSQL" {
-            self.change("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
                 .await;
         }
         self
@@ -242,7 +242,7 @@ impl Database {
     }
 
     /// Executes a statement on the service's tables directly, for example to make rows older.
-    pub(crate) async fn change(&self, statement: &str) {
+    pub(crate) async fn execute(&self, statement: &str) {
         let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
         let url = self.url.expose_secret();
         if url.starts_with("sqlite:") {
@@ -258,7 +258,7 @@ impl Database {
     }
 
     /// Returns the integer that a query selects, without going through the store.
-    pub(crate) async fn ask(&self, query: &str) -> i64 {
+    pub(crate) async fn query_integer(&self, query: &str) -> i64 {
         let query = AssertSqlSafe(query.to_owned());
         let url = self.url.expose_secret();
         if url.starts_with("sqlite:") {
@@ -274,7 +274,7 @@ impl Database {
     }
 
     /// Returns the first column of the rows that a query selects, without going through the store.
-    pub(crate) async fn texts(&self, query: &str, args: &[String]) -> Vec<String> {
+    pub(crate) async fn query_texts(&self, query: &str, args: &[String]) -> Vec<String> {
         let query = AssertSqlSafe(query.to_owned());
         let url = self.url.expose_secret();
         if url.starts_with("sqlite:") {

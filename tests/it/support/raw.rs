@@ -25,17 +25,17 @@ pub(crate) struct RawResponse {
 }
 
 /// Sends the bytes and reads one response.
-pub(crate) async fn say(server: &TestServer, bytes: &[u8]) -> RawResponse {
+pub(crate) async fn exchange(server: &TestServer, bytes: &[u8]) -> RawResponse {
     let mut stream = TcpStream::connect(address(server))
         .await
         .expect("the server listens");
     // Errors are ignored: a server may refuse a request and close the connection before it has read everything.
     let _ = stream.write_all(bytes).await;
-    listen(&mut stream).await
+    read_response(&mut stream).await
 }
 
 /// Reads until the response is complete or the server hangs up.
-pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse {
+pub(crate) async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse {
     let mut bytes = Vec::new();
     let read = async {
         let mut chunk = vec![0; 16 << 10];
@@ -62,7 +62,7 @@ pub(crate) async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> RawResponse
 }
 
 /// Reads until the server hangs up.
-pub(crate) async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn read_until_closed(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     // Errors are ignored: a connection that the server resets ends with an error.
     let _ = tokio::time::timeout(RESPONSE_TIMEOUT, stream.read_to_end(&mut bytes))

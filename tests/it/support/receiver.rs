@@ -96,7 +96,7 @@ impl Receiver {
         *self.shared.reply.lock().expect("the lock is not poisoned") = reply;
     }
     /// Responds to all requests that hang.
-    pub(crate) fn goes_on(&self) {
+    pub(crate) fn respond_to_hanging(&self) {
         self.shared.go_on.notify_waiters();
     }
     /// Returns the requests so far.

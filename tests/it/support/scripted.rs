@@ -46,7 +46,7 @@ impl Scripted {
     }
 
     /// Returns the number of connections so far.
-    pub(crate) fn hits(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
 }

@@ -29,7 +29,7 @@ async fn refetch_count(server: &TestServer) -> usize {
 
 /// Counts the refetch jobs that are not done yet.
 async fn open_refetch_jobs(database: &Database) -> i64 {
-    database.ask("SELECT COUNT(*) FROM errands").await
+    database.query_integer("SELECT COUNT(*) FROM errands").await
 }
 
 /// Reads a number as Alice.
@@ -234,7 +234,7 @@ async fn a_change_without_a_delivery_is_found_in_the_event_log(database: Databas
     let gone = server.rent(&ALICE, "gone", "DE").await;
     eventually("the event log was read", || async {
         let row_count = database
-            .ask("SELECT COUNT(*) FROM settings WHERE name = 'log_read'")
+            .query_integer("SELECT COUNT(*) FROM settings WHERE name = 'log_read'")
             .await;
         (row_count == 1).then_some(())
     })

@@ -118,7 +118,7 @@ async fn history(database: Database, seed: u64) {
         .run(|desk| async move { desk.sync.poll_event_log().await })
         .await
         .unwrap();
-    while database.ask("SELECT COUNT(*) FROM errands").await > 0 {
+    while database.query_integer("SELECT COUNT(*) FROM errands").await > 0 {
         let _ = test_desk
             .run(|desk| async move { desk.sync.refetch().await })
             .await;

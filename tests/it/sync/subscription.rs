@@ -139,7 +139,7 @@ async fn a_paused_subscription_is_resumed_and_missed_events_are_fetched() {
         assert_eq!(
             test_desk
                 .close
-                .ask("PUT", &path(&subscription), Some(pause.clone()))
+                .call("PUT", &path(&subscription), Some(pause.clone()))
                 .await
                 .0,
             200
@@ -156,7 +156,7 @@ async fn a_paused_subscription_is_resumed_and_missed_events_are_fetched() {
         // While Close refuses to resume the subscription, the error and the readiness report say so.
         test_desk
             .close
-            .ask("PUT", &path(&subscription), Some(pause))
+            .call("PUT", &path(&subscription), Some(pause))
             .await;
         let refusal = json!({"status": 403, "body": r#"{"error":"not yours"}"#});
         test_desk
@@ -184,7 +184,7 @@ async fn a_deleted_subscription_is_created_again_and_an_incomplete_one_is_comple
         let test_desk = start_desk(database).await;
         ensure_subscribed(&test_desk).await;
         let first = only_subscription(&test_desk.close).await;
-        test_desk.close.ask("DELETE", &path(&first), None).await;
+        test_desk.close.call("DELETE", &path(&first), None).await;
         assert!(take_catch_up_signal(&test_desk));
         ensure_subscribed(&test_desk).await;
         let second = only_subscription(&test_desk.close).await;
@@ -202,7 +202,7 @@ async fn a_deleted_subscription_is_created_again_and_an_incomplete_one_is_comple
         ] {
             test_desk
                 .close
-                .ask("PUT", &path(&second), Some(json!({"events": incomplete})))
+                .call("PUT", &path(&second), Some(json!({"events": incomplete})))
                 .await;
             ensure_subscribed(&test_desk).await;
             let completed = only_subscription(&test_desk.close).await;
@@ -228,7 +228,10 @@ async fn if_others_use_all_forty_subscriptions_the_error_says_so_and_the_service
             "events": [{"object_type": "lead", "action": "created"}]});
         let mut others = Vec::new();
         for _ in 0..40 {
-            let (status, created) = test_desk.close.ask("POST", "/webhook/", Some(body.clone())).await;
+            let (status, created) = test_desk
+                .close
+                .call("POST", "/webhook/", Some(body.clone()))
+                .await;
             assert_eq!(status, 201);
             others.push(created);
         }
@@ -242,7 +245,7 @@ async fn if_others_use_all_forty_subscriptions_the_error_says_so_and_the_service
         let desk = test_desk.replica().desk.clone();
         desk.sync.compare().await.unwrap();
 
-        test_desk.close.ask("DELETE", &path(&others[7]), None).await;
+        test_desk.close.call("DELETE", &path(&others[7]), None).await;
         ensure_subscribed(&test_desk).await;
         assert_eq!(health(test_desk.replica()).await, "ok");
         assert_eq!(test_desk.close.subscriptions().await.len(), 40);
@@ -269,7 +272,7 @@ async fn a_lost_answer_or_a_list_that_lags_causes_no_second_subscription() {
             ("ok", 1)
         );
 
-        test_desk.close.ask("DELETE", &path(&first), None).await;
+        test_desk.close.call("DELETE", &path(&first), None).await;
         ensure_subscribed(&test_desk).await;
         let second = only_subscription(&test_desk.close).await;
         let empty = json!({"status": 200, "body": r#"{"data":[],"has_more":false}"#});
@@ -298,7 +301,7 @@ async fn of_two_subscriptions_the_newer_stays_and_the_older_key_is_valid_for_the
         test_desk.advance_clock(Duration::from_hours(1));
         // A person rotates the key by a second subscription with the same URL.
         let body = json!({"url": old["url"], "events": old["events"]});
-        let (_, new) = test_desk.close.ask("POST", "/webhook/", Some(body)).await;
+        let (_, new) = test_desk.close.call("POST", "/webhook/", Some(body)).await;
         ensure_subscribed(&test_desk).await;
         assert_eq!(
             *test_desk.replica().desk.subscription.keys(),

@@ -337,7 +337,7 @@ async fn an_endpoint_that_hangs_does_not_delay_other_endpoints(database: Databas
     .await;
     assert_eq!((fixture.app.count(), fixture.app.most_at_once()), (4, 4));
     fixture.app.answers(Reply::Status(200));
-    fixture.app.goes_on();
+    fixture.app.respond_to_hanging();
     fixture.deliver_all().await;
     assert!(
         fixture

@@ -240,7 +240,7 @@ async fn exports_and_verification_span_many_pages(database: Database) {
     assert!(output.contains("2345, from 1 to 2345: all valid"), "{output}");
     server.stop().await;
     database
-        .change("UPDATE audit SET outcome = 'x' WHERE seq = 2001")
+        .execute("UPDATE audit SET outcome = 'x' WHERE seq = 2001")
         .await;
     assert_broken(server.folder.path(), &[], &["row 2001 (aud_1002001)"]).await;
 }
@@ -250,7 +250,7 @@ async fn an_export_that_fails_midway_ends_with_a_broken_connection(database: Dat
     insert_rows(&database, 1_200).await;
     export(&server, &OLGA, "").await;
     database
-        .change("UPDATE audit SET detail = '{' WHERE seq = 1100")
+        .execute("UPDATE audit SET detail = '{' WHERE seq = 1100")
         .await;
     let response = server
         .request_as(&OLGA, "GET", "/v1/audit/export")
@@ -274,7 +274,7 @@ async fn an_export_that_fails_midway_ends_with_a_broken_connection(database: Dat
         .write_all(request.as_bytes())
         .await
         .expect("a request can be written");
-    let output = raw::to_the_end(&mut stream).await;
+    let output = raw::read_until_closed(&mut stream).await;
     assert!(
         output.contains("\"seq\":1000,") && !output.contains("\"seq\":1100,"),
         "the response does not end between the rows 1000 and 1100"

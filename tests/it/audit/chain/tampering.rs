@@ -12,7 +12,7 @@ async fn a_change_of_any_column_is_found_and_the_row_named(database: Database) {
     let (server, export) = chained(database.clone()).await;
     let folder = server.folder.path();
     assert_intact(folder, &[]).await;
-    database.change("CREATE TABLE kept AS SELECT * FROM audit").await;
+    database.execute("CREATE TABLE kept AS SELECT * FROM audit").await;
     let row_five = format!("row 5 ({})", text(&rows(&export)[4]["id"]));
     for (column, value) in [
         ("at", "at + 1"),
@@ -33,21 +33,21 @@ async fn a_change_of_any_column_is_found_and_the_row_named(database: Database) {
         ("hash", "NULL"),
     ] {
         database
-            .change(&format!("UPDATE audit SET {column} = {value} WHERE seq = 5"))
+            .execute(&format!("UPDATE audit SET {column} = {value} WHERE seq = 5"))
             .await;
         assert_broken(folder, &[], &["broken", &row_five]).await;
         restore(&database).await;
     }
     // The id is a column too.
     database
-        .change("UPDATE audit SET id = 'aud_other' WHERE seq = 5")
+        .execute("UPDATE audit SET id = 'aud_other' WHERE seq = 5")
         .await;
     assert_broken(folder, &[], &["row 5 (aud_other)"]).await;
     restore(&database).await;
     // A new hash for the row does not help, because the next row contains the old one.
     let sql = "UPDATE audit SET outcome = 'x', hash = (SELECT hash FROM audit WHERE seq = 6) WHERE seq = 5";
-    database.change("DROP INDEX audit_in_the_chain").await;
-    database.change(sql).await;
+    database.execute("DROP INDEX audit_in_the_chain").await;
+    database.execute(sql).await;
     assert_broken(folder, &[], &["row 5 ("]).await;
     restore(&database).await;
     assert_intact(folder, &[]).await;
@@ -56,7 +56,7 @@ async fn a_change_of_any_column_is_found_and_the_row_named(database: Database) {
 /// Restores all rows, but not the head.
 async fn restore(database: &Database) {
     database
-        .change("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept")
+        .execute("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept")
         .await;
 }
 
@@ -64,7 +64,7 @@ async fn deleted_inserted_and_swapped_rows_are_found(database: Database) {
     let (server, export) = chained(database.clone()).await;
     let folder = server.folder.path();
     let id = |seq: usize| text(&rows(&export)[seq - 1]["id"]);
-    database.change("CREATE TABLE kept AS SELECT * FROM audit").await;
+    database.execute("CREATE TABLE kept AS SELECT * FROM audit").await;
     let columns = "issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome, detail, request_id";
     let insert = |seq: &str| {
         format!(
@@ -91,12 +91,12 @@ async fn deleted_inserted_and_swapped_rows_are_found(database: Database) {
         ("UPDATE audit_head SET seq = 10".to_owned(), "row 10: changed: its hash is not that of the head".to_owned()),
         ("DELETE FROM audit_head".to_owned(), "the head of the audit chain is missing from the database".to_owned()),
     ] {
-        database.change(&statements).await;
+        database.execute(&statements).await;
         assert_broken(folder, &[], &[&expected]).await;
         restore(&database).await;
         let head = text(&rows(&export)[ROW_COUNT - 1]["hash"]);
         database
-            .change(&format!("DELETE FROM audit_head; INSERT INTO audit_head VALUES (1, {ROW_COUNT}, '{head}')"))
+            .execute(&format!("DELETE FROM audit_head; INSERT INTO audit_head VALUES (1, {ROW_COUNT}, '{head}')"))
             .await;
         assert_intact(folder, &[]).await;
     }
@@ -115,10 +115,10 @@ async fn a_truncated_tail_is_found_by_the_stored_head_or_by_a_noted_one(database
     )
     .await;
 
-    database.change("DELETE FROM audit WHERE seq > 8").await;
+    database.execute("DELETE FROM audit WHERE seq > 8").await;
     snapshot::assert_output("cli/audit_verify_truncated", &verify(folder, &[]).await);
     database
-        .change(&format!("UPDATE audit_head SET seq = 8, hash = '{}'", hash(8)))
+        .execute(&format!("UPDATE audit_head SET seq = 8, hash = '{}'", hash(8)))
         .await;
     // Now the database alone does not show the truncation.
     assert_intact(folder, &[]).await;

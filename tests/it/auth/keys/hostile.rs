@@ -32,12 +32,16 @@ async fn a_thousand_unknown_kids_cause_one_fetch_per_pause() {
         }
     };
     flood(0).await;
-    assert_eq!(idp.hits(), 1, "the first fetch counts for unknown keys too");
+    assert_eq!(
+        idp.request_count(),
+        1,
+        "the first fetch counts for unknown keys too"
+    );
     flood(1).await;
-    assert_eq!(idp.hits(), 1);
+    assert_eq!(idp.request_count(), 1);
     clock.advance(UNKNOWN_KEY_PAUSE);
     flood(2).await;
-    assert_eq!(idp.hits(), 2);
+    assert_eq!(idp.request_count(), 2);
     accepted(&auth, &signer.sign(&claims()), "a valid token during the flood").await;
 
     clock.advance(UNKNOWN_KEY_PAUSE);
@@ -49,7 +53,7 @@ async fn a_thousand_unknown_kids_cause_one_fetch_per_pause() {
         async move { refused(&auth, &token, n).await }
     });
     futures::future::join_all(parallel).await;
-    assert_eq!(idp.hits(), 3);
+    assert_eq!(idp.request_count(), 3);
 }
 
 #[tokio::test]
@@ -60,7 +64,7 @@ async fn a_kid_is_only_compared_and_never_interpreted() {
     let idp = Idp::with_keys(&[&signer]).await;
     let auth = auth(&idp, &clock());
     accepted(&auth, &signer.sign(&claims()), "a kid with special characters").await;
-    let before = idp.hits();
+    let before = idp.request_count();
     for kid in ["x".repeat(10_000), "x".repeat(256)] {
         let mut header = mallory.header();
         header["kid"] = kid.into();
@@ -71,7 +75,11 @@ async fn a_kid_is_only_compared_and_never_interpreted() {
         )
         .await;
     }
-    assert_eq!(idp.hits(), before, "a kid that is too long causes no fetch");
+    assert_eq!(
+        idp.request_count(),
+        before,
+        "a kid that is too long causes no fetch"
+    );
     for kid in ["/dev/null", "..", "' UNION SELECT 'x", "", "\u{0}"] {
         let mut header = mallory.header();
         header["kid"] = kid.into();
@@ -148,5 +156,5 @@ async fn a_jwks_that_is_too_large_or_redirected_is_refused() {
     idp.set_response(IdpResponse::Redirect(elsewhere.url.clone()));
     assert!(is_unavailable(&identified(&auth, &token).await));
     assert!(auth.report()[0].last_error.as_ref().unwrap().contains("redirect"));
-    assert_eq!(elsewhere.hits(), 0);
+    assert_eq!(elsewhere.request_count(), 0);
 }

@@ -59,7 +59,7 @@ async fn an_issuer_that_is_down_gets_few_requests_and_delays_few_callers() {
             .iter()
             .all(is_unavailable)
     );
-    assert_eq!(idp.hits(), 1);
+    assert_eq!(idp.request_count(), 1);
 
     idp.set_response(IdpResponse::Json(jwks(&[&signer])));
     clock.advance(Duration::from_secs(5));
@@ -95,7 +95,7 @@ async fn one_fetch_serves_all_waiting_callers_even_when_the_first_disconnects() 
     let waiting = futures::future::join_all((0..50).map(|_| identified(&auth, &token)));
     gate.notify_one();
     assert!(waiting.await.iter().all(Result::is_ok));
-    assert_eq!(idp.hits(), 1);
+    assert_eq!(idp.request_count(), 1);
 }
 
 #[tokio::test]

@@ -244,7 +244,7 @@ async fn a_body_over_the_limit_is_413_with_a_length_and_in_chunks(database: Data
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: bad\r\n\
          Content-Type: application/json\r\n"
     );
-    let announced = say(
+    let announced = exchange(
         &server,
         format!("{head}Content-Length: 1073741824\r\n\r\n{{").as_bytes(),
     )
@@ -280,7 +280,7 @@ async fn a_body_over_the_limit_is_413_with_a_length_and_in_chunks(database: Data
     assert!(sent < 8 << 20, "the service read {sent} bytes");
     // Lengths that are too large or not a number.
     for length in ["18446744073709551616", "-1", "1e3", "0x10", "1,1", "+5", ""] {
-        let response = say(
+        let response = exchange(
             &server,
             format!("{head}Content-Length: {length}\r\n\r\n{{}}").as_bytes(),
         )

@@ -50,7 +50,7 @@ async fn an_invalid_idempotency_key_is_400(database: Database) {
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
     );
-    let huge = say(
+    let huge = exchange(
         &server,
         format!(
             "{head}Idempotency-Key: {}\r\nContent-Length: 2\r\n\r\n{{}}",
@@ -164,7 +164,7 @@ async fn requests_that_violate_http_get_a_4xx_or_a_closed_connection(database: D
             "GET /v1/me HTTP/1.1\nHost: desk\n".repeat(2000),
         ),
     ] {
-        let response = say(&server, bytes.as_bytes()).await;
+        let response = exchange(&server, bytes.as_bytes()).await;
         assert!(
             (400..500).contains(&response.status) || (response.status == 0 && response.closed),
             "{what}: {response:?}"
@@ -174,7 +174,7 @@ async fn requests_that_violate_http_get_a_4xx_or_a_closed_connection(database: D
 
     // With both Content-Length and Transfer-Encoding, the server must not read two requests (request smuggling).
     let both = format!("{head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}");
-    let response = say(&server, both.as_bytes()).await;
+    let response = exchange(&server, both.as_bytes()).await;
     assert!(
         (400..500).contains(&response.status) || response.status == 0,
         "{response:?}"
@@ -192,7 +192,7 @@ async fn too_many_or_too_large_headers_are_refused(database: Database) {
             .collect::<Vec<_>>()
             .concat()
     };
-    let fine = say(&server, format!("{head}{}\r\n", many(90)).as_bytes()).await;
+    let fine = exchange(&server, format!("{head}{}\r\n", many(90)).as_bytes()).await;
     assert_eq!(fine.status, 200, "{fine:?}");
     let large = server
         .request_as(&ALICE, "GET", "/v1/me")
@@ -205,7 +205,7 @@ async fn too_many_or_too_large_headers_are_refused(database: Database) {
         ("a header of 1 MB", format!("X-A: {}\r\n", "a".repeat(1 << 20))),
         ("a name of 70 KB", format!("{}: a\r\n", "a".repeat(70 << 10))),
     ] {
-        let response = say(&server, format!("{head}{more}\r\n").as_bytes()).await;
+        let response = exchange(&server, format!("{head}{more}\r\n").as_bytes()).await;
         assert!(
             (400..500).contains(&response.status) || (response.status == 0 && response.closed),
             "{what}: {} {}",
@@ -248,7 +248,7 @@ async fn slow_clients_are_disconnected_and_do_not_delay_others(database: Databas
         .expect(200);
 
     let idle_ends = futures::future::join_all(idle.into_iter().map(|mut stream| async move {
-        let response = raw::listen(&mut stream).await;
+        let response = raw::read_response(&mut stream).await;
         assert!([0, 408].contains(&response.status), "{response:?}");
     }));
 
@@ -286,7 +286,7 @@ async fn slow_clients_are_disconnected_and_do_not_delay_others(database: Databas
         .await
         .expect("a head can be sent");
     let slow_body_ends = async {
-        let response = raw::listen(&mut slow_body).await;
+        let response = raw::read_response(&mut slow_body).await;
         assert!([0, 408].contains(&response.status), "{response:?}");
     };
     // All at once, because each waits for a timeout of the server.

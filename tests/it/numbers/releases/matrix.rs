@@ -98,7 +98,7 @@ async fn the_inventory_equals_close_whatever_close_answers_to_a_release(database
     }
     // Close confirmed some releases falsely. A sync adds these numbers again ten minutes after their removal.
     database
-        .change("UPDATE numbers SET gone_at = gone_at - 660000000 WHERE gone_at IS NOT NULL")
+        .execute("UPDATE numbers SET gone_at = gone_at - 660000000 WHERE gone_at IS NOT NULL")
         .await;
     wait_until_settled(&server, BTreeSet::eq).await;
     assert_books_balance(&database).await;

@@ -119,7 +119,12 @@ async fn a_scheduled_release_can_be_cancelled(database: Database) {
     assert_eq!(kept.header("etag"), etag);
     keep(&server, &number).await.expect(200);
 
-    assert_eq!(database.ask("SELECT COUNT(release_try_at) FROM numbers").await, 0);
+    assert_eq!(
+        database
+            .query_integer("SELECT COUNT(release_try_at) FROM numbers")
+            .await,
+        0
+    );
     assert_eq!(
         audit_trail(&server, &number).await,
         audit_rows(&[
@@ -142,7 +147,7 @@ async fn a_due_release_is_sent_once_and_audited_with_its_requester(database: Dat
     let server = TestServer::with(database.clone(), with_release_delay()).await;
     let number = server.rent(&ALICE, "key", "DE").await;
     server.release(&ALICE, &number).await.expect(202);
-    database.change(MAKE_RELEASES_DUE).await;
+    database.execute(MAKE_RELEASES_DUE).await;
     wait_until_gone(&server, &number).await;
     assert_eq!(delete_count(&server, &number).await, 1);
     assert!(server.close.held().await.is_empty());
@@ -167,7 +172,7 @@ async fn a_due_release_is_sent_after_a_restart(database: Database) {
     server.start().await;
     assert_eq!(server.release(&ALICE, &number).await.expect(202), scheduled);
     server.stop().await;
-    database.change(MAKE_RELEASES_DUE).await;
+    database.execute(MAKE_RELEASES_DUE).await;
     server.start().await;
     wait_until_gone(&server, &number).await;
     assert_eq!(delete_count(&server, &number).await, 1);
@@ -185,7 +190,7 @@ async fn a_release_that_was_sent_to_close_cannot_be_cancelled(database: Database
         .close
         .fault(json!({ "method": "DELETE", "answer": "hang", "times": 1 }))
         .await;
-    database.change("UPDATE numbers SET release_try_at = 1").await;
+    database.execute("UPDATE numbers SET release_try_at = 1").await;
     server
         .close
         .wait_for_requests("DELETE", &format!("/phone_number/{number}/"), 1)
@@ -223,7 +228,7 @@ async fn cancelling_a_due_release_either_keeps_the_number_or_releases_it(databas
         .close
         .fault(json!({ "method": "DELETE", "delay": "300ms" }))
         .await;
-    database.change(MAKE_RELEASES_DUE).await;
+    database.execute(MAKE_RELEASES_DUE).await;
     server
         .close
         .wait_for_requests("DELETE", "/phone_number/{id}/", 2)
@@ -273,7 +278,12 @@ async fn a_transfer_cancels_a_scheduled_release(database: Database) {
         "a transfer to the same team changes nothing"
     );
     assert_eq!(transfer("support").await["desk"]["release_at"], Value::Null);
-    assert_eq!(database.ask("SELECT COUNT(release_try_at) FROM numbers").await, 0);
+    assert_eq!(
+        database
+            .query_integer("SELECT COUNT(release_try_at) FROM numbers")
+            .await,
+        0
+    );
     let audit = server.list(&OLGA, "/v1/audit?action=number.transfer").await;
     assert_eq!(
         audit[0]["detail"],
@@ -293,7 +303,7 @@ async fn a_due_release_that_close_refuses_is_not_retried(database: Database) {
         .close
         .fault(json!({ "method": "DELETE", "answer": refusal, "times": 1 }))
         .await;
-    database.change(MAKE_RELEASES_DUE).await;
+    database.execute(MAKE_RELEASES_DUE).await;
     eventually("the schedule is cleared", || async {
         (desk_fields(&server, &number).await["release_at"] == Value::Null).then_some(())
     })
@@ -308,7 +318,12 @@ async fn a_due_release_that_close_refuses_is_not_retried(database: Database) {
     );
     let audit = server.list(&LENA, "/v1/audit?action=number.release").await;
     assert_eq!(audit[0]["detail"]["reason"], "You can only release your own.");
-    assert_eq!(database.ask("SELECT COUNT(release_try_at) FROM numbers").await, 0);
+    assert_eq!(
+        database
+            .query_integer("SELECT COUNT(release_try_at) FROM numbers")
+            .await,
+        0
+    );
     assert_eq!(
         (
             delete_count(&server, &number).await,
@@ -323,7 +338,7 @@ async fn a_due_release_that_could_not_be_sent_is_retried_later(database: Databas
     let number = server.rent(&ALICE, "key", "DE").await;
     let scheduled = server.release(&ALICE, &number).await.expect(202);
     server.close.set(json!({ "key_valid": false })).await;
-    database.change("UPDATE numbers SET release_try_at = 1").await;
+    database.execute("UPDATE numbers SET release_try_at = 1").await;
     eventually("the release is postponed", || async {
         (audit_trail(&server, &number).await[0].1 == "put off").then_some(())
     })
@@ -339,14 +354,14 @@ async fn a_due_release_that_could_not_be_sent_is_retried_later(database: Databas
         Value::Null
     );
     server.release(&ALICE, &number).await.expect(202);
-    database.change("UPDATE numbers SET release_try_at = 1").await;
+    database.execute("UPDATE numbers SET release_try_at = 1").await;
     eventually("the release is postponed again", || async {
         (audit_trail(&server, &number).await[0].1 == "put off").then_some(())
     })
     .await;
     assert_eq!(usage(&server).await["held"], 1);
     server.close.set(json!({ "key_valid": true })).await;
-    database.change("UPDATE numbers SET release_try_at = 1").await;
+    database.execute("UPDATE numbers SET release_try_at = 1").await;
     wait_until_gone(&server, &number).await;
     assert!(server.close.held().await.is_empty());
 }

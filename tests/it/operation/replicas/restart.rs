@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{order_body, replicas, short_deadlines, try_order};
-use crate::support::binary::{ServerProcess, ask_to_end, end};
+use crate::support::binary::{ServerProcess, end, send_sigterm};
 use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::Database;
@@ -57,12 +57,12 @@ async fn assert_every_order_has_its_number(server: &TestServer, database: &Datab
     let held = server.close.held().await.len();
     assert_eq!(held, orders, "numbers at Close, and orders that were fulfilled");
     let fulfilled = database
-        .ask("SELECT COUNT(*) FROM orders WHERE state = 'fulfilled'")
+        .query_integer("SELECT COUNT(*) FROM orders WHERE state = 'fulfilled'")
         .await;
     assert_eq!(fulfilled, i64::try_from(orders).expect("a count"));
     assert_eq!(
         database
-            .ask("SELECT COUNT(DISTINCT phone_number_id) FROM orders")
+            .query_integer("SELECT COUNT(DISTINCT phone_number_id) FROM orders")
             .await,
         fulfilled
     );
@@ -192,7 +192,7 @@ async fn a_rolling_restart_behind_a_balancer_that_respects_readiness_loses_no_re
     let stop = AtomicBool::new(false);
     let restart = async {
         for replica in &mut replicas {
-            ask_to_end(&replica.child).await;
+            send_sigterm(&replica.child).await;
             wait_for_readyz(replica, 503).await;
             ready
                 .lock()

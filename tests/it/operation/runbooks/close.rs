@@ -260,7 +260,7 @@ pub(in crate::operation::runbooks) async fn subscriptions_are_near_the_limit(cas
         let (status, subscription) = scenario
             .server
             .close
-            .ask("POST", "/webhook/", Some(body.clone()))
+            .call("POST", "/webhook/", Some(body.clone()))
             .await;
         assert_eq!(status, 201);
         others.push(text(&subscription["id"]));
@@ -274,7 +274,7 @@ pub(in crate::operation::runbooks) async fn subscriptions_are_near_the_limit(cas
         scenario
             .server
             .close
-            .ask("DELETE", &format!("/webhook/{id}/"), None)
+            .call("DELETE", &format!("/webhook/{id}/"), None)
             .await;
     }
     scenario.restart().await;
@@ -332,7 +332,7 @@ pub(in crate::operation::runbooks) async fn refetching_a_number_fails(case: Case
     scenario
         .server
         .database
-        .change("UPDATE errands SET told_at = told_at - 600000000")
+        .execute("UPDATE errands SET told_at = told_at - 600000000")
         .await;
     scenario.alert.wait_until_active().await;
     scenario.assert_logged(&["\"worker\":\"read-back\"", "close is unavailable"]);

@@ -18,7 +18,7 @@ use crate::support::close::RENT;
 use crate::support::eventually;
 use crate::support::outage::Outage;
 use crate::support::personas::{ALICE, LENA, OLGA};
-use crate::support::raw::{address, listen, send_order};
+use crate::support::raw::{address, read_response, send_order};
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::scripted::unused_address;
 use crate::support::server::{POLICY, TestConfig, WEBHOOK_KEY, send, text, webhooks_to};
@@ -128,7 +128,7 @@ pub(in crate::operation::runbooks) async fn requests_are_shed(case: Case) {
     };
     scenario.alert.wait_until_active_while(send_requests).await;
     for stream in &mut waiting {
-        assert_eq!(listen(stream).await.status, 201);
+        assert_eq!(read_response(stream).await.status, 201);
     }
 
     scenario.reconfigure("in_flight = 2\n", "in_flight = 20\n");
@@ -193,17 +193,21 @@ pub(in crate::operation::runbooks) async fn the_head_of_the_chain_is_deleted(cas
     let mut scenario = Scenario::new(case, TestConfig::default()).await;
     scenario.server.rent(&ALICE, "one", "DE").await;
     eventually("all audit rows are in the chain", || async {
-        (database.ask("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await == 0).then_some(())
+        (database
+            .query_integer("SELECT COUNT(*) FROM audit WHERE seq IS NULL")
+            .await
+            == 0)
+            .then_some(())
     })
     .await;
     let copy = scenario.file("backup.db");
     database
-        .change(&format!("VACUUM INTO '{}'", copy.display()))
+        .execute(&format!("VACUUM INTO '{}'", copy.display()))
         .await;
-    database.change("DELETE FROM audit_head").await;
+    database.execute("DELETE FROM audit_head").await;
     scenario.server.rent(&ALICE, "two", "DE").await;
     database
-        .change("UPDATE audit SET at = at - 600000000 WHERE seq IS NULL")
+        .execute("UPDATE audit SET at = at - 600000000 WHERE seq IS NULL")
         .await;
     scenario.alert.wait_until_active().await;
     scenario.assert_logged(&["\"worker\":\"seal\"", "the head of the audit chain is missing"]);
@@ -252,7 +256,7 @@ pub(in crate::operation::runbooks) async fn webhooks_to_a_failing_app_are_queued
     scenario.server.rent(&ALICE, "one", "DE").await;
     app.gets(1).await;
     database
-        .change("UPDATE webhook_deliveries SET queued_at = queued_at - 7200000000")
+        .execute("UPDATE webhook_deliveries SET queued_at = queued_at - 7200000000")
         .await;
     scenario.alert.wait_until_active().await;
     eventually("the delivery shows the status of the failed attempt", || async {

@@ -31,7 +31,7 @@ impl Scenario {
     async fn make_older(&self, order: &Value, seconds: i64) {
         let (id, micros) = (text(&order["id"]), seconds * SECOND);
         let statement = format!("UPDATE orders SET created_at = created_at - {micros} WHERE id = '{id}'");
-        self.server.database.change(&statement).await;
+        self.server.database.execute(&statement).await;
     }
 
     /// Returns the orphans once there are some.
@@ -105,7 +105,7 @@ pub(in crate::operation::runbooks) async fn several_numbers_match_one_order(case
     scenario.server.rent(&ALICE, "before", "DE").await;
     // Somebody sends the same rent with the service's API key, just before a response is lost.
     let call = scenario.server.close.rents().await[0]["body"].clone();
-    assert_eq!(scenario.server.close.ask("POST", RENT, Some(call)).await.0, 201);
+    assert_eq!(scenario.server.close.call("POST", RENT, Some(call)).await.0, 201);
     scenario.server.close.fault(lost(true)).await;
     let order = scenario.server.order(&ALICE, "lost", &berlin()).await.expect(202);
     let order = scenario
@@ -175,7 +175,7 @@ pub(in crate::operation::runbooks) async fn an_order_is_altered_in_the_database(
     scenario
         .server
         .database
-        .change("UPDATE orders SET request = REPLACE(request, 'local', 'mobile')")
+        .execute("UPDATE orders SET request = REPLACE(request, 'local', 'mobile')")
         .await;
     let id = text(&order["id"]);
     let approve = async |id: &str| {

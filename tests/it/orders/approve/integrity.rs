@@ -35,7 +35,7 @@ async fn an_order_that_was_altered_in_the_database_is_never_rented(database: Dat
     server.close.set(json!({ "key_valid": true })).await;
     // An unapproved order that someone queues in the database is not sent either.
     let statement = format!("UPDATE orders SET state = 'queued' WHERE id = '{unapproved}'");
-    database.change(&statement).await;
+    database.execute(&statement).await;
     // The service may have noticed the alteration already: then the answer is 409.
     let answer = server.post_order_action(&PETRA, "approve", &early).await;
     assert!([200, 409].contains(&answer.status), "{answer}");

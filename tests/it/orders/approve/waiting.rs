@@ -15,7 +15,7 @@ async fn an_order_that_is_not_approved_in_time_is_cancelled(database: Database) 
     let id = server.create_order_awaiting_approval("key").await;
     let in_time = server.create_order_awaiting_approval("in-time").await;
     database
-        .change(&format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"))
+        .execute(&format!("UPDATE orders SET approve_by = 1 WHERE id = '{id}'"))
         .await;
     let order = server.wait_for_state(&ALICE, &id, "cancelled").await;
     assert_eq!(order["approval"]["decision"], "expired", "{order}");
@@ -48,7 +48,7 @@ async fn a_late_decision_is_refused_even_before_the_order_is_marked_as_expired(d
     for action in ["approve", "reject"] {
         let id = server.create_order_awaiting_approval(action).await;
         database
-            .change("UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'")
+            .execute("UPDATE orders SET approve_by = 1 WHERE state = 'awaiting_approval'")
             .await;
         let late = server
             .post_order_action(&PETRA, action, &id)

@@ -144,7 +144,7 @@ async fn a_number_that_appears_after_its_order_was_refused_is_linked_to_that_ord
     let (_, rented) = test_desk.rented_by_key().await;
     let named = test_desk
         .database
-        .ask("SELECT COUNT(*) FROM numbers WHERE team IS NULL AND order_id IS NOT NULL")
+        .query_integer("SELECT COUNT(*) FROM numbers WHERE team IS NULL AND order_id IS NOT NULL")
         .await;
     assert_eq!(
         (rented.len(), named),

@@ -54,7 +54,7 @@ impl Model {
         }
         let claims = test_desk
             .database
-            .ask("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
+            .query_integer("SELECT COUNT(*) FROM audit WHERE action = 'order.send' AND outcome = 'renting'")
             .await;
         let rents = test_desk.close.rents().await.len();
         assert!(
@@ -119,7 +119,7 @@ impl Model {
         assert_eq!(held, known, "numbers at Close, and numbers of the inventory");
         let missing_rows = test_desk
             .database
-            .ask(
+            .query_integer(
                 "SELECT COUNT(*) FROM orders o WHERE NOT EXISTS \
                     (SELECT 1 FROM audit a WHERE a.order_id = o.id AND a.outcome = o.state)",
             )

@@ -51,7 +51,7 @@ async fn a_delivery_without_a_valid_signature_is_refused_and_changes_nothing(dat
     deliver_with(&server, &[(hash, &good), (timestamp, &time)], &reordered)
         .await
         .problem(401, "not-from-close");
-    assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 0);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM inbox").await, 0);
     assert_eq!(
         (open_refetch_jobs(&database).await, refetch_count(&server).await),
         (0, 0)
@@ -87,5 +87,5 @@ async fn a_signature_is_accepted_for_as_long_as_close_retries(database: Database
         let answer = deliver_at(&server, now() - age, &body).await;
         assert_eq!(answer.status, status, "{age} s old: {answer}");
     }
-    assert_eq!(database.ask("SELECT COUNT(*) FROM inbox").await, 3);
+    assert_eq!(database.query_integer("SELECT COUNT(*) FROM inbox").await, 3);
 }

@@ -49,7 +49,7 @@ async fn kill_while_delivering(database: Database, point: &'static str) {
         .send()
         .await;
     assert_eq!(
-        killed.died_of().await,
+        killed.wait_for_killing_signal().await,
         Some(9),
         "failpoint {point} was not reached"
     );
