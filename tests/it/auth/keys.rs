@@ -202,7 +202,11 @@ async fn discovery_accepts_only_the_document_of_the_configured_issuer() {
         clock.advance(Duration::from_secs(5));
         assert!(is_unavailable(&identified(&auth, &token).await));
     }
-    assert_eq!(idp.request_count(), 5, "only the discovery document was requested");
+    assert_eq!(
+        idp.request_count(),
+        5,
+        "only the discovery document was requested"
+    );
     idp.set_discovery(json!({"issuer": issuer, "jwks_uri": idp.url.as_str()}));
     clock.advance(Duration::from_secs(5));
     accepted(&auth, &token, "the document of the configured issuer").await;
