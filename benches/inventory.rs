@@ -10,10 +10,10 @@ use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use listing::Listing;
-use numberdesk::domain::authority::Scope;
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::number::{Facts, Number};
 use numberdesk::domain::page::Limit;
+use numberdesk::domain::scope::Scope;
 use numberdesk::domain::time::Timestamp;
 use numberdesk::inventory::{NumberFilter, Snapshot};
 use numberdesk::store::{Observation, Store};

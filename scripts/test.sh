@@ -36,6 +36,7 @@ stage 'manifests' .venv/bin/python tests/python/manifests_are_valid.py
 stage 'alerts' .venv/bin/python tests/python/alerts_fire.py
 stage 'policies' .venv/bin/python tests/python/policies_hold.py
 stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+stage 'without the development commands' cargo check --locked --no-default-features
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 stage 'examples in the documentation' cargo test --locked --workspace --doc --features failpoints --quiet
 stage 'tests' scripts/with-postgres.sh "${nextest[@]}" --profile full --no-fail-fast

@@ -12,9 +12,9 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::desk::core::Core;
-use crate::domain::authority::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, chain};
 use crate::inventory::Snapshot;

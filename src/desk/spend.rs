@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::desk::core::Core;
-use crate::domain::authority::{CallContext, Scope};
+use crate::domain::authority::CallContext;
 use crate::domain::month::Month;
 use crate::domain::permission::needs;
+use crate::domain::scope::Scope;
 use crate::domain::spend::{GroupBy, Spend, Tally};
 use crate::domain::team::Team;
 use crate::error::Error;

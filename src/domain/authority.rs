@@ -24,6 +24,7 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::caller::Caller;
 use crate::domain::id::RequestId;
 use crate::domain::permission::{Permission, needs};
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
@@ -104,7 +105,7 @@ impl<'a, P: needs::Needs> CallContext<'a, P> {
     /// Everything that the caller sees: its teams or, for an administrator, all.
     fn visible(&self) -> Scope {
         if self.caller.may(Permission::NumbersAdmin) {
-            Scope(Reach::Everything)
+            Scope::everything()
         } else {
             Scope::of_teams(self.caller.teams.clone())
         }
@@ -167,57 +168,6 @@ impl<'a, P> Authority<'a, P> {
     /// An audit row of this caller and request.
     pub fn row(&self, now: Timestamp, action: Action, outcome: &str) -> AuditRow {
         AuditRow::new(now, Actor::from(self.caller()), action, outcome).request(Some(self.request_id()))
-    }
-}
-
-/// The teams whose objects a query reads. Every query by a caller takes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope(Reach);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Reach {
-    Teams(Vec<Team>),
-    Everything,
-}
-
-impl Scope {
-    /// Everything, orphans included, for work that no caller asked for. `task` names that work for the reader of the code.
-    pub fn system(task: &'static str) -> Self {
-        debug_assert!(!task.is_empty(), "system work has a name");
-        Self(Reach::Everything)
-    }
-
-    /// The part of this scope that belongs to the teams.
-    #[must_use]
-    pub fn only(&self, teams: &[Team]) -> Self {
-        let covered = teams.iter().filter(|team| self.covers(team));
-        Self::of_teams(covered.cloned().collect())
-    }
-
-    /// The teams of the scope, maybe none. `None`: the scope is everything, orphans included.
-    pub fn teams(&self) -> Option<&[Team]> {
-        match &self.0 {
-            Reach::Teams(teams) => Some(teams),
-            Reach::Everything => None,
-        }
-    }
-
-    /// Whether the scope contains what the team owns.
-    pub fn covers(&self, team: &Team) -> bool {
-        self.contains(Some(team))
-    }
-
-    /// Whether the scope contains an object of this owner. `None`: the object has no owner.
-    pub fn contains(&self, owner: Option<&Team>) -> bool {
-        match (self.teams(), owner) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(teams), Some(owner)) => teams.contains(owner),
-        }
-    }
-
-    fn of_teams(teams: Vec<Team>) -> Self {
-        Self(Reach::Teams(teams))
     }
 }
 
@@ -306,14 +256,5 @@ mod tests {
         );
         let error = ctx.lookup().found(Some(1)).unwrap_err();
         assert_eq!(error, NotAuthorized::PermissionMissing(Permission::NumbersRead));
-    }
-
-    #[test]
-    fn a_scope_is_only_ever_narrowed() {
-        let everything = Scope::system("test");
-        let both = everything.only(&[team("a"), team("b")]);
-        assert!(both.covers(&team("a")) && !both.covers(&team("c")));
-        assert_eq!(both.only(&[team("b"), team("c")]).teams(), Some(&[team("b")][..]));
-        assert_eq!(everything.teams(), None);
     }
 }

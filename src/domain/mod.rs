@@ -23,6 +23,7 @@ pub mod page;
 pub mod permission;
 pub mod phone;
 pub mod raw_object;
+pub mod scope;
 pub mod service_account;
 pub mod spend;
 pub mod string_enum;

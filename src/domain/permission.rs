@@ -18,11 +18,11 @@ macro_rules! permissions {
             }
         }
 
-        /// The permissions as types: a use case names the one that it needs in its signature.
+        /// One type for each permission: a use case names the permission that it needs in its signature.
         pub mod needs {
             use super::Permission;
 
-            /// A type that stands for a permission.
+            /// Connects the type of a permission with its value.
             pub trait Needs: Copy + Send + Sync {
                 /// The permission.
                 const PERMISSION: Permission;

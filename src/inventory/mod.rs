@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::domain::authority::Scope;
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Number;
 use crate::domain::page::{Limit, Page};
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 
 pub use crate::inventory::filter::NumberFilter;

@@ -1,7 +1,7 @@
 //! Reads the ledger number by number, for the monthly spend. The caller calculates the sums.
 
-use crate::domain::authority::Scope;
 use crate::domain::country::Country;
+use crate::domain::scope::Scope;
 use crate::domain::spend::Booking;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;

@@ -2,8 +2,9 @@
 
 use crate::desk::audit::Audit;
 use crate::domain::audit_chain::{Head, Link};
-use crate::domain::authority::{CallContext, Scope};
+use crate::domain::authority::CallContext;
 use crate::domain::permission::needs;
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::{Period, Store};

@@ -11,13 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::events::Events;
-use crate::domain::authority::{CallContext, Scope};
+use crate::domain::authority::CallContext;
 use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::id::EventId;
 use crate::domain::input::fields::Fault;
 use crate::domain::page::{Limit, Page};
 use crate::domain::permission::needs;
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::SequencedEvent;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::desk::orders::Orders;
-use crate::domain::authority::{Authority, CallContext, Scope};
+use crate::domain::authority::{Authority, CallContext};
 use crate::domain::id::OrderId;
 use crate::domain::number::Number;
 use crate::domain::order::Order;
 use crate::domain::page::{Limit, Page};
 use crate::domain::permission::needs;
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::error::Error;
 use crate::inventory::Snapshot;

@@ -7,11 +7,12 @@ use crate::desk::orders::Orders;
 use crate::desk::orders::list::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::authority::{CallContext, Scope};
+use crate::domain::authority::CallContext;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order, State};
 use crate::domain::permission::needs;
+use crate::domain::scope::Scope;
 use crate::error::Error;
 
 /// The finding of a person.

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::desk::orders::Orders;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::authority::Scope;
 use crate::domain::backoff::Backoff;
 use crate::domain::id::RequestId;
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Order, State};
+use crate::domain::scope::Scope;
 use crate::error::{Error, chain};
 use crate::store::Observation;
 use crate::telemetry::metrics::ORDERS_SETTLED_TOTAL;

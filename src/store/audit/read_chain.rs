@@ -1,7 +1,7 @@
 //! Reads the hash chain over the audit trail as it is stored, for exports and for verification.
 
 use crate::domain::audit_chain::{GENESIS, Head, Link, StoredRow};
-use crate::domain::authority::Scope;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;

@@ -1,9 +1,9 @@
 //! The audit trail: rows are added, never changed.
 
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::authority::Scope;
 use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
 use crate::domain::page::{Limit, Page};
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;

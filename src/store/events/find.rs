@@ -1,8 +1,8 @@
 //! Reads the event log, and deletes old events.
 
-use crate::domain::authority::Scope;
 use crate::domain::event::EventKind;
 use crate::domain::id::EventId;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::events::row::{SequencedEvent, read_sequenced, select_event};

@@ -1,8 +1,8 @@
 //! Reads numbers by id.
 
-use crate::domain::authority::Scope;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
+use crate::domain::scope::Scope;
 use crate::error::Error;
 use crate::store::handle::Store;
 use crate::store::numbers::row::{SELECT, read};

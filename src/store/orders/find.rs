@@ -1,9 +1,9 @@
 //! Reads orders: one by id or key, and pages of a list.
 
-use crate::domain::authority::Scope;
 use crate::domain::id::OrderId;
 use crate::domain::order::{IdempotencyKey, Order, State};
 use crate::domain::page::{Limit, Page};
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::handle::Store;

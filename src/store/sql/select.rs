@@ -1,7 +1,7 @@
 //! Builds SELECT statements for lists from literal conditions, and reads them page by page.
 
-use crate::domain::authority::Scope;
 use crate::domain::page::{Limit, Page};
+use crate::domain::scope::Scope;
 use crate::error::Error;
 use crate::store::sql::db::{Db, Statement};
 use crate::store::sql::param::Param;

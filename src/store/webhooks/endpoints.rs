@@ -5,10 +5,10 @@
 use url::Url;
 
 use crate::domain::audit::AuditRow;
-use crate::domain::authority::Scope;
 use crate::domain::event::Event;
 use crate::domain::id::EndpointId;
 use crate::domain::page::{Limit, Page};
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, MAX_ENDPOINTS};
 use crate::error::Error;

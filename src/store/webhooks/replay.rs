@@ -1,10 +1,10 @@
 //! Lists deliveries, queues them again on request, and deletes old ones.
 
 use crate::domain::audit::AuditRow;
-use crate::domain::authority::Scope;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId};
 use crate::domain::page::{Limit, Page};
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;

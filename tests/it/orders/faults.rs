@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use numberdesk::desk::{Finding, OrderWithNumber};
-use numberdesk::domain::authority::Scope;
 use numberdesk::domain::order::{Evidence, Order, State};
+use numberdesk::domain::scope::Scope;
 use numberdesk::error::Error;
 use serde_json::{Value, json};
 

@@ -19,13 +19,13 @@ mod transition;
 use std::time::Duration;
 
 use numberdesk::domain::audit::{Action, Actor, AuditRow};
-use numberdesk::domain::authority::Scope;
 use numberdesk::domain::decision::Caps;
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
 use numberdesk::domain::money::Money;
 use numberdesk::domain::number::{Facts, Sharing};
 use numberdesk::domain::order::transition::Settlement;
 use numberdesk::domain::order::{Evidence, Order, Request, State, Terms};
+use numberdesk::domain::scope::Scope;
 use numberdesk::domain::team::Team;
 use numberdesk::domain::time::Timestamp;
 use numberdesk::store::{Claim, Inserted, Observation, Store};

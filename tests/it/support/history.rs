@@ -7,13 +7,10 @@ use futures::{FutureExt as _, StreamExt as _};
 /// The number of histories of one part that run concurrently.
 const AT_ONCE: usize = 2;
 
-/// The tests into which the histories of one kind are divided, so that they run side by side.
-pub(crate) const PARTS: u64 = 4;
-
-/// Makes the tests of one kind of random histories: for each store and each part, one test.
+/// Makes the tests of one kind of random histories: one for each store and each part of the seeds, to run in parallel.
 ///
-/// `random_histories! { they_end_well: history, "orders", on_sqlite: COUNT, on_postgres: COUNT }` needs `COUNT: u64` and
-/// `async fn history(database: Database, seed: u64)`.
+/// `random_histories! { they_end_well: history, "orders", on_sqlite: COUNT, on_postgres: COUNT }` needs `COUNT: u64`
+/// and `async fn history(database: Database, seed: u64)`.
 macro_rules! random_histories {
     ($name:ident: $history:ident, $title:literal, on_sqlite: $on_sqlite:ident, on_postgres: $on_postgres:ident) => {
         mod $name {
@@ -23,6 +20,9 @@ macro_rules! random_histories {
         }
     };
     (@parts $history:ident, $title:literal, $on_sqlite:ident, $on_postgres:ident, $($part:ident: $index:literal),*) => {
+        /// The parts into which the seeds are divided.
+        const PARTS: &[u64] = &[$($index),*];
+
         $(mod $part {
             use $crate::support::database::{with_postgres, with_sqlite};
             use $crate::support::history::histories;
@@ -30,13 +30,15 @@ macro_rules! random_histories {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
                 let run = |seed| with_sqlite(move |database| super::super::$history(database, seed));
-                histories(concat!($title, " on SQLite"), super::super::$on_sqlite, $index, run).await;
+                let part = ($index, super::PARTS.len());
+                histories(concat!($title, " on SQLite"), super::super::$on_sqlite, part, run).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
                 let run = |seed| with_postgres(move |database| super::super::$history(database, seed));
-                histories(concat!($title, " on PostgreSQL"), super::super::$on_postgres, $index, run).await;
+                let part = ($index, super::PARTS.len());
+                histories(concat!($title, " on PostgreSQL"), super::super::$on_postgres, part, run).await;
             }
         })*
     };
@@ -45,9 +47,11 @@ pub(crate) use random_histories;
 
 /// Runs one part of `count` histories, each from its own seed, and prints how many it ran.
 ///
+/// `part` is the index of the part and the number of parts.
+///
 /// When a history fails, its seed is printed. `NUMBERDESK_TEST_SEEDS` sets another count, `NUMBERDESK_TEST_SEED` runs
 /// the history of one seed only.
-pub(crate) async fn histories<F>(title: &str, count: u64, part: u64, run: impl Fn(u64) -> F)
+pub(crate) async fn histories<F>(title: &str, count: u64, (part, parts): (u64, usize), run: impl Fn(u64) -> F)
 where
     F: Future<Output = ()>,
 {
@@ -60,7 +64,8 @@ where
         Some(seed) => seed..seed + 1,
         None => 0..from_environment("NUMBERDESK_TEST_SEEDS").unwrap_or(count),
     };
-    let seeds: Vec<u64> = all.filter(|seed| seed % PARTS == part).collect();
+    let parts = u64::try_from(parts).expect("a small number");
+    let seeds: Vec<u64> = all.filter(|seed| seed % parts == part).collect();
     let count = seeds.len();
     futures::stream::iter(seeds)
         .map(|seed| {

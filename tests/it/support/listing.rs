@@ -1,9 +1,9 @@
 //! Lists numbers by SQL: the reference for tests and benchmarks of the inventory in memory.
 
-use numberdesk::domain::authority::Scope;
 use numberdesk::domain::country::Country;
 use numberdesk::domain::id::UserId;
 use numberdesk::domain::page::Limit;
+use numberdesk::domain::scope::Scope;
 use numberdesk::inventory::NumberFilter;
 
 /// A query for either database, and its arguments, which are all text.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use numberdesk::domain::audit::Action;
 use numberdesk::domain::authority::CallContext;
-use numberdesk::domain::authority::Scope;
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::delivery::{Delivery, DeliveryState};
 use numberdesk::domain::event::{Event, EventKind};
 use numberdesk::domain::id::{EventId, RequestId};
 use numberdesk::domain::input::fields;
 use numberdesk::domain::page::Limit;
+use numberdesk::domain::scope::Scope;
 use numberdesk::domain::webhook::{DisabledReason, Endpoint, NewEndpoint};
 use numberdesk::error::Error;
 use numberdesk::store::{AttemptResult, AuditFilter};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use numberdesk::desk::{Finding, Period};
 use numberdesk::domain::audit_chain::Verifier;
-use numberdesk::domain::authority::Scope;
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::order::{Order, State};
+use numberdesk::domain::scope::Scope;
 use numberdesk::domain::time::Clock;
 use serde_json::json;
 
