@@ -55,6 +55,12 @@ CMD ["--listen", "0.0.0.0:8081"]
 FROM base AS build
 RUN cargo build --locked --profile dist --no-default-features --package numberdesk --target "$(cat /target)"
 # Cargo compares file times, and COPY keeps the times of the originals, which are older than the layer above.
+# The binary contains the guides, and the snapshot of Close's API.
+COPY README.md CHANGELOG.md ./
+COPY docs docs
+# Only the guides in it, see .dockerignore.
+COPY clients clients
+COPY crates/close-sandbox/close-api.json crates/close-sandbox/
 COPY src src
 RUN touch src/main.rs src/lib.rs \
     && cargo build --locked --profile dist --no-default-features --package numberdesk --target "$(cat /target)" \

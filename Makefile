@@ -1,6 +1,7 @@
 # The tasks of a developer. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test image-test fmt lint doc docs openapi k8s deny advisories image sbom
+.PHONY: help setup check test clients image-test generators fmt lint doc docs openapi schemas k8s
+.PHONY: deny advisories image sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,10 +12,17 @@ setup: ## install the tools that the tests need, without a prompt
 check: ## after each change: formatting, clippy and unit tests, in under a minute
 	@scripts/check.sh
 
-test: ## before a merge: everything except the images. AREA=orders runs only the tests of one folder or name
+test: ## before a merge: all but clients, generators and images. AREA=orders runs only the tests of one folder or name
 	@AREA='$(AREA)' scripts/test.sh
+
+clients: ## check and test the clients in clients/ against a real service (Node.js 20.11)
+	@scripts/clients.sh
+
 image-test: ## build both images without a registry and start each once, confined (root on Debian 12; minutes)
 	@scripts/image-test.sh
+
+generators: ## make a client with each of eight generators, and rent a number with it (minutes). TOOL=go tries one
+	@scripts/generators.sh $(TOOL)
 
 fmt: ## format the Rust code
 	cargo fmt
@@ -26,8 +34,11 @@ lint: ## check formatting and clippy, as `make test` does
 doc: ## build the documentation of the code in target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-openapi: ## generate openapi/numberdesk.json and .yaml from the code
+openapi: schemas ## generate openapi/numberdesk.json, schema/*.json, docs/errors.md and docs/metrics.md from the code
 	@scripts/openapi.sh
+
+schemas: ## generate schema/*.json, which describe numberdesk.toml and policy.toml, from the code
+	@scripts/schemas.sh
 
 docs: ## generate docs/errors.md and docs/metrics.md from the code
 	WRITE_DOCS=1 cargo test --quiet --test it the_guide_to_

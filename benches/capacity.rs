@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench capacity [-- ORDERS]`. Runs on SQLite, and also on PostgreSQL if `NUMBERDESK_TEST_POSTGRES`
 //! names a server. For comparison ("peer"), the same client also calls the simulated Close directly.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod support;
 
@@ -91,7 +92,7 @@ async fn measure(store: &str, orders: usize) {
         say(name, reading(&desk, || ask(Method::GET, &path)).await, peer);
     }
     let order = json!({ "country": "DE", "carrier_type": "local" });
-    let trial = || ask(Method::POST, "/v1/orders?validate_only=true").json(&order);
+    let trial = || ask(Method::POST, "/v1/orders/validate").json(&order);
     say("an order, validated only", reading(&desk, trial).await, peer);
     println!("{} MiB after reading", desk.memory() / 1024);
 

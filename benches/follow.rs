@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench follow [-- CHANGES]`. For comparison, it also measures one read from Close in the same run.
 //! Needs the PostgreSQL server of the tests.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -248,7 +249,7 @@ async fn replica(folder: &Path, close: &Sandbox, database: &str, subscribe: bool
     );
     let config =
         config::parse("bench", &text, folder, std::iter::empty()).expect("the configuration is fine");
-    let policy = app::policy(None, &[]).expect("a policy");
+    let policy = app::policy(&config).expect("a policy");
     App::start(&config, policy, metrics)
         .await
         .expect("a replica starts")

@@ -1,6 +1,7 @@
 //! Compares lists from the inventory in memory with the same lists from SQL, on both stores.
 //!
 //! `cargo bench --bench inventory [-- NUMBERS]`. Needs the PostgreSQL server of the tests.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 #[path = "../tests/it/support/listing.rs"]
 mod listing;

@@ -3,6 +3,7 @@
 //! `cargo bench --bench soak [-- SECONDS]`, ten minutes by default, on SQLite, or on the PostgreSQL server that
 //! `NUMBERDESK_TEST_POSTGRES` names. The load has reads, orders, releases, webhooks from Close, event streams, a team
 //! above its rate limit, and clients that are slow on purpose. Growth in the first third is allowed.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod support;
 

@@ -1,14 +1,12 @@
 #!/usr/bin/env bash
-# Generates openapi/numberdesk.json and .yaml from the code. After a failure, the old files are still there.
+# Generates openapi/numberdesk.json from the code, and then docs/errors.md and docs/metrics.md. If the program fails, the
+# old file of openapi is still there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --locked --quiet
-new=$(mktemp -d)
-trap 'rm -rf "$new"' EXIT
-for format in json yaml; do
-    cargo run --locked --quiet -- openapi --format "$format" >"$new/numberdesk.$format"
-done
+new=$(mktemp)
+trap 'rm -f "$new"' EXIT
+cargo run --locked --quiet --bin numberdesk -- openapi >"$new"
 mkdir -p openapi
-cp "$new"/numberdesk.* openapi/
+cat "$new" >openapi/numberdesk.json
 WRITE_DOCS=1 cargo test --locked --quiet --test it the_guide_to_ >/dev/null

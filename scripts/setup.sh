@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: Debian packages, .venv, tests/browser/node_modules,
-# .venv-policy, .tools/promtool. It has no prompts, and ends at once if everything is installed.
+# Installs what the tests need and this machine lacks: Debian packages, .venv, .venv-policy, the programs in .tools, and
+# the node_modules of tests/browser, tests/oidc, tests/openapi and tests/toml. It has no prompts, and ends at once if
+# everything is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +9,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_pgbouncer() { has pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; }
 has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 if ! has cargo || ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
@@ -19,6 +21,7 @@ packages=()
 has cc || packages+=(gcc libc6-dev)
 has chromium || packages+=(chromium)
 { has psql && has_postgres; } || packages+=(postgresql)
+has_pgbouncer || packages+=(pgbouncer)
 has_venv || packages+=(python3 python3-venv)
 has node || packages+=(nodejs)
 has npm || packages+=(npm)
@@ -47,24 +50,31 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 
-# promtool checks the alerts. It is extracted from its Debian package, because no running Prometheus is needed.
-if ! has promtool && ! .tools/promtool --version >/dev/null 2>&1; then
+# promtool checks the alerts, and nginx stands before the service in a test. Both are extracted from their Debian packages,
+# because no Prometheus and no web server of the machine may run.
+provide() { # NAME PACKAGE FILE OPTION
+    if has "$1" || ".tools/$1" "$4" >/dev/null 2>&1; then
+        return
+    fi
     if ! has apt-get; then
-        say "promtool is missing: install Prometheus, then run this again"
+        say "$1 is missing: install $2, then run this again"
         exit 1
     fi
-    say "fetching promtool into .tools"
-    package=$(mktemp -d)
+    say "fetching $1 into .tools"
+    local folder
+    folder=$(mktemp -d)
     (
-        cd "$package"
-        fetch() { apt-get -qq -o APT::Sandbox::User=root download prometheus >/dev/null 2>&1; }
-        fetch || { apt-get -qq update && fetch; }
-        dpkg-deb --extract prometheus_*.deb .
+        cd "$folder"
+        fetch() { apt-get -qq -o APT::Sandbox::User=root download "$2" >/dev/null 2>&1; }
+        fetch "$@" || { apt-get -qq update && fetch "$@"; }
+        dpkg-deb --extract "$2"_*.deb .
     )
     mkdir -p .tools
-    mv "$package/usr/bin/promtool" .tools/promtool
-    rm -rf "$package"
-fi
+    mv "$folder/$3" ".tools/$1"
+    rm -rf "$folder"
+}
+provide promtool prometheus usr/bin/promtool --version
+provide nginx nginx usr/sbin/nginx -v
 
 # The copy of a lock file in the installed folder shows that the installation completed, and its version.
 for pair in requirements:.venv policy:.venv-policy; do
@@ -77,8 +87,10 @@ for pair in requirements:.venv policy:.venv-policy; do
     fi
 done
 
-if ! cmp -s tests/browser/package-lock.json tests/browser/node_modules/installed.json; then
-    say "installing tests/browser/package-lock.json"
-    npm ci --prefix tests/browser --silent --no-fund --no-audit
-    cp tests/browser/package-lock.json tests/browser/node_modules/installed.json
-fi
+for folder in tests/browser tests/oidc tests/openapi tests/toml; do
+    if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/installed.json"; then
+        say "installing $folder/package-lock.json"
+        npm ci --prefix "$folder" --silent --no-fund --no-audit
+        cp "$folder/package-lock.json" "$folder/node_modules/installed.json"
+    fi
+done

@@ -1,5 +1,5 @@
-# Sourced by check.sh and test.sh: `stage NAME COMMAND…` runs a command as a named stage and stops the script when it
-# fails; the time of each stage is printed at the end.
+# Sourced by check.sh, clients.sh and test.sh: `stage NAME COMMAND…` runs a command as a named stage and stops the
+# script when it fails; the time of each stage is printed at the end.
 
 stages=()
 current=''

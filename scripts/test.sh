@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs all checks before a merge, except those of the images (`make image-test`). Stops at the first stage that fails.
+# Runs the checks before a merge, except those of the clients (`make clients`), the generators (`make generators`) and
+# the images (`make image-test`). Stops at the first stage that fails.
 # AREA=orders runs only the tests of that folder or name: on SQLite, and on PostgreSQL if the area depends on the store.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,5 +40,7 @@ stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features --
 stage 'without the development commands' cargo check --locked --no-default-features
 stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 stage 'examples in the documentation' cargo test --locked --workspace --doc --features failpoints --quiet
+stage 'build of the tests' "${nextest[@]}" --profile full --no-run
+stage 'OpenAPI document' env NUMBERDESK_BIN=target/debug/numberdesk .venv/bin/python tests/python/openapi_is_sound.py
 stage 'tests' scripts/with-postgres.sh "${nextest[@]}" --profile full --no-fail-fast
 stage 'slowest tests' python3 scripts/slowest-tests.py target/nextest/full/junit.xml

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use crate::domain::authority::NotAuthorized;
 use crate::domain::decision::{Caps, Explanation, Refusal, Usage};
 use crate::domain::id::OrderId;
-use crate::domain::input::fields::Fault;
+use crate::domain::identity::IgnoredTeam;
+use crate::domain::input::fault::Fault;
 use crate::domain::order::State;
 use crate::domain::permission::Permission;
 use crate::domain::service_account::ServiceAccountName;
@@ -31,6 +32,9 @@ pub enum Error {
     /// The input is invalid; the list has every fault with its JSON pointer.
     #[error("the request has {} fault(s)", .0.len())]
     Invalid(Vec<Fault>),
+    /// The event after which the caller wants to continue is not kept any more, or never existed.
+    #[error("the event is not kept")]
+    EventNotKept,
     /// The object does not exist, or the caller may not see it.
     #[error("not found")]
     NotFound,
@@ -39,11 +43,23 @@ pub enum Error {
     TeamRequired {
         /// The caller's teams.
         teams: Vec<Team>,
+        /// The names at the teams claims that give no team.
+        ignored: Vec<IgnoredTeam>,
+        /// Whether the provider left groups out of the token.
+        overage: bool,
     },
     /// The token lacks a permission.
     #[error("the token lacks the permission {need}")]
     PermissionMissing {
         /// The missing permission.
+        need: Permission,
+        /// The team in which it is missing, if the caller has it in another team.
+        team: Option<Team>,
+    },
+    /// The caller has a permission only in some teams, and the request concerns more.
+    #[error("the permission {need} does not hold in all teams")]
+    PermissionNotEverywhere {
+        /// The permission.
         need: Permission,
     },
     /// The policy has no entry for the service account.
@@ -107,10 +123,10 @@ pub enum Error {
     #[error("the number has changed")]
     PreconditionFailed,
     /// This replica is at its limit for this kind of work.
-    #[error("too busy: {reason}")]
+    #[error("too busy: {detail}")]
     Busy {
-        /// The work that reached its limit.
-        reason: &'static str,
+        /// The limit that was reached, as a sentence.
+        detail: &'static str,
     },
     /// Outgoing webhooks are disabled, because settings are missing.
     #[error("webhooks are disabled: {missing} is not set")]
@@ -161,8 +177,17 @@ impl From<NotAuthorized> for Error {
     fn from(error: NotAuthorized) -> Self {
         match error {
             NotAuthorized::NotFound => Self::NotFound,
-            NotAuthorized::TeamRequired { teams } => Self::TeamRequired { teams },
-            NotAuthorized::PermissionMissing(need) => Self::PermissionMissing { need },
+            NotAuthorized::TeamRequired {
+                teams,
+                ignored,
+                overage,
+            } => Self::TeamRequired {
+                teams,
+                ignored,
+                overage,
+            },
+            NotAuthorized::PermissionMissing { need, team } => Self::PermissionMissing { need, team },
+            NotAuthorized::NotEverywhere { need } => Self::PermissionNotEverywhere { need },
         }
     }
 }

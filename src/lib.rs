@@ -5,6 +5,7 @@
 //! ```text
 //! main -> cli -> app -> { http | workers } -> desk -> { policy | close | outgoing | store | inventory } -> domain, error
 //!                       http -> auth -> domain, error
+//!                       close, outgoing, auth, telemetry -> egress -> domain
 //! ```
 
 pub mod app;
@@ -14,6 +15,7 @@ pub mod close;
 pub mod config;
 pub mod desk;
 pub mod domain;
+pub mod egress;
 pub mod error;
 pub mod failpoint;
 pub mod http;

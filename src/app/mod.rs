@@ -49,15 +49,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::settings::{auth, telemetry};
+pub use self::settings::{auth, close, proxies, telemetry};
 pub use crate::app::files::policy;
 use crate::app::files::{FILE_POLL, signature_keys};
 use crate::app::workers::{RETRY, TICK, Workers};
-use crate::close::{self, CloseClient};
+use crate::close::CloseClient;
 use crate::config::Config;
 use crate::desk::subscription::client::delivery_url;
 use crate::desk::{self, Desk, SignatureKeySource};
 use crate::domain::time::Clock;
+use crate::egress::Proxies;
 use crate::http::{self, Http, ReloadStatus};
 use crate::outgoing::Outgoing;
 use crate::policy::Policy;
@@ -113,41 +114,51 @@ impl App {
     /// Fails if the configuration is unusable, a port is taken, or another process has the SQLite file. Neither Close
     /// nor an issuer needs to be reachable.
     pub async fn start(config: &Config, policy: Policy, metrics: Metrics) -> anyhow::Result<Self> {
-        let lock = ProcessLock::take(config.store.secret())?;
-        Box::pin(Self::start_with(lock, config, policy, metrics)).await
+        let proxies = proxies(config).map_err(anyhow::Error::msg)?;
+        Self::start_by(proxies, config, policy, metrics).await
     }
 
-    /// Starts the service with the process lock of the configured store, which the caller has taken.
-    pub async fn start_with(
-        lock: ProcessLock,
+    /// Starts the service as [`Self::start`] does, with the [`proxies`] of its configuration.
+    pub async fn start_by(
+        proxies: Proxies,
         config: &Config,
         policy: Policy,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
+        let lock = ProcessLock::take(config.store.url().map_err(anyhow::Error::msg)?.secret())?;
+        Box::pin(Self::start_with(lock, config, proxies, policy, metrics)).await
+    }
+
+    /// Starts the service as [`Self::start_by`] does, with the process lock that the caller has taken.
+    pub async fn start_with(
+        lock: ProcessLock,
+        config: &Config,
+        proxies: Proxies,
+        policy: Policy,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::system();
+        let files_clock = clock.clone();
         let (work, paid, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let (ops_work, ops_stop) = (TaskTracker::new(), CancellationToken::new());
-        let store = Store::open(config.store.secret())
-            .await
-            .context("the database can't be opened")?;
-        for migration in store.migrate().await.context("the database can't be migrated")? {
-            tracing::info!(migration, "database migrated");
-        }
-        let api = bind(config.server.listen, "server.listen").await?;
-        let ops = bind(config.server.ops_listen, "server.ops_listen").await?;
+        let store = open_store(config).await?;
+        let api = bind(*config.server.listen, "server.listen")?;
+        let ops = bind(*config.server.ops_listen, "server.ops_listen")?;
         let (address, ops_address) = (api.local_addr()?, ops.local_addr()?);
 
-        let auth = auth(config, clock.clone())?;
+        tracing::info!(route = %proxies.route(&config.close.base_url), "Close is reached");
+        let auth = auth(config, &proxies, clock.clone())?;
         let identity = tls::CertificateWatch::start(config, clock.clone())?;
         let close = CloseClient::new(
-            close::Settings {
-                base_url: config.close.base_url.clone(),
-                timeout: config.close.timeout,
-            },
-            config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?,
+            close(config, &proxies),
+            config
+                .close
+                .api_key()
+                .read_api_key()
+                .map_err(anyhow::Error::msg)?,
             clock.clone(),
         )?;
-        let outgoing = outgoing::outgoing_client(config)?;
+        let outgoing = outgoing::outgoing_client(config, &proxies)?;
         let desk = Desk::new(
             store.clone(),
             close.clone(),
@@ -158,9 +169,9 @@ impl App {
             stop.clone(),
         );
 
-        if let Some(keys) = &config.close.webhook_key {
+        if let Some(keys) = config.close.webhook_key() {
             desk.subscription
-                .set_keys(signature_keys(keys).map_err(anyhow::Error::msg)?);
+                .set_keys(signature_keys(&keys).map_err(anyhow::Error::msg)?);
         }
 
         let rendered = metrics.clone();
@@ -169,7 +180,9 @@ impl App {
             auth.clone(),
             store.cursor_key().await?,
             limits(config),
-        );
+        )
+        .below(config.server.public_url().path())
+        .allow_origins(&config.server.cors_origins());
         let status = ReloadStatus::default();
         let operators = http::ops(
             http_state.clone(),
@@ -196,6 +209,7 @@ impl App {
         });
         spawn_workers(&workers, config, &desk, &store);
         files::spawn(&workers, config, &desk, &auth, &status);
+        files::spawn_egress(&workers, config, proxies, close, &status, files_clock);
         tls::spawn(&workers, identity, &status);
         outgoing::spawn(&workers, config, &desk, &store, outgoing, &status);
         tracing::info!(%address, %ops_address, "numberdesk is up");
@@ -205,12 +219,12 @@ impl App {
             stop,
             ops_stop,
             desk,
-            drain: config.server.drain,
-            grace: config.server.grace,
+            drain: config.server.drain.get(),
+            grace: config.server.grace.get(),
             work,
             ops: ops_work,
             paid,
-            deadline: config.close.timeout,
+            deadline: config.close.timeout.get(),
             store,
             lock,
         })
@@ -253,18 +267,35 @@ impl App {
     }
 }
 
+/// Opens the database and applies missing migrations.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let url = config.store.url().map_err(anyhow::Error::msg)?;
+    let store = Store::open(url.secret())
+        .await
+        .context("the database can't be opened")?;
+    for migration in store.migrate().await.context("the database can't be migrated")? {
+        tracing::info!(migration, "database migrated");
+    }
+    if store.transaction_pooling() {
+        tracing::info!(
+            "database is behind a pooler in transaction mode; replicas poll for each other's events"
+        );
+    }
+    Ok(store)
+}
+
 /// Returns the settings of the use cases. `address` is where the API listens.
 fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> desk::Settings {
     desk::Settings {
-        wait: config.orders.wait,
-        deadline: config.close.timeout,
-        settle_after: config.orders.settle_after,
-        reconcile_every: config.orders.reconcile_every,
-        lease_margin: config.orders.lease_margin,
-        approval_expires: config.orders.approval_expires,
-        full_sync: config.inventory.full_sync,
-        webhook_tolerance: config.close.webhook_tolerance,
-        event_retention: config.events.keep,
+        wait: config.orders.wait.get(),
+        deadline: config.close.timeout.get(),
+        settle_after: config.orders.settle_after.get(),
+        reconcile_every: config.orders.reconcile_every.get(),
+        lease_margin: config.orders.lease_margin.get(),
+        approval_expires: config.orders.approval_expires.get(),
+        full_sync: config.inventory.full_sync.get(),
+        webhook_tolerance: config.close.webhook_tolerance.get(),
+        event_retention: config.events.keep.get(),
         signature_keys: key_source(config, address),
         outgoing,
     }
@@ -272,7 +303,7 @@ fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> de
 
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store) {
     let (signals, inventory) = (desk.signals(), &config.inventory);
-    let every = inventory.full_sync.min(SYNC_CHECK);
+    let every = inventory.full_sync.get().min(SYNC_CHECK);
     workers.every("sync", every, RETRY, step!(desk.sync.compare_when_due));
     workers.woken(
         "read-back",
@@ -292,7 +323,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     workers.woken(
         "catch-up",
         signals.catch_up,
-        inventory.catch_up,
+        inventory.catch_up.get(),
         RETRY,
         step!(desk.sync.poll_event_log),
     );
@@ -318,15 +349,16 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     workers.every("due-releases", SLOW_TICK, RETRY, step!(desk.numbers.release_due));
     workers.every("labels", SLOW_TICK, RETRY, step!(desk.orders.set_labels));
     workers.every("seal", TICK, RETRY, step!(desk.audit.append));
+    workers.every("close-drift", SLOW_TICK, RETRY, step!(desk.close_drift.record));
     workers.every("measure", GAUGES, GAUGES, step!(desk.gauges.record));
 }
 
 /// Returns the source of the keys that verify Close's webhooks. `address` is the listening address of the API.
 fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
-    if config.close.webhook_key.is_some() {
+    if config.close.webhook_key().is_some() {
         return SignatureKeySource::Configured;
     }
-    let mut public_url = config.server.public_url.clone();
+    let mut public_url = config.server.public_url();
     if public_url.port() == Some(0) && public_url.set_port(Some(address.port())).is_err() {
         return SignatureKeySource::Missing;
     }
@@ -336,21 +368,21 @@ fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
     }
 }
 
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{key}: can't listen on {address}"))
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    http::bind(address).with_context(|| format!("{key}: can't listen on {address}"))
 }
 
 fn limits(config: &Config) -> http::Limits {
     http::Limits {
-        body: config.server.body_limit,
-        header_timeout: config.server.header_timeout,
-        max_headers: config.server.max_headers,
-        grace: config.server.grace,
-        requests_per_minute: config.limits.requests_per_minute,
-        burst: config.limits.burst,
-        in_flight: config.limits.in_flight,
-        waiting_orders: config.limits.waiting_orders,
+        body: config.server.body_limit.get(),
+        header_timeout: config.server.header_timeout.get(),
+        idle_timeout: config.server.idle_timeout.get(),
+        max_headers: config.server.max_headers.get(),
+        grace: config.server.grace.get(),
+        requests_per_minute: config.limits.requests_per_minute.get(),
+        burst: config.limits.burst(),
+        in_flight: config.limits.in_flight.get(),
+        waiting_orders: config.limits.waiting_orders(),
+        ..http::Limits::default()
     }
 }

@@ -2,58 +2,131 @@
 
 use anyhow::anyhow;
 
-use crate::auth::{Access, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource};
+use crate::auth::{Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, TokenType};
+use crate::close;
 use crate::config::{self, Config, IssuerConfig, Jwks};
+use crate::domain::input::values::BoundedSpan;
 use crate::domain::time::Clock;
-use crate::telemetry::{self, LogFormat};
+use crate::egress::{Proxies, Rules, Trust};
+use crate::telemetry::{self, CollectorSettings, LogFormat};
 
 /// Returns the settings of logs and traces.
-pub fn telemetry(config: &Config) -> telemetry::Settings {
+pub fn telemetry(config: &Config, proxies: &Proxies) -> telemetry::Settings {
     telemetry::Settings {
         log_format: match config.log.format {
             config::LogFormat::Auto => LogFormat::Auto,
             config::LogFormat::Json => LogFormat::Json,
             config::LogFormat::Text => LogFormat::Text,
         },
-        log_filter: config.log.level.clone(),
-        collector: config.traces.endpoint.clone(),
-        traced_percent: config.traces.percent,
+        log_filter: config.log.level.to_string(),
+        collector: config
+            .traces
+            .endpoint
+            .as_deref()
+            .map(|endpoint| CollectorSettings {
+                endpoint: endpoint.clone(),
+                ca_file: config.traces.ca_file.as_deref().cloned(),
+                proxies: proxies.clone(),
+            }),
+        traced_percent: config.traces.percent.get(),
     }
 }
 
 /// Builds the authentication for the configured issuers. Fetches no keys yet.
-pub fn auth(config: &Config, clock: Clock) -> anyhow::Result<Auth> {
-    Auth::new(config.auth.iter().map(issuer).collect::<Result<_, _>>()?, clock)
+pub fn auth(config: &Config, proxies: &Proxies, clock: Clock) -> anyhow::Result<Auth> {
+    let issuers = config.auth.issuers.iter();
+    let settings = issuers.map(|config| issuer(config, proxies));
+    Auth::new(settings.collect::<Result<_, _>>()?, clock)
 }
 
-fn issuer(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
+/// Returns the settings of the client of Close.
+pub fn close(config: &Config, proxies: &Proxies) -> close::Settings {
+    close::Settings {
+        base_url: (*config.close.base_url).clone(),
+        timeout: config.close.timeout.get(),
+        proxies: proxies.clone(),
+        ca_file: config.close.ca_file.as_deref().cloned(),
+    }
+}
+
+/// Returns the proxies of outgoing requests, from the settings or from the environment of the process.
+pub fn proxies(config: &Config) -> Result<Proxies, String> {
+    proxy_rules(config).map(Proxies::new)
+}
+
+/// Reads the rules of the proxies. The error names the setting or the variable, and repeats no URL.
+pub(super) fn proxy_rules(config: &Config) -> Result<Rules, String> {
+    let settings = &config.proxy;
+    let mut rules = match settings.url()? {
+        Some(proxy) => Rules {
+            https: Some(proxy.clone()),
+            http: Some(proxy),
+            except: Vec::new(),
+        },
+        None if settings.environment => {
+            let variable = |name: &str| {
+                let value = std::env::var_os(name)?;
+                Some(value.to_string_lossy().into_owned())
+            };
+            Rules::from_variables(variable).map_err(|error| {
+                format!("{error}. To ignore the variables, set `environment = false` in [proxy]")
+            })?
+        }
+        None => Rules::default(),
+    };
+    rules.except.extend(settings.except.iter().cloned());
+    Ok(rules)
+}
+
+fn issuer(config: &IssuerConfig, proxies: &Proxies) -> anyhow::Result<IssuerSettings> {
     Ok(IssuerSettings {
-        issuer: config.issuer.clone(),
-        audiences: config.audiences.clone(),
-        keys: match &config.jwks {
-            Jwks::Url(url) => KeySource::Url(url.clone()),
-            Jwks::File(path) => KeySource::File(path.clone()),
+        issuer: config.issuer.to_string(),
+        audiences: config
+            .audiences
+            .iter()
+            .map(|audience| audience.to_string())
+            .collect(),
+        keys: match config.jwks() {
+            Jwks::Url(url) => KeySource::Url(url),
+            Jwks::File(path) => KeySource::File(path),
             Jwks::Discovery => KeySource::Discovery,
         },
         algorithms: config
             .algorithms
             .iter()
             .map(|name| {
-                name.parse()
-                    .map_err(|_| anyhow!("{name} is not a signature algorithm of tokens"))
+                let name = name.as_str();
+                Algorithm::of_header(name)
+                    .ok_or_else(|| anyhow!("{name} is not a signature algorithm of tokens"))
             })
             .collect::<Result<_, _>>()?,
-        kind: match &config.kind {
+        typ: config.typ.map(|typ| match typ {
+            config::TokenType::AccessToken => TokenType::AccessToken,
+            config::TokenType::Jwt => TokenType::Jwt,
+        }),
+        leeway: config.leeway.get(),
+        max_lifetime: config.max_lifetime.map(BoundedSpan::get),
+        kind: match config.kind() {
             config::IssuerKind::Oidc(claims) => IssuerKind::Oidc(ClaimPointers {
-                teams: claims.teams.to_string(),
-                permissions: claims.permissions.to_string(),
-                close_user: claims.close_user.to_string(),
+                teams: claims.teams.to_strings(),
+                permissions: claims.permissions.to_strings(),
+                close_user: claims.close_user.to_strings(),
+                subject: claims.subject.to_strings(),
             }),
             config::IssuerKind::Kubernetes => IssuerKind::Kubernetes,
         },
         access: Access {
-            ca_file: config.ca_file.clone(),
-            token_file: config.token_file.clone(),
+            trust: match config.ca_file() {
+                // The token must reach only the server that it is for, and a cluster has one authority.
+                Some(file)
+                    if config.token_file().is_some() || config.kind() == config::IssuerKind::Kubernetes =>
+                {
+                    Trust::Only(file)
+                }
+                file => Trust::beside(file),
+            },
+            token_file: config.token_file(),
+            proxies: proxies.clone(),
         },
     })
 }

@@ -50,7 +50,7 @@ impl CertificateWatch {
         let outcome = match read {
             Ok(found) => {
                 if !found.is(&self.in_force) {
-                    tracing::info!(until = %found.not_after, "TLS certificate replaced");
+                    tracing::info!(until = found.not_after.in_words(), "TLS certificate replaced");
                     self.tls.replace(found.certified.clone());
                     self.in_force = found;
                 }

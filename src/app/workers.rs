@@ -56,6 +56,20 @@ impl Workers {
         self.woken(name, Arc::default(), interval, retry, step);
     }
 
+    /// Runs `step` as [`Self::every`] does. The log says `failed` instead of a text that fits every worker.
+    pub fn every_or<F, E>(
+        &self,
+        name: &'static str,
+        failed: &'static str,
+        interval: Duration,
+        step: impl FnMut() -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), E>> + Send,
+        E: Into<Failure> + Send,
+    {
+        self.run((name, failed), Arc::default(), (interval, interval), step);
+    }
+
     /// Runs `step` as [`Self::every`] does, and also whenever `wake` is notified.
     pub fn woken<F, E>(
         &self,
@@ -63,6 +77,20 @@ impl Workers {
         wake: Arc<Notify>,
         interval: Duration,
         retry: Duration,
+        step: impl FnMut() -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), E>> + Send,
+        E: Into<Failure> + Send,
+    {
+        let failed = "worker step failed; retrying";
+        self.run((name, failed), wake, (interval, retry), step);
+    }
+
+    fn run<F, E>(
+        &self,
+        (name, failed): (&'static str, &'static str),
+        wake: Arc<Notify>,
+        (interval, retry): (Duration, Duration),
         mut step: impl FnMut() -> F + Send + 'static,
     ) where
         F: Future<Output = Result<(), E>> + Send,
@@ -85,7 +113,7 @@ impl Workers {
                     Err(error) => {
                         // With its causes: the outer error may only say that the database is unavailable.
                         let error = chain(&*error.into());
-                        tracing::warn!(worker = name, error, "worker step failed; retrying");
+                        tracing::warn!(worker = name, error, "{failed}");
                         metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(1);
                         backoff.next_pause()
                     }

@@ -34,6 +34,16 @@ impl Algorithm {
             Self::EdDSA => "EdDSA",
         }
     }
+
+    /// Returns the algorithm that `alg` of a token or of a key names.
+    ///
+    /// RFC 9864 gives `EdDSA` with Ed25519 the second name `Ed25519`.
+    pub fn of_header(alg: &str) -> Option<Self> {
+        match alg {
+            "Ed25519" => Some(Self::EdDSA),
+            _ => alg.parse().ok(),
+        }
+    }
 }
 
 impl fmt::Display for Algorithm {

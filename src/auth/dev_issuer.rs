@@ -74,7 +74,7 @@ impl DevIssuer {
             Ok(seed) => seed,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!(
-                    "there is no development issuer in {}: run `numberdesk dev` first",
+                    "there is no development issuer in {}: run `numberdesk dev`, or name its folder with `--dir`",
                     folder.display()
                 )
             }
@@ -146,7 +146,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("issuer");
         let error = DevIssuer::load(&inside, "i").err().unwrap().to_string();
-        assert!(error.contains("run `numberdesk dev` first"), "{error}");
+        assert!(
+            error.contains("run `numberdesk dev`, or name its folder"),
+            "{error}"
+        );
 
         let first = DevIssuer::load_or_create(&inside, "i").unwrap();
         let again = DevIssuer::load_or_create(&inside, "i").unwrap();

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::egress::{Failure, TrustError};
+
 /// The maximum time of one load, discovery included.
 pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum size of a document.
@@ -18,8 +20,8 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 pub(super) enum LoadError {
     #[error("the issuer did not answer within {} s", LOAD_TIMEOUT.as_secs())]
     Timeout,
-    #[error("the issuer can't be reached")]
-    Unreachable(#[source] reqwest::Error),
+    #[error("the issuer can't be reached: {0}")]
+    Unreachable(Failure),
     #[error("the issuer answered with status {0}")]
     Status(StatusCode),
     #[error("the issuer answered with a redirect, which is not followed")]
@@ -28,10 +30,14 @@ pub(super) enum LoadError {
     TooLarge,
     #[error("the file can't be read")]
     File(#[source] std::io::Error),
+    #[error(transparent)]
+    Authorities(#[from] TrustError),
     #[error("{0}")]
     Access(&'static str, #[source] Option<std::io::Error>),
     #[error("the discovery document {0}")]
     Discovery(&'static str),
+    #[error("the discovery document is of the issuer `{0}`: the setting `issuer` must be exactly that text")]
+    OtherIssuer(String),
 }
 
 /// Reads a file of at most [`MAX_BYTES`].

@@ -1,19 +1,20 @@
-//! The HTTP client for one issuer's documents, with a private CA and a bearer token if the issuer needs them.
+//! The HTTP client for one issuer's documents, with private authorities and a bearer token if the issuer needs them.
 //!
 //! Clusters renew both files, so the client reads them again before each request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
+use reqwest::{Client, StatusCode};
 use url::Url;
 
 use crate::auth::document::{LoadError, MAX_BYTES, read_file};
 use crate::auth::settings::Access;
 use crate::domain::loopback::is_loopback;
+use crate::egress::{self, Failure, Trust};
 
 /// The accepted media types of a document.
 ///
@@ -22,17 +23,10 @@ use crate::domain::loopback::is_loopback;
 const ACCEPTED: &str = "application/json, application/jwk-set+json";
 
 /// The HTTP client for one issuer.
-pub(super) enum HttpClient {
-    /// Trusts the system's authorities and sends no token.
-    Public(Client),
-    /// Trusts the authorities of a file, and may send a token.
-    Private(Arc<Private>),
-}
+pub(super) struct HttpClient(Arc<Inner>);
 
-/// The files of a private client.
-pub(super) struct Private {
-    loopback: bool,
-    ca_file: PathBuf,
+struct Inner {
+    client: egress::Client,
     token_file: Option<PathBuf>,
 }
 
@@ -45,62 +39,53 @@ pub(super) struct PreparedClient {
 impl HttpClient {
     /// Creates a client and checks its settings. The files that they name must be usable now.
     pub(super) fn new(address: &Url, access: Access) -> anyhow::Result<Self> {
-        let loopback = is_loopback(address);
-        let Some(ca_file) = access.ca_file else {
-            ensure!(
-                access.token_file.is_none(),
-                "its `token_file` needs a `ca_file`: the service sends the token only to servers that this CA certifies"
-            );
-            let client = client(loopback).https_only(!loopback).build();
-            return Ok(Self::Public(client.context("the HTTP client can't be built")?));
-        };
+        let Access {
+            trust,
+            token_file,
+            proxies,
+        } = access;
         ensure!(
-            address.scheme() == "https",
+            token_file.is_none() || matches!(trust, Trust::Only(_)),
+            "its `token_file` needs a `ca_file`: the service sends the token only to servers that this CA certifies"
+        );
+        ensure!(
+            trust == Trust::Public || address.scheme() == "https",
             "its `ca_file` is for https, but its address is not https"
         );
-        let private = Private {
-            loopback,
-            ca_file,
-            token_file: access.token_file,
-        };
-        let _ = private.prepare()?;
-        Ok(Self::Private(Arc::new(private)))
+        // An issuer on this machine may have http addresses, and no other may.
+        let https_only = !is_loopback(address) || trust != Trust::Public;
+        let client = egress::Client::new(trust, Some(proxies), move || {
+            // No redirects, so that it calls only the configured address.
+            Client::builder()
+                .https_only(https_only)
+                .redirect(Policy::none())
+                .user_agent("numberdesk")
+        })?;
+        let inner = Inner { client, token_file };
+        let _ = inner.prepare()?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Reads certificates and token again, and returns a client with them.
     pub(super) async fn prepare(&self) -> Result<PreparedClient, LoadError> {
-        match self {
-            Self::Public(client) => Ok(PreparedClient {
-                client: client.clone(),
-                headers: HeaderMap::new(),
-            }),
-            Self::Private(private) => {
-                let private = Arc::clone(private);
-                tokio::task::spawn_blocking(move || private.prepare())
-                    .await
-                    .unwrap_or_else(|stopped| Err(LoadError::File(std::io::Error::other(stopped))))
-            }
-        }
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || inner.prepare())
+            .await
+            .unwrap_or_else(|stopped| Err(LoadError::File(std::io::Error::other(stopped))))
     }
 }
 
-impl Private {
+impl Inner {
     fn prepare(&self) -> Result<PreparedClient, LoadError> {
-        let unreadable = |what| move |cause| LoadError::Access(what, Some(cause));
-        let pem = read_file(&self.ca_file).map_err(unreadable("its `ca_file` can't be read"))?;
-        let unusable = || LoadError::Access("its `ca_file` has no certificate in PEM that can be used", None);
-        let authorities = Certificate::from_pem_bundle(&pem).map_err(|_| unusable())?;
-        if authorities.is_empty() {
-            return Err(unusable());
-        }
-        let client = client(self.loopback).https_only(true).tls_certs_only(authorities);
+        self.client.reload()?;
         let mut headers = HeaderMap::new();
         if let Some(file) = &self.token_file {
-            let token = read_file(file).map_err(unreadable("its `token_file` can't be read"))?;
+            let unreadable = |cause| LoadError::Access("its `token_file` can't be read", Some(cause));
+            let token = read_file(file).map_err(unreadable)?;
             headers.insert(AUTHORIZATION, bearer(&token)?);
         }
         Ok(PreparedClient {
-            client: client.build().map_err(|_| unusable())?,
+            client: self.client.current(),
             headers,
         })
     }
@@ -111,7 +96,7 @@ impl PreparedClient {
     ///
     /// A redirect, or any other status than 200, is an error.
     pub(super) async fn fetch(&self, url: Url) -> Result<Vec<u8>, LoadError> {
-        let unreachable = |error: reqwest::Error| LoadError::Unreachable(error.without_url());
+        let unreachable = |error: reqwest::Error| LoadError::Unreachable(Failure::of(&error));
         let mut response = self
             .client
             .get(url)
@@ -140,14 +125,6 @@ impl PreparedClient {
         }
         Ok(body)
     }
-}
-
-/// Returns a builder whose client follows no redirects, so that it calls only the configured address.
-fn client(loopback: bool) -> ClientBuilder {
-    let builder = Client::builder()
-        .redirect(Policy::none())
-        .user_agent("numberdesk");
-    if loopback { builder.no_proxy() } else { builder }
 }
 
 /// Returns the `Authorization` header, marked as sensitive so that debug output hides it.
@@ -185,8 +162,12 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             Some(path)
         };
-        let new = |address: &str, ca_file, token_file| {
-            let access = Access { ca_file, token_file };
+        let new = |address: &str, ca_file: Option<PathBuf>, token_file| {
+            let access = Access {
+                trust: ca_file.map_or(Trust::Public, Trust::Only),
+                token_file,
+                ..Access::default()
+            };
             let client = HttpClient::new(&address.parse().unwrap(), access);
             client.err().map(|fault| format!("{fault:#}")).unwrap_or_default()
         };

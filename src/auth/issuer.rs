@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 
+use crate::auth::claims::Rules;
 use crate::auth::keys::Keys;
-use crate::auth::settings::{Access, IssuerKind, IssuerSettings, KeySource};
+use crate::auth::settings::{IssuerKind, IssuerSettings, KeySource};
 use crate::auth::source::Source;
 use crate::domain::time::Clock;
+use crate::egress::Trust;
 
 /// A trusted issuer.
 pub(super) struct Issuer {
-    pub(super) audiences: Vec<String>,
+    pub(super) rules: Rules,
     pub(super) kind: IssuerKind,
     pub(super) keys: Arc<Keys>,
 }
@@ -31,6 +33,9 @@ impl Issuer {
             audiences,
             keys,
             algorithms,
+            typ,
+            leeway,
+            max_lifetime,
             kind,
             access,
         } = settings;
@@ -48,7 +53,13 @@ impl Issuer {
             "it has no algorithm: no token would be accepted"
         );
         if let IssuerKind::Oidc(claims) = &kind {
-            for pointer in [&claims.teams, &claims.permissions, &claims.close_user] {
+            let lists = [
+                &claims.teams,
+                &claims.permissions,
+                &claims.close_user,
+                &claims.subject,
+            ];
+            for pointer in lists.into_iter().flatten() {
                 ensure!(
                     is_pointer(pointer),
                     "`{pointer}` is not a JSON pointer to a claim, such as `/teams`"
@@ -57,18 +68,22 @@ impl Issuer {
         }
         let source = match keys {
             KeySource::Url(url) => Source::url(url, access)?,
-            KeySource::File(path) if access == Access::default() => Source::file(path),
+            KeySource::File(path) if access.trust == Trust::Public && access.token_file.is_none() => {
+                Source::file(path)
+            }
             KeySource::File(_) => bail!(
                 "its keys are in a file: remove `ca_file` and `token_file`, which are only for keys at a URL"
             ),
             KeySource::Discovery => Source::discovery(&issuer, access)?,
         };
         let keys = Keys::open(issuer, source, algorithms, clock.clone())?;
-        Ok(Self {
+        let rules = Rules {
             audiences,
-            kind,
-            keys,
-        })
+            typ,
+            leeway,
+            max_lifetime,
+        };
+        Ok(Self { rules, kind, keys })
     }
 }
 

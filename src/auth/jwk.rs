@@ -1,11 +1,18 @@
 //! An issuer's published keys (RFC 7517): selects the keys that may verify tokens, and their algorithms.
+//!
+//! It is lenient about everything that carries no right, because one odd key must not disable the others: keys of other
+//! types and purposes are left out, and common mistakes in the encoding of numbers are accepted. It is strict about the
+//! rest: the type of a key decides its algorithms, RSA keys have a minimum size, and points must lie on their curve.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jsonwebtoken::DecodingKey;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::auth::algorithm::Algorithm;
@@ -17,10 +24,24 @@ const MIN_RSA_BITS: usize = 2_048;
 /// Verification with a larger key is slow enough for a denial of service.
 const MAX_RSA_BITS: usize = 8_192;
 
+/// Members of the private part of a key (RFC 7518, section 6; RFC 8037, section 2).
+///
+/// Everybody who reads the document can sign with such a key, so it proves nothing.
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
+/// Reads base64url with or without padding, and with any padding bits.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// A public key and the algorithms that it may be used with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Never empty; each is in the issuer's allow-list.
+    kid: Option<String>,
+    /// Never empty in a [`KeySet`]; each is in the issuer's allow-list.
     algorithms: Vec<Algorithm>,
     material: Material,
 }
@@ -32,12 +53,11 @@ enum Material {
     Ed { point: Vec<u8> },
 }
 
-/// The usable keys of one document; possibly none.
+/// The usable keys of one document.
+///
+/// No two different keys have the same `kid` and an algorithm in common.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct KeySet {
-    named: HashMap<String, Key>,
-    unnamed: Vec<Key>,
-}
+pub(super) struct KeySet(Vec<Key>);
 
 /// The result of a search for a token's key.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,15 +72,17 @@ pub(super) enum Pick<'a> {
     Ambiguous,
 }
 
-/// The error for a document that is not a set of keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The error for a document without any key that can verify tokens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotAKeySet {
-    #[error("the document is not JSON, or an object has a duplicate member")]
+    #[error("the document is not JSON, or has two arrays `keys`")]
     NotJson,
     #[error("the document has no array `keys`")]
     NoKeys,
     #[error("the array `keys` is empty")]
     Empty,
+    #[error("no key in it can verify tokens ({0})")]
+    NoneUsable(String),
 }
 
 impl Key {
@@ -90,104 +112,171 @@ impl Key {
 impl KeySet {
     /// Parses a document. Keys that can't or must not verify tokens are left out, counted and logged.
     pub(super) fn parse(document: &[u8], allowed: &[Algorithm]) -> Result<Self, NotAKeySet> {
-        let document = json::parse(document).map_err(|_| NotAKeySet::NotJson)?;
-        let keys = document
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or(NotAKeySet::NoKeys)?;
+        let keys = entries(without_bom(document))?;
         if keys.is_empty() {
             return Err(NotAKeySet::Empty);
         }
-        let mut seen: HashMap<&str, usize> = HashMap::new();
-        for kid in keys
-            .iter()
-            .filter(|key| for_signatures(key))
-            .filter_map(|key| key.get("kid")?.as_str())
-        {
-            *seen.entry(kid).or_default() += 1;
-        }
-        let mut set = Self::default();
+        let (mut usable, mut refused) = (Vec::new(), BTreeMap::new());
+        let mut refuse = |kid: Option<&str>, reason: &'static str| {
+            *refused.entry(reason).or_insert(0) += 1;
+            report(kid, reason);
+        };
         for key in keys {
-            let kid = key.get("kid").and_then(Value::as_str);
-            let read = match kid {
-                Some(kid) if seen.get(kid).is_some_and(|times| *times > 1) => Err("duplicate_kid"),
-                _ => read(key, allowed),
+            // RFC 7517, section 4: a key with duplicate members is refused. The others stay usable.
+            let Ok(key) = json::parse(key.get().as_bytes()) else {
+                refuse(None, "malformed");
+                continue;
             };
-            match (read, kid) {
-                (Ok(key), Some(kid)) => drop(set.named.insert(kid.to_owned(), key)),
-                (Ok(key), None) => set.unnamed.push(key),
-                (Err(reason), _) => {
-                    metrics::counter!(JWK_REFUSED_TOTAL, "reason" => reason).increment(1);
-                    tracing::warn!(
-                        reason,
-                        kid = kid.map(|kid| kid.escape_debug().to_string()),
-                        "jwk not used"
-                    );
-                }
+            match read(&key, allowed) {
+                Ok(key) => usable.push(key),
+                Err(reason) => refuse(key.get("kid").and_then(Value::as_str), reason),
             }
         }
-        Ok(set)
+        for key in separate(&mut usable) {
+            refuse(key.kid.as_deref(), "duplicate_kid");
+        }
+        if usable.is_empty() {
+            let reasons = refused.iter().map(|(reason, keys)| format!("{reason}: {keys}"));
+            return Err(NotAKeySet::NoneUsable(reasons.collect::<Vec<_>>().join(", ")));
+        }
+        Ok(Self(usable))
     }
 
     /// Returns the number of usable keys.
     pub(super) fn len(&self) -> usize {
-        self.named.len() + self.unnamed.len()
+        self.0.len()
     }
 
     /// Finds the key for a token with this `kid` and algorithm. Without `kid`, exactly one key must fit.
     pub(super) fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Pick<'_> {
-        let fits = |key: &&Key| key.algorithms.contains(&algorithm);
-        if let Some(kid) = kid {
-            return match self.named.get(kid) {
-                Some(key) if fits(&key) => Pick::Key(key),
-                Some(_) => Pick::OtherAlgorithm,
-                None => Pick::Unknown,
-            };
-        }
-        let mut fitting = self.named.values().chain(&self.unnamed).filter(fits);
-        match (fitting.next(), fitting.next()) {
-            (Some(only), None) => Pick::Key(only),
-            (Some(_), Some(_)) => Pick::Ambiguous,
-            (None, _) => Pick::Unknown,
+        let mut named = self
+            .0
+            .iter()
+            .filter(|key| kid.is_none() || key.kid.as_deref() == kid);
+        let mut fitting = named.clone().filter(|key| key.algorithms.contains(&algorithm));
+        match fitting.next() {
+            Some(key) if fitting.all(|other| other.material == key.material) => Pick::Key(key),
+            Some(_) => Pick::Ambiguous,
+            None if kid.is_some() && named.next().is_some() => Pick::OtherAlgorithm,
+            None => Pick::Unknown,
         }
     }
+}
+
+/// Counts and logs a key that is not used.
+///
+/// Keys for other purposes are normal: for encryption, or of a type that the service does not know.
+fn report(kid: Option<&str>, reason: &'static str) {
+    metrics::counter!(JWK_REFUSED_TOTAL, "reason" => reason).increment(1);
+    let kid = kid.map(|kid| kid.escape_debug().to_string());
+    if matches!(reason, "not_for_signatures" | "unsupported" | "algorithm") {
+        tracing::debug!(reason, kid, "jwk not used");
+    } else {
+        tracing::warn!(reason, kid, "jwk not used");
+    }
+}
+
+/// Separates keys with the same `kid`: merges copies of one key, and removes what is ambiguous. Returns those keys.
+///
+/// RFC 7517, section 4.5, allows one `kid` for keys of different types, and some issuers list one key several times, once
+/// for each algorithm. But two different keys for one `kid` and one algorithm are ambiguous.
+fn separate(keys: &mut Vec<Key>) -> Vec<Key> {
+    let mut merged: Vec<Key> = Vec::new();
+    for key in std::mem::take(keys) {
+        let copy = merged
+            .iter_mut()
+            .find(|other| other.kid == key.kid && other.material == key.material);
+        if let Some(copy) = copy {
+            for algorithm in key.algorithms {
+                if !copy.algorithms.contains(&algorithm) {
+                    copy.algorithms.push(algorithm);
+                }
+            }
+        } else {
+            merged.push(key);
+        }
+    }
+    let is_ambiguous = |key: &Key, algorithm: &Algorithm| {
+        let mut others = merged.iter().filter(|other| *other != key);
+        key.kid.is_some() && others.any(|other| other.kid == key.kid && other.algorithms.contains(algorithm))
+    };
+    let mut ambiguous = Vec::new();
+    for key in &merged {
+        let (refused, used): (Vec<_>, Vec<_>) = key
+            .algorithms
+            .iter()
+            .partition(|algorithm| is_ambiguous(key, algorithm));
+        if !refused.is_empty() {
+            ambiguous.push(key.clone());
+        }
+        if !used.is_empty() {
+            keys.push(Key {
+                algorithms: used,
+                ..key.clone()
+            });
+        }
+    }
+    ambiguous
+}
+
+/// Returns the texts of the keys of a document. Its other members have no meaning here (RFC 7517, section 5).
+fn entries(document: &[u8]) -> Result<Vec<&RawValue>, NotAKeySet> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow, default)]
+        keys: Option<&'a RawValue>,
+    }
+    let document: &RawValue = serde_json::from_slice(document).map_err(|_| NotAKeySet::NotJson)?;
+    // Without this check, an array would be read as the members of the object, in their order.
+    if !document.get().starts_with('{') {
+        return Err(NotAKeySet::NoKeys);
+    }
+    let members: Document<'_> = serde_json::from_str(document.get()).map_err(|_| NotAKeySet::NotJson)?;
+    let keys = members.keys.map(|keys| serde_json::from_str(keys.get()));
+    keys.and_then(Result::ok).ok_or(NotAKeySet::NoKeys)
+}
+
+/// Returns the document without the byte order mark that some servers send.
+fn without_bom(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
 }
 
 /// Reads one key. The error is its label in `numberdesk_jwk_refused_total`.
 fn read(key: &Value, allowed: &[Algorithm]) -> Result<Key, &'static str> {
     let key = key.as_object().ok_or("malformed")?;
-    if !for_signatures_object(key) {
+    if !for_signatures(key) {
         return Err("not_for_signatures");
     }
-    if key.get("kid").is_some_and(|kid| !kid.is_string()) {
-        return Err("malformed");
+    if PRIVATE_MEMBERS.iter().any(|name| member(key, name).is_some()) {
+        return Err("private_key");
     }
+    let kid = match member(key, "kid") {
+        None => None,
+        Some(Value::String(kid)) => Some(kid.clone()),
+        Some(_) => return Err("malformed"),
+    };
     let (material, possible): (_, &[Algorithm]) =
-        match (text(key, "kty")?, key.get("crv").and_then(Value::as_str)) {
+        match (text(key, "kty")?, member(key, "crv").and_then(Value::as_str)) {
             ("RSA", _) => (rsa(key)?, &[Algorithm::RS256, Algorithm::PS256]),
             ("EC", Some("P-256")) => (ec(key, 32)?, &[Algorithm::ES256]),
             ("EC", Some("P-384")) => (ec(key, 48)?, &[Algorithm::ES384]),
-            ("OKP", Some("Ed25519")) => (
-                Material::Ed {
-                    point: bytes_of(key, "x", 32)?,
-                },
-                &[Algorithm::EdDSA],
-            ),
+            ("OKP", Some("Ed25519")) => (ed(key)?, &[Algorithm::EdDSA]),
             ("oct", _) => return Err("shared_secret"),
             _ => return Err("unsupported"),
         };
-    let named = key
-        .get("alg")
-        .map(|alg| alg.as_str().and_then(|alg| alg.parse().ok()).ok_or("algorithm"));
+    let named = stated(key, "alg").map(|alg| alg.as_str().and_then(Algorithm::of_header).ok_or("algorithm"));
     let named: Option<Algorithm> = named.transpose()?;
     let fits =
         |algorithm: &Algorithm| named.is_none_or(|named| named == *algorithm) && allowed.contains(algorithm);
     let algorithms: Vec<_> = possible.iter().copied().filter(fits).collect();
     if algorithms.is_empty() {
-        Err("algorithm")
-    } else {
-        Ok(Key { algorithms, material })
+        return Err("algorithm");
     }
+    Ok(Key {
+        kid,
+        algorithms,
+        material,
+    })
 }
 
 fn rsa(key: &Map<String, Value>) -> Result<Material, &'static str> {
@@ -206,10 +295,17 @@ fn rsa(key: &Map<String, Value>) -> Result<Material, &'static str> {
 }
 
 /// Reads an uncompressed point, and checks that it lies on the curve.
+///
+/// A coordinate is padded to its length, because some issuers write it as a number, without its leading zeros or with the
+/// zero that keeps a number positive.
 fn ec(key: &Map<String, Value>, coordinate_bytes: usize) -> Result<Material, &'static str> {
     let mut point = vec![4];
-    point.extend(bytes_of(key, "x", coordinate_bytes)?);
-    point.extend(bytes_of(key, "y", coordinate_bytes)?);
+    for name in ["x", "y"] {
+        let number = integer(key, name)?;
+        let zeros = coordinate_bytes.checked_sub(number.len()).ok_or("malformed")?;
+        point.extend(std::iter::repeat_n(0, zeros));
+        point.extend(number);
+    }
     let on_curve = match coordinate_bytes {
         32 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point),
         _ => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &point),
@@ -218,35 +314,48 @@ fn ec(key: &Map<String, Value>, coordinate_bytes: usize) -> Result<Material, &'s
     Ok(Material::Ec { point })
 }
 
-fn for_signatures(key: &Value) -> bool {
-    key.as_object().is_some_and(for_signatures_object)
+/// Reads a point of Ed25519, which is a string of bytes: a leading zero belongs to it.
+fn ed(key: &Map<String, Value>) -> Result<Material, &'static str> {
+    let point = bytes(key, "x")?;
+    if point.len() == 32 {
+        Ok(Material::Ed { point })
+    } else {
+        Err("malformed")
+    }
 }
 
-fn for_signatures_object(key: &Map<String, Value>) -> bool {
-    let used = key.get("use").is_none_or(|used| used == "sig");
-    let verifies = key.get("key_ops").is_none_or(|ops| {
+fn for_signatures(key: &Map<String, Value>) -> bool {
+    let used = stated(key, "use").is_none_or(|used| used == "sig");
+    let verifies = member(key, "key_ops").is_none_or(|ops| {
         ops.as_array()
             .is_some_and(|ops| ops.iter().any(|op| op == "verify"))
     });
     used && verifies
 }
 
+/// Returns a member. Some issuers write `null` for a member that they leave out.
+fn member<'a>(key: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    key.get(name).filter(|value| !value.is_null())
+}
+
+/// Returns a member that limits the use of a key. Some issuers write an empty text for no limit.
+fn stated<'a>(key: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    member(key, name).filter(|value| *value != "")
+}
+
 fn text<'a>(key: &'a Map<String, Value>, name: &str) -> Result<&'a str, &'static str> {
-    key.get(name).and_then(Value::as_str).ok_or("malformed")
+    member(key, name).and_then(Value::as_str).ok_or("malformed")
 }
 
+/// Reads bytes in base64url. Also accepts the plain alphabet, padding and line breaks, which some issuers write.
 fn bytes(key: &Map<String, Value>, name: &str) -> Result<Vec<u8>, &'static str> {
-    URL_SAFE_NO_PAD.decode(text(key, name)?).map_err(|_| "malformed")
-}
-
-fn bytes_of(key: &Map<String, Value>, name: &str, length: usize) -> Result<Vec<u8>, &'static str> {
-    bytes(key, name).and_then(|bytes| {
-        if bytes.len() == length {
-            Ok(bytes)
-        } else {
-            Err("malformed")
-        }
-    })
+    let text = text(key, name)?.bytes().filter_map(|byte| match byte {
+        b'+' => Some(b'-'),
+        b'/' => Some(b'_'),
+        byte if byte.is_ascii_whitespace() => None,
+        byte => Some(byte),
+    });
+    LENIENT.decode(text.collect::<Vec<_>>()).map_err(|_| "malformed")
 }
 
 /// Reads a number, without the leading zeros that some issuers write.
@@ -257,134 +366,4 @@ fn integer(key: &Map<String, Value>, name: &str) -> Result<Vec<u8>, &'static str
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    // RFC 8037, appendix A.2.
-    const ED: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-    // RFC 7517, appendix A.1.
-    const EC_X: &str = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
-    const EC_Y: &str = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
-
-    fn set(keys: &Value) -> KeySet {
-        KeySet::parse(json!({"keys": keys}).to_string().as_bytes(), Algorithm::ALL).unwrap()
-    }
-    fn ed(kid: &str) -> Value {
-        json!({"kty": "OKP", "crv": "Ed25519", "x": ED, "kid": kid})
-    }
-    fn rsa(bits: usize) -> Value {
-        let mut modulus = vec![0xff; bits.div_ceil(8)];
-        modulus[0] = 0xff >> (modulus.len() * 8 - bits);
-        json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": "AQAB", "kid": "r"})
-    }
-    fn with(mut key: Value, name: &str, value: Value) -> Value {
-        key[name] = value;
-        key
-    }
-
-    #[test]
-    fn each_key_verifies_only_its_own_algorithms() {
-        let ec = json!({"kty": "EC", "crv": "P-256", "x": EC_X, "y": EC_Y, "kid": "e"});
-        let keys = set(&json!([
-            ed("d"),
-            ec,
-            rsa(2048),
-            with(with(rsa(2048), "kid", "p".into()), "alg", "PS256".into())
-        ]));
-        assert_eq!(keys.len(), 4);
-        for (kid, good) in [
-            ("d", &[Algorithm::EdDSA][..]),
-            ("e", &[Algorithm::ES256]),
-            ("r", &[Algorithm::RS256, Algorithm::PS256]),
-            ("p", &[Algorithm::PS256]),
-        ] {
-            for algorithm in Algorithm::ALL {
-                let picked = keys.pick(Some(kid), *algorithm);
-                assert_eq!(
-                    matches!(picked, Pick::Key(_)),
-                    good.contains(algorithm),
-                    "{kid} {algorithm}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn keys_that_must_not_verify_tokens_are_left_out() {
-        let off_curve = json!({"kty": "EC", "crv": "P-256", "x": EC_X, "y": EC_X, "kid": "e"});
-        let other_curve = json!({"kty": "EC", "crv": "P-384", "x": EC_X, "y": EC_Y, "kid": "e"});
-        for bad in [
-            rsa(1024),
-            rsa(2047),
-            rsa(8200),
-            with(rsa(2048), "e", "AQ".into()),
-            with(rsa(2048), "e", "Ag".into()),
-            with(rsa(2048), "alg", "RS512".into()),
-            with(rsa(2048), "alg", "ES256".into()),
-            off_curve,
-            other_curve,
-            json!({"kty": "oct", "k": "c2VjcmV0", "kid": "h", "alg": "HS256"}),
-            json!({"kty": "OKP", "crv": "Ed448", "x": ED}),
-            with(ed("a"), "use", "enc".into()),
-            with(ed("a"), "key_ops", json!(["encrypt"])),
-            with(ed("a"), "x", "AAAA".into()),
-            with(ed("a"), "kid", json!(7)),
-            json!("key"),
-            json!({}),
-        ] {
-            assert_eq!(set(&json!([bad])).len(), 0, "{bad}");
-        }
-        assert_eq!(
-            set(&json!([with(ed("a"), "key_ops", json!(["verify"]))])).len(),
-            1
-        );
-        let only_rsa = KeySet::parse(
-            json!({"keys": [ed("a")]}).to_string().as_bytes(),
-            &[Algorithm::RS256],
-        );
-        assert_eq!(only_rsa.unwrap().len(), 0);
-    }
-
-    #[test]
-    fn keys_with_the_same_kid_are_all_refused() {
-        let keys = set(&json!([ed("a"), with(rsa(2048), "kid", "a".into()), ed("b")]));
-        assert_eq!(keys.pick(Some("a"), Algorithm::EdDSA), Pick::Unknown);
-        assert!(matches!(keys.pick(Some("b"), Algorithm::EdDSA), Pick::Key(_)));
-    }
-
-    #[test]
-    fn a_token_without_kid_needs_a_single_key_that_fits() {
-        let one = set(&json!([ed("a"), rsa(2048)]));
-        assert!(matches!(one.pick(None, Algorithm::EdDSA), Pick::Key(_)));
-        assert_eq!(one.pick(None, Algorithm::ES256), Pick::Unknown);
-        assert_eq!(
-            set(&json!([ed("a"), ed("b")])).pick(None, Algorithm::EdDSA),
-            Pick::Ambiguous
-        );
-    }
-
-    #[test]
-    fn a_document_that_is_not_a_key_set_is_an_error() {
-        let parse = |text: &str| KeySet::parse(text.as_bytes(), Algorithm::ALL).unwrap_err();
-        assert_eq!(parse(""), NotAKeySet::NotJson);
-        assert_eq!(parse("<html>"), NotAKeySet::NotJson);
-        assert_eq!(parse(r#"{"keys":[{}],"keys":[{}]}"#), NotAKeySet::NotJson);
-        assert_eq!(parse("[]"), NotAKeySet::NoKeys);
-        assert_eq!(parse(r#"{"keys":{}}"#), NotAKeySet::NoKeys);
-        assert_eq!(parse(r#"{"keys":[]}"#), NotAKeySet::Empty);
-    }
-
-    proptest! {
-        #[test]
-        fn no_document_and_no_signature_makes_the_verifier_panic(document in any::<Vec<u8>>(), x in any::<Vec<u8>>(), signature in any::<String>()) {
-            let _ = KeySet::parse(&document, Algorithm::ALL);
-            let _ = set(&json!([{"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(&x), "e": URL_SAFE_NO_PAD.encode(&x)}]));
-            let keys = set(&json!([ed("a")]));
-            let Pick::Key(key) = keys.pick(Some("a"), Algorithm::EdDSA) else { panic!("the set has the key") };
-            prop_assert!(!key.verify(Algorithm::EdDSA, &document, &signature));
-        }
-    }
-}
+mod tests;

@@ -9,21 +9,30 @@ use serde_json::{Map, Value};
 use crate::auth::algorithm::Algorithm;
 use crate::auth::jwk::Key;
 use crate::auth::rejection::{Rejection, invalid};
+use crate::auth::settings::TokenType;
 use crate::domain::input::json;
 
 /// The maximum length of a token.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_KID_CHARS: usize = 255;
 
-/// Header members that provide a key or change how a token is parsed. A token with one is refused.
-const REFUSED_MEMBERS: &[&str] = &["jku", "jwk", "x5u", "x5c", "crit", "b64"];
+/// Header members that change how a token is parsed. A token with one is refused.
+///
+/// Members that provide a key or name its address (`jku`, `jwk`, `x5u`, `x5c`) are ignored: some providers always send
+/// them, and only the issuer's settings decide where its keys are.
+const REFUSED_MEMBERS: &[&str] = &["crit", "b64"];
 /// Accepted values of `typ`, in lower case.
-const TYPES: &[&str] = &["jwt", "at+jwt", "application/at+jwt"];
+const TYPES: &[(&str, TokenType)] = &[
+    ("jwt", TokenType::Jwt),
+    ("at+jwt", TokenType::AccessToken),
+    ("application/at+jwt", TokenType::AccessToken),
+];
 
 /// A parsed token. Its content is not trustworthy before [`Token::verify`].
 pub(super) struct Token<'a> {
     /// The `alg` of the header. The key decides whether it may be used.
     pub(super) algorithm: Algorithm,
+    pub(super) typ: Option<TokenType>,
     pub(super) kid: Option<String>,
     pub(super) claims: Map<String, Value>,
     signed: &'a str,
@@ -36,6 +45,19 @@ impl<'a> Token<'a> {
     /// Header and claims must be JSON objects without duplicate members.
     pub(super) fn parse(text: &'a str) -> Result<Self, Rejection> {
         let malformed = || invalid("the token is not a well-formed JWT");
+        match text.matches('.').count() {
+            2 => {}
+            4 => {
+                return Err(invalid(
+                    "the token is encrypted (JWE); the service needs a signed JWT",
+                ));
+            }
+            _ => {
+                return Err(invalid(
+                    "the token is not a JWT; some providers issue opaque tokens unless the app asks for this service",
+                ));
+            }
+        }
         let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
         let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
         if signature.is_empty() {
@@ -46,20 +68,20 @@ impl<'a> Token<'a> {
         for member in REFUSED_MEMBERS {
             if header.contains_key(*member) {
                 return Err(invalid(
-                    "the token's header has a member that is not accepted (jku, jwk, x5u, x5c, crit, b64)",
+                    "the token's header has a member that is not accepted (crit, b64)",
                 ));
             }
         }
-        check_type(header.get("typ"))?;
+        let typ = token_type(header.get("typ"))?;
         let algorithm = header
             .get("alg")
             .and_then(Value::as_str)
-            .and_then(|alg| alg.parse().ok())
+            .and_then(Algorithm::of_header)
             .ok_or(invalid(
-                "the token is signed with an algorithm that is not accepted",
+                "the token's algorithm (`alg`) is not one of RS256, PS256, ES256, ES384 and EdDSA",
             ))?;
         let kid = match header.get("kid") {
-            None => None,
+            None | Some(Value::Null) => None,
             Some(Value::String(kid)) if kid.chars().count() <= MAX_KID_CHARS => Some(kid.clone()),
             Some(_) => {
                 return Err(invalid(
@@ -69,6 +91,7 @@ impl<'a> Token<'a> {
         };
         Ok(Self {
             algorithm,
+            typ,
             kid,
             claims: object(claims)?,
             signed,
@@ -95,13 +118,16 @@ pub(super) fn check_size(text: &str) -> Result<(), Rejection> {
     }
 }
 
-/// Refuses tokens that the issuer signed for another purpose, such as logout tokens or security events.
-fn check_type(typ: Option<&Value>) -> Result<(), Rejection> {
-    match typ {
-        None => Ok(()),
-        Some(Value::String(typ)) if TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)) => Ok(()),
-        Some(_) => Err(invalid("the token's type (`typ`) is neither JWT nor at+jwt")),
-    }
+/// Reads the type. Refuses tokens that the issuer signed for another purpose, such as logout tokens or security events.
+fn token_type(typ: Option<&Value>) -> Result<Option<TokenType>, Rejection> {
+    let Some(typ) = typ else {
+        return Ok(None);
+    };
+    let mut types = TYPES.iter();
+    let known = types.find(|(name, _)| typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case(name)));
+    known
+        .map(|(_, known)| Some(*known))
+        .ok_or(invalid("the token's type (`typ`) is neither JWT nor at+jwt"))
 }
 
 fn object(part: &str) -> Result<Map<String, Value>, Rejection> {

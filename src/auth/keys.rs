@@ -17,7 +17,7 @@ use crate::auth::rejection::{Rejection, invalid};
 use crate::auth::source::Source;
 use crate::domain::time::{Clock, Timestamp};
 use crate::error::chain;
-use crate::telemetry::metrics::{JWKS_AGE_SECONDS, JWKS_FETCH_TOTAL};
+use crate::telemetry::metrics::{JWKS_AGE_SECONDS, JWKS_FETCH_TOTAL, JWKS_GOOD};
 
 /// The age at which [`Keys::refresh`] loads the keys again.
 ///
@@ -112,8 +112,7 @@ impl Keys {
         let (mut state, opened) = (State::default(), clock.now());
         if let Some(document) = source.load_file() {
             let document = document.context("its `jwks_file` can't be loaded")?;
-            let set = KeySet::parse(&document, &allowed).context("its `jwks_file` is not a JWKS")?;
-            anyhow::ensure!(set.len() > 0, "its `jwks_file` has no key that can be used");
+            let set = KeySet::parse(&document, &allowed).context("its `jwks_file` is not a usable JWKS")?;
             state.accept(&document, Some(set), opened);
         }
         let (state, refresh_lock) = (Mutex::new(state), Arc::default());
@@ -180,7 +179,7 @@ impl Keys {
             keys.source.is_file() || (old && due(state.last_attempt, FAILED_PAUSE, now))
         })
         .await;
-        self.report_age();
+        self.report_metrics();
     }
 
     pub(super) fn report(&self) -> KeyReport {
@@ -276,8 +275,8 @@ impl Keys {
             if known {
                 return Ok((document, None));
             }
-            let set =
-                KeySet::parse(&document, &self.allowed).map_err(|error| format!("not a JWKS: {error}"))?;
+            let set = KeySet::parse(&document, &self.allowed)
+                .map_err(|error| format!("not a usable JWKS: {error}"))?;
             Ok((document, Some(set)))
         });
         let outcome = if read.is_ok() { "ok" } else { "failed" };
@@ -299,17 +298,20 @@ impl Keys {
         }
         metrics::counter!(JWKS_FETCH_TOTAL, "issuer" => self.issuer.clone(), "outcome" => outcome)
             .increment(1);
-        self.report_age();
+        self.report_metrics();
     }
 
-    /// Sets the metric of the keys' age.
+    /// Sets the metrics of the keys' age, and of the success of the last load.
     ///
-    /// Before the first load, it is the time since the start, so that an issuer that is down from the start raises the
-    /// alert too.
-    fn report_age(&self) {
+    /// Before the first load, the age is the time since the start, so that an issuer that is down from the start raises
+    /// the alert too.
+    fn report_metrics(&self) {
         let since_start = || self.clock.now().since(self.opened);
-        let age = self.report().age.unwrap_or_else(since_start);
-        metrics::gauge!(JWKS_AGE_SECONDS, "issuer" => self.issuer.clone()).set(age.as_secs_f64());
+        let (report, issuer) = (self.report(), self.issuer.clone());
+        let good = report.age.is_some() && report.last_error.is_none();
+        let age = report.age.unwrap_or_else(since_start);
+        metrics::gauge!(JWKS_GOOD, "issuer" => issuer.clone()).set(if good { 1.0 } else { 0.0 });
+        metrics::gauge!(JWKS_AGE_SECONDS, "issuer" => issuer).set(age.as_secs_f64());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,10 +9,13 @@ mod claims;
 mod dev_issuer;
 mod document;
 mod http_client;
+mod identity;
+mod inspect;
 mod issuer;
 mod jwk;
 mod jwt;
 mod keys;
+mod refusals;
 mod rejection;
 mod settings;
 mod source;
@@ -21,17 +24,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::bail;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use crate::auth::algorithm::{Algorithm, NotAnAlgorithm};
 #[cfg(feature = "dev")]
 pub use crate::auth::dev_issuer::DevIssuer;
+pub use crate::auth::inspect::{Check, Inspection, Outcome, shown};
 use crate::auth::issuer::Issuer;
 use crate::auth::jwt::Token;
 pub use crate::auth::keys::KeyReport;
+use crate::auth::refusals::Refusals;
 pub use crate::auth::rejection::Rejection;
-pub use crate::auth::settings::{Access, ClaimPointers, IssuerKind, IssuerSettings, KeySource};
-use crate::domain::service_account::Identity;
+use crate::auth::rejection::invalid;
+pub use crate::auth::settings::{Access, ClaimPointers, IssuerKind, IssuerSettings, KeySource, TokenType};
+use crate::domain::identity::Identity;
 use crate::domain::time::{Clock, Timestamp};
 use crate::telemetry::metrics::TOKENS_TOTAL;
 
@@ -50,6 +57,7 @@ struct Inner {
     by_name: HashMap<String, usize>,
     /// Verified tokens, by the SHA-256 of the token.
     cached: moka::future::Cache<[u8; 32], CachedToken>,
+    refusals: Refusals,
     clock: Clock,
 }
 
@@ -87,6 +95,7 @@ impl Auth {
             issuers,
             by_name,
             cached,
+            refusals: Refusals::default(),
             clock,
         })))
     }
@@ -144,30 +153,78 @@ impl Auth {
     /// The checks that need no key come first, so that a malformed token causes no load of keys.
     async fn verify(&self, text: &str) -> Result<CachedToken, Rejection> {
         let token = Token::parse(text)?;
-        let index = token
-            .claims
-            .get("iss")
-            .and_then(|iss| iss.as_str())
-            .and_then(|iss| self.0.by_name.get(iss))
-            .copied()
-            .ok_or(Rejection::Invalid {
-                reason: "the token's issuer (`iss`) is not trusted here",
-            })?;
-        let issuer = &self.0.issuers[index];
-        let expires = claims::check(&token.claims, &issuer.audiences, self.0.clock.now())?;
-        let (key, generation) = issuer.keys.find(token.kid.as_deref(), token.algorithm).await?;
+        let (index, issuer) = self.issuer(&token).map_err(|error| self.log(&token, error))?;
+        let audience = issuer.rules.check_audience(&token.claims);
+        audience.map_err(|error| self.log(&token, error))?;
+        issuer.rules.check_kind(token.typ, &token.claims)?;
+        let expires = issuer.rules.check_times(&token.claims, self.0.clock.now())?;
+        let found = issuer.keys.find(token.kid.as_deref(), token.algorithm).await;
+        let (key, generation) = found.map_err(|error| self.log(&token, error))?;
         token.verify(&key)?;
         let weight = u32::try_from(text.len().div_ceil(TOKEN_UNIT_BYTES)).unwrap_or(u32::MAX);
-        let identity = match &issuer.kind {
-            IssuerKind::Oidc(pointers) => Identity::Caller(Arc::new(claims::caller(token.claims, pointers)?)),
-            IssuerKind::Kubernetes => Identity::ServiceAccount(Arc::new(claims::account(token.claims)?)),
-        };
         Ok(CachedToken {
-            identity,
+            identity: identity_of(&issuer.kind, token.claims)?,
             issuer: index,
             generation,
             expires,
             weight,
         })
     }
+
+    /// Runs every check of a token, also after one that failed, and reads the identity that it names.
+    ///
+    /// The result is for people. Nothing may be allowed by it.
+    pub async fn inspect(&self, text: &str) -> Inspection {
+        let (form, claims) = inspect::form(text);
+        let mut checks = vec![form];
+        let Some(claims) = claims else {
+            return Inspection {
+                checks,
+                claims: Value::Null,
+                kind: None,
+                identity: None,
+            };
+        };
+        let name = claims.get("iss").and_then(Value::as_str);
+        let index = name.and_then(|name| self.0.by_name.get(name));
+        let issuer = index.map(|index| &self.0.issuers[*index]);
+        let mut trusted: Vec<&str> = self.0.by_name.keys().map(String::as_str).collect();
+        trusted.sort_unstable();
+        checks.push(inspect::issuer(&claims, &trusted));
+        if let Some(issuer) = issuer {
+            checks.extend(inspect::rules(issuer, text, &claims, self.0.clock.now()));
+            checks.push(inspect::signature(issuer, text).await);
+        }
+        Inspection {
+            checks,
+            identity: issuer.map(|issuer| identity_of(&issuer.kind, claims.clone())),
+            kind: issuer.map(|issuer| issuer.kind.clone()),
+            claims: Value::Object(claims),
+        }
+    }
+
+    /// Finds the issuer that a token names.
+    fn issuer(&self, token: &Token<'_>) -> Result<(usize, &Issuer), Rejection> {
+        let name = token.claims.get("iss").and_then(|iss| iss.as_str());
+        let index = name.and_then(|name| self.0.by_name.get(name)).copied();
+        index
+            .map(|index| (index, &self.0.issuers[index]))
+            .ok_or(invalid("the token's issuer (`iss`) is not trusted here"))
+    }
+
+    /// Logs the values for which a token is refused, at a bounded rate, and returns the rejection.
+    fn log(&self, token: &Token<'_>, rejection: Rejection) -> Rejection {
+        if let Rejection::Invalid { reason } = rejection {
+            self.0.refusals.log(token, reason, self.0.clock.now());
+        }
+        rejection
+    }
+}
+
+/// Reads the identity that the claims of a token name.
+fn identity_of(kind: &IssuerKind, claims: Map<String, Value>) -> Result<Identity, Rejection> {
+    Ok(match kind {
+        IssuerKind::Oidc(pointers) => Identity::Token(Arc::new(identity::identity(claims, pointers)?)),
+        IssuerKind::Kubernetes => Identity::ServiceAccount(Arc::new(identity::account(claims)?)),
+    })
 }

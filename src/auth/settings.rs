@@ -1,10 +1,12 @@
 //! The settings of a trusted issuer. The module `app` creates them from the configuration.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
 use crate::auth::algorithm::Algorithm;
+use crate::egress::{Proxies, Trust};
 
 /// One trusted issuer.
 #[derive(Debug, Clone)]
@@ -17,6 +19,12 @@ pub struct IssuerSettings {
     pub keys: KeySource,
     /// The algorithms that its keys may be used with; never empty.
     pub algorithms: Vec<Algorithm>,
+    /// The only accepted type of its tokens; `None` accepts every type of [`TokenType`], and tokens without a type.
+    pub typ: Option<TokenType>,
+    /// The accepted difference between the issuer's clock and the service's clock.
+    pub leeway: Duration,
+    /// The longest accepted life of its tokens, from `iat` to `exp`.
+    pub max_lifetime: Option<Duration>,
     /// Whether its tokens name people and apps, or service accounts.
     pub kind: IssuerKind,
     /// The private CA and token for fetching its keys, if its address needs them.
@@ -32,13 +40,25 @@ pub enum IssuerKind {
     Kubernetes,
 }
 
-/// What the HTTP client needs to fetch keys from an address that is not public.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How the HTTP client reaches the address of the keys.
+#[derive(Debug, Clone)]
 pub struct Access {
-    /// PEM certificates of the only authorities to trust for this address. Needs https.
-    pub ca_file: Option<PathBuf>,
-    /// A bearer token to send. Needs `ca_file`, so that only the right server can receive it.
+    /// The authorities to trust for this address. A file of authorities needs https.
+    pub trust: Trust,
+    /// A bearer token to send. Needs [`Trust::Only`], so that only the right server can receive it.
     pub token_file: Option<PathBuf>,
+    /// The proxies by which the address is reached.
+    pub proxies: Proxies,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            trust: Trust::Public,
+            token_file: None,
+            proxies: Proxies::default(),
+        }
+    }
 }
 
 /// Where an issuer's public keys come from.
@@ -55,20 +75,32 @@ pub enum KeySource {
 /// RFC 6901 pointers to the claims that the service reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimPointers {
-    /// The teams: an array or a space-separated string. `/teams` by default.
-    pub teams: String,
-    /// The permissions: an array or a space-separated string. `/scope` by default.
-    pub permissions: String,
-    /// The caller's own user in Close. `/close_user_id` by default.
-    pub close_user: String,
+    /// The teams: the names at all pointers together. `/teams` by default.
+    pub teams: Vec<String>,
+    /// The permissions: the words at all pointers together. `/scope` by default; none if the list is empty.
+    pub permissions: Vec<String>,
+    /// The caller's own user in Close: the first claim that exists. `/close_user_id` by default.
+    pub close_user: Vec<String>,
+    /// The caller's name for people: the first claim that exists; `sub` if none does. None by default.
+    pub subject: Vec<String>,
 }
 
 impl Default for ClaimPointers {
     fn default() -> Self {
         Self {
-            teams: "/teams".into(),
-            permissions: "/scope".into(),
-            close_user: "/close_user_id".into(),
+            teams: vec!["/teams".into()],
+            permissions: vec!["/scope".into()],
+            close_user: vec!["/close_user_id".into()],
+            subject: Vec::new(),
         }
     }
+}
+
+/// The accepted values of `typ` in a token's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenType {
+    /// `JWT`: a token of any purpose.
+    Jwt,
+    /// `at+jwt`: an access token (RFC 9068).
+    AccessToken,
 }

@@ -13,6 +13,9 @@ use crate::auth::settings::Access;
 use crate::domain::input::json;
 use crate::domain::loopback::is_loopback;
 
+/// The most characters of another issuer's name in an error.
+const MAX_SHOWN: usize = 200;
+
 /// Where a JWKS is loaded from.
 pub(super) enum Source {
     Url {
@@ -130,8 +133,19 @@ fn check_address(url: &Url) -> anyhow::Result<()> {
 fn jwks_uri(configuration: &[u8], issuer: &str, loopback: bool) -> Result<Url, LoadError> {
     let document = json::parse(configuration).map_err(|_| LoadError::Discovery("is not JSON"))?;
     let member = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
-    if member("issuer") != Some(issuer) {
-        return Err(LoadError::Discovery("is for another issuer"));
+    match document.get("issuer") {
+        None => return Err(LoadError::Discovery("has no `issuer`")),
+        Some(named) if named == issuer => {}
+        // Often, the two differ only in a slash at the end.
+        Some(named) => {
+            let named: String = named
+                .as_str()
+                .unwrap_or_default()
+                .chars()
+                .take(MAX_SHOWN)
+                .collect();
+            return Err(LoadError::OtherIssuer(named.escape_debug().to_string()));
+        }
     }
     let keys: Url = member("jwks_uri")
         .and_then(|uri| uri.parse().ok())
@@ -163,6 +177,14 @@ mod tests {
         assert!(!read("https://a.example/", "https://localhost/jwks", false));
         assert!(!read("https://a.example/", "file:///etc/passwd", true));
         assert!(jwks_uri(br#"{"issuer":"https://a.example/"}"#, "https://a.example/", false).is_err());
+        assert!(jwks_uri(b"{}", "https://a.example/", false).is_err());
+        let slash = document("https://a.example/", "https://keys.example/jwks");
+        let error = jwks_uri(slash.as_bytes(), "https://a.example", false).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the discovery document is of the issuer `https://a.example/`: the setting `issuer` must be exactly that \
+             text"
+        );
     }
 
     #[test]

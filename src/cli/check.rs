@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, print_faults};
 use super::load::{ConfigFile, load};
+use super::output::{errln, outln};
 use crate::config::TlsFiles;
 use crate::domain::time::Clock;
 
@@ -15,13 +16,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match load(&arguments.config.path) {
         Ok((config, policy)) => {
             let policy_file = config
-                .policy_file
+                .policy
+                .file
                 .as_ref()
                 .map_or("none, so everything is denied".into(), |file| {
                     format!("{}, fingerprint {}", file.display(), policy.fingerprint())
                 });
-            println!("{} is valid", arguments.config.path.display());
-            println!("policy: {policy_file}");
+            outln!("{} is valid", arguments.config.path.display())?;
+            outln!("policy: {policy_file}")?;
+            for warning in policy.warnings() {
+                outln!("warning: {warning}")?;
+            }
             if let Some(files) = &config.server.tls {
                 certificate(files)?;
             }
@@ -41,13 +46,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// An expired certificate is only a warning, because the service starts with it.
 fn certificate(files: &TlsFiles) -> Result<(), Failure> {
     let identity = files.read().map_err(anyhow::Error::msg)?;
-    println!(
+    outln!(
         "tls: {}, until {}",
         files.certificate.display(),
-        identity.not_after
-    );
+        identity.not_after.in_words()
+    )?;
     if let Some(why) = identity.out_of_time(Clock::system().now()) {
-        eprintln!("warning: clients refuse {}: {why}", files.certificate.display());
+        errln!("warning: clients refuse {}: {why}", files.certificate.display());
     }
     Ok(())
 }

@@ -1,83 +1,121 @@
 //! `numberdesk dev`: runs the service with a simulated Close and a token issuer on loopback, and shows a demo.
+//!
+//! The folder keeps the database between starts, and beside it the numbers and events of the simulated Close. If the
+//! simulation began anew, the service would find that every number has vanished from Close.
 
-use std::fmt::Write as _;
+mod demo;
+mod environment;
+mod files;
+mod personas;
+mod schemas;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use close_sandbox::{Options, Sandbox};
-use serde::Deserialize;
 
-use super::demo::{self, Environment, Persona};
-use super::dev_env;
-use super::dev_tokens::{AUDIENCE, FOLDER, ISSUER, sign};
+use self::environment::Environment;
+use super::dev_tokens::ISSUER;
+use super::env_file::FOLDER;
 use super::failure::Failure;
 use super::load::load;
+use super::output::{OutputError, errln, outln};
 use super::signals::Signals;
+use super::values;
 use crate::app::{self, App};
 use crate::auth::DevIssuer;
-use crate::domain::id::UserId;
-use crate::domain::permission::Permission;
-use crate::domain::team::Team;
-use crate::domain::time::Span;
-use crate::store::ProcessLock;
-use crate::telemetry::{self, Metrics};
+use crate::domain::time::Clock;
+use crate::store::{ProcessLock, ProcessLockError};
+use crate::telemetry::{self, HeldLogs, Metrics};
 
 /// A fixed seed, so that ids in notes and policies stay valid after a restart.
 const SEED: u64 = 1;
-/// Ports on which programs under development usually listen for webhooks.
-const HOOK_PORTS: [u16; 10] = [80, 443, 3000, 4000, 5000, 8000, 8081, 8082, 8888, 9000];
+/// How long the service may take to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the tokens are replaced. They are valid for a day.
+const TOKEN_RENEWAL: Duration = Duration::from_hours(12);
+/// How often their age is checked.
+const RENEWAL_CHECK: Duration = Duration::from_mins(1);
 
 #[derive(clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of the command line"
+)]
 pub(super) struct Arguments {
     /// Folder for database, keys, configuration and policy; changes of its policy.toml apply within seconds
     #[arg(long, default_value = FOLDER)]
     dir: PathBuf,
     /// Port of the API; if it is taken, another one is chosen and printed
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = values::port)]
     port: u16,
-    /// Exit after the demo instead of running until Ctrl-C
+    /// Port of health and metrics [default: the port of the API + 1010, or another one if that is taken]
+    #[arg(long, value_name = "PORT", value_parser = values::port)]
+    ops_port: Option<u16>,
+    /// Port of the simulated Close [default: any free port]
+    #[arg(long, value_name = "PORT", value_parser = values::port)]
+    close_port: Option<u16>,
+    /// Begin with an empty database and an empty simulated Close; policy and keys stay
     #[arg(long)]
+    fresh: bool,
+    /// Start without the demo
+    #[arg(long)]
+    no_tour: bool,
+    /// Print the URLs and tokens as one JSON object on stdout when the service is ready, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Exit after the demo instead of running until Ctrl-C
+    #[arg(long, conflicts_with_all = ["no_tour", "json"])]
     exit_after_tour: bool,
-}
-
-/// The part of the sandbox's `/_control/world` that `dev` needs.
-#[derive(Deserialize)]
-struct World {
-    /// The user whose API key the service uses.
-    owner: UserId,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let folder = &arguments.dir;
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
-    let close = Sandbox::start(Options {
-        listen: loopback(0),
-        seed: SEED,
-        // Close merges changes for some seconds before it sends a webhook; the demo should not wait for that.
-        settings: close_sandbox::Settings {
-            consolidation_window: Duration::from_millis(300),
-            ..close_sandbox::Settings::default()
-        },
-        ..Options::default()
-    })
-    .await?;
+    files::create_folder(folder)?;
+    // Held until the service takes the lock over: the files must not belong to a running service.
+    let lock = take_lock(folder)?;
+    let kept = !arguments.fresh && files::has_data(folder)?;
+    if !kept {
+        files::delete_data(folder)?;
+    }
     let issuer = DevIssuer::load_or_create(folder, ISSUER)?;
-    let app = start(&arguments, &close).await?;
+    let close = start_close(&arguments).await?;
+    // The log must not interrupt the demo; it follows afterwards.
+    let held = HeldLogs::begin();
+    let (app, no_rules) = start(&arguments, &close, lock)
+        .await
+        .map_err(|failure| match failure {
+            Failure::Error(error) if kept && !is_about_a_port(&error) => Failure::Error(
+                error.context("the service does not start; if the reason is its database, use `--fresh`"),
+            ),
+            failure => failure,
+        })?;
     let mut signals = Signals::listen()?;
-    let environment = Environment {
+    let mut environment = Environment {
         api: format!("http://{}", app.address),
         ops: format!("http://{}", app.ops_address),
         close: format!("http://{}", close.address()),
         folder: folder.clone(),
-        personas: personas(&issuer, &close).await?,
+        personas: personas::create(&issuer, &close)?,
+        no_rules,
     };
-    write_env(&environment)?;
+    environment.write()?;
     let result = tokio::select! {
-        result = demonstrate(&environment, &app, arguments.exit_after_tour) => result,
+        result = async {
+            present(&arguments, &environment).await?;
+            drop(held);
+            if arguments.exit_after_tour {
+                return Ok(());
+            }
+            tokio::select! {
+                () = app.broken() => Err(anyhow!("a part of the service stopped; see the log")),
+                failed = renew_tokens(&mut environment, &issuer, &close) => failed,
+            }
+        } => result,
         () = signals.next() => {
-            eprintln!("\nstopping");
+            errln!("\nstopping");
             Ok(())
         }
     };
@@ -89,55 +127,131 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(result?)
 }
 
-/// Writes the URLs and tokens for shells and scripts.
-fn write_env(environment: &Environment) -> anyhow::Result<()> {
-    let urls = [
-        ("API", &environment.api),
-        ("OPS", &environment.ops),
-        ("CLOSE", &environment.close),
-    ];
-    let urls = urls.map(|(name, url)| (name.to_owned(), url.as_str()));
-    let tokens = environment
-        .personas
-        .iter()
-        .map(|persona| (persona.name.to_uppercase(), persona.token.as_str()));
-    let variables: Vec<_> = urls.into_iter().chain(tokens).collect();
-    dev_env::write(&environment.folder, &variables)
-        .with_context(|| format!("{}/env cannot be written", environment.folder.display()))
+fn take_lock(folder: &Path) -> anyhow::Result<ProcessLock> {
+    ProcessLock::take(&files::database(folder)?.into()).map_err(|error| {
+        let is_served = matches!(error, ProcessLockError::Served { .. });
+        let error = anyhow::Error::new(error);
+        if !is_served {
+            return error;
+        }
+        let folder = folder.display();
+        error.context(format!(
+            "another `numberdesk dev` runs in {folder}; choose another folder with `--dir`"
+        ))
+    })
 }
 
-/// Shows the demo, then runs until a part of the service stops.
-async fn demonstrate(environment: &Environment, app: &App, exit_afterwards: bool) -> anyhow::Result<()> {
-    demo::run(environment).await?;
-    if !exit_afterwards {
-        demo::print_next_steps(environment);
-        app.broken().await;
-        eprintln!("a part of the service stopped; see the log");
+async fn start_close(arguments: &Arguments) -> anyhow::Result<Sandbox> {
+    let options = Options {
+        listen: match arguments.close_port {
+            Some(port) => fixed_port("--close-port", port)?,
+            None => loopback(0),
+        },
+        seed: SEED,
+        // Close merges changes for some seconds before it sends a webhook; a developer should not wait for that.
+        settings: close_sandbox::Settings {
+            consolidation_window: Duration::from_millis(300),
+            ..close_sandbox::Settings::default()
+        },
+        state_file: Some(files::close_state(&arguments.dir)),
+        ..Options::default()
+    };
+    Sandbox::start(options)
+        .await
+        .context("the simulated Close does not start; `--fresh` deletes its numbers")
+}
+
+/// Shows the demo, or prints what a script needs.
+async fn present(arguments: &Arguments, environment: &Environment) -> anyhow::Result<()> {
+    wait_until_ready(environment).await?;
+    if arguments.json {
+        outln!("{}", environment.json())?;
+        return Ok(());
     }
-    Ok(())
+    if !arguments.no_tour {
+        let shown = demo::run(environment).await;
+        if arguments.exit_after_tour {
+            return shown;
+        }
+        // The service runs, so a demo that ends early is no reason to stop it.
+        if let Err(error) = shown {
+            if error.is::<OutputError>() {
+                return Err(error);
+            }
+            errln!("the demo ended early: {error:#}");
+        }
+    }
+    Ok(demo::print_next_steps(environment)?)
 }
 
-/// Starts the service on free ports.
+async fn wait_until_ready(environment: &Environment) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("{}/readyz", environment.ops);
+    let ready = async {
+        while !client
+            .get(&url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(START_TIMEOUT, ready)
+        .await
+        .with_context(|| format!("the service is not ready after {START_TIMEOUT:?}; see {url}?verbose"))
+}
+
+/// Writes new tokens before the old ones expire, as long as the service runs. Returns only with an error.
+async fn renew_tokens(
+    environment: &mut Environment,
+    issuer: &DevIssuer,
+    close: &Sandbox,
+) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let mut renewed_at = clock.now();
+    loop {
+        // A timer stops while the machine sleeps, but tokens still expire.
+        tokio::time::sleep(RENEWAL_CHECK).await;
+        if clock.now().since(renewed_at) < TOKEN_RENEWAL {
+            continue;
+        }
+        renewed_at = clock.now();
+        environment.personas = personas::create(issuer, close)?;
+        environment.write()?;
+    }
+}
+
+/// Starts the service on free ports. Also returns why the personas may order nothing, if the policy lacks their team.
 ///
 /// Another process may take a port between the check and the start; then the function retries with other ports.
-async fn start(arguments: &Arguments, close: &Sandbox) -> Result<App, Failure> {
+async fn start(
+    arguments: &Arguments,
+    close: &Sandbox,
+    lock: ProcessLock,
+) -> Result<(App, Option<String>), Failure> {
     let metrics = Metrics::install()?;
-    let mut tries = 3;
+    let (mut lock, mut tries) = (Some(lock), 3);
     loop {
-        // Held until the service takes the lock over: the files below must not belong to a running service.
-        let lock = ProcessLock::take(&database(&arguments.dir)?.into()).with_context(|| {
-            let folder = arguments.dir.display();
-            format!("another `numberdesk dev` runs in {folder}; choose another folder with `--dir`")
-        })?;
+        let lock = match lock.take() {
+            Some(lock) => lock,
+            None => take_lock(&arguments.dir)?,
+        };
         let api = free_port(arguments.port)?;
-        let ops = free_port(arguments.port.saturating_add(1010))?;
-        write_files(&arguments.dir, close, api, ops)?;
-        let (config, policy) = load(&arguments.dir.join("numberdesk.toml"))?;
-        telemetry::start(&app::telemetry(&config))?;
+        let ops = match arguments.ops_port {
+            Some(port) => fixed_port("--ops-port", port)?,
+            None if arguments.port == 0 => loopback(0),
+            None => free_port(arguments.port.saturating_add(1010))?,
+        };
+        files::write(&arguments.dir, close, api, ops)?;
+        let (config, policy) = load(&files::config(&arguments.dir))?;
+        let proxies = app::proxies(&config).map_err(anyhow::Error::msg)?;
+        telemetry::start(&app::telemetry(&config, &proxies))?;
+        let no_rules = personas::no_rules(&policy, &arguments.dir);
         tries -= 1;
-        match App::start_with(lock, &config, policy, metrics.clone()).await {
+        match App::start_with(lock, &config, proxies, policy, metrics.clone()).await {
             Err(error) if tries > 0 && is_taken(&error) => {}
-            outcome => return Ok(outcome?),
+            outcome => return Ok((outcome?, no_rules)),
         }
     }
 }
@@ -149,145 +263,45 @@ fn is_taken(error: &anyhow::Error) -> bool {
     causes.any(|cause| cause.kind() == std::io::ErrorKind::AddrInUse)
 }
 
-/// Writes the configuration and deletes the database, because the simulated Close starts empty.
-///
-/// An existing policy is kept: the user may have edited it.
-fn write_files(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr) -> anyhow::Result<()> {
-    for name in ["numberdesk.db", "numberdesk.db-wal", "numberdesk.db-shm"] {
-        match std::fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("the old {name} cannot be deleted"));
-            }
-            _ => {}
-        }
-    }
-    let mut config = String::from("# Written by `numberdesk dev` at every start.\n");
-    writeln!(
-        config,
-        "[server]\nlisten = \"{api}\"\nops_listen = \"{ops}\"\npublic_url = \"http://{api}\"\n"
-    )?;
-    writeln!(config, "[store]\nurl = \"{}\"\n", database(folder)?)?;
-    writeln!(
-        config,
-        "[close]\nbase_url = \"{}\"\napi_key_file = \"close-api-key\"\n",
-        close.base_url()
-    )?;
-    writeln!(
-        config,
-        "[[auth.issuers]]\nissuer = \"{ISSUER}\"\naudiences = [\"{AUDIENCE}\"]"
-    )?;
-    writeln!(config, "jwks_file = \"jwks.json\"\nalgorithms = [\"EdDSA\"]\n")?;
-    writeln!(
-        config,
-        "[policy]\nfile = \"policy.toml\"\n\n[log]\nlevel = \"warn\"\n"
-    )?;
-    writeln!(config, "# Allows webhooks to programs on this machine.")?;
-    writeln!(
-        config,
-        "[webhooks]\nsecret_file = \"webhook-secret\"\nhosts = [\"localhost\"]\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]"
-    )?;
-    writeln!(config, "allow_http = true\nports = {HOOK_PORTS:?}")?;
-    std::fs::write(
-        folder.join("webhook-secret"),
-        "only for development, and never anywhere else",
-    )?;
-    std::fs::write(folder.join("close-api-key"), close.api_key())?;
-    std::fs::write(folder.join("numberdesk.toml"), config)?;
-    let policy = folder.join("policy.toml");
-    if !policy.exists() {
-        std::fs::write(policy, include_str!("dev_policy.toml"))?;
-    }
-    Ok(())
-}
-
-/// The URL of the database.
-fn database(folder: &Path) -> anyhow::Result<String> {
-    let file = std::path::absolute(folder)?.join("numberdesk.db");
-    Ok(format!("sqlite://{}", file.display()))
-}
-
-async fn personas(issuer: &DevIssuer, close: &Sandbox) -> anyhow::Result<Vec<Persona>> {
-    let client = reqwest::Client::builder().build()?;
-    let world: World = client
-        .get(format!("http://{}/_control/world", close.address()))
-        .send()
-        .await?
-        .json()
-        .await?;
-    let people: [(&str, &str, &[&str], &[Permission]); 4] = [
-        (
-            "alice",
-            "an app of sales-emea: rents, changes and releases",
-            &["sales-emea"],
-            &[
-                Permission::NumbersRead,
-                Permission::NumbersRent,
-                Permission::NumbersUpdate,
-                Permission::NumbersRelease,
-            ],
-        ),
-        (
-            "bob",
-            "another app of sales-emea: may also order group numbers, which need an approval",
-            &["sales-emea"],
-            &[
-                Permission::NumbersRead,
-                Permission::NumbersRent,
-                Permission::NumbersGroup,
-            ],
-        ),
-        (
-            "lena",
-            "lead of sales-emea: approvals, webhooks, audit trail and spend",
-            &["sales-emea"],
-            &[
-                Permission::NumbersRead,
-                Permission::NumbersRent,
-                Permission::NumbersGroup,
-                Permission::NumbersUpdate,
-                Permission::NumbersRelease,
-                Permission::OrdersApprove,
-                Permission::AuditRead,
-                Permission::SpendRead,
-                Permission::WebhooksManage,
-            ],
-        ),
-        (
-            "olaf",
-            "administrator: sees every team, approves, adopts and moves numbers",
-            &["platform"],
-            &[
-                Permission::NumbersRead,
-                Permission::OrdersApprove,
-                Permission::NumbersAdmin,
-                Permission::AuditRead,
-            ],
-        ),
-    ];
-    let day: Span = "24h".parse()?;
-    people
-        .into_iter()
-        .map(|(name, does, teams, permissions)| {
-            let teams: Vec<Team> = teams.iter().map(|team| team.parse()).collect::<Result<_, _>>()?;
-            let subject = format!("{name}@example.com");
-            // Only one token names the Close user of the API key, because nobody may approve an order of the same user.
-            let user = (name == "alice").then_some(&world.owner);
-            let token = sign(issuer, &subject, &teams, permissions, user, day)?;
-            Ok(Persona { name, does, token })
-        })
-        .collect()
-}
-
 /// Returns the wanted port, or another free one after printing its number.
 fn free_port(wanted: u16) -> anyhow::Result<SocketAddr> {
-    if TcpListener::bind(loopback(wanted)).is_ok() {
+    let Err(error) = TcpListener::bind(loopback(wanted)) else {
         return Ok(loopback(wanted));
-    }
+    };
     let free = TcpListener::bind(loopback(0))
         .context("no port on loopback is free")?
         .local_addr()?;
-    eprintln!("port {wanted} is taken; using {} instead", free.port());
+    errln!("port {wanted} {}; using {} instead", problem(&error), free.port());
     Ok(free)
+}
+
+/// A port that a script relies on cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("port {port} {}; `{option}` chooses another one", problem(source))]
+struct PortError {
+    option: &'static str,
+    port: u16,
+    source: std::io::Error,
+}
+
+/// Returns a port that a script relies on, or an error if it cannot be used.
+fn fixed_port(option: &'static str, port: u16) -> Result<SocketAddr, PortError> {
+    match TcpListener::bind(loopback(port)) {
+        Ok(_) => Ok(loopback(port)),
+        Err(source) => Err(PortError { option, port, source }),
+    }
+}
+
+fn problem(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "is taken",
+        _ => "cannot be used",
+    }
+}
+
+/// Whether the error is about a port, so that deleting data would not help.
+fn is_about_a_port(error: &anyhow::Error) -> bool {
+    error.is::<PortError>() || is_taken(error)
 }
 
 fn loopback(port: u16) -> SocketAddr {

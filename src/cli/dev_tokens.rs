@@ -8,19 +8,18 @@ use crate::domain::permission::Permission;
 use crate::domain::team::Team;
 use crate::domain::time::{Clock, Span};
 
-/// The default folder of `numberdesk dev`.
-pub(super) const FOLDER: &str = ".dev";
 /// The `iss` of development tokens. It is only a name: nothing is fetched from it.
 pub(super) const ISSUER: &str = "https://issuer.numberdesk.dev/";
 /// The `aud` of development tokens.
 pub(super) const AUDIENCE: &str = "numberdesk";
 
-/// Signs a token with these claims, valid from now on.
+/// Signs a token with these claims, valid from now on. Without teams, it states no permissions either.
 pub(super) fn sign(
     issuer: &DevIssuer,
     subject: &str,
     teams: &[Team],
     permissions: &[Permission],
+    groups: &[impl AsRef<str>],
     close_user: Option<&UserId>,
     expires: Span,
 ) -> anyhow::Result<String> {
@@ -32,9 +31,14 @@ pub(super) fn sign(
         "sub": subject,
         "iat": now.as_seconds(),
         "exp": now.plus(expires.0).as_seconds(),
-        "teams": teams,
-        "scope": scope.join(" "),
     });
+    if !teams.is_empty() {
+        claims["teams"] = json!(teams);
+        claims["scope"] = json!(scope.join(" "));
+    }
+    if !groups.is_empty() {
+        claims["groups"] = groups.iter().map(AsRef::as_ref).collect();
+    }
     if let Some(user) = close_user {
         claims["close_user_id"] = json!(user);
     }

@@ -2,21 +2,28 @@
 //!
 //! The command changes nothing, prints no secret, and may run beside a running service.
 
-use std::fmt;
+mod database;
+mod report;
+mod routes;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
-use super::failure::{Failure, print_faults};
+use super::failure::{Failure, causes, print_faults};
 use super::load::{ConfigFile, load};
+use super::output::out;
 use crate::app;
+use crate::cli::doctor::report::Finding::{self, Bad, Good, Note};
+use crate::cli::doctor::report::Report;
 use crate::close::{self, CloseClient};
 use crate::config::{Config, TlsFiles};
 use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
-use crate::domain::order::State;
+use crate::domain::close_drift::Drift;
 use crate::domain::time::{Clock, Timestamp};
+use crate::egress::Proxies;
 use crate::policy::{GroupRule, Policy};
-use crate::store::Store;
 
 /// How long the database and the issuers may take to respond.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -24,49 +31,15 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// The remaining validity below which a certificate should already be renewed.
 const RENEWAL: Duration = Duration::from_hours(7 * 24);
-/// Close's permission for group numbers.
-const MANAGE_GROUPS: &str = "manage_group_numbers";
+/// Close's permission for numbers of several people, and for those of others.
+const MANAGE_NUMBERS: &str = "manage_group_numbers";
+/// The most differences of Close's API that are listed.
+const DIFFERENCES: usize = 5;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-}
-
-/// The result of one check.
-enum Finding {
-    /// Works.
-    Good(String),
-    /// Works, but an operator should know about it.
-    Note(String),
-    /// Does not work.
-    Bad(String),
-}
-
-use Finding::{Bad, Good, Note};
-
-/// The findings, in the order of the output.
-#[derive(Default)]
-struct Report(Vec<(String, Finding)>);
-
-impl Report {
-    fn add(&mut self, what: impl Into<String>, finding: Finding) {
-        self.0.push((what.into(), finding));
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (what, finding) in &self.0 {
-            let (word, text) = match finding {
-                Good(text) => ("ok", text),
-                Note(text) => ("note", text),
-                Bad(text) => ("FAULT", text),
-            };
-            writeln!(f, "{word:<6} {what:<14} {text}")?;
-        }
-        Ok(())
-    }
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -85,16 +58,40 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         policy.fingerprint()
     );
     report.add("configuration", Good(files));
+    for warning in policy.warnings() {
+        report.add("policy", Note(warning.to_string()));
+    }
     if let Some(files) = &config.server.tls {
         report.add("certificate", certificate(files, Clock::system().now()));
     }
+    let proxies = app::proxies(&config).map_err(anyhow::Error::msg)?;
+    for line in routes::routes(&config, &proxies) {
+        report.add("route", Good(line));
+    }
+    if let Some(line) = routes::webhooks(&config, &proxies) {
+        report.add(
+            "route",
+            if config.proxy.webhooks {
+                Note(line)
+            } else {
+                Good(line)
+            },
+        );
+    }
+    if let Some(text) = routes::only_ipv4(&config) {
+        report.add("listeners", Note(text));
+    }
     let (mut stored, mut issued, mut closed) = (Report::default(), Report::default(), Report::default());
-    let (organization, (), of_key) = tokio::join!(
-        database(&config, &mut stored),
-        issuers(&config, &mut issued),
-        close(&config, &policy, &mut closed)
+    let (stored_facts, (), of_key) = tokio::join!(
+        database::check(&config, TIMEOUT, &mut stored),
+        issuers(&config, &proxies, &mut issued),
+        close(&config, &proxies, &policy, &mut closed)
     );
-    if let (Some(known), Some(of_key)) = (organization, of_key)
+    let (organization, stored_drifts) = stored_facts.unwrap_or_default();
+    if let Some((_, drifts)) = &of_key {
+        closed.add("close api", changes(stored_drifts.iter().chain(drifts)));
+    }
+    if let (Some(known), Some((of_key, _))) = (organization, of_key)
         && !of_key.contains(&known)
     {
         let text = format!(
@@ -104,11 +101,14 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         closed.add("organization", Bad(text));
     }
     for part in [stored, issued, closed] {
-        report.0.extend(part.0);
+        report.append(part);
     }
-    print!("{report}");
-    let failed = report.0.iter().any(|(_, finding)| matches!(finding, Bad(_)));
-    if failed { Err(Failure::Negative) } else { Ok(()) }
+    out!("{report}")?;
+    if report.has_fault() {
+        Err(Failure::Negative)
+    } else {
+        Ok(())
+    }
 }
 
 fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
@@ -116,7 +116,11 @@ fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
         Ok(identity) => identity,
         Err(wrong) => return Bad(wrong),
     };
-    let until = format!("{}, until {}", files.certificate.display(), identity.not_after);
+    let until = format!(
+        "{}, until {}",
+        files.certificate.display(),
+        identity.not_after.in_words()
+    );
     match identity.out_of_time(now) {
         Some(why) => Bad(format!("clients refuse {}: {why}", files.certificate.display())),
         None if identity.not_after.since(now) < RENEWAL => Note(format!("{until}: renew it")),
@@ -124,56 +128,10 @@ fn certificate(files: &TlsFiles, now: Timestamp) -> Finding {
     }
 }
 
-/// Checks the database. Returns the organization of the stored inventory, if known.
-async fn database(config: &Config, report: &mut Report) -> Option<String> {
-    let check = tokio::time::timeout(TIMEOUT, async {
-        let store = Store::open_read_only(config.store.secret()).await?;
-        if !store.migrated().await? {
-            return Ok(None);
-        }
-        let open = store.open_orders().await?;
-        anyhow::Ok(Some((open, store.known_organization().await?)))
-    });
-    let (open, organization) = match check.await {
-        Ok(Ok(Some(found))) => found,
-        Ok(Ok(None)) => {
-            let text = "the schema is of another version: run `numberdesk migrate`";
-            report.add("database", Bad(text.to_owned()));
-            return None;
-        }
-        Ok(Err(error)) => {
-            report.add("database", Bad(format!("{}: {:#}", config.store, error)));
-            return None;
-        }
-        Err(_) => {
-            report.add(
-                "database",
-                Bad(format!(
-                    "{}: does not respond within {} s",
-                    config.store,
-                    TIMEOUT.as_secs()
-                )),
-            );
-            return None;
-        }
-    };
-    report.add("database", Good(config.store.to_string()));
-    let count = |state| -> i64 {
-        let of_state = open.iter().filter(|orders| orders.state == state);
-        of_state.map(|orders| orders.count).sum()
-    };
-    let (unverified, review) = (count(State::Unverified), count(State::NeedsReview));
-    let queued = count(State::Queued);
-    let text = format!("{queued} queued, {unverified} unverified, {review} in manual review");
-    let settled = unverified == 0 && review == 0;
-    report.add("orders", if settled { Good(text) } else { Note(text) });
-    organization
-}
-
-async fn issuers(config: &Config, report: &mut Report) {
-    let auth = match app::auth(config, Clock::system()) {
+async fn issuers(config: &Config, proxies: &Proxies, report: &mut Report) {
+    let auth = match app::auth(config, proxies, Clock::system()) {
         Ok(auth) => auth,
-        Err(error) => return report.add("issuers", Bad(format!("{error:#}"))),
+        Err(error) => return report.add("issuers", Bad(causes(&error))),
     };
     // An issuer that does not respond in time has no usable keys in the report below.
     let _ = tokio::time::timeout(TIMEOUT, auth.refresh()).await;
@@ -196,17 +154,20 @@ async fn issuers(config: &Config, report: &mut Report) {
     }
 }
 
-/// Checks Close and its API key. Returns the organizations of the key, if Close responds.
-async fn close(config: &Config, policy: &Policy, report: &mut Report) -> Option<Vec<String>> {
-    let settings = close::Settings {
-        base_url: config.close.base_url.clone(),
-        timeout: config.close.timeout,
-    };
-    let key = config.close.api_key.read_api_key().map_err(anyhow::Error::msg);
+/// Checks Close and its API key. Returns the organizations of the key and the differences of Close's API, if Close
+/// responds.
+async fn close(
+    config: &Config,
+    proxies: &Proxies,
+    policy: &Policy,
+    report: &mut Report,
+) -> Option<(Vec<String>, BTreeSet<Drift>)> {
+    let settings = app::close(config, proxies);
+    let key = config.close.api_key().read_api_key().map_err(anyhow::Error::msg);
     let client = match key.and_then(|key| CloseClient::new(settings, key, Clock::system())) {
         Ok(client) => client,
         Err(error) => {
-            report.add("close", Bad(format!("{error:#}")));
+            report.add("close", Bad(causes(&error)));
             return None;
         }
     };
@@ -225,24 +186,48 @@ async fn close(config: &Config, policy: &Policy, report: &mut Report) -> Option<
             me.user_id
         )),
     );
-    report.add(
-        "group numbers",
-        groups(policy, me.permissions.contains(MANAGE_GROUPS)),
-    );
+    report.add("group numbers", groups(policy, &me.permissions));
     report.add("clock", clock(client.clock_skew()));
-    report.add("webhooks", webhooks(config, client).await);
-    Some(me.organization_ids)
+    report.add("webhooks", webhooks(config, client.clone()).await);
+    if let Err(error) = client.sample().await {
+        report.add("numbers", Bad(error.to_string()));
+    }
+    Some((me.organization_ids, client.drifts()))
 }
 
-fn groups(policy: &Policy, permitted: bool) -> Finding {
+/// Compares Close's API, as the service and this command met it, with the one that this version knows.
+fn changes<'a>(drifts: impl Iterator<Item = &'a Drift>) -> Finding {
+    // The same field differs in several calls.
+    let all: BTreeSet<_> = drifts
+        .map(|drift| format!("{} {}", drift.kind, drift.path))
+        .collect();
+    let known = CloseClient::known_api();
+    if all.is_empty() {
+        return Good(format!("as known on {known}"));
+    }
+    let first: Vec<_> = all.iter().take(DIFFERENCES).map(String::as_str).collect();
+    let more = match all.len().saturating_sub(DIFFERENCES) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Note(format!("differs from {known}: {}{more}", first.join(", ")))
+}
+
+/// `permissions`: those of the key's user in Close.
+fn groups(policy: &Policy, permissions: &BTreeSet<String>) -> Finding {
+    // Close calls it *Manage Team Phone Numbers* now, so it may rename the word, too.
+    let similar = |word: &&String| word.starts_with("manage_") && word.ends_with("_numbers");
+    let permission = permissions
+        .get(MANAGE_NUMBERS)
+        .or_else(|| permissions.iter().find(similar));
     let wanted = policy
         .every_rule()
         .any(|rules| rules.group_numbers != GroupRule::Nobody);
-    match (permitted, wanted) {
-        (true, _) => Good(format!("the key's user has {MANAGE_GROUPS}")),
-        (false, false) => Good("not allowed by the policy".to_owned()),
-        (false, true) => Bad(format!(
-            "the policy allows group numbers, but the key's user lacks {MANAGE_GROUPS} in Close"
+    match (permission, wanted) {
+        (Some(permission), _) => Good(format!("the key's user has {permission}")),
+        (None, false) => Good("not allowed by the policy".to_owned()),
+        (None, true) => Bad(format!(
+            "the policy allows numbers for several people, but the key's user lacks {MANAGE_NUMBERS} in Close"
         )),
     }
 }
@@ -261,7 +246,7 @@ fn clock(skew: Option<i64>) -> Finding {
 }
 
 async fn webhooks(config: &Config, close: CloseClient) -> Finding {
-    if let Some(source) = &config.close.webhook_key {
+    if let Some(source) = config.close.webhook_key() {
         return match source.read_webhook_keys() {
             Ok(keys)
                 if keys
@@ -274,17 +259,21 @@ async fn webhooks(config: &Config, close: CloseClient) -> Finding {
             Err(wrong) => Bad(wrong),
         };
     }
-    let public = &config.server.public_url;
-    let Some(url) = delivery_url(public, &config.close.base_url).filter(|_| config.close.subscribe) else {
+    let public = config.server.public_url();
+    let Some(url) = delivery_url(&public, &config.close.base_url).filter(|_| config.close.subscribe) else {
         return Note(format!(
             "none: Close can't deliver to {public}; the service finds changes by comparison"
         ));
     };
     match Subscriber::new(close, url).find().await {
         Ok(found) => match found.own.first() {
-            Some(newest) if newest.active => Good(format!(
+            Some(newest) if newest.is_active() => Good(format!(
                 "{} is active; {} of {ALLOWED} used",
                 newest.id, found.used
+            )),
+            Some(newest) if !newest.is_paused() => Note(format!(
+                "{} has the status `{}`, which this version does not know: see whether Close delivers",
+                newest.id, newest.status
             )),
             Some(newest) => Bad(format!(
                 "{} is paused: {}",

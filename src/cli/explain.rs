@@ -4,10 +4,13 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::load::{ConfigFile, load};
+use super::output::out;
+use super::values::{claims, count};
 use crate::domain::caller::Caller;
 use crate::domain::country::Country;
 use crate::domain::decision::Usage;
 use crate::domain::id::UserId;
+use crate::domain::identity::TokenIdentity;
 use crate::domain::money::Money;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::Request;
@@ -25,7 +28,7 @@ pub(super) struct Arguments {
     /// Country of the number, as two letters
     #[arg(long)]
     country: Country,
-    /// Sharing: personal or group
+    /// For one person (personal) or for several (group)
     #[arg(long, default_value = "personal")]
     sharing: Sharing,
     /// Carrier type: local, national, mobile or tollfree
@@ -41,13 +44,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     close_user: Option<UserId>,
     /// Other claims of the token as a JSON object, for rules that use them
-    #[arg(long, default_value = "{}", value_parser = |text: &str| serde_json::from_str::<Value>(text))]
+    #[arg(long, default_value = "{}", value_parser = claims)]
     claims: Value,
     /// How many numbers the team already holds
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = count)]
     numbers_held: i64,
     /// How many orders the team had in the last 24 hours
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = count)]
     orders_last_day: i64,
     /// What the team's numbers already cost per month
     #[arg(long, default_value = "0.00")]
@@ -56,14 +59,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (_, policy) = load(&arguments.config.path)?;
-    let caller = Caller {
-        issuer: String::new(),
-        subject: "explain".to_owned(),
+    let caller = Caller::of_token(TokenIdentity {
         teams: vec![arguments.team.clone()],
         permissions: arguments.permissions.iter().map(ToString::to_string).collect(),
         close_user: arguments.close_user.clone(),
         claims: arguments.claims.clone(),
-    };
+        ..TokenIdentity::named("", "explain")
+    });
     let request = Request {
         country: arguments.country,
         sharing: arguments.sharing,
@@ -81,10 +83,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         monthly_held: arguments.monthly_held,
         ..Usage::default()
     };
-    print!(
+    out!(
         "{}",
         policy::explain(&policy, &caller, &arguments.team, &request, &usage)
-    );
+    )?;
     let ruling = policy::decide_rent(
         &policy,
         &caller,

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use super::output::{OutputError, errln};
 use crate::domain::input::document::FileFault;
 
 /// Exit status for an invalid configuration or policy.
 const INVALID_CONFIGURATION: u8 = 64;
+/// Exit status if the reader of the output has closed it: what a shell shows after SIGPIPE, and never a success.
+const BROKEN_PIPE: u8 = 141;
 
 /// Why a command failed.
 pub(super) enum Failure {
@@ -13,7 +16,7 @@ pub(super) enum Failure {
     Invalid(Vec<FileFault>),
     /// The result is negative, and the command already printed it. Exit status 1.
     Negative,
-    /// An error. Exit status 1.
+    /// An error. Exit status 1, or 141 without a message if the reader of the output has closed it.
     Error(anyhow::Error),
 }
 
@@ -28,8 +31,11 @@ pub(super) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Negative) => ExitCode::FAILURE,
+        Err(Failure::Error(error)) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => {
+            ExitCode::from(BROKEN_PIPE)
+        }
         Err(Failure::Error(error)) => {
-            eprintln!("error: {error:#}");
+            errln!("error: {}", causes(&error));
             ExitCode::FAILURE
         }
         Err(Failure::Invalid(faults)) => {
@@ -42,6 +48,20 @@ pub(super) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
 /// Prints every fault of a configuration or policy to stderr, one a line.
 pub(super) fn print_faults(faults: &[FileFault]) {
     for fault in faults {
-        eprintln!("error: {fault}");
+        errln!("error: {fault}");
     }
+}
+
+/// Returns the error with its causes, without those whose text the one before already ends with.
+pub(super) fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use crate::app;
 use crate::config::{self, Config};
+use crate::domain::input::document::FileFault;
 use crate::policy::Policy;
 
 /// The `--config` argument of most commands.
@@ -23,6 +24,14 @@ pub(super) struct ConfigFile {
 /// Loads configuration and policy, or returns all faults of both.
 pub(super) fn load(path: &Path) -> Result<(Config, Policy), Failure> {
     let config = config::load(path, config::environment()).map_err(Failure::Invalid)?;
-    let policy = app::policy(config.policy_file.as_ref(), &config.clusters()).map_err(Failure::Invalid)?;
+    let policy = app::policy(&config).map_err(Failure::Invalid)?;
+    app::proxies(&config).map_err(|message| {
+        Failure::Invalid(vec![FileFault {
+            file: path.display().to_string(),
+            line: None,
+            key: "proxy".to_owned(),
+            message,
+        }])
+    })?;
     Ok((config, policy))
 }

@@ -4,6 +4,8 @@ use anyhow::Context as _;
 
 use super::failure::Failure;
 use super::load::{ConfigFile, load};
+use super::output::outln;
+use super::progress::ProgressLine;
 use crate::store::Store;
 
 #[derive(clap::Args)]
@@ -14,16 +16,20 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (config, _) = load(&arguments.config.path)?;
-    let store = Store::open(config.store.secret())
+    let url = config.store.url().map_err(anyhow::Error::msg)?;
+    let store = Store::open(url.secret())
         .await
         .context("the database cannot be opened")?;
-    let applied = store.migrate().await.context("the database cannot be migrated")?;
+    let line = ProgressLine::start("migrating the database");
+    let applied = store.migrate().await.context("the database cannot be migrated");
+    drop(line);
+    let applied = applied?;
     store.close().await;
     if applied.is_empty() {
-        println!("the schema is up to date");
+        outln!("the schema is up to date")?;
     }
     for name in applied {
-        println!("applied {name}");
+        outln!("applied {name}")?;
     }
     Ok(())
 }

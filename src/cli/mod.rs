@@ -4,28 +4,36 @@
 
 mod check;
 #[cfg(feature = "dev")]
-mod demo;
-#[cfg(feature = "dev")]
 mod dev;
-#[cfg(feature = "dev")]
-mod dev_env;
 #[cfg(feature = "dev")]
 mod dev_tokens;
 mod doctor;
+mod env_file;
 mod explain;
 mod failure;
 mod health;
+mod listen;
 mod load;
 mod migrate;
 mod openapi;
+mod output;
+#[cfg(feature = "dev")]
+mod private_file;
+mod progress;
 #[cfg(feature = "dev")]
 mod sandbox;
+mod schema;
 mod serve;
 mod signals;
+mod store_copy;
 #[cfg(feature = "dev")]
 mod token;
+mod values;
 mod verify;
 mod webhooks;
+mod whoami;
+mod whoami_rent;
+mod whoami_report;
 
 use std::process::ExitCode;
 
@@ -42,7 +50,8 @@ const AFTER_HELP: &str = "\
 The configuration is a TOML file. An environment variable overrides every key: NUMBERDESK_CLOSE__BASE_URL is
 base_url in [close].
 
-Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments, 64 invalid configuration or policy.";
+Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments, 64 invalid configuration or policy.
+Also 141 if the reader of the output has closed it, as `head` does.";
 
 /// Rents, changes and releases Close phone numbers for internal apps, under team policy
 #[derive(Parser)]
@@ -73,7 +82,7 @@ enum Command {
     /// Verifies the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Shows and changes the service's own webhook subscription in Close
+    /// Shows and changes the service's own webhook subscription in Close; forwards events to an app under development
     #[command(subcommand)]
     Webhooks(webhooks::Command),
     /// Prints a token of the development issuer
@@ -81,6 +90,11 @@ enum Command {
     Token(token::Arguments),
     /// Prints the OpenAPI document of the API
     Openapi(openapi::Arguments),
+    /// Prints the JSON Schema of the configuration or the policy, for editors
+    Schema(schema::Arguments),
+    /// Copies the database
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Applies database migrations and exits
     Migrate(migrate::Arguments),
     /// Checks that a running service is ready; for container health checks
@@ -91,12 +105,20 @@ enum Command {
 enum PolicyCommand {
     /// Shows the decision on an order, the rule behind it, and what would change it
     Explain(explain::Arguments),
+    /// Shows what a token and the policy give its caller, and what is missing to rent
+    Whoami(whoami::Arguments),
 }
 
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Verifies the hash chain of a database or an export, and names the first row that was changed
     Verify(verify::Arguments),
+}
+
+#[derive(Subcommand)]
+enum StoreCommand {
+    /// Copies everything into an empty database, for the way from SQLite to PostgreSQL, and verifies the copy
+    Copy(store_copy::Arguments),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -116,11 +138,14 @@ pub fn run() -> ExitCode {
             Command::Check(arguments) => exit_code(check::run(&arguments)),
             Command::Doctor(arguments) => exit_code(doctor::run(&arguments).await),
             Command::Policy(PolicyCommand::Explain(arguments)) => exit_code(explain::run(&arguments)),
+            Command::Policy(PolicyCommand::Whoami(arguments)) => exit_code(whoami::run(&arguments).await),
             Command::Audit(AuditCommand::Verify(arguments)) => exit_code(verify::run(arguments).await),
             Command::Webhooks(command) => exit_code(webhooks::run(command).await),
             #[cfg(feature = "dev")]
             Command::Token(arguments) => exit_code(token::run(&arguments)),
             Command::Openapi(arguments) => exit_code(openapi::run(&arguments)),
+            Command::Schema(arguments) => exit_code(schema::run(&arguments)),
+            Command::Store(StoreCommand::Copy(arguments)) => exit_code(store_copy::run(&arguments).await),
             Command::Migrate(arguments) => exit_code(migrate::run(&arguments).await),
             Command::Health(arguments) => exit_code(health::run(&arguments).await),
         }

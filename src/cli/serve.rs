@@ -14,10 +14,11 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, policy) = load(&arguments.config.path)?;
-    let telemetry = telemetry::start(&app::telemetry(&config))?;
+    let proxies = app::proxies(&config).map_err(anyhow::Error::msg)?;
+    let telemetry = telemetry::start(&app::telemetry(&config, &proxies))?;
     let mut signals = Signals::listen()?;
     let app = tokio::select! {
-        app = App::start(&config, policy, Metrics::install()?) => app?,
+        app = App::start_by(proxies, &config, policy, Metrics::install()?) => app?,
         // Nothing has started yet.
         () = signals.next() => return Ok(()),
     };

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::dev_tokens::{self, ISSUER};
+use super::env_file::FOLDER;
 use super::failure::Failure;
+use super::output::outln;
 use crate::auth::DevIssuer;
 use crate::domain::id::UserId;
 use crate::domain::permission::Permission;
@@ -13,7 +15,7 @@ use crate::domain::time::Span;
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Team of the caller; several are separated by commas or given by repeating the option
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "group")]
     team: Vec<Team>,
     /// Permissions, separated by commas, such as numbers:read,numbers:rent
     #[arg(
@@ -22,6 +24,9 @@ pub(super) struct Arguments {
         default_value = "numbers:read,numbers:rent,numbers:update,numbers:release"
     )]
     permissions: Vec<Permission>,
+    /// Group of the caller at an identity provider, for a grant of the policy; several are separated by commas
+    #[arg(long, value_delimiter = ',')]
+    group: Vec<String>,
     /// Subject: the app or person that the token identifies
     #[arg(long, default_value = "developer@example.com")]
     subject: String,
@@ -32,7 +37,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "1h")]
     expires: Span,
     /// Folder of `numberdesk dev`
-    #[arg(long, default_value = dev_tokens::FOLDER)]
+    #[arg(long, default_value = FOLDER)]
     dir: PathBuf,
 }
 
@@ -43,9 +48,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         &arguments.subject,
         &arguments.team,
         &arguments.permissions,
+        &arguments.group,
         arguments.close_user.as_ref(),
         arguments.expires,
     )?;
-    println!("{token}");
+    outln!("{token}")?;
     Ok(())
 }

@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::failure::Failure;
+use super::output::outln;
+use super::progress::ProgressLine;
 use crate::config;
 use crate::domain::audit_chain::{Break, BrokenRow, Head, Link, Verified, Verifier};
 use crate::store::Store;
 
+/// The step that the progress shows.
+const STEP: &str = "verifying";
 /// The number of rows in one query.
 const PAGE: u32 = 1_000;
 /// The longest line that is read, in bytes, so that a file without line breaks does not fill the memory.
@@ -46,15 +50,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         None => verify_database(&arguments.config, verifier).await?,
     };
     match summary.first {
-        Some(first) => println!(
+        Some(first) => outln!(
             "rows      {}, from {first} to {}: all valid",
-            summary.rows, summary.head.seq
-        ),
-        None => println!("rows      none"),
+            summary.rows,
+            summary.head.seq
+        )?,
+        None => outln!("rows      none")?,
     }
-    println!("head      {}", summary.head);
+    outln!("head      {}", summary.head)?;
     for head in heads {
-        println!("recorded  {head} is in the chain");
+        outln!("recorded  {head} is in the chain")?;
     }
     Ok(())
 }
@@ -64,21 +69,28 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// A running service may append rows and move the head during the verification.
 async fn verify_database(config: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let url = config::store(config, config::environment()).map_err(Failure::Invalid)?;
-    println!("checking  {url}");
+    outln!("checking  {url}")?;
     let store = Store::open_read_only(url.secret())
         .await
         .context("the database can't be opened")?;
     let head = audit_head(&store).await?;
     let mut last: Option<(i64, String)> = None;
+    let line = ProgressLine::start(STEP);
     loop {
         let after = last.as_ref().map(|(seq, id)| (*seq, id.as_str()));
         let links = store.all_chain_rows(after, head.seq, PAGE).await?;
         let Some(end) = links.last() else { break };
         last = Some((end.seq, end.row.id.clone()));
         for link in &links {
-            verifier.check(link).map_err(report)?;
+            if let Err(broken) = verifier.check(link) {
+                drop(line);
+                return Err(report(broken));
+            }
         }
+        let total = u64::try_from(head.seq).ok();
+        line.report(STEP, u64::try_from(verifier.at()).unwrap_or_default(), total);
     }
+    drop(line);
     let summary = verifier.finish(Some(&head)).map_err(report)?;
     if let Some((seq, id)) = store.first_row_beyond(head.seq).await? {
         // The service writes row and head in one transaction. If it wrote this row, the head has moved by now.
@@ -88,10 +100,10 @@ async fn verify_database(config: &Path, mut verifier: Verifier) -> Result<Verifi
             return Err(report(BrokenRow { seq, id, why }));
         }
     }
-    println!(
+    outln!(
         "unsealed  {} rows that are not in the chain yet",
         store.unchained_count().await?
-    );
+    )?;
     store.close().await;
     Ok(summary)
 }
@@ -109,12 +121,18 @@ async fn audit_head(store: &Store) -> anyhow::Result<Head> {
 
 fn verify_export(file: &Path, mut verifier: Verifier) -> Result<Verified, Failure> {
     let mut lines = Lines::open(file)?;
-    println!("checking  {}", lines.name);
+    outln!("checking  {}", lines.name)?;
+    let line = ProgressLine::start(STEP);
+    let mut rows = 0;
     while let Some(link) = lines.next()? {
+        rows += 1;
+        line.report(STEP, rows, None);
         if let Err(broken) = verifier.check(&link) {
+            drop(line);
             return Err(report(lines.find_later(broken)));
         }
     }
+    drop(line);
     verifier.finish(None).map_err(report)
 }
 
@@ -124,8 +142,10 @@ fn verify_export(file: &Path, mut verifier: Verifier) -> Result<Verified, Failur
     reason = "`map_err` passes the error by value"
 )]
 fn report(broken: BrokenRow) -> Failure {
-    println!("broken    {broken}");
-    Failure::Negative
+    match outln!("broken    {broken}") {
+        Ok(()) => Failure::Negative,
+        Err(error) => error.into(),
+    }
 }
 
 /// The lines of an export.

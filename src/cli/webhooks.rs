@@ -1,6 +1,7 @@
 //! `numberdesk webhooks`: shows and changes the service's own webhook subscription in Close.
 //!
-//! The command calls only Close, and never prints a signature key.
+//! These commands call only Close, and never print a signature key. `listen` is about the other direction, from the
+//! service to apps, and has its own file.
 
 use std::fmt::Write as _;
 
@@ -8,15 +9,18 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::listen;
 use super::load::ConfigFile;
-use crate::close::{self, CloseClient, Subscription};
+use super::output::{errln, out, outln};
+use crate::app;
+use crate::close::{CloseClient, Subscription};
 use crate::config::{self, Config};
 use crate::desk::subscription::client::{ALLOWED, Found, OVERLAP, Subscriber, delivery_url};
 use crate::domain::time::{Clock, Span};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Shows the subscription and its health; exit status 1 unless it is active
+    /// Shows the service's subscription in Close and its health; exit status 1 unless it is active
     Status(Status),
     /// Creates the subscription, or repairs and resumes the existing one, as a running service does by itself
     Create(Arguments),
@@ -24,6 +28,8 @@ pub(super) enum Command {
     Rotate(Rotate),
     /// Deletes the subscription; a running service creates a new one within a minute
     Delete(Delete),
+    /// Forwards a team's events to a URL, as signed webhooks; for an app under development
+    Listen(Box<listen::Arguments>),
 }
 
 #[derive(clap::Args)]
@@ -84,6 +90,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         Command::Create(arguments) => create(&open(&arguments)?).await,
         Command::Rotate(arguments) => rotate(&open(&arguments.common)?, arguments.overlap).await,
         Command::Delete(arguments) => delete(&open(&arguments.common)?, arguments.yes).await,
+        Command::Listen(arguments) => listen::run(*arguments).await,
     }
 }
 
@@ -97,30 +104,32 @@ struct Opened {
 fn open(arguments: &Arguments) -> Result<Opened, Failure> {
     let config: Config =
         config::load(&arguments.config.path, config::environment()).map_err(Failure::Invalid)?;
-    let (public_url, base_url) = (&config.server.public_url, &config.close.base_url);
-    let url = delivery_url(public_url, base_url).ok_or_else(|| {
+    let (public_url, base_url) = (config.server.public_url(), &config.close.base_url);
+    let url = delivery_url(&public_url, base_url).ok_or_else(|| {
         anyhow!(
             "Close can't deliver to {public_url}: server.public_url must name a host that Close can reach"
         )
     })?;
-    let settings = close::Settings {
-        base_url: base_url.clone(),
-        timeout: config.close.timeout,
-    };
-    let key = config.close.api_key.read_api_key().map_err(anyhow::Error::msg)?;
+    let proxies = app::proxies(&config).map_err(anyhow::Error::msg)?;
+    let settings = app::close(&config, &proxies);
+    let key = config
+        .close
+        .api_key()
+        .read_api_key()
+        .map_err(anyhow::Error::msg)?;
     Ok(Opened {
         subscriber: Subscriber::new(CloseClient::new(settings, key, Clock::system())?, url),
-        configured: config.close.webhook_key.is_some(),
+        configured: config.close.webhook_key().is_some(),
     })
 }
 
 async fn status(opened: &Opened, format: Format) -> Result<(), Failure> {
     let found = opened.subscriber.find().await?;
     match format {
-        Format::Text => print!("{}", text(opened, &found)),
-        Format::Json => println!("{:#}", document(opened, &found)),
+        Format::Text => out!("{}", text(opened, &found))?,
+        Format::Json => outln!("{:#}", document(opened, &found))?,
     }
-    let active = found.own.first().is_some_and(|newest| newest.active);
+    let active = found.own.first().is_some_and(Subscription::is_active);
     if active { Ok(()) } else { Err(Failure::Negative) }
 }
 
@@ -137,7 +146,7 @@ fn text(opened: &Opened, found: &Found) -> String {
     }
     for subscription in &found.own {
         lines.push(("subscription", subscription.id.to_string()));
-        lines.push(("state", state(subscription).to_owned()));
+        lines.push(("state", subscription.status.clone()));
         let optional = [
             ("pause reason", &subscription.pause_reason),
             ("health", &subscription.health),
@@ -163,7 +172,7 @@ fn document(opened: &Opened, found: &Found) -> Value {
     let own = found.own.iter().map(|subscription| {
         json!({
             "id": subscription.id,
-            "state": state(subscription),
+            "state": subscription.status,
             "pause_reason": subscription.pause_reason,
             "health": subscription.health,
             "latest_error": subscription.latest_error,
@@ -181,10 +190,6 @@ fn document(opened: &Opened, found: &Found) -> Value {
     })
 }
 
-const fn state(subscription: &Subscription) -> &'static str {
-    if subscription.active { "active" } else { "paused" }
-}
-
 async fn create(opened: &Opened) -> Result<(), Failure> {
     require_managed(
         opened,
@@ -194,12 +199,14 @@ async fn create(opened: &Opened) -> Result<(), Failure> {
     match found.own.into_iter().next() {
         None => {
             let created = opened.subscriber.create(found.used).await?;
-            println!("created {}", created.id);
+            outln!("created {}", created.id)?;
         }
-        Some(newest) if newest.active && newest.complete => println!("{} exists and is active", newest.id),
+        Some(newest) if newest.is_active() && newest.complete => {
+            outln!("{} exists and is active", newest.id)?;
+        }
         Some(newest) => {
             let repaired = opened.subscriber.repair(newest).await?;
-            println!("{} is {} again", repaired.id, state(&repaired));
+            outln!("{} is {} again", repaired.id, repaired.status)?;
         }
     }
     Ok(())
@@ -216,19 +223,19 @@ async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
     let (newest, older) = if let [newest, older @ ..] = found.own.as_slice()
         && !older.is_empty()
     {
-        eprintln!(
+        errln!(
             "{} is the new subscription of an interrupted rotation: continuing that rotation",
             newest.id
         );
         (newest.clone(), older)
     } else {
         let created = subscriber.create(found.used).await?;
-        eprintln!("created {}", created.id);
+        errln!("created {}", created.id);
         (created, found.own.as_slice())
     };
     if !older.is_empty() {
         let wait = overlap.0;
-        eprintln!(
+        errln!(
             "waiting {} s until every running service has its key; if interrupted, run the command again",
             wait.as_secs()
         );
@@ -236,33 +243,33 @@ async fn rotate(opened: &Opened, overlap: Span) -> Result<(), Failure> {
     }
     for old in older {
         subscriber.delete(&old.id).await?;
-        eprintln!("deleted {}", old.id);
+        errln!("deleted {}", old.id);
     }
-    println!("{}", newest.id);
+    outln!("{}", newest.id)?;
     Ok(())
 }
 
 async fn delete(opened: &Opened, yes: bool) -> Result<(), Failure> {
     let found = opened.subscriber.find().await?;
     if found.own.is_empty() {
-        println!(
+        outln!(
             "no subscription delivers to {}; nothing to delete",
             opened.subscriber.url()
-        );
+        )?;
         return Ok(());
     }
     for subscription in &found.own {
         if yes {
             opened.subscriber.delete(&subscription.id).await?;
-            println!("deleted {}", subscription.id);
+            outln!("deleted {}", subscription.id)?;
         } else {
-            println!("{} delivers to {}", subscription.id, opened.subscriber.url());
+            outln!("{} delivers to {}", subscription.id, opened.subscriber.url())?;
         }
     }
     if yes {
         return Ok(());
     }
-    eprintln!("nothing was deleted: confirm with --yes; Close then delivers no further changes");
+    errln!("nothing was deleted: confirm with --yes; Close then delivers no further changes");
     Err(Failure::Negative)
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::close::transport::{Settings, Transport};
+use crate::close::connection::Settings;
+use crate::close::transport::Transport;
 use crate::domain::time::Clock;
+use crate::egress::TrustError;
 
 /// Makes the calls to Close. Clones share key, connections, rate limits and circuit breaker.
 #[derive(Clone)]
@@ -42,11 +44,12 @@ impl CloseClient {
 
     /// A client of the same Close with another key; it shares nothing.
     pub fn with_key(&self, key: SecretString) -> anyhow::Result<Self> {
-        let settings = Settings {
-            base_url: self.0.base.clone(),
-            timeout: self.0.timeout,
-        };
-        Self::new(settings, key, self.0.clock.clone())
+        Self::new(self.0.settings.clone(), key, self.0.clock.clone())
+    }
+
+    /// Reads the file of authorities again. With an unusable one, the last good authorities stay.
+    pub fn reload_authorities(&self) -> Result<(), TrustError> {
+        self.0.clients.reload_authorities()
     }
 
     /// Marks the key in use, for [`Self::still_uses`].

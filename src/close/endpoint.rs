@@ -188,7 +188,7 @@ impl Endpoint<'_> {
                             .append_pair("action", change.as_str());
                         // Close accepts a cursor with the other filters, but not with bounds of time.
                         if let (Some(since), None) = (since, cursor) {
-                            query.append_pair("date_updated__gte", &since.to_string());
+                            query.append_pair("date_updated__gte", &since.to_shortest());
                         }
                     }
                     Events::CreationOf(id) => {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 
 use crate::close::response::Reply;
+use crate::close::sharing;
 use crate::domain::id::{GroupId, UserId};
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
@@ -26,7 +27,9 @@ pub struct Me {
 }
 
 /// The body of the paid call: the order's request with the policy's values, and nothing else.
-pub(super) fn rent(request: &Request, terms: &Terms) -> Value {
+///
+/// `with_sharing`: whether the body has the deprecated field `sharing`.
+pub(super) fn rent(request: &Request, terms: &Terms, with_sharing: bool) -> Map<String, Value> {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() {
@@ -34,7 +37,10 @@ pub(super) fn rent(request: &Request, terms: &Terms) -> Value {
         }
     };
     put("country", json!(request.country));
-    put("sharing", json!(request.sharing));
+    if with_sharing {
+        let several = request.several_people();
+        put(sharing::FIELD, json!(if several { "group" } else { "personal" }));
+    }
     put("prefix", json!(request.prefix));
     put("carrier_type", json!(terms.carrier_type));
     put("bundle_id", json!(request.bundle_id));
@@ -44,7 +50,7 @@ pub(super) fn rent(request: &Request, terms: &Terms) -> Value {
         "assign_to",
         json!(terms.assign_to.as_ref().filter(|users| !users.is_empty())),
     );
-    Value::Object(body)
+    body
 }
 
 /// Reads a phone number; `None` without an id and a number.
@@ -67,7 +73,7 @@ pub(super) fn facts(body: Value) -> Option<Facts> {
         participants: ids(object.get("participants")),
         participant_groups: ids(object.get("participant_groups")),
         user: text("user_id").and_then(|user| user.parse().ok()),
-        // Unreadable participants count too: they still make it a group number.
+        // Unreadable participants count too: they are people who share it.
         group: yes("is_group_number") == Some(true)
             || items("participants") > 1
             || items("participant_groups") > 0,

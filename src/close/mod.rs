@@ -5,22 +5,28 @@
 
 mod breaker;
 mod client;
+mod connection;
+mod drifts;
 mod endpoint;
 mod error;
 mod event_json;
 mod events;
 mod json;
 mod numbers;
+mod radar;
 mod rate_limit;
 mod rent;
 mod response;
 mod retry;
+mod shape;
+mod sharing;
 mod subscriptions;
 mod transport;
 mod users;
 pub mod webhook;
 
 pub use self::client::{CloseClient, KeyInUse};
+pub use self::connection::Settings;
 pub use self::endpoint::Change;
 pub use self::error::Error;
 pub use self::events::Creation;
@@ -28,5 +34,4 @@ pub use self::json::Me;
 pub use self::numbers::ReleaseOutcome;
 pub use self::rent::RentOutcome;
 pub use self::subscriptions::Subscription;
-pub use self::transport::Settings;
 pub use self::webhook::{Forged, SignatureKey};

@@ -110,6 +110,12 @@ impl CloseClient {
         unavailable("the listing had too many pages")
     }
 
+    /// Reads the first page of the list of numbers, to see whether Close's objects still have their known shape.
+    pub async fn sample(&self) -> Result<Vec<Facts>, Error> {
+        let read = |reply: Reply| Some(json::page(reply)?.numbers);
+        self.0.ask(Endpoint::List { skip: 0 }, None, read).await
+    }
+
     /// Changes the members of a number that are in `changes`. Idempotent, so it may be sent more than once.
     pub async fn update(&self, id: &PhoneNumberId, changes: &Map<String, Value>) -> Result<Facts, Error> {
         let body = Value::Object(changes.clone());

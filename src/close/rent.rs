@@ -6,6 +6,7 @@ use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
 use crate::close::json;
 use crate::close::response::{Outcome, Reply};
+use crate::close::sharing::{self, Lesson};
 use crate::domain::number::Facts;
 use crate::domain::order::{Request, Terms};
 use crate::domain::time::Timestamp;
@@ -25,6 +26,11 @@ pub enum RentOutcome {
         close_errors: Option<Map<String, Value>>,
         /// Whether it was a 403: the user of the key lacks a permission.
         forbidden: bool,
+    },
+    /// Not rented: Close does not accept the fields of the call. The next call for the order has other fields.
+    OtherFields {
+        /// What Close does not accept.
+        reason: &'static str,
     },
     /// Not rented: nothing was sent.
     NotSent {
@@ -57,11 +63,29 @@ impl CloseClient {
         {
             return RentOutcome::RateLimited { until };
         }
-        let body = json::rent(request, terms);
-        match transport
+        let with_sharing = transport.sharing.is_sent(request, transport.clock.now());
+        let fields = json::rent(request, terms, with_sharing);
+        let body = Value::Object(fields.clone());
+        let outcome = transport
             .exchange(Endpoint::Rent, Some(&body), transport.timeout)
-            .await
+            .await;
+        if let Outcome::Refused(refusal) = &outcome
+            && let Some(lesson) = transport
+                .sharing
+                .learn(request, &fields, refusal, transport.clock.now())
         {
+            if lesson != Lesson::Required {
+                transport.radar.retired(sharing::FIELD);
+            }
+            return RentOutcome::OtherFields {
+                reason: match lesson {
+                    Lesson::Retired => "Close no longer knows the field `sharing`",
+                    Lesson::Refused => "Close does not accept the field `sharing`",
+                    Lesson::Required => "Close requires the field `sharing`",
+                },
+            };
+        }
+        match outcome {
             Outcome::Done(reply) => rented(reply),
             Outcome::Refused(refusal) => RentOutcome::Refused {
                 close_status: refusal.close_status,
@@ -74,6 +98,13 @@ impl CloseClient {
             Outcome::Unauthorized => RentOutcome::Unauthorized,
             Outcome::Unclear { reason } => RentOutcome::Unknown { reason },
         }
+    }
+
+    /// The field that [`Self::rent`] leaves out of the call for this request, because Close has retired it.
+    pub fn retired_field(&self, request: &Request) -> Option<&'static str> {
+        let transport = &self.0;
+        let left_out = transport.sharing.is_left_out(request, transport.clock.now());
+        left_out.then_some(sharing::FIELD)
     }
 }
 

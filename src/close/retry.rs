@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::close::endpoint::Endpoint;
 use crate::close::error::Error;
 use crate::close::response::{Outcome, Reply};
-use crate::close::transport::Transport;
+use crate::close::transport::{Transport, in_seconds};
 use crate::domain::backoff::Backoff;
 use crate::telemetry::metrics::CLOSE_WAITING;
 
@@ -28,7 +28,7 @@ impl Transport {
     ) -> Result<T, Error> {
         let deadline = Instant::now() + self.timeout;
         let mut error = Error::Unavailable {
-            reason: format!("no answer within {:?}", self.timeout),
+            reason: format!("no answer within {}", in_seconds(self.timeout)),
         };
         for attempt in 0..ATTEMPTS {
             if attempt > 0 && matches!(error, Error::Unavailable { .. }) {

@@ -22,6 +22,10 @@ const WANTED: [(&str, &str); 6] = [
     ("group", "updated"),
     ("group", "deleted"),
 ];
+/// The status of a subscription to which Close delivers.
+const ACTIVE: &str = "active";
+/// The status of a subscription to which Close delivers nothing.
+const PAUSED: &str = "paused";
 /// The most pages of one listing. Close allows 40 subscriptions, or 500 to some.
 const PAGES: usize = 50;
 /// The longest text that is passed on, in characters.
@@ -36,8 +40,8 @@ pub struct Subscription {
     pub id: SubscriptionId,
     /// Where Close delivers. URLs of other subscriptions may contain secrets.
     pub url: String,
-    /// Whether Close delivers; otherwise it is paused.
-    pub active: bool,
+    /// Close's word for the status: `active`, `paused`, or one that this version does not know.
+    pub status: String,
     /// The events that it covers, such as `phone_number.created`.
     pub events: Vec<String>,
     /// Whether it covers all events that the service needs, without a filter.
@@ -52,6 +56,18 @@ pub struct Subscription {
     pub pause_reason: Option<String>,
     /// When it was created, by Close's clock.
     pub created_at: Option<Timestamp>,
+}
+
+impl Subscription {
+    /// Whether Close delivers.
+    pub fn is_active(&self) -> bool {
+        self.status == ACTIVE
+    }
+
+    /// Whether Close delivers nothing until somebody resumes it. An unknown status is not taken for this one.
+    pub fn is_paused(&self) -> bool {
+        self.status == PAUSED
+    }
 }
 
 impl CloseClient {
@@ -124,7 +140,7 @@ impl CloseClient {
 
     /// Resumes a paused subscription. Its key stays; Close does not deliver the events of the pause later.
     pub async fn resume(&self, id: &SubscriptionId) -> Result<Subscription, Error> {
-        self.change_subscription(id, &json!({"status": "active"})).await
+        self.change_subscription(id, &json!({"status": ACTIVE})).await
     }
 
     /// Sets the events of a subscription to those that the service needs, and no others.
@@ -207,7 +223,7 @@ fn read(body: &Value) -> Option<Subscription> {
     Some(Subscription {
         id: text("id")?.parse().ok()?,
         url: text("url").unwrap_or_default().to_owned(),
-        active: text("status") == Some("active"),
+        status: redacted(text("status").unwrap_or(PAUSED)),
         events: selectors.iter().filter_map(named).collect(),
         complete: WANTED.iter().all(|(object, action)| whole(object, action)),
         key: text("signature_key").and_then(|key| key.parse().ok()),
@@ -299,7 +315,7 @@ mod tests {
     #[test]
     fn a_subscription_is_read_and_its_key_is_not_shown() {
         let read = read(&subscription()).unwrap();
-        assert!(read.active && read.complete);
+        assert!(read.is_active() && read.complete);
         assert_eq!(read.key, Some(KEY.parse().unwrap()));
         assert_eq!(read.events[5], "group.deleted");
         assert_eq!(read.created_at, Some("2026-11-23T10:05:00.123Z".parse().unwrap()));
@@ -330,6 +346,22 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_status_is_kept_and_is_neither_active_nor_paused() {
+        for (status, active, paused) in [
+            (json!("active"), true, false),
+            (json!("paused"), false, true),
+            (json!(null), false, true),
+            (json!("throttled"), false, false),
+        ] {
+            let mut changed = subscription();
+            changed["status"] = status.clone();
+            let read = read(&changed).unwrap();
+            assert_eq!((read.is_active(), read.is_paused()), (active, paused), "{status}");
+            assert_eq!(read.status, status.as_str().unwrap_or("paused"));
+        }
+    }
+
+    #[test]
     fn no_text_of_close_passes_a_key_on() {
         let mut echo = subscription();
         echo["status"] = json!("paused");
@@ -338,7 +370,7 @@ mod tests {
         echo["health_status"] = json!(&KEY[..40]);
         echo["events"][0]["action"] = json!(KEY);
         let shown = read(&echo).unwrap();
-        assert!(!shown.active);
+        assert!(shown.is_paused());
         assert_eq!(shown.pause_reason.as_deref(), Some("key=…,[2J"));
         let refused = without_keys(Error::Refused {
             status: 400,

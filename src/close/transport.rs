@@ -2,103 +2,61 @@
 //!
 //! Errors are fixed texts without URL, key or body.
 
-use std::error::Error as _;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use anyhow::ensure;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, USER_AGENT};
-use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
-use url::Url;
 
 use crate::close::breaker::{Breaker, Pass};
+use crate::close::connection::{Clients, Settings};
 use crate::close::endpoint::Endpoint;
+use crate::close::radar::Radar;
 use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
+use crate::close::sharing::SharingField;
 use crate::domain::time::{Clock, Timestamp};
+use crate::egress::Failure;
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
 
-/// Where Close is and how long it may take.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Such as `https://api.close.com/api/v1`; http or https, without user, query and fragment.
-    pub base_url: Url,
-    /// The deadline of one call, from its first byte to its last, with its retries and pauses.
-    pub timeout: Duration,
-}
-
 /// Everything that calls share: connections, key, clock, rate limits and circuit breaker.
 pub(super) struct Transport {
-    pub(super) base: Url,
+    pub(super) settings: Settings,
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
     pub(super) breaker: Breaker,
+    pub(super) sharing: SharingField,
+    pub(super) radar: Radar,
     /// Microseconds that Close's clock is ahead of ours; [`UNKNOWN`] before the first response.
     clock_skew: AtomicI64,
+    /// The fault of the last call, unless it got a response.
+    last_error: ArcSwapOption<String>,
     key: ArcSwap<SecretString>,
-    /// For idempotent calls: reuses connections.
-    pooled: reqwest::Client,
-    /// For calls that must be sent at most once: a new connection each, because hyper sends a request again by itself
-    /// if a reused connection turns out to be closed.
-    single_use: reqwest::Client,
+    pub(super) clients: Clients,
 }
 
 impl Transport {
     pub(super) fn new(settings: Settings, key: SecretString, clock: Clock) -> anyhow::Result<Self> {
-        let Settings { base_url, timeout } = settings;
-        ensure!(
-            matches!(base_url.scheme(), "http" | "https") && base_url.has_host(),
-            "Close's base URL must begin with https:// or http:// and name a host"
-        );
-        ensure!(
-            base_url.username().is_empty() && base_url.password().is_none(),
-            "Close's base URL must not contain a user or a password: the key is sent in a header"
-        );
-        ensure!(
-            base_url.query().is_none() && base_url.fragment().is_none(),
-            "Close's base URL must not have a query or a fragment"
-        );
-        ensure!(!timeout.is_zero(), "Close's timeout must be longer than 0s");
-        let encrypted = base_url.scheme() == "https";
-        let builder = || {
-            let client = reqwest::Client::builder();
-            // Without TLS there is no need to load the system's certificates.
-            let client = if encrypted {
-                client
-            } else {
-                client.tls_certs_only([])
-            };
-            client
-                .https_only(encrypted)
-                .http1_only()
-                .redirect(Policy::none())
-                .retry(reqwest::retry::never())
-                // The key goes only to the configured host, never to a proxy from the environment.
-                .no_proxy()
-                .referer(false)
-                // Shorter than the deadline, so that a failed connection is known to have sent nothing.
-                .connect_timeout((timeout / 3).min(Duration::from_secs(10)))
-        };
         Ok(Self {
-            pooled: builder().pool_idle_timeout(Duration::from_secs(30)).build()?,
-            single_use: builder().pool_max_idle_per_host(0).build()?,
+            clients: Clients::new(&settings)?,
+            last_error: ArcSwapOption::empty(),
             key: ArcSwap::from_pointee(key),
             limits: Limits::default(),
             breaker: Breaker::default(),
+            sharing: SharingField::default(),
+            radar: Radar::default(),
             clock_skew: AtomicI64::new(UNKNOWN),
-            base: base_url,
-            timeout,
+            timeout: settings.timeout,
+            settings,
             clock,
         })
     }
@@ -134,7 +92,7 @@ impl Transport {
     ) -> Outcome {
         let deadline = Instant::now() + limit;
         let Some(mut pass) = self.breaker.enter(self.clock.now(), limit) else {
-            return circuit_open();
+            return self.circuit_open();
         };
         if pass == Pass::Probe && !endpoint.is_idempotent() {
             if !self
@@ -142,12 +100,23 @@ impl Transport {
                 .await
                 .has_response()
             {
-                return circuit_open();
+                return self.circuit_open();
             }
             pass = Pass::Normal;
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.attempt(pass, endpoint, body, left).await
+    }
+
+    /// The outcome of a call that the circuit breaker refuses. It names the fault that opened the circuit.
+    fn circuit_open(&self) -> Outcome {
+        let cause = self.last_error.load();
+        let cause = cause.as_ref().map_or(String::new(), |cause| format!(": {cause}"));
+        Outcome::NotSent {
+            reason: format!(
+                "Close does not respond, so no call is made for some seconds (circuit open){cause}"
+            ),
+        }
     }
 
     async fn attempt(
@@ -175,7 +144,7 @@ impl Transport {
                 Lost::NotSent(reason) => Outcome::NotSent { reason },
                 Lost::Unclear(reason) => Outcome::Unclear { reason },
                 Lost::Late => Outcome::Unclear {
-                    reason: format!("no complete answer within {limit:?}"),
+                    reason: format!("no complete answer within {}", in_seconds(limit)),
                 },
             });
         self.breaker.record(pass, close_answers, self.clock.now());
@@ -191,6 +160,8 @@ impl Transport {
             Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
             _ => None,
         };
+        self.last_error
+            .store(error.map(|error| Arc::new(error.to_owned())));
         tracing::debug!(
             endpoint = name,
             outcome = word,
@@ -209,16 +180,12 @@ impl Transport {
         span: &Span,
         close_answers: &mut bool,
     ) -> Result<Outcome, Lost> {
-        let client = if endpoint.is_idempotent() {
-            &self.pooled
-        } else {
-            &self.single_use
-        };
+        let client = self.clients.current(endpoint.is_idempotent());
         let key = self.key.load_full();
         let mut sent = headers(&key);
         context::inject(span, &mut sent);
         let mut request = client
-            .request(endpoint.method(), endpoint.url(&self.base))
+            .request(endpoint.method(), endpoint.url(&self.settings.base_url))
             .headers(sent);
         if let Some(body) = body {
             request = request
@@ -252,14 +219,9 @@ impl Transport {
             let reason = format!("the answer contained the API key and was discarded ({status})");
             return Err(Lost::Unclear(reason));
         }
-        Ok(response::read(status, &body))
-    }
-}
-
-/// The outcome of a call that the circuit breaker refuses.
-fn circuit_open() -> Outcome {
-    Outcome::NotSent {
-        reason: "close does not respond, so no call is made for some seconds (circuit open)".to_owned(),
+        let outcome = response::read(status, &body);
+        self.radar.observe(endpoint, &headers, &outcome);
+        Ok(outcome)
     }
 }
 
@@ -337,33 +299,21 @@ async fn read(response: &mut reqwest::Response, cap: usize) -> Result<Vec<u8>, L
 }
 
 /// Classifies an error: only a connection that was never made proves that nothing was sent.
+///
+/// A connection by a proxy is made once the proxy has opened a tunnel and TLS is set up through it.
 fn lost(error: &reqwest::Error) -> Lost {
     if error.is_builder() {
         Lost::NotSent("the request could not be built".to_owned())
     } else if error.is_connect() {
-        Lost::NotSent(unconnected(error).to_owned())
+        Lost::NotSent(Failure::of(error).to_string())
     } else {
         Lost::Unclear("the connection broke before an answer".to_owned())
     }
 }
 
-/// Why no connection was made.
-fn unconnected(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        return "no connection was made in time";
-    }
-    if error.is_dns() {
-        return "the host name could not be resolved";
-    }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => return "the connection was refused",
-            Some(io::ErrorKind::InvalidData) => return "the TLS handshake failed",
-            _ => cause = error.source(),
-        }
-    }
-    "no connection could be made"
+/// Returns a time limit as people write it: a limit of 5 s has 4.999995343 s left when the request is sent.
+pub(in crate::close) fn in_seconds(limit: Duration) -> String {
+    format!("{} s", (limit.as_secs_f64() * 10.0).round() / 10.0)
 }
 
 #[cfg(test)]

@@ -145,14 +145,16 @@ pub fn verify(
     }
 }
 
-/// Reads the event of a verified body; `None` if it is not the JSON of an event.
-///
-/// Duplicate members, deep nesting and bodies over a megabyte are refused.
-pub fn delivery(body: &[u8]) -> Option<CloseEvent> {
+/// Parses a verified body. Duplicate members, deep nesting and bodies over a megabyte are refused.
+pub(super) fn parse(body: &[u8]) -> Option<Value> {
     if body.len() > LARGEST {
         return None;
     }
-    let body = json::parse(body).ok()?;
+    json::parse(body).ok()
+}
+
+/// Reads the event of a body; `None` if it has none.
+pub(super) fn read(body: &Value) -> Option<CloseEvent> {
     event(body.get("event").and_then(Value::as_object)?)
 }
 

@@ -1,104 +1,20 @@
 //! Environment variables that override keys of the file: `NUMBERDESK_`, then the key's path joined by `__`.
 //!
-//! This module knows the names of all keys, and how to parse each one from a variable. The reader validates the values.
+//! The variables follow from the [keys](crate::config::keys) of the file. The reader validates the values.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::config::secret::{unusable_api_key, unusable_master, unusable_webhook_key};
+use crate::config::keys::{KEYS, Kind};
+use crate::config::variable::{PREFIX, variable};
 use crate::domain::input::document::{Document, FileFault};
-use crate::domain::input::fields::unknown;
+use crate::domain::input::fault::Fault;
 
-const PREFIX: &str = "NUMBERDESK_";
 /// Variables that are not keys: the command line and the log read them.
 const OTHERS: [&str; 2] = ["LOG", "CONFIG"];
 /// Prefix of variables that tests read.
 const TEST: &str = "TEST_";
-
-/// Secrets from the environment, by key. They never enter the document.
-pub(super) type Secrets = BTreeMap<&'static str, SecretString>;
-
-/// How a variable's text becomes the value of a key.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    Text,
-    /// A whole number.
-    Whole,
-    /// `true` or `false`.
-    Flag,
-    /// A path. A relative one starts at the working directory, because a variable belongs to no file.
-    Path,
-    /// Texts separated by commas; or one variable for each entry, with its index.
-    List,
-    /// Whole numbers separated by commas; or one variable for each entry, with its index.
-    Numbers,
-    /// A secret, with the function that explains why a text is unusable.
-    Secret(fn(&str) -> Option<&'static str>),
-}
-
-/// Every key; `#` is an index.
-pub(super) const KEYS: &[(&str, Kind)] = &[
-    ("server.listen", Kind::Text),
-    ("server.ops_listen", Kind::Text),
-    ("server.public_url", Kind::Text),
-    ("server.tls.certificate_file", Kind::Path),
-    ("server.tls.key_file", Kind::Path),
-    ("server.body_limit", Kind::Whole),
-    ("server.header_timeout", Kind::Text),
-    ("server.max_headers", Kind::Whole),
-    ("server.drain", Kind::Text),
-    ("server.grace", Kind::Text),
-    ("limits.requests_per_minute", Kind::Whole),
-    ("limits.burst", Kind::Whole),
-    ("limits.in_flight", Kind::Whole),
-    ("limits.waiting_orders", Kind::Whole),
-    ("store.url", Kind::Text),
-    ("store.url_file", Kind::Path),
-    ("close.base_url", Kind::Text),
-    ("close.api_key", Kind::Secret(unusable_api_key)),
-    ("close.api_key_file", Kind::Path),
-    ("close.webhook_signature_key", Kind::Secret(unusable_webhook_key)),
-    ("close.webhook_signature_key_file", Kind::Path),
-    ("close.subscribe", Kind::Flag),
-    ("close.timeout", Kind::Text),
-    ("close.webhook_tolerance", Kind::Text),
-    ("auth.issuers.#.issuer", Kind::Text),
-    ("auth.issuers.#.audiences", Kind::List),
-    ("auth.issuers.#.jwks_url", Kind::Text),
-    ("auth.issuers.#.jwks_file", Kind::Path),
-    ("auth.issuers.#.algorithms", Kind::List),
-    ("auth.issuers.#.kind", Kind::Text),
-    ("auth.issuers.#.ca_file", Kind::Path),
-    ("auth.issuers.#.token_file", Kind::Path),
-    ("auth.issuers.#.claims.teams", Kind::Text),
-    ("auth.issuers.#.claims.permissions", Kind::Text),
-    ("auth.issuers.#.claims.close_user", Kind::Text),
-    ("policy.file", Kind::Path),
-    ("orders.wait", Kind::Text),
-    ("orders.settle_after", Kind::Text),
-    ("orders.reconcile_every", Kind::Text),
-    ("orders.lease_margin", Kind::Text),
-    ("orders.approval_expires", Kind::Text),
-    ("inventory.full_sync", Kind::Text),
-    ("inventory.catch_up", Kind::Text),
-    ("events.keep", Kind::Text),
-    ("webhooks.hosts", Kind::List),
-    ("webhooks.networks", Kind::List),
-    ("webhooks.ports", Kind::Numbers),
-    ("webhooks.allow_http", Kind::Flag),
-    ("webhooks.secret", Kind::Secret(unusable_master)),
-    ("webhooks.secret_file", Kind::Path),
-    ("webhooks.timeout", Kind::Text),
-    ("webhooks.retry_for", Kind::Text),
-    ("webhooks.overlap", Kind::Text),
-    ("traces.endpoint", Kind::Text),
-    ("traces.percent", Kind::Whole),
-    ("log.format", Kind::Text),
-    ("log.level", Kind::Text),
-];
 
 /// Keys that exclude each other: a variable for the first one replaces the second one in the file.
 ///
@@ -127,17 +43,36 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 struct Override {
     variable: String,
     path: Vec<String>,
-    key: &'static str,
     kind: Kind,
     value: String,
 }
 
-/// Sets the variables' values in the document, and returns the secrets separately. Unknown variables are faults.
-pub(super) fn apply(
-    document: &mut Document,
-    env: impl Iterator<Item = (String, String)>,
-) -> (Secrets, Vec<FileFault>) {
-    let mut secrets = Secrets::new();
+/// Removes secrets from the document, and returns their faults.
+///
+/// A secret is accepted only from the environment or a file of its own, because configuration files are committed, copied
+/// and mailed.
+pub(super) fn refuse_secrets(document: &mut Document) -> Vec<FileFault> {
+    let secrets = KEYS.iter().filter(|(_, kind)| matches!(kind, Kind::Secret));
+    let mut faults = Vec::new();
+    for (key, _) in secrets {
+        let pointer = format!("/{}", key.replace('.', "/"));
+        if document.root().pointer(&pointer).is_some() {
+            let (_, name) = key.rsplit_once('.').unwrap_or(("", key));
+            faults.push(Fault {
+                message: format!(
+                    "a secret does not belong in this file: use `{name}_file`, or {} in the environment",
+                    variable(key)
+                ),
+                pointer: pointer.clone(),
+            });
+            document.replace(&pointer, Value::Null);
+        }
+    }
+    document.locate(faults)
+}
+
+/// Sets the variables' values in the document, and returns the faults of variables that name no key.
+pub(super) fn apply(document: &mut Document, env: impl Iterator<Item = (String, String)>) -> Vec<FileFault> {
     let mut faults = Vec::new();
     let mut overrides = Vec::new();
     for (variable, value) in env {
@@ -148,10 +83,9 @@ pub(super) fn apply(
             continue;
         }
         match find(rest) {
-            Some((path, key, kind)) => overrides.push(Override {
+            Some((path, kind)) => overrides.push(Override {
                 variable,
                 path,
-                key,
                 kind,
                 value,
             }),
@@ -184,17 +118,9 @@ pub(super) fn apply(
             let rival: Vec<&str> = rival.iter().map(String::as_str).collect();
             document.set(&rival, Value::Null, &source);
         }
-        if let Kind::Secret(check) = over.kind {
-            if let Some(message) = check(over.value.trim()) {
-                faults.push(fault(&over.variable, over.key, message.to_owned()));
-            }
-            // An unusable secret is kept too, so that the reader does not also report it as missing.
-            secrets.insert(over.key, over.value.trim().into());
-        } else {
-            document.set(&path, parse(over.kind, &over.value), &source);
-        }
+        document.set(&path, parse(over.kind, &over.value), &source);
     }
-    (secrets, faults)
+    faults
 }
 
 fn fault(variable: &str, key: &str, message: String) -> FileFault {
@@ -206,8 +132,8 @@ fn fault(variable: &str, key: &str, message: String) -> FileFault {
     }
 }
 
-/// Returns the path, key and kind that a variable names. `rest` is its name without the prefix.
-fn find(rest: &str) -> Option<(Vec<String>, &'static str, Kind)> {
+/// Returns the path and the kind of the key that a variable names. `rest` is its name without the prefix.
+fn find(rest: &str) -> Option<(Vec<String>, Kind)> {
     if rest.bytes().any(|byte| byte.is_ascii_lowercase()) {
         return None;
     }
@@ -223,12 +149,12 @@ fn find(rest: &str) -> Option<(Vec<String>, &'static str, Kind)> {
         };
         let matches = path.len() >= pattern.len() && path.iter().zip(&pattern).all(fits);
         match &path[pattern.len().min(path.len())..] {
-            [] if matches => Some((path.clone(), *key, *kind)),
+            [] if matches => Some((path.clone(), *kind)),
             [index] if matches && matches!(kind, Kind::List) && is_index(index) => {
-                Some((path.clone(), *key, Kind::Text))
+                Some((path.clone(), Kind::Text))
             }
             [index] if matches && matches!(kind, Kind::Numbers) && is_index(index) => {
-                Some((path.clone(), *key, Kind::Whole))
+                Some((path.clone(), Kind::Whole))
             }
             _ => None,
         }
@@ -239,19 +165,25 @@ fn is_index(part: &str) -> bool {
     (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The message for a variable that names no key, with the nearest valid name.
-fn unknown_variable(variable: &str) -> String {
-    let known: Vec<String> = KEYS
-        .iter()
-        .map(|(key, _)| {
-            format!(
-                "{PREFIX}{}",
-                key.replace('#', "0").replace('.', "__").to_ascii_uppercase()
-            )
-        })
-        .collect();
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    unknown(variable, &known)
+/// The message for a variable that names no key, with the nearest valid name if there is a similar one.
+///
+/// The common prefix does not count, and at most a third of the rest may differ: a variable of another program, such as
+/// `NUMBERDESK_TOKEN`, is similar to none.
+fn unknown_variable(name: &str) -> String {
+    let rest = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_uppercase();
+    let wanted = rest(name);
+    let known = KEYS.iter().map(|(key, _)| variable(key));
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(&wanted, &rest(&known)), known))
+        .min()
+        .filter(|(distance, _)| *distance <= wanted.len() / 3);
+    match nearest {
+        Some((_, nearest)) => format!("unknown key `{name}`; did you mean `{nearest}`?"),
+        None => format!(
+            "unknown key `{name}`; `numberdesk schema config` lists the keys, and variables of other programs must not \
+             begin with {PREFIX}"
+        ),
+    }
 }
 
 /// Whether Kubernetes set the variable: it describes every service to every pod, and a service may be `numberdesk…`.
@@ -317,6 +249,6 @@ fn parse(kind: Kind, value: &str) -> Value {
             Ok(path) => path.to_string_lossy().into(),
             Err(_) => value.into(),
         },
-        Kind::Path | Kind::Text | Kind::Secret(_) => value.into(),
+        Kind::Path | Kind::Text | Kind::Secret => value.into(),
     }
 }

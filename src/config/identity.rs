@@ -2,7 +2,7 @@
 //!
 //! Errors never repeat text of the key.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -11,20 +11,26 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode as _;
 use x509_cert::time::Time;
 
 use crate::config::secret::read_secret;
+use crate::config::values::FilePath;
 use crate::domain::time::Timestamp;
 
-/// `[server.tls]`: the files of certificate and key.
-#[derive(Debug, Clone)]
+/// The listener's certificate and key. Both are required.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TlsFiles {
-    /// `certificate_file`: PEM, the server's own certificate first, then the intermediate certificates.
-    pub certificate: PathBuf,
-    /// `key_file`: PEM, the key of the first certificate, not encrypted.
-    pub key: PathBuf,
+    /// PEM: the server's own certificate first, then the intermediate certificates.
+    #[serde(rename = "certificate_file")]
+    pub certificate: FilePath,
+    /// PEM: the key of the first certificate, not encrypted. RSA of 2048 bits or more, ECDSA, or Ed25519.
+    #[serde(rename = "key_file")]
+    pub key: FilePath,
 }
 
 /// A certificate with its key and its validity.
@@ -92,9 +98,9 @@ impl Identity {
     /// Why clients reject the certificate at this moment; `None` if it is valid.
     pub fn out_of_time(&self, now: Timestamp) -> Option<String> {
         if now < self.not_before {
-            Some(format!("it becomes valid at {}", self.not_before))
+            Some(format!("it becomes valid at {}", self.not_before.in_words()))
         } else if now > self.not_after {
-            Some(format!("it expired at {}", self.not_after))
+            Some(format!("it expired at {}", self.not_after.in_words()))
         } else {
             None
         }

@@ -1,52 +1,70 @@
 //! The configuration: read once from a TOML file and the environment, and checked completely before a port is bound.
 //!
-//! Every fault is reported with file, line and key. `settings` declares the result; `read`, `server`, `issuer`,
-//! `webhooks`, `tls` and `traces` read the sections; `values` has checks that several keys share.
+//! Every fault is reported with file, line and key. `settings` is the whole file, and each section is a struct in a module
+//! of its own. Serde reads these structs, and utoipa describes them: they are the published JSON Schema, too.
 
+mod claims;
+mod close;
 mod environment;
+mod events;
+mod files;
 mod identity;
+mod inventory;
 mod issuer;
-mod read;
-mod reader;
+mod keys;
+mod limits;
+mod log;
+mod orders;
+mod policy;
+mod proxy;
 mod secret;
 mod server;
 mod settings;
+mod store;
+mod store_url;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod traces;
 mod values;
+mod variable;
 mod webhooks;
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
-use crate::domain::input::document::{Document, FileFault};
-use crate::domain::input::fields::{self, Fault};
+use crate::domain::input::document::{Document, FileFault, in_order};
+use crate::domain::input::fault::Fault;
+use crate::domain::input::read::{Input, check_part, read_with};
+use crate::domain::json_schema;
 
+pub use claims::{Claims, PermissionPointers};
+pub use close::CloseConfig;
 pub use environment::environment;
+pub use events::Events;
 pub use identity::{Identity, TlsFiles};
-pub use secret::{SecretSource, StoreUrl};
-pub use settings::{
-    Claims, CloseConfig, Config, Events, Inventory, IssuerConfig, IssuerKind, Jwks, Limits, Log, LogFormat,
-    Orders, Server, Traces, Webhooks,
-};
+pub use inventory::Inventory;
+pub use issuer::{Algorithm, Audience, Auth, IssuerConfig, IssuerKind, Jwks, TokenType};
+pub use limits::Limits;
+pub use log::{Log, LogFilter, LogFormat};
+pub use orders::Orders;
+pub use policy::PolicySettings;
+pub use proxy::ProxySettings;
+pub use secret::SecretSource;
+pub use server::Server;
+pub use settings::Config;
+pub use store::Store;
+pub use store_url::StoreUrl;
+pub use traces::{CollectorUrl, Traces};
+pub use values::{Address, BaseUrl, FilePath, NonBlank, Origin, WebUrl};
+pub use webhooks::Webhooks;
 
-const SECTIONS: [&str; 12] = [
-    "server",
-    "limits",
-    "store",
-    "close",
-    "auth",
-    "policy",
-    "orders",
-    "inventory",
-    "events",
-    "webhooks",
-    "traces",
-    "log",
-];
+/// Returns the JSON Schema of the configuration file.
+pub fn schema() -> Value {
+    json_schema::published::<Config>("The settings of Numberdesk (numberdesk.toml)")
+}
 
 /// Reads the file at `path`, with overrides from `env` (see [`environment()`]). Reports all faults at once.
 ///
@@ -61,20 +79,31 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<
 /// For commands that use the database on another machine than the service's.
 pub fn store(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<StoreUrl, Vec<FileFault>> {
     let file = path.display().to_string();
-    let mut document = Document::parse(&file, &text(path)?)?;
-    if document.root().get("store").is_none() {
-        document.set(&["store"], Value::Object(Map::new()), &file);
-    }
+    let whole = Document::parse(&file, &text(path)?)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
     let env = env.filter(|(variable, _)| variable.starts_with("NUMBERDESK_STORE_"));
-    let (secrets, faults) = environment::apply(&mut document, env);
-    let reader = reader::Reader {
-        folder: path.parent().unwrap_or(Path::new("")),
-        secrets: &secrets,
-    };
-    let store = fields::read(document.root(), |root| {
-        root.fields()?.required("store", |node| reader.store(node))
-    });
-    checked(&document, store, faults)
+    let section: OnlyStore = checked(whole.only("store"), folder, env)?;
+    section.store.url().map_err(|message| {
+        vec![FileFault {
+            file,
+            line: None,
+            key: "store.url_file".to_owned(),
+            message,
+        }]
+    })
+}
+
+/// The section `[store]`, without the others.
+#[derive(Deserialize, ToSchema)]
+struct OnlyStore {
+    #[serde(default)]
+    store: Store,
+}
+
+impl Input for OnlyStore {
+    fn check(root: &Value, faults: &mut Vec<Fault>) {
+        check_part::<Store>(root, "/store", faults);
+    }
 }
 
 fn text(path: &Path) -> Result<String, Vec<FileFault>> {
@@ -95,33 +124,25 @@ pub fn parse(
     folder: &Path,
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Vec<FileFault>> {
-    let mut document = Document::parse(file, text)?;
-    // A missing section counts as an empty one, so that its required keys are reported by name.
-    for section in SECTIONS {
-        if document.root().get(section).is_none() {
-            document.set(&[section], Value::Object(Map::new()), file);
-        }
-    }
-    let (secrets, faults) = environment::apply(&mut document, env);
-    let reader = reader::Reader {
-        folder,
-        secrets: &secrets,
-    };
-    let config = fields::read(document.root(), |root| reader.config(root));
-    checked(&document, config, faults)
+    checked(Document::parse(file, text)?, folder, env)
 }
 
-/// Returns the value if there is no fault of any kind.
-fn checked<T>(
-    document: &Document,
-    read: Result<T, Vec<Fault>>,
-    mut faults: Vec<FileFault>,
+/// Reads a document with overrides from `env`, if there is no fault of any kind.
+fn checked<T: Input>(
+    mut document: Document,
+    folder: &Path,
+    env: impl Iterator<Item = (String, String)>,
 ) -> Result<T, Vec<FileFault>> {
+    let secrets = environment::refuse_secrets(&mut document);
+    let mut faults = environment::apply(&mut document, env);
+    files::resolve(&mut document, folder);
+    let read = read_with(document.root(), files::check(document.root()));
     match read {
-        Ok(value) if faults.is_empty() => Ok(value),
-        Ok(_) => Err(faults),
-        Err(more) => {
-            faults.extend(document.locate(more));
+        Ok(value) if faults.is_empty() && secrets.is_empty() => Ok(value),
+        read => {
+            let mut located = document.locate(read.err().unwrap_or_default());
+            located.extend(secrets);
+            faults.extend(in_order(located));
             Err(faults)
         }
     }

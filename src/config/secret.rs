@@ -1,4 +1,4 @@
-//! Reads and checks secrets, and the URL of the database, which may contain a password.
+//! Reads and checks secrets.
 //!
 //! Nothing here prints a secret, and no error repeats a part of one.
 
@@ -7,7 +7,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::config::values::FilePath;
+use crate::config::variable::variable;
+use crate::domain::input::fault::Fault;
+use crate::domain::schema::string_schema;
 
 /// The largest file that is read: no key and no certificate chain is larger.
 const MAX_BYTES: u64 = 65_536;
@@ -25,6 +32,14 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// Returns the source of a secret that is either a value or in a file.
+    pub(super) fn from_either(value: Option<&SecretString>, file: Option<&FilePath>) -> Option<Self> {
+        match (value, file) {
+            (Some(value), _) => Some(Self::Value(value.clone())),
+            (None, Some(file)) => Some(Self::File((**file).clone())),
+            (None, None) => None,
+        }
+    }
     /// Reads the secret, without surrounding white space. The error never contains it.
     pub fn read(&self) -> Result<SecretString, String> {
         match self {
@@ -67,6 +82,61 @@ impl SecretSource {
         match self {
             Self::File(path) => Some(path),
             Self::Value(_) => None,
+        }
+    }
+}
+
+/// Whether a section has a value for this key. `null` is the mark of a key that an environment variable replaced.
+pub(super) fn is_set(section: &Value, key: &str) -> bool {
+    section.get(key).is_some_and(|value| !value.is_null())
+}
+
+/// Adds a fault if a secret is in the environment, and in a file too.
+pub(super) fn forbid_both(section: &Value, key: &str, faults: &mut Vec<Fault>) {
+    let (_, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let file = format!("{name}_file");
+    if is_set(section, name) && is_set(section, &file) {
+        faults.push(Fault {
+            pointer: format!("/{file}"),
+            message: format!("conflicts with {}: set only one of the two", variable(key)),
+        });
+    }
+}
+
+/// Declares a secret of the environment, with the function that explains why a text is unusable.
+macro_rules! secret {
+    ($name:ident: $description:literal, $unusable:ident) => {
+        #[doc = $description]
+        #[derive(Debug, Clone)]
+        pub(super) struct $name(pub(super) SecretString);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer
+                    .deserialize_str(SecretVisitor($unusable))
+                    .map(Self)
+            }
+        }
+        string_schema! { $name: $description, format: "password", example: "…" }
+    };
+}
+secret! { ApiKey: "An API key of Close.", unusable_api_key }
+secret! { SignatureKeys: "Signature keys of webhooks, one a line.", unusable_webhook_key }
+secret! { MasterSecret: "The secret from which those of endpoints are derived.", unusable_master }
+
+/// Checks a secret and moves it into a [`SecretString`]. Errors never contain it.
+struct SecretVisitor(fn(&str) -> Option<&'static str>);
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = SecretString;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<SecretString, E> {
+        let text = text.trim();
+        match (self.0)(text) {
+            Some(why) => Err(E::custom(why)),
+            None => Ok(text.into()),
         }
     }
 }
@@ -116,93 +186,9 @@ pub(super) fn unusable_master(text: &str) -> Option<&'static str> {
     (text.len() < 32).then_some("must have at least 32 bytes, like the output of `openssl rand -base64 32`")
 }
 
-/// The URL of the database: `sqlite://…` or `postgres://…`.
-#[derive(Debug, Clone)]
-pub struct StoreUrl {
-    url: SecretString,
-    shown: String,
-}
-
-impl StoreUrl {
-    /// The whole URL, with a password if it has one.
-    pub fn secret(&self) -> &SecretString {
-        &self.url
-    }
-    /// The URL without password and parameters, for output and logs.
-    pub fn shown(&self) -> &str {
-        &self.shown
-    }
-
-    /// Parses a URL. The error describes a valid one, and does not repeat the text.
-    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
-        if let Some(path) = text.strip_prefix("sqlite://") {
-            let (path, _) = path.split_once('?').unwrap_or((path, ""));
-            if path.is_empty() {
-                return Err("must name a file, like \"sqlite://numberdesk.db\"");
-            }
-            return Ok(Self {
-                url: text.into(),
-                shown: format!("sqlite://{path}"),
-            });
-        }
-        let wrong = "must be a URL like \"sqlite://numberdesk.db\" or \"postgres://user@host/database\"";
-        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            return Err(wrong);
-        }
-        let mut shown: Url = text.parse().map_err(|_| wrong)?;
-        // Fails only for a URL without a host, which has no password.
-        let _ = shown.set_password(None);
-        shown.set_query(None);
-        shown.set_fragment(None);
-        Ok(Self {
-            url: text.into(),
-            shown: shown.into(),
-        })
-    }
-}
-
-impl std::fmt::Display for StoreUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_store_url_is_shown_without_its_password() {
-        for text in [
-            "postgres://desk:hunter2@db.example.com:5432/desk?sslmode=require",
-            "postgresql://desk@db/desk?password=hunter2",
-            "postgres:///desk?host=/run&password=hunter2",
-        ] {
-            let url = StoreUrl::read(text).unwrap();
-            assert_eq!(url.secret().expose_secret(), text);
-            let output = format!("{url} {url:?} {}", url.shown());
-            assert!(!output.contains("hunter2"), "{output}");
-            assert!(url.shown().contains("desk"), "{output}");
-        }
-        assert_eq!(
-            StoreUrl::read("sqlite://a/b.db?mode=rwc").unwrap().shown(),
-            "sqlite://a/b.db"
-        );
-    }
-
-    #[test]
-    fn an_invalid_store_url_is_not_repeated_in_the_error() {
-        for text in [
-            "",
-            "sqlite://",
-            "sqlite:x.db",
-            "mysql://u:hunter2@h/d",
-            "postgres://u:hunter2@h:port/d",
-        ] {
-            let error = StoreUrl::read(text).unwrap_err();
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
 
     #[test]
     fn a_key_file_is_trimmed_and_an_empty_or_missing_one_is_an_error() {

@@ -1,98 +1,123 @@
 //! The section `[server]`: addresses, TLS, and the limits of a request.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv6Addr};
 
-use crate::config::reader::Reader;
-use crate::config::settings::Server;
-use crate::config::values::{base, count, or, seconds, span};
-use crate::domain::input::fields::Node;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+use utoipa::ToSchema;
 
-impl Reader<'_> {
-    pub(super) fn server(&self, node: Node<'_>) -> Option<Server> {
-        let mut fields = node.fields()?;
-        let listen = or(
-            &mut fields,
-            "listen",
-            |node| address(&node),
-            ([127, 0, 0, 1], 8080).into(),
-        );
-        let ops_listen = or(
-            &mut fields,
-            "ops_listen",
-            |node| {
-                let ops = address(&node)?;
-                match listen {
-                    Some(listen) if collide(listen, ops) => node.fault("must not be the address of `listen`"),
-                    _ => Some(ops),
-                }
-            },
-            ([127, 0, 0, 1], 9090).into(),
-        );
-        let tls = fields.optional("tls", |node| self.tls(node));
-        let encrypted = fields.has("tls");
-        let public_url = fields.optional("public_url", |node| {
-            let url = base(&node)?;
-            if encrypted && url.scheme() != "https" {
-                return node.fault("must be an https URL: with [server.tls], the listener accepts only TLS");
-            }
-            Some(url)
-        });
-        let body_limit = or(
-            &mut fields,
-            "body_limit",
-            |node| count(&node, 1_024, 16_777_216),
-            65_536,
-        );
-        let header_timeout = or(
-            &mut fields,
-            "header_timeout",
-            |node| span(&node, "1s", "120s"),
-            seconds(10),
-        );
-        let max_headers = or(&mut fields, "max_headers", |node| count(&node, 10, 1_000), 100);
-        let drain = or(
-            &mut fields,
-            "drain",
-            |node| span(&node, "0s", "2m"),
-            Duration::ZERO,
-        );
-        let grace = or(&mut fields, "grace", |node| span(&node, "0s", "10m"), seconds(30));
-        let whole = fields.node().clone();
-        fields.finish()?;
-        let (listen, ops_listen) = (listen?, ops_listen?);
-        if collide(listen, ops_listen) {
-            return whole.fault("`listen` is the address of `ops_listen`: the two must differ");
+use crate::config::identity::TlsFiles;
+use crate::config::values::{Address, BaseUrl, Origin};
+use crate::domain::input::fault::Fault;
+use crate::domain::input::read::{Input, part};
+use crate::domain::input::values::{BoundedSpan, Whole};
+
+/// The listeners, and the limits of a request.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The address of the API, its documentation, and Close's webhooks. `[::]:8080` answers IPv6 and IPv4.
+    pub listen: Address,
+    /// The address of `/livez`, `/readyz`, `/startupz` and `/metrics`. Never make it public.
+    pub ops_listen: Address,
+    /// Certificate and key of `listen`. Without them, `listen` serves plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The URL at which clients reach `listen`. Close delivers webhooks below it.
+    ///
+    /// By default `http://127.0.0.1` (with TLS `https://127.0.0.1`) with the port of `listen`, or `[::1]` if `listen` is
+    /// that address. Port 0 means the port that was bound.
+    public_url: Option<BaseUrl>,
+    /// The maximum size of a request body, in bytes. The answer to a larger one is 413.
+    pub body_limit: Whole<1_024, 16_777_216>,
+    /// The time for a TLS handshake, and for the head of a request.
+    pub header_timeout: BoundedSpan<1, 's', 120, 's'>,
+    /// How long a connection may stay open between two requests. It must be longer than the load balancer in front of
+    /// Numberdesk keeps its own connections, or the load balancer meets connections that are just closed.
+    pub idle_timeout: BoundedSpan<1, 's', 1, 'h'>,
+    /// The maximum number of headers of a request. The answer to more is 431.
+    pub max_headers: Whole<10, 1_000>,
+    /// The origins of web pages that may call the API from a browser, such as `https://app.example.com`. None by default.
+    cors_origins: Vec<Origin>,
+    /// How long Numberdesk accepts requests after SIGTERM, while `/readyz` already fails, so that load balancers notice.
+    pub drain: BoundedSpan<0, 's', 2, 'm'>,
+    /// How long requests and paid calls may take to end after `drain`.
+    pub grace: BoundedSpan<0, 's', 10, 'm'>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: Address::loopback(8080),
+            ops_listen: Address::loopback(9090),
+            tls: None,
+            public_url: None,
+            body_limit: Whole(65_536),
+            header_timeout: BoundedSpan::of(10, 's'),
+            idle_timeout: BoundedSpan::of(75, 's'),
+            max_headers: Whole(100),
+            cors_origins: Vec::new(),
+            drain: BoundedSpan::of(0, 's'),
+            grace: BoundedSpan::of(30, 's'),
         }
-        let here = || {
-            let scheme = if encrypted { "https" } else { "http" };
-            format!("{scheme}://127.0.0.1:{}", listen.port())
-                .parse()
-                .expect("a port makes a URL")
+    }
+}
+
+impl Server {
+    /// Returns the URL at which clients reach `listen`.
+    pub fn public_url(&self) -> Url {
+        if let Some(url) = &self.public_url {
+            return (**url).clone();
+        }
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let host = if self.listen.ip() == IpAddr::V6(Ipv6Addr::LOCALHOST) {
+            "[::1]"
+        } else {
+            "127.0.0.1"
         };
-        Some(Server {
-            listen,
-            ops_listen,
-            tls: tls?,
-            public_url: public_url?.unwrap_or_else(here),
-            body_limit: body_limit?,
-            header_timeout: header_timeout?,
-            max_headers: max_headers?,
-            drain: drain?,
-            grace: grace?,
-        })
+        format!("{scheme}://{host}:{}", self.listen.port())
+            .parse()
+            .expect("a port makes a URL")
+    }
+
+    /// Returns the origins of web pages that may call the API, as browsers write them.
+    pub fn cors_origins(&self) -> Vec<String> {
+        self.cors_origins
+            .iter()
+            .map(|origin| origin.to_string())
+            .collect()
     }
 }
 
-fn address(node: &Node<'_>) -> Option<SocketAddr> {
-    match node.string()?.parse() {
-        Ok(address) => Some(address),
-        Err(_) => node.fault("must be an address and a port, like \"127.0.0.1:8080\" or \"[::1]:8080\""),
+impl Input for Server {
+    fn check(server: &Value, faults: &mut Vec<Fault>) {
+        let address = |name: &str, default: Address| match server.get(name) {
+            Some(_) => part(server, &format!("/{name}")),
+            None => Some(default),
+        };
+        let defaults = Self::default();
+        if let (Some(listen), Some(ops_listen)) = (
+            address("listen", defaults.listen),
+            address("ops_listen", defaults.ops_listen),
+        ) && listen.collides_with(&ops_listen)
+        {
+            let (pointer, message) = match server.get("ops_listen") {
+                Some(_) => ("/ops_listen", "must not be the address of `listen`"),
+                None => ("", "`listen` is the address of `ops_listen`: the two must differ"),
+            };
+            faults.push(Fault {
+                pointer: pointer.to_owned(),
+                message: message.to_owned(),
+            });
+        }
+        if let Some(url) = part::<BaseUrl>(server, "/public_url")
+            && server.get("tls").is_some()
+            && url.scheme() != "https"
+        {
+            faults.push(Fault {
+                pointer: "/public_url".to_owned(),
+                message: "must be an https URL: with [server.tls], the listener accepts only TLS".to_owned(),
+            });
+        }
     }
-}
-
-/// Whether two listeners can't have these addresses at once. Port 0 means any free port, so it never collides.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() != 0 && a.port() == b.port() && same
 }

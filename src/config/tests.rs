@@ -1,7 +1,10 @@
 //! Tests of the whole configuration: a file, variables, and the faults that an operator sees.
 
 mod environment;
+mod faults;
 mod issuer;
+mod network;
+mod samples;
 mod secret;
 mod traces;
 
@@ -32,6 +35,8 @@ fn folder() -> tempfile::TempDir {
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ),
         ("master", "0123456789abcdef0123456789abcdef"),
+        ("proxy", "http://u:hunter2@proxy:3128\n"),
+        ("bad-proxy", "socks5://u:hunter2@proxy:1080\n"),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
@@ -58,54 +63,65 @@ fn a_minimal_file_gets_every_default() {
     let config = with(&minimal(), &[]).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.ops_listen.to_string(), "127.0.0.1:9090");
-    assert_eq!(config.server.public_url.as_str(), "http://127.0.0.1:8080/");
+    assert_eq!(config.server.public_url().as_str(), "http://127.0.0.1:8080/");
     assert!(config.server.tls.is_none());
     assert_eq!(
-        (config.server.body_limit, config.server.max_headers),
+        (config.server.body_limit.0, config.server.max_headers.0),
         (65_536, 100)
     );
     let limits = config.limits;
-    assert_eq!((limits.requests_per_minute, limits.burst), (600, 600));
-    assert_eq!((limits.in_flight, limits.waiting_orders), (512, 256));
-    assert_eq!(config.store.shown(), "sqlite://numberdesk.db");
-    assert_eq!(config.close.base_url.as_str(), "https://api.close.com/api/v1");
-    assert!(config.close.api_key.file().unwrap().ends_with("key"));
-    assert!(config.close.webhook_key.is_none() && config.policy_file.is_none());
-    assert!(config.close.subscribe);
-    assert_eq!(config.close.webhook_tolerance, Duration::from_hours(72));
-    assert_eq!(config.orders.wait, Duration::from_secs(25));
-    assert_eq!(config.orders.settle_after, Duration::from_mins(5));
-    assert_eq!(config.orders.approval_expires, Duration::from_hours(72));
-    assert_eq!(config.inventory.full_sync, Duration::from_mins(15));
-    assert_eq!(config.inventory.catch_up, Duration::from_mins(5));
-    assert_eq!(config.events.keep, Duration::from_hours(720));
-    let webhooks = &config.webhooks;
-    assert!(webhooks.hosts.is_empty() && webhooks.networks.is_empty() && webhooks.secret.is_none());
+    assert_eq!((limits.requests_per_minute.get(), limits.burst()), (600_u32, 600));
     assert_eq!(
-        (webhooks.ports.as_slice(), webhooks.allow_http),
+        (limits.in_flight.get(), limits.waiting_orders()),
+        (512_usize, 256)
+    );
+    assert_eq!(config.store.url().unwrap().shown(), "sqlite://numberdesk.db");
+    assert_eq!(config.close.base_url.as_str(), "https://api.close.com/api/v1");
+    assert!(config.close.api_key().file().unwrap().ends_with("key"));
+    assert!(config.close.webhook_key().is_none() && config.policy.file.is_none());
+    assert!(config.close.subscribe);
+    assert_eq!(config.close.webhook_tolerance.get(), Duration::from_hours(72));
+    assert_eq!(config.orders.wait.get(), Duration::from_secs(25));
+    assert_eq!(config.orders.settle_after.get(), Duration::from_mins(5));
+    assert_eq!(config.orders.approval_expires.get(), Duration::from_hours(72));
+    assert_eq!(config.inventory.full_sync.get(), Duration::from_mins(15));
+    assert_eq!(config.inventory.catch_up.get(), Duration::from_mins(5));
+    assert_eq!(config.events.keep.get(), Duration::from_hours(720));
+    let webhooks = &config.webhooks;
+    assert!(webhooks.hosts.is_empty() && webhooks.networks.is_empty() && webhooks.secret().is_none());
+    assert_eq!(
+        (webhooks.ports().as_slice(), webhooks.allow_http),
         (&[443][..], false)
     );
     assert_eq!(
-        (webhooks.timeout, webhooks.retry_for, webhooks.overlap),
+        (
+            webhooks.timeout.get(),
+            webhooks.retry_for.get(),
+            webhooks.overlap.get()
+        ),
         (
             Duration::from_secs(10),
             Duration::from_hours(72),
             Duration::from_hours(24)
         )
     );
-    let issuer = &config.auth[0];
-    assert_eq!(issuer.jwks, Jwks::Discovery);
-    assert_eq!(issuer.algorithms, ["RS256", "ES256", "EdDSA"]);
-    let IssuerKind::Oidc(claims) = &issuer.kind else {
-        panic!("not the default: {:?}", issuer.kind)
-    };
-    assert_eq!(claims.permissions.as_str(), "/scope");
-    assert_eq!((&issuer.ca_file, &issuer.token_file), (&None, &None));
+    let issuer = &config.auth.issuers[0];
+    assert_eq!(issuer.jwks(), Jwks::Discovery);
     assert_eq!(
-        (config.log.format, config.log.level.as_str()),
-        (LogFormat::Auto, "info")
+        issuer
+            .algorithms
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>(),
+        ["RS256", "ES256", "EdDSA"]
     );
-    assert_eq!((config.traces.endpoint, config.traces.percent), (None, 100));
+    let IssuerKind::Oidc(claims) = issuer.kind() else {
+        panic!("not the default: {:?}", issuer.kind())
+    };
+    assert_eq!(claims.permissions.to_strings(), ["/scope"]);
+    assert_eq!((issuer.ca_file(), issuer.token_file()), (None, None));
+    assert_eq!((config.log.format, &*config.log.level), (LogFormat::Auto, "info"));
+    assert_eq!((config.traces.endpoint, config.traces.percent.0), (None, 100));
 }
 
 #[test]
@@ -166,15 +182,15 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
     "#;
     std::fs::write(&path, text).unwrap();
     let config = load(&path, std::iter::empty()).unwrap();
-    assert_eq!(config.close.api_key.read().unwrap().expose_secret(), KEY);
+    assert_eq!(config.close.api_key().read().unwrap().expose_secret(), KEY);
     assert_eq!(
-        config.close.webhook_key.as_ref().unwrap().file(),
+        config.close.webhook_key().unwrap().file(),
         Some(folder.path().join("hook").as_path())
     );
     assert_eq!(
         config
             .close
-            .webhook_key
+            .webhook_key()
             .unwrap()
             .read_webhook_keys()
             .unwrap()
@@ -182,19 +198,25 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
         1
     );
     assert!(!config.close.subscribe);
-    assert_eq!(config.auth[0].jwks, Jwks::File(folder.path().join("jwks.json")));
-    assert!(
-        matches!(&config.auth[0].kind, IssuerKind::Oidc(claims) if claims.teams.as_str() == "/https:~1~1example.com~1teams")
+    assert_eq!(
+        config.auth.issuers[0].jwks(),
+        Jwks::File(folder.path().join("jwks.json"))
     );
-    assert_eq!(config.policy_file, Some(folder.path().join("policy.toml")));
-    assert_eq!(config.store.shown(), "postgres://desk@db/desk");
+    assert!(
+        matches!(config.auth.issuers[0].kind(), IssuerKind::Oidc(claims) if claims.teams.to_strings() == ["/https:~1~1example.com~1teams"])
+    );
+    assert_eq!(
+        config.policy.file.as_deref(),
+        Some(&folder.path().join("policy.toml"))
+    );
+    assert_eq!(config.store.url().unwrap().shown(), "postgres://desk@db/desk");
     assert_eq!(config.log.format, LogFormat::Json);
     let webhooks = config.webhooks;
     assert!(webhooks.hosts[1].matches("a.apps.example.com") && webhooks.networks.len() == 2);
-    assert_eq!((webhooks.ports, webhooks.allow_http), (vec![443, 8443], true));
+    assert_eq!((webhooks.ports(), webhooks.allow_http), (vec![443, 8443], true));
     assert_eq!(
         webhooks
-            .secret
+            .secret()
             .unwrap()
             .read_master()
             .unwrap()
@@ -202,107 +224,7 @@ fn a_full_file_is_read_with_paths_relative_to_itself() {
             .len(),
         32
     );
-    assert_eq!(webhooks.retry_for, Duration::from_hours(1));
-}
-
-#[test]
-fn several_faults_are_named_at_once_with_file_line_and_key() {
-    let text = r#"[server]
-listen = "localhost"
-grace = "1y"
-body_limit = 0
-lisen = "x"
-
-[store]
-url = "mysql://root:hunter2@db/x"
-
-[close]
-base_url = "http://api.close.com/api/v1"
-api_key_file = "missing"
-webhook_signature_key_file = "key"
-timeout = "121s"
-
-[[auth.issuers]]
-issuer = "https://idp.example.com/"
-audiences = []
-algorithms = ["HS256"]
-jwks_url = "ftp://idp.example.com/"
-claims = { teams = "teams" }
-
-[[auth.issuers]]
-issuer = "not a url"
-audiences = ["a"]
-
-[policy]
-file = "none.toml"
-
-[orders]
-wait = "61s"
-approval_expires = "59s"
-
-[webhooks]
-hosts = ["10.0.0.1", "https://x.example"]
-networks = ["10.0.0.0", "10.1.2.3/16"]
-ports = [0]
-allow_http = "yes"
-secret_file = "key"
-secret = "hunter2"
-retry_for = "59s"
-
-[log]
-level = "inof"
-"#;
-    let faults = fault_texts(with(text, &[]));
-    let starts = [
-        "numberdesk.toml:2: server.listen: must be an address and a port",
-        "numberdesk.toml:3: server.grace: must be a length of time",
-        "numberdesk.toml:4: server.body_limit: must be a whole number from 1024 to 16777216",
-        "numberdesk.toml:5: server.lisen: unknown key `lisen`; did you mean `listen`?",
-        "numberdesk.toml:8: store.url: must be a URL like",
-        "numberdesk.toml:11: close.base_url: must be an https URL",
-        "numberdesk.toml:12: close.api_key_file: can't read ",
-        "numberdesk.toml:13: close.webhook_signature_key_file: the content of the file must be the signature key",
-        "numberdesk.toml:14: close.timeout: must be from 1s to 120s",
-        "numberdesk.toml:18: auth.issuers[0].audiences: must name at least one audience",
-        "numberdesk.toml:19: auth.issuers[0].algorithms[0]: must be one of RS256",
-        "numberdesk.toml:20: auth.issuers[0].jwks_url: must be an https URL",
-        "numberdesk.toml:21: auth.issuers[0].claims.teams: must be a JSON pointer",
-        "numberdesk.toml:23: auth.issuers[1]: needs `jwks_url` or `jwks_file`",
-        "numberdesk.toml:28: policy.file: can't read ",
-        "numberdesk.toml:31: orders.wait: must be from 0s to 60s",
-        "numberdesk.toml:32: orders.approval_expires: must be from 1m to 30d",
-        "numberdesk.toml:35: webhooks.hosts[0]: must be the name of a host",
-        "numberdesk.toml:35: webhooks.hosts[1]: must be the name of a host",
-        "numberdesk.toml:36: webhooks.networks[0]: must be a range of addresses like",
-        "numberdesk.toml:36: webhooks.networks[1]: has bits set after its prefix; did you mean \"10.1.0.0/16\"?",
-        "numberdesk.toml:37: webhooks.ports[0]: must be a whole number from 1 to 65535",
-        "numberdesk.toml:38: webhooks.allow_http: must be true or false",
-        "numberdesk.toml:39: webhooks.secret_file: the content of the file must have at least 32 bytes",
-        "numberdesk.toml:40: webhooks.secret: a secret does not belong in this file: use `secret_file`",
-        "numberdesk.toml:41: webhooks.retry_for: must be from 1m to 30d",
-        "numberdesk.toml:44: log.level: must be one of off",
-    ];
-    for (fault, start) in faults.iter().zip(starts) {
-        assert!(fault.starts_with(start), "{fault}\n{start}");
-    }
-    assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-    assert!(!faults.join("").contains("hunter2"), "{faults:#?}");
-}
-
-#[test]
-fn an_empty_file_gets_a_fault_for_each_missing_key() {
-    assert_eq!(
-        fault_texts(with("", &[])),
-        [
-            "numberdesk.toml: close: `api_key_file` is required (or NUMBERDESK_CLOSE__API_KEY in the environment)",
-            "numberdesk.toml: auth: needs at least one [[auth.issuers]]: without an issuer, no token is valid",
-        ]
-    );
-    let missing = fault_texts(load(Path::new("/nowhere/numberdesk.toml"), std::iter::empty()));
-    assert!(
-        missing[0].starts_with("/nowhere/numberdesk.toml: can't be read: "),
-        "{missing:?}"
-    );
+    assert_eq!(webhooks.retry_for.get(), Duration::from_hours(1));
 }
 
 #[test]
@@ -315,7 +237,10 @@ fn an_issuer_needs_an_audience_and_may_have_only_one_entry() {
     );
     assert_eq!(
         fault_texts(with(&format!("{ISSUER}{}", minimal()), &[])),
-        ["numberdesk.toml:4: auth.issuers[1]: another entry has the same `issuer`"]
+        [
+            "numberdesk.toml:4: auth.issuers[1]: another entry has the same `issuer`: write one entry, with all audiences, and with \
+             lists of pointers in `claims` if its tokens differ"
+        ]
     );
     let both = format!(
         "{ISSUER}jwks_url = \"https://a.example/\"\njwks_file = \"jwks.json\"\n[close]\napi_key_file = \"key\""

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -33,6 +33,8 @@ pub(in crate::desk) struct Shared {
     pub(in crate::desk) close: CloseClient,
     /// The policy in force. Parts read it at each decision, so that a reload takes effect at once.
     pub(in crate::desk) policy: ArcSwap<Policy>,
+    /// Signals each change of `policy` to streams, which wait for events.
+    pub(in crate::desk) policy_changed: watch::Sender<()>,
     /// The clock. Tests set it, so no part reads the clock of the operating system.
     pub(in crate::desk) clock: Clock,
     /// The configured durations and sources. They do not change while the process runs.

@@ -9,6 +9,10 @@ use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::subscription::CloseSubscription;
 use crate::domain::time::Timestamp;
+use crate::error::Error;
+
+/// The state of a database that a failover has made a standby, or that may only read by default.
+const ONLY_READS: &str = "the database accepts only reads";
 
 /// Reports whether this process can serve requests.
 #[derive(Clone)]
@@ -21,7 +25,7 @@ pub struct Health {
 
 /// Whether requests can be answered.
 ///
-/// The process is not ready while the database is unreachable, while the inventory is being loaded, and after the stop
+/// The process is not ready while the database is unreachable or accepts only reads, while the inventory is being loaded, and after the stop
 /// has begun. It stays ready while Close is unreachable.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
@@ -77,10 +81,15 @@ impl Health {
 
     /// Returns the readiness report. Queries only the database; all other values are in memory.
     pub async fn readiness(&self) -> Readiness {
-        let query = tokio::time::timeout(Duration::from_secs(2), self.core.store.migrated());
-        let database = match query.await {
-            Ok(Ok(true)) => "ok".to_owned(),
-            Ok(Ok(false)) => "the schema is not the one of this version: run `numberdesk migrate`".to_owned(),
+        let store = &self.core.store;
+        let query = async { Ok::<_, Error>((store.accepts_writes().await?, store.migrated().await?)) };
+        let database = match tokio::time::timeout(Duration::from_secs(2), query).await {
+            Ok(Ok((true, true))) => "ok".to_owned(),
+            Ok(Ok((true, false))) => {
+                "the schema is not the one of this version: run `numberdesk migrate`".to_owned()
+            }
+            Ok(Ok((false, _))) => ONLY_READS.to_owned(),
+            _ if store.only_reads() => ONLY_READS.to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the database does not answer".to_owned(),
         };

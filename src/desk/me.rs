@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::desk::core::Core;
 use crate::domain::authority::CallContext;
 use crate::domain::decision::{Caps, Usage};
+use crate::domain::rights::Permissions;
 use crate::domain::team::Team;
 use crate::error::Error;
 
@@ -14,11 +15,13 @@ pub struct Me {
     core: Core,
 }
 
-/// The rules of a team, its caps, and its usage.
+/// A team of the caller: the caller's permissions in it, its rules, its caps, and its usage.
 #[derive(Debug, Clone)]
 pub struct TeamUsage {
     /// The team.
     pub team: Team,
+    /// The permissions that the caller was given in the team.
+    pub permissions: Permissions,
     /// The path of its entry in the policy. `None`: it has no entry, so nothing is allowed.
     pub rule: Option<String>,
     /// The entry as the policy file has it.
@@ -37,11 +40,13 @@ impl Me {
     /// Each team of the caller with its rules, caps and usage. The caller needs no permission.
     pub async fn teams(&self, ctx: CallContext<'_>) -> Result<Vec<TeamUsage>, Error> {
         let policy = self.core.policy.load_full();
-        let mut teams = Vec::with_capacity(ctx.caller.teams.len());
-        for team in &ctx.caller.teams {
+        let rights = ctx.caller.rights();
+        let mut teams = Vec::with_capacity(rights.teams().len());
+        for (team, permissions) in rights.by_team() {
             let (rule, rules) = policy.rules(team).unzip();
             teams.push(TeamUsage {
                 team: team.clone(),
+                permissions: permissions.clone(),
                 rule,
                 rules: rules.map_or(Value::Null, |rules| serde_json::json!(rules)),
                 caps: policy.caps(team),

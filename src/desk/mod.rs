@@ -6,6 +6,7 @@
 
 mod account;
 mod audit;
+mod close_drift;
 mod cooldown;
 mod core;
 mod errors;
@@ -29,11 +30,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::desk::audit::Audit;
 pub use crate::desk::audit::export::Export;
+pub use crate::desk::close_drift::CloseDrift;
 pub use crate::desk::core::{Settings, Signals, SignatureKeySource};
 pub use crate::desk::events::Events;
 pub use crate::desk::events::stream::{EventFilter, EventStream};
@@ -44,8 +47,9 @@ pub use crate::desk::numbers::Numbers;
 pub use crate::desk::numbers::release::Released;
 pub use crate::desk::numbers::update::Precondition;
 pub use crate::desk::orders::Orders;
-pub use crate::desk::orders::list::OrderWithNumber;
+pub use crate::desk::orders::create::Accepted;
 pub use crate::desk::orders::manual_review::Finding;
+pub use crate::desk::orders::order_with_number::{OrderWithNumber, QueueStatus, RentedNumber};
 pub use crate::desk::orders::validate::Validation;
 pub use crate::desk::reload_policy::PolicyFile;
 pub use crate::desk::resolve_caller::Access;
@@ -90,6 +94,8 @@ pub struct Parts {
     pub sync: InventorySync,
     /// The webhook subscription in Close that delivers to this service.
     pub subscription: CloseSubscription,
+    /// Changes of Close's API.
+    pub close_drift: CloseDrift,
     /// The event log.
     pub events: Events,
     /// Webhooks to apps.
@@ -133,6 +139,7 @@ impl Desk {
             store,
             close,
             policy: ArcSwap::from_pointee(policy),
+            policy_changed: watch::Sender::default(),
             tasks: Tasks::new(tracker, stop, clock.now()),
             clock,
             settings,
@@ -159,6 +166,7 @@ impl Desk {
                 access.clone(),
                 orders.changes(),
             ),
+            close_drift: CloseDrift::new(core.clone()),
             webhooks: Webhooks::new(core.clone()),
             audit: Audit::new(core.clone()),
             spend: Spending::new(core.clone()),

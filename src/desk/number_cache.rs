@@ -92,14 +92,15 @@ impl NumberCache {
     ///
     /// If a refresh fails or takes too long, returns the last snapshot.
     pub(in crate::desk) async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
+        let dirty_count = self.core.store.dirty_count();
+        let needs_no_refresh = [&self.state.current_to, &self.state.gave_up_at]
+            .iter()
+            .any(|count| count.load(Ordering::Acquire) == dirty_count);
+        // Loaded after the counts. A refresh stores its snapshot first, so this one is at least as new as `current_to`.
         let Some(known) = self.state.snapshot.load_full() else {
             return self.refresh([]).await;
         };
-        let dirty_count = self.core.store.dirty_count();
-        if [&self.state.current_to, &self.state.gave_up_at]
-            .iter()
-            .any(|count| count.load(Ordering::Acquire) == dirty_count)
-        {
+        if needs_no_refresh {
             return Ok(known);
         }
         let error = match tokio::time::timeout(REFRESH_WAIT, self.refresh([])).await {

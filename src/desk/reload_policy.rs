@@ -56,7 +56,15 @@ impl PolicyFile {
         let report = match found {
             Ok(policy) => {
                 let fingerprint = policy.fingerprint();
-                self.core.policy.store(Arc::new(policy));
+                if last != Report::InForce(fingerprint.clone()) {
+                    for warning in policy.warnings() {
+                        tracing::warn!(reason = warning.to_string(), "policy probably not meant so");
+                    }
+                }
+                let previous = self.core.policy.swap(Arc::new(policy)).fingerprint();
+                if previous != fingerprint {
+                    self.core.policy_changed.send_replace(());
+                }
                 let report = Report::InForce(fingerprint.clone());
                 if report == last {
                     return Ok(());

@@ -29,8 +29,8 @@ pub enum KeyRejected {
     #[error("the new API key can't be tested now ({0}); the previous key stays in use")]
     Untried(CloseError),
     /// The database did not answer.
-    #[error("the organization of the inventory can't be read; the previous API key stays in use")]
-    Unknown(#[source] Error),
+    #[error("the organization of the inventory can't be read now ({0}); the previous key stays in use")]
+    Unknown(Error),
     /// It contains characters that an HTTP header cannot contain.
     #[error(
         "the new API key contains characters that can't be sent in a header; the previous key stays in use"

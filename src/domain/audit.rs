@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::domain::caller::Caller;
 use crate::domain::decision::Decision;
@@ -12,7 +13,7 @@ use crate::domain::time::Timestamp;
 
 string_enum! {
     /// The action that an audit row records, whether it succeeded or not.
-    Action {
+    Action: open {
         /// A caller requested an order.
         OrderCreate = "order.create",
         /// The service began the paid call to Close.
@@ -65,12 +66,20 @@ string_enum! {
 }
 
 /// The actor of an audit row: a caller by issuer and subject, or the service itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Actor {
-    /// The token's issuer; empty for the service itself.
+    /// The issuer of the token; empty for the service itself.
+    #[schema(example = "https://idp.example.com/")]
     pub issuer: String,
-    /// The token's subject; `numberdesk` for the service itself.
+    /// The name of the caller; `numberdesk` for the service itself.
+    ///
+    /// It is the token's `sub`, or the claim that the setting `claims.subject` names.
+    #[schema(example = "alice@example.com")]
     pub subject: String,
+    /// The token's `sub`, if `subject` shows another claim. A stored row of the audit trail has it in its detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub sub: Option<String>,
 }
 
 impl Actor {
@@ -79,16 +88,27 @@ impl Actor {
         Self {
             issuer: String::new(),
             subject: "numberdesk".to_owned(),
+            sub: None,
         }
     }
 }
 impl From<&Caller> for Actor {
     fn from(caller: &Caller) -> Self {
         Self {
-            issuer: caller.issuer.clone(),
-            subject: caller.subject.clone(),
+            issuer: caller.issuer().to_owned(),
+            subject: caller.name().to_owned(),
+            sub: (caller.name() != caller.subject()).then(|| caller.subject().to_owned()),
         }
     }
+}
+
+/// The actor of an earlier request, and the entry of the policy that gave the permission for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// The actor.
+    pub actor: Actor,
+    /// The path of the entry, such as `grants[2]`; `None`: the token gave the permission.
+    pub grant: Option<String>,
 }
 
 /// A row of the audit trail. The transaction that makes the change also writes the row.
@@ -108,6 +128,10 @@ pub struct AuditRow {
     pub allowed: Option<bool>,
     /// The path of the policy rule that decided.
     pub rule: Option<String>,
+    /// The path of the policy entry that gave the actor the permission, such as `grants[2]`; `None`: the token did.
+    ///
+    /// A stored row has it in its detail.
+    pub grant: Option<String>,
     /// The order concerned.
     pub order_id: Option<OrderId>,
     /// The number concerned.
@@ -131,6 +155,7 @@ impl AuditRow {
             action,
             allowed: None,
             rule: None,
+            grant: None,
             order_id: None,
             phone_number_id: None,
             outcome: outcome.into(),
@@ -148,11 +173,21 @@ impl AuditRow {
             ..self.clone()
         }
     }
+    /// Creates a row about an action that was requested earlier.
+    pub fn requested(
+        now: Timestamp,
+        requested_by: Requester,
+        action: Action,
+        outcome: impl Into<String>,
+    ) -> Self {
+        Self::new(now, requested_by.actor, action, outcome).grant(requested_by.grant)
+    }
     /// Turns a "number gone" row into the end of a pending release, by the actor who requested it.
     #[must_use]
-    pub fn ends_release(self, requested_by: Actor) -> Self {
+    pub fn ends_release(self, requested_by: Requester) -> Self {
         Self {
-            actor: requested_by,
+            actor: requested_by.actor,
+            grant: requested_by.grant,
             action: Action::NumberRelease,
             outcome: "released".to_owned(),
             detail: json!({ "evidence": "found-gone" }),
@@ -170,6 +205,12 @@ impl AuditRow {
     pub fn decision(mut self, decision: &Decision) -> Self {
         self.allowed = Some(decision.allowed());
         self.rule = Some(decision.explanation().rule.clone());
+        self
+    }
+    /// Sets the entry of the policy that gave the permission.
+    #[must_use]
+    pub fn grant(mut self, entry: Option<String>) -> Self {
+        self.grant = entry;
         self
     }
     /// Sets the order.

@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::domain::money::Money;
 
 /// The family of rules that a denial belongs to. Each has its own problem type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DenialKind)]
 pub enum Refusal {
     /// The policy does not allow it, regardless of usage.
     Policy,
@@ -17,14 +19,20 @@ pub enum Refusal {
     Budget,
 }
 
-/// The explanation of a decision: the rule, the actual value, the required value and a hint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A decision of the policy: the rule, the actual value, the required value and a hint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Decision, example = json!({
+    "rule": "teams.sales-emea.countries", "have": "US", "need": ["DE", "FR", "GB"],
+    "hint": "order in one of the countries the team may have",
+}))]
 pub struct Explanation {
-    /// The rule's path in the policy, such as `teams.sales-emea.countries`.
+    /// The path of the rule in the policy.
     pub rule: String,
-    /// The requested value, or the value that the caller has.
+    /// The value in the request, or the current usage.
+    #[schema(value_type = Value)]
     pub have: Value,
     /// The value that the rule requires.
+    #[schema(value_type = Value)]
     pub need: Value,
     /// What to do, in one sentence.
     pub hint: String,
@@ -63,16 +71,19 @@ pub struct Caps {
     pub monthly_budget: Option<Money>,
 }
 
-/// A team's usage of each limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// The usage of a team.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Usage {
-    /// The number of phone numbers held.
+    /// The number of phone numbers that the team holds.
+    #[schema(example = 3)]
     pub numbers_held: i64,
     /// The number of phone numbers that open orders reserve.
+    #[schema(example = 1)]
     pub numbers_reserved: i64,
-    /// The orders of the last 24 hours, without refused and cancelled ones.
+    /// The orders of the last 24 hours, without refused and cancelled orders.
+    #[schema(example = 2)]
     pub orders_last_day: i64,
-    /// The monthly price of the numbers held, in US dollars.
+    /// The monthly price of the numbers that the team holds, in US dollars.
     pub monthly_held: Money,
     /// The monthly price that open orders reserve, in US dollars.
     pub monthly_reserved: Money,

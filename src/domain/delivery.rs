@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::event::Event;
+use crate::domain::event_data::WebhookTestData;
+use crate::domain::event_kind::TEST;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::string_enum::string_enum;
 use crate::domain::team::Team;
@@ -13,7 +15,7 @@ use crate::domain::webhook::Endpoint;
 
 string_enum! {
     /// The state of a delivery.
-    DeliveryState {
+    DeliveryState: open {
         /// An attempt is due, now or later.
         Pending = "pending",
         /// The receiver accepted it.
@@ -76,7 +78,9 @@ impl Delivery {
     /// Creates a test delivery, whose event is not in the event log.
     pub fn test(endpoint: &Endpoint, now: Timestamp) -> Self {
         let id = EventId::generate(now);
-        let data = json!({ "webhook_endpoint_id": endpoint.id });
+        let data = json!(WebhookTestData {
+            webhook_endpoint_id: &endpoint.id,
+        });
         let body = event_json(&id, TEST, Some(&endpoint.team), now, &data);
         Self::of(&id, TEST, body, endpoint, now)
     }
@@ -100,9 +104,6 @@ impl Delivery {
         }
     }
 }
-
-/// The event type of a test delivery.
-const TEST: &str = "webhook_endpoint.test";
 
 /// Returns an event as JSON, in the format of `GET /v1/events`.
 fn event_json(id: &EventId, kind: &str, team: Option<&Team>, at: Timestamp, data: &Value) -> String {
@@ -149,7 +150,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::EventKind;
+    use crate::domain::event_kind::EventKind;
     use crate::domain::webhook::Types;
 
     fn delivery(attempts: i64) -> Delivery {
@@ -228,7 +229,7 @@ mod tests {
             body,
             json!({
                 "id": delivery.event_id, "type": "order.fulfilled", "team": "sales",
-                "occurred_at": "1970-01-01T00:00:00Z", "data": {}
+                "occurred_at": "1970-01-01T00:00:00.000000Z", "data": {}
             })
         );
     }

@@ -2,64 +2,15 @@
 //!
 //! An event names the changed object and its new state. Clients read the object itself from its own endpoint.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::domain::event_data::{OrderData, PhoneNumberData};
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::{EventId, OrderId, PhoneNumberId};
-use crate::domain::number::Facts;
 use crate::domain::order::State;
-use crate::domain::string_enum::string_enum;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
-
-string_enum! {
-    /// The type of an event.
-    EventKind {
-        /// An order waits for the approval of a second person.
-        OrderAwaitingApproval = "order.awaiting_approval",
-        /// An order waits in the queue.
-        OrderQueued = "order.queued",
-        /// The paid call of an order is in progress, or may be.
-        OrderRenting = "order.renting",
-        /// The outcome of an order's paid call is unknown.
-        OrderUnverified = "order.unverified",
-        /// An order needs manual review.
-        OrderNeedsReview = "order.needs_review",
-        /// An order received its number.
-        OrderFulfilled = "order.fulfilled",
-        /// An order ended without a number.
-        OrderRefused = "order.refused",
-        /// An order was cancelled before the service sent it.
-        OrderCancelled = "order.cancelled",
-        /// A number entered the inventory, or came back.
-        NumberAdded = "phone_number.added",
-        /// A number's fields in Close changed.
-        NumberUpdated = "phone_number.updated",
-        /// A team received a number.
-        NumberAssigned = "phone_number.assigned",
-        /// A number moved to another team.
-        NumberUnassigned = "phone_number.unassigned",
-        /// The release of a number was scheduled.
-        NumberReleaseScheduled = "phone_number.release_scheduled",
-        /// A scheduled release was cancelled.
-        NumberReleaseCalledOff = "phone_number.release_called_off",
-        /// A release request was sent to Close, or may have been.
-        NumberReleasing = "phone_number.releasing",
-        /// The service released a number.
-        NumberReleased = "phone_number.released",
-        /// A number disappeared from Close without a release by the service.
-        NumberVanished = "phone_number.vanished",
-        /// A group of users in Close changed.
-        GroupChanged = "group.changed",
-        /// The service disabled a webhook endpoint.
-        EndpointDisabled = "webhook_endpoint.disabled",
-        /// The service compared the whole inventory with Close.
-        InventoryCompared = "inventory.compared",
-        /// A new policy is in force.
-        PolicyChanged = "policy.changed",
-        /// The policy file is invalid; the last valid one stays in force.
-        PolicyRejected = "policy.rejected",
-    }
-}
 
 /// A change that the service reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,25 +66,32 @@ impl Event {
         let mut event = Self::new(at, kind, Some(team));
         event.order_id = Some(id.clone());
         event.phone_number_id = number.cloned();
-        event
-            .with("order_id", json!(id))
-            .with("state", json!(state))
-            .with("phone_number_id", json!(number))
+        event.with(&OrderData {
+            order_id: id,
+            state,
+            phone_number_id: number,
+        })
     }
 
     /// Creates an event about a number.
-    pub fn of_number(at: Timestamp, kind: EventKind, team: Option<&Team>, facts: &Facts) -> Self {
+    pub fn of_number(
+        at: Timestamp,
+        kind: EventKind,
+        team: Option<&Team>,
+        data: &PhoneNumberData<'_>,
+    ) -> Self {
         let mut event = Self::new(at, kind, team);
-        event.phone_number_id = Some(facts.id.clone());
-        event
-            .with("phone_number_id", json!(facts.id))
-            .with("number", json!(facts.number))
+        event.phone_number_id = Some(data.phone_number_id.clone());
+        event.with(data)
     }
 
-    /// Adds a member to the event's data.
+    /// Sets the event's data, which must be written as an object.
     #[must_use]
-    pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.data.insert(name.to_owned(), value);
+    pub fn with(mut self, data: &impl Serialize) -> Self {
+        match serde_json::to_value(data) {
+            Ok(Value::Object(data)) => self.data = data,
+            other => panic!("the data of an event is not an object: {other:?}"),
+        }
         self
     }
 }

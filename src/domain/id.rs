@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::input::list::Item;
+use crate::domain::schema::string_schema;
 use crate::domain::time::Timestamp;
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -20,8 +22,8 @@ pub struct NotAnId {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
+    ($name:ident, $prefix:literal, $doc:literal, $example:literal) => {
+        #[doc = $doc]
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
@@ -54,12 +56,15 @@ macro_rules! id {
                 f.write_str(&self.0)
             }
         }
+        string_schema! {
+            $name: $doc, pattern: concat!("^", $prefix, "[A-Za-z0-9]{1,64}$"), example: concat!($prefix, $example)
+        }
     };
 }
 
 macro_rules! own_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        id!($(#[$doc])* $name, $prefix);
+    ($name:ident, $prefix:literal, $doc:literal) => {
+        id!($name, $prefix, $doc, "01KATV8ZJ3E0T9C4M6N2P5Q7RS");
         impl $name {
             /// Creates an id that sorts by `now`.
             pub fn generate(now: Timestamp) -> Self {
@@ -69,17 +74,56 @@ macro_rules! own_id {
     };
 }
 
-id!(/** A Close phone number, `phon_…`. */ PhoneNumberId, "phon_");
-id!(/** A user in Close, `user_…`. */ UserId, "user_");
-id!(/** A group of users in Close, `group_…`. */ GroupId, "group_");
-id!(/** A webhook subscription in Close, `whsub_…`. */ SubscriptionId, "whsub_");
-own_id!(/** An order, `ord_…`. */ OrderId, "ord_");
-own_id!(/** A row of the audit trail, `aud_…`. */ AuditId, "aud_");
-own_id!(/** A request to the service, `req_…`; every response and log line carries it. */ RequestId, "req_");
-own_id!(/** An entry of the ledger, `led_…`. */ LedgerId, "led_");
-own_id!(/** An event, `evt_…`. */ EventId, "evt_");
-own_id!(/** An endpoint of outgoing webhooks, `we_…`. */ EndpointId, "we_");
-own_id!(/** A delivery of an event to an endpoint, `dlv_…`. */ DeliveryId, "dlv_");
+id!(
+    PhoneNumberId,
+    "phon_",
+    "The id of a phone number in Close.",
+    "0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"
+);
+id!(
+    UserId,
+    "user_",
+    "The id of a user in Close.",
+    "8hTbLmcDO8XyP4fXbqrPEnGf2tSDnHRSzWkWzlqQM6k"
+);
+id!(
+    GroupId,
+    "group_",
+    "The id of a group of users in Close.",
+    "4Xb1zQm7Kc0vT9sRj2Ld5w"
+);
+id!(
+    SubscriptionId,
+    "whsub_",
+    "The id of a webhook subscription in Close.",
+    "3Nq0bXw7Yd1kS5tPf8Zm2c"
+);
+own_id!(OrderId, "ord_", "The id of an order. Ids sort by time.");
+own_id!(
+    AuditId,
+    "aud_",
+    "The id of a row of the audit trail. Ids sort by time."
+);
+own_id!(
+    RequestId,
+    "req_",
+    "The id of a request to the service; every response and log line carries it."
+);
+own_id!(LedgerId, "led_", "The id of an entry of the ledger.");
+own_id!(EventId, "evt_", "The id of an event.");
+own_id!(EndpointId, "we_", "The id of an endpoint of outgoing webhooks.");
+own_id!(
+    DeliveryId,
+    "dlv_",
+    "The id of a delivery of an event to an endpoint."
+);
+
+impl Item for UserId {
+    const PLURAL: &'static str = "users";
+}
+impl Item for GroupId {
+    const PLURAL: &'static str = "groups";
+}
 
 fn well_formed(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::schema::string_schema;
+
 /// An amount in US dollars, stored as whole cents and written as `"1.15"`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -89,6 +91,10 @@ impl From<Money> for String {
     fn from(money: Money) -> String {
         money.to_string()
     }
+}
+
+string_schema! {
+    Money: "An amount in US dollars.", pattern: r"^-?[0-9]{1,12}\.[0-9]{2}$", example: "1.15"
 }
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+use crate::domain::schema::string_schema;
 use crate::domain::time::Timestamp;
 
 /// A month, written `2026-11`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Month {
     start: Timestamp,
     end: Timestamp,
@@ -62,10 +66,26 @@ impl FromStr for Month {
     }
 }
 
+impl TryFrom<String> for Month {
+    type Error = NotAMonth;
+    fn try_from(text: String) -> Result<Self, NotAMonth> {
+        text.parse()
+    }
+}
+impl From<Month> for String {
+    fn from(month: Month) -> String {
+        month.to_string()
+    }
+}
+
 fn first_moment(year: u16, month: u8) -> Result<Timestamp, NotAMonth> {
     format!("{year:04}-{month:02}-01T00:00:00Z")
         .parse()
         .map_err(|_| NotAMonth)
+}
+
+string_schema! {
+    Month: "A month in UTC.", pattern: "^[0-9]{4}-[0-9]{2}$", example: "2026-11"
 }
 
 #[cfg(test)]
@@ -75,9 +95,21 @@ mod tests {
     #[test]
     fn a_month_ends_at_the_start_of_the_next_month() {
         for (text, start, end) in [
-            ("2026-11", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
-            ("2026-12", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            ("2028-02", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
+            (
+                "2026-11",
+                "2026-11-01T00:00:00.000000Z",
+                "2026-12-01T00:00:00.000000Z",
+            ),
+            (
+                "2026-12",
+                "2026-12-01T00:00:00.000000Z",
+                "2027-01-01T00:00:00.000000Z",
+            ),
+            (
+                "2028-02",
+                "2028-02-01T00:00:00.000000Z",
+                "2028-03-01T00:00:00.000000Z",
+            ),
         ] {
             let month: Month = text.parse().unwrap();
             assert_eq!(month.to_string(), text);

@@ -5,12 +5,16 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use url::Host;
+
+use crate::domain::schema::string_schema;
 
 /// A host name, or all hosts below a name: `hooks.example.com`, `*.apps.example.com`.
 ///
 /// Names are compared as in DNS: case does not matter, and an international name equals its punycode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct HostPattern {
     /// The name in lower case and punycode, without a trailing dot.
     name: String,
@@ -52,6 +56,17 @@ impl FromStr for HostPattern {
         }
     }
 }
+impl TryFrom<String> for HostPattern {
+    type Error = NotAHost;
+    fn try_from(text: String) -> Result<Self, NotAHost> {
+        text.parse()
+    }
+}
+impl From<HostPattern> for String {
+    fn from(pattern: HostPattern) -> String {
+        pattern.to_string()
+    }
+}
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", if self.below { "*." } else { "" }, self.name)
@@ -59,13 +74,19 @@ impl fmt::Display for HostPattern {
 }
 
 /// A range of IP addresses in CIDR notation, such as `10.20.0.0/16` or `fd00::/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network(IpNet);
 
 impl Network {
     /// Whether the address lies in this range.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
+    }
+
+    /// Whether every address of this range is a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        self.0.network().is_loopback() && self.0.broadcast().is_loopback()
     }
 }
 
@@ -98,10 +119,29 @@ impl FromStr for Network {
         }
     }
 }
+impl TryFrom<String> for Network {
+    type Error = NotANetwork;
+    fn try_from(text: String) -> Result<Self, NotANetwork> {
+        text.parse()
+    }
+}
+impl From<Network> for String {
+    fn from(network: Network) -> String {
+        network.to_string()
+    }
+}
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+string_schema! {
+    HostPattern: "The name of a host, or `*.` and a name for every host below it.",
+    example: "hooks.example.com"
+}
+string_schema! {
+    Network: "A range of IP addresses in CIDR notation.", pattern: "^[0-9A-Fa-f.:]+/[0-9]{1,3}$", example: "10.20.0.0/16"
 }
 
 #[cfg(test)]

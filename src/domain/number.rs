@@ -4,21 +4,23 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::domain::country::Country;
 use crate::domain::id::{GroupId, OrderId, PhoneNumberId, UserId};
 use crate::domain::money::Money;
 use crate::domain::raw_object::RawObject;
+use crate::domain::scope::Owned;
 use crate::domain::string_enum::string_enum;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 string_enum! {
-    /// Whether a number belongs to one person or to a group.
+    /// Whether a number is for one person or for several.
     Sharing {
-        /// It belongs to one person.
+        /// It is for one person, unless the order names several users.
         Personal = "personal",
-        /// It belongs to a group.
+        /// It is for several people.
         Group = "group",
     }
 }
@@ -59,9 +61,9 @@ pub struct Facts {
     pub participants: Vec<UserId>,
     /// The groups for which it rings.
     pub participant_groups: Vec<GroupId>,
-    /// The user of a personal number.
+    /// The only user of a number, while Close names that user apart from the participants.
     pub user: Option<UserId>,
-    /// Whether it is a group number: Close says so, or it has several users or any group.
+    /// Whether several people share it: it has several users or any group, or Close says so.
     pub group: bool,
     /// Whether it can send SMS.
     pub sms: Option<bool>,
@@ -78,8 +80,11 @@ pub struct Facts {
 
 impl Facts {
     /// Whether the number is rented, and therefore has a monthly price.
+    ///
+    /// A number of a type that Close adds later counts as rented, so that its price is not missing in a budget, and an
+    /// order can find it.
     pub fn rented(&self) -> bool {
-        self.kind == "internal"
+        !matches!(self.kind.as_str(), "external" | "virtual")
     }
     /// Returns the names of the fields of Close's object that differ in `later`, sorted.
     pub fn changed(&self, later: &Self) -> Vec<String> {
@@ -91,7 +96,7 @@ impl Facts {
             .cloned()
             .collect()
     }
-    /// Whether the user is a participant, or the user of a personal number.
+    /// Whether the user is a participant, or the only user.
     pub fn involves(&self, user: &UserId) -> bool {
         self.participants.contains(user) || self.user.as_ref() == Some(user)
     }
@@ -100,15 +105,21 @@ impl Facts {
 /// How a number was added to the organization, according to Close.
 ///
 /// It helps a person to decide about a number that no order accounts for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Provenance {
-    /// When the number was added, by Close's clock; `None` if Close does not, or no longer, report it.
+    /// When the number was added, by Close's clock. `null` if Close has no record of the time.
+    #[schema(required)]
     pub at: Option<Timestamp>,
     /// The user in Close who added the number.
+    #[schema(required)]
     pub user_id: Option<UserId>,
-    /// The id of the API key that added the number; `None` if no key did, or Close does not report it.
+    /// The id in Close of the API key that added the number.
+    ///
+    /// `null` if a person added it, or if Close has no record.
+    #[schema(required, example = "api_4eRtYuIoPaSdFgHjKlZxCv")]
     pub api_key_id: Option<String>,
-    /// Whether a rent call added the number; `None` if Close does not report it.
+    /// Whether the number was added by a rent request. `null` if Close has no record.
+    #[schema(required)]
     pub by_renting: Option<bool>,
 }
 
@@ -131,6 +142,12 @@ pub struct Number {
     pub release_at: Option<Timestamp>,
     /// How the number was added to the organization; known only for orphans.
     pub provenance: Option<Provenance>,
+}
+
+impl Owned for Number {
+    fn owner(&self) -> Option<&Team> {
+        self.team.as_ref()
+    }
 }
 
 impl Number {

@@ -2,122 +2,117 @@
 //!
 //! This module checks the values; the policy decides who may change which field.
 
-use std::collections::BTreeSet;
-
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use url::{Host, Url};
+use utoipa::ToSchema;
 
 use crate::domain::id::{GroupId, UserId};
-use crate::domain::input::fields::Node;
+use crate::domain::input::fault::Fault;
+use crate::domain::input::list::Distinct;
+use crate::domain::input::merge_patch::{Change, changes_something};
+use crate::domain::input::read::Input;
+use crate::domain::input::values::{Text, Whole};
 use crate::domain::phone::E164;
+use crate::domain::schema::string_schema;
 
-/// The maximum number of groups of one number in Close.
-const MAX_GROUPS: usize = 40;
-
-/// A patch for a number. `None` leaves a field unchanged; a list replaces the whole list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A JSON merge patch (RFC 7396) of the fields that Close allows you to change.
+///
+/// Fields that you leave out stay unchanged. A list replaces the whole list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PhoneNumberPatch, min_properties = 1, example = json!({"label": "Berlin line", "forward_to": "+4930901820"}))]
 pub struct NumberPatch {
-    /// The label, at most 255 characters.
-    pub label: Option<String>,
-    /// The number to which calls are forwarded.
-    pub forward_to: Option<E164>,
+    /// The label. An empty string removes it.
+    #[serde(default, deserialize_with = "label")]
+    pub label: Change<Text<255>>,
+    /// The number to which calls are forwarded. The policy limits its country.
+    ///
+    /// It cannot be removed: `"forward_to_enabled": false` ends forwarding.
+    #[serde(default, deserialize_with = "forward_to")]
+    pub forward_to: Change<E164>,
     /// Whether calls are forwarded.
-    pub forward_to_enabled: Option<bool>,
-    /// Whether a person must press 1 to accept a call.
-    pub press_1_to_accept: Option<bool>,
-    /// The URL of the voicemail greeting; `Some(None)` removes the greeting.
-    pub voicemail_greeting_url: Option<Option<Url>>,
-    /// How long an inbound call rings, in seconds, 15 to 90.
-    pub inbound_ring_duration: Option<i64>,
-    /// The users for whom it rings.
-    pub participants: Option<Vec<UserId>>,
-    /// External phones that ring too.
-    pub phone_numbers: Option<Vec<E164>>,
-    /// The groups for which it rings.
-    pub participant_groups: Option<Vec<GroupId>>,
+    #[serde(default)]
+    pub forward_to_enabled: Change<bool>,
+    /// Whether a person must press 1 to accept a forwarded call.
+    #[serde(default)]
+    pub press_1_to_accept: Change<bool>,
+    /// An https URL of a public host with the voicemail greeting. `null` removes the greeting.
+    #[serde(default)]
+    pub voicemail_greeting_url: Change<Option<GreetingUrl>>,
+    /// How long an inbound call rings, in seconds.
+    #[serde(default)]
+    pub inbound_ring_duration: Change<Whole<15, 90>>,
+    /// The users whose phones ring. The policy limits who they may be.
+    #[serde(default, deserialize_with = "list")]
+    pub participants: Change<Distinct<UserId, 0, { usize::MAX }>>,
+    /// External phones that ring too. An empty list removes them.
+    #[serde(default, deserialize_with = "list")]
+    pub phone_numbers: Change<Distinct<E164, 0, { usize::MAX }>>,
+    /// The groups whose phones ring. An empty list removes them.
+    #[serde(default, deserialize_with = "list")]
+    pub participant_groups: Change<Distinct<GroupId, 0, 40>>,
+}
+
+fn label<'de, D: Deserializer<'de>>(value: D) -> Result<Change<Text<255>>, D::Error> {
+    Change::unless_null(value, "an empty string removes the label")
+}
+
+fn forward_to<'de, D: Deserializer<'de>>(value: D) -> Result<Change<E164>, D::Error> {
+    Change::unless_null(value, "`\"forward_to_enabled\": false` ends forwarding")
+}
+
+fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Change<T>, D::Error> {
+    Change::unless_null(value, "an empty list removes all")
+}
+
+impl Input for NumberPatch {
+    fn check(patch: &Value, faults: &mut Vec<Fault>) {
+        changes_something(patch, faults);
+    }
 }
 
 impl NumberPatch {
-    /// Reads a JSON merge patch.
-    ///
-    /// Faults are unknown fields, `null` where Close does not accept it, and a patch without any field.
-    pub fn read(node: Node<'_>) -> Option<Self> {
-        let mut fields = node.fields()?;
-        let label = fields.optional("label", |node| node.text(255));
-        let forward_to = fields.optional("forward_to", |node| node.parse());
-        let forward_to_enabled = fields.optional("forward_to_enabled", |node| node.boolean());
-        let press_1_to_accept = fields.optional("press_1_to_accept", |node| node.boolean());
-        let voicemail_greeting_url = fields.optional("voicemail_greeting_url", |node| {
-            if node.value().is_null() {
-                Some(None)
-            } else {
-                greeting(&node).map(Some)
-            }
-        });
-        let inbound_ring_duration = fields.optional("inbound_ring_duration", |node| node.integer(15, 90));
-        let participants = fields.optional("participants", |node| distinct(&node, |item| item.parse()));
-        let phone_numbers = fields.optional("phone_numbers", |node| {
-            distinct(&node, |item| item.parse::<E164>())
-        });
-        let participant_groups = fields.optional("participant_groups", |node| {
-            let groups: Vec<GroupId> = distinct(&node, |item| item.parse())?;
-            if groups.len() > MAX_GROUPS {
-                return node.fault(format!("must have at most {MAX_GROUPS} groups"));
-            }
-            Some(groups)
-        });
-        let whole = fields.node().clone();
-        let clean = fields.finish();
-        let patch = Self {
-            label: label?,
-            forward_to: forward_to?,
-            forward_to_enabled: forward_to_enabled?,
-            press_1_to_accept: press_1_to_accept?,
-            voicemail_greeting_url: voicemail_greeting_url?,
-            inbound_ring_duration: inbound_ring_duration?,
-            participants: participants?,
-            phone_numbers: phone_numbers?,
-            participant_groups: participant_groups?,
-        };
-        clean?;
-        if patch == Self::default() {
-            return whole.fault("must change at least one field");
-        }
-        Some(patch)
-    }
-
     /// Returns the changed fields under Close's field names.
     pub fn object(&self) -> Map<String, Value> {
-        fn texts<T: Into<String> + Clone>(items: &[T]) -> Value {
+        fn texts<T: Into<String> + Clone, const MAX: usize>(items: &Distinct<T, 0, MAX>) -> Value {
             items
+                .0
                 .iter()
                 .cloned()
                 .map(|item| Value::String(item.into()))
                 .collect()
         }
         let fields = [
-            ("label", self.label.clone().map(Value::from)),
+            (
+                "label",
+                self.label.0.clone().map(|label| String::from(label).into()),
+            ),
             (
                 "forward_to",
-                self.forward_to.clone().map(|number| String::from(number).into()),
+                self.forward_to
+                    .0
+                    .clone()
+                    .map(|number| String::from(number).into()),
             ),
-            ("forward_to_enabled", self.forward_to_enabled.map(Value::from)),
-            ("press_1_to_accept", self.press_1_to_accept.map(Value::from)),
+            ("forward_to_enabled", self.forward_to_enabled.0.map(Value::from)),
+            ("press_1_to_accept", self.press_1_to_accept.0.map(Value::from)),
             (
                 "voicemail_greeting_url",
-                self.voicemail_greeting_url
-                    .as_ref()
-                    .map(|url| url.as_ref().map_or(Value::Null, |url| url.as_str().into())),
+                self.voicemail_greeting_url.0.as_ref().map(|url| {
+                    url.as_ref()
+                        .map_or(Value::Null, |GreetingUrl(url)| url.as_str().into())
+                }),
             ),
             (
                 "inbound_ring_duration",
-                self.inbound_ring_duration.map(Value::from),
+                self.inbound_ring_duration.0.map(|Whole(seconds)| seconds.into()),
             ),
-            ("participants", self.participants.as_deref().map(texts)),
-            ("phone_numbers", self.phone_numbers.as_deref().map(texts)),
+            ("participants", self.participants.0.as_ref().map(texts)),
+            ("phone_numbers", self.phone_numbers.0.as_ref().map(texts)),
             (
                 "participant_groups",
-                self.participant_groups.as_deref().map(texts),
+                self.participant_groups.0.as_ref().map(texts),
             ),
         ];
         fields
@@ -127,40 +122,33 @@ impl NumberPatch {
     }
 }
 
-/// Reads a list without duplicates.
-pub(crate) fn distinct<'a, T: Clone + Into<String>>(
-    node: &Node<'a>,
-    item: impl Fn(Node<'a>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let seen = std::cell::RefCell::new(BTreeSet::new());
-    node.list(|node| {
-        let value = item(node.clone())?;
-        if seen.borrow_mut().insert(value.clone().into()) {
-            Some(value)
-        } else {
-            node.fault("is a duplicate in the list")
-        }
-    })
-}
-
-/// Reads the URL of a greeting, which must name a public host.
+/// The URL of a greeting, which must name a public host.
 ///
 /// Close fetches the URL. A caller must not use Close to reach internal addresses (server-side request forgery).
-fn greeting(node: &Node<'_>) -> Option<Url> {
-    let text = node.text(2_048)?;
-    let Ok(url) = text.parse::<Url>() else {
-        return node.fault("must be a URL like \"https://example.com/greeting.mp3\"");
-    };
-    if url.scheme() != "https" {
-        return node.fault("must be an https URL");
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Text<2_048>")]
+pub struct GreetingUrl(pub Url);
+
+impl TryFrom<Text<2_048>> for GreetingUrl {
+    type Error = &'static str;
+    fn try_from(text: Text<2_048>) -> Result<Self, &'static str> {
+        let Ok(url) = String::from(text).parse::<Url>() else {
+            return Err("must be a URL like \"https://example.com/greeting.mp3\"");
+        };
+        if url.scheme() != "https" {
+            return Err("must be an https URL");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not contain a user or a password");
+        }
+        match url.host() {
+            Some(Host::Domain(name)) if public(name) => Ok(Self(url)),
+            _ => Err("must name a public host, not an address or an internal name"),
+        }
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return node.fault("must not contain a user or a password");
-    }
-    match url.host() {
-        Some(Host::Domain(name)) if public(name) => Some(url),
-        _ => node.fault("must name a public host, not an address or an internal name"),
-    }
+}
+string_schema! {
+    GreetingUrl: "An https URL of a public host.", max_length: 2_048, format: "uri", example: "https://example.com/greeting.mp3"
 }
 
 fn public(host: &str) -> bool {
@@ -184,11 +172,11 @@ fn public(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::input::fields::read;
+    use crate::domain::input::read::read;
     use serde_json::json;
 
     fn faults(body: &Value) -> Vec<String> {
-        read(body, NumberPatch::read)
+        read::<NumberPatch>(body)
             .unwrap_err()
             .iter()
             .map(ToString::to_string)
@@ -203,9 +191,9 @@ mod tests {
             "inbound_ring_duration": 15, "participants": ["user_A", "user_B"],
             "phone_numbers": ["+4930901820"], "participant_groups": []
         });
-        let changes = read(&body, NumberPatch::read).unwrap();
+        let changes = read::<NumberPatch>(&body).unwrap();
         assert_eq!(Value::Object(changes.object()), body);
-        let cleared = read(&json!({"voicemail_greeting_url": null}), NumberPatch::read).unwrap();
+        let cleared = read::<NumberPatch>(&json!({"voicemail_greeting_url": null})).unwrap();
         assert_eq!(
             Value::Object(cleared.object()),
             json!({"voicemail_greeting_url": null})
@@ -219,7 +207,7 @@ mod tests {
         assert_eq!(
             faults(&body),
             [
-                "/label: must be a string, not null",
+                "/label: must not be null; an empty string removes the label",
                 "/forward_to: must be a valid phone number in E.164, like \"+4930901820\"",
                 "/inbound_ring_duration: must be a whole number from 15 to 90",
                 "/participants/1: is a duplicate in the list",
@@ -237,9 +225,28 @@ mod tests {
     }
 
     #[test]
+    fn the_fault_of_a_null_says_what_to_send_instead() {
+        let instead = json!({"label": "", "forward_to_enabled": false, "participants": [], "phone_numbers": [],
+            "participant_groups": []});
+        assert!(read::<NumberPatch>(&instead).is_ok());
+        let nulls = json!({"label": null, "forward_to": null, "participants": null, "phone_numbers": null,
+            "participant_groups": null});
+        assert_eq!(
+            faults(&nulls),
+            [
+                "/label: must not be null; an empty string removes the label",
+                "/forward_to: must not be null; `\"forward_to_enabled\": false` ends forwarding",
+                "/participants: must not be null; an empty list removes all",
+                "/phone_numbers: must not be null; an empty list removes all",
+                "/participant_groups: must not be null; an empty list removes all",
+            ]
+        );
+    }
+
+    #[test]
     fn a_patch_without_fields_is_a_fault() {
         assert_eq!(faults(&json!({})), [": must change at least one field"]);
-        assert!(read(&json!([]), NumberPatch::read).is_err());
+        assert!(read::<NumberPatch>(&json!([])).is_err());
     }
 
     #[test]

@@ -49,7 +49,7 @@ permissions! {
     NumbersRead = "numbers:read",
     /// Order numbers and cancel orders.
     NumbersRent = "numbers:rent",
-    /// Rent group numbers, if the policy requires this permission.
+    /// Rent numbers for several people, if the policy requires this permission.
     NumbersGroup = "numbers:group",
     /// Change numbers.
     NumbersUpdate = "numbers:update",

@@ -1,14 +1,22 @@
-//! Phone numbers in E.164, and their countries.
+//! Phone numbers in E.164: their countries, and what calls to them cost.
 //!
 //! The service validates the numbers that callers send. It does not validate the numbers that Close reports.
+
+mod charge;
+mod home;
 
 use std::fmt;
 use std::str::FromStr;
 
-use rlibphonenumber::{PhoneNumber, PhoneNumberType};
+use rlibphonenumber::{PhoneNumber, PhoneNumberFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::country::Country;
+use crate::domain::input::list::Item;
+use crate::domain::schema::string_schema;
+
+pub use crate::domain::phone::charge::{Charge, Kind};
+pub use crate::domain::phone::home::{Home, main_country, without_trunk_zero};
 
 /// A valid phone number in E.164, such as `+4930901820`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,25 +29,22 @@ impl E164 {
         &self.0
     }
 
-    /// Returns the number's country; `None` for numbers without one, such as satellite phones.
-    pub fn country(&self) -> Option<Country> {
-        parsed(&self.0)?.get_region_code()?.to_string().parse().ok()
+    /// Returns the country, or the countries, that the number belongs to.
+    pub fn home(&self) -> Home {
+        parsed(&self.0).map_or_else(Home::default, |number| home::of(&number, self.digits()))
     }
 
-    /// Whether a call to it can cost extra: premium-rate, shared-cost, personal and corporate numbers.
-    ///
-    /// Toll fraud uses such numbers.
-    pub fn premium(&self) -> bool {
-        use PhoneNumberType::{FixedLine, FixedLineOrMobile, Mobile, TollFree, VoIP};
-        parsed(&self.0).is_none_or(|number| {
-            !matches!(
-                number.get_type(),
-                FixedLine | FixedLineOrMobile | Mobile | TollFree | VoIP
-            )
-        })
+    /// Returns the kind of number, and what a call to it costs.
+    pub fn kind(&self) -> Kind {
+        parsed(&self.0).map_or(charge::UNKNOWN, |number| charge::of(&number, self.digits()))
+    }
+
+    fn digits(&self) -> &str {
+        self.0.trim_start_matches('+')
     }
 }
 
+/// Reads a number with a `+` and 2 to 15 digits, if it is valid.
 fn parsed(text: &str) -> Option<PhoneNumber> {
     let digits = text.strip_prefix('+')?;
     if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -48,10 +53,36 @@ fn parsed(text: &str) -> Option<PhoneNumber> {
     text.parse::<PhoneNumber>().ok().filter(PhoneNumber::is_valid)
 }
 
-/// Returns the digits after the country code of a number with a `+`, even if it is invalid.
-pub fn national(text: &str) -> Option<String> {
-    let number = text.parse::<PhoneNumber>().ok()?;
-    Some(number.get_national_significant_number())
+/// Whether the number can have this area code or prefix; `None` if the number is unreadable.
+///
+/// The number may be invalid. Plans differ in the digits that stand before an area code, so some are optional: the
+/// zeros of Italy and others, the 9 of mobile numbers in Argentina, and the 1 of old mobile numbers in Mexico.
+pub fn has_prefix(number: &str, prefix: &str) -> Option<bool> {
+    let number = number.parse::<PhoneNumber>().ok()?;
+    let national = number.get_national_significant_number();
+    let optional = match number.country_code {
+        52 => "1",
+        54 => "9",
+        _ => "",
+    };
+    let without_token = national.strip_prefix(optional).unwrap_or(&national);
+    let bare = |digits: &str| digits.trim_start_matches('0').to_owned();
+    Some(
+        national.starts_with(prefix)
+            || without_token.starts_with(prefix)
+            || bare(without_token).starts_with(&bare(prefix)),
+    )
+}
+
+/// Whether the number can be one of `country` although it is listed in `listed`.
+///
+/// Where several countries share a calling code, a list may name the main one for all of them.
+pub fn is_listed_as(number: &str, country: Country, listed: Country) -> bool {
+    country == listed
+        || listed == main_country(country)
+            && number
+                .parse::<E164>()
+                .is_ok_and(|number| number.home().fits(country))
 }
 
 impl fmt::Display for E164 {
@@ -60,15 +91,28 @@ impl fmt::Display for E164 {
     }
 }
 
-/// The error for a string that is not a valid phone number.
+/// The error for a string that is not a valid phone number in E.164.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be a valid phone number in E.164, like \"+4930901820\"")]
-pub struct NotANumber;
+pub enum NotANumber {
+    /// No numbering plan has the number.
+    #[error("must be a valid phone number in E.164, like \"+4930901820\"")]
+    Invalid,
+    /// The number has digits that are only dialled inside its country, such as the zero of an area code.
+    #[error("must be in E.164, without the prefixes that are dialled inside a country: {0}")]
+    WithPrefix(String),
+}
 
 impl FromStr for E164 {
     type Err = NotANumber;
     fn from_str(text: &str) -> Result<Self, NotANumber> {
-        parsed(text).map(|_| Self(text.to_owned())).ok_or(NotANumber)
+        let number = parsed(text).ok_or(NotANumber::Invalid)?;
+        let canonical = number.format_as(PhoneNumberFormat::E164);
+        // The parser drops prefixes such as the zero in +4403…. Close and its carriers would dial them.
+        if canonical == text {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotANumber::WithPrefix(canonical.into_owned()))
+        }
     }
 }
 impl TryFrom<String> for E164 {
@@ -83,43 +127,12 @@ impl From<E164> for String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_country_and_the_premium_rate_follow_from_the_number() {
-        let berlin: E164 = "+4930901820".parse().unwrap();
-        assert_eq!(berlin.country().unwrap().as_str(), "DE");
-        assert!(!berlin.premium());
-        let premium: E164 = "+499001234567".parse().unwrap();
-        assert!(premium.premium());
-        // Several countries share the calling code +1.
-        assert_eq!(
-            "+18765230123"
-                .parse::<E164>()
-                .unwrap()
-                .country()
-                .unwrap()
-                .as_str(),
-            "JM"
-        );
-    }
-
-    #[test]
-    fn invalid_numbers_are_rejected() {
-        for bad in [
-            "",
-            "+",
-            "4930901820",
-            "+49 30 901820",
-            "+0",
-            "+491",
-            "tel:+4930901820",
-            "+49309018201234567",
-            "+1555",
-        ] {
-            assert!(bad.parse::<E164>().is_err(), "{bad}");
-        }
-    }
+impl Item for E164 {
+    const PLURAL: &'static str = "phone numbers";
 }
+string_schema! {
+    E164: "A phone number in E.164.", pattern: r"^\+[1-9][0-9]{1,14}$", example: "+4930901820"
+}
+
+#[cfg(test)]
+mod tests;

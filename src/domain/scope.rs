@@ -1,6 +1,20 @@
 //! The scope of a query: what a caller sees, or what the service's own work reads.
 
+use std::sync::Arc;
+
 use crate::domain::team::Team;
+
+/// An object that belongs to a team, or to none.
+pub trait Owned {
+    /// Returns the team of the object; `None` for an orphan.
+    fn owner(&self) -> Option<&Team>;
+}
+
+impl<T: Owned> Owned for Arc<T> {
+    fn owner(&self) -> Option<&Team> {
+        T::owner(self)
+    }
+}
 
 /// The teams whose objects a query reads. Every query by a caller takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]

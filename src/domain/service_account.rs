@@ -4,26 +4,14 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde_json::Value;
-
-use crate::domain::caller::Caller;
 
 /// The prefix of the `sub` claim of every service account.
 const PREFIX: &str = "system:serviceaccount:";
 const MAX_NAMESPACE_BYTES: usize = 63;
 /// The maximum length of any subject.
 const MAX_SUBJECT_BYTES: usize = 255;
-
-/// The identity that a verified token proves.
-#[derive(Debug, Clone)]
-pub enum Identity {
-    /// A caller whose token carries its teams and permissions.
-    Caller(Arc<Caller>),
-    /// A service account, whose permissions are in the policy.
-    ServiceAccount(Arc<ServiceAccount>),
-}
 
 /// A service account, from a verified token of its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,16 @@ string_enum! {
     }
 }
 
+string_enum! {
+    /// The format of a report.
+    ReportFormat {
+        /// A JSON document.
+        Json = "json",
+        /// Comma-separated values with a header line.
+        Csv = "csv",
+    }
+}
+
 /// An entry of the ledger: a change of one number in a team's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
@@ -141,7 +151,7 @@ pub struct Spend {
     pub month: Month,
     /// The dimension of the groups.
     pub by: GroupBy,
-    /// The cost of each group; `None` stands for an unknown person or country.
+    /// The cost of each group; `None` is an unknown person or country.
     pub groups: BTreeMap<Option<String>, Sum>,
 }
 

@@ -2,20 +2,50 @@
 
 /// Declares an enum that is written as a fixed string, in JSON, in the database and in the API.
 ///
-/// It derives serde's traits, [`Display`](std::fmt::Display) and [`FromStr`](std::str::FromStr), and adds `ALL` and
-/// `as_str`. The error of `from_str` lists the allowed strings.
+/// It derives serde's traits, [`Display`](std::fmt::Display) and [`FromStr`](std::str::FromStr), adds `ALL` and
+/// `as_str`, and declares the schema. The error of `from_str` lists the allowed strings.
+///
+/// `Name: open { … }` declares that later versions may add strings, so that the schema does not forbid them.
 macro_rules! string_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident { $($variants:tt)* }) => {
+        $crate::domain::string_enum::string_enum! { @ closed_enum [$($doc)*] $name { $($variants)* } }
+    };
+    ($(#[doc = $doc:literal])* $name:ident: open { $($variants:tt)* }) => {
+        $crate::domain::string_enum::string_enum! { @ open_enum [$($doc)*] $name { $($variants)* } }
+    };
+    (@ $schema:ident [$($doc:literal)*] $name:ident {
+        $($(#[doc = $vdoc:literal])* $variant:ident = $text:literal),* $(,)?
+    }) => {
+        $(#[doc = $doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::serde::Serialize, ::serde::Deserialize,
         )]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
+        #[serde(try_from = "String")]
+        pub enum $name { $($(#[doc = $vdoc])* #[serde(rename = $text)] $variant),* }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+        impl $crate::domain::schema::ComposeSchema for $name {
+            fn compose(
+                _: Vec<::utoipa::openapi::RefOr<::utoipa::openapi::Schema>>,
+            ) -> ::utoipa::openapi::RefOr<::utoipa::openapi::Schema> {
+                $crate::domain::schema::$schema(&[$($doc),*], Self::MEANINGS)
+            }
+        }
+        impl ::utoipa::ToSchema for $name {}
+        impl $name {
+            /// Every string with its meaning.
+            pub const MEANINGS: &'static [(&'static str, &'static str)] = &[$(($text, concat!($($vdoc),*))),*];
+        }
 
         impl $name {
             /// Every variant, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-            /// Returns the string that stands for this variant.
+            /// Returns the string of this variant.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }

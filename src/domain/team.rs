@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::schema::string_schema;
+
 /// The name of a team, which owns numbers and has rules, quotas and a budget in the policy.
 ///
 /// It has 1 to 64 letters, digits, `-`, `_` and `.`.
@@ -50,4 +52,8 @@ impl From<Team> for String {
     fn from(team: Team) -> String {
         team.0
     }
+}
+
+string_schema! {
+    Team: "The name of a team.", pattern: "^[A-Za-z0-9._-]{1,64}$", example: "sales-emea"
 }

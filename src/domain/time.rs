@@ -10,7 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time in UTC, exact to the microsecond. Written as RFC 3339 with a `Z`.
+use crate::domain::schema::string_schema;
+
+/// A point in time in UTC, exact to the microsecond.
+///
+/// Written as RFC 3339 with a `Z` and always six fraction digits, so that texts of one length sort by time. Version 0.1
+/// wrote only the digits that are needed; reading accepts any number of digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
@@ -48,6 +53,15 @@ impl Timestamp {
     pub fn minus(self, length: Duration) -> Self {
         Self(self.0.saturating_sub(micros(length)))
     }
+    /// Returns the time for a sentence: rounded up to whole seconds, such as `2026-11-23T10:00:00Z`.
+    pub fn in_words(self) -> String {
+        let seconds = self.0.saturating_add(999_999).div_euclid(1_000_000);
+        jiff::Timestamp::from_second(seconds).map_or_else(|_| self.to_string(), |time| time.to_string())
+    }
+    /// Returns RFC 3339 with as few digits as possible, the form of requests to Close.
+    pub fn to_shortest(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0).map_or_else(|_| self.to_string(), |time| time.to_string())
+    }
     /// Returns the time that passed since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -61,7 +75,7 @@ fn micros(length: Duration) -> i64 {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => write!(f, "{time}"),
+            Ok(time) => write!(f, "{time:.6}"),
             Err(_) => write!(f, "{}us", self.0),
         }
     }
@@ -134,6 +148,26 @@ impl Clock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
+impl Span {
+    /// The pattern of the text, for schemas.
+    pub(crate) const PATTERN: &'static str = "^[0-9]+(ms|s|m|h|d)$";
+}
+
+impl fmt::Display for Span {
+    /// Writes the length in the largest unit that divides it; in days only from four days on.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        match ms {
+            0 => f.write_str("0s"),
+            345_600_000.. if ms.is_multiple_of(86_400_000) => write!(f, "{}d", ms / 86_400_000),
+            _ if ms.is_multiple_of(3_600_000) => write!(f, "{}h", ms / 3_600_000),
+            _ if ms.is_multiple_of(60_000) => write!(f, "{}m", ms / 60_000),
+            _ if ms.is_multiple_of(1_000) => write!(f, "{}s", ms / 1_000),
+            _ => write!(f, "{ms}ms"),
+        }
+    }
+}
+
 /// The error for a string that is not a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a length of time like \"30s\", \"5m\", \"24h\" or \"7d\"")]
@@ -143,6 +177,10 @@ impl FromStr for Span {
     type Err = NotASpan;
     fn from_str(text: &str) -> Result<Self, NotASpan> {
         let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+        // `parse` alone would accept a plus sign, which the pattern does not allow.
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NotASpan);
+        }
         let number: u64 = digits.parse().map_err(|_| NotASpan)?;
         let unit_ms = match &text[digits.len()..] {
             "ms" => 1,
@@ -161,6 +199,11 @@ impl FromStr for Span {
     }
 }
 
+string_schema! {
+    Timestamp: "A time in RFC 3339, in UTC. Responses have six fraction digits and end with `Z`.", format: "date-time",
+    example: "2026-11-23T10:00:00.000000Z"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +213,39 @@ mod tests {
         let with_offset: Timestamp = "2016-07-18T22:54:24.787000+00:00".parse().unwrap();
         let naive: Timestamp = "2016-07-18T22:54:24.787000".parse().unwrap();
         assert_eq!(with_offset, naive);
-        assert_eq!(naive.to_string(), "2016-07-18T22:54:24.787Z");
+        assert_eq!(naive.to_string(), "2016-07-18T22:54:24.787000Z");
         assert_eq!(
             "2016-07-19T00:54:24.787+02:00".parse::<Timestamp>().unwrap(),
             naive
         );
+    }
+
+    #[test]
+    fn a_length_of_time_is_written_in_the_largest_unit_that_divides_it() {
+        for text in ["0s", "25s", "90s", "5m", "72h", "30d", "1500ms"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        assert_eq!("300s".parse::<Span>().unwrap().to_string(), "5m");
+    }
+
+    #[test]
+    fn a_time_is_written_with_six_digits_and_read_with_any_number_of_digits() {
+        for (written, expected) in [
+            ("2026-11-23T10:00:00Z", "2026-11-23T10:00:00.000000Z"),
+            ("2026-11-23T10:00:00.5Z", "2026-11-23T10:00:00.500000Z"),
+            ("2026-11-23T10:00:00.000001Z", "2026-11-23T10:00:00.000001Z"),
+            ("2026-11-23T11:59:59.25+02:00", "2026-11-23T09:59:59.250000Z"),
+            ("1969-12-31T23:59:59.9Z", "1969-12-31T23:59:59.900000Z"),
+        ] {
+            let time: Timestamp = written.parse().unwrap();
+            assert_eq!(time.to_string(), expected);
+            assert_eq!(expected.parse(), Ok(time));
+        }
+        let time: Timestamp = "2026-11-23T10:00:00.000001Z".parse().unwrap();
+        assert_eq!(time.in_words(), "2026-11-23T10:00:01Z");
+        assert_eq!(time.to_shortest(), "2026-11-23T10:00:00.000001Z");
+        assert_eq!(Timestamp::from_seconds(0).to_shortest(), "1970-01-01T00:00:00Z");
+        assert_eq!(Timestamp::from_seconds(0).in_words(), "1970-01-01T00:00:00Z");
     }
 
     #[test]
@@ -186,6 +257,7 @@ mod tests {
             "5",
             "s",
             "-5s",
+            "+5s",
             "1.5h",
             "5 s",
             "99999999999999999999d",

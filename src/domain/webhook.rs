@@ -6,24 +6,31 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
+use utoipa::openapi::schema::{SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema as _, ToSchema};
 
-use crate::domain::event::EventKind;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::EndpointId;
-use crate::domain::input::fields::Node;
+use crate::domain::input::fault::{Fault, nearest};
+use crate::domain::input::list::{Distinct, Item};
+use crate::domain::input::merge_patch::{Change, changes_something};
+use crate::domain::input::read::Input;
+use crate::domain::input::values::Text;
+use crate::domain::schema::{ComposeSchema, string_schema};
+use crate::domain::scope::Owned;
 use crate::domain::string_enum::string_enum;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
 /// The maximum number of endpoints of a team.
 pub const MAX_ENDPOINTS: u32 = 20;
-/// The maximum length of a URL, in characters.
-const MAX_URL: usize = 2_048;
-/// The maximum length of a description, in characters.
-const MAX_DESCRIPTION: usize = 255;
+/// The maximum number of types and groups of types of an endpoint.
+const MAX_TYPES: usize = EventKind::ALL.len();
 
 string_enum! {
     /// Whether the service sends events to an endpoint.
-    EndpointState {
+    EndpointState: open {
         /// The service sends events to it.
         Active = "active",
         /// The service sends nothing until a caller makes it active again.
@@ -32,7 +39,7 @@ string_enum! {
 }
 string_enum! {
     /// Why an endpoint is disabled.
-    DisabledReason {
+    DisabledReason: open {
         /// A caller disabled it.
         Asked = "asked",
         /// The receiver answered 410 Gone.
@@ -42,8 +49,25 @@ string_enum! {
     }
 }
 /// The event types that an endpoint receives: all, or some.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<Distinct<TypePattern, 1, MAX_TYPES>>")]
 pub struct Types(Option<Vec<TypePattern>>);
+
+impl From<Option<Distinct<TypePattern, 1, MAX_TYPES>>> for Types {
+    fn from(patterns: Option<Distinct<TypePattern, 1, MAX_TYPES>>) -> Self {
+        Self(patterns.map(|Distinct(patterns)| patterns))
+    }
+}
+impl ComposeSchema for Types {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let mut schema = Distinct::<TypePattern, 1, MAX_TYPES>::schema();
+        if let RefOr::T(Schema::Array(list)) = &mut schema {
+            list.schema_type = SchemaType::from_iter([Type::Array, Type::Null]);
+        }
+        schema
+    }
+}
+impl ToSchema for Types {}
 
 impl Types {
     /// All event types.
@@ -55,33 +79,20 @@ impl Types {
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(kind)))
     }
-    /// Returns the patterns; `None` stands for all types.
+    /// Returns the patterns; `None` means all types.
     pub fn patterns(&self) -> Option<&[TypePattern]> {
         self.0.as_deref()
-    }
-    /// Reads a list of types; `null` stands for all types.
-    pub fn read(node: &Node<'_>) -> Option<Self> {
-        if node.value().is_null() {
-            return Some(Self::ALL);
-        }
-        let patterns: Vec<TypePattern> = node.list(|item| item.parse())?;
-        if patterns.is_empty() {
-            return node.fault("must name at least one type; use null for all types");
-        }
-        if patterns.len() > EventKind::ALL.len() {
-            return node.fault("must not name a type twice");
-        }
-        Some(Self(Some(patterns)))
     }
 }
 
 /// An event type, or all types with a prefix: `order.fulfilled`, `order.*`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TypePattern(String);
 
 impl TypePattern {
-    fn matches(&self, kind: &str) -> bool {
+    /// Whether an event of this type matches the pattern.
+    pub fn matches(&self, kind: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(start) => kind.starts_with(start),
             None => kind == self.0,
@@ -96,14 +107,19 @@ impl TypePattern {
 /// The error for a string that matches no event type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be an event type, or a prefix like \"order.*\"; the types are {}",
-    known()
+    "must be an event type or a group like `order.*`, which `{}` is not; {}",
+    shown(.0),
+    nearest_type(.0)
 )]
-pub struct NotAType;
+pub struct NotAType(String);
 
-fn known() -> String {
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+fn nearest_type(text: &str) -> String {
     let known: Vec<_> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
-    known.join(", ")
+    nearest(&shown(text), &known)
 }
 
 impl FromStr for TypePattern {
@@ -114,7 +130,7 @@ impl FromStr for TypePattern {
         if whole && EventKind::ALL.iter().any(|kind| pattern.matches(kind.as_str())) {
             Ok(pattern)
         } else {
-            Err(NotAType)
+            Err(NotAType(pattern.0))
         }
     }
 }
@@ -157,6 +173,12 @@ pub struct Endpoint {
     pub updated_at: Timestamp,
 }
 
+impl Owned for Endpoint {
+    fn owner(&self) -> Option<&Team> {
+        Some(&self.team)
+    }
+}
+
 impl Endpoint {
     /// Returns whether the endpoint is active or disabled.
     pub const fn state(&self) -> EndpointState {
@@ -185,91 +207,69 @@ impl Endpoint {
     }
 }
 
-/// A request to register an endpoint.
-#[derive(Debug, Clone, PartialEq)]
+/// A new endpoint.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WebhookEndpointRequest, example = json!({
+    "url": "https://hooks.example.com/numberdesk", "description": "CRM sync", "types": ["order.*", "phone_number.released"],
+}))]
 pub struct NewEndpoint {
-    /// The team, if the request names one.
+    /// The team whose events the endpoint receives. Optional if your token has exactly one team.
     pub team: Option<Team>,
-    /// The receiver's URL.
-    pub url: Url,
-    /// A description for people.
-    pub description: Option<String>,
-    /// The event types that it receives.
+    /// An https URL on a host that the service may call.
+    pub url: ReceiverUrl,
+    /// A text that describes the endpoint.
+    pub description: Option<Text<255>>,
+    /// The event types that the endpoint receives. By default all types.
+    ///
+    /// Each is a type, such as `order.fulfilled`, or a group of types, such as `order.*`.
+    #[serde(default)]
     pub types: Types,
 }
 
-impl NewEndpoint {
-    /// Reads the request body.
-    pub fn read(node: Node<'_>) -> Option<Self> {
-        let mut fields = node.fields()?;
-        let team = fields.nullable("team", |node| node.parse());
-        let url = fields.required("url", |node| url(&node));
-        let description = fields.nullable("description", |node| node.text(MAX_DESCRIPTION));
-        let types = fields.optional("types", |node| Types::read(&node));
-        fields.finish()?;
-        Some(Self {
-            team: team?,
-            url: url?,
-            description: description?,
-            types: types?.unwrap_or(Types::ALL),
-        })
-    }
+impl Input for NewEndpoint {}
+
+/// A JSON merge patch (RFC 7396). Fields that you leave out stay unchanged.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WebhookEndpointPatch, min_properties = 1, example = json!({"state": "active"}))]
+pub struct EndpointPatch {
+    /// An https URL on a host that the service may call.
+    #[serde(default)]
+    pub url: Change<ReceiverUrl>,
+    /// A text that describes the endpoint. `null` removes the text.
+    #[serde(default)]
+    pub description: Change<Option<Text<255>>>,
+    /// The event types that the endpoint receives. `null` means all.
+    #[serde(default)]
+    pub types: Change<Types>,
+    /// `active`: the endpoint receives events again, beginning with its pending deliveries.
+    ///
+    /// `disabled`: it receives no events.
+    #[serde(default)]
+    pub state: Change<EndpointState>,
 }
 
-/// A patch for an endpoint; `None` leaves a field unchanged.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EndpointPatch {
-    /// The receiver's URL.
-    pub url: Option<Url>,
-    /// A description for people; `Some(None)` removes it.
-    pub description: Option<Option<String>>,
-    /// The event types that it receives.
-    pub types: Option<Types>,
-    /// Whether the endpoint is active or disabled.
-    pub state: Option<EndpointState>,
+impl Input for EndpointPatch {
+    fn check(patch: &Value, faults: &mut Vec<Fault>) {
+        changes_something(patch, faults);
+    }
 }
 
 impl EndpointPatch {
-    /// Reads a JSON merge patch. A patch without any field is a fault.
-    pub fn read(node: Node<'_>) -> Option<Self> {
-        let mut fields = node.fields()?;
-        let url = fields.optional("url", |node| url(&node));
-        let description = fields.optional("description", |node| {
-            if node.value().is_null() {
-                Some(None)
-            } else {
-                node.text(MAX_DESCRIPTION).map(Some)
-            }
-        });
-        let types = fields.optional("types", |node| Types::read(&node));
-        let state = fields.optional("state", |node| node.parse());
-        let whole = fields.node().clone();
-        fields.finish()?;
-        let changes = Self {
-            url: url?,
-            description: description?,
-            types: types?,
-            state: state?,
-        };
-        if changes == Self::default() {
-            return whole.fault("must change at least one field");
-        }
-        Some(changes)
-    }
-
     /// Returns the endpoint with the patch applied.
     pub fn applied(&self, endpoint: &Endpoint, now: Timestamp) -> Endpoint {
         let mut changed = endpoint.clone();
-        if let Some(url) = &self.url {
+        if let Some(ReceiverUrl(url)) = &self.url.0 {
             changed.url.clone_from(url);
         }
-        if let Some(description) = &self.description {
-            changed.description.clone_from(description);
+        if let Some(description) = &self.description.0 {
+            changed.description = description.clone().map(String::from);
         }
-        if let Some(types) = &self.types {
+        if let Some(types) = &self.types.0 {
             changed.types.clone_from(types);
         }
-        match self.state {
+        match self.state.0 {
             Some(EndpointState::Active) => changed.disabled = None,
             Some(EndpointState::Disabled) => {
                 changed.disabled = changed.disabled.or(Some(DisabledReason::Asked));
@@ -281,21 +281,37 @@ impl EndpointPatch {
     }
 }
 
-fn url(node: &Node<'_>) -> Option<Url> {
-    match node.text(MAX_URL)?.parse() {
-        Ok(url) => Some(url),
-        Err(_) => node.fault("must be an absolute URL, like \"https://hooks.example.com/numberdesk\""),
+/// The URL of a receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Text<2_048>")]
+pub struct ReceiverUrl(pub Url);
+
+impl TryFrom<Text<2_048>> for ReceiverUrl {
+    type Error = &'static str;
+    fn try_from(text: Text<2_048>) -> Result<Self, &'static str> {
+        let url = String::from(text).parse();
+        url.map(Self)
+            .map_err(|_| "must be an absolute URL, like \"https://hooks.example.com/numberdesk\"")
     }
+}
+string_schema! {
+    ReceiverUrl: "The URL of a receiver.", max_length: 2_048, format: "uri", example: "https://hooks.example.com/numberdesk"
+}
+
+impl Item for TypePattern {
+    const PLURAL: &'static str = "types";
+}
+string_schema! {
+    TypePattern: "An event type, or a group of types.", max_length: 64, example: "order.*"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::input::fields;
 
     #[test]
     fn a_type_pattern_is_an_existing_type_or_a_prefix_of_one() {
-        let read = |value: Value| fields::read(&value, |node| Types::read(&node));
+        let read = |value: Value| serde_json::from_value::<Types>(value);
         let some = read(json!(["order.*", "phone_number.released"])).unwrap();
         assert!(some.wants("order.fulfilled") && some.wants("phone_number.released"));
         assert!(!some.wants("phone_number.added"));

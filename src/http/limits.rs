@@ -7,8 +7,12 @@ use std::time::Duration;
 pub struct Limits {
     /// Maximum size of a request body, in bytes.
     pub body: usize,
-    /// Maximum time for a request's head to arrive, and for a connection to stay idle.
+    /// Maximum number of open connections. Further ones wait in the kernel, and idle ones close sooner.
+    pub connections: usize,
+    /// Maximum time for a TLS handshake, and for a request's head to arrive.
     pub header_timeout: Duration,
+    /// Maximum time that a connection stays open without a request.
+    pub idle_timeout: Duration,
     /// Maximum number of headers of one request.
     pub max_headers: usize,
     /// Maximum time that shutdown waits for running requests.
@@ -27,7 +31,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 64 << 10,
+            connections: 4_096,
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             max_headers: 100,
             grace: Duration::from_secs(30),
             requests_per_minute: 600,

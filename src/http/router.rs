@@ -1,24 +1,32 @@
 //! The routers of both ports, with every route.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use axum::extract::Extension;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, any, get, post};
 use axum::{Router, routing};
+use serde_json::Value;
+use tower::Layer as _;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::middleware::authenticate::{Authenticated, protect};
+use crate::http::middleware::deprecation::deprecation;
 use crate::http::middleware::{fallback, serve_request};
 use crate::http::openapi;
 use crate::http::reload_status::ReloadStatus;
 use crate::http::routes::docs::Document;
+use crate::http::routes::guides::LlmsTxt;
 use crate::http::routes::ops::Metrics;
 use crate::http::routes::orders;
+use crate::http::routes::problem_pages::ProblemPages;
 use crate::http::routes::{
-    audit, close_webhook, docs, events, me, numbers, ops as operators, problem_pages, spend,
+    audit, close_webhook, docs, events, guides, me, numbers, ops as operators, problem_pages, spend,
     webhook_deliveries, webhook_endpoints,
 };
 use crate::http::state::Http;
@@ -28,16 +36,30 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::new(document())
 
 /// Returns the router of the API port.
 pub fn api(http: Http) -> Router {
-    let (protected, _) = protected().split_for_parts();
-    let (public, _) = public().split_for_parts();
-    protect(protected, &http)
-        .merge(public)
+    let (protected, operations) = protected().split_for_parts();
+    let methods = fallback::Methods::of(&operations.paths);
+    let paths = operations.paths.paths.keys().map(String::as_str);
+    let paths: BTreeSet<&str> = paths.chain(PUBLIC.iter().map(|(path, _)| *path)).collect();
+    let prefix = http.prefix.clone();
+    let router = protect(protected, &http)
+        .route_layer(from_fn(deprecation))
+        .merge(public())
+        .merge(trailing_slashes(&paths))
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .fallback(fallback::not_found)
-        .layer(Extension(DOCUMENT.clone()))
+        .layer(Extension(methods))
+        .layer(Extension(DOCUMENT.below(&prefix)))
+        .layer(Extension(LlmsTxt::new(&prefix)))
+        .layer(Extension(ProblemPages::new(&prefix)))
         .layer(CatchPanicLayer::custom(fallback::panicked))
         .layer(from_fn_with_state(http.clone(), serve_request::api))
-        .with_state(http)
+        .with_state(http);
+    if !prefix.can_strip(paths.iter().copied()) {
+        return router;
+    }
+    // Around the router, because a layer of the router runs after the path has been matched.
+    let strip = MapRequestLayer::new(move |request| prefix.strip(request));
+    Router::new().fallback_service(strip.layer(router))
 }
 
 /// Returns the router of the operators' port.
@@ -48,7 +70,7 @@ pub fn ops(http: Http, metrics: Metrics, reloads: ReloadStatus) -> Router {
         .route("/startupz", routing::get(operators::readyz))
         .route("/metrics", routing::get(operators::metrics))
         .method_not_allowed_fallback(fallback::method_not_allowed)
-        .fallback(fallback::not_found)
+        .fallback(fallback::not_found_by_operators)
         .layer(Extension(metrics))
         .layer(Extension(reloads))
         .layer(CatchPanicLayer::custom(fallback::panicked))
@@ -56,17 +78,21 @@ pub fn ops(http: Http, metrics: Metrics, reloads: ReloadStatus) -> Router {
         .with_state(http)
 }
 
-/// Returns the OpenAPI document of the API port.
-pub fn document() -> OpenApi {
-    let mut document = protected().into_openapi();
-    document.merge(public().into_openapi());
-    openapi::complete(document)
+/// Returns the OpenAPI document: the operations for apps, which are those that need a token.
+pub fn document() -> Value {
+    openapi::complete(protected().into_openapi())
+}
+
+/// Returns the same document in OpenAPI 3.0.
+pub fn document_3_0() -> Value {
+    openapi::v3_0::render(&document())
 }
 
 /// Returns the routes that need a token.
 fn protected() -> OpenApiRouter<Authenticated> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(orders::create::create, orders::list::list))
+        .routes(routes!(orders::validate::validate))
         .routes(routes!(orders::get::get))
         .routes(routes!(orders::cancel::cancel))
         .routes(routes!(orders::settle::settle))
@@ -96,16 +122,45 @@ fn protected() -> OpenApiRouter<Authenticated> {
         .routes(routes!(webhook_deliveries::test))
 }
 
-/// Returns the routes that need no token. The webhook of Close has a signature instead.
-fn public() -> OpenApiRouter<Http> {
-    OpenApiRouter::default()
-        .routes(routes!(close_webhook::receive))
-        .routes(routes!(docs::home))
-        .routes(routes!(docs::json))
-        .routes(routes!(docs::yaml))
-        .routes(routes!(docs::swagger))
-        .routes(routes!(docs::swagger_page))
-        .routes(routes!(docs::swagger_file))
-        .routes(routes!(problem_pages::index))
-        .routes(routes!(problem_pages::page))
+/// A function that returns the handlers of a route.
+type Handler = fn() -> MethodRouter<Http>;
+
+/// The routes that need no token, with their handlers. The webhook of Close has a signature instead.
+const PUBLIC: &[(&str, Handler)] = &[
+    (WEBHOOK_PATH, || post(close_webhook::receive)),
+    ("/", || get(docs::redirect)),
+    ("/openapi.json", || get(docs::json)),
+    ("/openapi.yaml", || get(docs::yaml)),
+    ("/openapi-3.0.json", || get(docs::json_3_0)),
+    ("/docs", || get(docs::redirect)),
+    ("/docs/", || get(docs::swagger_page)),
+    ("/docs/{file}", || get(docs::swagger_file)),
+    ("/guides", || get(guides::redirect)),
+    ("/guides/", || get(guides::index)),
+    ("/guides/{*path}", || get(guides::guide)),
+    ("/llms.txt", || get(guides::llms_txt)),
+    ("/problems/", || get(problem_pages::index)),
+    ("/problems/{name}", || get(problem_pages::page)),
+];
+
+/// Returns the routes that need no token.
+fn public() -> Router<Http> {
+    PUBLIC.iter().fold(Router::new(), |router, (path, handler)| {
+        router.route(path, handler())
+    })
+}
+
+/// Returns a route with a slash at its end for each of these paths, unless a page has that path already.
+///
+/// A path that ends with a wildcard matches a slash itself. The answer depends on the path alone, so it does not reveal
+/// whether an object exists.
+fn trailing_slashes(paths: &BTreeSet<&str>) -> Router<Http> {
+    let missing = paths
+        .iter()
+        .filter(|path| !path.ends_with('/') && !path.contains("{*"))
+        .map(|path| format!("{path}/"))
+        .filter(|path| !paths.contains(path.as_str()));
+    missing.fold(Router::new(), |router, path| {
+        router.route(&path, any(fallback::trailing_slash))
+    })
 }

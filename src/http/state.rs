@@ -6,8 +6,10 @@ use crate::auth::Auth;
 use crate::desk::Desk;
 use crate::http::extract::cursor::Cursors;
 use crate::http::limits::Limits;
+use crate::http::middleware::cors::Cors;
 use crate::http::middleware::gcra::RateLimiter;
 use crate::http::middleware::load_shed::LoadShed;
+use crate::http::prefix::Prefix;
 
 /// The state of both ports. Clones share it.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct Http {
     pub(in crate::http) limits: Limits,
     pub(in crate::http) rate_limiter: Arc<RateLimiter>,
     pub(in crate::http) load_shed: Arc<LoadShed>,
+    pub(in crate::http) prefix: Prefix,
+    pub(in crate::http) cors: Cors,
 }
 
 impl Http {
@@ -32,6 +36,26 @@ impl Http {
             rate_limiter: Arc::new(RateLimiter::new(limits.requests_per_minute, limits.burst)),
             load_shed: Arc::new(LoadShed::new(&limits)),
             limits,
+            prefix: Prefix::default(),
+            cors: Cors::default(),
+        }
+    }
+
+    /// Allows pages of these origins to call the API from a browser.
+    #[must_use]
+    pub fn allow_origins(self, origins: &[String]) -> Self {
+        Self {
+            cors: Cors::new(origins),
+            ..self
+        }
+    }
+
+    /// Serves the API below a path, the path of the URL by which others reach the service.
+    #[must_use]
+    pub fn below(self, path: &str) -> Self {
+        Self {
+            prefix: Prefix::new(path),
+            ..self
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct NumberFilter {
     pub kind: Option<String>,
     /// A part of the label, in any case.
     pub label: Option<String>,
-    /// A participant, or the user of a personal number.
+    /// A participant, or the only user.
     pub participant: Option<UserId>,
     /// `true` for numbers without a team, `false` for numbers with one.
     pub orphan: Option<bool>,

@@ -130,7 +130,7 @@ fn expected_rows(
 }
 
 /// Returns the rows of all pages, and the number of pages.
-fn pages(snapshot: &Snapshot, scope: &Scope, filter: &NumberFilter, limit: i64) -> (Vec<Number>, usize) {
+fn pages(snapshot: &Snapshot, scope: &Scope, filter: &NumberFilter, limit: u32) -> (Vec<Number>, usize) {
     let limit = Limit::new(limit).unwrap();
     let (mut rows, mut count, mut after) = (Vec::new(), 0, None);
     loop {
@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn after_any_changes_a_snapshot_returns_the_same_rows_as_a_plain_list(
         changes in prop::collection::vec(change(), 0..60),
-        queries in prop::collection::vec((scope(), filter(), 1..5_i64), 1..20),
+        queries in prop::collection::vec((scope(), filter(), 1..5_u32), 1..20),
     ) {
         let mut known = BTreeMap::new();
         let mut snapshot = Snapshot::default();

@@ -70,6 +70,16 @@ pub enum Forbidden {
     Unresolved,
 }
 
+impl Forbidden {
+    /// Whether the host, the address or the port is the reason.
+    pub const fn is_destination(self) -> bool {
+        matches!(
+            self,
+            Self::Port | Self::Unlisted | Self::Address | Self::Elsewhere | Self::HttpElsewhere
+        )
+    }
+}
+
 impl Rules {
     /// Checks a URL, except for the addresses of a host name.
     pub fn check_url(&self, url: &Url) -> Result<(), Forbidden> {
@@ -132,6 +142,20 @@ impl Rules {
             (true, false) => Err(Forbidden::HttpElsewhere),
             (false, _) => Err(Forbidden::Elsewhere),
         }
+    }
+
+    /// Returns what the rules allow, if that is only this machine; `None` if they allow anything else.
+    pub(super) fn local_destinations(&self) -> Option<String> {
+        let local = self.hosts.iter().all(|host| host.matches("localhost"))
+            && self.networks.iter().all(Network::is_loopback);
+        if !local || (self.hosts.is_empty() && self.networks.is_empty()) {
+            return None;
+        }
+        let hosts = self.hosts.iter().map(ToString::to_string);
+        let networks = self.networks.iter().map(ToString::to_string);
+        let ports: Vec<_> = self.ports.iter().map(ToString::to_string).collect();
+        let all: Vec<_> = hosts.chain(networks).collect();
+        Some(format!("{} on port {}", all.join(", "), ports.join(", ")))
     }
 
     fn lists(&self, address: IpAddr) -> bool {

@@ -3,23 +3,26 @@
 //! This module sends single requests. `desk` selects the receiver and decides when to retry.
 
 mod allow;
+mod forward;
 mod send;
 mod sign;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use tracing::Instrument as _;
 use url::Url;
 
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::time::Timestamp;
+use crate::egress::{Proxies, TrustError};
 use crate::telemetry::context;
 
 pub use crate::outgoing::allow::{Forbidden, Rules};
+pub use crate::outgoing::forward::{Forwarder, LocalSecret, NotASecret};
 pub use crate::outgoing::send::{Answer, Lookup, RetryAfter, system_lookup};
 
 /// The operator's settings for outgoing webhooks.
@@ -28,6 +31,13 @@ pub struct Settings {
     pub rules: Rules,
     /// The master secret, from which every endpoint's secret is derived.
     pub secret: Option<SecretString>,
+    /// A file with authorities to trust for receivers, besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The proxies for https receivers; `None` if no webhook may go by a proxy.
+    ///
+    /// The proxy resolves the receiver's name again, so the service can't ensure that it connects to the addresses that
+    /// the rules have allowed.
+    pub proxies: Option<Proxies>,
     /// The timeout of one attempt.
     pub timeout: Duration,
     /// How long a delivery is retried.
@@ -73,13 +83,15 @@ impl Outgoing {
         let Settings {
             rules,
             secret,
+            ca_file,
+            proxies,
             timeout,
             retry_for,
             overlap,
         } = settings;
         Ok(Self(Arc::new(Inner {
             has_destinations: !rules.hosts.is_empty() || !rules.networks.is_empty(),
-            sender: send::Sender::new(rules, lookup, timeout)?,
+            sender: send::Sender::new(rules, lookup, timeout, ca_file, proxies)?,
             master: ArcSwapOption::from_pointee(secret),
             timeout,
             retry_for,
@@ -98,6 +110,11 @@ impl Outgoing {
         }
     }
 
+    /// Reads the file of authorities again. With an unusable one, the last good authorities stay.
+    pub fn reload_authorities(&self) -> Result<(), TrustError> {
+        self.0.sender.reload_authorities()
+    }
+
     /// Replaces the master secret from which the endpoints' secrets are derived.
     pub fn replace_master(&self, master: SecretString) {
         self.0.master.store(Some(Arc::new(master)));
@@ -108,6 +125,13 @@ impl Outgoing {
     /// The addresses of a host can change. Every attempt therefore checks the URL again.
     pub async fn check(&self, url: &Url) -> Result<(), Forbidden> {
         self.0.sender.check(url).await
+    }
+
+    /// Returns what the rules allow, if that is only this machine, as in development.
+    ///
+    /// Anywhere else the rules could name internal hosts, which an app's developer need not know.
+    pub fn local_destinations(&self) -> Option<String> {
+        self.0.sender.local_destinations()
     }
 
     /// Returns the secret of an endpoint, `whsec_…`; `None` without a master secret.
@@ -128,26 +152,18 @@ impl Outgoing {
         } = *message;
         let master = self.0.master.load_full();
         let Some(master) = master else {
-            return Answer::Failed("there is no master secret to sign with");
+            return Answer::Failed("there is no master secret to sign with".to_owned());
         };
         let keys: Vec<_> = generations
             .iter()
             .map(|generation| sign::key(&master, endpoint, *generation))
             .collect();
-        let mut headers = send::headers();
-        for (name, value) in [
-            ("webhook-id", event.to_string()),
-            ("webhook-timestamp", at.as_seconds().to_string()),
-            ("webhook-signature", sign::signatures(&keys, event, at, body)),
-        ] {
-            let value = HeaderValue::try_from(value).expect("ids, numbers and base 64 are visible ASCII");
-            headers.insert(name, value);
-        }
+        let mut headers = send::headers(event, at, sign::signatures(&keys, event, at, body));
         let span = tracing::info_span!(
             "webhook",
             otel.kind = "client",
-            %endpoint,
-            %event,
+            endpoint_id = %endpoint,
+            event_id = %event,
         );
         context::inject(&span, &mut headers);
         self.0

@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 use super::allow::{Forbidden, Rules};
+use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
+use crate::egress::{Client, Failure, Proxies, Route, Trust, TrustError};
 
 /// Resolves a host name to its addresses.
 pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
@@ -42,7 +45,7 @@ pub enum Answer {
         retry_after: Option<RetryAfter>,
     },
     /// There was no answer. The text is one of a fixed set, without addresses.
-    Failed(&'static str),
+    Failed(String),
     /// The rules forbid the URL; nothing was sent.
     Forbidden(Forbidden),
 }
@@ -56,53 +59,65 @@ pub enum RetryAfter {
     At(Timestamp),
 }
 
-/// The HTTP clients: two, because the allowed addresses differ between http and https.
+/// The HTTP clients: several, because the allowed addresses differ between http and https, and a proxy has its own.
 pub(super) struct Sender {
     rules: Arc<Rules>,
     lookup: Lookup,
-    https: reqwest::Client,
-    http: Option<reqwest::Client>,
+    https: Client,
+    http: Option<Client>,
+    /// For receivers that a proxy connects to.
+    behind_proxy: Option<(Client, Proxies)>,
     timeout: Duration,
 }
 
 impl Sender {
-    pub(super) fn new(rules: Rules, lookup: Lookup, timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(
+        rules: Rules,
+        lookup: Lookup,
+        timeout: Duration,
+        ca_file: Option<PathBuf>,
+        proxies: Option<Proxies>,
+    ) -> Result<Self, TrustError> {
         let rules = Arc::new(rules);
-        let client = |encrypted: bool| {
-            let checked = CheckedResolver {
+        let trust = Trust::beside(ca_file);
+        let checked = |encrypted: bool| {
+            Arc::new(CheckedResolver {
                 rules: rules.clone(),
                 lookup: lookup.clone(),
                 encrypted,
-            };
-            let builder = reqwest::Client::builder();
-            // The plain client does not load the system's certificates.
-            let builder = if encrypted {
-                builder
-            } else {
-                builder.tls_certs_only([])
-            };
-            builder
-                .https_only(encrypted)
-                .http1_only()
-                // The client connects to exactly the addresses that were checked: no proxies, no redirects, and no
-                // connection that outlives the check.
-                .dns_resolver(Arc::new(checked))
-                .no_proxy()
-                .redirect(Policy::none())
-                .pool_max_idle_per_host(0)
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .timeout(timeout)
-                .connect_timeout(timeout)
-                .build()
+            })
         };
+        let (of_https, of_http) = (checked(true), checked(false));
+        let https = move || {
+            client_builder(timeout)
+                .https_only(true)
+                .dns_resolver(of_https.clone())
+        };
+        let http = move || client_builder(timeout).dns_resolver(of_http.clone());
+        let by_proxy = move || client_builder(timeout).https_only(true);
+        let behind_proxy = proxies.map(|proxies| {
+            let client = Client::new(trust.clone(), Some(proxies.clone()), by_proxy)?;
+            Ok((client, proxies))
+        });
         Ok(Self {
-            https: client(true)?,
-            http: rules.allow_http.then(|| client(false)).transpose()?,
+            behind_proxy: behind_proxy.transpose()?,
+            https: Client::new(trust, None, https)?,
+            http: rules
+                .allow_http
+                .then(|| Client::new(Trust::NoTls, None, http))
+                .transpose()?,
             rules,
             lookup,
             timeout,
         })
+    }
+
+    /// Reads the file of authorities again.
+    pub(super) fn reload_authorities(&self) -> Result<(), TrustError> {
+        if let Some((client, _)) = &self.behind_proxy {
+            client.reload()?;
+        }
+        self.https.reload()
     }
 
     /// Checks whether the rules allow the URL at this moment.
@@ -113,8 +128,19 @@ impl Sender {
         };
         let found = tokio::time::timeout(self.timeout, (self.lookup)(host.to_owned())).await;
         let addresses = found.ok().and_then(Result::ok).unwrap_or_default();
+        if addresses.is_empty() && self.by_proxy(url).is_some() {
+            // Behind a proxy, the service often can't resolve public names.
+            return Ok(());
+        }
         self.rules
             .check_addresses(&addresses, true, url.scheme() == "https")
+    }
+
+    /// Returns the client for a URL that goes by a proxy.
+    fn by_proxy(&self, url: &Url) -> Option<reqwest::Client> {
+        let (client, proxies) = self.behind_proxy.as_ref()?;
+        let by_proxy = url.scheme() == "https" && matches!(proxies.route(url), Route::By(..));
+        by_proxy.then(|| client.current())
     }
 
     /// Sends the body with these headers, without retries.
@@ -122,32 +148,74 @@ impl Sender {
         if let Err(forbidden) = self.rules.check_url(url) {
             return Answer::Forbidden(forbidden);
         }
+        if let Some(client) = self.by_proxy(url) {
+            // The proxy connects, so this check can't be a part of the connection.
+            return match self.check(url).await {
+                Ok(()) => post(&client, url, headers, body).await,
+                Err(forbidden) => Answer::Forbidden(forbidden),
+            };
+        }
         let client = match (url.scheme(), &self.http) {
             ("https", _) => &self.https,
             (_, Some(client)) => client,
             (_, None) => return Answer::Forbidden(Forbidden::Http),
         };
-        let request = client.post(url.clone()).headers(headers).body(body);
-        match request.send().await {
-            Ok(response) => Answer::Status {
-                status: response.status().as_u16(),
-                retry_after: response.headers().get(RETRY_AFTER).and_then(retry_after),
-            },
-            Err(error) => cause::<Forbidden>(&error)
-                .map_or_else(|| Answer::Failed(failure(&error)), |why| Answer::Forbidden(*why)),
-        }
+        post(&client.current(), url, headers, body).await
+    }
+
+    /// Returns what the rules allow, if that is only this machine.
+    pub(super) fn local_destinations(&self) -> Option<String> {
+        self.rules.local_destinations()
     }
 }
 
-/// Returns the headers of every request, without the signature.
-pub(super) fn headers() -> HeaderMap {
-    HeaderMap::from_iter([
+/// Returns the settings that all clients share.
+///
+/// No redirects, and no connection that outlives the check of its address. [`Client`] adds a proxy only if it has one.
+pub(super) fn client_builder(timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .http1_only()
+        .redirect(Policy::none())
+        .pool_max_idle_per_host(0)
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .timeout(timeout)
+        .connect_timeout(timeout)
+}
+
+/// Sends the body with these headers, and returns the result.
+pub(super) async fn post(client: &reqwest::Client, url: &Url, headers: HeaderMap, body: String) -> Answer {
+    let request = client.post(url.clone()).headers(headers).body(body);
+    match request.send().await {
+        Ok(response) => Answer::Status {
+            status: response.status().as_u16(),
+            retry_after: response.headers().get(RETRY_AFTER).and_then(retry_after),
+        },
+        Err(error) => cause::<Forbidden>(&error).map_or_else(
+            || Answer::Failed(Failure::of(&error).to_string()),
+            |why| Answer::Forbidden(*why),
+        ),
+    }
+}
+
+/// Returns the headers of a request with this signature.
+pub(super) fn headers(event: &EventId, at: Timestamp, signature: String) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (
             USER_AGENT,
             HeaderValue::from_static(concat!("numberdesk/", env!("CARGO_PKG_VERSION"))),
         ),
-    ])
+    ]);
+    for (name, value) in [
+        ("webhook-id", event.to_string()),
+        ("webhook-timestamp", at.as_seconds().to_string()),
+        ("webhook-signature", signature),
+    ] {
+        let value = HeaderValue::try_from(value).expect("ids, numbers and base 64 are visible ASCII");
+        headers.insert(name, value);
+    }
+    headers
 }
 
 /// A resolver that returns only addresses that the rules allow.
@@ -177,24 +245,6 @@ fn retry_after(value: &HeaderValue) -> Option<RetryAfter> {
         return Some(RetryAfter::Delay(Duration::from_secs(text.parse().ok()?)));
     }
     Timestamp::from_http_date(text).map(RetryAfter::At)
-}
-
-/// Returns a fixed text for an error, because the client's own errors contain URLs and addresses.
-fn failure(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        return "no answer in time";
-    }
-    if error.is_dns() {
-        return "the host name could not be resolved";
-    }
-    if !error.is_connect() {
-        return "the connection broke before an answer";
-    }
-    match cause::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => "the connection was refused",
-        Some(io::ErrorKind::InvalidData) => "the TLS handshake failed",
-        _ => "no connection could be made",
-    }
 }
 
 /// Finds the first cause of this type.

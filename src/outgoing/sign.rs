@@ -23,15 +23,20 @@ pub(super) fn key(master: &SecretString, endpoint: &EndpointId, generation: i64)
 }
 
 /// Encodes a key in the format of the specification, `whsec_…`.
-pub(super) fn encode(key: [u8; 32]) -> SecretString {
+pub(super) fn encode(key: impl AsRef<[u8]>) -> SecretString {
     format!("whsec_{}", BASE64_STANDARD.encode(key)).into()
 }
 
 /// Returns the header `webhook-signature`, with one signature for each key.
-pub(super) fn signatures(keys: &[[u8; 32]], id: &EventId, at: Timestamp, body: &str) -> String {
+pub(super) fn signatures<K: AsRef<[u8]>>(keys: &[K], id: &EventId, at: Timestamp, body: &str) -> String {
     let signed = format!("{id}.{}.{body}", at.as_seconds());
     keys.iter()
-        .map(|key| format!("v1,{}", BASE64_STANDARD.encode(mac(key, signed.as_bytes()))))
+        .map(|key| {
+            format!(
+                "v1,{}",
+                BASE64_STANDARD.encode(mac(key.as_ref(), signed.as_bytes()))
+            )
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -9,6 +9,7 @@ use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::order::Request;
 use crate::domain::permission::Permission;
+use crate::policy::amount::Amount;
 use crate::policy::denial::{Denial, TeamPolicy, value};
 
 const KEY: &str = "approval";
@@ -35,15 +36,15 @@ pub(super) fn required(
             &format!("a number in {country}"),
         ));
     }
-    if rule.group_numbers == Some(true) && request.group() {
+    if rule.group_numbers == Some(true) && request.several_people() {
         return Some(second_person(
             team_policy,
             "group_numbers",
-            json!("group"),
+            json!({"people": "several"}),
             "a number for several people",
         ));
     }
-    let limit = rule.above_monthly?;
+    let Amount(limit) = rule.above_monthly?;
     match price {
         Some(price) if price <= limit => None,
         Some(price) => {
@@ -59,9 +60,9 @@ pub(super) fn required(
     }
 }
 
-/// Denies a patch that makes a personal number a group number, if group numbers need approval.
+/// Denies a patch that gives a number of one person to several, if such numbers need approval.
 ///
-/// Otherwise a caller could order a personal number and avoid the approval.
+/// Otherwise a caller could order a number for one person and avoid the approval.
 pub(super) fn forbid_bypass(team_policy: &TeamPolicy<'_>, number: &Number) -> Result<(), Denial> {
     let rule = team_policy
         .rules
@@ -71,9 +72,10 @@ pub(super) fn forbid_bypass(team_policy: &TeamPolicy<'_>, number: &Number) -> Re
     if number.facts.group || rule != Some(true) {
         return Ok(());
     }
-    let hint = "order a number with `sharing: \"group\"` instead: a second person can approve an order, \
-                but not a change";
-    Err(team_policy.deny(&member("group_numbers"), "personal", need(), hint.to_owned()))
+    let hint = "order a number for several people instead (`sharing: \"group\"`, or several users in `assign_to`): \
+                a second person can approve an order, but not a change";
+    let have = json!({"people": "one"});
+    Err(team_policy.deny(&member("group_numbers"), have, need(), hint.to_owned()))
 }
 
 fn second_person(team_policy: &TeamPolicy<'_>, name: &str, have: Value, what: &str) -> Explanation {

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::domain::caller::Caller;
 use crate::domain::id::UserId;
+use crate::policy::choices::Assignees;
 use crate::policy::denial::{Denial, TeamPolicy, listed};
-use crate::policy::rules::{Assignees, Members};
+use crate::policy::rules::Members;
 
 const KEY: &str = "assign_to";
 
@@ -19,7 +20,7 @@ pub(super) fn choose(
     members: &Members,
     named: Option<&[UserId]>,
 ) -> Result<Option<Vec<UserId>>, Denial> {
-    let users = match (named, &caller.close_user) {
+    let users = match (named, caller.close_user()) {
         (Some(users), _) => users.to_vec(),
         (None, Some(own)) => vec![own.clone()],
         (None, None) => return Ok(None),
@@ -40,7 +41,7 @@ pub(super) fn check(
     let rule = team_policy.rule(KEY);
     match &team_policy.rules.assign_to {
         Assignees::Anyone => Ok(()),
-        Assignees::SelfOnly => match &caller.close_user {
+        Assignees::SelfOnly => match caller.close_user() {
             Some(own) if own == user => Ok(()),
             Some(own) => {
                 let hint =
@@ -83,7 +84,7 @@ pub(super) fn check(
 mod tests {
     use super::*;
     use crate::domain::decision::Decision;
-    use crate::policy::sample::{alice, app, members, policy, sales, user};
+    use crate::policy::sample::{alice, alice_with, app, members, policy, sales, user};
 
     fn chosen(rules: &str, caller: &Caller, named: Option<&[&str]>) -> Result<Option<Vec<UserId>>, String> {
         let (policy, team) = (policy(rules), sales());
@@ -134,10 +135,7 @@ mod tests {
         assert!(chosen("assign_to = [\"user_BOB\"]", &alice(), Some(&["BOB"])).is_ok());
         assert!(chosen("assign_to = []", &alice(), None).is_err());
         assert!(chosen("assign_to = { group = \"group_A\" }", &alice(), None).is_ok());
-        let carol = Caller {
-            close_user: Some(user("CAROL")),
-            ..alice()
-        };
+        let carol = alice_with(|token| token.close_user = Some(user("CAROL")));
         assert!(chosen("assign_to = { group = \"group_A\" }", &carol, None).is_err());
     }
 

@@ -8,7 +8,7 @@ use crate::policy::denial::{Denial, TeamPolicy};
 
 /// Checks whether the team may hold one more number, reservations included.
 pub(super) fn one_more_number(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Result<(), Denial> {
-    let Some(max) = team_policy.rules.max_numbers else {
+    let Some(max) = team_policy.rules.caps().max_numbers else {
         return Ok(());
     };
     if taken(usage) < max {
@@ -23,7 +23,7 @@ pub(super) fn one_more_number(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Re
 
 /// Checks whether the team may place one more order within 24 hours.
 pub(super) fn one_more_order(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Result<(), Denial> {
-    let Some(max) = team_policy.rules.max_orders_per_day else {
+    let Some(max) = team_policy.rules.caps().max_orders_per_day else {
         return Ok(());
     };
     if usage.orders_last_day < max {
@@ -44,7 +44,7 @@ pub(super) fn money_for(
     usage: &Usage,
     price: Option<Money>,
 ) -> Result<Money, Denial> {
-    let Some(budget) = team_policy.rules.monthly_budget else {
+    let Some(budget) = team_policy.rules.caps().monthly_budget else {
         return Ok(price.unwrap_or(Money::ZERO));
     };
     let Some(price) = price else {
@@ -71,21 +71,21 @@ pub(super) fn money_for(
 
 /// Returns a sentence about the remaining caps after one more number at this price.
 pub(super) fn left_after(team_policy: &TeamPolicy<'_>, usage: &Usage, price: Money, order: bool) -> String {
-    let rules = team_policy.rules;
+    let caps = team_policy.rules.caps();
     let mut left = Vec::new();
-    if let Some(max) = rules.max_numbers {
+    if let Some(max) = caps.max_numbers {
         left.push(format!(
             "{} of {max} numbers",
             max.saturating_sub(taken(usage)).saturating_sub(1)
         ));
     }
-    if let Some(max) = rules.max_orders_per_day.filter(|_| order) {
+    if let Some(max) = caps.max_orders_per_day.filter(|_| order) {
         left.push(format!(
             "{} of {max} orders in 24 hours",
             max.saturating_sub(usage.orders_last_day).saturating_sub(1)
         ));
     }
-    if let Some(budget) = rules.monthly_budget {
+    if let Some(budget) = caps.monthly_budget {
         left.push(format!(
             "{} of {budget} USD a month",
             budget.minus(spent(usage)).minus(price)

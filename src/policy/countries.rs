@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::domain::caller::Caller;
 use crate::domain::country::Country;
+use crate::policy::choices::{AllowedCountries, ClaimedCountries};
 use crate::policy::denial::{Denial, TeamPolicy, listed};
-use crate::policy::rules::AllowedCountries;
 
 const KEY: &str = "countries";
 
@@ -17,19 +17,21 @@ pub(super) fn check(
 ) -> Result<Vec<Country>, Denial> {
     let (allowed, claim) = match &team_policy.rules.countries {
         AllowedCountries::List(countries) => (countries.clone(), None),
-        AllowedCountries::Claim { pointer, within } => {
-            let Some(claimed) = pointer.words(&caller.claims) else {
+        AllowedCountries::Claim(ClaimedCountries { pointer, within }) => {
+            let Some(claimed) = pointer.words(caller.claims()) else {
                 let hint = format!(
                     "add the claim {pointer} to the token, as an array or a string of country codes: {} requires it",
                     team_policy.rule(KEY)
                 );
                 return Err(team_policy.deny(KEY, json!(null), json!({"claim": pointer}), hint));
             };
-            let claims = |country: &&Country| claimed.contains(&country.as_str());
-            (
-                within.iter().filter(claims).copied().collect(),
-                Some((pointer, within)),
-            )
+            let mut allowed: Vec<Country> = Vec::new();
+            for country in claimed.iter().filter_map(|word| word.parse().ok()) {
+                if is_within(within.as_deref(), country) && !allowed.contains(&country) {
+                    allowed.push(country);
+                }
+            }
+            (allowed, Some((pointer, within)))
         }
     };
     if allowed.contains(&country) {
@@ -37,7 +39,7 @@ pub(super) fn check(
     }
     let rule = team_policy.rule(KEY);
     let remedy = match claim {
-        Some((pointer, within)) if within.contains(&country) => {
+        Some((pointer, within)) if is_within(within.as_deref(), country) => {
             format!("add {country} to the token's claim {pointer}")
         }
         Some(_) => format!("ask the platform team to add {country} to {rule}.within"),
@@ -51,11 +53,16 @@ pub(super) fn check(
     Err(team_policy.deny(KEY, country, allowed, hint))
 }
 
+/// Whether the rule allows a token to name the country. Without `within`, it allows every country.
+fn is_within(within: Option<&[Country]>, country: Country) -> bool {
+    within.is_none_or(|within| within.contains(&country))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::decision::{Decision, Explanation};
-    use crate::policy::sample::{alice, policy, sales};
+    use crate::policy::sample::{alice, alice_with, policy, sales};
     use serde_json::{Value, json};
 
     fn denied(rules: &str, caller: &Caller, country: &str) -> Explanation {
@@ -99,6 +106,33 @@ mod tests {
     }
 
     #[test]
+    fn without_within_the_claim_decides() {
+        let rules = "countries = { claim = \"/phone/countries\" }";
+        let (policy, team) = (policy(rules), sales());
+        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
+        // Alice's token names DE, US and XX, which is no country.
+        let allowed = check(&team_policy, &alice(), "US".parse().unwrap()).unwrap();
+        assert_eq!(allowed, ["DE", "US"].map(|code| code.parse().unwrap()));
+        assert_eq!(
+            denied(rules, &alice(), "FR").hint,
+            "request one of DE, US, or add FR to the token's claim /phone/countries"
+        );
+        for claims in [
+            json!({"phone": {"countries": "FR GB"}}),
+            json!({"phone": {"countries": {"FR": {}}}}),
+        ] {
+            let caller = alice_with(|token| token.claims = claims);
+            assert!(check(&team_policy, &caller, "FR".parse().unwrap()).is_ok());
+            assert!(check(&team_policy, &caller, "DE".parse().unwrap()).is_err());
+        }
+        let nobody = alice_with(|token| token.claims = json!({}));
+        assert_eq!(
+            denied(rules, &nobody, "DE").need,
+            json!({"claim": "/phone/countries"})
+        );
+    }
+
+    #[test]
     fn a_missing_or_malformed_claim_denies() {
         let rules = "countries = { claim = \"/phone/countries\", within = [\"DE\"] }";
         for claims in [
@@ -106,7 +140,7 @@ mod tests {
             json!({"phone": {"countries": 5}}),
             json!({"phone": {"countries": ["DE", null]}}),
         ] {
-            let caller = Caller { claims, ..alice() };
+            let caller = alice_with(|token| token.claims = claims);
             let why = denied(rules, &caller, "DE");
             assert_eq!(
                 (why.have, why.need),

@@ -88,7 +88,7 @@ fn rent(
     let team_policy = TeamPolicy::of(policy, team)?;
     let countries = countries::check(&team_policy, caller, request.country)?;
     let carrier_type = carriers::choose(&team_policy, request.carrier_type)?;
-    if request.group() {
+    if request.several_people() {
         groups::check(&team_policy, caller)?;
     }
     let assign_to = assignees::choose(&team_policy, caller, members, request.assign_to.as_deref())?;
@@ -98,7 +98,11 @@ fn rent(
     let monthly = caps::money_for(&team_policy, usage, price)?;
     let approval = approval::required(&team_policy, request, price);
     let explanation = Explanation {
-        have: json!({"country": request.country, "sharing": request.sharing, "estimated_monthly_price": monthly}),
+        have: json!({
+            "country": request.country,
+            "people": if request.several_people() { "several" } else { "one" },
+            "estimated_monthly_price": monthly,
+        }),
         need: json!({"countries": countries}),
         hint: caps::left_after(&team_policy, usage, monthly, true),
         rule: team_policy.path,
@@ -125,10 +129,15 @@ fn update(
         approval::forbid_bypass(&team_policy, number)?;
     }
     let newcomer = |user: &&UserId| !number.facts.involves(user);
-    for user in patch.participants.iter().flatten().filter(newcomer) {
+    for user in patch
+        .participants
+        .iter()
+        .flat_map(|users| users.iter())
+        .filter(newcomer)
+    {
         assignees::check(&team_policy, caller, members, user)?;
     }
-    if let Some(groups) = &patch.participant_groups {
+    if let Some(groups) = &*patch.participant_groups {
         groups::may_join(&team_policy, number, groups)?;
     }
     forwarding::check(&team_policy, number, patch)?;
@@ -140,7 +149,7 @@ fn update(
     })
 }
 
-/// Whether the patch makes the number a group number, or adds somebody to one.
+/// Whether the patch gives the number to several people, or adds somebody to those who share it.
 ///
 /// After such a patch the number has several users or any group, and at least one of them is new. A patch that only
 /// removes people, or repeats the present ones, needs no permission.

@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 use crate::domain::country::Country;
 use crate::domain::decision::Caps;
 use crate::domain::id::GroupId;
-use crate::domain::input::document::bare_or_quoted;
+use crate::domain::input::document::{FileFault, bare_or_quoted};
 use crate::domain::money::Money;
 use crate::domain::service_account::ServiceAccountName;
 use crate::domain::team::Team;
+use crate::policy::grants::Grants;
 use crate::policy::rules::{ANY_TEAM, ReleaseDelay, TeamRules};
-use crate::policy::service_accounts::{Grant, ServiceAccounts};
+use crate::policy::service_accounts::{AccountEntry, ServiceAccounts};
 
 /// A parsed policy file.
 #[derive(Debug, Clone)]
@@ -21,7 +22,9 @@ pub struct Policy {
     pub(super) teams: BTreeMap<String, TeamRules>,
     pub(super) prices: BTreeMap<Country, Money>,
     pub(super) default_price: Option<Money>,
+    pub(super) grants: Grants,
     pub(super) service_accounts: ServiceAccounts,
+    pub(super) warnings: Vec<FileFault>,
     pub(super) fingerprint: String,
 }
 
@@ -32,7 +35,9 @@ impl Policy {
             teams: BTreeMap::new(),
             prices: BTreeMap::new(),
             default_price: None,
+            grants: Grants::default(),
             service_accounts: ServiceAccounts::default(),
+            warnings: Vec::new(),
             fingerprint: fingerprint(""),
         }
     }
@@ -65,6 +70,14 @@ impl Policy {
         self.teams.contains_key(team.as_str())
     }
 
+    /// Returns the names of the teams that have an entry of their own.
+    pub fn team_names(&self) -> impl Iterator<Item = &str> {
+        self.teams
+            .keys()
+            .map(String::as_str)
+            .filter(|name| *name != ANY_TEAM)
+    }
+
     /// Returns the team's caps. They are all zero for a team without rules.
     pub fn caps(&self, team: &Team) -> Caps {
         self.rules(team).map_or(
@@ -83,8 +96,8 @@ impl Policy {
         rules.release_delay.as_ref().map(ReleaseDelay::length)
     }
 
-    /// Returns the grant of a service account of a cluster; `None` if the file does not list it.
-    pub fn service_account(&self, issuer: &str, name: &ServiceAccountName) -> Option<&Grant> {
+    /// Returns the entry of a service account of a cluster; `None` if the file does not list it.
+    pub fn service_account(&self, issuer: &str, name: &ServiceAccountName) -> Option<&AccountEntry> {
         self.service_accounts.get(issuer)?.get(name)
     }
 
@@ -102,6 +115,11 @@ impl Policy {
             .filter_map(TeamRules::group)
             .cloned()
             .collect()
+    }
+
+    /// Returns what the file allows or names, but probably not as its author meant it.
+    pub fn warnings(&self) -> &[FileFault] {
+        &self.warnings
     }
 
     /// Returns twelve hexadecimal digits that change with the text of the file.
@@ -137,7 +155,7 @@ mod tests {
         let policy = Policy::parse("policy.toml", text).unwrap();
         let found = |team: &str| {
             let (path, rules) = policy.rules(&team.parse().unwrap()).unwrap();
-            (path, rules.max_numbers)
+            (path, rules.caps().max_numbers)
         };
         assert_eq!(found("sales"), ("teams.sales".into(), Some(1)));
         assert_eq!(found("support"), ("teams.\"*\"".into(), Some(2)));

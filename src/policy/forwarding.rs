@@ -2,11 +2,12 @@
 //!
 //! Toll fraud uses forwarding. The policy therefore denies every target that no rule allows.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::domain::country::Country;
 use crate::domain::number::Number;
 use crate::domain::number_patch::NumberPatch;
-use crate::domain::phone::E164;
+use crate::domain::phone::{Charge, E164, Home, Kind, NotANumber};
 use crate::policy::denial::{Denial, TeamPolicy, listed};
 
 const KEY: &str = "forward_to_countries";
@@ -20,122 +21,97 @@ pub(super) fn check(
     for target in patch
         .forward_to
         .iter()
-        .chain(patch.phone_numbers.iter().flatten())
+        .chain(patch.phone_numbers.iter().flat_map(|numbers| numbers.iter()))
     {
         target_allowed(team_policy, target)?;
     }
     // A patch that enables forwarding sends calls to the present target, which another person may have set.
-    if patch.forward_to_enabled == Some(true) && patch.forward_to.is_none() {
+    if *patch.forward_to_enabled == Some(true) && patch.forward_to.is_none() {
         let present = number
             .facts
             .object
             .get("forward_to")
             .and_then(|target| target.as_str().map(str::to_owned));
         if let Some(text) = present.filter(|text| !text.is_empty()) {
-            let Ok(target) = text.parse() else {
-                let hint =
-                    "first set `forward_to` to a number in E.164: the present one is invalid".to_owned();
-                return Err(team_policy.deny(KEY, text, &team_policy.rules.forward_to_countries, hint));
-            };
+            let target: E164 = text.parse().map_err(|fault: NotANumber| {
+                let hint = format!("first set `forward_to` to another number: the present one {fault}");
+                team_policy.deny(KEY, text.as_str(), &team_policy.rules.forward_to_countries, hint)
+            })?;
             target_allowed(team_policy, &target)?;
         }
     }
     Ok(())
 }
 
+/// Checks one target: first its kind, because no rule allows a kind that costs extra, then its country.
 fn target_allowed(team_policy: &TeamPolicy<'_>, target: &E164) -> Result<(), Denial> {
     let allowed = &team_policy.rules.forward_to_countries;
-    let country = target.country();
-    if target.premium() {
-        let hint =
-            "use an ordinary landline or mobile number: premium-rate numbers are never allowed".to_owned();
-        return Err(team_policy.deny(KEY, json!({"number": target, "premium": true}), allowed, hint));
+    let (kind, home) = (target.kind(), target.home());
+    let have = facts(target, kind, &home);
+    if !kind.is_ordinary() {
+        let hint = format!("use an ordinary landline or mobile number: {}", reason(kind));
+        return Err(team_policy.deny(KEY, have, json!({"kind": Kind::ORDINARY}), hint));
     }
-    if country.is_some_and(|country| allowed.contains(&country)) {
+    if home.is_in(allowed) {
         return Ok(());
     }
     let rule = team_policy.rule(KEY);
-    let hint = match (country, allowed.as_slice()) {
-        (None, _) => format!(
-            "use a number in one of {}: this one belongs to no country",
-            listed(allowed)
-        ),
-        (Some(country), []) => format!("ask the platform team to add {country} to {rule}"),
-        (Some(country), _) => format!(
-            "use a number in one of {}, or ask the platform team to add {country} to {rule}",
-            listed(allowed)
-        ),
+    let remedy = match (home.country, home.shared_with.first()) {
+        (Some(country), _) => format!("ask the platform team to add {country} to {rule}"),
+        (None, Some(_)) => {
+            format!(
+                "ask the platform team to add a country of +{} to {rule}",
+                home.calling_code
+            )
+        }
+        (None, None) => {
+            let hint = format!("use a number of a country: this {} belongs to none", kind.name);
+            return Err(team_policy.deny(KEY, have, allowed, hint));
+        }
     };
-    Err(team_policy.deny(KEY, json!({"number": target, "country": country}), allowed, hint))
+    let hint = if allowed.is_empty() {
+        remedy
+    } else {
+        format!("use a number in one of {}, or {remedy}", listed(allowed))
+    };
+    Err(team_policy.deny(KEY, have, allowed, hint + &shared_code(&home, allowed)))
+}
+
+/// Returns the number with its kind and country, and the other countries that it can belong to.
+fn facts(target: &E164, kind: Kind, home: &Home) -> Value {
+    let mut facts = json!({"number": target, "kind": kind.name, "country": home.country});
+    if !home.shared_with.is_empty() {
+        facts["shared_with"] = json!(home.shared_with);
+    }
+    if kind.charge == Charge::Premium {
+        facts["premium"] = json!(true);
+    }
+    facts
+}
+
+/// Says why a kind is never allowed.
+fn reason(kind: Kind) -> String {
+    let name = kind.name;
+    match kind.charge {
+        Charge::Premium => format!("a call to this {name} costs extra and pays the called party"),
+        Charge::Extra => format!("a call to this {name} can cost more than an ordinary call"),
+        _ => format!("no known rule limits the price of a call to this {name}"),
+    }
+}
+
+/// Explains a denial that surprises because an allowed country has the same calling code.
+fn shared_code(home: &Home, allowed: &[Country]) -> String {
+    let same_code = home.same_calling_code(allowed);
+    match home.country {
+        Some(country) if !same_code.is_empty() => format!(
+            "; {country} is {}, which shares the calling code +{} with {}",
+            country.name(),
+            home.calling_code,
+            listed(&same_code)
+        ),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::decision::Decision;
-    use crate::domain::input::fields::read;
-    use crate::policy::sample::{number, policy, sales};
-    use serde_json::Value;
-
-    const BERLIN: &str = "+4930901820";
-    const KINGSTON: &str = "+18765230123";
-    const PREMIUM: &str = "+499001234567";
-    const SATELLITE: &str = "+881612345678";
-
-    fn hint(rules: &str, present: &Value, patch: &Value) -> Option<String> {
-        let (policy, team) = (policy(rules), sales());
-        let team_policy = TeamPolicy::of(&policy, &team).unwrap();
-        let mut number = number();
-        let forwarded = [("forward_to".to_owned(), present.clone())];
-        number.facts.object = serde_json::Map::from_iter(forwarded).into();
-        let patch = read(patch, NumberPatch::read).unwrap();
-        let denial = check(&team_policy, &number, &patch).err()?;
-        Some(Decision::from(denial).explanation().hint.clone())
-    }
-
-    const GERMANY: &str = "forward_to_countries = [\"DE\"]";
-
-    #[test]
-    fn calls_may_be_forwarded_only_to_listed_countries() {
-        let berlin = json!({"forward_to": BERLIN, "phone_numbers": [BERLIN]});
-        assert_eq!(hint(GERMANY, &Value::Null, &berlin), None);
-        assert!(hint("", &Value::Null, &berlin).is_some());
-        assert_eq!(
-            hint(
-                GERMANY,
-                &Value::Null,
-                &json!({"phone_numbers": [BERLIN, KINGSTON]})
-            )
-            .unwrap(),
-            "use a number in one of DE, or ask the platform team to add JM to teams.sales.forward_to_countries"
-        );
-    }
-
-    #[test]
-    fn premium_numbers_and_numbers_without_a_country_are_never_allowed() {
-        let premium = hint(GERMANY, &Value::Null, &json!({"forward_to": PREMIUM})).unwrap();
-        assert!(premium.contains("premium-rate"), "{premium}");
-        assert!(hint(GERMANY, &Value::Null, &json!({"forward_to": SATELLITE})).is_some());
-    }
-
-    #[test]
-    fn a_patch_that_enables_forwarding_checks_the_present_target() {
-        let on = json!({"forward_to_enabled": true});
-        for (present, allowed) in [
-            (json!(BERLIN), true),
-            (json!(KINGSTON), false),
-            (json!(PREMIUM), false),
-            (json!("call me"), false),
-            (json!(""), true),
-            (Value::Null, true),
-        ] {
-            assert_eq!(hint(GERMANY, &present, &on).is_none(), allowed, "{present}");
-        }
-        assert_eq!(
-            hint(GERMANY, &json!(KINGSTON), &json!({"forward_to_enabled": false})),
-            None
-        );
-        let replaced = json!({"forward_to_enabled": true, "forward_to": BERLIN});
-        assert_eq!(hint(GERMANY, &json!(KINGSTON), &replaced), None);
-    }
-}
+mod tests;

@@ -1,40 +1,57 @@
-//! Checks whether the caller may have a group number, or add a Close group to a number.
+//! Checks whether the caller may have a number for several people, or add a Close group to a number.
+//!
+//! *Several people* is this service's own term. It counts users and groups, and does not depend on how Close calls such a
+//! number.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::caller::Caller;
 use crate::domain::id::GroupId;
+use crate::domain::input::json_type::type_name;
 use crate::domain::number::Number;
+use crate::domain::rights::Permissions;
+use crate::policy::choices::{Assignees, GroupRule};
 use crate::policy::denial::{Denial, TeamPolicy};
-use crate::policy::rules::{Assignees, GroupRule};
 
 const KEY: &str = "group_numbers";
 
-/// Checks whether the caller may have group numbers at all.
+/// Checks whether the caller may have numbers for several people at all.
 pub(super) fn check(team_policy: &TeamPolicy<'_>, caller: &Caller) -> Result<(), Denial> {
     let rule = team_policy.rule(KEY);
+    let held = caller.rights();
     match &team_policy.rules.group_numbers {
         GroupRule::Everybody => Ok(()),
-        GroupRule::Permission(permission) if caller.permissions.contains(permission) => Ok(()),
+        GroupRule::Permission(permission) if held.hold(permission, Some(team_policy.team)) => Ok(()),
         GroupRule::Permission(permission) => {
-            let hint = format!(
-                "add the permission {permission} to the token, or keep it a personal number of one user"
-            );
-            let have = json!({"sharing": "group", "permissions": caller.permissions});
+            let hint =
+                format!("add the permission {permission} to the token, or keep the number for one person");
+            let own = held.in_team(team_policy.team).map(Permissions::names);
+            let own: Vec<&str> = own.into_iter().flatten().collect();
+            let have = json!({"people": "several", "permissions": own});
             Err(team_policy.deny(KEY, have, json!({"permission": permission}), hint))
         }
+        GroupRule::Claim(claim) => match caller.claims().pointer(claim.as_str()) {
+            Some(value) if is_true(value) => Ok(()),
+            value => {
+                let hint =
+                    format!("set the claim {claim} of the token to true, or keep the number for one person");
+                // The value is left out: a claim may be of any size, and may hold what the caller should not repeat.
+                let have = json!({"people": "several", "claim": value.map(type_name)});
+                Err(team_policy.deny(KEY, have, json!({"claim": claim, "is": true}), hint))
+            }
+        },
         GroupRule::Nobody => {
             let hint = format!(
-                "keep it a personal number of one user, or ask the platform team to allow group numbers in {rule}"
+                "keep the number for one person, or ask the platform team to allow numbers for several people in {rule}"
             );
-            Err(team_policy.deny(
-                KEY,
-                json!({"sharing": "group"}),
-                json!({"sharing": "personal"}),
-                hint,
-            ))
+            Err(team_policy.deny(KEY, json!({"people": "several"}), json!({"people": "one"}), hint))
         }
     }
+}
+
+/// Whether the value of a claim is true: `true`, or the string `"true"`, as some providers send attributes of users.
+fn is_true(value: &Value) -> bool {
+    *value == Value::Bool(true) || value == "true"
 }
 
 /// Checks that each group is already on the number, or that the rule allows the caller to add it.
@@ -63,9 +80,12 @@ pub(super) fn may_join(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::domain::decision::Decision;
-    use crate::policy::sample::{alice, number, policy, sales};
+    use crate::domain::rights::Source;
+    use crate::policy::sample::{alice, alice_with, number, policy, sales};
 
     fn may_have(rules: &str, caller: &Caller) -> Result<(), String> {
         let (policy, team) = (policy(rules), sales());
@@ -74,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn group_numbers_are_denied_unless_a_rule_allows_them() {
+    fn numbers_for_several_people_are_denied_unless_a_rule_allows_them() {
         for rules in ["", "group_numbers = false"] {
             assert!(
                 may_have(rules, &alice())
@@ -86,15 +106,48 @@ mod tests {
     }
 
     #[test]
-    fn the_permission_that_the_rule_names_allows_group_numbers() {
+    fn the_permission_that_the_rule_names_allows_numbers_for_several_people() {
         let rules = "group_numbers = { permission = \"phones:shared\" }";
-        let mut caller = alice();
         assert_eq!(
-            may_have(rules, &caller).unwrap_err(),
-            "add the permission phones:shared to the token, or keep it a personal number of one user"
+            may_have(rules, &alice()).unwrap_err(),
+            "add the permission phones:shared to the token, or keep the number for one person"
         );
-        caller.permissions.insert("phones:shared".into());
-        assert!(may_have(rules, &caller).is_ok());
+        let shared = BTreeSet::from(["phones:shared".to_owned()]);
+        let permitted = alice_with(|token| token.permissions = shared.clone());
+        assert!(may_have(rules, &permitted).is_ok());
+        // The permission in another team is not enough.
+        let mut rights = alice().rights().clone();
+        rights.give(&["support".parse().unwrap()], &shared, Source::Grant(0));
+        let elsewhere = Caller::new(alice().identity().clone(), None, rights);
+        assert!(may_have(rules, &elsewhere).is_err());
+    }
+
+    #[test]
+    fn the_claim_that_the_rule_names_must_be_true() {
+        let rules = "group_numbers = { claim = \"/acme/may_rent_group\" }";
+        let may = |value: Value| {
+            let caller = alice_with(|token| token.claims = json!({"acme": {"may_rent_group": value}}));
+            may_have(rules, &caller)
+        };
+        for value in [json!(true), json!("true")] {
+            assert!(may(value.clone()).is_ok(), "{value}");
+        }
+        for value in [
+            json!(false),
+            json!(null),
+            json!("True"),
+            json!("yes"),
+            json!("1"),
+            json!(1),
+            json!([true]),
+            json!({"true": true}),
+        ] {
+            assert!(may(value.clone()).is_err(), "{value}");
+        }
+        assert_eq!(
+            may_have(rules, &alice()).unwrap_err(),
+            "set the claim /acme/may_rent_group of the token to true, or keep the number for one person"
+        );
     }
 
     #[test]

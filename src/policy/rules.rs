@@ -1,20 +1,23 @@
-//! The rules of one team, as types.
+//! The rules of one team, in the form of the policy file.
 //!
-//! `GET /v1/me` serializes them in the same form as the policy file.
+//! `GET /v1/me` serializes them in the same form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::country::Country;
 use crate::domain::decision::Caps;
 use crate::domain::id::{GroupId, UserId};
-use crate::domain::input::pointer::Pointer;
-use crate::domain::money::Money;
+use crate::domain::input::values::Whole;
 use crate::domain::number::CarrierType;
+use crate::domain::schema::string_schema;
 use crate::domain::time::Span;
+use crate::policy::amount::Amount;
+use crate::policy::choices::{AllowedCountries, Assignees, GroupRule};
 
 /// The name of the entry for teams without an entry of their own.
 pub(super) const ANY_TEAM: &str = "*";
@@ -22,33 +25,40 @@ pub(super) const ANY_TEAM: &str = "*";
 /// The members of Close groups, as far as the service knows them; an unknown group has no entry.
 pub type Members = BTreeMap<GroupId, BTreeSet<UserId>>;
 
-/// The rules of one team, in the form of the policy file. The default allows nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+/// A cap. The largest is more than any organization needs, and keeps every sum in range.
+type Cap = Whole<0, 1_000_000>;
+
+/// The rules of one team. Without a rule, nothing is allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct TeamRules {
     /// The countries in which the team may order numbers.
     pub countries: AllowedCountries,
-    /// The callers who may have group numbers.
+    /// Who may have numbers for several people: with several users or any group, or ordered for several.
     pub group_numbers: GroupRule,
-    /// The allowed kinds of line; `None` allows all.
+    /// The types of phone lines that the team may order. All by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier_types: Option<Vec<CarrierType>>,
-    /// The most numbers held at the same time, reservations included; `None` is unlimited.
+    /// The maximum number of numbers that the team holds, with those that its open orders reserve. Unlimited by default.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_numbers: Option<i64>,
-    /// The most orders in 24 hours; `None` is unlimited.
+    pub max_numbers: Option<Cap>,
+    /// The maximum number of orders within 24 hours. Unlimited by default.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_orders_per_day: Option<i64>,
-    /// The highest monthly price of all numbers in US dollars, with reservations; `None` is unlimited.
+    pub max_orders_per_day: Option<Cap>,
+    /// The highest monthly price of all numbers of the team, with those that its open orders reserve. Unlimited by
+    /// default.
+    ///
+    /// A budget needs a price for each of the team's `countries` in `[prices]`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub monthly_budget: Option<Money>,
+    pub monthly_budget: Option<Amount>,
     /// The countries to which calls may be forwarded.
     pub forward_to_countries: Vec<Country>,
-    /// The users who may get a number.
+    /// The users in Close who may get a number.
     pub assign_to: Assignees,
-    /// The orders that a second person must approve; `None` requires no approval.
+    /// The orders that a second person must approve. None by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
-    /// How long a release is delayed; `None` sends it to Close at once.
+    /// The time during which a release can be cancelled. By default a release cannot be cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_delay: Option<ReleaseDelay>,
 }
@@ -63,21 +73,20 @@ impl TeamRules {
     }
 
     /// Returns the team's caps.
-    pub const fn caps(&self) -> Caps {
+    pub fn caps(&self) -> Caps {
         Caps {
-            max_numbers: self.max_numbers,
-            max_orders_per_day: self.max_orders_per_day,
-            monthly_budget: self.monthly_budget,
+            max_numbers: self.max_numbers.map(Whole::get),
+            max_orders_per_day: self.max_orders_per_day.map(Whole::get),
+            monthly_budget: self.monthly_budget.map(|Amount(budget)| budget),
         }
     }
 }
 
 /// The time in which a release can be cancelled: one minute to 90 days, kept as written.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ReleaseDelay {
     text: String,
-    #[serde(skip)]
     length: Duration,
 }
 
@@ -106,104 +115,34 @@ impl FromStr for ReleaseDelay {
     }
 }
 
+impl TryFrom<String> for ReleaseDelay {
+    type Error = NotADelay;
+    fn try_from(text: String) -> Result<Self, NotADelay> {
+        text.parse()
+    }
+}
+impl From<ReleaseDelay> for String {
+    fn from(delay: ReleaseDelay) -> String {
+        delay.text
+    }
+}
+string_schema! {
+    ReleaseDelay: "A length of time from 1m to 90d: a whole number and `s`, `m`, `h` or `d`.",
+    pattern: Span::PATTERN, example: "24h"
+}
+
 /// The orders that a second person must approve: those that meet at least one condition.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub struct ApprovalRule {
-    /// Orders with a monthly price above this amount in US dollars, or with an unknown price.
+    /// Orders with a monthly price above this amount, or with an unknown price.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub above_monthly: Option<Money>,
-    /// Orders for group numbers, if `true`.
+    pub above_monthly: Option<Amount>,
+    /// Orders for several people, if `true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_numbers: Option<bool>,
-    /// Orders for a number in one of these countries.
+    /// Orders for a number in one of these countries. The team's `countries` must contain them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub countries: Option<Vec<Country>>,
-}
-
-/// The countries in which a team may order.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(untagged)]
-pub enum AllowedCountries {
-    /// These countries.
-    List(Vec<Country>),
-    /// The countries that a claim of the token names, limited to `within`.
-    Claim {
-        /// The claim that names the countries.
-        #[serde(rename = "claim")]
-        pointer: Pointer,
-        /// The only countries that a token can allow.
-        within: Vec<Country>,
-    },
-}
-
-impl AllowedCountries {
-    /// Returns every country that the rule can allow.
-    pub fn most(&self) -> &[Country] {
-        match self {
-            Self::List(countries)
-            | Self::Claim {
-                within: countries, ..
-            } => countries,
-        }
-    }
-}
-impl Default for AllowedCountries {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
-}
-
-/// The callers who may have group numbers: `false`, `true` or `{ permission = "…" }` in the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum GroupRule {
-    /// No caller of the team.
-    #[default]
-    Nobody,
-    /// Every caller of the team.
-    Everybody,
-    /// Callers of the team whose token has this permission.
-    Permission(String),
-}
-
-impl Serialize for GroupRule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Nobody => serializer.serialize_bool(false),
-            Self::Everybody => serializer.serialize_bool(true),
-            Self::Permission(permission) => entry(serializer, "permission", permission),
-        }
-    }
-}
-
-/// The users who may get a number.
-///
-/// In the file: `"self"`, `"anyone"`, a list of users or `{ group = "group_…" }`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Assignees {
-    /// Only the caller's own user in Close.
-    #[default]
-    SelfOnly,
-    /// The listed users.
-    Users(Vec<UserId>),
-    /// The members of this Close group.
-    Group(GroupId),
-    /// Any user of the Close organization.
-    Anyone,
-}
-
-impl Serialize for Assignees {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::SelfOnly => serializer.serialize_str("self"),
-            Self::Anyone => serializer.serialize_str("anyone"),
-            Self::Users(users) => users.serialize(serializer),
-            Self::Group(group) => entry(serializer, "group", group.as_str()),
-        }
-    }
-}
-
-fn entry<S: Serializer>(serializer: S, name: &str, value: &str) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(1))?;
-    map.serialize_entry(name, value)?;
-    map.end()
 }

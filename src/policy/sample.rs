@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use crate::domain::caller::Caller;
 use crate::domain::id::UserId;
-use crate::domain::input::fields;
+use crate::domain::identity::TokenIdentity;
+use crate::domain::input::read::read;
 use crate::domain::number::{Facts, Number};
 use crate::domain::order::Request;
-use crate::domain::order::request::OrderBody;
+use crate::domain::order::request::OrderRequest;
 use crate::domain::raw_object::RawObject;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
@@ -30,26 +31,29 @@ pub(super) fn user(name: &str) -> UserId {
 
 /// Returns the caller Alice, who is `user_ALICE` in Close.
 pub(super) fn alice() -> Caller {
-    Caller {
-        issuer: "https://idp.example.com/".into(),
-        subject: "alice".into(),
+    alice_with(|_| {})
+}
+
+/// Returns Alice with a change to what her token states.
+pub(super) fn alice_with(change: impl FnOnce(&mut TokenIdentity)) -> Caller {
+    let mut token = TokenIdentity {
         teams: vec![sales()],
         permissions: ["numbers:rent".to_owned()].into(),
         close_user: Some(user("ALICE")),
         claims: json!({"phone": {"countries": ["DE", "US", "XX"]}}),
-    }
+        ..TokenIdentity::named("https://idp.example.com/", "alice")
+    };
+    change(&mut token);
+    Caller::of_token(token)
 }
 
 /// Returns an app whose token names no user in Close.
 pub(super) fn app() -> Caller {
-    Caller {
-        close_user: None,
-        ..alice()
-    }
+    alice_with(|token| token.close_user = None)
 }
 
 pub(super) fn request(body: &Value) -> Request {
-    fields::read(body, OrderBody::read).unwrap().request
+    read::<OrderRequest>(body).unwrap().into_parts().1
 }
 
 pub(super) fn members(group: &str, users: &[&str]) -> Members {

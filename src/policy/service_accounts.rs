@@ -1,23 +1,34 @@
-//! The grants of Kubernetes service accounts, as the policy file lists them by cluster and name.
+//! The rights of Kubernetes service accounts, as the policy file lists them by cluster and name.
 //!
 //! An account that the file does not list may do nothing.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
 use crate::domain::id::UserId;
-use crate::domain::input::fields::{Node, nearest};
+use crate::domain::input::fault::{Fault, nearest, suggestion};
+use crate::domain::input::list::NonEmpty;
+use crate::domain::input::read::part;
 use crate::domain::permission::Permission;
+use crate::domain::schema::string_schema;
 use crate::domain::service_account::{InvalidServiceAccount, ServiceAccountName};
 use crate::domain::team::Team;
-use crate::policy::rules::{ANY_TEAM, GroupRule, TeamRules};
+use crate::policy::check;
+use crate::policy::choices::GroupRule;
+use crate::policy::permission_name::PermissionName;
+use crate::policy::rules::{ANY_TEAM, TeamRules};
 
-/// Grants by cluster (issuer), then by name.
-pub(super) type ServiceAccounts = BTreeMap<String, BTreeMap<ServiceAccountName, Grant>>;
+/// Entries by cluster (issuer), then by name.
+pub(super) type ServiceAccounts = BTreeMap<String, BTreeMap<ServiceAccountName, AccountEntry>>;
 
 /// The team and permissions of one service account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
+pub struct AccountEntry {
+    /// The position of the entry in the file.
+    pub index: usize,
     /// The account's team.
     pub team: Team,
     /// The account's permissions.
@@ -26,164 +37,210 @@ pub struct Grant {
     pub close_user: Option<UserId>,
 }
 
-/// Reads `[[service_accounts]]`.
-///
-/// `clusters` are the trusted issuers. `teams` are the teams of the same file; `None` if they have faults, which skips
-/// the checks that depend on them.
-pub(super) fn read(
-    node: &Node<'_>,
-    teams: Option<&BTreeMap<String, TeamRules>>,
-    clusters: &[String],
-) -> Option<ServiceAccounts> {
-    let accounts = RefCell::new(ServiceAccounts::new());
-    node.list(|item| {
-        let (issuer, name, grant) = entry(&item, teams, clusters)?;
-        let mut accounts = accounts.borrow_mut();
-        let known = accounts.entry(issuer).or_default();
-        if known.contains_key(&name) {
-            return item.fault(format!(
-                "{}/{} already has an entry",
-                name.namespace(),
-                name.name()
-            ));
-        }
-        known.insert(name, grant);
-        Some(())
-    })?;
-    Some(accounts.into_inner())
+/// A service account of a Kubernetes cluster that may call Numberdesk.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceAccountEntry {
+    /// The Kubernetes namespace of the account.
+    namespace: Namespace,
+    /// The name of the account.
+    name: AccountName,
+    /// The cluster: its `issuer` in the settings. Required if the settings trust several clusters.
+    issuer: Option<String>,
+    /// The team of the account. It must have rules in this file.
+    team: Team,
+    /// What the account may do.
+    permissions: NonEmpty<PermissionName>,
+    /// The user in Close for whom the account acts. None by default.
+    close_user: Option<UserId>,
 }
 
-fn entry(
-    node: &Node<'_>,
-    teams: Option<&BTreeMap<String, TeamRules>>,
-    clusters: &[String],
-) -> Option<(String, ServiceAccountName, Grant)> {
-    let mut fields = node.clone().fields()?;
-    // A fault of one part names its own key; a fault of both together names the whole entry.
-    let namespace = fields.required("namespace", |node| {
-        let text = node.string()?;
-        match ServiceAccountName::new(text, "any") {
-            Err(wrong @ InvalidServiceAccount::Namespace) => node.fault(wrong.to_string()),
-            _ => Some(text),
-        }
-    });
-    let name = fields.required("name", |node| {
-        let text = node.string()?;
-        match ServiceAccountName::new("any", text) {
-            Err(wrong @ InvalidServiceAccount::Name) => node.fault(wrong.to_string()),
-            _ => Some(text),
-        }
-    });
-    let issuer = fields.optional("issuer", |node| trusted(&node, clusters));
-    let team = fields.required("team", |node| {
-        let team: Team = node.parse()?;
-        match teams {
-            Some(teams) if !has_rules(&team, teams) => node.fault(format!(
-                "not a team of this file: add [teams.{team}], or name another team; {}",
-                nearest(
-                    team.as_str(),
-                    &teams.keys().map(String::as_str).collect::<Vec<_>>()
-                )
-            )),
-            _ => Some(team),
-        }
-    });
-    let permissions = fields.required("permissions", |node| permissions(&node, teams));
-    let close_user = fields.optional("close_user", |node| node.parse());
-    let whole = fields.node().clone();
-    fields.finish()?;
-    let issuer = match issuer? {
-        Some(issuer) => issuer,
-        None => only(&whole, clusters)?,
-    };
-    let name = match ServiceAccountName::new(namespace?, name?) {
-        Ok(name) => name,
-        Err(wrong) => return whole.fault(wrong.to_string()),
-    };
-    let grant = Grant {
-        team: team?,
-        permissions: permissions?,
-        close_user: close_user?,
-    };
-    Some((issuer, name, grant))
-}
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Namespace(String);
 
-/// Returns the only trusted cluster. With several clusters, an entry must name its own.
-///
-/// Otherwise a person who can create a namespace in one cluster could act as an account of another cluster.
-fn only(node: &Node<'_>, clusters: &[String]) -> Option<String> {
-    match clusters {
-        [only] => Some(only.clone()),
-        [] => node.fault(NO_CLUSTER),
-        several => node.fault(format!(
-            "needs `issuer`, because several clusters are trusted: one of {}",
-            several.join(", ")
-        )),
+impl TryFrom<String> for Namespace {
+    type Error = InvalidServiceAccount;
+    fn try_from(text: String) -> Result<Self, InvalidServiceAccount> {
+        match ServiceAccountName::new(&text, "any") {
+            Err(wrong @ InvalidServiceAccount::Namespace) => Err(wrong),
+            _ => Ok(Self(text)),
+        }
     }
 }
+string_schema! {
+    Namespace: "1 to 63 lower-case letters, digits or `-`.", pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example: "crm"
+}
 
-fn trusted(node: &Node<'_>, clusters: &[String]) -> Option<String> {
-    let text = node.string()?;
-    if clusters.iter().any(|cluster| cluster == text) {
-        Some(text.to_owned())
-    } else if clusters.is_empty() {
-        node.fault(NO_CLUSTER)
-    } else {
-        node.fault(format!(
-            "must be an issuer in the configuration with `kind = \"kubernetes\"`: {}",
-            clusters.join(", ")
-        ))
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct AccountName(String);
+
+impl TryFrom<String> for AccountName {
+    type Error = InvalidServiceAccount;
+    fn try_from(text: String) -> Result<Self, InvalidServiceAccount> {
+        match ServiceAccountName::new("any", &text) {
+            Err(wrong @ InvalidServiceAccount::Name) => Err(wrong),
+            _ => Ok(Self(text)),
+        }
+    }
+}
+string_schema! {
+    AccountName: "Lower-case letters, digits, `-` or `.`.",
+    pattern: r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length: 253, example: "dialer"
+}
+
+/// Returns the entries by cluster. They have no faults.
+pub(super) fn by_cluster(entries: Vec<ServiceAccountEntry>, clusters: &[String]) -> ServiceAccounts {
+    let mut accounts = ServiceAccounts::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let issuer = entry.issuer.or_else(|| clusters.first().cloned());
+        let name = ServiceAccountName::new(&entry.namespace.0, &entry.name.0);
+        if let (Some(issuer), Ok(name)) = (issuer, name) {
+            let found = AccountEntry {
+                index,
+                team: entry.team,
+                permissions: entry.permissions.0.into_iter().map(String::from).collect(),
+                close_user: entry.close_user,
+            };
+            accounts.entry(issuer).or_default().insert(name, found);
+        }
+    }
+    accounts
+}
+
+/// Checks each entry against the trusted clusters, the teams and permissions of the same file, and other entries.
+pub(super) fn check(root: &Value, clusters: &[String]) -> Vec<Fault> {
+    // Rules that depend on the teams apply only if the teams have no faults.
+    let teams = check::teams(root);
+    let known = known_permissions(teams.as_ref());
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    let entries = root.get("service_accounts").and_then(Value::as_array);
+    for (index, entry) in entries
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter(|(_, entry)| entry.is_object())
+    {
+        let mut fault = |key: &str, message: String| {
+            faults.push(Fault {
+                pointer: format!("/service_accounts/{index}{key}"),
+                message,
+            });
+        };
+        let issuer = match issuer(entry, clusters) {
+            Ok(issuer) => issuer,
+            Err((key, message)) => {
+                fault(key, message);
+                None
+            }
+        };
+        if let (Some(Namespace(namespace)), Some(AccountName(name))) =
+            (part(entry, "/namespace"), part(entry, "/name"))
+        {
+            match (ServiceAccountName::new(&namespace, &name), issuer) {
+                (Err(wrong), _) => fault("", wrong.to_string()),
+                (Ok(account), Some(issuer)) => {
+                    if !seen.insert((issuer, account)) {
+                        fault("", format!("{namespace}/{name} already has an entry"));
+                    }
+                }
+                (Ok(_), None) => {}
+            }
+        }
+        if let (Some(team), Some(teams)) = (part::<Team>(entry, "/team"), &teams)
+            && !has_rules(&team, teams)
+        {
+            let names: Vec<&str> = teams.keys().map(String::as_str).collect();
+            let message = format!(
+                "not a team of this file: add [teams.{team}], or name another team{}",
+                suggestion(team.as_str(), &names)
+            );
+            fault("/team", message);
+        }
+        let permissions = entry.get("permissions").and_then(Value::as_array);
+        for (index, permission) in permissions.into_iter().flatten().enumerate() {
+            if let Some(permission) = part::<PermissionName>(permission, "").map(String::from)
+                && teams.is_some()
+                && !known.contains(&permission.as_str())
+            {
+                let shown: String = permission.chars().take(64).collect();
+                let message = format!("unknown permission `{shown}`; {}", nearest(&shown, &known));
+                fault(&format!("/permissions/{index}"), message);
+            }
+        }
+    }
+    faults
+}
+
+/// Returns the cluster of an entry; `None` if it has a fault that serde reports. An error has its key.
+///
+/// With several clusters, an entry must name its own. Otherwise a person who can create a namespace in one cluster could
+/// act as an account of another cluster.
+fn issuer(entry: &Value, clusters: &[String]) -> Result<Option<String>, (&'static str, String)> {
+    match (entry.get("issuer"), clusters) {
+        (Some(Value::String(issuer)), _) if clusters.contains(issuer) => Ok(Some(issuer.clone())),
+        (Some(Value::String(_)), []) => Err(("/issuer", NO_CLUSTER.to_owned())),
+        (Some(Value::String(_)), _) => Err((
+            "/issuer",
+            format!(
+                "must be an issuer in the configuration with `kind = \"kubernetes\"`: {}",
+                clusters.join(", ")
+            ),
+        )),
+        (Some(_), _) => Ok(None),
+        (None, []) => Err(("", NO_CLUSTER.to_owned())),
+        (None, [only]) => Ok(Some(only.clone())),
+        (None, several) => Err((
+            "",
+            format!(
+                "needs `issuer`, because several clusters are trusted: one of {}",
+                several.join(", ")
+            ),
+        )),
     }
 }
 
 const NO_CLUSTER: &str =
     "no token can prove this account: the configuration has no [[auth.issuers]] with `kind = \"kubernetes\"`";
 
-fn has_rules(team: &Team, teams: &BTreeMap<String, TeamRules>) -> bool {
+pub(super) fn has_rules(team: &Team, teams: &BTreeMap<String, TeamRules>) -> bool {
     teams.contains_key(team.as_str()) || teams.contains_key(ANY_TEAM)
 }
 
-/// Reads permissions: the service's own, and those that a rule of the file names.
-fn permissions(node: &Node<'_>, teams: Option<&BTreeMap<String, TeamRules>>) -> Option<BTreeSet<String>> {
+/// Returns the service's own permissions, and those that a rule of the file names.
+pub(super) fn known_permissions(teams: Option<&BTreeMap<String, TeamRules>>) -> Vec<&str> {
     let named = teams
         .into_iter()
         .flat_map(BTreeMap::values)
         .filter_map(|rules| match &rules.group_numbers {
             GroupRule::Permission(permission) => Some(permission.as_str()),
-            GroupRule::Nobody | GroupRule::Everybody => None,
+            GroupRule::Nobody | GroupRule::Everybody | GroupRule::Claim(_) => None,
         });
-    let mut known: Vec<&str> = Permission::ALL.iter().map(|one| one.as_str()).collect();
-    known.extend(named);
-    let permissions = node.list(|item| {
-        let text = item.string()?;
-        if teams.is_none() || known.contains(&text) {
-            Some(text.to_owned())
-        } else {
-            let shown: String = text.chars().take(64).collect();
-            item.fault(format!(
-                "unknown permission `{shown}`; {}",
-                nearest(&shown, &known)
-            ))
-        }
-    })?;
-    if permissions.is_empty() {
-        return node.fault("must name at least one permission, such as \"numbers:read\"");
-    }
-    Some(permissions.into_iter().collect())
+    let own = Permission::ALL.iter().map(|permission| permission.as_str());
+    own.chain(named).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Policy;
+    use crate::policy::{Issuers, Policy};
 
     const ONE: &str = "https://kubernetes.default.svc.cluster.local";
     const TWO: &str = "https://oidc.example.com/id/two";
 
     fn parse(text: &str, clusters: &[&str]) -> Result<Policy, Vec<String>> {
         let clusters: Vec<String> = clusters.iter().map(ToString::to_string).collect();
-        Policy::parse_for("policy.toml", text, &clusters)
-            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+        Policy::parse_for(
+            "policy.toml",
+            text,
+            &Issuers {
+                clusters,
+                ..Issuers::default()
+            },
+        )
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 
     fn name(namespace: &str, name: &str) -> ServiceAccountName {
@@ -244,6 +301,17 @@ mod tests {
                 "{lines}"
             );
         }
+    }
+
+    #[test]
+    fn in_a_file_without_teams_no_team_is_suggested() {
+        let text = "[[service_accounts]]\nnamespace = \"crm\"\nname = \"dialer\"\nteam = \"sales\"\n\
+                    permissions = [\"numbers:read\"]\n";
+        let faults = parse(text, &[ONE]).unwrap_err();
+        assert!(
+            faults.len() == 1 && faults[0].ends_with("or name another team"),
+            "{faults:?}"
+        );
     }
 
     #[test]

@@ -50,6 +50,33 @@ impl Store {
         migrate::migrated(&self.db).await
     }
 
+    /// Whether the database accepts writes, as far as this can be known without one.
+    ///
+    /// A standby, and a server that may only read by default, still answer reads. A session that meets one is closed.
+    pub async fn accepts_writes(&self) -> Result<bool, Error> {
+        let Pools::Postgres(server) = &self.db.pools else {
+            return Ok(true);
+        };
+        let state = sql!("SELECT current_setting('transaction_read_only') AS only_reads");
+        let row = self.db.row(state).await?;
+        let only_reads = row.map(|row| row.text("only_reads")).transpose()?;
+        if only_reads.as_deref() == Some("on") {
+            server.make_stale();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether no server was found lately that accepts writes, although one was reached.
+    pub fn only_reads(&self) -> bool {
+        matches!(&self.db.pools, Pools::Postgres(server) if server.only_reads())
+    }
+
+    /// Whether a pooler gives a server connection to each transaction instead of each client.
+    pub fn transaction_pooling(&self) -> bool {
+        matches!(&self.db.pools, Pools::Postgres(server) if server.transaction_pooling())
+    }
+
     /// Reads from the database, with a deadline of two seconds.
     pub async fn ping(&self) -> Result<(), Error> {
         let probe = match self.db.pools {

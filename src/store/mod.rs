@@ -7,10 +7,13 @@
 //! other: orders, then countries (the table `lanes`), then numbers by id, then usage rows by team.
 
 mod audit;
+mod close_drift;
+mod copy;
 mod events;
 mod gauges;
 mod handle;
 mod inbox;
+mod inspect;
 mod ledger;
 mod notifications;
 mod numbers;
@@ -25,16 +28,20 @@ mod webhooks;
 
 pub use crate::store::audit::read_chain::Period;
 pub use crate::store::audit::rows::AuditFilter;
+pub use crate::store::copy::{Copied, CopyError, Progress};
 pub use crate::store::events::row::SequencedEvent;
 pub use crate::store::gauges::OpenOrders;
 pub use crate::store::handle::Store;
+pub use crate::store::inspect::Inspection;
 pub use crate::store::ledger::Cap;
+pub use crate::store::numbers::find::NumberRecord;
 pub use crate::store::numbers::transfer::Transferred;
 pub use crate::store::numbers::unassigned::UnassignedNumber;
 pub use crate::store::numbers::upsert::Observation;
 pub use crate::store::orders::claim::Claim;
 pub use crate::store::orders::find::OrderFilter;
 pub use crate::store::orders::insert::Inserted;
+pub use crate::store::orders::queue::CountryStatus;
 pub use crate::store::refetch_queue::RefetchJob;
 pub use crate::store::spend::LedgerRow;
 pub use crate::store::sql::process_lock::{ProcessLock, ProcessLockError};

@@ -3,10 +3,13 @@
 //! The first replica that sees a change writes its event and audit row. So each change is reported once, for any number
 //! of replicas and restarts.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_data::{PolicyChangedData, PolicyRejectedData};
+use crate::domain::event_kind::EventKind;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;
@@ -56,7 +59,10 @@ impl Store {
             ))
             .await?;
         if changed == 1 {
-            let data = [("old", json!(known)), ("new", json!(fingerprint))];
+            let data = PolicyChangedData {
+                old: &known,
+                new: fingerprint,
+            };
             report(
                 &mut tx,
                 now,
@@ -90,7 +96,7 @@ impl Store {
             ))
             .await?;
         if changed == 1 {
-            let data = [("in_force", json!(in_force)), ("faults", json!(faults))];
+            let data = PolicyRejectedData { in_force, faults };
             report(
                 &mut tx,
                 now,
@@ -109,12 +115,9 @@ async fn report(
     tx: &mut Tx,
     now: Timestamp,
     (kind, action, outcome): (EventKind, Action, &str),
-    data: &[(&str, Value)],
+    data: &impl Serialize,
 ) -> Result<(), Error> {
-    let mut event = Event::new(now, kind, None);
-    for (name, value) in data {
-        event = event.with(name, value.clone());
-    }
+    let event = Event::new(now, kind, None).with(data);
     let row = AuditRow::new(now, Actor::desk(), action, outcome).detail(json!(event.data));
     write::event(tx, &event).await?;
     rows::write(tx, &row).await

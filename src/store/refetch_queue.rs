@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use crate::domain::close_event::Object;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_data::GroupData;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::GroupId;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -105,7 +107,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         end(&mut tx, job).await?;
         let event = Event::new(now, EventKind::GroupChanged, None);
-        write::event(&mut tx, &event.with("group_id", group.as_str().into())).await?;
+        write::event(&mut tx, &event.with(&GroupData { group_id: group })).await?;
         tx.commit().await
     }
 

@@ -55,12 +55,27 @@ impl Store {
     pub async fn advance_event_log_position(&self, at: Timestamp) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         tx.execute(sql!(
-            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE \
-                SET value = CASE WHEN settings.value > excluded.value THEN settings.value ELSE excluded.value END",
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
             EVENT_LOG_POSITION,
             at.to_string()
         ))
         .await?;
+        let row = tx
+            .lock(sql!(
+                "SELECT value FROM settings WHERE name = $1",
+                EVENT_LOG_POSITION
+            ))
+            .await?
+            .ok_or_else(|| corrupt("the position in the event log is missing", None))?;
+        // Compared as times: version 0.1 stored texts with fewer digits, which do not sort.
+        if row.parsed::<Timestamp>("value")? < at {
+            tx.execute(sql!(
+                "UPDATE settings SET value = $2 WHERE name = $1",
+                EVENT_LOG_POSITION,
+                at.to_string()
+            ))
+            .await?;
+        }
         tx.commit().await
     }
 

@@ -125,6 +125,8 @@ sections! {
             "1, or 0 while the key in the file is not in use: the file is unusable, or Close rejected the key.";
         CLOSE_FORBIDDEN_TOTAL = Counter Count "numberdesk_close_forbidden_total" []
             "Orders that Close refused because the user of the API key may not rent numbers.";
+        CLOSE_DRIFT_TOTAL = Counter Count "numberdesk_close_drift_total" ["kind", "operation"]
+            "Answers and webhooks of Close that differ from the known API, by kind of difference and call: `unknown_field`, `missing_field`, `unknown_word`, `unknown_status`, `changed_type`, `retired_field`, `deprecation_header`, `sunset_header` or `warning_header`.";
         CLOSE_SUBSCRIPTIONS = Gauge Count "numberdesk_close_subscriptions" []
             "Webhook subscriptions of the Close organization; Close allows 40.";
         WEBHOOK_SUBSCRIPTION_ACTIVE = Gauge Flag "numberdesk_webhook_subscription_active" []
@@ -170,6 +172,8 @@ sections! {
             "Bearer tokens checked: `verified`, `remembered` (verified before), `invalid` or `keys_unavailable`.";
         JWKS_AGE_SECONDS = Gauge Seconds "numberdesk_jwks_age_seconds" ["issuer"]
             "Time since the issuer's keys were last read; since the process started, if they never were.";
+        JWKS_GOOD = Gauge Flag "numberdesk_jwks_good" ["issuer"]
+            "1, or 0 while the issuer's keys can't be read or none of them can verify tokens; the last good keys serve for 24 hours.";
         JWKS_FETCH_TOTAL = Counter Count "numberdesk_jwks_fetch_total" ["issuer", "outcome"]
             "Attempts to read an issuer's keys: `ok` or `failed`.";
         JWK_REFUSED_TOTAL = Counter Count "numberdesk_jwk_refused_total" ["reason"]
@@ -288,7 +292,7 @@ const INTRODUCTION: &str = "\
 phone number, no caller, no key.
 
 Every label has a bounded set of values. `route` is a path template, `team` is a team that the policy file names (all others
-are `other`), and `country` is an ISO 3166 code. Histograms are in seconds.
+are `other`), and `country` is a code of ISO 3166, or `XK`, `AC` or `TA`. Histograms are in seconds.
 
 Each replica reads the facts of the business (orders, teams, orphans) from the database every ten seconds, so every replica
 reports the same values: aggregate them with `max by (…)`, not `sum`. What a process did itself, such as requests answered,

@@ -1,9 +1,10 @@
 //! Logs, traces and metrics of the process: how they look and where they go.
 //!
-//! Every other module may use this one, so it uses none of them: `app` fills [`Settings`] from the configuration. No
+//! Almost every other module may use this one, so it uses only the module of HTTP clients: `app` fills [`Settings`] from the configuration. No
 //! other module names an exporter.
 
 pub(crate) mod context;
+mod held;
 mod logs;
 pub mod metrics;
 mod recorder;
@@ -12,10 +13,11 @@ mod traces;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use url::Url;
 
+pub use self::held::HeldLogs;
 pub use self::logs::LogFormat;
 pub use self::recorder::Metrics;
+pub use self::traces::CollectorSettings;
 use self::traces::Traces;
 
 /// What to log and to trace, and where to send it.
@@ -25,8 +27,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// A level, or a `tracing` filter such as `info,numberdesk=debug`. `NUMBERDESK_LOG` overrides it.
     pub log_filter: String,
-    /// The URL of a collector for traces, OTLP over HTTP.
-    pub collector: Option<Url>,
+    /// The collector of traces, if there is one.
+    pub collector: Option<CollectorSettings>,
     /// The share of requests to trace if the caller's own trace context does not decide, 0 to 100.
     pub traced_percent: u8,
 }

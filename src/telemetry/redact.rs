@@ -6,6 +6,8 @@ use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::held;
+
 /// Digits that stay readable at the start.
 const LEADING: usize = 4;
 /// Digits that stay readable at the end.
@@ -29,8 +31,8 @@ impl Write for RedactedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // The formatter writes a whole line at once, so a number is never split.
         match redacted(line) {
-            Some(short) => io::stderr().write_all(&short)?,
-            None => io::stderr().write_all(line)?,
+            Some(short) => held::write(&short)?,
+            None => held::write(line)?,
         }
         Ok(line.len())
     }

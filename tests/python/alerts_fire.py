@@ -42,6 +42,7 @@ HEALTHY = {
     'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': "0",
     "numberdesk_close_key_good{%s}": "1",
     "numberdesk_close_forbidden_total{%s}": "0",
+    'numberdesk_close_drift_total{%s, kind="unknown_field", operation="list"}': "0+60x",  # known for hours
     "numberdesk_tls_certificate_good{%s}": "1",
     "numberdesk_tls_certificate_expiry_timestamp_seconds{%s}": "2592000",  # in 30 days: promtool's time begins at 0
     "numberdesk_inventory_age_seconds{%s}": "600",
@@ -63,6 +64,7 @@ HEALTHY = {
     'numberdesk_team_monthly_spend_dollars{%s, team="sales"}': "50",
     'numberdesk_team_monthly_budget_dollars{%s, team="sales"}': "120",
     'numberdesk_jwks_age_seconds{%s, issuer="https://idp.example.com/"}': "300",
+    'numberdesk_jwks_good{%s, issuer="https://idp.example.com/"}': "1",
     'container_memory_working_set_bytes{container="numberdesk", pod="p"}': "100000000",
     'kube_pod_container_resource_limits{container="numberdesk", pod="p", resource="memory"}': "268435456",
     "process_open_fds{%s}": "60",
@@ -82,6 +84,7 @@ FAULTS = {
     "CloseKeyRefused": {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': "0+1x"},
     "CloseKeyFileBroken": {"numberdesk_close_key_good": "0"},
     "CloseForbidsRenting": {"numberdesk_close_forbidden_total": "0+1x"},
+    "CloseApiChanged": {"numberdesk_close_drift_total": "_x355 1x10"},
     "TlsCertificateBroken": {"numberdesk_tls_certificate_good": "0"},
     "TlsCertificateExpires": {"numberdesk_tls_certificate_expiry_timestamp_seconds": "600000"},
     "InventoryOld": {"numberdesk_inventory_age_seconds": "7200"},
@@ -100,6 +103,7 @@ FAULTS = {
     "OutgoingWebhooksBacklog": {"numberdesk_webhook_oldest_pending_age_seconds": "4000"},
     "BudgetNearlyUsed": {"numberdesk_team_monthly_spend_dollars": "110"},
     "IssuerKeysOld": {"numberdesk_jwks_age_seconds": "20000"},
+    "IssuerKeysBroken": {"numberdesk_jwks_good": "0"},
     "MemoryNearLimit": {"container_memory_working_set_bytes": "260000000"},
     "FileDescriptors": {"process_open_fds": "900"},
 }

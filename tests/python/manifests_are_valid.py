@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import yaml
@@ -73,6 +74,9 @@ def matches_the_schemas(documents):
 
 def pins_the_version_of_every_image(documents):
     for deployment, _, container in containers(documents):
+        if "image" not in container:  # a patch for a container that the overlay does not have
+            yield f"{label(deployment)}: container {container['name']} must have an image"
+            continue
         registry, _, tag = container["image"].rpartition(":")
         if not registry or "/" in tag or tag == "latest":
             yield f"{label(deployment)}: image {container['image']} must have a tag that names a version"
@@ -252,6 +256,32 @@ def scrapes_metrics_from_the_ops_service(documents):
                 yield f"{label(monitor)}: no Service has a port {endpoint['port']}"
 
 
+def labels_monitors_alike(documents):
+    """A Prometheus that selects by the label `release` must find the alerts wherever it finds the scrape targets."""
+    kinds = ("ServiceMonitor", "PrometheusRule")
+    releases = {
+        document["metadata"]["labels"].get("release") for kind in kinds for document in of_kind(documents, kind)
+    }
+    if len(releases) > 1:
+        yield f"{' and '.join(kinds)} must have the same label `release`"
+
+
+def reaches_its_proxy(documents):
+    """A NetworkPolicy must allow connections to the port of the proxy that the settings name."""
+    for settings, deployment, _ in configured(documents):
+        url = settings.get("proxy", {}).get("url")
+        policies = [policy["spec"].get("egress", []) for policy in of_kind(documents, "NetworkPolicy")]
+        ports = {port["port"] for egress in policies for rule in egress for port in rule["ports"]}
+        if url and urlsplit(url).port not in ports:
+            yield f"{label(deployment)}: no NetworkPolicy allows connections to {url}"
+
+
+def serves_both_address_families(documents):
+    for service in of_kind(documents, "Service"):
+        policy = service["spec"].get("ipFamilyPolicy")
+        yield from differs(service, "ipFamilyPolicy", policy, "PreferDualStack")
+
+
 def mounts_only_what_exists(documents):
     """Secrets are not rendered, because they are created in the cluster."""
     known = {(document["kind"], name(document)) for document in documents}
@@ -298,7 +328,8 @@ def separates_the_ops_port_from_the_api(documents):
 
 
 def restricts_network_traffic(documents):
-    private = ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "::1", "fd00::1")
+    private = ["10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1", "::1", "fd00::1", "fe80::1"]
+    private += [f"64:ff9b::{address}" for address in private if "." in address]  # as NAT64 translates them
     for deployment in of_kind(documents, "Deployment"):
         chosen = [
             policy
@@ -341,7 +372,7 @@ def agrees_with_its_configuration(documents):
                     yield f"{label(deployment)}: {key} needs a mount at {Path(file).parent} in {container['name']}"
             for port in container.get("ports", []):
                 key = {"api": "listen", "ops": "ops_listen"}[port["name"]]
-                want = f"0.0.0.0:{port['containerPort']}"
+                want = f"[::]:{port['containerPort']}"  # IPv6 and IPv4
                 yield from differs(deployment, f"server.{key}", settings["server"][key], want)
 
 
@@ -417,6 +448,9 @@ CHECKS_OF_THE_SERVICE = [
     rolls_out_without_downtime,
     exposes_only_the_path_of_close_to_the_internet,
     scrapes_metrics_from_the_ops_service,
+    labels_monitors_alike,
+    reaches_its_proxy,
+    serves_both_address_families,
     every_service_selects_the_pods,
     separates_the_ops_port_from_the_api,
     agrees_with_its_configuration,

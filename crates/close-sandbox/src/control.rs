@@ -26,7 +26,17 @@ pub(crate) async fn handle(shared: &Shared, request: &Request) -> Response {
     if waited && request.method == "GET" {
         return wait_for(shared, request).await.unwrap_or_else(|error| error);
     }
-    dispatch(&mut shared.state(), request).unwrap_or_else(|error| error)
+    let response = {
+        let mut state = shared.state();
+        let response = dispatch(&mut state, request).unwrap_or_else(|error| error);
+        if request.method != "GET" {
+            state.save();
+        }
+        response
+    };
+    // Rents may wait for a setting to change.
+    shared.activity.notify_waiters();
+    response
 }
 
 fn dispatch(state: &mut State, request: &Request) -> Outcome {
@@ -109,7 +119,7 @@ const ROUTES: [(&str, &str); 12] = [
     ("GET /_control/numbers", "all numbers, including released ones"),
     (
         "POST /_control/numbers",
-        "rents a number as a person in Close: country, prefix, carrier_type, silent, and any field of a number",
+        "rents a number as a person in Close: country (US), prefix, carrier_type, silent, and any field of a number",
     ),
     (
         "PATCH, DELETE /_control/numbers/{id}",
@@ -182,10 +192,14 @@ fn arm(state: &mut State, request: &Request) -> Outcome {
 fn make_number(state: &mut State, request: &Request) -> Outcome {
     let mut fields = body(request)?;
     let silent = take_flag(&mut fields, "silent")?;
-    let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));
-    let country = text(fields.shift_remove("country")).unwrap_or_else(|| "US".into());
-    let prefix = text(fields.shift_remove("prefix")).unwrap_or_default();
-    let carrier_type = text(fields.shift_remove("carrier_type"));
+    let country = take_text(&mut fields, "country")?.unwrap_or_else(|| "US".into());
+    if !plan::has_plan(&country) {
+        return Err(invalid(&format!(
+            "`{country}` is no country whose numbering plan is known"
+        )));
+    }
+    let prefix = take_text(&mut fields, "prefix")?.unwrap_or_default();
+    let carrier_type = take_text(&mut fields, "carrier_type")?;
     let State { random, numbers, .. } = state;
     let taken = |number: &str| numbers.iter().any(|known| known.data.number == number);
     let found = plan::find(random, &country, &prefix, carrier_type.as_deref(), taken)
@@ -245,6 +259,14 @@ fn body(request: &Request) -> Result<Map<String, Value>, Response> {
     }
     serde_json::from_slice(&request.body)
         .map_err(|error| invalid(&format!("the body must be a JSON object: {error}")))
+}
+
+fn take_text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Response> {
+    match fields.shift_remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(invalid(&format!("`{name}` must be a string"))),
+    }
 }
 
 fn take_flag(fields: &mut Map<String, Value>, name: &str) -> Result<bool, Response> {

@@ -1,12 +1,15 @@
 //! Events: what happened to an object of the organization, and who caused it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::time::naive;
 
 /// One entry of the event log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) seq: u64,
@@ -17,7 +20,7 @@ pub(crate) struct Event {
 }
 
 /// Who caused an event.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Actor {
     pub(crate) user_id: Option<String>,
     pub(crate) api_key_id: Option<String>,
@@ -27,10 +30,10 @@ pub(crate) struct Actor {
 }
 
 /// What happened to one object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Change {
-    pub(crate) object_type: &'static str,
-    pub(crate) action: &'static str,
+    pub(crate) object_type: Cow<'static, str>,
+    pub(crate) action: Cow<'static, str>,
     pub(crate) object_id: String,
     changed_fields: Vec<String>,
     data: Option<Value>,
@@ -41,8 +44,8 @@ impl Change {
     pub(crate) fn created(object_type: &'static str, object_id: String, data: Value) -> Self {
         let (changed_fields, previous_data) = (Vec::new(), Map::new());
         Self {
-            object_type,
-            action: "created",
+            object_type: object_type.into(),
+            action: "created".into(),
             object_id,
             changed_fields,
             data: Some(data),
@@ -65,8 +68,8 @@ impl Change {
         }
         let changed_fields = previous_data.keys().cloned().collect();
         Self {
-            object_type,
-            action: "updated",
+            object_type: object_type.into(),
+            action: "updated".into(),
             object_id,
             changed_fields,
             data: Some(after),
@@ -80,8 +83,8 @@ impl Change {
             _ => Map::new(),
         };
         Self {
-            object_type,
-            action: "deleted",
+            object_type: object_type.into(),
+            action: "deleted".into(),
             object_id,
             changed_fields: Vec::new(),
             data: None,

@@ -13,7 +13,8 @@
 //! |---|---|
 //! | path without a trailing slash | 404 |
 //! | refused rent, invalid input | 400 |
-//! | missing permission, personal number of another user | 403 |
+//! | missing permission, or before `future` a personal number of another user | 403 |
+//! | participants of a number with one user | before `future` none, then that user |
 //! | number for one user | personal; for several, or with `sharing: "group"`, a group number |
 //! | SMS | every number in North America; elsewhere local and mobile numbers where Close supports SMS |
 //! | `needs-more-info` | Brazil and Japan without a `bundle_id` |
@@ -52,6 +53,11 @@ mod time;
 mod validation;
 mod webhooks;
 
+/// The shape of Close's answers as far as it is documented: objects with their fields, types and words, as JSON.
+///
+/// Change it when Close's documentation changes. The service reports what differs from it.
+pub const API_SNAPSHOT: &str = include_str!("../close-api.json");
+
 pub use clock::Clock;
 pub use faults::fault::{Fault, faults_from_json};
 pub use options::Options;
@@ -66,6 +72,7 @@ use shared::Shared;
 pub struct Sandbox {
     address: SocketAddr,
     api_key: String,
+    owner: String,
     stop: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -82,12 +89,16 @@ impl Sandbox {
         let stop = CancellationToken::new();
         let (shared, outbox) = Shared::new(options, address)?;
         let shared = Arc::new(shared);
-        let api_key = shared.state().key.text.clone();
+        let (api_key, owner) = {
+            let state = shared.state();
+            (state.key.text.clone(), state.key.owner.clone())
+        };
         tokio::spawn(webhooks::delivery::run(Arc::clone(&shared), outbox, stop.clone()));
         let serving = tokio::spawn(server::serve(listener, shared, stop.clone()));
         Ok(Self {
             address,
             api_key,
+            owner,
             stop,
             serving,
         })
@@ -106,6 +117,11 @@ impl Sandbox {
     /// The only API key of the organization: `api_`, 22 characters, `.`, 22 characters.
     pub fn api_key(&self) -> &str {
         &self.api_key
+    }
+
+    /// The id of the user that the API key belongs to.
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Cuts all connections, drops pending deliveries, and returns when the port is free again.

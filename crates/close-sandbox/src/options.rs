@@ -1,6 +1,7 @@
 //! How a simulated Close starts.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::clock::Clock;
 use crate::faults::fault::Fault;
@@ -21,6 +22,11 @@ pub struct Options {
     pub settings: Settings,
     /// How many numbers the organization holds at the start, rented by a person in Close.
     pub numbers: u32,
+    /// A file that keeps the organization between starts; without one, every start is from the seed.
+    ///
+    /// It has users, groups, numbers and the event log. Settings, faults, webhook subscriptions and the lists of
+    /// requests and deliveries begin anew.
+    pub state_file: Option<PathBuf>,
     /// The source of time.
     pub clock: Clock,
 }
@@ -33,6 +39,7 @@ impl Default for Options {
             faults: Vec::new(),
             settings: Settings::default(),
             numbers: 0,
+            state_file: None,
             clock: Clock::system(),
         }
     }

@@ -1,6 +1,7 @@
 //! The people of the organization: users, groups and the credentials of the API.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::random::Random;
@@ -16,6 +17,7 @@ pub(crate) struct Key {
 }
 
 /// A member of the organization.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) membership_id: String,
@@ -51,6 +53,7 @@ impl User {
 }
 
 /// A group; its name is unique.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) id: String,
     pub(crate) name: String,

@@ -49,6 +49,9 @@ pub(crate) async fn handle(shared: Arc<Shared>, request: Request) -> Reply {
         }
     };
     pause(latency).await;
+    if request.is_rent() {
+        wait_while_held(&shared).await;
+    }
     let announce = |response: Response| match limit {
         Some(limit) => response.with_header("ratelimit", limit),
         None => response,
@@ -119,6 +122,7 @@ fn execute(shared: &Shared, request: &Request) -> Response {
     let response = router::route(&mut state, request);
     if request.method != "GET" && response.is_success() {
         state.requests.set_effect(request);
+        state.save();
     }
     drop(state);
     shared.activity.notify_waiters();
@@ -150,6 +154,18 @@ async fn apply_fault(
         request,
         &format!("http://{}{}", shared.address, request.path),
     )
+}
+
+/// Waits until the setting `rents_held` is false.
+async fn wait_while_held(shared: &Shared) {
+    loop {
+        let mut activity = std::pin::pin!(shared.activity.notified());
+        activity.as_mut().enable();
+        if !shared.state().settings.rents_held {
+            return;
+        }
+        activity.await;
+    }
 }
 
 async fn pause(time: Duration) {

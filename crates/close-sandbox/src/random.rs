@@ -1,6 +1,9 @@
 //! Seeded pseudo-random data, the same for the same seed.
 
+use serde::{Deserialize, Serialize};
+
 /// A `SplitMix64` generator: small, seeded, and sufficient for generated test data.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Random(u64);
 
 impl Random {

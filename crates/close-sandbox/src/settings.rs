@@ -23,6 +23,9 @@ pub enum Epoch {
     #[serde(rename = "2026-09b")]
     LateSeptember2026,
     /// The announced changes: no `sharing`, `user_id` and `is_group_number`.
+    ///
+    /// The permission covers all numbers. Without it, the only member of a number may change its label, greeting and
+    /// forwarding.
     #[serde(rename = "future")]
     Future,
 }
@@ -47,7 +50,7 @@ pub struct Settings {
     pub manage_group_numbers: bool,
     /// Whether that permission also covers the personal numbers of others.
     ///
-    /// Close documents that only their owner may change or release them.
+    /// Close documented until 2026 that only their owner may change or release them. `future` does not use this setting.
     pub others_personal_numbers_writable: bool,
     /// Whether unknown fields in a rent or an update get 400.
     pub reject_unknown_fields: bool,
@@ -70,6 +73,10 @@ pub struct Settings {
     /// Additional duration of a rent. The number exists afterwards, even if the client disconnected.
     #[serde(with = "positive_duration")]
     pub rent_latency: Duration,
+    /// Whether rents wait until this is false again.
+    ///
+    /// A rent that waits has no effect yet. Its number exists afterwards, even if the client disconnected.
+    pub rents_held: bool,
     /// How long after the rent `last_billed_price` and `next_billing_on` are set; null: never.
     #[serde(with = "optional_duration")]
     pub billing_delay: Option<Duration>,
@@ -107,6 +114,7 @@ impl Default for Settings {
             event_lag: Duration::ZERO,
             latency: Duration::ZERO,
             rent_latency: Duration::ZERO,
+            rents_held: false,
             billing_delay: Some(Duration::from_secs(5)),
             billing_emits_event: false,
             budget: None,

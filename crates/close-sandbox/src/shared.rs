@@ -31,9 +31,17 @@ impl Shared {
         address: SocketAddr,
     ) -> anyhow::Result<(Self, UnboundedReceiver<QueuedEvent>)> {
         let (outbox, queue) = tokio::sync::mpsc::unbounded_channel();
-        let client = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                // Subscribers are local, and a proxy from the environment could not reach them.
+                .no_proxy()
+        };
+        let mut state = seed(options, outbox);
+        state.restore()?;
+        state.save();
         let shared = Self {
-            state: Mutex::new(seed(options, outbox)),
+            state: Mutex::new(state),
             activity: Notify::new(),
             next_seq: AtomicU64::new(1),
             address,

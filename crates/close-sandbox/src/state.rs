@@ -6,6 +6,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 mod events;
 mod numbers;
+mod saved;
 
 use crate::events::{Actor, Event};
 use crate::faults::fault::ArmedFault;

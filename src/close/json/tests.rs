@@ -55,7 +55,10 @@ fn a_listed_number_is_read_and_unknown_fields_are_kept() {
     let body = with("quantum_ready", json!({"a": [1]}));
     let facts = facts(body.clone()).unwrap();
     assert_eq!(facts.billed, Some(Money::from_cents(115)));
-    assert_eq!(facts.created_at.unwrap().to_string(), "2026-11-23T10:00:00Z");
+    assert_eq!(
+        facts.created_at.unwrap().to_string(),
+        "2026-11-23T10:00:00.000000Z"
+    );
     assert_eq!(facts.label.as_deref(), Some("Sales line"));
     assert!(facts.group);
     assert_eq!(Value::Object(facts.object.members()), body);
@@ -192,9 +195,17 @@ fn the_body_of_a_rent_has_only_the_requested_fields() {
         assign_to: None,
         monthly: Money::ZERO,
     };
+    let body = |request: &Request, terms: &Terms, sharing| Value::Object(rent(request, terms, sharing));
+    assert_eq!(body(&request, &terms, false), json!({"country":"DE"}));
     assert_eq!(
-        rent(&request, &terms),
+        body(&request, &terms, true),
         json!({"country":"DE","sharing":"personal"})
+    );
+    request.assign_to = Some(vec!["user_a".parse().unwrap(), "user_b".parse().unwrap()]);
+    assert_eq!(
+        body(&request, &terms, true),
+        json!({"country":"DE","sharing":"group"}),
+        "several assignees are several people"
     );
     request.sharing = Sharing::Group;
     request.prefix = Some("30".into());
@@ -204,7 +215,7 @@ fn the_body_of_a_rent_has_only_the_requested_fields() {
     terms.carrier_type = Some(CarrierType::TollFree);
     terms.assign_to = Some(vec!["user_a".parse().unwrap()]);
     assert_eq!(
-        rent(&request, &terms),
+        body(&request, &terms, true),
         json!({"country":"DE","sharing":"group","prefix":"30","carrier_type":"tollfree","bundle_id":"bu_1",
             "with_sms":false,"with_mms":true,"assign_to":["user_a"]})
     );

@@ -1,12 +1,10 @@
 //! Tests of the base URL and of keeping the API key secret.
 
 use super::*;
+use url::Url;
 
 fn client(base: &str) -> anyhow::Result<Transport> {
-    let settings = Settings {
-        base_url: Url::parse(base).unwrap(),
-        timeout: Duration::from_secs(1),
-    };
+    let settings = Settings::new(Url::parse(base).unwrap(), Duration::from_secs(1));
     Transport::new(settings, "api_x.y".into(), Clock::system())
 }
 
@@ -43,4 +41,11 @@ fn a_response_with_the_key_is_noticed_in_either_form() {
     assert!(contains_key(br#"{"error":"bad key api_abc.def"}"#, &key));
     assert!(!contains_key(br#"{"id":"phon_1"}"#, &key));
     assert!(!contains_key(b"", &"".into()));
+}
+
+#[test]
+fn a_time_limit_is_given_in_seconds_and_without_the_time_that_has_passed_since() {
+    for (limit, expected) in [(4_999_995, "5 s"), (30_000_000, "30 s"), (249_000, "0.2 s")] {
+        assert_eq!(in_seconds(Duration::from_micros(limit)), expected);
+    }
 }

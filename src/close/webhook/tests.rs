@@ -29,6 +29,10 @@ fn sign(key: &[u8], timestamp: &str, body: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+fn delivery(body: &[u8]) -> Option<CloseEvent> {
+    read(&parse(body)?)
+}
+
 #[test]
 fn the_test_vector_is_valid() {
     assert_eq!(verified(&keys(&[KEY]), SIGNATURE, AT, BODY), Ok(()));

@@ -1,11 +1,13 @@
 //! Settings that come from environment variables.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use secrecy::ExposeSecret as _;
+use serde_json::json;
 
 use super::*;
-use crate::config::environment::KEYS;
+use crate::config::keys::KEYS;
 
 #[test]
 fn every_key_can_come_from_the_environment() {
@@ -74,7 +76,7 @@ fn every_key_can_come_from_the_environment() {
     ];
     let config = with("", &env).unwrap();
     assert_eq!(config.server.listen.port(), 80);
-    assert_eq!(config.server.max_headers, 20);
+    assert_eq!(config.server.max_headers.0, 20);
     assert!(
         config
             .server
@@ -83,24 +85,25 @@ fn every_key_can_come_from_the_environment() {
             .is_some_and(|files| files.key.ends_with("tls.key"))
     );
     let limits = config.limits;
-    assert_eq!((limits.requests_per_minute, limits.burst), (60, 10));
-    assert_eq!((limits.in_flight, limits.waiting_orders), (20, 0));
-    assert_eq!(config.close.api_key.read().unwrap().expose_secret(), KEY);
-    let issuers: Vec<_> = config.auth.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    assert_eq!((limits.requests_per_minute.get(), limits.burst()), (60_u32, 10));
+    assert_eq!((limits.in_flight.get(), limits.waiting_orders()), (20_usize, 0));
+    assert_eq!(config.close.api_key().read().unwrap().expose_secret(), KEY);
+    let issuers: Vec<_> = config.auth.issuers.iter().map(|issuer| &*issuer.issuer).collect();
     assert_eq!(issuers, ["one", "two"]);
-    assert_eq!(config.auth[0].audiences, ["a", "b"]);
-    assert_eq!(config.auth[0].algorithms, ["ES256", "EdDSA"]);
-    assert_eq!(config.orders.approval_expires, Duration::from_hours(48));
-    assert_eq!(config.inventory.full_sync, Duration::from_secs(8));
-    assert_eq!(config.inventory.catch_up, Duration::from_secs(9));
-    assert_eq!(config.events.keep, Duration::from_hours(48));
+    let first = &config.auth.issuers[0];
+    assert_eq!(json!(first.audiences), json!(["a", "b"]));
+    assert_eq!(json!(first.algorithms), json!(["ES256", "EdDSA"]));
+    assert_eq!(config.orders.approval_expires.get(), Duration::from_hours(48));
+    assert_eq!(config.inventory.full_sync.get(), Duration::from_secs(8));
+    assert_eq!(config.inventory.catch_up.get(), Duration::from_secs(9));
+    assert_eq!(config.events.keep.get(), Duration::from_hours(48));
     let webhooks = &config.webhooks;
     assert_eq!((webhooks.hosts.len(), webhooks.networks.len()), (2, 1));
     assert_eq!(
-        (webhooks.ports.as_slice(), webhooks.allow_http),
+        (webhooks.ports().as_slice(), webhooks.allow_http),
         (&[443, 8443][..], true)
     );
-    assert!(webhooks.secret.as_ref().unwrap().read_master().is_ok());
+    assert!(webhooks.secret().unwrap().read_master().is_ok());
     let debug = format!("{config:?}");
     assert!(!debug.contains("hunter2"), "{debug}");
 }
@@ -119,8 +122,11 @@ fn the_environment_overrides_a_key_of_the_file_and_the_key_that_it_excludes() {
         ],
     )
     .unwrap();
-    assert_eq!(config.close.api_key.read().unwrap().expose_secret(), "api_other");
-    assert_eq!(config.log.level, "error");
+    assert_eq!(
+        config.close.api_key().read().unwrap().expose_secret(),
+        "api_other"
+    );
+    assert_eq!(&*config.log.level, "error");
     let both = [
         ("NUMBERDESK_CLOSE__API_KEY", "api_other"),
         ("NUMBERDESK_CLOSE__API_KEY_FILE", "key"),
@@ -155,6 +161,9 @@ fn faults_of_variables_name_the_variable() {
         ("NUMBERDESK_CLOSE_BASE_URL", "https://x.example"),
         ("NUMBERDESK_CLOSE__BASE_URI", "https://x.example"),
         ("NUMBERDESK_close__base_url", "https://x.example"),
+        ("NUMBERDESK_TOKEN", "x"),
+        ("NUMBERDESK_URL", "x"),
+        ("NUMBERDESK_FOO", "x"),
     ];
     let faults = fault_texts(with(&minimal(), &env));
     for expected in [
@@ -171,6 +180,14 @@ fn faults_of_variables_name_the_variable() {
         );
     }
     assert_eq!(faults.len(), env.len(), "{faults:#?}");
+    // Names that are not similar to any key.
+    for name in ["NUMBERDESK_TOKEN", "NUMBERDESK_URL", "NUMBERDESK_FOO"] {
+        let fault = faults.iter().find(|fault| fault.contains(name)).expect("a fault");
+        assert!(
+            !fault.contains("did you mean") && fault.contains("must not begin with NUMBERDESK_"),
+            "{fault}"
+        );
+    }
 }
 
 #[test]
@@ -197,8 +214,8 @@ fn a_path_from_the_environment_is_relative_to_the_working_directory() {
     // Tests run in the folder of the crate.
     let config = with(&minimal(), &[("NUMBERDESK_POLICY__FILE", "Cargo.toml")]).unwrap();
     assert_eq!(
-        config.policy_file,
-        Some(std::env::current_dir().unwrap().join("Cargo.toml"))
+        config.policy.file.as_deref(),
+        Some(&std::env::current_dir().unwrap().join("Cargo.toml"))
     );
 }
 
@@ -207,7 +224,8 @@ fn the_keys_that_variables_name_are_the_keys_of_the_file() {
     // For an unknown key without a similar one, the reader lists all known keys. The lists together are `KEYS`.
     let far = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
     let mut text = String::new();
-    for section in SECTIONS.iter().filter(|section| **section != "auth") {
+    let sections: BTreeSet<&str> = KEYS.iter().filter_map(|(key, _)| key.split('.').next()).collect();
+    for section in sections.iter().filter(|section| **section != "auth") {
         writeln!(text, "[{section}]\n{far} = 1").unwrap();
     }
     writeln!(
@@ -230,7 +248,7 @@ fn the_keys_that_variables_name_are_the_keys_of_the_file() {
         .flatten()
         .filter(|key| !["auth.issuers.#.claims", "server.tls"].contains(&key.as_str()))
         .collect();
-    let mut variables: Vec<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+    let mut variables: Vec<String> = KEYS.iter().map(|(key, _)| key.clone()).collect();
     known.sort();
     variables.sort();
     assert_eq!(known, variables);

@@ -30,7 +30,7 @@ fn several_signature_keys_are_one_a_line_and_each_must_be_valid() {
         config.map(|config| {
             config
                 .close
-                .webhook_key
+                .webhook_key()
                 .unwrap()
                 .read_webhook_keys()
                 .unwrap()
@@ -76,11 +76,14 @@ fn the_url_of_the_store_may_be_in_a_file() {
         minimal(),
         path.display().to_string()
     );
-    assert_eq!(with(&text, &[]).unwrap().store.shown(), "postgres://desk@db/desk");
+    assert_eq!(
+        with(&text, &[]).unwrap().store.url().unwrap().shown(),
+        "postgres://desk@db/desk"
+    );
     assert_eq!(
         fault_texts(with(&format!("{text}url = \"sqlite://x.db\""), &[])).len(),
         1
     );
     let overridden = with(&text, &[("NUMBERDESK_STORE__URL", "sqlite://x.db")]).unwrap();
-    assert_eq!(overridden.store.shown(), "sqlite://x.db");
+    assert_eq!(overridden.store.url().unwrap().shown(), "sqlite://x.db");
 }

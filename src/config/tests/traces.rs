@@ -10,7 +10,7 @@ fn a_collector_is_a_whole_url_without_a_secret_and_its_share_a_percentage() {
         config.traces.endpoint.unwrap().as_str(),
         "http://collector:4318/v1/traces"
     );
-    assert_eq!(config.traces.percent, 0);
+    assert_eq!(config.traces.percent.0, 0);
     for (lines, fault) in [
         (
             "endpoint = \"http://collector:4318\"",

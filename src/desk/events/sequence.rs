@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::desk::events::Events;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_kind::EventKind;
 use crate::error::Error;
 use crate::store::SequencedEvent;
 use crate::telemetry::metrics::{FEED_PLACE, INVENTORY_AGE_SECONDS};

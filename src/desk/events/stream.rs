@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::events::Events;
 use crate::domain::authority::CallContext;
 use crate::domain::caller::Caller;
-use crate::domain::event::{Event, EventKind};
-use crate::domain::id::EventId;
-use crate::domain::input::fields::Fault;
+use crate::domain::event::Event;
+use crate::domain::event_kind::EventKind;
+use crate::domain::id::{EventId, RequestId};
 use crate::domain::page::{Limit, Page};
 use crate::domain::permission::needs;
 use crate::domain::scope::Scope;
@@ -43,14 +43,21 @@ pub struct EventFilter {
 pub struct EventStream {
     events: Events,
     caller: Caller,
+    /// The team that the reader named.
+    team: Option<Team>,
+    /// The fingerprint of the policy for which `scope` was computed.
+    policy: String,
     scope: Scope,
     kinds: Vec<EventKind>,
+    /// The last event before the stream, unless the reader named it.
+    begins_after: Option<EventId>,
     /// The sequence number of the last event that the reader got.
     at: i64,
     backlog: VecDeque<SequencedEvent>,
     /// Whether the backlog has reached the end of the event log since `live` last lost events.
     caught_up: bool,
     live: broadcast::Receiver<Arc<SequencedEvent>>,
+    policy_changed: watch::Receiver<()>,
     stop: CancellationToken,
     /// How long the stream may last.
     left: Duration,
@@ -93,13 +100,18 @@ impl Events {
             .clone()
             .try_acquire_owned()
             .map_err(|_| Error::Busy {
-                reason: "this replica already serves the maximum number of event streams",
+                detail: "This replica already serves the maximum number of event streams.",
             })?;
         // Subscribed before reading the end of the log, so that no event falls in between.
         let live = self.position.live.subscribe();
-        let at = match at {
-            Some(at) => at,
-            None => self.core.store.last_sequence().await?,
+        // Marked as changed: the policy may have changed since the caller was resolved.
+        let mut policy_changed = self.core.policy_changed.subscribe();
+        policy_changed.mark_changed();
+        let (at, begins_after) = if let Some(at) = at {
+            (at, None)
+        } else {
+            let at = self.core.store.last_sequence().await?;
+            (at, self.core.store.last_event(&scope, at).await?)
         };
         let left = ctx
             .caller
@@ -108,12 +120,17 @@ impl Events {
         Ok(EventStream {
             events: self.clone(),
             caller: ctx.caller.clone(),
+            team: filter.team.clone(),
+            // Checked with the first event: the policy may have changed since the caller was resolved.
+            policy: String::new(),
             scope,
             kinds: filter.kinds.clone(),
+            begins_after,
             at,
             backlog: VecDeque::new(),
             caught_up: false,
             live,
+            policy_changed,
             stop: self.core.tasks.stop.clone(),
             left: left.unwrap_or(MAX_DURATION).min(MAX_DURATION),
             _slot: slot,
@@ -141,17 +158,19 @@ impl Events {
             .await?
         {
             Some(at) => Ok((scope, Some(at))),
-            None => Err(Error::Invalid(vec![Fault {
-                pointer: "/query/after".to_owned(),
-                message:
-                    "names no event that is still kept: read the current state, then continue without `after`"
-                        .to_owned(),
-            }])),
+            None => Err(Error::EventNotKept),
         }
     }
 }
 
 impl EventStream {
+    /// The last event before a stream that begins now; `None` if the reader named it, or there is none yet.
+    ///
+    /// A reader that loses the stream before its first event resumes after this one, and misses nothing.
+    pub fn begins_after(&self) -> Option<&EventId> {
+        self.begins_after.as_ref()
+    }
+
     /// How long the stream may last: at most until its reader's token expires.
     pub fn left(&self) -> Duration {
         self.left
@@ -159,12 +178,12 @@ impl EventStream {
 
     /// Waits for the next event.
     ///
-    /// Returns `None` when the process stops, or when the policy changed the rights of the reader. The reader then
-    /// reconnects. It either resumes or gets an error with the reason.
+    /// Returns `None` when the process stops, or when the policy changed the teams in which the reader may read. The
+    /// reader then reconnects. It either resumes or gets an error with the reason.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.backlog.pop_front() {
-                if !self.events.access.still_grants(&self.caller) {
+                if !self.may_still_read() {
                     return Ok(None);
                 }
                 self.at = event.seq;
@@ -187,6 +206,12 @@ impl EventStream {
             }
             let received = tokio::select! {
                 () = self.stop.cancelled() => return Ok(None),
+                _ = self.policy_changed.changed() => {
+                    if self.may_still_read() {
+                        continue;
+                    }
+                    return Ok(None);
+                }
                 received = self.live.recv() => received,
             };
             match received {
@@ -196,6 +221,25 @@ impl EventStream {
                 Err(RecvError::Closed) => return Ok(None),
             }
         }
+    }
+
+    /// Whether the policy in force gives the reader the same scope as the one with which the stream began.
+    fn may_still_read(&mut self) -> bool {
+        let access = &self.events.access;
+        let policy = access.policy_fingerprint();
+        if policy == self.policy {
+            return true;
+        }
+        let request_id = RequestId::generate(self.events.core.now());
+        let Some(caller) = access.resolve_again(&self.caller) else {
+            return false;
+        };
+        let call = CallContext::<needs::NumbersRead>::new(&caller, &request_id);
+        let same = call
+            .authorize(self.team.as_ref())
+            .is_ok_and(|authority| *authority.scope() == self.scope);
+        self.policy = policy;
+        same
     }
 
     fn wants(&self, event: &Event) -> bool {

@@ -26,8 +26,7 @@ impl Numbers {
                 return Ok(number);
             };
             let row = authority
-                .row(self.core.now(), Action::NumberKeep, "kept")
-                .team(number.team.as_ref())
+                .row(self.core.now(), Action::NumberKeep, "kept", number.team.as_ref())
                 .number(id)
                 .detail(json!({ "release_at": release_at }));
             // If a concurrent change came first, the number is read again.

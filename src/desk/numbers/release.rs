@@ -54,8 +54,7 @@ impl Numbers {
             let now = self.core.now();
             let row = |outcome| {
                 authority
-                    .row(now, Action::NumberRelease, outcome)
-                    .team(number.team.as_ref())
+                    .row(now, Action::NumberRelease, outcome, number.team.as_ref())
                     .number(id)
             };
             let outcome = if let Some(delay) = self.undo_window(&number) {
@@ -79,8 +78,9 @@ impl Numbers {
     /// One step: executes the scheduled releases that are due. Only one replica executes each.
     pub async fn release_due(&self) -> Result<(), Error> {
         let now = self.core.now();
-        for (number, actor) in self.core.store.due_releases(now, BATCH).await? {
-            let mark = AuditRow::new(self.core.now(), actor, Action::NumberRelease, "releasing")
+        for (number, requested_by) in self.core.store.due_releases(now, BATCH).await? {
+            let now = self.core.now();
+            let mark = AuditRow::requested(now, requested_by, Action::NumberRelease, "releasing")
                 .detail(json!({ "release_at": number.release_at }));
             self.release_again(&number, mark).await?;
         }
@@ -90,8 +90,9 @@ impl Numbers {
     /// One step: repeats releases whose outcome is unknown. Releasing a number twice does no harm.
     pub async fn finish_releases(&self) -> Result<(), Error> {
         let marked_before = self.core.now().minus(self.core.settings.deadline * 2);
-        for (number, actor) in self.core.store.unfinished_releases(marked_before, BATCH).await? {
-            let mark = AuditRow::new(self.core.now(), actor, Action::NumberRelease, "releasing");
+        for (number, requested_by) in self.core.store.unfinished_releases(marked_before, BATCH).await? {
+            let now = self.core.now();
+            let mark = AuditRow::requested(now, requested_by, Action::NumberRelease, "releasing");
             self.release_again(&number, mark).await?;
         }
         Ok(())
@@ -135,15 +136,23 @@ impl Numbers {
                 return Ok(Some(Released::Pending));
             }
             ReleaseOutcome::Refused {
+                status,
                 close_status,
                 reason,
                 close_errors,
-                ..
-            } => Error::CloseRefused {
-                close_status,
-                message: reason,
-                errors: close_errors,
-            },
+            } => {
+                if status == 403 {
+                    tracing::warn!(
+                        number_id = %id,
+                        "number release refused: the API key's user lacks Close's permission for it"
+                    );
+                }
+                Error::CloseRefused {
+                    close_status,
+                    message: reason,
+                    errors: close_errors,
+                }
+            }
             // This attempt had no effect, but an earlier one may have had.
             _ if number.releasing => return Ok(Some(Released::Pending)),
             ReleaseOutcome::NotSent { reason } => unavailable(reason),

@@ -23,6 +23,7 @@ impl Numbers {
         to: &Team,
     ) -> Result<Number, Error> {
         let (number, authority) = self.find_authorized(ctx, id).await?;
+        authority.also_in(to)?;
         if number.team.as_ref() == Some(to) {
             return Ok(number);
         }
@@ -32,8 +33,7 @@ impl Numbers {
         let decision = policy::decide_receive(&policy, to, &number, &usage);
         let row = |outcome: &str, decision| {
             authority
-                .row(now, Action::NumberTransfer, outcome)
-                .team(Some(to))
+                .row(now, Action::NumberTransfer, outcome, Some(to))
                 .number(id)
                 .decision(decision)
                 .detail(json!({ "from": number.team, "to": to }))

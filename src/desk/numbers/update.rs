@@ -1,5 +1,7 @@
 //! Changes the writable fields of a number, within the team's policy.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::close::Error as CloseError;
@@ -9,10 +11,11 @@ use crate::domain::audit::{Action, AuditRow};
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::{OrderId, PhoneNumberId};
-use crate::domain::input::fields;
+use crate::domain::input::read::read;
 use crate::domain::number::Number;
 use crate::domain::number_patch::NumberPatch;
 use crate::domain::permission::needs;
+use crate::domain::scope::Scope;
 use crate::domain::team::Team;
 use crate::error::Error;
 use crate::policy;
@@ -48,14 +51,13 @@ impl Numbers {
         if expected.is_some_and(|expected| !expected.holds(&number)) {
             return Err(Error::PreconditionFailed);
         }
-        let changes = fields::read(patch, NumberPatch::read)?;
+        let changes: NumberPatch = read(patch)?;
         let team = number.team.clone();
         let decision = self
             .decide_update(&authority, team.as_ref(), &number, &changes)
-            .await;
+            .await?;
         let attempt = authority
-            .row(self.core.now(), Action::NumberUpdate, "updating")
-            .team(team.as_ref())
+            .row(self.core.now(), Action::NumberUpdate, "updating", team.as_ref())
             .number(id)
             .decision(&decision)
             .detail(json!({ "changes": changes.object(), "why": decision.explanation() }));
@@ -99,6 +101,9 @@ impl Numbers {
             }
             Err(failure) => failure,
         };
+        if let CloseError::Refused { status: 403, .. } = failure {
+            tracing::warn!(number_id = %id, "number change refused: the API key's user lacks Close's permission for it");
+        }
         let outcome = if matches!(failure, CloseError::Refused { .. }) {
             "refused"
         } else {
@@ -118,12 +123,13 @@ impl Numbers {
         team: Option<&Team>,
         number: &Number,
         changes: &NumberPatch,
-    ) -> Decision {
-        match team {
+    ) -> Result<Decision, Error> {
+        Ok(match team {
             Some(team) => {
                 let members = self.account.members_for(team).await;
+                let number = self.as_ordered(number).await?;
                 let policy = self.core.policy.load_full();
-                policy::decide_update(&policy, authority.caller(), team, number, changes, &members)
+                policy::decide_update(&policy, authority.caller(), team, &number, changes, &members)
             }
             None => Decision::Denied(
                 Refusal::Policy,
@@ -135,6 +141,23 @@ impl Numbers {
                         .to_owned(),
                 },
             ),
+        })
+    }
+
+    /// The number as the policy must see it: one that was ordered for several people is theirs.
+    ///
+    /// While such a number has one user, Close shows no difference to a number of one person.
+    async fn as_ordered<'a>(&self, number: &'a Number) -> Result<Cow<'a, Number>, Error> {
+        let Some(order_id) = number.order_id.as_ref().filter(|_| !number.facts.group) else {
+            return Ok(Cow::Borrowed(number));
+        };
+        let scope = Scope::system("policy of a change");
+        let order = self.core.store.order(&scope, order_id).await?;
+        if !order.is_some_and(|order| order.request.several_people()) {
+            return Ok(Cow::Borrowed(number));
         }
+        let mut shared = number.clone();
+        shared.facts.group = true;
+        Ok(Cow::Owned(shared))
     }
 }

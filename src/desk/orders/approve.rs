@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::desk::orders::Orders;
-use crate::desk::orders::list::OrderWithNumber;
+use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::decision::Explanation;
@@ -63,7 +63,8 @@ impl Orders {
             why: why.hint,
             fingerprint: request.fingerprint(),
             terms: terms.clone(),
-            close_user: authority.caller().close_user.clone(),
+            subject: Some(authority.caller().subject().to_owned()),
+            close_user: authority.caller().close_user().cloned(),
             decision: Verdict::Pending,
             by: None,
             at: None,
@@ -88,8 +89,7 @@ impl Orders {
             Action::OrderReject
         };
         let row = authority
-            .row(now, action, verdict.as_str())
-            .team(Some(&team))
+            .row(now, action, verdict.as_str(), Some(&team))
             .order(id)
             .detail(detail(&order, comment.as_deref()));
         if order.is_own_of(authority.caller()) {
@@ -111,7 +111,8 @@ impl Orders {
             }
         }
         // Another decision may have come first, so the result is read again.
-        let current = self.with_number(authority.scope(), id).await?;
+        let mut current = self.with_number(authority.scope(), id).await?;
+        self.add_queue_status(std::slice::from_mut(&mut current)).await?;
         let order = &current.order;
         let agrees = |approval: &Approval| approval.decision == verdict;
         if order.state != State::Cancelled && order.approval.as_ref().is_some_and(agrees) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::desk::orders::Orders;
-use crate::desk::orders::list::OrderWithNumber;
+use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::CallContext;
 use crate::domain::id::OrderId;
@@ -27,8 +27,7 @@ impl Orders {
             .cancelled(now)
             .map_err(|WrongState(state)| Error::OrderNotCancellable { state })?;
         let row = authority
-            .row(now, Action::OrderCancel, "cancelled")
-            .team(Some(&team))
+            .row(now, Action::OrderCancel, "cancelled", Some(&team))
             .order(id);
         let done = self.core.store.cancel_order(&order, &row).await?;
         let current = self.with_number(authority.scope(), id).await?;

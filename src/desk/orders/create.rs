@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 
 use crate::desk::errors::denied;
 use crate::desk::orders::Orders;
-use crate::desk::orders::list::OrderWithNumber;
+use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::decision::Decision;
@@ -19,6 +19,15 @@ use crate::error::{Error, chain};
 use crate::policy;
 use crate::store::Inserted;
 use crate::telemetry::metrics::ORDERS_DENIED_TOTAL;
+
+/// The order of a request that was accepted, now or earlier.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The order in its current state.
+    pub order: OrderWithNumber,
+    /// Whether an earlier request with the same idempotency key created it.
+    pub repeated: bool,
+}
 
 impl Orders {
     /// Rents one number for the team, once for each `key`.
@@ -32,22 +41,21 @@ impl Orders {
         request: Request,
         key: Option<IdempotencyKey>,
         wait: Option<Duration>,
-    ) -> Result<OrderWithNumber, Error> {
+    ) -> Result<Accepted, Error> {
         let (team, authority) = ctx.authorize_team(team)?;
         let key = key.ok_or(Error::IdempotencyKeyMissing)?;
         let changes = self.changes.subscribe();
-        let order = match self.find_by_key(&team, &key, &request).await? {
-            Some(order) => order,
+        let (order, repeated) = match self.find_by_key(&team, &key, &request).await? {
+            Some(order) => (order, true),
             None => self.accept(&authority, &team, request, key).await?,
         };
-        Ok(self
-            .wait_for_end(
-                &authority,
-                order,
-                changes,
-                wait.unwrap_or(self.core.settings.wait),
-            )
-            .await)
+        let wait = wait.unwrap_or(self.core.settings.wait);
+        let mut order = self.wait_for_end(&authority, order, changes, wait).await;
+        // The order is accepted, so an unreachable database is no error here: the queue's state is left out.
+        if let Err(error) = self.add_queue_status(std::slice::from_mut(&mut order)).await {
+            tracing::warn!(order_id = %order.order.id, error = chain(&error), "queue not read for an accepted order");
+        }
+        Ok(Accepted { order, repeated })
     }
 
     /// Finds the order that already has this key. Fails if the key was used for another request.
@@ -63,21 +71,22 @@ impl Orders {
         }
     }
 
+    /// Stores a new order. Returns `true` with the order of a concurrent request that has the same key.
     async fn accept(
         &self,
         authority: &Authority<'_, needs::NumbersRent>,
         team: &Team,
         request: Request,
         key: IdempotencyKey,
-    ) -> Result<Order, Error> {
+    ) -> Result<(Order, bool), Error> {
+        request.check_new().map_err(Error::Invalid)?;
         let now = self.core.now();
         let (policy, members) = (self.core.policy.load_full(), self.account.members_for(team).await);
         let (caps, usage) = (policy.caps(team), self.core.store.usage(team, now).await?);
         let ruling = policy::decide_rent(&policy, authority.caller(), team, &request, &usage, &members);
         let row = |decision: &Decision, outcome| {
             authority
-                .row(now, Action::OrderCreate, outcome)
-                .team(Some(team))
+                .row(now, Action::OrderCreate, outcome, Some(team))
                 .decision(decision)
                 .detail(
                     json!({ "request": request, "idempotency_key": key, "why": decision.explanation(),
@@ -113,9 +122,11 @@ impl Orders {
                 if order.state == State::Queued {
                     self.start_dispatch(order.id.clone(), team.clone());
                 }
-                Ok(order)
+                Ok((order, false))
             }
-            Inserted::Existing { order, fingerprint } => check_same_request(order, &fingerprint, &request),
+            Inserted::Existing { order, fingerprint } => {
+                Ok((check_same_request(order, &fingerprint, &request)?, true))
+            }
             // Concurrent orders used up the caps after the decision. Deciding again names the reason.
             Inserted::Capped { usage, .. } => {
                 let ruling =
@@ -141,7 +152,7 @@ impl Orders {
         wait: Duration,
     ) -> OrderWithNumber {
         let id = order.id.clone();
-        let mut known = OrderWithNumber { order, number: None };
+        let mut known = OrderWithNumber::without_number(order);
         let timeout = tokio::time::sleep(wait);
         tokio::pin!(timeout);
         loop {

@@ -40,7 +40,7 @@ impl Orders {
         };
         let orders = self.clone();
         self.core.tasks.tracker.spawn(context::inherit(async move {
-            if let Err(error) = orders.dispatch(&id, &team).await {
+            if let Err(error) = Box::pin(orders.dispatch(&id, &team)).await {
                 tracing::warn!(order_id = %id, %team, error = chain(&error), "order dispatch failed");
             }
             drop(in_flight);
@@ -99,6 +99,9 @@ impl Orders {
                 None,
             )
         } else {
+            if let Some(field) = self.core.close.retired_field(&order.request) {
+                tracing::info!(order_id = %id, field, "order sent without a field that Close has retired");
+            }
             let answer = self.core.close.rent(&order.request, &order.terms).await;
             failpoint::reached("send.answered");
             self.interpret(&order, answer)
@@ -165,7 +168,21 @@ impl Orders {
                     None,
                 )
             }
-            RentOutcome::NotSent { reason } => (self.retry_later(order, reason), None),
+            // Close executed nothing, and the next call differs. It has a claim of its own, as each paid call does.
+            RentOutcome::OtherFields { reason } => {
+                tracing::warn!(order_id = %order.id, reason, "order requeued; it is sent again with other fields");
+                (
+                    Settlement::Requeued {
+                        not_before: self.core.now(),
+                        reason: format!("{reason}; the order is sent again with other fields"),
+                    },
+                    None,
+                )
+            }
+            RentOutcome::NotSent { reason } => {
+                let reason = format!("Close could not be reached: {reason}");
+                (self.retry_later(order, reason), None)
+            }
             RentOutcome::RateLimited { until } => (
                 Settlement::Requeued {
                     not_before: until,

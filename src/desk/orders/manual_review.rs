@@ -4,7 +4,7 @@
 //! before it accepts the finding.
 
 use crate::desk::orders::Orders;
-use crate::desk::orders::list::OrderWithNumber;
+use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::CallContext;
@@ -33,6 +33,8 @@ impl Orders {
         finding: &Finding,
     ) -> Result<OrderWithNumber, Error> {
         let (order, authority) = self.find_authorized(ctx, id).await?;
+        // The finding is checked against orphans and numbers of other teams, and its answers name them.
+        authority.also_without_team()?;
         if order.state != State::NeedsReview {
             return Err(Error::OrderNotInReview { state: order.state });
         }
@@ -47,6 +49,7 @@ impl Orders {
         );
         let row = AuditRow {
             action: Action::OrderReview,
+            grant: authority.grant(Some(&order.team)),
             ..row
         };
         if !self.record_settlement(&order, settlement, None, row).await? {

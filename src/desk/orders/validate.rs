@@ -40,6 +40,7 @@ impl Orders {
         request: &Request,
     ) -> Result<Validation, Error> {
         let (team, authority) = ctx.authorize_team(team)?;
+        request.check_new().map_err(Error::Invalid)?;
         let policy = self.core.policy.load_full();
         let usage = self.core.store.usage(&team, self.core.now()).await?;
         let members = self.account.known_members();

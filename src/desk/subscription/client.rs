@@ -150,7 +150,7 @@ impl Subscriber {
         if !repaired.complete {
             repaired = self.close.complete(&repaired.id).await?;
         }
-        if !repaired.active {
+        if repaired.is_paused() {
             repaired = self.close.resume(&repaired.id).await?;
         }
         Ok(repaired)

@@ -147,7 +147,14 @@ impl CloseSubscription {
         subscriber: &Subscriber,
         known: &Subscription,
     ) -> Result<Subscription, Unsubscribed> {
-        if !known.active {
+        if !known.is_active() && !known.is_paused() {
+            tracing::warn!(
+                subscription_id = %known.id,
+                status = known.status,
+                "webhook subscription has an unknown status; it stays as it is, and polling finds missed changes"
+            );
+        }
+        if known.is_paused() {
             self.state.set_health("paused");
             tracing::warn!(
                 subscription_id = %known.id,
@@ -157,7 +164,7 @@ impl CloseSubscription {
             );
         }
         let repaired = subscriber.repair(known.clone()).await?;
-        if !(known.active && known.complete) {
+        if known.is_paused() || !known.complete {
             tracing::info!(subscription_id = %repaired.id, "webhook subscription repaired in Close");
             self.core.signals.catch_up.notify_one();
         }
@@ -167,7 +174,7 @@ impl CloseSubscription {
     /// Whether the subscription is old enough that every replica knows its key.
     fn key_is_known_everywhere(&self, newest: &Subscription) -> bool {
         let (close_now, _) = self.account.to_close_clock(self.core.now());
-        newest.active
+        newest.is_active()
             && newest
                 .created_at
                 .is_none_or(|created| close_now.since(created) >= OVERLAP)
@@ -180,11 +187,12 @@ impl CloseSubscription {
             .as_deref()
             .is_none_or(|health| health == "healthy");
         let known = state.key(subscription).is_some();
-        state.set_health(match (subscription.active, known, healthy) {
-            (false, _, _) => "paused",
-            (true, false, _) => "key unknown",
-            (true, true, false) => "failing",
-            (true, true, true) => "ok",
+        state.set_health(match (known, healthy) {
+            _ if subscription.is_paused() => "paused",
+            _ if !subscription.is_active() => "status unknown",
+            (false, _) => "key unknown",
+            (true, false) => "failing",
+            (true, true) => "ok",
         });
         if known {
             Ok(())

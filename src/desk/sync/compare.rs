@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use crate::desk::sync::InventorySync;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_kind::EventKind;
 use crate::error::Error;
 
 impl InventorySync {

@@ -67,7 +67,7 @@ impl InventorySync {
             return Ok(Ingested::Forged(forged));
         }
         // An unknown event is acknowledged: after too many refusals Close would pause the subscription.
-        let Some(event) = webhook::delivery(body) else {
+        let Some(event) = self.core.close.delivery(body) else {
             tracing::warn!("webhook from Close ignored: the body has no event");
             return Ok(Ingested::Ignored);
         };

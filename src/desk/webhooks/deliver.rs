@@ -11,7 +11,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::delivery::Delivery;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_data::WebhookEndpointData;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::{EndpointId, RequestId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint};
@@ -188,9 +190,11 @@ impl Webhooks {
 }
 
 fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Timestamp) -> DisableEndpoint {
-    let event = Event::new(now, EventKind::EndpointDisabled, Some(&endpoint.team))
-        .with("webhook_endpoint_id", json!(endpoint.id))
-        .with("reason", json!(reason));
+    let event =
+        Event::new(now, EventKind::EndpointDisabled, Some(&endpoint.team)).with(&WebhookEndpointData {
+            webhook_endpoint_id: &endpoint.id,
+            reason,
+        });
     let audit = AuditRow::new(now, Actor::desk(), Action::EndpointDisable, "disabled")
         .team(Some(&endpoint.team))
         .detail(json!({ "endpoint": endpoint.audit_detail(), "reason": reason, "outcome": outcome }));
@@ -206,7 +210,7 @@ fn disabling(endpoint: &Endpoint, reason: DisabledReason, outcome: &str, now: Ti
 fn describe(answer: &Answer) -> String {
     match answer {
         Answer::Status { status, .. } => status.to_string(),
-        Answer::Failed(reason) => (*reason).to_owned(),
+        Answer::Failed(reason) => reason.clone(),
         Answer::Forbidden(why) => format!("not sent: the URL {why}"),
     }
 }

@@ -9,11 +9,12 @@ use crate::domain::audit::Action;
 use crate::domain::authority::CallContext;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::EndpointId;
-use crate::domain::input::fields::{self, Fault};
+use crate::domain::input::fault::Fault;
+use crate::domain::input::read::read;
 use crate::domain::page::{Limit, Page};
 use crate::domain::permission::needs;
 use crate::domain::team::Team;
-use crate::domain::webhook::{Endpoint, EndpointPatch, MAX_ENDPOINTS, NewEndpoint};
+use crate::domain::webhook::{Endpoint, EndpointPatch, MAX_ENDPOINTS, NewEndpoint, ReceiverUrl};
 use crate::error::Error;
 
 impl Webhooks {
@@ -24,25 +25,25 @@ impl Webhooks {
         body: NewEndpoint,
     ) -> Result<(Endpoint, SecretString), Error> {
         let (team, authority) = ctx.authorize_team(body.team.as_ref())?;
-        self.check_url(&body.url).await?;
+        let ReceiverUrl(url) = body.url;
+        self.check_url(&url).await?;
         let now = self.core.now();
         let endpoint = Endpoint {
             id: EndpointId::generate(now),
             team,
-            url: body.url,
-            description: body.description,
+            url,
+            description: body.description.map(String::from),
             types: body.types,
             disabled: None,
             generation: 1,
             rotated_at: None,
-            created_by: authority.caller().subject.clone(),
+            created_by: authority.caller().name().to_owned(),
             created_at: now,
             updated_at: now,
         };
         let secret = self.secret_of(&endpoint)?;
         let row = authority
-            .row(now, Action::EndpointCreate, "created")
-            .team(Some(&endpoint.team))
+            .row(now, Action::EndpointCreate, "created", Some(&endpoint.team))
             .detail(endpoint.audit_detail());
         if self.core.store.insert_endpoint(&endpoint, &row).await? {
             Ok((endpoint, secret))
@@ -101,7 +102,7 @@ impl Webhooks {
     ) -> Result<Endpoint, Error> {
         loop {
             let (before, authority) = self.find_authorized(ctx, id).await?;
-            let changes = fields::read(patch, EndpointPatch::read)?;
+            let changes: EndpointPatch = read(patch)?;
             let now = self.core.now();
             let after = changes.applied(&before, now);
             if (Endpoint {
@@ -116,8 +117,12 @@ impl Webhooks {
                 self.check_url(&after.url).await?;
             }
             let row = authority
-                .row(now, Action::EndpointUpdate, after.state().as_str())
-                .team(Some(&after.team))
+                .row(
+                    now,
+                    Action::EndpointUpdate,
+                    after.state().as_str(),
+                    Some(&after.team),
+                )
                 .detail(json!({ "from": before.audit_detail(), "to": after.audit_detail() }));
             // If a concurrent change came first, the loop applies this change to its result.
             if self.core.store.update_endpoint(&before, &after, &row).await? {
@@ -134,8 +139,12 @@ impl Webhooks {
     ) -> Result<(), Error> {
         let (endpoint, authority) = self.find_authorized(ctx, id).await?;
         let row = authority
-            .row(self.core.now(), Action::EndpointDelete, "deleted")
-            .team(Some(&endpoint.team))
+            .row(
+                self.core.now(),
+                Action::EndpointDelete,
+                "deleted",
+                Some(&endpoint.team),
+            )
             .detail(endpoint.audit_detail());
         if self.core.store.delete_endpoint(&endpoint, &row).await? {
             Ok(())
@@ -146,10 +155,15 @@ impl Webhooks {
 
     /// Fails with the reason unless the allow-list permits the URL now.
     async fn check_url(&self, url: &Url) -> Result<(), Error> {
-        self.outgoing()?.check(url).await.map_err(|forbidden| {
+        let outgoing = self.outgoing()?;
+        outgoing.check(url).await.map_err(|forbidden| {
+            let allowed = outgoing
+                .local_destinations()
+                .filter(|_| forbidden.is_destination());
+            let allowed = allowed.map_or_else(String::new, |allowed| format!("; allowed are {allowed}"));
             Error::Invalid(vec![Fault {
                 pointer: "/url".to_owned(),
-                message: forbidden.to_string(),
+                message: format!("{forbidden}{allowed}"),
             }])
         })
     }

@@ -7,7 +7,7 @@ use crate::domain::audit::Action;
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::{DeliveryId, EndpointId};
-use crate::domain::input::fields::Fault;
+use crate::domain::input::fault::Fault;
 use crate::domain::permission::needs;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
@@ -61,8 +61,7 @@ impl Webhooks {
         let until = until.unwrap_or(now);
         let row = |queued| {
             authority
-                .row(now, Action::EndpointReplay, "queued")
-                .team(Some(&endpoint.team))
+                .row(now, Action::EndpointReplay, "queued", Some(&endpoint.team))
                 .detail(
                     json!({ "webhook_endpoint_id": id, "since": since, "until": until, "queued": queued }),
                 )
@@ -106,8 +105,7 @@ impl Webhooks {
         detail: Value,
     ) -> Result<(), Error> {
         let row = authority
-            .row(delivery.queued_at, action, "queued")
-            .team(Some(&endpoint.team))
+            .row(delivery.queued_at, action, "queued", Some(&endpoint.team))
             .detail(detail);
         self.core.store.queue_delivery(delivery, &row).await
     }

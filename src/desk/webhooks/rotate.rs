@@ -42,8 +42,7 @@ impl Webhooks {
                 ..before.clone()
             };
             let row = authority
-                .row(now, Action::EndpointRotate, "rotated")
-                .team(Some(&after.team))
+                .row(now, Action::EndpointRotate, "rotated", Some(&after.team))
                 .detail(json!({ "webhook_endpoint_id": id, "generation": after.generation }));
             if self.core.store.update_endpoint(&before, &after, &row).await? {
                 return self.current_secret(&after);
@@ -60,8 +59,12 @@ impl Webhooks {
         let (endpoint, authority) = self.find_authorized(ctx, id).await?;
         let secret = self.current_secret(&endpoint)?;
         let row = authority
-            .row(self.core.now(), Action::EndpointReveal, "revealed")
-            .team(Some(&endpoint.team))
+            .row(
+                self.core.now(),
+                Action::EndpointReveal,
+                "revealed",
+                Some(&endpoint.team),
+            )
             .detail(json!({ "webhook_endpoint_id": id, "generation": endpoint.generation }));
         self.core.store.record_audit(&row).await?;
         Ok(secret)

@@ -125,6 +125,10 @@ pub struct NotAHead;
 impl FromStr for Head {
     type Err = NotAHead;
     fn from_str(text: &str) -> Result<Self, NotAHead> {
+        let genesis = Self::genesis();
+        if text == genesis.to_string() {
+            return Ok(genesis);
+        }
         let (seq, hash) = text.split_once(':').ok_or(NotAHead)?;
         let digits = seq.bytes().all(|byte| byte.is_ascii_digit());
         let seq: i64 = seq.parse().map_err(|_| NotAHead)?;

@@ -11,7 +11,7 @@
 //! * `prev` is the `hash` of row `seq - 1`; for row 1 it is the string [`GENESIS`].
 //! * The array is `[seq, id, at, issuer, subject, team, action, allowed, rule, order_id, phone_number_id, outcome,
 //!   detail, request_id]`, without white space. `seq`, `at` (microseconds since 1970) and `allowed` (0 or 1) are
-//!   numbers, everything else is a string; `null` stands for a missing value.
+//!   numbers, everything else is a string. A missing value is `null`.
 //! * `detail` is JSON itself. In the array it is a string that holds its text, byte for byte as it is stored.
 //! * In strings `"` and `\` are escaped by a backslash, control characters below U+0020 as `\b`, `\t`, `\n`, `\f`, `\r`
 //!   or `\u00xx` with lower-case digits, and nothing else is.

@@ -69,11 +69,47 @@ fn the_canonical_form_never_changes() {
     assert_eq!(second.hash, hash(&first.hash, 2, &row("aud_2")));
 }
 
+/// Version 0.1 wrote times with as few digits as possible, here none, one and six.
+#[test]
+fn a_chain_that_version_0_1_exported_still_verifies_and_keeps_its_hashes() {
+    let export = include_str!("export_of_version_0_1.ndjson");
+    let links: Vec<Link> = export
+        .lines()
+        .map(|line| Link::from_line(line.as_bytes()).unwrap())
+        .collect();
+    assert_eq!(links.len(), 3);
+    verify(Verifier::whole(Vec::new()), &links).unwrap();
+    let mut head = Head::genesis();
+    for (link, before) in links.iter().zip(export.lines()) {
+        head = head.then(&link.row);
+        assert_eq!(link.hash.as_ref(), Some(&head.hash));
+        // The export has six digits now. Its rows verify the same, and `detail` is copied as it was stored.
+        let line = link.to_line().unwrap();
+        assert_eq!(&Link::from_line(line.as_bytes()).unwrap(), link);
+        let has_six_digits = before.contains(r#""at":"2026-11-18T19:06:41.000001Z""#);
+        assert_eq!(line == before, has_six_digits, "{line}");
+    }
+    let second = links[1].to_line().unwrap();
+    assert!(
+        second.contains(r#""at":"2026-11-18T19:06:40.500000Z""#),
+        "{second}"
+    );
+    assert!(
+        second.contains(r#"{"release_called_off":"2026-11-18T19:06:40Z"}"#),
+        "{second}"
+    );
+}
+
 #[test]
 fn a_head_round_trips_and_a_malformed_head_is_rejected() {
     let head = Head::genesis().then(&row("aud_1"));
     assert_eq!(head.to_string().parse(), Ok(head.clone()));
     assert_eq!(head.to_string().to_uppercase().parse(), Ok(head.clone()));
+    // The head of an empty chain is printed like any other, so it is read, too.
+    let empty = Head::genesis();
+    assert_eq!(empty.to_string().parse(), Ok(empty.clone()));
+    let noted = Verifier::whole(vec![empty.clone()]);
+    assert_eq!(noted.finish(Some(&empty)).unwrap().head, empty);
     for bad in [
         "",
         "1",
@@ -84,7 +120,7 @@ fn a_head_round_trips_and_a_malformed_head_is_rejected() {
         &format!("1:{}", &head.hash[1..]),
         &format!("1:{}", "é".repeat(32)),
         &format!("99999999999999999999:{}", head.hash),
-        &Head::genesis().to_string(),
+        &format!("1:{GENESIS}"),
     ] {
         assert_eq!(bad.parse::<Head>(), Err(NotAHead), "{bad}");
     }

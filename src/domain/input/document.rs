@@ -1,4 +1,4 @@
-//! A TOML file as a tree that [`fields`](crate::domain::input::fields) can read.
+//! A TOML file as a tree that [`read`](crate::domain::input::read) can deserialize.
 //!
 //! The document remembers the line of every key, so that a fault names file, line and key.
 
@@ -9,8 +9,8 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::domain::input::fields::Fault;
-use crate::domain::input::pointer::{child, unescape};
+use crate::domain::input::fault::Fault;
+use crate::domain::input::pointer::{child, position, unescape};
 
 /// A fault in a file, or in a value that overrides the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl fmt::Display for FileFault {
 }
 
 /// A parsed TOML file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Document {
     file: String,
     root: Value,
@@ -50,6 +50,15 @@ pub struct Document {
 enum Origin {
     Line(usize),
     Source(String),
+}
+
+/// Without the values: one of them may be a secret from the environment.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Document {
@@ -80,7 +89,7 @@ impl Document {
         })
     }
 
-    /// Returns the tree, for [`fields::read`](crate::domain::input::fields::read).
+    /// Returns the tree, for [`read`](crate::domain::input::read::read).
     pub fn root(&self) -> &Value {
         &self.root
     }
@@ -124,8 +133,31 @@ impl Document {
         self.origins.insert(pointer, Origin::Source(source.to_owned()));
     }
 
+    /// Keeps only one table of the top level.
+    #[must_use]
+    pub fn only(mut self, name: &str) -> Self {
+        if let Value::Object(members) = &mut self.root {
+            members.retain(|member, _| member == name);
+        }
+        self
+    }
+
+    /// Replaces the value at a pointer, which keeps its line.
+    pub fn replace(&mut self, pointer: &str, value: Value) {
+        if let Some(here) = self.root.pointer_mut(pointer) {
+            *here = value;
+        }
+    }
+
     /// Adds file, line and key to each fault, and sorts the faults by line.
-    pub fn locate(&self, faults: Vec<Fault>) -> Vec<FileFault> {
+    ///
+    /// In one line, the faults of a table follow those of its values.
+    pub fn locate(&self, mut faults: Vec<Fault>) -> Vec<FileFault> {
+        faults.sort_by_cached_key(|fault| {
+            let mut position = position(&self.root, &fault.pointer);
+            position.push(usize::MAX);
+            position
+        });
         let located = faults.into_iter().map(|fault| {
             let (file, line) = match self.origin(&fault.pointer) {
                 Some(Origin::Line(line)) => (self.file.clone(), Some(*line)),
@@ -187,7 +219,8 @@ pub fn bare_or_quoted(key: &str) -> String {
     }
 }
 
-fn in_order(mut faults: Vec<FileFault>) -> Vec<FileFault> {
+/// Sorts faults by file and line, and removes duplicates.
+pub fn in_order(mut faults: Vec<FileFault>) -> Vec<FileFault> {
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     faults.dedup();
     faults
@@ -213,16 +246,16 @@ fn value(
     match spanned.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(flag) => Value::Bool(*flag),
-        DeValue::Integer(whole) => i64::from_str_radix(whole.as_str(), whole.radix())
-            .map_or_else(|_| Value::String(whole.to_string()), Value::from),
+        DeValue::Integer(whole) => {
+            i64::from_str_radix(whole.as_str(), whole.radix()).map_or_else(|_| unusable(), Value::from)
+        }
         DeValue::Float(float) => float
             .as_str()
             .parse()
             .ok()
             .and_then(Number::from_f64)
-            .map_or_else(|| Value::String(float.to_string()), Value::Number),
-        // No setting is a date. As a string, it fails the check of the expected type.
-        DeValue::Datetime(date) => Value::String(date.to_string()),
+            .map_or_else(unusable, Value::Number),
+        DeValue::Datetime(_) => unusable(),
         DeValue::Array(items) => items
             .iter()
             .enumerate()
@@ -230,6 +263,14 @@ fn value(
             .collect(),
         DeValue::Table(table) => object(table, at, lines, origins),
     }
+}
+
+/// Returns a number that no setting accepts, for a TOML value that JSON does not have.
+///
+/// Such values are dates, `nan`, `inf`, and integers beyond `i64`. As a string, each would be valid where the
+/// published schema does not allow it: `issuer = 2026-11-23`.
+fn unusable() -> Value {
+    f64::MAX.into()
 }
 
 /// The byte offset of every line after the first.
@@ -248,9 +289,13 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::input::fields;
+    use crate::domain::input::read::{Input, read};
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[derive(serde::Deserialize, utoipa::ToSchema)]
+    struct Nothing {}
+    impl Input for Nothing {}
 
     fn messages(faults: &[FileFault]) -> Vec<String> {
         faults.iter().map(ToString::to_string).collect()
@@ -294,8 +339,8 @@ mod tests {
             t.u = [{v = -1_0}]";
         assert_eq!(
             Document::parse("p.toml", text).unwrap().root(),
-            &json!({"i": 31, "f": 1.5, "b": true, "s": "x", "d": "2026-11-23", "big": "99999999999999999999",
-                    "n": "nan", "t": {"u": [{"v": -10}]}})
+            &json!({"i": 31, "f": 1.5, "b": true, "s": "x", "d": f64::MAX, "big": f64::MAX, "n": f64::MAX,
+                    "t": {"u": [{"v": -10}]}})
         );
     }
 
@@ -341,11 +386,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text in "(\\PC|[\\[\\]={}\"'.#,\n a1-]){0,200}") {
-            if let Ok(document) = Document::parse("p.toml", &text) {
-                let faults = fields::read(document.root(), |node| { node.fields()?.finish(); Some(()) });
-                if let Err(faults) = faults {
-                    document.locate(faults);
-                }
+            if let Ok(document) = Document::parse("p.toml", &text)
+                && let Err(faults) = read::<Nothing>(document.root())
+            {
+                document.locate(faults);
             }
         }
     }

@@ -2,30 +2,81 @@
 //!
 //! Two parsers can read the same text with duplicate members as two different requests (CWE-436).
 
+use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+use crate::domain::input::fault::Fault;
+use crate::domain::input::pointer::child;
 
 /// Parses a JSON text.
 ///
-/// It refuses duplicate members, trailing text, invalid UTF-8 and more than 128 levels of nesting (the limit of
-/// `serde_json`). The error names line and column.
-pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<Strict>(text).map(|strict| strict.0)
+/// It refuses duplicate members, trailing text, invalid UTF-8 and more than 127 levels of nesting (the limit of
+/// `serde_json`). The fault of a duplicate has its pointer; any other is one of the whole text, with line and column.
+pub fn parse(text: &[u8]) -> Result<Value, Fault> {
+    let at = At::default();
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let parsed = Strict(&at).deserialize(&mut json);
+    let parsed = parsed.and_then(|value| json.end().map(|()| value));
+    parsed.map_err(|error| {
+        let duplicate = at.duplicate.into_inner().map(|pointer| Fault {
+            pointer,
+            message: "must appear only once".to_owned(),
+        });
+        duplicate.unwrap_or_else(|| Fault {
+            pointer: String::new(),
+            message: in_words(text, &error),
+        })
+    })
 }
 
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+fn in_words(text: &[u8], error: &serde_json::Error) -> String {
+    let place = format!("line {} column {}", error.line(), error.column());
+    if text.trim_ascii().is_empty() {
+        "is empty".to_owned()
+    } else if error.is_eof() {
+        format!("is not valid JSON: it ends too early, at {place}")
+    } else if error.to_string().starts_with("recursion limit exceeded") {
+        format!("is nested too deeply, at {place}: at most 127 levels are allowed")
+    } else {
+        format!("is not valid JSON: {error}")
     }
 }
 
-struct StrictVisitor;
+/// Where the parser is, and the duplicate member that it found.
+#[derive(Default)]
+struct At {
+    /// The pointer to the value that the parser reads.
+    pointer: RefCell<String>,
+    /// The pointer to a duplicate member.
+    duplicate: RefCell<Option<String>>,
+}
 
-impl<'de> Visitor<'de> for StrictVisitor {
+impl At {
+    /// Runs `read` for the value with this name inside the current value.
+    fn inside<T>(&self, name: &str, read: impl FnOnce() -> T) -> T {
+        let parent = self.pointer.borrow().len();
+        let pointer = child(&self.pointer.borrow(), name);
+        self.pointer.replace(pointer);
+        let value = read();
+        self.pointer.borrow_mut().truncate(parent);
+        value
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Strict<'a>(&'a At);
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,7 +107,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(Strict(item)) = seq.next_element()? {
+        while let Some(item) = self
+            .0
+            .inside(&items.len().to_string(), || seq.next_element_seed(self))?
+        {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -65,11 +119,11 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             if members.contains_key(&name) {
-                return Err(A::Error::custom(format_args!(
-                    "`{name}` is a duplicate member of one object"
-                )));
+                let pointer = child(&self.0.pointer.borrow(), &name);
+                self.0.duplicate.replace(Some(pointer));
+                return Err(A::Error::custom("a duplicate member"));
             }
-            let Strict(value) = map.next_value()?;
+            let value = self.0.inside(&name, || map.next_value_seed(self))?;
             members.insert(name, value);
         }
         Ok(Value::Object(members))
@@ -82,14 +136,36 @@ mod tests {
 
     #[test]
     fn a_duplicate_member_is_refused_at_any_depth() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"x":[{"a":1,"b":2,"a":3}]}"#,
-            r#"{"a":1,"\u0061":2}"#,
+        for (text, pointer) in [
+            (r#"{"a":1,"a":1}"#, "/a"),
+            (r#"{"w":{"a":[]},"x":[[0],{"a":1,"b":2,"a":3}]}"#, "/x/1/a"),
+            (r#"{"a":1,"\u0061":2}"#, "/a"),
+            (r#"{"a/b":{"~":1,"~":2}}"#, "/a~1b/~0"),
         ] {
-            let fault = parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(fault.contains("`a` is a duplicate"), "{fault}");
+            let fault = parse(text.as_bytes()).unwrap_err();
+            assert_eq!(fault.to_string(), format!("{pointer}: must appear only once"));
         }
+    }
+
+    #[test]
+    fn the_fault_of_a_text_says_what_is_wrong_and_where() {
+        let fault = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(fault(""), ": is empty");
+        assert_eq!(fault(" \r\n\t"), ": is empty");
+        assert_eq!(
+            fault("{\"a\":1"),
+            ": is not valid JSON: it ends too early, at line 1 column 6"
+        );
+        assert_eq!(
+            fault("{\n1}"),
+            ": is not valid JSON: key must be a string at line 2 column 1"
+        );
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(127).as_bytes()).is_ok());
+        assert_eq!(
+            fault(&nested(128)),
+            ": is nested too deeply, at line 1 column 128: at most 127 levels are allowed"
+        );
     }
 
     #[test]

@@ -6,9 +6,20 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::claim;
+use crate::domain::schema::string_schema;
+
 /// Returns the pointer to the member `name` of the value at `parent`, with the name escaped.
 pub fn child(parent: &str, name: &str) -> String {
-    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
+    let mut pointer = String::with_capacity(parent.len() + 1 + name.len());
+    pointer.push_str(parent);
+    pointer.push('/');
+    if name.contains(['~', '/']) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
+    }
+    pointer
 }
 
 /// Returns the name for one token of a pointer: the reverse of the escape in [`child`].
@@ -16,8 +27,31 @@ pub(super) fn unescape(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
 
+/// Returns the indexes of a value's ancestors and of the value itself, which sort as the values appear in the input.
+pub(super) fn position(root: &Value, pointer: &str) -> Vec<usize> {
+    let (mut here, mut indexes) = (Some(root), Vec::new());
+    for part in pointer.split('/').skip(1) {
+        let name = unescape(part);
+        let index = match here {
+            Some(Value::Array(items)) => {
+                let index = name.parse().unwrap_or(usize::MAX);
+                here = items.get(index);
+                index
+            }
+            Some(Value::Object(members)) => {
+                let index = members.keys().position(|key| *key == name).unwrap_or(usize::MAX);
+                here = members.get(&name);
+                index
+            }
+            _ => usize::MAX,
+        };
+        indexes.push(index);
+    }
+    indexes
+}
+
 /// A JSON pointer to a claim of a token, such as `/phone/countries`. Never the whole token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pointer(String);
 
@@ -29,11 +63,13 @@ impl Pointer {
 
     /// Returns the values of a claim; `None` if the claim is missing or has another type.
     ///
-    /// The claim is an array of strings, or one string with spaces between the values, like `scope` in some tokens.
+    /// The claim is an array of strings, one string with spaces between the values, like `scope` in some tokens, or an
+    /// object whose members have the values as names.
     pub fn words<'a>(&self, claims: &'a Value) -> Option<Vec<&'a str>> {
         match claims.pointer(&self.0)? {
             Value::String(text) => Some(text.split_ascii_whitespace().collect()),
             Value::Array(items) => items.iter().map(Value::as_str).collect(),
+            members @ Value::Object(_) => Some(claim::words(members)),
             _ => None,
         }
     }
@@ -47,7 +83,10 @@ impl fmt::Display for Pointer {
 
 /// The error for a string that is not a JSON pointer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be a JSON pointer into the token, like \"/phone/countries\" (`~` is written `~0`)")]
+#[error(
+    "must be a JSON pointer into the token, which begins with a slash, like \"/phone/countries\"; in the \
+     name of a claim, `/` is written `~1` and `~` is written `~0`"
+)]
 pub struct NotAPointer;
 
 impl FromStr for Pointer {
@@ -75,6 +114,11 @@ impl From<Pointer> for String {
     fn from(pointer: Pointer) -> String {
         pointer.0
     }
+}
+
+string_schema! {
+    Pointer: "A JSON pointer to a claim of the token; `~` is written `~0`, and `/` in a name `~1`.",
+    pattern: "^/([^~]|~[01])+$", max_length: 256, example: "/phone/countries"
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 
 string_enum! {
     /// The verdict on an order that needs an approval.
-    Verdict {
+    Verdict: open {
         /// Nobody has decided yet.
         Pending = "pending",
         /// A second person approved the order.
@@ -35,6 +35,9 @@ pub struct Approval {
     pub fingerprint: String,
     /// The terms that the approval covers.
     pub terms: Terms,
+    /// The `sub` of the creator's token; `None` in orders of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// The creator's user in Close, if the token named one.
     pub close_user: Option<UserId>,
     /// The verdict.

@@ -2,30 +2,37 @@
 //!
 //! It compares only properties of a number that never change. Its label and users may have changed since the rent call.
 
-use crate::domain::number::Facts;
+use crate::domain::number::{CarrierType, Facts};
 use crate::domain::order::Order;
-use crate::domain::phone::national;
+use crate::domain::phone;
 
 impl Order {
     /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
     ///
-    /// A property that Close does not report matches.
+    /// A property that Close does not report matches, and so does a kind of line that Close names by a new word. Where
+    /// several countries share a calling code, Close may list the number in the main one: then the digits decide.
     pub fn matches(&self, facts: &Facts) -> bool {
         let request = &self.request;
-        let country = facts.country.is_none_or(|country| country == request.country);
-        let prefix = request.prefix.as_deref().is_none_or(|prefix| {
-            // Some countries write area codes with a leading zero.
-            national(&facts.number).is_none_or(|digits| {
-                digits.starts_with(prefix) || digits.starts_with(prefix.trim_start_matches('0'))
-            })
-        });
+        let country = facts
+            .country
+            .is_none_or(|listed| phone::is_listed_as(&facts.number, request.country, listed));
+        let prefix = request
+            .prefix
+            .as_deref()
+            .is_none_or(|prefix| phone::has_prefix(&facts.number, prefix).unwrap_or(true));
         let line = match (self.terms.carrier_type, facts.carrier_type.as_deref()) {
-            (Some(requested), Some(actual)) => requested.as_str() == actual,
+            (Some(requested), Some(actual)) => requested.as_str() == actual || !is_known_line(actual),
             _ => true,
         };
         let sms = request.with_sms != Some(true) || facts.sms != Some(false);
         facts.rented() && country && prefix && line && sms
     }
+}
+
+/// Whether Close is known to use this word for a kind of line.
+fn is_known_line(word: &str) -> bool {
+    // Close shows short codes, but does not rent them.
+    word == "shortcode" || word.parse::<CarrierType>().is_ok()
 }
 
 /// A sample order for tests.
@@ -117,7 +124,18 @@ mod tests {
             !berlin.matches(&facts("+493012345678", Some("AT"), local, Some(true))),
             "the country is Austria"
         );
-        assert!(!berlin.matches(&facts("+493012345678", Some("DE"), Some("mobile"), Some(true))));
+        for another in ["mobile", "shortcode"] {
+            assert!(!berlin.matches(&facts("+493012345678", Some("DE"), Some(another), Some(true))));
+        }
+        assert!(
+            berlin.matches(&facts(
+                "+493012345678",
+                Some("DE"),
+                Some("geographic"),
+                Some(true)
+            )),
+            "a word that Close adds later proves nothing"
+        );
         assert!(!berlin.matches(&facts("+493012345678", Some("DE"), local, Some(false))));
         let mut external = facts("+493012345678", Some("DE"), local, Some(true));
         external.kind = "external".to_owned();
@@ -125,11 +143,67 @@ mod tests {
             !berlin.matches(&external),
             "an external number is not rented through Close"
         );
+        external.kind = "hosted".to_owned();
+        assert!(
+            berlin.matches(&external),
+            "a type that Close adds later proves nothing"
+        );
         let any = order(json!({"country": "US"}));
         assert!(any.matches(&facts("+14155550123", Some("US"), Some("tollfree"), Some(false))));
         let area = order(json!({"country": "US", "prefix": "415"}));
         assert!(area.matches(&facts("+14155550123", Some("US"), None, None)));
         assert!(!area.matches(&facts("+12125550123", Some("US"), None, None)));
+    }
+
+    #[test]
+    fn a_number_of_a_shared_calling_code_matches_by_its_digits_if_close_names_the_main_country() {
+        for (ordered, number, main) in [
+            ("PR", "+17872345678", "US"),
+            ("JE", "+441534456789", "GB"),
+            ("YT", "+262269601234", "RE"),
+        ] {
+            let order = order(json!({"country": ordered}));
+            assert!(
+                order.matches(&facts(number, Some(ordered), None, None)),
+                "{ordered}"
+            );
+            assert!(order.matches(&facts(number, Some(main), None, None)), "{ordered}");
+        }
+        let puerto_rico = order(json!({"country": "PR"}));
+        assert!(
+            !puerto_rico.matches(&facts("+14155550123", Some("US"), None, None)),
+            "the digits are of the mainland"
+        );
+        let jersey = order(json!({"country": "JE"}));
+        assert!(
+            !jersey.matches(&facts("+441534456789", Some("GG"), None, None)),
+            "Guernsey is not the main country"
+        );
+    }
+
+    #[test]
+    fn a_prefix_matches_with_and_without_the_digits_that_a_plan_writes_before_it() {
+        for (country, prefix, number, fits) in [
+            ("DE", "30", "+4930901820", true),
+            ("DE", "030", "+4930901820", true),
+            ("DE", "31", "+4930901820", false),
+            ("IT", "02", "+390212345678", true),
+            ("IT", "2", "+390212345678", true),
+            ("IT", "06", "+390212345678", false),
+            ("AR", "11", "+5491123456789", true),
+            ("AR", "11", "+541123456789", true),
+            ("AR", "351", "+5491123456789", false),
+            ("MX", "55", "+5215512345678", true),
+            ("MX", "55", "+525512345678", true),
+            ("CI", "1", "+2250101234567", true),
+        ] {
+            let order = order(json!({"country": country, "prefix": prefix}));
+            assert_eq!(
+                order.matches(&facts(number, Some(country), None, None)),
+                fits,
+                "{prefix} and {number}"
+            );
+        }
     }
 
     #[test]

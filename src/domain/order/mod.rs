@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::domain::caller::Caller;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::approval::{Approval, Verdict};
+use crate::domain::schema::string_schema;
+use crate::domain::scope::Owned;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 
@@ -65,6 +67,9 @@ impl From<IdempotencyKey> for String {
     fn from(key: IdempotencyKey) -> String {
         key.0
     }
+}
+string_schema! {
+    IdempotencyKey: "Identifies an order when you retry.", pattern: "^[!-~]{1,255}$", example: "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11"
 }
 
 /// An order: the durable intent to rent one number.
@@ -114,6 +119,12 @@ pub struct Order {
     pub finished_at: Option<Timestamp>,
 }
 
+impl Owned for Order {
+    fn owner(&self) -> Option<&Team> {
+        Some(&self.team)
+    }
+}
+
 impl Order {
     /// Creates an order of this caller, in its initial state.
     pub fn new(
@@ -128,8 +139,8 @@ impl Order {
         Self {
             id: OrderId::generate(now),
             team: team.clone(),
-            issuer: caller.issuer.clone(),
-            created_by: caller.subject.clone(),
+            issuer: caller.issuer().to_owned(),
+            created_by: caller.name().to_owned(),
             idempotency_key: key.clone(),
             request: request.clone(),
             terms,
@@ -163,13 +174,16 @@ impl Order {
         hex::encode(&Sha256::digest(sent.to_string())[..16])
     }
 
-    /// Whether this caller created the order: the same subject of any issuer, or the same user in Close.
+    /// Whether this caller created the order: the same `sub` of any issuer, or the same user in Close.
+    ///
+    /// Never by the shown name, which users may change at some providers.
     pub fn is_own_of(&self, caller: &Caller) -> bool {
-        let user = self
-            .approval
-            .as_ref()
-            .and_then(|approval| approval.close_user.as_ref());
-        self.created_by == caller.subject || (user.is_some() && user == caller.close_user.as_ref())
+        let approval = self.approval.as_ref();
+        // Orders of earlier versions have no `subject`: their `created_by` is the `sub`.
+        let subject = approval.and_then(|approval| approval.subject.as_deref());
+        let user = approval.and_then(|approval| approval.close_user.as_ref());
+        subject.unwrap_or(&self.created_by) == caller.subject()
+            || (user.is_some() && user == caller.close_user())
     }
 
     /// Whether the order still awaits approval after its deadline.

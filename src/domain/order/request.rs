@@ -1,54 +1,93 @@
 //! The request of an order: its body with limits and defaults, and the terms that the policy sets for it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::domain::country::Country;
 use crate::domain::id::UserId;
-use crate::domain::input::fields::Node;
+use crate::domain::input::fault::Fault;
+use crate::domain::input::list::Distinct;
+use crate::domain::input::read::Input;
+use crate::domain::input::values::Text;
 use crate::domain::money::Money;
 use crate::domain::number::{CarrierType, Sharing};
-use crate::domain::number_patch::distinct;
+use crate::domain::phone::without_trunk_zero;
+use crate::domain::schema::string_schema;
 use crate::domain::team::Team;
 
-const MAX_ASSIGNEES: usize = 50;
-
-/// A request for one number, with defaults filled in.
+/// The requested number of an order. Fields that the request left out are missing.
 ///
 /// Two requests are the same when all fields are equal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RequestedNumber)]
 pub struct Request {
     /// The country of the number.
     pub country: Country,
-    /// Whether one person or a group uses the number.
+    /// Whether the number is for one person or for several; several users in `assign_to` are several people, too.
     pub sharing: Sharing,
     /// The area code or prefix without the country code: 1 to 5 digits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub prefix: Option<String>,
     /// The kind of line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub carrier_type: Option<CarrierType>,
     /// The regulatory bundle, where the country requires one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub bundle_id: Option<String>,
     /// Whether the number must (`true`) or need not (`false`) support SMS.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub with_sms: Option<bool>,
     /// Whether the number must (`true`) or need not (`false`) support MMS.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub with_mms: Option<bool>,
     /// The users in Close that the number is assigned to; never empty.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub assign_to: Option<Vec<UserId>>,
     /// The label that the service sets on the rented number.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub label: Option<String>,
 }
 
 impl Request {
-    /// Whether several people share the number.
-    pub fn group(&self) -> bool {
-        self.sharing == Sharing::Group || self.assign_to.as_ref().is_some_and(|users| users.len() > 1)
+    /// Whether the number is for several people: it has several assignees, or the request says `group`.
+    pub fn several_people(&self) -> bool {
+        self.sharing == Sharing::Group || self.several_assignees()
+    }
+
+    /// Whether the request names several users.
+    pub fn several_assignees(&self) -> bool {
+        self.assign_to.as_ref().is_some_and(|users| users.len() > 1)
+    }
+
+    /// Checks the rules that a request of an earlier version may violate.
+    ///
+    /// A repeated key must still find such an order, so only a new order is checked.
+    pub fn check_new(&self) -> Result<(), Vec<Fault>> {
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        let Some(rest) = without_trunk_zero(self.country, prefix) else {
+            return Ok(());
+        };
+        let hint = if rest.is_empty() {
+            String::new()
+        } else {
+            format!("; did you mean `{rest}`?")
+        };
+        Err(vec![Fault {
+            pointer: "/prefix".to_owned(),
+            message: format!(
+                "must not begin with the zero that is dialled only inside {}{hint}",
+                self.country
+            ),
+        }])
     }
 
     /// Returns a hash that is equal for equal requests.
@@ -73,92 +112,130 @@ pub struct Terms {
     pub monthly: Money,
 }
 
-/// The body of an order, checked and with its defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderBody {
-    /// The team, if the body names one.
-    pub team: Option<Team>,
-    /// The request.
-    pub request: Request,
+/// The number to rent. Only `country` is required. `null` has the same meaning as a missing field.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRequest {
+    /// The team that the order is for. Optional if your token has exactly one team.
+    team: Option<Team>,
+    /// The country of the number.
+    country: Country,
+    /// `group`: the number is for several people. `personal` by default.
+    sharing: Option<Sharing>,
+    /// The area code or prefix, without the country code and without a zero that is dialled only inside the country.
+    prefix: Option<Prefix>,
+    /// The type of the phone line. Optional if the policy allows the team only one type.
+    carrier_type: Option<CarrierType>,
+    /// The id of the regulatory bundle in Close, if the country requires one.
+    bundle_id: Option<BundleId>,
+    /// `true`: the number must support SMS.
+    ///
+    /// `false`: a number without SMS is accepted; use this after a refusal with `has-voice-only`. Otherwise leave the
+    /// field out.
+    with_sms: Option<bool>,
+    /// `true`: the number must support MMS, which requires `with_sms: true`.
+    ///
+    /// `false`: a number without MMS is accepted.
+    with_mms: Option<bool>,
+    /// Users in Close who get the number; with more than one it is for several people.
+    ///
+    /// By default the caller's own user.
+    assign_to: Option<Distinct<UserId, 1, 50>>,
+    /// The label that Numberdesk gives the number in Close, once the number is rented.
+    #[schema(example = "Berlin line")]
+    label: Option<Text<255>>,
 }
 
-impl OrderBody {
-    /// Reads the body. A field that is `null` counts as absent, and so does an empty `prefix` or `label`.
-    pub fn read(node: Node<'_>) -> Option<Self> {
-        let mut fields = node.fields()?;
-        let team = fields.nullable("team", |node| node.parse());
-        let country = fields.required("country", |node| node.parse());
-        let sharing = fields.nullable("sharing", |node| node.parse());
-        let prefix = fields.nullable("prefix", |node| prefix(&node));
-        let carrier_type = fields.nullable("carrier_type", |node| node.parse());
-        let bundle_id = fields.nullable("bundle_id", |node| bundle(&node));
-        let sms = fields.nullable("with_sms", |node| node.boolean());
-        let mms = fields.nullable("with_mms", |node| match (node.boolean()?, sms) {
-            (true, Some(None | Some(false))) => node.fault("needs `with_sms` to be true as well"),
-            (value, _) => Some(value),
-        });
-        let assign_to = fields.nullable("assign_to", |node| assignees(&node));
-        let label = fields.nullable("label", |node| node.text(255));
-        fields.finish()?;
-        Some(Self {
-            team: team?,
-            request: Request {
-                country: country?,
-                sharing: sharing?.unwrap_or(Sharing::Personal),
-                prefix: prefix?.filter(|prefix: &String| !prefix.is_empty()),
-                carrier_type: carrier_type?,
-                bundle_id: bundle_id?,
-                with_sms: sms?,
-                with_mms: mms?,
-                assign_to: assign_to?,
-                label: label?.filter(|label| !label.is_empty()),
-            },
-        })
+impl Input for OrderRequest {
+    fn check(body: &Value, faults: &mut Vec<Fault>) {
+        let sms = body.get("with_sms").unwrap_or(&Value::Null);
+        if body.get("with_mms") == Some(&Value::Bool(true)) && matches!(sms, Value::Null | Value::Bool(false))
+        {
+            faults.push(Fault {
+                pointer: "/with_mms".to_owned(),
+                message: "needs `with_sms` to be true as well".to_owned(),
+            });
+        }
     }
 }
 
-fn prefix(node: &Node<'_>) -> Option<String> {
-    let text = node.string()?;
-    if text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        Some(text.to_owned())
-    } else {
-        node.fault("must be 1 to 5 digits, the area code without the country code")
+impl OrderRequest {
+    /// Returns the team, if the body names one, and the request with its defaults.
+    ///
+    /// An empty `prefix` or `label` counts as absent.
+    pub fn into_parts(self) -> (Option<Team>, Request) {
+        let request = Request {
+            country: self.country,
+            sharing: self.sharing.unwrap_or(Sharing::Personal),
+            prefix: self
+                .prefix
+                .map(|Prefix(prefix)| prefix)
+                .filter(|prefix| !prefix.is_empty()),
+            carrier_type: self.carrier_type,
+            bundle_id: self.bundle_id.map(|BundleId(bundle)| bundle),
+            with_sms: self.with_sms,
+            with_mms: self.with_mms,
+            assign_to: self.assign_to.map(|Distinct(users)| users),
+            label: self.label.map(String::from).filter(|label| !label.is_empty()),
+        };
+        (self.team, request)
     }
 }
 
-fn bundle(node: &Node<'_>) -> Option<String> {
-    let text = node.string()?;
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
-        Some(text.to_owned())
-    } else {
-        node.fault("must be 1 to 64 letters, digits, `-` or `_`")
+/// The digits of a prefix, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Prefix(String);
+
+impl TryFrom<String> for Prefix {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(text))
+        } else {
+            Err("must be 1 to 5 digits, the area code without the country code")
+        }
     }
 }
+string_schema! {
+    Prefix: "The area code or prefix, without the country code.", pattern: "^[0-9]{0,5}$", example: "30"
+}
 
-fn assignees(node: &Node<'_>) -> Option<Vec<UserId>> {
-    let users: Vec<UserId> = distinct(node, |item| item.parse())?;
-    if (1..=MAX_ASSIGNEES).contains(&users.len()) {
-        Some(users)
-    } else {
-        node.fault(format!("must have 1 to {MAX_ASSIGNEES} users"))
+/// The id of a regulatory bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct BundleId(String);
+
+impl TryFrom<String> for BundleId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(Self(text))
+        } else {
+            Err("must be 1 to 64 letters, digits, `-` or `_`")
+        }
     }
+}
+string_schema! {
+    BundleId: "The id of a regulatory bundle in Close.", pattern: "^[A-Za-z0-9_-]{1,64}$", example: "BU0123456789abcdef"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::input::fields::read;
-    use serde_json::{Value, json};
+    use crate::domain::input::read::read;
+    use serde_json::json;
 
-    fn body(value: &Value) -> Result<OrderBody, Vec<String>> {
-        read(value, OrderBody::read).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    fn body(value: &Value) -> Result<(Option<Team>, Request), Vec<String>> {
+        let read = read::<OrderRequest>(value).map(OrderRequest::into_parts);
+        read.map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn only_the_country_is_required_and_null_is_the_same_as_absent() {
         let short = body(&json!({"country": "DE"})).unwrap();
-        assert_eq!(short.request.sharing, Sharing::Personal);
+        assert_eq!(short.1.sharing, Sharing::Personal);
         let long = json!({"team": null, "country": "DE", "sharing": null, "prefix": "", "carrier_type": null,
             "bundle_id": null, "with_sms": null, "with_mms": null, "assign_to": null, "label": ""});
         assert_eq!(body(&long).unwrap(), short);
@@ -169,9 +246,9 @@ mod tests {
         let full = json!({"team": "sales-emea", "country": "DE", "sharing": "group", "prefix": "30",
             "carrier_type": "local", "bundle_id": "BU_1-x", "with_sms": true, "with_mms": true,
             "assign_to": ["user_A", "user_B"], "label": "Berlin line"});
-        let read = body(&full).unwrap();
-        assert_eq!(read.team.unwrap().as_str(), "sales-emea");
-        let mut written = serde_json::to_value(&read.request).unwrap();
+        let (team, request) = body(&full).unwrap();
+        assert_eq!(team.unwrap().as_str(), "sales-emea");
+        let mut written = serde_json::to_value(&request).unwrap();
         written["team"] = json!("sales-emea");
         assert_eq!(written, full);
     }
@@ -220,6 +297,26 @@ mod tests {
         );
         assert!(with("bundle_id", json!("")).is_err());
         assert!(with("with_mms", json!(false)).is_ok());
+    }
+
+    #[test]
+    fn a_new_order_has_no_zero_that_is_dialled_only_inside_the_country() {
+        let check = |country: &str, prefix: &str| {
+            let (_, request) = body(&json!({"country": country, "prefix": prefix})).unwrap();
+            let faults = request.check_new().err().unwrap_or_default();
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            check("DE", "030"),
+            ["/prefix: must not begin with the zero that is dialled only inside DE; did you mean `30`?"]
+        );
+        assert_eq!(
+            check("FR", "0"),
+            ["/prefix: must not begin with the zero that is dialled only inside FR"]
+        );
+        for (country, prefix) in [("DE", "30"), ("DE", ""), ("IT", "06"), ("US", "415")] {
+            assert_eq!(check(country, prefix), [""; 0], "{country} {prefix}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Tests of approvals and of the transition table.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::transition::{Settlement, Step, WrongState};
 use super::*;
 use crate::domain::audit::Actor;
+use crate::domain::identity::TokenIdentity;
 use crate::domain::money::Money;
 
 const END: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -28,6 +29,7 @@ fn waiting() -> Order {
             why: "a second person must approve it".into(),
             fingerprint: request.fingerprint(),
             terms: terms.clone(),
+            subject: None,
             close_user: Some("user_A".parse().unwrap()),
             decision: Verdict::Pending,
             by: None,
@@ -54,14 +56,10 @@ fn waiting() -> Order {
 }
 
 fn caller(subject: &str, issuer: &str, close_user: Option<&str>) -> Caller {
-    Caller {
-        issuer: issuer.into(),
-        subject: subject.into(),
-        teams: Vec::new(),
-        permissions: std::collections::BTreeSet::new(),
+    Caller::of_token(TokenIdentity {
         close_user: close_user.map(|user| user.parse().unwrap()),
-        claims: Value::Null,
-    }
+        ..TokenIdentity::named(issuer, subject)
+    })
 }
 
 #[test]
@@ -120,6 +118,30 @@ fn an_order_belongs_to_callers_with_its_subject_or_with_its_known_close_user() {
     ] {
         assert!(!order.is_own_of(&other), "{other:?}");
     }
+}
+
+#[test]
+fn an_own_order_is_recognised_by_the_subject_of_the_token_and_never_by_the_shown_name() {
+    let of = |subject: &str, name: &str| {
+        Caller::of_token(TokenIdentity {
+            name: name.to_owned(),
+            ..TokenIdentity::named("https://idp.example.com/", subject)
+        })
+    };
+    // The order was created while the name of the caller was shown.
+    let mut order = waiting();
+    order.created_by = "Alice".into();
+    let approval = order.approval.as_mut().unwrap();
+    (approval.subject, approval.close_user) = (Some("9f2c".into()), None);
+    // The same person, also after the setting or the name changed; and another person of that name.
+    for name in ["Alice", "9f2c", "Alice Smith"] {
+        assert!(order.is_own_of(&of("9f2c", name)), "{name}");
+    }
+    assert!(!order.is_own_of(&of("7d1e", "Alice")));
+    // An order of an earlier version has only `created_by`, which was the subject.
+    order.created_by = "9f2c".into();
+    order.approval.as_mut().unwrap().subject = None;
+    assert!(order.is_own_of(&of("9f2c", "Alice")) && !order.is_own_of(&of("7d1e", "9f2c")));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::domain::input::fields::{self, Node};
-use crate::domain::input::json;
+use crate::domain::input::fault::Fault;
+use crate::domain::input::read::{self, Input};
+use crate::domain::input::{json, pointer};
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
@@ -25,32 +26,15 @@ const MAX_DRAINED_BYTES: usize = 1 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A body in `application/json`.
-pub(in crate::http) struct JsonBody(pub(in crate::http) Value);
+pub(in crate::http) struct JsonBody<T>(pub(in crate::http) T);
 
 /// A body in `application/json`, or no body. Without a body, the request needs no `Content-Type`.
-pub(in crate::http) struct OptionalBody(Option<JsonBody>);
+pub(in crate::http) struct OptionalBody<T>(pub(in crate::http) Option<T>);
 
-/// A JSON merge patch (RFC 7396), with its own media type or as `application/json`.
+/// A JSON merge patch (RFC 7396), with its own media type or as `application/json`. The use case reads it.
 pub(in crate::http) struct PatchBody(pub(in crate::http) Value);
 
-impl JsonBody {
-    /// Parses the body, or returns all its faults.
-    pub(in crate::http) fn read<T>(&self, read: impl FnOnce(Node<'_>) -> Option<T>) -> Result<T, Problem> {
-        Ok(fields::read(&self.0, read)?)
-    }
-}
-
-impl OptionalBody {
-    /// Parses the body, if there is one, or returns all its faults.
-    pub(in crate::http) fn read<T>(
-        &self,
-        read: impl FnOnce(Node<'_>) -> Option<T>,
-    ) -> Result<Option<T>, Problem> {
-        self.0.as_ref().map(|body| body.read(read)).transpose()
-    }
-}
-
-impl<S: Send + Sync> FromRequest<S> for OptionalBody
+impl<S: Send + Sync, T: Input> FromRequest<S> for OptionalBody<T>
 where
     Http: FromRef<S>,
 {
@@ -59,19 +43,19 @@ where
         if request.body().is_end_stream() {
             return Ok(Self(None));
         }
-        JsonBody::from_request(request, state).await.map(Some).map(Self)
+        let JsonBody(body) = JsonBody::from_request(request, state).await?;
+        Ok(Self(Some(body)))
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for JsonBody
+impl<S: Send + Sync, T: Input> FromRequest<S> for JsonBody<T>
 where
     Http: FromRef<S>,
 {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        value(request, Http::from_ref(state).limits.body, &["application/json"])
-            .await
-            .map(Self)
+        let body = value(request, Http::from_ref(state).limits.body, &["application/json"]).await?;
+        Ok(Self(read::read(&body)?))
     }
 }
 
@@ -93,12 +77,8 @@ where
 
 async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, Problem> {
     let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers, types) {
-        let detail = format!(
-            "The body must be {}, in UTF-8 and not compressed.",
-            types.join(" or ")
-        );
-        return Err(Problem::new(ProblemType::UnsupportedMediaType).detail(detail));
+    if let Some(fault) = not_json(&parts.headers, types) {
+        return Err(Problem::header_fault(ProblemType::UnsupportedMediaType, &fault));
     }
     let may_fit = body.size_hint().lower() <= limit as u64;
     if !may_fit && parts.headers.contains_key(EXPECT) {
@@ -113,7 +93,7 @@ async fn value(request: Request, limit: usize, types: &[&str]) -> Result<Value, 
         .unwrap_or_else(|_| {
             Err(Problem::new(ProblemType::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close")))
         })?;
-    json::parse(&bytes).map_err(|fault| Problem::fault("", format!("the body is not valid JSON: {fault}")))
+    json::parse(&bytes).map_err(|fault| Problem::invalid(&[fault]))
 }
 
 /// Collects the body, or fails if it exceeds the limit.
@@ -131,7 +111,7 @@ async fn collect(mut body: Body, limit: usize, mut fits: bool) -> Result<Vec<u8>
             timeout(DRAIN_TIMEOUT, body.frame()).await
         };
         let Ok(Some(frame)) = next else { break };
-        let frame = frame.map_err(|_| Problem::fault("", "the body is incomplete or not well formed"))?;
+        let frame = frame.map_err(|_| Problem::fault("", "is incomplete or not well formed"))?;
         let Ok(data) = frame.into_data() else { continue };
         fits = fits && read.len() + data.len() <= limit;
         if fits {
@@ -150,23 +130,45 @@ fn too_large(limit: usize) -> Problem {
         .header(CONNECTION, close)
 }
 
-/// Returns whether the body is uncompressed JSON in UTF-8, with exactly one of the media types.
-fn is_json(headers: &HeaderMap, types: &[&str]) -> bool {
-    let plain = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None, true) = (
-        values.next().and_then(|value| value.to_str().ok()),
-        values.next(),
-        plain,
-    ) else {
-        return false;
+/// Returns the fault of a body that is not uncompressed JSON in UTF-8, with exactly one of the media types.
+fn not_json(headers: &HeaderMap, types: &[&str]) -> Option<Fault> {
+    let fault = |header: &str, message: String| {
+        Some(Fault {
+            pointer: pointer::child("/headers", header),
+            message,
+        })
     };
-    let mut parts = value.split(';').map(str::trim);
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    let mut compressed = codings.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if let Some(coding) = compressed.next() {
+        let message = format!(
+            "must be absent, because bodies are not decompressed; it is `{}`",
+            shown(coding)
+        );
+        return fault("Content-Encoding", message);
+    }
+    let right = types.join("` or `");
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let found = match (values.next(), values.next()) {
+        (None, _) => "the request has no such header".to_owned(),
+        (Some(_), Some(_)) => "the request has this header more than once".to_owned(),
+        (Some(value), None) if has_type(value, types) => return None,
+        (Some(value), None) => format!("it is `{}`", shown(value)),
+    };
+    fault("Content-Type", format!("must be `{right}`, in UTF-8; {found}"))
+}
+
+/// Returns whether the value of `Content-Type` is one of the media types, in UTF-8.
+fn has_type(value: &HeaderValue, types: &[&str]) -> bool {
+    let mut parts = value.to_str().unwrap_or_default().split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     types.iter().any(|known| known.eq_ignore_ascii_case(essence)) && parts.all(is_utf8)
+}
+
+/// Returns a header's value for a message: shortened, and without control characters.
+fn shown(value: &HeaderValue) -> String {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Returns whether a parameter of the media type is compatible with UTF-8.
@@ -197,8 +199,10 @@ mod tests {
             "application/json;charset=\"utf-8\"",
             "application/json; profile=x",
         ] {
-            assert!(is_json(&typed(good), &["application/json"]), "{good}");
+            assert_eq!(not_json(&typed(good), &["application/json"]), None, "{good}");
         }
+        let fault = |headers: &HeaderMap| not_json(headers, &["application/json"]).unwrap().to_string();
+        let content_type = "/headers/Content-Type: must be `application/json`, in UTF-8; ";
         for bad in [
             "",
             "text/plain",
@@ -206,15 +210,24 @@ mod tests {
             "application/json; charset=utf-16",
             "application/merge-patch+json",
         ] {
-            assert!(!is_json(&typed(bad), &["application/json"]), "{bad}");
+            assert_eq!(fault(&typed(bad)), format!("{content_type}it is `{bad}`"));
         }
         let mut packed = typed("application/json");
         packed.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(!is_json(&packed, &["application/json"]));
+        assert_eq!(
+            fault(&packed),
+            "/headers/Content-Encoding: must be absent, because bodies are not decompressed; it is `gzip`"
+        );
         let mut twice = typed("application/json");
         twice.append(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        assert!(!is_json(&twice, &["application/json"]));
-        assert!(!is_json(&HeaderMap::new(), &["application/json"]));
+        assert_eq!(
+            fault(&twice),
+            format!("{content_type}the request has this header more than once")
+        );
+        assert_eq!(
+            fault(&HeaderMap::new()),
+            format!("{content_type}the request has no such header")
+        );
     }
 
     #[tokio::test]

@@ -61,7 +61,7 @@ impl Cursors {
             caller,
         } = binding;
         let mut mac = self.0.clone();
-        for part in [list, filters, &caller.issuer, &caller.subject]
+        for part in [list, filters, caller.issuer(), caller.subject()]
             .map(str::as_bytes)
             .into_iter()
             .chain([position])
@@ -76,18 +76,10 @@ impl Cursors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
-    use std::collections::BTreeSet;
+    use crate::domain::identity::TokenIdentity;
 
     fn caller(subject: &str) -> Caller {
-        Caller {
-            issuer: "https://idp.example.com/".into(),
-            subject: subject.into(),
-            teams: vec![],
-            permissions: BTreeSet::new(),
-            close_user: None,
-            claims: Value::Null,
-        }
+        Caller::of_token(TokenIdentity::named("https://idp.example.com/", subject))
     }
 
     #[test]

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
-use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{RefOr, Required, Schema};
+use utoipa::{IntoParams, PartialSchema as _};
 
 use crate::desk::Precondition;
-use crate::domain::order::IdempotencyKey;
+use crate::domain::input::fault::Fault;
+use crate::domain::order::{IdempotencyKey, NotAKey};
+use crate::domain::schema::string;
 use crate::http::extract::conditional::{self, Condition};
+use crate::http::extract::negotiation::choices;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 
@@ -18,56 +23,6 @@ use crate::http::problem::problem_type::ProblemType;
 ///
 /// A longer `wait` in `Prefer` is shortened to this time.
 const MAX_WAIT: Duration = Duration::from_mins(1);
-
-/// The headers of a new order, for the OpenAPI document.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what `Key` and `Wait` read")]
-pub(in crate::http) struct OrderHeaders {
-    /// Identifies the order when you retry.
-    ///
-    /// Use one key for each number that you want. Required unless `validate_only=true`.
-    #[param(
-        rename = "Idempotency-Key",
-        nullable = false,
-        min_length = 1,
-        max_length = 255,
-        pattern = "^[!-~]+$",
-        example = "7c1e6a52-5d0c-4f0e-9a55-0d1f4f0c2b11"
-    )]
-    idempotency_key: Option<String>,
-    /// `wait=N`: the maximum time to wait for the end of the order, 0 to 60 seconds (RFC 7240).
-    #[param(rename = "Prefer", nullable = false, example = "wait=10")]
-    prefer: Option<String>,
-}
-
-/// The header of a conditional change, for the OpenAPI document.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what `IfMatch` reads")]
-pub(in crate::http) struct IfMatchHeader {
-    /// The `ETag` that you have read. If the number has changed since, the response is 412.
-    #[param(
-        rename = "If-Match",
-        nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#
-    )]
-    if_match: Option<String>,
-}
-
-/// The header of a conditional read, for the OpenAPI document.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what `IfNoneMatch` reads")]
-pub(in crate::http) struct IfNoneMatchHeader {
-    /// The `ETag`s that you have. If one of them is current, the response is 304.
-    #[param(
-        rename = "If-None-Match",
-        nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#
-    )]
-    if_none_match: Option<String>,
-}
 
 /// The idempotency key, if the request has one.
 pub(in crate::http) struct Key(pub(in crate::http) Option<IdempotencyKey>);
@@ -84,6 +39,56 @@ pub(in crate::http) struct IfNoneMatch(pub(in crate::http) Option<Condition>);
 /// Whether the caller prefers CSV to JSON, from `Accept`.
 pub(in crate::http) struct WantsCsv(pub(in crate::http) bool);
 
+impl IntoParams for Key {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Identifies the order when you retry. Use one key for each number that you want.";
+        vec![
+            header("Idempotency-Key", description, IdempotencyKey::schema())
+                .required(Required::True)
+                .build(),
+        ]
+    }
+}
+
+impl IntoParams for Wait {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description =
+            "`wait=N`: the maximum time to wait for the end of the order, 0 to 60 seconds (RFC 7240).";
+        let schema = string().examples(["wait=10"]);
+        vec![header("Prefer", description, schema.into()).build()]
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description =
+            "The `ETag` that you have read. If the number has changed since, the response is 412.";
+        vec![header("If-Match", description, entity_tags()).build()]
+    }
+}
+
+impl IntoParams for IfNoneMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "The `ETag`s that you have. If one of them is current, the response is 304.";
+        vec![header("If-None-Match", description, entity_tags()).build()]
+    }
+}
+
+/// Returns an optional header for the OpenAPI document.
+fn header(name: &str, description: &str, schema: RefOr<Schema>) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+}
+
+fn entity_tags() -> RefOr<Schema> {
+    let list = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
+    string().pattern(Some(list)).into()
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Key {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -91,11 +96,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
         let Some(value) = values.next() else {
             return Ok(Self(None));
         };
-        let key = value.to_str().ok().and_then(|text| text.parse().ok());
-        match (key, values.next()) {
-            (Some(key), None) => Ok(Self(Some(key))),
-            _ => Err(Problem::new(ProblemType::IdempotencyKeyInvalid)),
-        }
+        let key = match (value.to_str(), values.next()) {
+            (_, Some(_)) => Err("must appear only once".to_owned()),
+            (Ok(text), None) => text.parse().map_err(|fault: NotAKey| fault.to_string()),
+            (Err(_), None) => Err(NotAKey.to_string()),
+        };
+        key.map(|key| Self(Some(key))).map_err(|message| {
+            let pointer = "/headers/Idempotency-Key".to_owned();
+            Problem::header_fault(ProblemType::IdempotencyKeyInvalid, &Fault { pointer, message })
+        })
     }
 }
 
@@ -117,7 +126,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(
-            condition(&parts.headers, &IF_MATCH)?.map(Condition::precondition),
+            condition(&parts.headers, "If-Match")?.map(Condition::precondition),
         ))
     }
 }
@@ -125,11 +134,12 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        condition(&parts.headers, &IF_NONE_MATCH).map(Self)
+        condition(&parts.headers, "If-None-Match").map(Self)
     }
 }
 
-fn condition(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Condition>, Problem> {
+/// Reads a condition. The pointer of its fault has the name as it is written here.
+fn condition(headers: &HeaderMap, name: &'static str) -> Result<Option<Condition>, Problem> {
     let values: Option<Vec<&str>> = headers
         .get_all(name)
         .iter()
@@ -176,20 +186,13 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
 
 /// Returns whether `Accept` gives CSV a higher weight than JSON. Wildcards do not count.
 fn wants_csv(headers: &HeaderMap) -> bool {
-    let quality = |media: &str| {
-        let texts = headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let named = texts.flat_map(|text| text.split(',')).filter_map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts.next()?.eq_ignore_ascii_case(media);
-            let weight = parts.find_map(|part| part.strip_prefix("q="));
-            named.then(|| weight.map_or(Some(1.0), |weight| weight.parse::<f32>().ok()))?
-        });
-        named.fold(0.0, f32::max)
+    let weight = |media_type: &str| {
+        choices(headers, ACCEPT)
+            .filter(|(choice, _)| choice == media_type)
+            .map(|(_, weight)| weight)
+            .fold(0.0, f32::max)
     };
-    quality("text/csv") > quality("application/json")
+    weight("text/csv") > weight("application/json")
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@ mod caller;
 pub(super) mod conditional;
 pub(super) mod cursor;
 mod header;
+pub(super) mod negotiation;
 mod path;
 mod query;
 
 pub(super) use body::{JsonBody, OptionalBody, PatchBody};
 pub(super) use caller::Caller;
-pub(super) use header::{
-    IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, Key, OrderHeaders, Wait, WantsCsv,
-};
+pub(super) use header::{IfMatch, IfNoneMatch, Key, Wait, WantsCsv};
 pub(super) use path::{Id, TwoIds};
-pub(super) use query::{Filter, List, NoQuery, Query, QueryFields, flag, limit};
+pub(super) use query::{List, ListQuery, NoQuery, Query};

@@ -7,53 +7,50 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::domain::input::fields::{self, Fault, Fields, Node};
+use crate::domain::input::fault::Fault;
 use crate::domain::input::pointer;
-use crate::domain::page::{Limit, Page};
-use crate::domain::team::Team;
+use crate::domain::input::read::read_query;
+use crate::domain::page::Page;
 use crate::http::extract::caller::Caller;
 use crate::http::extract::cursor::Binding;
 use crate::http::problem::Problem;
 use crate::http::state::Http;
 use crate::http::view::PageView;
 
-/// The parameters of a query.
-pub(in crate::http) trait QueryFields: Sized {
-    /// Reads the parameters. Every value is a string.
-    fn read(fields: &mut Fields<'_>) -> Option<Self>;
-}
-
-/// The filters of a list.
-pub(in crate::http) trait Filter: QueryFields {
+/// The query of a list: its filters, and the position of the page.
+pub(in crate::http) trait ListQuery: DeserializeOwned {
     /// The name of the list, to which its cursors are bound.
     const LIST: &'static str;
+
+    /// Returns the cursor as sent; [`List::after`] verifies its signature.
+    fn cursor(&self) -> Option<&str>;
 }
 
 /// The query of a request that does not list objects.
 pub(in crate::http) struct Query<T>(pub(in crate::http) T);
 
 /// A query without any parameter.
-pub(in crate::http) struct NoQuery;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NoQuery {}
 
-/// The query of a list: a team, filters and the position of the page.
-pub(in crate::http) struct List<F> {
-    pub(in crate::http) team: Option<Team>,
-    pub(in crate::http) filter: F,
-    pub(in crate::http) limit: Limit,
-    /// The cursor as sent; [`List::after`] verifies its signature.
-    cursor: Option<String>,
-    /// The team and the filters as sent, sorted by name.
+/// The query of a list, to which cursors are bound.
+pub(in crate::http) struct List<Q> {
+    pub(in crate::http) query: Q,
+    /// The filters as sent, sorted by name.
     filters: String,
 }
 
-impl<F: Filter> List<F> {
+impl<Q: ListQuery> List<Q> {
     /// Returns the scope in which the cursors of this list are valid.
     fn binding<'a, P>(&'a self, caller: &'a Caller<P>) -> Binding<'a> {
         Binding {
-            list: F::LIST,
+            list: Q::LIST,
             filters: &self.filters,
             caller: caller.identity(),
         }
@@ -64,8 +61,8 @@ impl<F: Filter> List<F> {
         http: &Http,
         caller: &Caller<P>,
     ) -> Result<Option<String>, Problem> {
-        let verified = |cursor: &String| http.cursors.verify(self.binding(caller), cursor);
-        self.cursor.as_ref().map(verified).transpose()
+        let verified = |cursor| http.cursors.verify(self.binding(caller), cursor);
+        self.query.cursor().map(verified).transpose()
     }
     /// Renders a page of this list, with the cursor of the next one.
     pub(in crate::http) fn page<T, V, P>(
@@ -82,69 +79,76 @@ impl<F: Filter> List<F> {
     }
 }
 
-impl<S: Send + Sync, T: QueryFields> FromRequestParts<S> for Query<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(read(
-            &pairs(parts.uri.query().unwrap_or_default())?,
-            T::read,
-        )?))
+        Ok(Self(read(parts.uri.query().unwrap_or_default(), |pairs| {
+            deserialize(&pairs)
+        })?))
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(read(&pairs(parts.uri.query().unwrap_or_default())?, |_| {
-            Some(Self)
+        Ok(read(parts.uri.query().unwrap_or_default(), |pairs| {
+            deserialize(&pairs)
         })?)
     }
 }
 
-impl<S: Send + Sync, F: Filter> FromRequestParts<S> for List<F> {
+impl<S: Send + Sync, Q: ListQuery> FromRequestParts<S> for List<Q> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(list(pairs(parts.uri.query().unwrap_or_default())?)?)
+        Ok(read(parts.uri.query().unwrap_or_default(), list)?)
     }
 }
 
-fn list<F: Filter>(mut pairs: Map<String, Value>) -> Result<List<F>, Vec<Fault>> {
-    let mut list = read(&pairs, |fields| {
-        let team = fields.optional("team", |node| node.parse());
-        let limit = fields.optional("limit", |node| limit(&node));
-        let cursor = fields.optional("cursor", |node| node.string().map(str::to_owned));
-        let filter = F::read(fields);
-        let (team, limit, cursor) = (team?, limit?.unwrap_or_default(), cursor?);
-        Some(List {
-            team,
-            filter: filter?,
-            limit,
-            cursor,
-            filters: String::new(),
-        })
-    })?;
-    pairs.retain(|name, _| name != "limit" && name != "cursor");
-    pairs.sort_keys();
-    list.filters = Value::Object(pairs).to_string();
-    Ok(list)
+/// Reads the query. The fault of a value that has an unescaped `+` says that it means a space.
+fn read<T>(
+    query: &str,
+    read: impl FnOnce(Map<String, Value>) -> Result<T, Vec<Fault>>,
+) -> Result<T, Vec<Fault>> {
+    let pairs = pairs(query)?;
+    let values = if query.contains('+') {
+        pairs.clone()
+    } else {
+        Map::new()
+    };
+    read(pairs).map_err(|mut faults| {
+        for (name, value) in values {
+            let pointer = pointer::child("/query", &name);
+            let has_space = value
+                .as_str()
+                .is_some_and(|value| value.trim_start().contains(' '));
+            for fault in faults
+                .iter_mut()
+                .filter(|fault| has_space && fault.pointer == pointer)
+            {
+                fault.message += "; in a URL, `+` means a space: write it as `%2B`";
+            }
+        }
+        faults
+    })
 }
 
-fn read<T>(
-    pairs: &Map<String, Value>,
-    parameters: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-) -> Result<T, Vec<Fault>> {
-    let root = Value::Object(Map::from_iter([(
-        "query".to_owned(),
-        Value::Object(pairs.clone()),
-    )]));
-    fields::read(&root, |node| {
-        let mut root = node.fields()?;
-        root.required("query", |node| {
-            let mut fields = node.fields()?;
-            let value = parameters(&mut fields);
-            fields.finish();
-            value
-        })
+fn list<Q: ListQuery>(mut pairs: Map<String, Value>) -> Result<List<Q>, Vec<Fault>> {
+    let query = deserialize(&pairs)?;
+    pairs.retain(|name, _| name != "limit" && name != "cursor");
+    pairs.sort_keys();
+    Ok(List {
+        query,
+        filters: Value::Object(pairs).to_string(),
+    })
+}
+
+/// Deserializes the parameters. The pointer of a fault begins with `/query`.
+fn deserialize<T: DeserializeOwned>(pairs: &Map<String, Value>) -> Result<T, Vec<Fault>> {
+    read_query(&Value::Object(pairs.clone())).map_err(|mut faults| {
+        for fault in &mut faults {
+            fault.pointer.insert_str(0, "/query");
+        }
+        faults
     })
 }
 
@@ -179,45 +183,32 @@ fn pairs(query: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     if faults.is_empty() { Ok(pairs) } else { Err(faults) }
 }
 
-/// Parses the number of rows in a page.
-pub(in crate::http) fn limit(node: &Node<'_>) -> Option<Limit> {
-    let text = node.string()?;
-    let digits = !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = if digits {
-        text.parse().ok().and_then(Limit::new)
-    } else {
-        None
-    };
-    limit.or_else(|| node.fault("must be a whole number from 1 to 200"))
-}
-
-/// Parses `true` or `false`.
-pub(in crate::http) fn flag(node: &Node<'_>) -> Option<bool> {
-    match node.string()? {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => node.fault("must be true or false"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::input::values::Text;
+    use crate::domain::page::Limit;
+    use crate::domain::team::Team;
 
-    #[derive(Debug)]
-    struct Colour(Option<String>);
-    impl QueryFields for Colour {
-        fn read(fields: &mut Fields<'_>) -> Option<Self> {
-            fields.optional("colour", |node| node.text(8)).map(Self)
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Colours {
+        colour: Option<Text<8>>,
+        team: Option<Team>,
+        #[serde(default)]
+        limit: Limit,
+        cursor: Option<String>,
+    }
+    impl ListQuery for Colours {
+        const LIST: &'static str = "colours";
+        fn cursor(&self) -> Option<&str> {
+            self.cursor.as_deref()
         }
     }
-    impl Filter for Colour {
-        const LIST: &'static str = "colours";
-    }
 
-    fn parsed(query: &str) -> Result<List<Colour>, Vec<String>> {
+    fn parsed(query: &str) -> Result<List<Colours>, Vec<String>> {
         let texts = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect();
-        pairs(query).and_then(list).map_err(texts)
+        read(query, list).map_err(texts)
     }
     fn faults(query: &str) -> Vec<String> {
         parsed(query).err().unwrap_or_default()
@@ -225,17 +216,12 @@ mod tests {
 
     #[test]
     fn a_missing_parameter_has_its_default() {
-        let list = parsed("").unwrap();
-        assert_eq!((list.limit.rows(), list.filter.0, list.cursor), (50, None, None));
-        let list = parsed("limit=200&colour=sky+blue&team=a&cursor=x").unwrap();
-        assert_eq!(
-            (
-                list.limit.rows(),
-                list.filter.0.as_deref(),
-                list.cursor.as_deref()
-            ),
-            (200, Some("sky blue"), Some("x"))
-        );
+        let query = parsed("").unwrap().query;
+        assert_eq!((query.limit.rows(), query.colour, query.cursor), (50, None, None));
+        let query = parsed("limit=200&colour=sky+blue&team=a&cursor=x").unwrap().query;
+        assert_eq!((query.limit.rows(), query.cursor()), (200, Some("x")));
+        assert_eq!(query.colour.map(String::from).unwrap(), "sky blue");
+        assert_eq!(query.team.unwrap().as_str(), "a");
     }
 
     #[test]
@@ -258,6 +244,23 @@ mod tests {
             ["/query/a~1b: must be UTF-8 without control characters"]
         );
         assert_eq!(faults("team=a b&limit=0").len(), 2);
+    }
+
+    #[test]
+    fn the_fault_of_a_value_with_an_unescaped_plus_says_how_to_write_it() {
+        let hint = "; in a URL, `+` means a space: write it as `%2B`";
+        let fault = faults("colour=a+b&team=a+b").join("\n");
+        assert!(
+            fault.starts_with("/query/team: must be") && fault.ends_with(hint),
+            "{fault}"
+        );
+        for other in ["team=a%20b", "team=a%2Bb", "colour=a+b&team=%2A"] {
+            let fault = faults(other).join("\n");
+            assert!(
+                fault.starts_with("/query/team: must be") && !fault.contains(hint),
+                "{fault}"
+            );
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl AccessLog {
         metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(duration);
 
         let caller = request.caller.get();
-        let subject = caller.map(|caller| printable(&caller.subject));
+        let subject = caller.map(|caller| printable(caller.name()));
         let team = caller
             .and_then(|caller| caller.sole_team())
             .map(ToString::to_string);

@@ -14,6 +14,7 @@ use crate::http::middleware::rate_limit::rate_limit;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
+use crate::http::problem::sentence;
 use crate::http::state::Http;
 
 /// The state of routes behind this middleware.
@@ -58,7 +59,7 @@ async fn resolve(http: &Http, context: &RequestContext, headers: &HeaderMap) -> 
         .authenticate(token(headers)?)
         .await
         .map_err(|rejection| match rejection {
-            Rejection::Invalid { reason } => unauthorized(Some(reason)),
+            Rejection::Invalid { reason } => unauthorized(reason),
             Rejection::KeysUnavailable => Problem::new(ProblemType::KeysUnavailable)
                 .retry_after(10)
                 .cause("no usable keys of the token's issuer"),
@@ -72,44 +73,47 @@ async fn resolve(http: &Http, context: &RequestContext, headers: &HeaderMap) -> 
 fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
-        return Err(unauthorized(None));
+        return Err(without_token("The request has no bearer token."));
     };
     if values.next().is_some() {
-        return Err(unauthorized(Some(
-            "the header Authorization appears more than once",
-        )));
+        return Err(unauthorized("the header Authorization appears more than once"));
     }
     let value = value
         .to_str()
-        .map_err(|_| unauthorized(Some("the token is not ASCII")))?;
+        .map_err(|_| unauthorized("the token is not ASCII"))?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(unauthorized(None));
+        return Err(without_token(
+            "The request has no bearer token: the header Authorization must be `Bearer`, a space, and the token.",
+        ));
     }
     let token = token.trim_matches(' ');
     if token.is_empty() || token.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(unauthorized(Some(
+        return Err(unauthorized(
             "the header Authorization must contain `Bearer` and one token",
-        )));
+        ));
     }
     Ok(token)
 }
 
-/// Returns the problem `unauthorized`.
-///
-/// Without a reason, the challenge contains no error (RFC 6750 section 3).
-fn unauthorized(reason: Option<&str>) -> Problem {
-    let mut challenge = "Bearer realm=\"numberdesk\"".to_owned();
-    let mut problem = Problem::new(ProblemType::Unauthorized);
-    if let Some(reason) = reason {
-        let quotable = reason.replace(['"', '\\'], "'");
-        challenge = format!("{challenge}, error=\"invalid_token\", error_description=\"{quotable}\"");
-        problem = problem.detail(format!("The token is not valid: {reason}."));
-    } else {
-        problem = problem.detail("The request has no bearer token.");
-    }
-    let challenge = HeaderValue::from_str(&challenge).expect("the reasons are plain ASCII sentences");
-    problem.header(WWW_AUTHENTICATE, challenge)
+/// Returns the problem of a token that is not accepted.
+fn unauthorized(reason: &str) -> Problem {
+    let quotable = reason.replace(['"', '\\'], "'");
+    let error = format!(", error=\"invalid_token\", error_description=\"{quotable}\"");
+    challenge(&sentence(&format!("The token is not valid: {reason}")), &error)
+}
+
+/// Returns the problem of a request without a token. Its challenge contains no error (RFC 6750 section 3).
+fn without_token(detail: &str) -> Problem {
+    challenge(detail, "")
+}
+
+fn challenge(detail: &str, error: &str) -> Problem {
+    let challenge = HeaderValue::from_str(&format!("Bearer realm=\"numberdesk\"{error}"))
+        .expect("the reasons are plain ASCII sentences");
+    Problem::new(ProblemType::Unauthorized)
+        .detail(detail)
+        .header(WWW_AUTHENTICATE, challenge)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(in crate::http) fn check_head(request: &Request, limits: &Limits) -> Result<
     // RFC 9112 section 3.2 requires it: with two hosts, a proxy and the service could disagree about the target.
     let hosts = headers.get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Err(Problem::fault("/headers/host", "must appear exactly once"));
+        return Err(Problem::fault("/headers/Host", "must appear exactly once"));
     }
     Ok(())
 }

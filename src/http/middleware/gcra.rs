@@ -126,11 +126,11 @@ impl Quota {
 /// Tokens with the same set of several teams share a quota of their own, so that they use up no single team's quota. A
 /// token without a team has the quota of its subject.
 fn key(caller: &Caller) -> String {
-    let mut teams: Vec<&str> = caller.teams.iter().map(Team::as_str).collect();
+    let mut teams: Vec<&str> = caller.rights().teams().map(Team::as_str).collect();
     teams.sort_unstable();
     if teams.is_empty() {
         // The name of a team contains no space.
-        return format!("{} {}", caller.issuer, caller.subject);
+        return format!("{} {}", caller.issuer(), caller.subject());
     }
     teams.join(",")
 }

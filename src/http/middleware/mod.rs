@@ -6,6 +6,8 @@
 pub(super) mod access_log;
 pub(super) mod authenticate;
 pub(super) mod check_head;
+pub(super) mod cors;
+pub(super) mod deprecation;
 pub(super) mod drain;
 pub(super) mod fallback;
 pub(super) mod gcra;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, LINK};
 use axum::http::{HeaderValue, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use crate::domain::id::RequestId;
 use crate::http::middleware::access_log::AccessLog;
 use crate::http::middleware::check_head::check_head;
+use crate::http::middleware::cors::Cors;
 use crate::http::middleware::drain::SharedBody;
 use crate::http::middleware::load_shed::{LoadShed, Permit};
 use crate::http::middleware::request_context::{RequestContext, X_REQUEST_ID};
@@ -28,7 +29,7 @@ use crate::telemetry::metrics::HTTP_REQUESTS_IN_FLIGHT;
 pub(in crate::http) async fn api(State(http): State<Http>, request: Request, next: Next) -> Response {
     let log = AccessLog::begin(&request);
     let _in_flight = InFlight::begin();
-    let served = serve(&http, Some(&http.load_shed), request, next).instrument(log.span.clone());
+    let served = serve(&http, Some(&http.load_shed), &http.cors, request, next).instrument(log.span.clone());
     let (response, context, problem) = log.waited.measure(served).await;
     log.write(&response, &context, problem.as_deref());
     response
@@ -36,9 +37,9 @@ pub(in crate::http) async fn api(State(http): State<Http>, request: Request, nex
 
 /// Serves a request of the operators' port, without a log line.
 ///
-/// There is no load shedding, because probes must always get a response.
+/// There is no load shedding, because probes must always get a response. No page of another origin may read it.
 pub(in crate::http) async fn ops(State(http): State<Http>, request: Request, next: Next) -> Response {
-    serve(&http, None, request, next).await.0
+    serve(&http, None, &Cors::default(), request, next).await.0
 }
 
 /// Counts a request in the gauge of running requests, until it is dropped.
@@ -62,6 +63,7 @@ impl Drop for InFlight {
 async fn serve(
     http: &Http,
     load_shed: Option<&LoadShed>,
+    cors: &Cors,
     mut request: Request,
     next: Next,
 ) -> (Response, RequestContext, Option<Arc<Problem>>) {
@@ -72,14 +74,18 @@ async fn serve(
         Some(load_shed) => load_shed.acquire(request.uri().path()),
         None => Ok(Permit::default()),
     });
-    let mut response = match permit {
-        Ok(permit) => {
-            context.permit = permit;
-            request.extensions_mut().insert(context.clone());
-            next.run(request).await
+    let admitted = permit.map(|permit| {
+        context.permit = permit;
+        request.extensions_mut().insert(context.clone());
+    });
+    // Around the checks above, so that pages of other origins can read their problems, too.
+    let run = |request| async {
+        match admitted {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
         }
-        Err(problem) => problem.into_response(),
     };
+    let mut response = cors.run(request, run).await;
     context.permit.release();
     if (!body.drain().await || http.desk.health.is_leaving()) && version < Version::HTTP_2 {
         response
@@ -92,9 +98,14 @@ async fn serve(
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        *response.body_mut() = Body::from(document.to_string());
+        let body = serde_json::to_vec(&document).expect("a problem is plain data");
+        *response.body_mut() = Body::from(body);
+        let help = format!("<{}>; rel=\"help\"", document.r#type);
+        let help = HeaderValue::from_str(&help).expect("a URI is plain ASCII");
+        response.headers_mut().append(LINK, help);
     }
     let headers = response.headers_mut();
+    http.prefix.add_to(headers);
     if let Some(quota) = context.quota.get() {
         quota.write_headers(headers);
     }

@@ -3,17 +3,20 @@
 //! A [`Problem`] does not contain the path and the id of its request. The middleware
 //! [`serve_request`](crate::http::middleware::serve_request) adds them when it writes the body.
 
+pub(super) mod document;
+pub(super) mod example;
 pub(super) mod from_error;
+pub(super) mod guide;
 pub(super) mod problem_type;
 
 use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
 
-use crate::domain::input::fields::Fault;
+use crate::domain::input::fault::Fault;
 use crate::error::{Cause, chain};
+use crate::http::problem::document::{Document, FieldError, Members};
 use crate::http::problem::problem_type::ProblemType;
 
 /// Maximum number of faults in one response.
@@ -30,7 +33,7 @@ pub(super) struct Problem(Box<Inner>);
 struct Inner {
     problem_type: ProblemType,
     detail: String,
-    members: Map<String, Value>,
+    members: Members,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only: may contain internal details.
     cause: Option<Cause>,
@@ -42,7 +45,7 @@ impl Problem {
         Self(Box::new(Inner {
             problem_type,
             detail: problem_type.meaning().to_owned(),
-            members: Map::new(),
+            members: Members::default(),
             headers: Vec::new(),
             cause: None,
         }))
@@ -50,22 +53,18 @@ impl Problem {
     /// Returns the problem `invalid-request` with these faults.
     pub(super) fn invalid(faults: &[Fault]) -> Self {
         let detail = match faults {
-            [only] if only.pointer.is_empty() => format!("{}.", only.message),
-            [only] => format!("{}: {}.", only.pointer, only.message),
+            [only] if only.pointer.is_empty() => of_body(&only.message),
+            [only] => sentence(&format!("{}: {}", only.pointer, only.message)),
             many if many.len() > MAX_FAULTS => format!(
                 "The request has {} faults; `errors` lists the first {MAX_FAULTS}.",
                 many.len()
             ),
             many => format!("The request has {} faults; `errors` lists them.", many.len()),
         };
-        let errors: Vec<Value> = faults
-            .iter()
-            .take(MAX_FAULTS)
-            .map(|fault| json!({"pointer": fault.pointer, "message": fault.message}))
-            .collect();
+        let errors = faults.iter().take(MAX_FAULTS).map(FieldError::from).collect();
         Self::new(ProblemType::InvalidRequest)
             .detail(detail)
-            .member("errors", errors)
+            .with(|members| members.errors = Some(errors))
     }
     /// Returns the problem `invalid-request` with one fault.
     pub(super) fn fault(pointer: &str, message: impl Into<String>) -> Self {
@@ -75,14 +74,31 @@ impl Problem {
         }])
     }
 
+    /// Returns a problem of this type, whose reason is one header. The pointer of the fault is `/headers/` and its name.
+    pub(super) fn header_fault(problem_type: ProblemType, fault: &Fault) -> Self {
+        let name = fault.pointer.trim_start_matches("/headers/");
+        let detail = sentence(&format!("The header `{name}` {}", fault.message));
+        Self::new(problem_type)
+            .detail(detail)
+            .with(|members| members.errors = Some(vec![FieldError::from(fault)]))
+    }
+
+    /// The problem of a request that wants to continue after an event that is not kept.
+    pub(super) fn event_not_kept(pointer: &str) -> Self {
+        Self::fault(
+            pointer,
+            "names no event that is still kept: read the current state, then continue without it",
+        )
+    }
+
     /// Replaces `detail`.
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = detail.into();
         self
     }
-    /// Adds a member to the document.
-    pub(super) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.members.insert(name.to_owned(), value.into());
+    /// Adds members that only some problem types have.
+    pub(super) fn with(mut self, set: impl FnOnce(&mut Members)) -> Self {
+        set(&mut self.0.members);
         self
     }
     /// Adds a header to the response.
@@ -110,19 +126,35 @@ impl Problem {
     }
 
     /// Returns the body of the response, for a request with the path `instance`.
-    pub(super) fn document(&self, instance: &str, request_id: &str) -> Value {
-        let mut document = json!({
-            "type": self.0.problem_type.uri(),
-            "title": self.0.problem_type.title(),
-            "status": self.0.problem_type.status().as_u16(),
-            "detail": self.0.detail,
-            "instance": instance,
-            "request_id": request_id,
-        });
-        for (name, value) in &self.0.members {
-            document[name] = value.clone();
+    pub(super) fn document<'a>(&'a self, instance: &'a str, request_id: &'a str) -> Document<'a> {
+        Document {
+            r#type: self.0.problem_type.uri(),
+            title: self.0.problem_type.title(),
+            status: self.0.problem_type.status().as_u16(),
+            detail: &self.0.detail,
+            instance,
+            request_id,
+            members: &self.0.members,
         }
-        document
+    }
+}
+
+/// Returns the fault of the whole body as a sentence, with the body as its subject.
+fn of_body(message: &str) -> String {
+    let lacks_subject = ["must ", "is "].iter().any(|verb| message.starts_with(verb));
+    sentence(&if lacks_subject {
+        format!("The body {message}")
+    } else {
+        message.to_owned()
+    })
+}
+
+/// Ends a text with a full stop, unless it ends like a sentence already.
+pub(super) fn sentence(text: &str) -> String {
+    if text.ends_with(['.', '?', '!']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Error responses, the pages under `/problems/`, the OpenAPI document and `docs/errors.md` take their texts from it.
 
-use std::str::FromStr;
-
 use axum::http::StatusCode;
 
 macro_rules! problem_types {
@@ -47,13 +45,16 @@ problem_types! {
          `/headers/…` for a header.";
     TeamRequired = "team-required", BAD_REQUEST, "The request must name a team",
         "The token belongs to several teams, or to none, and the request names no team.",
-        "Send the field `team` with one of the `teams` in this response.";
+        "Send the field `team` with one of the `teams` in this response. If it has none, ask the administrator of your \
+         issuer for a team, or the owner of the policy file for a grant; `ignored_teams` has the names in the token \
+         that give no team.";
     IdempotencyKeyMissing = "idempotency-key-missing", BAD_REQUEST, "The idempotency key is missing",
         "An order rents a number and costs money. The key makes it safe to send the order again without renting twice.",
         "Create a key for each number you want, such as a UUID, store it, and send it as the header `Idempotency-Key`. \
-         When you retry, send the same key.";
+         When you retry, send the same key. `errors` names the header.";
     IdempotencyKeyInvalid = "idempotency-key-invalid", BAD_REQUEST, "The idempotency key is not valid",
-        "The header `Idempotency-Key` appears more than once, or its value is not 1 to 255 visible ASCII characters.",
+        "The header `Idempotency-Key` appears more than once, or its value is not 1 to 255 visible ASCII characters. \
+         `detail` and `errors` give the reason.",
         "Send the header once, with a key such as a UUID.";
     Unauthorized = "unauthorized", UNAUTHORIZED, "A valid token is required",
         "The request has no bearer token, or its token is not valid. The header `WWW-Authenticate` gives the reason.",
@@ -66,8 +67,9 @@ problem_types! {
          bytes.";
     PermissionMissing = "permission-missing", FORBIDDEN, "The token lacks a permission",
         "The token is valid, but does not have the permission that this request requires.",
-        "Ask the administrator of your issuer for the permission in `need`. A Kubernetes service account gets its \
-         permissions from the policy file.";
+        "Ask the administrator of your issuer for the permission in `need`, or the owner of the policy file for a \
+         grant. A Kubernetes service account gets its permissions from the policy file. `GET /v1/me` shows your \
+         permissions in each team.";
     ServiceAccountUnmapped = "service-account-unmapped", FORBIDDEN, "The service account is not in the policy",
         "The token is valid, but the current policy has no entry for its Kubernetes service account. An account \
          without an entry has no permissions.",
@@ -75,8 +77,8 @@ problem_types! {
          app needs. They take effect without a restart.";
     PolicyDenied = "policy-denied", FORBIDDEN, "The policy does not allow it",
         "The team's policy denies the request. Numberdesk stored nothing, and you can still use the idempotency key.",
-        "`decision` contains the rule, your value (`have`), the required value (`need`), and a hint. Send \
-         `validate_only=true` to check an order before you send it.";
+        "`decision` contains the rule, your value (`have`), the required value (`need`), and a hint. \
+         `POST /v1/orders/validate` checks an order before you send it.";
     QuotaExceeded = "quota-exceeded", FORBIDDEN, "The team's quota is used up",
         "The team holds as many numbers, or sent as many orders in the last 24 hours, as its policy allows. Open \
          orders count too.",
@@ -96,11 +98,13 @@ problem_types! {
          different subject. If the Close users of both are known, they must be different too.",
         "Ask another person whose token carries `orders:approve`. You can still cancel the order.";
     NotFound = "not-found", NOT_FOUND, "Not found",
-        "The object does not exist, or your token has no access to it. The response is the same in both cases.",
-        "Check the path and the id. Paths do not end with a slash.";
+        "The object, or the team that the request names, does not exist, or your token has no access to it. The response \
+         is the same in all these cases.",
+        "Check the path and the id, and the `team` in the body or in the query: `GET /v1/me` lists your teams. Paths do \
+         not end with a slash. If no path matches the request, `detail` says so.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not allowed here",
         "The path exists, but does not support this method.",
-        "The header `Allow` lists the methods that the path supports.";
+        "The header `Allow` lists the methods that the path supports, and so does `detail`.";
     BodyTooSlow = "body-too-slow", REQUEST_TIMEOUT, "The body arrived too slowly",
         "The body of the request did not arrive in time. Numberdesk did not execute the request.",
         "Send the request again.";
@@ -109,7 +113,8 @@ problem_types! {
         "Order again under a new key.";
     OrderNotCancellable = "order-not-cancellable", CONFLICT, "The order can no longer be cancelled",
         "Numberdesk has already sent the order to Close, or the order is final.",
-        "Read the order. If it rented a number that you do not want, release the number.";
+        "Read the order. If `state` is `cancelled`, nothing is left to do: you get this response if you repeat a \
+         cancellation that worked. If the order rented a number that you do not want, release the number.";
     OrderNotInReview = "order-not-in-review", CONFLICT, "The order does not need a review",
         "A person can settle an order only in the state `needs_review`. This order is in another state.",
         "Read the order: `state` is its current state.";
@@ -147,8 +152,9 @@ problem_types! {
     UriTooLong = "uri-too-long", URI_TOO_LONG, "The path and query are too long",
         "Path and query together exceed 8 KiB.",
         "Send a shorter query. No request of this API needs a longer one.";
-    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON",
-        "The header `Content-Type` is missing or does not name JSON in UTF-8, or the body is compressed.",
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The request does not declare a JSON body",
+        "The header `Content-Type` is missing or does not name JSON in UTF-8, or the body is compressed. `errors` names \
+         the header.",
         "Send `Content-Type: application/json` and no `Content-Encoding`. A `PATCH` also accepts \
          `application/merge-patch+json`.";
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request",
@@ -156,10 +162,16 @@ problem_types! {
          unchanged.",
         "Use a new key for a new number. To repeat the earlier request, send exactly the same body.";
     CloseRefused = "close-refused", UNPROCESSABLE_ENTITY, "Close refused the request",
-        "`close_status` is the status in Close's response, and `detail` its message. If the request belongs to an \
-         order, `order_id` is the id of the order, and the order no longer reserves quota and budget.",
+        "`close_status` is the status in Close's response, and `detail` its message, if it has one. If the request \
+         belongs to an order, `order_id` is the id of the order, and the order no longer reserves quota and budget.",
         "`has-voice-only`: order with `with_sms: false`. `needs-more-info`: contact Close's support. `billing-error`: \
          the Close account needs funds. `error`: read `detail` and `errors`.";
+    NotRented = "not-rented", UNPROCESSABLE_ENTITY, "No number was rented",
+        "The outcome of the order was unknown for a while, because Close did not answer. Numberdesk then found that Close \
+         had rented no number. Close did not refuse the order. The order is final, and no longer reserves quota and \
+         budget.",
+        "You can safely order again under a new key. `evidence` says how the outcome became known: \
+         `absent-after-reconciliation` (Close showed no such number for long enough) or `settled-by-person`.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "The team sends too many requests",
         "The team has used up its request quota, which all tokens of the team share. Numberdesk did not execute the \
          request.",
@@ -193,20 +205,5 @@ impl ProblemType {
     /// The URI that identifies the type: a path on this service.
     pub fn uri(self) -> String {
         format!("/problems/{}", self.name())
-    }
-}
-
-/// The error for a name that is not the name of a problem type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownProblemType;
-
-impl FromStr for ProblemType {
-    type Err = UnknownProblemType;
-    fn from_str(name: &str) -> Result<Self, UnknownProblemType> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|problem_type| problem_type.name() == name)
-            .ok_or(UnknownProblemType)
     }
 }

@@ -7,40 +7,70 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::desk::{AuditFilter, Export, Period};
+use crate::domain::audit::Action;
 use crate::domain::audit_chain::Link;
-use crate::domain::id::RequestId;
-use crate::domain::input::fields::Fields;
+use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
+use crate::domain::input::values::Text;
+use crate::domain::page::Limit;
 use crate::domain::permission::needs;
 use crate::domain::team::Team;
+use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::http::extract::{Caller, Filter, List, Query, QueryFields, flag};
+use crate::http::extract::{Caller, List, ListQuery, Query};
 use crate::http::problem::Problem;
 use crate::http::state::Http;
-use crate::http::view::{self, ActionEnum, AuditView, PageView};
+use crate::http::view::{self, AuditView, PageView};
 
 /// List the audit trail
 ///
 /// Every decision and every change, newest first: actor, team, action, the rule that decided, and the outcome.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", operation_id = "list_audit", params(ListParams),
+    get, path = "/v1/audit", tag = "audit", operation_id = "list_audit", params(ListAudit),
     responses((status = 200, description = "A page of the audit trail", body = PageView<AuditView>)),
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
     caller: Caller<needs::AuditRead>,
-    list: List<AuditFilter>,
+    list: List<ListAudit>,
 ) -> Result<Json<PageView<AuditView>>, Problem> {
     let after = list.after(&http, &caller)?;
-    let team = list.team.as_ref();
+    let query = &list.query;
+    check_period(query.since, query.until)?;
+    let filter = AuditFilter {
+        actor: query.actor.clone().map(String::from),
+        action: query.action,
+        order_id: query.order_id.clone(),
+        phone_number_id: query.phone_number_id.clone(),
+        since: query.since,
+        until: query.until,
+        allowed: query.allowed,
+    };
     let page = http
         .desk
         .audit
-        .list(caller.call(), team, &list.filter, list.limit, after.as_deref())
+        .list(
+            caller.call(),
+            query.team.as_ref(),
+            &filter,
+            query.limit,
+            after.as_deref(),
+        )
         .await?;
     Ok(list.page(&http, &caller, page, view::audit_row))
+}
+
+/// Refuses a period that ends before it starts.
+fn check_period(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Problem> {
+    match (since, until) {
+        (Some(since), Some(until)) if until < since => {
+            Err(Problem::fault("/query/until", "must not be earlier than `since`"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The header with the head of the chain, in the format that `numberdesk audit verify --head` accepts.
@@ -53,7 +83,7 @@ const HEAD: HeaderName = HeaderName::from_static("audit-head");
 /// without the service. If the export fails before its end, the connection ends with an error. An administrator gets
 /// the whole chain, any other caller the rows of its teams.
 #[utoipa::path(
-    get, path = "/v1/audit/export", tag = "audit", operation_id = "export_audit", params(ExportParams),
+    get, path = "/v1/audit/export", tag = "audit", operation_id = "export_audit", params(ExportQuery),
     responses((
         status = 200, description = "The rows, one JSON document per line",
         headers(("Audit-Head" = String, description = "The head of the whole chain, as `SEQ:HASH`. Store it outside the service")),
@@ -66,10 +96,15 @@ pub(in crate::http) async fn export(
     caller: Caller<needs::AuditRead>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
+    check_period(query.since, query.until)?;
+    let period = Period {
+        since: query.since,
+        until: query.until,
+    };
     let export = http
         .desk
         .audit
-        .export(caller.call(), query.team.as_ref(), query.period)
+        .export(caller.call(), query.team.as_ref(), period)
         .await?;
     let head =
         HeaderValue::from_str(&export.head().to_string()).map_err(|fault| Error::Internal(fault.into()))?;
@@ -107,93 +142,49 @@ async fn next(export: &mut Export) -> Result<Bytes, Error> {
 }
 
 /// The query of an export.
-pub(in crate::http) struct ExportQuery {
-    team: Option<Team>,
-    period: Period,
-}
-
-impl QueryFields for ExportQuery {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let team = fields.optional("team", |node| node.parse());
-        let since = fields.optional("since", |node| node.parse());
-        let until = fields.optional("until", |node| node.parse());
-        let (since, until) = (since?, until?);
-        Some(Self {
-            team: team?,
-            period: Period { since, until },
-        })
-    }
-}
-
-impl QueryFields for AuditFilter {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let actor = fields.optional("actor", |node| node.text(255));
-        let action = fields.optional("action", |node| node.parse());
-        let order_id = fields.optional("order_id", |node| node.parse());
-        let phone_number_id = fields.optional("phone_number_id", |node| node.parse());
-        let since = fields.optional("since", |node| node.parse());
-        let until = fields.optional("until", |node| node.parse());
-        let allowed = fields.optional("allowed", |node| flag(&node));
-        Some(Self {
-            actor: actor?,
-            action: action?,
-            order_id: order_id?,
-            phone_number_id: phone_number_id?,
-            since: since?,
-            until: until?,
-            allowed: allowed?,
-        })
-    }
-}
-impl Filter for AuditFilter {
-    const LIST: &'static str = "audit";
-}
-
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `AuditFilter` reads")]
-struct ListParams {
+pub(in crate::http) struct ExportQuery {
     /// Only rows of this team.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
-    /// Only rows of this subject.
-    #[param(max_length = 255)]
-    actor: Option<String>,
-    /// Only this action.
-    #[param(value_type = Option<ActionEnum>)]
-    action: Option<String>,
-    /// Only rows about this order.
-    #[param(pattern = "^ord_[A-Za-z0-9]{1,64}$")]
-    order_id: Option<String>,
-    /// Only rows about this number.
-    #[param(pattern = "^phon_[A-Za-z0-9]{1,64}$")]
-    phone_number_id: Option<String>,
+    team: Option<Team>,
     /// Only rows at or after this time, such as `2026-11-23T00:00:00Z`.
-    #[param(format = DateTime)]
-    since: Option<String>,
+    since: Option<Timestamp>,
     /// Only rows before this time.
-    #[param(format = DateTime)]
-    until: Option<String>,
+    until: Option<Timestamp>,
+}
+
+/// The query of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ListAudit {
+    /// Only rows of this team.
+    team: Option<Team>,
+    /// Only rows of this subject.
+    actor: Option<Text<255>>,
+    /// Only this action.
+    action: Option<Action>,
+    /// Only rows about this order.
+    order_id: Option<OrderId>,
+    /// Only rows about this number.
+    phone_number_id: Option<PhoneNumberId>,
+    /// Only rows at or after this time, such as `2026-11-23T00:00:00Z`.
+    since: Option<Timestamp>,
+    /// Only rows before this time.
+    until: Option<Timestamp>,
     /// Only rows that the policy allowed (`true`) or denied (`false`).
     allowed: Option<bool>,
     /// Maximum number of rows in a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
     /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
 }
 
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `ExportQuery` reads")]
-struct ExportParams {
-    /// Only rows of this team.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
-    /// Only rows at or after this time, such as `2026-11-23T00:00:00Z`.
-    #[param(format = DateTime)]
-    since: Option<String>,
-    /// Only rows before this time.
-    #[param(format = DateTime)]
-    until: Option<String>,
+impl ListQuery for ListAudit {
+    const LIST: &'static str = "audit";
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
 }

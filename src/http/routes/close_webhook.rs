@@ -11,10 +11,10 @@ use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
 use crate::desk::Ingested;
-use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
+use crate::http::problem::sentence;
 use crate::http::state::Http;
 
 /// Maximum size of a webhook, in bytes. Close's objects for numbers and groups are far smaller.
@@ -22,23 +22,11 @@ const MAX_BYTES: usize = 256 << 10;
 /// Maximum time for the body of a webhook to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Receive a webhook from Close
+/// `POST /webhooks/close`: receives a webhook from Close.
 ///
 /// Close sends changes of numbers and groups here, signed with the key of its webhook subscription. From a webhook,
 /// Numberdesk only learns which object to read again from Close. Numberdesk responds after it has stored the webhook.
 /// A repeated webhook changes nothing.
-#[utoipa::path(
-    post, path = WEBHOOK_PATH, tag = "webhooks of Close", operation_id = "receive_webhook", security(()),
-    params(
-        ("close-sig-hash" = String, Header, description = "HMAC-SHA256 of the timestamp and the body, as 64 hexadecimal digits"),
-        ("close-sig-timestamp" = String, Header, description = "The time of the signature, in seconds since 1970 (Unix time)"),
-    ),
-    request_body(content = serde_json::Value, description = "One event, byte for byte as Close signed it"),
-    responses(
-        (status = 204, description = "Stored now, already stored before, or not relevant for Numberdesk"),
-        (status = 401, description = "The signature is not valid"),
-    ),
-)]
 pub(in crate::http) async fn receive(
     State(http): State<Http>,
     request: Request,
@@ -60,8 +48,8 @@ pub(in crate::http) async fn receive(
     match received? {
         Ingested::New | Ingested::Repeated | Ingested::Ignored => Ok(StatusCode::NO_CONTENT),
         Ingested::Forged(forged) => {
-            Err(Problem::new(ProblemType::NotFromClose)
-                .detail(format!("The webhook is not valid: {forged}.")))
+            let detail = sentence(&format!("The webhook is not valid: {forged}"));
+            Err(Problem::new(ProblemType::NotFromClose).detail(detail))
         }
     }
 }

@@ -21,6 +21,6 @@ pub(in crate::http) async fn get(
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<MeView>, Problem> {
-    let standings = http.desk.me.teams(caller.call()).await?;
-    Ok(Json(view::me(caller.identity(), standings)))
+    let teams = http.desk.me.teams(caller.call()).await?;
+    Ok(Json(view::me(caller.identity(), teams)))
 }

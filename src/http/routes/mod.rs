@@ -6,6 +6,7 @@ pub(super) mod audit;
 pub(super) mod close_webhook;
 pub(super) mod docs;
 pub(super) mod events;
+pub(super) mod guides;
 pub(super) mod me;
 pub(super) mod numbers;
 pub(super) mod ops;

@@ -5,43 +5,52 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::Value;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::desk::{NumberFilter, Released};
-use crate::domain::id::PhoneNumberId;
-use crate::domain::input::fields::{Fields, Node};
+use crate::domain::country::Country;
+use crate::domain::id::{PhoneNumberId, UserId};
+use crate::domain::input::read::Input;
+use crate::domain::input::values::Text;
 use crate::domain::number::Number;
+use crate::domain::number_patch::NumberPatch;
+use crate::domain::page::Limit;
 use crate::domain::permission::needs;
+use crate::domain::schema::string_schema;
 use crate::domain::team::Team;
 use crate::http::extract::conditional::etag;
-use crate::http::extract::{
-    Caller, Filter, Id, IfMatch, IfMatchHeader, IfNoneMatch, IfNoneMatchHeader, JsonBody, List, NoQuery,
-    PatchBody, QueryFields, flag,
-};
+use crate::http::extract::{Caller, Id, IfMatch, IfNoneMatch, JsonBody, List, ListQuery, NoQuery, PatchBody};
 use crate::http::problem::Problem;
 use crate::http::state::Http;
-use crate::http::view::{self, CountryCode, NumberPatch, NumberView, PageView, ReleaseView, TransferBody};
+use crate::http::view::{self, NumberView, PageView, ReleaseView};
 
 /// List phone numbers
 ///
 /// Numberdesk reads the numbers from its own inventory, a continuously updated copy of the numbers in Close.
 /// `desk.as_of` is the time of a number's last update from Close.
 #[utoipa::path(
-    get, path = "/v1/phone-numbers", tag = "phone numbers", operation_id = "list_phone_numbers", params(ListParams),
+    get, path = "/v1/phone-numbers", tag = "phone numbers", operation_id = "list_phone_numbers", params(ListNumbers),
     responses((status = 200, description = "A page of numbers", body = PageView<NumberView>)),
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
     caller: Caller<needs::NumbersRead>,
-    list: List<NumberFilter>,
+    list: List<ListNumbers>,
 ) -> Result<Json<PageView<Value>>, Problem> {
     let after = list.after(&http, &caller)?;
-    let team = list.team.as_ref();
+    let query = &list.query;
     let page = http
         .desk
         .numbers
-        .list(caller.call(), team, &list.filter, list.limit, after.as_deref())
+        .list(
+            caller.call(),
+            query.team.as_ref(),
+            &query.filter(),
+            query.limit,
+            after.as_deref(),
+        )
         .await?;
     Ok(list.page(&http, &caller, page, |number| view::number(&number)))
 }
@@ -53,12 +62,12 @@ pub(in crate::http) async fn list(
 #[utoipa::path(
     get, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "get_phone_number",
     params(
-        ("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
-        IfNoneMatchHeader,
+        ("id" = PhoneNumberId, Path),
+        IfNoneMatch,
     ),
     responses(
-        (status = 200, description = "The number", body = NumberView, headers(("ETag" = String, description = "The version of the number"))),
-        (status = 304, description = "The version that you have is current", headers(("ETag" = String, description = "The version of the number"))),
+        (status = 200, description = "The number", body = NumberView, headers(("ETag"))),
+        (status = 304, description = "The version that you have is current", headers(("ETag"))),
     ),
 )]
 pub(in crate::http) async fn get(
@@ -83,14 +92,11 @@ pub(in crate::http) async fn get(
 #[utoipa::path(
     patch, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "update_phone_number",
     params(
-        ("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe"),
-        IfMatchHeader,
+        ("id" = PhoneNumberId, Path),
+        IfMatch,
     ),
-    request_body(content(
-        (NumberPatch = "application/merge-patch+json"),
-        (NumberPatch = "application/json"),
-    )),
-    responses((status = 200, description = "The changed number", body = NumberView, headers(("ETag" = String, description = "The version of the number")))),
+    request_body(content = NumberPatch, description = "The members to change (RFC 7396). The service takes `application/merge-patch+json` too"),
+    responses((status = 200, description = "The changed number", body = NumberView, headers(("ETag")))),
 )]
 pub(in crate::http) async fn update(
     State(http): State<Http>,
@@ -115,7 +121,7 @@ pub(in crate::http) async fn update(
 /// can cancel the release.
 #[utoipa::path(
     delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
-    params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
+    params(("id" = PhoneNumberId, Path)),
     responses(
         (status = 204, description = "Released"),
         (status = 202, description = "`release_scheduled`: Numberdesk asks Close at `release_at`; a repeated request does not change that time. `releasing`: Numberdesk does not know yet whether Close has released the number, and is finding out", body = ReleaseView),
@@ -140,8 +146,8 @@ pub(in crate::http) async fn release(
 /// release the number, you can no longer cancel the release.
 #[utoipa::path(
     post, path = "/v1/phone-numbers/{id}/keep", tag = "phone numbers", operation_id = "keep_phone_number",
-    params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
-    responses((status = 200, description = "The number, without a scheduled release", body = NumberView, headers(("ETag" = String, description = "The version of the number")))),
+    params(("id" = PhoneNumberId, Path)),
+    responses((status = 200, description = "The number, without a scheduled release", body = NumberView, headers(("ETag")))),
 )]
 pub(in crate::http) async fn keep(
     State(http): State<Http>,
@@ -159,96 +165,100 @@ pub(in crate::http) async fn keep(
 /// Adopts a number that has no team, or moves a number to another team. The quota and budget of the new team apply.
 #[utoipa::path(
     put, path = "/v1/phone-numbers/{id}/team", tag = "phone numbers", operation_id = "transfer_phone_number",
-    params(("id" = String, Path, description = "The id of the number in Close", pattern = "^phon_[A-Za-z0-9]{1,64}$", example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")),
-    request_body = TransferBody,
-    responses((status = 200, description = "The number with its new team", body = NumberView, headers(("ETag" = String, description = "The version of the number")))),
+    params(("id" = PhoneNumberId, Path)),
+    request_body = TransferRequest,
+    responses((status = 200, description = "The number with its new team", body = NumberView, headers(("ETag")))),
 )]
 pub(in crate::http) async fn transfer(
     State(http): State<Http>,
     caller: Caller<needs::NumbersAdmin>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
-    body: JsonBody,
+    JsonBody(TransferRequest { team }): JsonBody<TransferRequest>,
 ) -> Result<Response, Problem> {
-    let number = http
-        .desk
-        .numbers
-        .transfer(caller.call(), &id, &body.read(new_team)?)
-        .await?;
+    let number = http.desk.numbers.transfer(caller.call(), &id, &team).await?;
     Ok(with_etag(&number))
-}
-
-fn new_team(node: Node<'_>) -> Option<Team> {
-    let mut fields = node.fields()?;
-    let team = fields.required("team", |node| node.parse());
-    fields.finish()?;
-    team
 }
 
 fn with_etag(number: &Number) -> Response {
     ([(ETAG, etag(&number.version()))], Json(view::number(number))).into_response()
 }
 
-impl QueryFields for NumberFilter {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let country = fields.optional("country", |node| node.parse());
-        let number = fields.optional("number", |node| number(&node));
-        let kind = fields.optional("type", |node| node.text(32));
-        let label = fields.optional("label", |node| node.text(255));
-        let participant = fields.optional("participant", |node| node.parse());
-        let orphan = fields.optional("orphan", |node| flag(&node));
-        Some(Self {
-            country: country?,
-            number: number?,
-            kind: kind?,
-            label: label?,
-            participant: participant?,
-            orphan: orphan?,
-        })
-    }
-}
-impl Filter for NumberFilter {
-    const LIST: &'static str = "phone-numbers";
+/// The team that gets a number.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct TransferRequest {
+    /// The name of the team.
+    team: Team,
 }
 
-/// Parses a number.
-///
-/// In a query, an unescaped `+` means a space, so a leading space counts as `+`.
-fn number(node: &Node<'_>) -> Option<String> {
-    let text = node.text(32)?;
-    Some(
-        text.strip_prefix(' ')
-            .map_or_else(|| text.clone(), |digits| format!("+{digits}")),
-    )
-}
+impl Input for TransferRequest {}
 
-#[derive(IntoParams)]
+/// The query of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `NumberFilter` reads")]
-struct ListParams {
+pub(in crate::http) struct ListNumbers {
     /// Only numbers of this team.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
+    team: Option<Team>,
     /// Only numbers of this country.
-    #[param(value_type = Option<CountryCode>)]
-    country: Option<String>,
+    country: Option<Country>,
     /// Only this number, in E.164, such as `+4930901820`.
-    #[param(max_length = 32)]
-    number: Option<String>,
+    number: Option<WrittenNumber>,
     /// Only numbers of this type: `internal`, `external` or `virtual`.
-    #[param(max_length = 32)]
-    r#type: Option<String>,
+    ///
+    /// Close may add types, so any other word is allowed, and matches the numbers that have it.
+    r#type: Option<Text<32>>,
     /// Only numbers whose label contains this text.
-    #[param(max_length = 255)]
-    label: Option<String>,
+    label: Option<Text<255>>,
     /// Only numbers that ring for this user or belong to this user.
-    #[param(pattern = "^user_[A-Za-z0-9]{1,64}$")]
-    participant: Option<String>,
+    participant: Option<UserId>,
     /// `true`: only orphans, which are numbers without a team. `false`: only numbers with a team.
     orphan: Option<bool>,
     /// Maximum number of rows in a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
     /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
+}
+
+impl ListQuery for ListNumbers {
+    const LIST: &'static str = "phone-numbers";
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+}
+
+impl ListNumbers {
+    fn filter(&self) -> NumberFilter {
+        NumberFilter {
+            country: self.country,
+            number: self.number.clone().map(|WrittenNumber(number)| number),
+            kind: self.r#type.clone().map(String::from),
+            label: self.label.clone().map(String::from),
+            participant: self.participant.clone(),
+            orphan: self.orphan,
+        }
+    }
+}
+
+/// A number in the form of E.164. It need not be valid, because a number from Close need not be either.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(in crate::http) struct WrittenNumber(String);
+
+impl TryFrom<String> for WrittenNumber {
+    type Error = &'static str;
+    /// In a query, an unescaped `+` means a space, so a leading space counts as `+`.
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let digits = text.strip_prefix(['+', ' ']).unwrap_or_default();
+        if (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(format!("+{digits}")))
+        } else {
+            Err("must be a phone number in E.164: `+`, the country code and the number, without spaces")
+        }
+    }
+}
+string_schema! {
+    WrittenNumber: "A phone number in E.164.", pattern: r"^\+[0-9]{1,15}$", example: "+4930901820"
 }

@@ -1,46 +1,93 @@
 //! The HTML pages to which the `type` of a problem points, and the same texts as a Markdown guide.
 
-use axum::response::{Html, IntoResponse, Response};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::http::asset::{self, LazyAsset};
 use crate::http::extract::Id;
-use crate::http::middleware::security_headers::{PAGE_POLICY, REVALIDATE};
+use crate::http::guides::table::Guide;
+use crate::http::page::{self, HTML, escaped, inline_code};
+use crate::http::prefix::Prefix;
+use crate::http::problem::example::example;
+use crate::http::problem::guide::guide;
 use crate::http::problem::problem_type::ProblemType;
+use crate::http::state::Http;
 
-/// List the problem types
-///
-/// An HTML page with a link to each problem type.
-#[utoipa::path(get, path = "/problems/", tag = "documents", operation_id = "problems", security(()),
-    responses((status = 200, description = "All problem types", body = String, content_type = "text/html")))]
-pub(in crate::http) async fn index() -> Response {
+/// The pages by the name of the problem type. The list of all types has an empty name. Clones share the pages.
+#[derive(Clone)]
+pub(in crate::http) struct ProblemPages(Arc<BTreeMap<&'static str, LazyAsset>>);
+
+impl ProblemPages {
+    /// Creates the pages of a service below the prefix. Their links contain the prefix.
+    pub(in crate::http) fn new(prefix: &Prefix) -> Self {
+        let list = prefix.clone();
+        let list = asset::lazy(HTML, move || list_page(&list));
+        let pages = ProblemType::ALL.iter().map(|problem_type| {
+            let prefix = prefix.clone();
+            let page = asset::lazy(HTML, move || type_page(*problem_type, &prefix));
+            (problem_type.name(), page)
+        });
+        Self(Arc::new(pages.chain([("", list)]).collect()))
+    }
+}
+
+/// `GET /problems/`: an HTML page with a link to each problem type.
+pub(in crate::http) async fn index(
+    Extension(pages): Extension<ProblemPages>,
+    headers: HeaderMap,
+) -> Response {
+    pages.0[""].respond(&headers)
+}
+
+/// `GET /problems/{name}`: the HTML page to which the `type` of a problem points.
+pub(in crate::http) async fn page(
+    State(http): State<Http>,
+    Extension(pages): Extension<ProblemPages>,
+    Id(name): Id<String>,
+    headers: HeaderMap,
+) -> Response {
+    match pages.0.get(name.as_str()) {
+        Some(page) => page.respond(&headers),
+        None => page::not_found(&http.prefix.path("/"), &headers),
+    }
+}
+
+fn list_page(prefix: &Prefix) -> String {
     let row = |problem_type: &ProblemType| {
         let (status, name, title) = (
             problem_type.status().as_u16(),
             problem_type.name(),
             problem_type.title(),
         );
-        format!("<tr><td>{status}<td><a href=\"/problems/{name}\">{name}</a><td>{title}")
+        let url = escaped(&prefix.path(&problem_type.uri()));
+        format!("<tr><td>{status}<td><a href=\"{url}\">{name}</a><td>{title}")
     };
     let rows: String = ProblemType::ALL.iter().map(row).collect();
-    html("Problems", &format!("<h1>Problems</h1><table>{rows}</table>"))
+    let body = format!("<h1>Problems</h1><div class=\"table\"><table>{rows}</table></div>");
+    page::html(&prefix.path("/"), "Problems", &body)
 }
 
-/// Get a problem type
-///
-/// The HTML page to which the `type` of a problem points.
-#[utoipa::path(get, path = "/problems/{name}", tag = "documents", operation_id = "problem", security(()),
-    params(("name" = String, Path, description = "The last part of a problem's `type`", example = "policy-denied")),
-    responses((status = 200, description = "The meaning of the problem, and how to solve it", body = String, content_type = "text/html")))]
-pub(in crate::http) async fn page(Id(problem_type): Id<ProblemType>) -> Response {
+fn type_page(problem_type: ProblemType, prefix: &Prefix) -> String {
+    let root = prefix.path("/");
+    let example = serde_json::to_string_pretty(&example(problem_type)).expect("an example is plain data");
+    let (slug, anchor) = guide(problem_type);
     let body = format!(
-        "<p><a href=\"/problems/\">Problems</a></p><h1>{}</h1><p><code>{}</code> &middot; HTTP {}</p>\
-         <h2>What it means</h2><p>{}</p><h2>What to do</h2><p>{}</p>",
+        "<h1>{}</h1><p><code>{}</code> &middot; HTTP {}</p><h2>What it means</h2><p>{}</p><h2>What to do</h2><p>{}</p>\
+         <p>Guide: <a href=\"{}guides/{slug}{anchor}\">{}</a></p><h2>Example</h2><pre><code>{}</code></pre>",
         escaped(problem_type.title()),
         problem_type.uri(),
         problem_type.status(),
-        to_html(problem_type.meaning()),
-        to_html(problem_type.remedy()),
+        inline_code(problem_type.meaning()),
+        inline_code(problem_type.remedy()),
+        escaped(&root),
+        escaped(Guide::find(slug).map_or(slug, Guide::title)),
+        escaped(&example),
     );
-    html(problem_type.title(), &body)
+    page::html(&root, problem_type.title(), &body)
 }
 
 /// Returns the guide to all problem types in Markdown, the content of `docs/errors.md`.
@@ -61,36 +108,8 @@ pub fn markdown() -> String {
     let headings: String = ProblemType::ALL.iter().map(heading).collect();
     format!(
         "# Errors\n\nEvery error is `application/problem+json` (RFC 9457). `type` is one of these paths and never \
-         changes. `detail` explains this occurrence, and `request_id` identifies the request in the log.\n{headings}"
+         changes. `detail` explains this occurrence, and `request_id` identifies the request in the log.\n\n`type` and `instance` are paths \
+         of the API: they are the same in every installation, also if a reverse proxy serves the API below a path. The header \
+         `Link` with `rel=\"help\"` is the URL of the page that explains the problem.\n{headings}"
     )
-}
-
-fn html(title: &str, body: &str) -> Response {
-    let page = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <link rel=\"icon\" href=\"/docs/favicon-32x32.png\">\
-         <title>{} &middot; numberdesk</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;\
-         padding:0 1rem}}td{{padding:.2rem 1rem .2rem 0}}code{{background:#eee;padding:0 .2rem}}</style>{body}",
-        escaped(title)
-    );
-    ([PAGE_POLICY, REVALIDATE], Html(page)).into_response()
-}
-
-/// Renders text with backticks as HTML with `code` elements.
-fn to_html(text: &str) -> String {
-    let part = |(index, part): (usize, &str)| {
-        if index % 2 == 1 {
-            format!("<code>{}</code>", escaped(part))
-        } else {
-            escaped(part)
-        }
-    };
-    text.split('`').enumerate().map(part).collect()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

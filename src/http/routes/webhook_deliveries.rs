@@ -3,17 +3,22 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use utoipa::IntoParams;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EndpointId};
-use crate::domain::input::fields::{Fields, Node};
+use crate::domain::input::fault::Fault;
+use crate::domain::input::read::Input;
+use crate::domain::page::Limit;
 use crate::domain::permission::needs;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
-use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, QueryFields, TwoIds};
+use crate::http::extract::{Caller, Id, JsonBody, List, ListQuery, NoQuery, TwoIds};
 use crate::http::problem::Problem;
 use crate::http::state::Http;
-use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedView, ReplayBodyDoc};
+use crate::http::view::{self, DeliveryView, PageView, QueuedView};
 
 /// List the deliveries of an endpoint
 ///
@@ -21,8 +26,8 @@ use crate::http::view::{self, DeliveryStateEnum, DeliveryView, PageView, QueuedV
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/deliveries", tag = "webhooks", operation_id = "list_webhook_deliveries",
     params(
-        ("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
-        ListParams,
+        ("id" = EndpointId, Path),
+        ListDeliveries,
     ),
     responses((status = 200, description = "A page of deliveries", body = PageView<DeliveryView>)),
 )]
@@ -30,14 +35,22 @@ pub(in crate::http) async fn list(
     State(http): State<Http>,
     caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
-    list: List<DeliveryFilter>,
+    list: List<ListDeliveries>,
 ) -> Result<Json<PageView<DeliveryView>>, Problem> {
     let after = list.after(&http, &caller)?;
-    let (team, state) = (list.team.as_ref(), list.filter.0);
+    let query = &list.query;
+    let team = query.team.as_ref();
     let page = http
         .desk
         .webhooks
-        .list_deliveries(caller.call(), &id, team, state, list.limit, after.as_deref())
+        .list_deliveries(
+            caller.call(),
+            &id,
+            team,
+            query.state,
+            query.limit,
+            after.as_deref(),
+        )
         .await?;
     Ok(list.page(&http, &caller, page, view::delivery))
 }
@@ -49,8 +62,8 @@ pub(in crate::http) async fn list(
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}/replay", tag = "webhooks", operation_id = "replay_webhook_delivery",
     params(
-        ("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
-        ("delivery" = String, Path, description = "The id of the delivery", pattern = "^dlv_[A-Za-z0-9]{1,64}$", example = "dlv_01KATV8ZJ3E0T9C4M6N2P5Q7RS"),
+        ("id" = EndpointId, Path),
+        ("delivery" = DeliveryId, Path),
     ),
     responses((status = 202, description = "The pending delivery", body = DeliveryView)),
 )]
@@ -60,8 +73,8 @@ pub(in crate::http) async fn replay(
     TwoIds(id, delivery): TwoIds<EndpointId, DeliveryId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
-    let again = http.desk.webhooks.replay(caller.call(), &id, &delivery).await?;
-    Ok((StatusCode::ACCEPTED, Json(view::delivery(again))))
+    let delivery = http.desk.webhooks.replay(caller.call(), &id, &delivery).await?;
+    Ok((StatusCode::ACCEPTED, Json(view::delivery(delivery))))
 }
 
 /// Replay the events of a period
@@ -71,8 +84,8 @@ pub(in crate::http) async fn replay(
 /// each keeps its `webhook-id`.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/replay", tag = "webhooks", operation_id = "replay_webhooks",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body = ReplayBodyDoc,
+    params(("id" = EndpointId, Path)),
+    request_body = ReplayRequest,
     responses((status = 202, description = "The number of queued events", body = QueuedView)),
 )]
 pub(in crate::http) async fn replay_events(
@@ -80,13 +93,12 @@ pub(in crate::http) async fn replay_events(
     caller: Caller<needs::WebhooksManage>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
-    body: JsonBody,
+    JsonBody(body): JsonBody<ReplayRequest>,
 ) -> Result<(StatusCode, Json<QueuedView>), Problem> {
-    let (since, until) = body.read(period)?;
     let queued = http
         .desk
         .webhooks
-        .replay_events(caller.call(), &id, since, until)
+        .replay_events(caller.call(), &id, body.since, body.until)
         .await?;
     Ok((StatusCode::ACCEPTED, Json(view::queued(queued))))
 }
@@ -97,7 +109,7 @@ pub(in crate::http) async fn replay_events(
 /// The list of deliveries shows the result.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/test", tag = "webhooks", operation_id = "test_webhook_endpoint",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = EndpointId, Path)),
     responses((status = 202, description = "The pending delivery", body = DeliveryView)),
 )]
 pub(in crate::http) async fn test(
@@ -106,49 +118,54 @@ pub(in crate::http) async fn test(
     Id(id): Id<EndpointId>,
     _: NoQuery,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
-    let trial = http.desk.webhooks.test(caller.call(), &id).await?;
-    Ok((StatusCode::ACCEPTED, Json(view::delivery(trial))))
+    let delivery = http.desk.webhooks.test(caller.call(), &id).await?;
+    Ok((StatusCode::ACCEPTED, Json(view::delivery(delivery))))
 }
 
-fn period(node: Node<'_>) -> Option<(Timestamp, Option<Timestamp>)> {
-    let mut fields = node.fields()?;
-    let since = fields.required("since", |node| node.parse::<Timestamp>());
-    let until = fields.nullable("until", |node| {
-        let until = node.parse::<Timestamp>()?;
-        match since {
-            Some(since) if until <= since => node.fault("must be later than `since`"),
-            _ => Some(until),
+/// The period of the events to send again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"since": "2026-11-23T00:00:00Z", "until": "2026-11-23T12:00:00Z"}))]
+pub(in crate::http) struct ReplayRequest {
+    /// Events that occurred at this time or later.
+    since: Timestamp,
+    /// Events that occurred before this time. By default, the current time.
+    until: Option<Timestamp>,
+}
+
+impl Input for ReplayRequest {
+    fn check(body: &Value, faults: &mut Vec<Fault>) {
+        let time = |name: &str| body.get(name)?.as_str()?.parse::<Timestamp>().ok();
+        if let (Some(since), Some(until)) = (time("since"), time("until"))
+            && until <= since
+        {
+            faults.push(Fault {
+                pointer: "/until".to_owned(),
+                message: "must be later than `since`".to_owned(),
+            });
         }
-    });
-    fields.finish()?;
-    Some((since?, until?))
-}
-
-/// The filter of the list.
-pub(in crate::http) struct DeliveryFilter(Option<DeliveryState>);
-
-impl QueryFields for DeliveryFilter {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        fields.optional("state", |node| node.parse()).map(Self)
     }
 }
-impl Filter for DeliveryFilter {
-    const LIST: &'static str = "webhook-deliveries";
-}
 
-#[derive(IntoParams)]
+/// The query of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `DeliveryFilter` reads")]
-struct ListParams {
+pub(in crate::http) struct ListDeliveries {
     /// Only deliveries of this team.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
+    team: Option<Team>,
     /// Only deliveries in this state.
-    #[param(value_type = Option<DeliveryStateEnum>)]
-    state: Option<String>,
+    state: Option<DeliveryState>,
     /// Maximum number of rows in a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
     /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
+}
+
+impl ListQuery for ListDeliveries {
+    const LIST: &'static str = "webhook-deliveries";
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
 }

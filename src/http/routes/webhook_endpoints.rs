@@ -5,18 +5,18 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::domain::id::EndpointId;
-use crate::domain::input::fields::Fields;
+use crate::domain::page::Limit;
 use crate::domain::permission::needs;
-use crate::domain::webhook::NewEndpoint;
-use crate::http::extract::{Caller, Filter, Id, JsonBody, List, NoQuery, PatchBody, QueryFields};
+use crate::domain::team::Team;
+use crate::domain::webhook::{EndpointPatch, NewEndpoint};
+use crate::http::extract::{Caller, Id, JsonBody, List, ListQuery, NoQuery, PatchBody};
 use crate::http::problem::Problem;
 use crate::http::state::Http;
-use crate::http::view::{
-    self, EndpointBodyDoc, EndpointPatchDoc, EndpointView, NewEndpointView, PageView, SecretView,
-};
+use crate::http::view::{self, EndpointView, NewEndpointView, PageView, SecretView};
 
 /// Register an endpoint
 ///
@@ -25,16 +25,15 @@ use crate::http::view::{
 /// the signatures. A team can have 20 endpoints.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "create_webhook_endpoint",
-    request_body = EndpointBodyDoc,
-    responses((status = 201, description = "The endpoint with its secret", body = NewEndpointView, headers(("Location" = String, description = "The path of the endpoint")))),
+    request_body = NewEndpoint,
+    responses((status = 201, description = "The endpoint with its secret", body = NewEndpointView, headers(("Location")))),
 )]
 pub(in crate::http) async fn create(
     State(http): State<Http>,
     caller: Caller<needs::WebhooksManage>,
     _: NoQuery,
-    body: JsonBody,
+    JsonBody(body): JsonBody<NewEndpoint>,
 ) -> Result<Response, Problem> {
-    let body = body.read(NewEndpoint::read)?;
     let (endpoint, secret) = http.desk.webhooks.register(caller.call(), body).await?;
     let location = format!("/v1/webhook-endpoints/{}", endpoint.id);
     let location = HeaderValue::try_from(location).expect("an id is plain ASCII");
@@ -46,20 +45,20 @@ pub(in crate::http) async fn create(
 ///
 /// Newest first, for all your teams or for the team in `team`.
 #[utoipa::path(
-    get, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "list_webhook_endpoints", params(ListParams),
+    get, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "list_webhook_endpoints", params(ListEndpoints),
     responses((status = 200, description = "A page of endpoints", body = PageView<EndpointView>)),
 )]
 pub(in crate::http) async fn list(
     State(http): State<Http>,
     caller: Caller<needs::WebhooksManage>,
-    list: List<Unfiltered>,
+    list: List<ListEndpoints>,
 ) -> Result<Json<PageView<EndpointView>>, Problem> {
     let after = list.after(&http, &caller)?;
-    let team = list.team.as_ref();
+    let query = &list.query;
     let page = http
         .desk
         .webhooks
-        .list(caller.call(), team, list.limit, after.as_deref())
+        .list(caller.call(), query.team.as_ref(), query.limit, after.as_deref())
         .await?;
     Ok(list.page(&http, &caller, page, view::endpoint))
 }
@@ -69,7 +68,7 @@ pub(in crate::http) async fn list(
 /// If the endpoint is disabled, it receives no events, and `disabled_reason` is the reason.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "get_webhook_endpoint",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = EndpointId, Path)),
     responses((status = 200, description = "The endpoint", body = EndpointView)),
 )]
 pub(in crate::http) async fn get(
@@ -89,11 +88,8 @@ pub(in crate::http) async fn get(
 /// once. To send events that occurred while the endpoint was disabled, replay them.
 #[utoipa::path(
     patch, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "update_webhook_endpoint",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content(
-        (EndpointPatchDoc = "application/merge-patch+json"),
-        (EndpointPatchDoc = "application/json"),
-    )),
+    params(("id" = EndpointId, Path)),
+    request_body(content = EndpointPatch, description = "The members to change (RFC 7396). The service takes `application/merge-patch+json` too"),
     responses((status = 200, description = "The changed endpoint", body = EndpointView)),
 )]
 pub(in crate::http) async fn update(
@@ -113,7 +109,7 @@ pub(in crate::http) async fn update(
 /// The service sends nothing more to the endpoint, and drops its pending deliveries.
 #[utoipa::path(
     delete, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "delete_webhook_endpoint",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = EndpointId, Path)),
     responses((status = 204, description = "Removed")),
 )]
 pub(in crate::http) async fn remove(
@@ -131,7 +127,7 @@ pub(in crate::http) async fn remove(
 /// The secret verifies the signatures of the endpoint's events. The audit trail records this request.
 #[utoipa::path(
     get, path = "/v1/webhook-endpoints/{id}/secret", tag = "webhooks", operation_id = "get_webhook_secret",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = EndpointId, Path)),
     responses((status = 200, description = "The secret", body = SecretView)),
 )]
 pub(in crate::http) async fn secret(
@@ -151,7 +147,7 @@ pub(in crate::http) async fn secret(
 /// that the receiver can change its secret at any time before.
 #[utoipa::path(
     post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks", operation_id = "rotate_webhook_secret",
-    params(("id" = String, Path, description = "The id of the endpoint", pattern = "^we_[A-Za-z0-9]{1,64}$", example = "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = EndpointId, Path)),
     responses((status = 200, description = "The new secret", body = SecretView)),
 )]
 pub(in crate::http) async fn rotate(
@@ -165,28 +161,23 @@ pub(in crate::http) async fn rotate(
     )))
 }
 
-/// A list without filters.
-pub(in crate::http) struct Unfiltered;
-
-impl QueryFields for Unfiltered {
-    fn read(_: &mut Fields<'_>) -> Option<Self> {
-        Some(Self)
-    }
-}
-impl Filter for Unfiltered {
-    const LIST: &'static str = "webhook-endpoints";
-}
-
-#[derive(IntoParams)]
+/// The query of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `List` reads")]
-struct ListParams {
+pub(in crate::http) struct ListEndpoints {
     /// Only endpoints of this team.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
+    team: Option<Team>,
     /// Maximum number of rows in a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
     /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
+}
+
+impl ListQuery for ListEndpoints {
+    const LIST: &'static str = "webhook-endpoints";
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
 }

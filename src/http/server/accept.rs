@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,12 +22,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::http::limits::Limits;
+use crate::http::server::activity::{ActiveRequest, Activity, Timeouts, TooLong, Watched};
 use crate::http::server::tls::Tls;
 
-/// Maximum number of open connections.
-///
-/// Further connections wait in the kernel's backlog. Idle connections close after [`Limits::header_timeout`].
-const MAX_CONNECTIONS: usize = 4_096;
 /// Hyper's limit for a request's head, in bytes.
 ///
 /// Above it, hyper responds with a status and no body. The limit is above those of `check_head`, so that a head between
@@ -50,21 +46,29 @@ pub async fn serve(
 ) -> io::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "server listening");
     let server = Arc::new(server(limits));
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(limits.connections));
     let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
+    let mut crowded = CancellationToken::new();
     let accept = async {
         loop {
-            let slot = slots
-                .clone()
-                .acquire_owned()
-                .await
-                .expect("the semaphore is never closed");
+            let slot = if let Ok(slot) = slots.clone().try_acquire_owned() {
+                slot
+            } else {
+                // Idle connections make room. Those that follow get a token of their own.
+                std::mem::take(&mut crowded).cancel();
+                let slot = slots.clone().acquire_owned().await;
+                slot.expect("the semaphore is never closed")
+            };
             let stream = accept(&listener).await;
             let connection = Connection {
                 server: server.clone(),
                 tls: tls.clone(),
                 router: router.clone(),
-                idle_timeout: limits.header_timeout,
+                timeouts: Timeouts {
+                    head: limits.header_timeout,
+                    idle: limits.idle_timeout,
+                },
+                crowded: crowded.clone(),
                 shutdown: shutdown.clone(),
                 abort: abort.clone(),
             };
@@ -99,7 +103,8 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        // Hyper's own limit would also close idle connections. `Activity` has one limit for each.
+        .header_read_timeout(None)
         .max_headers(MAX_HYPER_HEADERS.max(limits.max_headers))
         .max_buf_size(MAX_HEAD_BYTES);
     server
@@ -140,7 +145,9 @@ struct Connection {
     server: Arc<auto::Builder<TokioExecutor>>,
     tls: Option<Tls>,
     router: Router,
-    idle_timeout: Duration,
+    timeouts: Timeouts,
+    /// Ends the connection when it is idle for the time of a head, because there are too many connections.
+    crowded: CancellationToken,
     /// Ends the connection after its running requests.
     shutdown: CancellationToken,
     /// Ends the connection at once.
@@ -155,7 +162,7 @@ impl Connection {
             return self.serve(stream).await;
         };
         let handshake = tokio::select! {
-            stream = tls.handshake(stream, self.idle_timeout) => stream,
+            stream = tls.handshake(stream, self.timeouts.head) => stream,
             // No request has been read yet, so none can be lost.
             () = self.shutdown.cancelled() => None,
         };
@@ -165,9 +172,10 @@ impl Connection {
     }
 
     async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let requests = Arc::new(Requests::default());
+        let activity = Activity::begin();
         let service = service_fn(|request: Request<Incoming>| {
-            let (active, router) = (requests.begin(), self.router.clone());
+            let active = activity.begin_request(request.version());
+            let router = self.router.clone();
             async move {
                 let response = router.oneshot(request.map(Body::new)).await?;
                 Ok::<_, Infallible>(response.map(|body| ActiveBody {
@@ -176,23 +184,25 @@ impl Connection {
                 }))
             }
         });
+        let stream = Watched {
+            stream,
+            activity: activity.clone(),
+        };
         let mut connection = pin!(self.server.serve_connection(TokioIo::new(stream), service));
-        let (mut closing, mut last_total) = (false, 0);
+        let (mut closing, mut crowded) = (false, false);
         loop {
             tokio::select! {
                 // An error here is caused by the client, so it is not logged.
                 _ = connection.as_mut() => return,
                 () = self.abort.cancelled() => return,
                 () = self.shutdown.cancelled(), if !closing => {}
-                () = tokio::time::sleep(self.idle_timeout) => {
-                    let total = requests.total.load(Ordering::Relaxed);
-                    let idle = requests.active.load(Ordering::Relaxed) == 0 && total == last_total;
-                    last_total = total;
-                    if !idle {
-                        continue;
-                    }
-                    // No request is running, but the client keeps the connection open after the graceful shutdown.
-                    if closing {
+                () = self.crowded.cancelled(), if !crowded => {
+                    crowded = true;
+                    continue;
+                }
+                reason = activity.too_long(self.timeouts, closing || crowded) => {
+                    // In the second case, the client keeps the connection open after the graceful shutdown.
+                    if reason == TooLong::Head || closing {
                         return;
                     }
                 }
@@ -200,29 +210,6 @@ impl Connection {
             connection.as_mut().graceful_shutdown();
             closing = true;
         }
-    }
-}
-
-/// Counts the requests of a connection, to find out whether it is idle.
-#[derive(Default)]
-struct Requests {
-    active: AtomicUsize,
-    total: AtomicU64,
-}
-
-impl Requests {
-    fn begin(self: &Arc<Self>) -> ActiveRequest {
-        self.active.fetch_add(1, Ordering::Relaxed);
-        self.total.fetch_add(1, Ordering::Relaxed);
-        ActiveRequest(self.clone())
-    }
-}
-
-struct ActiveRequest(Arc<Requests>);
-
-impl Drop for ActiveRequest {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

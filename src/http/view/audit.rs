@@ -8,7 +8,6 @@ use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
-use crate::http::view::enums::ActionEnum;
 
 /// Renders a row.
 pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
@@ -25,6 +24,8 @@ pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
         outcome,
         detail,
         request_id,
+        // Stored rows have it in the detail.
+        grant: _,
     } = row;
     AuditView {
         id,
@@ -45,7 +46,7 @@ pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
 /// A recorded action: its actor, its object, the decision of the policy and the outcome.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRow, example = json!({
-    "id": "aud_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "at": "2026-11-23T10:00:00Z",
+    "id": "aud_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "at": "2026-11-23T10:00:00.000000Z",
     "actor": {"issuer": "https://idp.example.com/", "subject": "alice@example.com"}, "team": "sales-emea",
     "action": "order.create", "allowed": true, "rule": "teams.sales-emea",
     "order_id": "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "phone_number_id": null, "outcome": "queued", "detail": {},
@@ -53,19 +54,15 @@ pub(in crate::http) fn audit_row(row: AuditRow) -> AuditView {
 }))]
 pub(in crate::http) struct AuditView {
     /// The id of the row. Ids sort by time.
-    #[schema(value_type = String)]
     id: AuditId,
     /// The time of the action.
-    #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// The actor: the identity that did or tried the action.
-    #[schema(value_type = ActorDoc)]
     actor: Actor,
     /// The team that the action concerns.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     team: Option<Team>,
     /// The action.
-    #[schema(value_type = ActionEnum)]
     action: Action,
     /// Whether the policy allowed the action. `null` if the action needed no decision of the policy.
     #[schema(required)]
@@ -74,30 +71,20 @@ pub(in crate::http) struct AuditView {
     #[schema(required)]
     rule: Option<String>,
     /// The order that the action concerns.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     order_id: Option<OrderId>,
     /// The number that the action concerns.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     phone_number_id: Option<PhoneNumberId>,
     /// The outcome, in one or two words.
     outcome: String,
     /// Details that depend on the action.
+    ///
+    /// `grant` is the entry of the policy that gave the actor the permission, such as `grants[2]`; without it, the token
+    /// gave the permission. `sub` is the token's `sub`, if the actor's `subject` shows another claim.
     #[schema(value_type = Value)]
     detail: Value,
     /// The id of the request that caused the action.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     request_id: Option<RequestId>,
-}
-
-/// The issuer and subject of the token.
-///
-/// For an action of Numberdesk itself, `subject` is `numberdesk` and `issuer` is empty.
-#[derive(ToSchema)]
-#[schema(as = Actor)]
-#[expect(dead_code, reason = "describes how an actor is written")]
-struct ActorDoc {
-    #[schema(example = "https://idp.example.com/")]
-    issuer: String,
-    #[schema(example = "alice@example.com")]
-    subject: String,
 }

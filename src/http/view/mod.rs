@@ -2,8 +2,8 @@
 
 mod audit;
 mod csv;
-mod enums;
 mod event;
+mod ignored_team;
 mod number;
 mod order;
 mod spend;
@@ -14,15 +14,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
-pub(super) use enums::{ActionEnum, CountryCode, DeliveryStateEnum, FormatEnum, GroupByEnum, StateEnum};
 pub(super) use event::{EventView, event};
-pub(super) use number::{NumberPatch, NumberView, ReleaseView, TransferBody, number, release};
-pub(super) use order::{CommentBody, OrderBodyDoc, OrderView, order};
+pub(super) use ignored_team::{IgnoredTeamView, ignored_team};
+pub(super) use number::{NumberView, ReleaseView, number, release};
+pub(super) use order::{OrderView, order};
 pub(super) use spend::{SpendView, spend, spend_csv};
-pub(super) use team::{MeView, ValidationView, me, validation};
+pub(super) use team::{MeView, OVERAGE, ValidationView, me, validation};
 pub(super) use webhook::{
-    DeliveryView, EndpointBodyDoc, EndpointPatchDoc, EndpointView, NewEndpointView, QueuedView,
-    ReplayBodyDoc, SecretView, delivery, endpoint, new_endpoint, queued, secret,
+    DeliveryView, EndpointView, NewEndpointView, QueuedView, SecretView, delivery, endpoint, new_endpoint,
+    queued, secret,
 };
 
 /// One page of a list.

@@ -4,26 +4,41 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::domain::id::PhoneNumberId;
-use crate::domain::number::Number;
+use crate::desk::RentedNumber;
+use crate::domain::id::{OrderId, PhoneNumberId};
+use crate::domain::money::Money;
+use crate::domain::number::{Number, Provenance};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
-use crate::http::view::enums::{E164Text, GroupIdText, UserIdText};
 
 /// Renders Close's object of the number, and adds Numberdesk's data in `desk`.
 pub(in crate::http) fn number(number: &Number) -> Value {
     let mut object = number.facts.object.members();
-    let desk = json!({
-        "team": number.team,
-        "order_id": number.order_id,
-        "as_of": number.as_of,
-        "orphan": number.team.is_none(),
-        "releasing": number.releasing,
-        "release_at": number.release_at,
-        "monthly_price": number.monthly,
-        "provenance": number.provenance.as_ref().filter(|_| number.team.is_none()),
-    });
+    let desk = DeskView {
+        team: number.team.as_ref(),
+        order_id: number.order_id.as_ref(),
+        as_of: number.as_of,
+        orphan: number.team.is_none(),
+        releasing: number.releasing,
+        release_at: number.release_at,
+        monthly_price: number.monthly,
+        provenance: number.provenance.as_ref().filter(|_| number.team.is_none()),
+    };
+    let desk = serde_json::to_value(desk).expect("a view is plain data");
     object.insert("desk".to_owned(), desk);
     Value::Object(object)
+}
+
+/// Renders the number of an order: in full, or what is left of a released number.
+pub(in crate::http) fn order_number(rented: RentedNumber) -> Value {
+    match rented {
+        RentedNumber::Held(held) => number(&held),
+        RentedNumber::Released {
+            id,
+            number,
+            released_at,
+        } => json!({ "id": id, "number": number, "released_at": released_at }),
+    }
 }
 
 /// Renders a release: scheduled for `at`, or already in progress if `at` is `None`.
@@ -39,13 +54,10 @@ pub(in crate::http) fn release(id: &PhoneNumberId, at: Option<Timestamp>) -> Rel
     }
 }
 
-/// A number: the object that Close returns, with Numberdesk's data in `desk`.
-///
-/// Numberdesk passes on new fields of Close, so expect more fields than these.
-#[derive(ToSchema)]
-#[schema(as = PhoneNumber)]
-#[expect(dead_code, reason = "describes what `number` writes")]
-pub(in crate::http) struct NumberView {
+/// The members of Close's object that clients use most.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClosePhoneNumber)]
+struct CloseNumberView {
     /// The id in Close.
     #[schema(example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")]
     id: String,
@@ -61,10 +73,10 @@ pub(in crate::http) struct NumberView {
     /// The label in Close.
     #[schema(example = "Berlin line")]
     label: Option<String>,
-    /// `internal` (rented through Close), `external` or `virtual`.
+    /// `internal` (rented through Close), `external`, `virtual`, or a type that is new in Close's API.
     #[schema(example = "internal")]
     r#type: Option<String>,
-    /// The type of the phone line: `local`, `national`, `mobile`, `tollfree` or `shortcode`.
+    /// The type of the phone line: `local`, `national`, `mobile`, `tollfree`, `shortcode`, or a new one of Close.
     #[schema(example = "local")]
     carrier_type: Option<String>,
     /// Whether the number can send SMS.
@@ -84,26 +96,52 @@ pub(in crate::http) struct NumberView {
     participants: Option<Vec<String>>,
     /// Groups whose phones ring.
     participant_groups: Option<Vec<String>>,
-    /// Whether several people share the number.
+    /// Whether Close calls it a group number. Missing once Close removes the field: count `participants` instead.
     is_group_number: Option<bool>,
+}
+
+/// A number: the object that Close returns, with Numberdesk's data in `desk`.
+///
+/// Numberdesk passes on new fields of Close, so expect more fields than these.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PhoneNumber)]
+pub(in crate::http) struct NumberView {
+    #[serde(flatten)]
+    #[schema(inline)]
+    object: CloseNumberView,
     /// Numberdesk's data about the number.
-    desk: DeskView,
+    desk: DeskView<'static>,
+}
+
+/// The number of an order, with all members of a phone number.
+///
+/// Once the number is released, only `id`, `number` and `released_at` are left.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderPhoneNumber)]
+pub(in crate::http) struct OrderNumberView {
+    #[serde(flatten)]
+    #[schema(inline)]
+    object: CloseNumberView,
+    /// Numberdesk's data about the number. Missing once the number is released.
+    #[schema(nullable = false)]
+    desk: Option<DeskView<'static>>,
+    /// When the number was released, or was found to be gone from Close. Missing while the team has the number.
+    #[schema(nullable = false, example = "2026-11-24T10:00:00.000000Z")]
+    released_at: Option<Timestamp>,
 }
 
 /// Numberdesk's data about a number.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = PhoneNumberAtDesk)]
-#[expect(dead_code, reason = "describes what `number` writes")]
-struct DeskView {
+struct DeskView<'a> {
     /// The team that owns the number. `null` for an orphan.
-    #[schema(required, example = "sales-emea")]
-    team: Option<String>,
+    #[schema(required)]
+    team: Option<&'a Team>,
     /// The order that rented the number. `null` if no order did.
-    #[schema(required, example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")]
-    order_id: Option<String>,
+    #[schema(required)]
+    order_id: Option<&'a OrderId>,
     /// The time of the last update from Close.
-    #[schema(format = DateTime, example = "2026-11-23T10:00:01Z")]
-    as_of: String,
+    as_of: Timestamp,
     /// Whether the number has no team. Only callers with `numbers:admin` see orphans.
     orphan: bool,
     /// Whether Numberdesk has asked Close to release the number and does not know the outcome yet.
@@ -111,90 +149,20 @@ struct DeskView {
     /// When Numberdesk will release the number, unless a person cancels the release.
     ///
     /// `null` without a scheduled release.
-    #[schema(required, format = DateTime, example = "2026-11-24T10:00:00Z")]
-    release_at: Option<String>,
+    #[schema(required)]
+    release_at: Option<Timestamp>,
     /// The monthly price in US dollars. An estimate until Close has billed the number.
-    #[schema(example = "5.00")]
-    monthly_price: String,
+    monthly_price: Money,
     /// The origin of an orphan.
     ///
     /// `null` until Numberdesk has read it from Close, and for a number with a team.
     #[schema(required)]
-    provenance: Option<ProvenanceView>,
-}
-
-/// How a number came into the Close organization, as far as Close records it.
-#[derive(ToSchema)]
-#[schema(as = Provenance)]
-#[expect(dead_code, reason = "describes what `number` writes")]
-struct ProvenanceView {
-    /// When the number was added. `null` if Close has no record of the time.
-    #[schema(required, format = DateTime, example = "2026-11-23T10:00:00Z")]
-    at: Option<String>,
-    /// The user in Close who added the number.
-    #[schema(required, example = "user_8hTbLmcDO8XyP4fXbqrPEnGf2tSDnHRSzWkWzlqQM6k")]
-    user_id: Option<String>,
-    /// The id in Close of the API key that added the number.
-    ///
-    /// `null` if a person added it, or if Close has no record.
-    #[schema(required, example = "api_4eRtYuIoPaSdFgHjKlZxCv")]
-    api_key_id: Option<String>,
-    /// Whether the number was added by a rent request.
-    #[schema(required)]
-    by_renting: Option<bool>,
-}
-
-/// A JSON merge patch (RFC 7396).
-///
-/// Fields that you leave out stay unchanged. A list replaces the whole list.
-#[derive(ToSchema, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-#[schema(as = PhoneNumberPatch, min_properties = 1, example = json!({"label": "Berlin line"}))]
-#[expect(dead_code, reason = "describes what the handler reads")]
-pub(in crate::http) struct NumberPatch {
-    /// The label in Close.
-    #[schema(max_length = 255, nullable = false)]
-    label: Option<String>,
-    /// The number to which calls are forwarded, in E.164. The team's policy lists the allowed countries.
-    #[schema(pattern = r"^\+[1-9][0-9]{1,14}$", nullable = false)]
-    forward_to: Option<String>,
-    /// Whether calls are forwarded.
-    #[schema(nullable = false)]
-    forward_to_enabled: Option<bool>,
-    /// Whether the person who answers a call must press 1 to accept it.
-    #[schema(nullable = false)]
-    press_1_to_accept: Option<bool>,
-    /// The https URL of an MP3 file on a public host. `null` removes the greeting.
-    #[schema(pattern = "^https://", max_length = 2048)]
-    voicemail_greeting_url: Option<String>,
-    /// How long a call rings, in seconds.
-    #[schema(minimum = 15, maximum = 90, nullable = false)]
-    inbound_ring_duration: Option<i64>,
-    /// Users in Close whose phones ring. With more than one user, the number becomes a group number.
-    #[schema(nullable = false, value_type = Option<Vec<UserIdText>>)]
-    participants: Option<Vec<String>>,
-    /// Phone numbers outside Close that ring too, in E.164.
-    #[schema(nullable = false, value_type = Option<Vec<E164Text>>)]
-    phone_numbers: Option<Vec<String>>,
-    /// Groups in Close whose phones ring.
-    #[schema(max_items = 40, nullable = false, value_type = Option<Vec<GroupIdText>>)]
-    participant_groups: Option<Vec<String>>,
-}
-
-/// The new team of a number.
-#[derive(ToSchema, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Transfer)]
-#[expect(dead_code, reason = "describes what the handler reads")]
-pub(in crate::http) struct TransferBody {
-    /// The name of the new team.
-    #[schema(pattern = r"^[A-Za-z0-9._-]{1,64}$", example = "sales-emea")]
-    team: String,
+    provenance: Option<&'a Provenance>,
 }
 
 /// A release that is scheduled, or whose outcome Numberdesk does not know yet and is finding out.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Release)]
+#[schema(as = PendingRelease)]
 pub(in crate::http) struct ReleaseView {
     /// The id of the number.
     #[schema(example = "phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe")]
@@ -203,6 +171,6 @@ pub(in crate::http) struct ReleaseView {
     #[schema(example = "release_scheduled")]
     state: &'static str,
     /// When Numberdesk asks Close to release the number. `null` if Numberdesk has already asked.
-    #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-11-24T10:00:00Z")]
+    #[schema(required, example = "2026-11-24T10:00:00.000000Z")]
     release_at: Option<Timestamp>,
 }

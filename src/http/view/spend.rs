@@ -1,28 +1,30 @@
 //! The spend report of a month, as JSON and as CSV.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::csv;
 use crate::domain::money::Money;
+use crate::domain::month::Month;
 use crate::domain::spend::{GroupBy, Spend, Sum};
-use crate::http::view::enums::GroupByEnum;
 
 const CURRENCY: &str = "USD";
 
 /// Renders the report as JSON.
 pub(in crate::http) fn spend(spend: &Spend) -> SpendView {
     let group = |(key, sum): (&Option<String>, &Sum)| {
-        Map::from_iter([
-            (spend.by.to_string(), json!(key)),
-            ("numbers".to_owned(), json!(sum.numbers)),
-            ("amount".to_owned(), json!(sum.amount)),
-        ])
+        let named = |by: GroupBy| (spend.by == by).then(|| key.clone());
+        GroupView {
+            team: named(GroupBy::Team),
+            country: named(GroupBy::Country),
+            user: named(GroupBy::User),
+            numbers: sum.numbers,
+            amount: sum.amount,
+        }
     };
     let total = spend.total();
     SpendView {
-        month: spend.month.to_string(),
+        month: spend.month,
         group_by: spend.by,
         currency: CURRENCY,
         data: spend.groups.iter().map(group).collect(),
@@ -58,15 +60,13 @@ pub(in crate::http) fn spend_csv(spend: &Spend) -> Result<Vec<u8>, csv::Error> {
 }))]
 pub(in crate::http) struct SpendView {
     /// The month, in UTC, such as `2026-11`.
-    month: String,
+    month: Month,
     /// The group of each row: team, country or user.
-    #[schema(value_type = GroupByEnum)]
     group_by: GroupBy,
     /// The currency of every amount.
     currency: &'static str,
     /// The cost of each group, sorted by the group.
-    #[schema(value_type = Vec<GroupDoc>)]
-    data: Vec<Map<String, Value>>,
+    data: Vec<GroupView>,
     /// The sum of all groups.
     total: TotalView,
 }
@@ -78,26 +78,34 @@ struct TotalView {
     /// How many phone numbers the cost includes.
     numbers: u64,
     /// The cost of these numbers, in US dollars.
-    #[schema(value_type = String, example = "13.45")]
+    #[schema(example = "13.45")]
     amount: Money,
 }
 
 /// The cost of one team, country or user. Only the member that `group_by` names is present.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = SpendGroup)]
-#[expect(dead_code, reason = "describes how a group is written")]
-struct GroupDoc {
+#[expect(
+    clippy::option_option,
+    reason = "outer: whether it is the group; inner: whether the group has a name"
+)]
+struct GroupView {
     /// The team that was the first in the month to hold the numbers.
-    team: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    team: Option<Option<String>>,
     /// The country of the numbers. `null` if Close gives no country.
-    country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    country: Option<Option<String>>,
     /// The subject that ordered the numbers.
     ///
     /// `null` for numbers that the team adopted or got from another team.
-    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    user: Option<Option<String>>,
     /// How many phone numbers the cost includes.
     numbers: u64,
     /// The cost of these numbers, in US dollars.
-    #[schema(example = "12.30")]
-    amount: String,
+    amount: Money,
 }

@@ -9,17 +9,37 @@ use crate::domain::caller::Caller;
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
 use crate::domain::id::UserId;
 use crate::domain::money::Money;
+use crate::domain::rights::Permissions;
 use crate::domain::team::Team;
+use crate::http::view::ignored_team::{IgnoredTeamView, ignored_team};
 
 /// Renders the caller and the usage of its teams.
 pub(in crate::http) fn me(caller: &Caller, teams: Vec<TeamUsage>) -> MeView {
     MeView {
-        issuer: caller.issuer.clone(),
-        subject: caller.subject.clone(),
-        close_user: caller.close_user.clone(),
-        permissions: caller.permissions.iter().cloned().collect(),
-        teams: teams.into_iter().map(team_usage).collect(),
+        issuer: caller.issuer().to_owned(),
+        subject: caller.subject().to_owned(),
+        name: caller.name().to_owned(),
+        close_user: caller.close_user().cloned(),
+        permissions: caller.rights().all().into_iter().map(str::to_owned).collect(),
+        everywhere: given(caller.rights().everywhere()),
+        teams: teams.into_iter().map(|team| team_usage(caller, team)).collect(),
+        ignored_teams: caller.ignored_teams().iter().map(ignored_team).collect(),
+        group_overage: caller.has_group_overage().then_some(OVERAGE),
     }
+}
+
+/// The meaning of a group overage, and the remedy.
+pub(in crate::http) const OVERAGE: &str = "The identity provider left groups out of the token, because you belong to too many. Your \
+    administrator can limit the claim to the groups that are assigned to the application, or send roles instead.";
+
+fn given(permissions: &Permissions) -> Vec<GivenView> {
+    let by_source = permissions.by_source().into_iter();
+    by_source
+        .map(|(source, permissions)| GivenView {
+            source: source.to_string(),
+            permissions: permissions.into_iter().map(str::to_owned).collect(),
+        })
+        .collect()
 }
 
 /// Renders the result of a validation.
@@ -41,8 +61,17 @@ pub(in crate::http) fn validation(validation: Validation) -> ValidationView {
     }
 }
 
-fn team_usage(team: TeamUsage) -> TeamUsageView {
+fn team_usage(caller: &Caller, team: TeamUsage) -> TeamUsageView {
+    let rights = caller.rights();
+    let holds = |permission: &&str| rights.hold(permission, Some(&team.team));
     TeamUsageView {
+        permissions: rights
+            .all()
+            .into_iter()
+            .filter(holds)
+            .map(str::to_owned)
+            .collect(),
+        given: given(&team.permissions),
         limits: limits(&team.caps),
         left: left(&team.caps, &team.usage),
         team: team.team,
@@ -87,16 +116,40 @@ pub(in crate::http) struct MeView {
     /// The subject of the token.
     #[schema(example = "alice@example.com")]
     subject: String,
+    /// Your name in orders and in the audit trail: the subject, or the claim that the operator chose.
+    #[schema(example = "alice@example.com")]
+    name: String,
     /// Your user in Close, from the token or, for a service account, from the policy.
     ///
     /// `null` if neither names a user.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     close_user: Option<UserId>,
-    /// Your permissions, from the token or, for a service account, from the policy.
+    /// The permissions that you have in at least one team, or everywhere.
+    ///
+    /// A permission holds only in some teams: `permissions` of each team has those of the team.
     #[schema(example = json!(["numbers:read", "numbers:rent"]))]
     permissions: Vec<String>,
+    /// The permissions that hold in all teams, by source.
+    everywhere: Vec<GivenView>,
     /// Your teams.
     teams: Vec<TeamUsageView>,
+    /// Names in the token, at the claim for teams, that give you no team.
+    ignored_teams: Vec<IgnoredTeamView>,
+    /// The reason why groups are missing in the token, and the remedy. `null` if none are known to be missing.
+    #[schema(required)]
+    group_overage: Option<&'static str>,
+}
+
+/// Permissions from one source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GivenPermissions)]
+struct GivenView {
+    /// The source: `token`, or the entry of the policy, such as `grants[2]` or `service_accounts[0]`.
+    #[schema(example = "grants[2]")]
+    source: String,
+    /// The permissions from this source.
+    #[schema(example = json!(["numbers:read", "numbers:rent"]))]
+    permissions: Vec<String>,
 }
 
 /// One of your teams.
@@ -104,8 +157,13 @@ pub(in crate::http) struct MeView {
 #[schema(as = TeamUsage)]
 struct TeamUsageView {
     /// The name of the team.
-    #[schema(value_type = String, example = "sales-emea")]
+    #[schema(example = "sales-emea")]
     team: Team,
+    /// Your permissions in the team, those that hold everywhere included.
+    #[schema(example = json!(["numbers:read", "numbers:rent"]))]
+    permissions: Vec<String>,
+    /// The permissions that you were given in this team, by source.
+    given: Vec<GivenView>,
     /// The path of the team's rules in the policy.
     ///
     /// `null` if the policy has no rules for the team: it may do nothing then.
@@ -117,7 +175,6 @@ struct TeamUsageView {
     /// The caps of the team.
     limits: LimitsView,
     /// The usage of the team.
-    #[schema(value_type = UsageDoc)]
     usage: Usage,
     /// What is left of each cap.
     left: LeftView,
@@ -132,26 +189,24 @@ pub(in crate::http) struct ValidationView {
     /// Whether Numberdesk would accept the order.
     allowed: bool,
     /// The team of the order.
-    #[schema(value_type = String, example = "sales-emea")]
+    #[schema(example = "sales-emea")]
     team: Team,
     /// The kind of rule that denies the order: `policy`, `quota` or `budget`.
     ///
     /// `null` if the order is allowed.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     refusal: Option<Refusal>,
     /// The decision of the policy, with its rule.
-    #[schema(value_type = DecisionDoc)]
     decision: Explanation,
     /// The rule that requires an approval by a second person. `null` if no rule does.
-    #[schema(required, value_type = Option<DecisionDoc>)]
+    #[schema(required)]
     approval: Option<Explanation>,
     /// The estimated monthly price in US dollars. `null` if the policy has no price for the number.
-    #[schema(required, value_type = Option<String>, example = "1.15")]
+    #[schema(required, example = "1.15")]
     estimated_monthly_price: Option<Money>,
     /// The caps of the team.
     limits: LimitsView,
     /// The usage of the team.
-    #[schema(value_type = UsageDoc)]
     usage: Usage,
     /// What is left of each cap, before this order.
     left: LeftView,
@@ -168,13 +223,13 @@ struct LimitsView {
     #[schema(required, example = 10)]
     max_orders_per_day: Option<i64>,
     /// Maximum monthly price of all numbers in US dollars, including open orders.
-    #[schema(required, value_type = Option<String>, example = "120.00")]
+    #[schema(required, example = "120.00")]
     monthly_budget: Option<Money>,
 }
 
 /// What is left of a team's caps. `null` means unlimited.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Left)]
+#[schema(as = RemainingLimits)]
 struct LeftView {
     /// Numbers that the team can still rent.
     #[schema(required, example = 46)]
@@ -183,50 +238,8 @@ struct LeftView {
     #[schema(required, example = 8)]
     orders_today: Option<i64>,
     /// What is left of the monthly budget, in US dollars.
-    #[schema(required, value_type = Option<String>, example = "115.40")]
+    #[schema(required, example = "115.40")]
     monthly_budget: Option<Money>,
-}
-
-/// The usage of a team.
-#[derive(ToSchema)]
-#[schema(as = Usage)]
-#[expect(dead_code, reason = "describes how usage is written")]
-struct UsageDoc {
-    /// Numbers that the team holds.
-    #[schema(example = 3)]
-    numbers_held: i64,
-    /// Numbers that open orders reserve.
-    #[schema(example = 1)]
-    numbers_reserved: i64,
-    /// Orders of the last 24 hours, without refused and cancelled orders.
-    #[schema(example = 2)]
-    orders_last_day: i64,
-    /// Monthly price of the numbers that the team holds, in US dollars.
-    #[schema(example = "3.45")]
-    monthly_held: String,
-    /// Monthly price that open orders reserve, in US dollars.
-    #[schema(example = "1.15")]
-    monthly_reserved: String,
-}
-
-/// A decision of the policy: the rule, the actual value, the required value and a hint.
-#[derive(ToSchema)]
-#[schema(as = Decision, example = json!({
-    "rule": "teams.sales-emea.countries", "have": "US", "need": ["DE", "FR", "GB"],
-    "hint": "order in one of the countries the team may have",
-}))]
-#[expect(dead_code, reason = "describes how a decision is written")]
-struct DecisionDoc {
-    /// The path of the rule in the policy.
-    rule: String,
-    /// The value in the request, or the current usage.
-    #[schema(value_type = Value)]
-    have: Value,
-    /// The value that the rule requires.
-    #[schema(value_type = Value)]
-    need: Value,
-    /// What to do, in one sentence.
-    hint: String,
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use utoipa::ToSchema;
 
 use crate::desk::Secret;
 use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::event_kind::EventType;
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint, EndpointState, TypePattern};
-use crate::http::view::enums::{DeliveryStateEnum, DisabledReasonEnum, EndpointStateEnum};
 
 /// Renders an endpoint.
 pub(in crate::http) fn endpoint(endpoint: Endpoint) -> EndpointView {
@@ -71,14 +71,13 @@ pub(in crate::http) fn queued(queued: u64) -> QueuedView {
 #[schema(as = WebhookEndpoint, example = json!({
     "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
     "description": "CRM sync", "types": ["order.*", "phone_number.released"], "state": "active", "disabled_reason": null,
-    "created_by": "alice@example.com", "created_at": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:00Z",
+    "created_by": "alice@example.com", "created_at": "2026-11-23T10:00:00.000000Z",
+    "updated_at": "2026-11-23T10:00:00.000000Z",
 }))]
 pub(in crate::http) struct EndpointView {
     /// The id of the endpoint.
-    #[schema(value_type = String)]
     id: EndpointId,
     /// The team whose events the endpoint receives.
-    #[schema(value_type = String)]
     team: Team,
     /// The URL to which the service sends events.
     url: String,
@@ -89,27 +88,25 @@ pub(in crate::http) struct EndpointView {
     #[schema(required, value_type = Option<Vec<String>>)]
     types: Option<Vec<TypePattern>>,
     /// Whether the endpoint receives events.
-    #[schema(value_type = EndpointStateEnum)]
     state: EndpointState,
     /// Why the endpoint is disabled. `null` for an active endpoint.
-    #[schema(required, value_type = Option<DisabledReasonEnum>)]
+    #[schema(required)]
     disabled_reason: Option<DisabledReason>,
     /// The subject that registered the endpoint.
     created_by: String,
     /// When the endpoint was registered.
-    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When the endpoint was last changed.
-    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
 /// A new endpoint, with the secret that verifies the signatures of its events.
 #[derive(Serialize, ToSchema)]
-#[schema(as = NewWebhookEndpoint, example = json!({
+#[schema(as = CreatedWebhookEndpoint, example = json!({
     "id": "we_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "team": "sales-emea", "url": "https://hooks.example.com/numberdesk",
     "description": "CRM sync", "types": ["order.*", "phone_number.released"], "state": "active", "disabled_reason": null,
-    "created_by": "alice@example.com", "created_at": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:00Z",
+    "created_by": "alice@example.com", "created_at": "2026-11-23T10:00:00.000000Z",
+    "updated_at": "2026-11-23T10:00:00.000000Z",
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
 }))]
 pub(in crate::http) struct NewEndpointView {
@@ -132,7 +129,7 @@ pub(in crate::http) struct SecretView {
     /// Until this time, deliveries have a second signature with the previous secret.
     ///
     /// `null`: deliveries have one signature.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
+    #[schema(required)]
     previous_until: Option<Timestamp>,
 }
 
@@ -140,21 +137,19 @@ pub(in crate::http) struct SecretView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookDelivery, example = json!({
     "id": "dlv_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "event_id": "evt_01KATV8ZJ3E0T9C4M6N2P5Q7RS", "type": "order.fulfilled",
-    "state": "pending", "attempts": 2, "outcome": "503", "queued_at": "2026-11-23T10:00:01Z",
-    "attempted_at": "2026-11-23T10:00:05Z", "next_attempt_at": "2026-11-23T10:04:12Z", "finished_at": null,
+    "state": "pending", "attempts": 2, "outcome": "503", "queued_at": "2026-11-23T10:00:01.000000Z",
+    "attempted_at": "2026-11-23T10:00:05.000000Z", "next_attempt_at": "2026-11-23T10:04:12.000000Z", "finished_at": null,
 }))]
 pub(in crate::http) struct DeliveryView {
     /// The id of the delivery.
-    #[schema(value_type = String)]
     id: DeliveryId,
     /// The id of the event, sent as `webhook-id`.
-    #[schema(value_type = String)]
     event_id: EventId,
-    /// The type of the event. A test has the type `webhook_endpoint.test`.
+    /// The type of the event.
     #[serde(rename = "type")]
+    #[schema(value_type = EventType)]
     kind: String,
     /// The state of the delivery.
-    #[schema(value_type = DeliveryStateEnum)]
     state: DeliveryState,
     /// The number of attempts since the delivery was queued.
     attempts: i64,
@@ -164,84 +159,23 @@ pub(in crate::http) struct DeliveryView {
     #[schema(required)]
     outcome: Option<String>,
     /// When the delivery was queued, or queued again by a replay.
-    #[schema(value_type = String, format = DateTime)]
     queued_at: Timestamp,
     /// When the last attempt began.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
+    #[schema(required)]
     attempted_at: Option<Timestamp>,
     /// When the next attempt is due. `null` if no attempt follows.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
+    #[schema(required)]
     next_attempt_at: Option<Timestamp>,
     /// When the event was delivered, or the service gave up. `null` while the delivery is pending.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
+    #[schema(required)]
     finished_at: Option<Timestamp>,
 }
 
 /// The result of a replay.
 #[derive(Serialize, ToSchema)]
-#[schema(as = WebhookReplayed, example = json!({"queued": 12}))]
+#[schema(as = ReplayResult, example = json!({"queued": 12}))]
 pub(in crate::http) struct QueuedView {
     /// The number of queued events, without those that were already pending.
     #[schema(example = 12)]
     queued: u64,
-}
-
-/// A new endpoint.
-#[derive(ToSchema, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-#[schema(as = WebhookEndpointBody, example = json!({
-    "url": "https://hooks.example.com/numberdesk", "description": "CRM sync", "types": ["order.*", "phone_number.released"],
-}))]
-#[expect(dead_code, reason = "describes what the handler reads")]
-pub(in crate::http) struct EndpointBodyDoc {
-    /// The team whose events the endpoint receives. Optional if your token has exactly one team.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
-    /// An https URL on a host that the service may call.
-    #[schema(max_length = 2048)]
-    url: String,
-    /// A text that describes the endpoint.
-    #[schema(max_length = 255)]
-    description: Option<String>,
-    /// The event types that the endpoint receives. By default all types.
-    ///
-    /// Each is a type, such as `order.fulfilled`, or a group of types, such as `order.*`.
-    #[schema(min_items = 1)]
-    types: Option<Vec<String>>,
-}
-
-/// A JSON merge patch (RFC 7396). Fields that you leave out stay unchanged.
-#[derive(ToSchema, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-#[schema(as = WebhookEndpointPatch, min_properties = 1, example = json!({"state": "active"}))]
-#[expect(dead_code, reason = "describes what the handler reads")]
-pub(in crate::http) struct EndpointPatchDoc {
-    /// An https URL on a host that the service may call.
-    #[schema(max_length = 2048, nullable = false)]
-    url: Option<String>,
-    /// A text that describes the endpoint. `null` removes the text.
-    #[schema(max_length = 255)]
-    description: Option<String>,
-    /// The event types that the endpoint receives. `null` means all.
-    #[schema(min_items = 1)]
-    types: Option<Vec<String>>,
-    /// `active`: the endpoint receives events again, beginning with its pending deliveries.
-    ///
-    /// `disabled`: it receives no events.
-    #[schema(value_type = EndpointStateEnum, nullable = false)]
-    state: Option<String>,
-}
-
-/// The period of the events to send again.
-#[derive(ToSchema, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-#[schema(as = WebhookReplayBody, example = json!({"since": "2026-11-23T00:00:00Z", "until": "2026-11-23T12:00:00Z"}))]
-#[expect(dead_code, reason = "describes what the handler reads")]
-pub(in crate::http) struct ReplayBodyDoc {
-    /// Events that occurred at this time or later.
-    #[schema(format = DateTime)]
-    since: String,
-    /// Events that occurred before this time. By default, the current time.
-    #[schema(format = DateTime)]
-    until: Option<String>,
 }

@@ -47,7 +47,7 @@ FR = 1
 "#;
     let expected = r#"policy.toml:2: teams.sales.countries[1]: must be an ISO 3166 country code of two capital letters, like "DE"
 policy.toml:2: teams.sales.countries[2]: must be a string, not a number
-policy.toml:3: teams.sales.group_numbers: must be true, false, or { permission = "numbers:group" }
+policy.toml:3: teams.sales.group_numbers: must be true, false, { permission = "numbers:group" }, or { claim = "/may_rent_group" }
 policy.toml:4: teams.sales.carrier_types[1]: must be one of local, national, mobile, tollfree
 policy.toml:5: teams.sales.max_numbers: must be a whole number from 0 to 1000000
 policy.toml:6: teams.sales.max_orders_per_day: must be a whole number from 0 to 1000000
@@ -55,14 +55,13 @@ policy.toml:7: teams.sales.monthly_budget: must be an amount in US dollars like 
 policy.toml:8: teams.sales.forward_to_countries: must be an array, not a string
 policy.toml:9: teams.sales.assign_to[1]: must be an id like `user_…`: the prefix and 1 to 64 letters or digits
 policy.toml:10: teams.sales.contries: unknown key `contries`; did you mean `countries`?
-policy.toml:13: teams.claimed.countries.claim: must be a JSON pointer into the token, like "/phone/countries" (`~` is written `~0`)
-policy.toml:13: teams.claimed.countries: `within` is required
+policy.toml:13: teams.claimed.countries.claim: must be a JSON pointer into the token, which begins with a slash, like "/phone/countries"; in the name of a claim, `/` is written `~1` and `~` is written `~0`
 policy.toml:14: teams.claimed.group_numbers.permission: must be a permission like "numbers:group", without spaces
 policy.toml:15: teams.claimed.monthly_budget: must be an amount in US dollars like "120.00": digits, a point and two decimals, in quotes
 policy.toml:16: teams.claimed.assign_to.group: must be an id like `group_…`: the prefix and 1 to 64 letters or digits
 policy.toml:18: teams."a b": the name must be a team name: 1 to 64 letters, digits, `-`, `_` or `.`, or "*" for any other team
 policy.toml:19: teams."a b".assign_to: must be "self", "anyone", a list of Close user ids like ["user_…"], or { group = "group_…" }
-policy.toml:27: prices.XX: the name must be an ISO 3166 country code of two capital letters, like "DE", or `default`
+policy.toml:27: prices.XX: the name, unless it is `default`, must be a country code of ISO 3166, which `XX` is not
 policy.toml:28: prices.FR: must be an amount in US dollars like "120.00": digits, a point and two decimals, in quotes
 policy.toml:30: price: unknown key `price`; did you mean `prices`?"#;
     let expected: Vec<&str> = expected.lines().collect();

@@ -5,7 +5,7 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;
-use crate::store::sql::db::sql;
+use crate::store::sql::db::{Statement, sql};
 use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
@@ -80,13 +80,7 @@ impl Store {
         last: i64,
         limit: u32,
     ) -> Result<Vec<Link>, Error> {
-        let (seq, id) = after.unwrap_or((i64::MIN, ""));
-        let text = concat!(
-            "SELECT seq, hash, ",
-            columns!(),
-            " FROM audit WHERE (seq, id) > ($1, $2) AND seq <= $3 ORDER BY seq, id LIMIT $4"
-        );
-        let rows = self.db.rows(sql!(text, seq, id, last, i64::from(limit))).await?;
+        let rows = self.db.rows(next_rows(after, last, limit)).await?;
         rows.iter().map(link).collect()
     }
 
@@ -112,6 +106,17 @@ impl Store {
     }
 }
 
+/// The statement of [`Store::all_chain_rows`].
+pub(in crate::store) fn next_rows(after: Option<(i64, &str)>, last: i64, limit: u32) -> Statement {
+    let (seq, id) = after.unwrap_or((i64::MIN, ""));
+    let text = concat!(
+        "SELECT seq, hash, ",
+        columns!(),
+        " FROM audit WHERE (seq, id) > ($1, $2) AND seq <= $3 ORDER BY seq, id LIMIT $4"
+    );
+    sql!(text, seq, id, last, i64::from(limit))
+}
+
 pub(in crate::store) fn head(row: &Row) -> Result<Head, Error> {
     Ok(Head {
         seq: row.int("seq")?,
@@ -119,7 +124,7 @@ pub(in crate::store) fn head(row: &Row) -> Result<Head, Error> {
     })
 }
 
-fn link(row: &Row) -> Result<Link, Error> {
+pub(in crate::store) fn link(row: &Row) -> Result<Link, Error> {
     let seq = row.int("seq")?;
     let read = || {
         Ok(Link {

@@ -1,5 +1,7 @@
 //! The audit trail: rows are added, never changed.
 
+use serde_json::{Map, Value};
+
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
 use crate::domain::page::{Limit, Page};
@@ -11,6 +13,11 @@ use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::row::{Row, json};
 use crate::store::sql::select::Select;
+
+/// The member of a stored detail with the entry of the policy that gave the permission.
+pub(in crate::store) const GRANT: &str = "grant";
+/// The member of a stored detail with the `sub` of the actor's token, if the row shows another claim.
+pub(in crate::store) const SUB: &str = "sub";
 
 /// Filters of the audit trail; `None` does not filter. The scope selects the teams.
 #[derive(Debug, Clone, Default)]
@@ -82,11 +89,32 @@ pub(in crate::store) async fn write(tx: &mut Tx, row: &AuditRow) -> Result<(), E
         row.order_id.as_ref().map(OrderId::as_str),
         row.phone_number_id.as_ref().map(PhoneNumberId::as_str),
         row.outcome.as_str(),
-        json(&row.detail)?,
+        json(&with_extras(row))?,
         row.request_id.as_ref().map(RequestId::as_str),
     ))
     .await
     .map(drop)
+}
+
+/// Returns the detail as it is stored: with the grant and the actor's `sub`.
+///
+/// They have no columns of their own. So the hash covers them by its first rule, and a replica of an earlier version
+/// appends such rows to the chain correctly.
+fn with_extras(row: &AuditRow) -> Value {
+    let mut detail = row.detail.clone();
+    let extras = [(GRANT, &row.grant), (SUB, &row.actor.sub)];
+    for (name, value) in extras {
+        if let Some(value) = value {
+            if detail.is_null() {
+                detail = Value::Object(Map::new());
+            }
+            debug_assert!(detail.get(name).is_none(), "no detail has a member `{name}`");
+            if let Some(members) = detail.as_object_mut() {
+                members.insert(name.to_owned(), value.as_str().into());
+            }
+        }
+    }
+    detail
 }
 
 fn read(row: &Row) -> Result<AuditRow, Error> {
@@ -96,11 +124,15 @@ fn read(row: &Row) -> Result<AuditRow, Error> {
         actor: Actor {
             issuer: row.text("issuer")?,
             subject: row.text("subject")?,
+            // It is in the detail.
+            sub: None,
         },
         team: row.parsed_opt("team")?,
         action: row.parsed("action")?,
         allowed: row.flag_opt("allowed")?,
         rule: row.text_opt("rule")?,
+        // It is in the detail.
+        grant: None,
         order_id: row.parsed_opt("order_id")?,
         phone_number_id: row.parsed_opt("phone_number_id")?,
         outcome: row.text("outcome")?,

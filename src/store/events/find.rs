@@ -1,6 +1,6 @@
 //! Reads the event log, and deletes old events.
 
-use crate::domain::event::EventKind;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::EventId;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
@@ -48,6 +48,14 @@ impl Store {
         select.and("id = ?", id.as_str());
         let row = self.db.row(select.statement()).await?;
         row.map(|row| row.int("seq")).transpose()
+    }
+
+    /// The id of the last event in scope up to a sequence number; `None` when there is none.
+    pub async fn last_event(&self, scope: &Scope, seq: i64) -> Result<Option<EventId>, Error> {
+        let mut select = Select::within(scope, select_event!(""));
+        select.and("seq <= ?", seq);
+        let row = self.db.row(select.first("seq DESC", 1)).await?;
+        row.map(|row| row.parsed("id")).transpose()
     }
 
     /// Deletes up to `limit` sequenced events that are older than `before`; returns how many.

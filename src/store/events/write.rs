@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_data::PhoneNumberData;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::Facts;
 use crate::domain::order::Order;
@@ -65,5 +67,9 @@ pub(in crate::store) async fn number(
     team: Option<&Team>,
     facts: &Facts,
 ) -> Result<(), Error> {
-    event(tx, &Event::of_number(at, kind, team, facts)).await
+    event(
+        tx,
+        &Event::of_number(at, kind, team, &PhoneNumberData::new(facts)),
+    )
+    .await
 }

@@ -1,6 +1,6 @@
 //! Assigns a number to a team inside a transaction, for transfers and fulfilled orders.
 
-use crate::domain::event::EventKind;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::Facts;
 use crate::domain::team::Team;

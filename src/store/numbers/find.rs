@@ -3,6 +3,8 @@
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::scope::Scope;
+use crate::domain::team::Team;
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;
 use crate::store::numbers::row::{SELECT, read};
@@ -10,6 +12,19 @@ use crate::store::sql::select::Select;
 
 /// Ids in one statement.
 const BATCH: usize = 500;
+
+/// What the store still knows about a number that may be gone.
+#[derive(Debug, Clone)]
+pub struct NumberRecord {
+    /// The id of the number.
+    pub id: PhoneNumberId,
+    /// The number in E.164.
+    pub number: String,
+    /// The team that has it, or that had it last.
+    pub team: Option<Team>,
+    /// When it was gone from Close.
+    pub gone_at: Option<Timestamp>,
+}
 
 impl Store {
     /// The number, if it exists in this scope and is not gone.
@@ -32,6 +47,25 @@ impl Store {
             select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
             let rows = self.db.rows(select.statement()).await?;
             found.extend(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+
+    /// The records of the numbers with these ids, of any team, also of numbers that are gone.
+    pub async fn number_records(&self, ids: &[PhoneNumberId]) -> Result<Vec<NumberRecord>, Error> {
+        let mut found = Vec::new();
+        for some in ids.chunks(BATCH) {
+            let text = "SELECT id, number, team, gone_at FROM numbers";
+            let mut select = Select::within(&Scope::system("number records"), text);
+            select.and_one_of("id IN (?)", some.iter().map(PhoneNumberId::as_str));
+            for row in self.db.rows(select.statement()).await? {
+                found.push(NumberRecord {
+                    id: row.parsed("id")?,
+                    number: row.text("number")?,
+                    team: row.parsed_opt("team")?,
+                    gone_at: row.time_opt("gone_at")?,
+                });
+            }
         }
         Ok(found)
     }

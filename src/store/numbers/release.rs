@@ -2,8 +2,10 @@
 //!
 //! A finished release leaves a tombstone. A number counts as held by its team until it is gone.
 
-use crate::domain::audit::{Actor, AuditRow};
-use crate::domain::event::EventKind;
+use serde_json::Value;
+
+use crate::domain::audit::{Actor, AuditRow, Requester};
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::team::Team;
@@ -13,9 +15,18 @@ use crate::store::audit::rows;
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::ledger::{self, Entry, Kind};
-use crate::store::numbers::row::{SELECT, read, release_actor};
+use crate::store::numbers::row::{read, select_number};
 use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::row::Row;
+
+/// `SELECT` with every column that [`read`] and [`requester`] need.
+///
+/// The audit row of the request has what a number has no columns for.
+const SELECT: &str = select_number!(
+    ", (SELECT detail FROM audit WHERE audit.phone_number_id = numbers.id AND audit.action = 'number.release' \
+        AND audit.outcome IN ('scheduled', 'releasing') ORDER BY audit.id DESC LIMIT 1) AS release_detail",
+    ""
+);
 
 /// Clears every column of a release.
 macro_rules! cleared {
@@ -75,24 +86,24 @@ impl Store {
             .await
     }
 
-    /// Numbers whose scheduled release is due, with the actor who requested it; longest due first.
-    pub async fn due_releases(&self, now: Timestamp, limit: u32) -> Result<Vec<(Number, Actor)>, Error> {
+    /// Numbers whose scheduled release is due, with its requester; longest due first.
+    pub async fn due_releases(&self, now: Timestamp, limit: u32) -> Result<Vec<(Number, Requester)>, Error> {
         let due = " WHERE release_try_at <= $1 AND releasing_at IS NULL AND gone_at IS NULL \
             ORDER BY release_try_at, id LIMIT $2";
-        self.with_actor(sql!(format!("{SELECT}{due}"), now, i64::from(limit)))
+        self.with_requester(sql!(format!("{SELECT}{due}"), now, i64::from(limit)))
             .await
     }
 
     /// Numbers marked for release at or before `marked`, whose outcome is unknown; longest marked first.
     ///
-    /// Each comes with the actor who requested the release.
+    /// Each comes with the requester of the release.
     pub async fn unfinished_releases(
         &self,
         marked: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(Number, Actor)>, Error> {
+    ) -> Result<Vec<(Number, Requester)>, Error> {
         let open = " WHERE releasing_at <= $1 AND gone_at IS NULL ORDER BY releasing_at, id LIMIT $2";
-        self.with_actor(sql!(format!("{SELECT}{open}"), marked, i64::from(limit)))
+        self.with_requester(sql!(format!("{SELECT}{open}"), marked, i64::from(limit)))
             .await
     }
 
@@ -175,7 +186,7 @@ impl Store {
         }
         let (mut audit, mut kind) = (audit.clone(), EventKind::NumberVanished);
         if row.time_opt("releasing_at")?.is_some() {
-            audit = audit.ends_release(release_actor(&row)?);
+            audit = audit.ends_release(requester(&row)?);
             kind = EventKind::NumberReleased;
         }
         tombstone(tx, id, at, &row, kind, audit).await
@@ -193,11 +204,9 @@ impl Store {
         Ok(row.is_some())
     }
 
-    async fn with_actor(&self, statement: Statement) -> Result<Vec<(Number, Actor)>, Error> {
+    async fn with_requester(&self, statement: Statement) -> Result<Vec<(Number, Requester)>, Error> {
         let rows = self.db.rows(statement).await?;
-        rows.iter()
-            .map(|row| Ok((read(row)?, release_actor(row)?)))
-            .collect()
+        rows.iter().map(|row| Ok((read(row)?, requester(row)?))).collect()
     }
 
     /// Makes a change, with its audit row, if team, schedule and mark are still as in `known`.
@@ -239,6 +248,24 @@ impl Store {
         rows::write(&mut tx, audit).await?;
         tx.commit().await
     }
+}
+
+/// Reads the requester of the release that is scheduled or under way.
+///
+/// A row of an earlier version names none, and the audit row of the request may have been deleted since.
+fn requester(row: &Row) -> Result<Requester, Error> {
+    let (Some(issuer), Some(subject)) = (row.text_opt("release_issuer")?, row.text_opt("release_subject")?)
+    else {
+        let actor = Actor::desk();
+        return Ok(Requester { actor, grant: None });
+    };
+    let detail: Option<Value> = row.json_opt("release_detail")?;
+    let member = |name: &str| Some(detail.as_ref()?.get(name)?.as_str()?.to_owned());
+    let sub = member(rows::SUB);
+    Ok(Requester {
+        actor: Actor { issuer, subject, sub },
+        grant: member(rows::GRANT),
+    })
 }
 
 /// Locks the number's row, unless it is a tombstone.

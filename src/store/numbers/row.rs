@@ -1,13 +1,12 @@
 //! Reads a number from its row.
 
-use crate::domain::audit::Actor;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::error::Error;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::row::Row;
 
-/// `SELECT` with every column that [`read`] and [`release_actor`] need, and `$more` columns.
+/// `SELECT` with every column that [`read`] needs, and `$more` columns.
 ///
 /// The last argument continues the statement with `WHERE`.
 macro_rules! select_number {
@@ -37,16 +36,6 @@ pub(in crate::store) fn read(row: &Row) -> Result<Number, Error> {
         release_at: row.time_opt("release_at")?,
         provenance: row.json_opt("origin")?,
     })
-}
-
-/// The actor who requested the release; the service itself if the row names none.
-pub(in crate::store) fn release_actor(row: &Row) -> Result<Actor, Error> {
-    Ok(
-        match (row.text_opt("release_issuer")?, row.text_opt("release_subject")?) {
-            (Some(issuer), Some(subject)) => Actor { issuer, subject },
-            _ => Actor::desk(),
-        },
-    )
 }
 
 /// Locks the number's row, also that of a tombstone, until the transaction ends.

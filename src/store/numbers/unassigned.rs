@@ -1,12 +1,13 @@
 //! Numbers that no order accounts for: their provenance, and the order that they may belong to.
 
-use serde_json::json;
-
 use crate::domain::audit::AuditRow;
 use crate::domain::country::Country;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_data::PhoneNumberData;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::number::{Number, Provenance};
+use crate::domain::phone::main_country;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;
@@ -27,10 +28,11 @@ pub struct UnassignedNumber {
 }
 
 impl Store {
-    /// Rented numbers without an order that were first seen at `since` or later.
+    /// Rented numbers without an order that were first seen at `since` or later; rented as [`crate::domain::number::Facts::rented`] says.
     ///
-    /// Their country is `country` or unknown. Numbers that are gone again and numbers that a team adopted are included,
-    /// because Close rented them too. For reconciliation only, which must see the numbers of every team.
+    /// Their country is `country`, the main country of its calling code, or unknown. Numbers that are gone again and
+    /// numbers that a team adopted are included, because Close rented them too. For reconciliation only, which must see
+    /// the numbers of every team.
     pub async fn unassigned_numbers(
         &self,
         country: Country,
@@ -41,10 +43,11 @@ impl Store {
             .rows(sql!(
                 select_number!(
                     ", seen_at",
-                    " WHERE order_id IS NULL AND kind = 'internal' \
-                        AND (country = $1 OR country IS NULL) AND seen_at >= $2 ORDER BY id"
+                    " WHERE order_id IS NULL AND kind NOT IN ('external', 'virtual') \
+                        AND (country IN ($1, $2) OR country IS NULL) AND seen_at >= $3 ORDER BY id"
                 ),
                 country.as_str(),
+                main_country(country).as_str(),
                 since
             ))
             .await?;
@@ -91,8 +94,13 @@ impl Store {
             ))
             .await?;
         if let Some(row) = row {
-            let event = Event::of_number(now, EventKind::NumberUpdated, None, &row.json("facts")?);
-            write::event(&mut tx, &event.with("provenance", json!(provenance))).await?;
+            let facts = row.json("facts")?;
+            let data = PhoneNumberData {
+                provenance: Some(provenance),
+                ..PhoneNumberData::new(&facts)
+            };
+            let event = Event::of_number(now, EventKind::NumberUpdated, None, &data);
+            write::event(&mut tx, &event).await?;
         }
         tx.commit().await
     }
@@ -135,8 +143,13 @@ impl Store {
             return Ok(false);
         };
         rows::write(&mut tx, audit).await?;
-        let event = Event::of_number(audit.at, EventKind::NumberUpdated, None, &row.json("facts")?);
-        write::event(&mut tx, &event.with("order_id", json!(order))).await?;
+        let facts = row.json("facts")?;
+        let data = PhoneNumberData {
+            order_id: Some(order),
+            ..PhoneNumberData::new(&facts)
+        };
+        let event = Event::of_number(audit.at, EventKind::NumberUpdated, None, &data);
+        write::event(&mut tx, &event).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::domain::audit::AuditRow;
 use crate::domain::country::Country;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::Event;
+use crate::domain::event_data::PhoneNumberData;
+use crate::domain::event_kind::EventKind;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
@@ -194,9 +196,11 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
         Some(_) => EventKind::NumberAdded,
         None => EventKind::NumberUpdated,
     };
-    let event = Event::of_number(seen.as_of, kind, team.as_ref(), &seen.facts);
-    let event = event.with("changed", known.changed(&seen.facts).into());
-    write::event(tx, &event).await?;
+    let data = PhoneNumberData {
+        changed: Some(known.changed(&seen.facts)),
+        ..PhoneNumberData::new(&seen.facts)
+    };
+    write::event(tx, &Event::of_number(seen.as_of, kind, team.as_ref(), &data)).await?;
     let entry = team.and_then(|team| {
         let entry = |kind| Entry::new(seen.as_of, &team, kind).number(&seen.facts.id);
         if gone_at.is_some() {

@@ -5,16 +5,19 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::Postgres;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::sqlite::Sqlite;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use crate::error::Error;
 use crate::store::sql::commit_hooks::{CommitEffects, CommitHooks};
 use crate::store::sql::error::store_error;
-use crate::store::sql::param::Param;
 use crate::store::sql::pool::Pools;
 use crate::store::sql::row::Row;
+use crate::store::sql::session::Session;
+use crate::store::sql::statement::bound;
+pub(in crate::store) use crate::store::sql::statement::{Statement, sql};
 
 /// The deadline of every database call.
 ///
@@ -48,41 +51,7 @@ enum On {
     /// On SQLite; it holds the write lock from the start.
     Sqlite(Transaction<'static, Sqlite>),
     /// On PostgreSQL, READ COMMITTED.
-    Postgres(Transaction<'static, Postgres>),
-}
-
-/// A statement with its arguments. Made by `sql!` or [`crate::store::sql::select::Select`].
-#[derive(Debug)]
-pub(in crate::store) struct Statement {
-    /// The text: built from literals of the store, never from input of a user.
-    pub(in crate::store) text: String,
-    /// The arguments of `$1`, `$2` and so on.
-    pub(in crate::store) args: Vec<Param>,
-}
-
-/// Builds a statement: `sql!("… $1 …", value)`.
-macro_rules! sql {
-    ($text:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::sql::db::Statement {
-            text: ($text).to_owned(),
-            args: vec![$($crate::store::sql::param::Param::from($arg)),*],
-        }
-    };
-}
-pub(in crate::store) use sql;
-
-macro_rules! bound {
-    ($statement:expr) => {{
-        let Statement { text, args } = $statement;
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for arg in args {
-            query = match arg {
-                Param::Text(text) => query.bind(text),
-                Param::Int(int) => query.bind(int),
-            };
-        }
-        query
-    }};
+    Postgres(Session),
 }
 
 impl Db {
@@ -91,15 +60,31 @@ impl Db {
         let on = bounded(async {
             match &self.pools {
                 Pools::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(On::Sqlite),
-                Pools::Postgres(pool) => pool.begin().await.map(On::Postgres),
+                Pools::Postgres(server) => Session::begin(server, false).await.map(On::Postgres),
             }
         })
         .await?;
-        Ok(Tx {
+        Ok(self.tx(on))
+    }
+
+    /// Begins a transaction that only reads, and sees the same data throughout.
+    pub(in crate::store) async fn snapshot(&self) -> Result<Tx, Error> {
+        let on = bounded(async {
+            match &self.pools {
+                Pools::Sqlite { read, .. } => read.begin().await.map(On::Sqlite),
+                Pools::Postgres(server) => Session::begin(server, true).await.map(On::Postgres),
+            }
+        })
+        .await?;
+        Ok(self.tx(on))
+    }
+
+    fn tx(&self, on: On) -> Tx {
+        Tx {
             on,
             hooks: self.hooks.clone(),
             effects: CommitEffects::default(),
-        })
+        }
     }
 
     /// All rows of a statement that only reads.
@@ -110,8 +95,7 @@ impl Db {
                     .fetch_all(read)
                     .await
                     .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-                Pools::Postgres(pool) => bound!(statement)
-                    .fetch_all(pool)
+                Pools::Postgres(server) => Session::read(server, statement)
                     .await
                     .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
             }
@@ -131,7 +115,7 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(server) => server.close().await,
         }
     }
 }
@@ -154,10 +138,7 @@ impl Tx {
                     .execute(&mut **tx)
                     .await
                     .map(|done| done.rows_affected()),
-                On::Postgres(tx) => bound!(statement)
-                    .execute(&mut **tx)
-                    .await
-                    .map(|done| done.rows_affected()),
+                On::Postgres(session) => session.execute(statement).await,
             }
         })
         .await
@@ -171,8 +152,8 @@ impl Tx {
                     .fetch_all(&mut **tx)
                     .await
                     .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-                On::Postgres(tx) => bound!(statement)
-                    .fetch_all(&mut **tx)
+                On::Postgres(session) => session
+                    .rows(statement)
                     .await
                     .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
             }
@@ -183,6 +164,22 @@ impl Tx {
     /// The row of a statement that finds or returns at most one.
     pub(in crate::store) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
         Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// The rows of a statement that only reads, one after the other, without a deadline.
+    pub(in crate::store) fn stream(&mut self, statement: Statement) -> BoxStream<'_, Result<Row, Error>> {
+        match &mut self.on {
+            On::Sqlite(tx) => bound!(statement)
+                .fetch(&mut **tx)
+                .map_ok(Row::Sqlite)
+                .map_err(store_error)
+                .boxed(),
+            On::Postgres(session) => session
+                .stream(statement)
+                .map_ok(Row::Postgres)
+                .map_err(store_error)
+                .boxed(),
+        }
     }
 
     /// The row of a SELECT, locked until this transaction ends.
@@ -215,10 +212,7 @@ impl Tx {
                 .execute(&mut **tx)
                 .await
                 .map(drop),
-            On::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(text))
-                .execute(&mut **tx)
-                .await
-                .map(drop),
+            On::Postgres(session) => session.script(text).await,
         }
         .map_err(store_error)
     }
@@ -228,7 +222,7 @@ impl Tx {
         let done = bounded(async {
             match self.on {
                 On::Sqlite(tx) => tx.commit().await,
-                On::Postgres(tx) => tx.commit().await,
+                On::Postgres(session) => session.commit().await,
             }
         })
         .await;
@@ -240,7 +234,7 @@ impl Tx {
     pub(in crate::store) async fn rollback(self) -> Result<(), Error> {
         match self.on {
             On::Sqlite(tx) => tx.rollback().await,
-            On::Postgres(tx) => tx.rollback().await,
+            On::Postgres(session) => session.rollback().await,
         }
         .map_err(store_error)
     }

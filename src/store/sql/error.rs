@@ -28,6 +28,18 @@ impl CannotOpen {
     }
 }
 
+/// The server is a standby, or its default is to read only.
+#[derive(Debug, thiserror::Error)]
+#[error("the database accepts only reads")]
+pub(in crate::store) struct OnlyReads;
+
+impl OnlyReads {
+    /// Whether this is why no connection could be made.
+    pub(in crate::store) fn is(error: &sqlx::Error) -> bool {
+        matches!(error, sqlx::Error::Configuration(cause) if cause.is::<Self>())
+    }
+}
+
 /// A row, or an argument, is corrupt.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
@@ -55,7 +67,7 @@ pub(in crate::store) fn store_error(error: sqlx::Error) -> Error {
         // The driver's error for a connection that ended in the middle of a message.
         | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(cause) => is_temporary(cause.as_ref()),
-        _ => false,
+        error => OnlyReads::is(error),
     };
     if temporary {
         Error::StoreUnavailable(Box::new(error))
@@ -71,11 +83,13 @@ fn is_temporary(cause: &dyn DatabaseError) -> bool {
         .is_some()
     {
         // Connection, authorization, missing database, serialization, resources, not in the right state
-        // (locks), operator intervention, system errors, a standby that can't write.
+        // (locks), operator intervention, system errors, a standby that can't write, a pooler that shares statements.
         // https://www.postgresql.org/docs/current/errcodes-appendix.html
-        ["08", "28", "3D", "40", "53", "55", "57", "58", "25006"]
-            .iter()
-            .any(|class| code.starts_with(class))
+        [
+            "08", "28", "3D", "40", "53", "55", "57", "58", "25006", "26000", "42P05",
+        ]
+        .iter()
+        .any(|class| code.starts_with(class))
     } else {
         // BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB; extended codes keep them in the low byte.
         // https://www.sqlite.org/rescode.html

@@ -3,8 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::store::sql::db::{Db, sql};
-use crate::store::sql::error::{corrupt, no_such_table};
+use crate::store::sql::db::{Db, Tx, sql};
+use crate::store::sql::diagnose::remedy;
+use crate::store::sql::error::{CannotOpen, corrupt, no_such_table};
 
 struct Migration {
     name: &'static str,
@@ -31,6 +32,9 @@ const MIGRATIONS: &[Migration] = &[
     step!("0008_outgoing"),
 ];
 
+/// The table of applied migrations.
+pub(in crate::store) const TABLE: &str = "migrations";
+
 /// Serializes migrators: an arbitrary number that no other lock of this database uses.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7126083515430211)";
 
@@ -41,13 +45,45 @@ impl Migration {
 }
 
 /// Applies the missing migrations, all or none, one migrator at a time; returns their names.
+///
+/// An up-to-date schema needs no right to change it.
 pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
+    if migrated(db).await? {
+        return Ok(Vec::new());
+    }
     // On SQLite the transaction itself is the lock.
     let mut tx = db.begin().await?;
+    let applied = apply(&mut tx).await.map_err(explained)?;
+    tx.commit().await?;
+    Ok(applied)
+}
+
+/// Names the missing right, if that is why the schema can't be changed.
+fn explained(error: Error) -> Error {
+    match error {
+        Error::Internal(cause) => match cause.downcast::<sqlx::Error>() {
+            Ok(cause) => match remedy(&cause) {
+                Some(remedy) => Error::StoreUnavailable(Box::new(CannotOpen::because(remedy, *cause))),
+                None => Error::Internal(cause),
+            },
+            Err(cause) => Error::Internal(cause),
+        },
+        error => error,
+    }
+}
+
+/// Applies the missing migrations in a transaction; returns their names.
+pub(in crate::store) async fn apply(tx: &mut Tx) -> Result<Vec<String>, Error> {
     let postgres = tx.on_postgres();
     if postgres {
-        tx.script("SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '10min'".to_owned())
-            .await?;
+        // Also the limits that a provider has set. `transaction_timeout` exists since PostgreSQL 17.
+        tx.script(
+            "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '10min'; \
+             SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
+                .to_owned(),
+        )
+        .await?;
         tx.script(LOCK.to_owned()).await?;
     }
     tx.script(
@@ -93,7 +129,6 @@ pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
             }
         }
     }
-    tx.commit().await?;
     Ok(applied)
 }
 
@@ -112,4 +147,59 @@ pub(in crate::store) async fn migrated(db: &Db) -> Result<bool, Error> {
     Ok(MIGRATIONS
         .iter()
         .all(|known| applied.contains(&(known.name.to_owned(), known.checksum()))))
+}
+
+/// How the schema of a database differs from the one of this binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Version {
+    /// It is the same.
+    Same,
+    /// The database has no schema of the service.
+    Missing,
+    /// It lacks a migration, or has another text of one.
+    Older,
+    /// It has a migration that this binary does not know.
+    Newer,
+}
+
+/// The names of the tables in the schema, apart from those of the database itself.
+pub(in crate::store) async fn existing_tables(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    let tables = if tx.on_postgres() {
+        "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
+    } else {
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    };
+    let rows = tx.rows(sql!(tables)).await?;
+    rows.iter().map(|row| row.text("name")).collect()
+}
+
+/// Compares the schema with the one of this binary.
+pub(in crate::store) async fn version(tx: &mut Tx) -> Result<Version, Error> {
+    // A statement that fails would end the transaction on PostgreSQL.
+    if !existing_tables(tx).await?.iter().any(|name| name == TABLE) {
+        return Ok(Version::Missing);
+    }
+    let rows = tx.rows(sql!("SELECT name, checksum FROM migrations")).await?;
+    let mut same = 0;
+    for row in &rows {
+        let (name, checksum) = (row.text("name")?, row.text("checksum")?);
+        match MIGRATIONS.iter().find(|known| known.name == name) {
+            None => return Ok(Version::Newer),
+            Some(known) if known.checksum() == checksum => same += 1,
+            Some(_) => return Ok(Version::Older),
+        }
+    }
+    Ok(match (rows.len(), same == MIGRATIONS.len()) {
+        (0, _) => Version::Missing,
+        (_, true) => Version::Same,
+        (_, false) => Version::Older,
+    })
+}
+
+/// The tables that the migrations create, in their order: a table comes after those that it refers to.
+pub(in crate::store) fn tables() -> Vec<&'static str> {
+    let lines = MIGRATIONS.iter().flat_map(|migration| migration.text.lines());
+    lines
+        .filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split_whitespace().next())
+        .collect()
 }

@@ -7,32 +7,23 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use sqlx::pool::PoolOptions;
-use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
 };
 
+use crate::domain::database_url::DatabaseUrl;
+use crate::store::sql::connect::Access;
 use crate::store::sql::error::CannotOpen;
+use crate::store::sql::server::{ACQUIRE, Server};
 
-/// How long a task waits for a connection before the database counts as unavailable.
-pub(in crate::store) const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long a writer of a SQLite file waits for the only writing connection.
 ///
 /// Each transaction before it needs one flush of the disk.
 const WRITER_WAIT: Duration = Duration::from_secs(15);
-const CONNECTIONS: u32 = 10;
 /// How often opening a file is retried while another process is opening the file.
 const LOCKED_TRIES: u32 = 200;
 /// The pause before such a retry.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
-/// The settings of every PostgreSQL session, independent of the server's defaults.
-///
-/// No statement hangs forever, the conditional updates are written for READ COMMITTED, and a commit is on disk before a
-/// paid call follows it.
-pub(in crate::store) const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-    SET idle_in_transaction_session_timeout = '15s'; SET default_transaction_isolation = 'read committed'; \
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
-
 /// The connections to the database.
 #[derive(Clone)]
 pub(in crate::store) enum Pools {
@@ -47,20 +38,24 @@ pub(in crate::store) enum Pools {
         read: SqlitePool,
     },
     /// A server.
-    Postgres(PgPool),
+    Postgres(Server),
 }
 
 impl Pools {
     /// Opens a SQLite file, which is created if it is missing, or connects to a PostgreSQL server.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, CannotOpen> {
-        if let Some(options) = sqlite_file(url)? {
-            Self::open_file(options).await
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Self::connect(url).await
-        } else {
-            Err(CannotOpen::new(
-                "store.url must begin with sqlite:// or postgres://",
-            ))
+        match sqlite_file(url)? {
+            Some(options) => Self::open_file(options).await,
+            None => Self::connect(url, Access::Write).await,
+        }
+    }
+
+    /// Connects to the PostgreSQL server that the URL names.
+    pub(in crate::store) async fn connect(url: &str, access: Access) -> Result<Self, CannotOpen> {
+        match DatabaseUrl::parse(url) {
+            Ok(DatabaseUrl::Postgres(url)) => Server::open(&url, access).await.map(Self::Postgres),
+            Ok(DatabaseUrl::Sqlite(_)) => Err(CannotOpen::new("store.url is not a PostgreSQL URL")),
+            Err(fault) => Err(CannotOpen::new(format!("store.url {fault}"))),
         }
     }
 
@@ -103,20 +98,6 @@ impl Pools {
             .map_err(cannot)?;
         Ok(Self::Sqlite { write, read })
     }
-
-    async fn connect(url: &str) -> Result<Self, CannotOpen> {
-        let (options, unreachable) = server(url)?;
-        PoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE)
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
-            })
-            .connect_with(options)
-            .await
-            .map(Self::Postgres)
-            .map_err(|cause| CannotOpen::because(unreachable, cause))
-    }
 }
 
 /// Whether a connection can be used again.
@@ -127,20 +108,6 @@ async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error
     // The driver answers the ping after it has finished a rollback in progress.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
-}
-
-/// The server that the URL names, and the error message when it can't be reached, without the password.
-pub(in crate::store) fn server(url: &str) -> Result<(PgConnectOptions, String), CannotOpen> {
-    let options: PgConnectOptions = url
-        .parse()
-        .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
-    let unreachable = format!(
-        "can't reach PostgreSQL at {}:{} as {}",
-        options.get_host(),
-        options.get_port(),
-        options.get_username()
-    );
-    Ok((options.application_name("numberdesk"), unreachable))
 }
 
 /// Creates a missing file, readable only by its owner. SQLite gives its side files the same mode.

@@ -32,7 +32,7 @@ pub enum ProcessLockError {
         pid: Option<u32>,
     },
     /// The lock file can't be opened or locked.
-    #[error("{} can't be locked", .file.display())]
+    #[error("the SQLite file {} can't be opened and locked{}", .file.display(), no_folder(.cause))]
     Unknown {
         /// The file beside the database.
         file: PathBuf,
@@ -40,6 +40,15 @@ pub enum ProcessLockError {
         #[source]
         cause: io::Error,
     },
+}
+
+/// Explains the error of a file that would be created if its folder existed.
+fn no_folder(cause: &io::Error) -> &'static str {
+    if cause.kind() == io::ErrorKind::NotFound {
+        ": create its folder first"
+    } else {
+        ""
+    }
 }
 
 impl ProcessLock {

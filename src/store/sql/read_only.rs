@@ -7,19 +7,20 @@ use std::time::Duration;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use crate::store::sql::connect::Access;
 use crate::store::sql::error::CannotOpen;
-use crate::store::sql::pool::{ACQUIRE, Pools, SESSION, server};
+use crate::store::sql::pool::Pools;
+use crate::store::sql::server::ACQUIRE;
 
 /// Two are enough, because the commands that open a database this way read sequentially.
 const CONNECTIONS: u32 = 2;
-const NEVER_WRITE: &str = "SET default_transaction_read_only = on";
 
 /// Opens `sqlite://file` or connects to `postgres://…` for reading only.
 pub(in crate::store) async fn open(url: &str) -> Result<Pools, CannotOpen> {
     if url.starts_with("sqlite:") {
         file(url).await
     } else {
-        connect(url).await
+        Pools::connect(url, Access::Read).await
     }
 }
 
@@ -42,21 +43,4 @@ async fn file(url: &str) -> Result<Pools, CannotOpen> {
         write: pool.clone(),
         read: pool,
     })
-}
-
-async fn connect(url: &str) -> Result<Pools, CannotOpen> {
-    let (options, unreachable) = server(url)?;
-    PoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                sqlx::raw_sql(SESSION).execute(&mut *connection).await?;
-                sqlx::raw_sql(NEVER_WRITE).execute(connection).await.map(drop)
-            })
-        })
-        .connect_with(options)
-        .await
-        .map(Pools::Postgres)
-        .map_err(|cause| CannotOpen::because(unreachable, cause))
 }

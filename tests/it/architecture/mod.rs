@@ -13,11 +13,15 @@ const RESTRICTED_NAMES: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store"], "only the store knows SQL"),
     ("jsonwebtoken", &["auth"], "only auth reads tokens"),
     ("axum", &["http"], "only http handles requests"),
-    ("utoipa", &["http"], "only http describes the API"),
+    (
+        "utoipa",
+        &["config", "domain", "http", "policy"],
+        "only the types of inputs and outputs describe themselves",
+    ),
     (
         "rustls::",
-        &["config", "http"],
-        "config reads the certificate of the listener, and http uses it",
+        &["config", "egress", "http"],
+        "config reads the certificate of the listener, http uses it, and egress names the faults of others",
     ),
     ("jiff::", &["domain"], "only domain uses the time library"),
     (

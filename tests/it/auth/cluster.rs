@@ -11,8 +11,9 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use numberdesk::auth::{Access, Auth, IssuerKind, IssuerSettings, KeySource, Rejection};
-use numberdesk::domain::service_account::Identity;
+use numberdesk::domain::identity::Identity;
 use numberdesk::domain::time::Clock;
+use numberdesk::egress::Trust;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,8 +67,9 @@ impl Mounted {
 
     fn access(&self) -> Access {
         Access {
-            ca_file: Some(self.file("ca.crt")),
+            trust: Trust::Only(self.file("ca.crt")),
             token_file: Some(self.file("token")),
+            ..Access::default()
         }
     }
 }
@@ -213,7 +215,7 @@ async fn identifies_dialer(auth: &Auth, server: &ApiServer, signer: &Signer) -> 
         Identity::ServiceAccount(account) => {
             Ok(account.name.to_string() == "system:serviceaccount:crm:dialer")
         }
-        Identity::Caller(_) => Ok(false),
+        Identity::Token(_) => Ok(false),
     }
 }
 
@@ -310,7 +312,7 @@ async fn a_server_without_a_certificate_of_the_ca_never_receives_the_token() {
         Err(Rejection::KeysUnavailable)
     );
     let token_without_ca = Access {
-        ca_file: None,
+        trust: Trust::Public,
         ..mounted.access()
     };
     let refusal = auth_for(&server, server.keys(), token_without_ca, &clock)

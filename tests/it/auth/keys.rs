@@ -2,6 +2,7 @@
 
 mod hostile;
 mod outage;
+mod variety;
 
 use std::time::Duration;
 

@@ -4,8 +4,12 @@
 
 mod algorithms;
 mod cluster;
+mod grants;
 pub(crate) mod idp;
 mod keys;
+mod oidc;
+mod providers;
+mod refusals;
 pub(crate) mod service_accounts;
 mod tokens;
 
@@ -15,8 +19,7 @@ use std::time::Duration;
 use numberdesk::auth::{
     Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, Rejection,
 };
-use numberdesk::domain::caller::Caller;
-use numberdesk::domain::service_account::Identity;
+use numberdesk::domain::identity::{Identity, TokenIdentity};
 use numberdesk::domain::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 
@@ -38,6 +41,9 @@ fn settings(issuer: &str, keys: KeySource) -> IssuerSettings {
         audiences: vec!["numberdesk".into(), "https://numbers.example.com".into()],
         keys,
         algorithms: Algorithm::ALL.to_vec(),
+        typ: None,
+        leeway: Duration::from_secs(30),
+        max_lifetime: None,
         kind: IssuerKind::Oidc(ClaimPointers::default()),
         access: Access::default(),
     }
@@ -71,9 +77,9 @@ fn claims_without(name: &str) -> Value {
 }
 
 /// Authenticates a token of an OIDC issuer. Panics if the identity is a service account.
-async fn identified(auth: &Auth, token: &str) -> Result<Arc<Caller>, Rejection> {
+async fn identified(auth: &Auth, token: &str) -> Result<Arc<TokenIdentity>, Rejection> {
     match auth.authenticate(token).await? {
-        Identity::Caller(caller) => Ok(caller),
+        Identity::Token(identity) => Ok(identity),
         Identity::ServiceAccount(account) => {
             panic!("an OIDC token identified a service account: {account:?}")
         }
@@ -89,7 +95,7 @@ async fn refused(auth: &Auth, token: &str, what: impl std::fmt::Display) -> &'st
 }
 
 /// Asserts that the token is accepted, and returns its caller.
-async fn accepted(auth: &Auth, token: &str, what: impl std::fmt::Display) -> Arc<Caller> {
+async fn accepted(auth: &Auth, token: &str, what: impl std::fmt::Display) -> Arc<TokenIdentity> {
     identified(auth, token)
         .await
         .unwrap_or_else(|rejection| panic!("{what}: {rejection:?}"))

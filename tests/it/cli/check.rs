@@ -82,3 +82,95 @@ async fn the_environment_overrides_the_file_and_is_checked_too() {
         checked.stderr
     );
 }
+
+#[tokio::test]
+async fn a_url_of_the_database_that_can_t_work_is_named_without_its_password() {
+    let folder = config_folder();
+    for (url, part) in [
+        ("postgres://desk:hun/ter2@db/desk", "percent-encoded"),
+        (
+            "postgres://desk:hunter2@db/desk?sslmod=require",
+            "did you mean `sslmode`?",
+        ),
+        ("jdbc:postgresql://db/desk?user=desk&password=hunter2", "JDBC"),
+        (
+            "postgres://desk:hunter2@db/desk?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
+            "/nowhere/ca.pem",
+        ),
+    ] {
+        let mut check = command(folder.path(), &["check", "--config", "numberdesk.toml"]);
+        check.env("NUMBERDESK_STORE__URL", url);
+        let checked = output_of(check).await;
+        assert_eq!(checked.code, 1, "{checked:?}");
+        assert!(
+            checked.stderr.contains(part),
+            "{part} is not in {}",
+            checked.stderr
+        );
+        assert!(
+            checked.stderr.contains("NUMBERDESK_STORE__URL"),
+            "{}",
+            checked.stderr
+        );
+        assert!(!checked.stderr.contains("ter2"), "{}", checked.stderr);
+    }
+    std::fs::write(folder.path().join("password"), "p@/ss\n").expect("the password can be written");
+    let mut check = command(folder.path(), &["check", "--config", "numberdesk.toml"]);
+    check
+        .env("NUMBERDESK_STORE__URL", "postgres://desk@db/desk?sslmode=require")
+        .env("NUMBERDESK_STORE__PASSWORD_FILE", "password");
+    let checked = output_of(check).await;
+    assert_eq!(checked.code, 0, "{checked:?}");
+}
+
+#[tokio::test]
+async fn check_warns_of_grants_that_are_probably_not_meant_so() {
+    let folder = config_folder();
+    let grant = |value: &str, lines: &str| {
+        format!(
+            "[[grants]]\nclaim = \"/groups\"\nvalue = \"{value}\"\npermissions = [\"numbers:read\"]\n{lines}\n"
+        )
+    };
+    let policy = [
+        "[teams.sales]\n[teams.support]\n".to_owned(),
+        grant("leads", "team = \"sales\""),
+        grant("leads", "team = \"support\""),
+        grant("agents", "team = \"sales\"\nissuer = \"https://idp.example.com\""),
+        grant("agents", "team = \"slaes\""),
+        grant("admins", "everywhere = true").replace("numbers:read", "numbers:admin\", \"numbers:raed"),
+    ];
+    std::fs::write(folder.path().join("policy.toml"), policy[..5].concat())
+        .expect("the policy can be written");
+    let checked = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    snapshot::assert_output("cli/check_with_warnings_about_grants", &checked);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    std::fs::write(folder.path().join("policy.toml"), policy.concat()).expect("the policy can be written");
+    let checked = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    assert!(
+        checked.code == 1 && checked.stderr.contains("can't hold everywhere"),
+        "{checked:?}"
+    );
+}
+
+#[tokio::test]
+async fn check_warns_of_a_policy_that_denies_everything() {
+    let folder = config_folder();
+    for (text, expected) in [
+        (
+            "",
+            "policy.toml: is empty, so everything is denied. A running service keeps its last valid policy",
+        ),
+        (
+            "# nothing yet\n",
+            "policy.toml: has no [teams.…], so every order is denied",
+        ),
+    ] {
+        std::fs::write(folder.path().join("policy.toml"), text).expect("the policy can be written");
+        let checked = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+        let warning = checked.stdout.lines().find(|line| line.starts_with("warning: "));
+        assert!(
+            checked.code == 0 && warning.is_some_and(|warning| warning.contains(expected)),
+            "{checked:?}"
+        );
+    }
+}

@@ -11,7 +11,10 @@ async fn token_fails_without_a_dev_issuer() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let refused = run(folder.path(), &["token", "--team", "sales"]).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
-    assert!(refused.stderr.contains("dev"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("`numberdesk dev`") && refused.stderr.contains("`--dir`"),
+        "{refused:?}"
+    );
     assert_eq!(
         std::fs::read_dir(folder.path())
             .expect("the folder can be listed")

@@ -6,7 +6,7 @@ use close_sandbox as sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::binary::{CommandOutput, command, output_of, run};
+use crate::support::binary::{CommandOutput, command, end, output_of, run};
 use crate::support::close::FakeClose;
 use crate::support::eventually;
 use crate::support::personas::ISSUER;
@@ -155,6 +155,16 @@ async fn rotate_replaces_the_subscription_and_completes_an_interrupted_rotation(
         .find(|subscription| subscription["id"] != all[0]["id"])
         .unwrap();
     assert_eq!((remaining.len(), &remaining[0]["id"]), (1, &newest["id"]));
+
+    // A rotation does not stop half-way if nobody reads its progress.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut unread = command(cli.folder.path(), &["webhooks", "rotate", "--overlap", "0s"]);
+    let mut unread = unread.stderr(writer).spawn().unwrap();
+    assert_eq!(end(&mut unread).await, 0);
+    let rotated = cli.close.subscriptions().await;
+    assert_eq!(rotated.len(), 1, "{rotated:?}");
+    assert_ne!(rotated[0]["id"], remaining[0]["id"]);
 
     let too_long = cli.webhooks(&["rotate", "--overlap", "11m"]).await;
     assert_eq!(too_long.code, 2, "{too_long:?}");

@@ -3,6 +3,7 @@
 pub(crate) mod hostile;
 mod log;
 mod paging;
+mod radar;
 mod rent;
 mod retry;
 mod secret;
@@ -34,10 +35,7 @@ pub(crate) fn close_with(vendor: &Vendor, timeout: Duration) -> CloseClient {
 }
 
 pub(crate) fn close_at(base_url: &str, timeout: Duration) -> CloseClient {
-    let settings = Settings {
-        base_url: base_url.parse().unwrap(),
-        timeout,
-    };
+    let settings = Settings::new(base_url.parse().unwrap(), timeout);
     CloseClient::new(settings, KEY.into(), Clock::system()).unwrap()
 }
 

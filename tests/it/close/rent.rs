@@ -24,8 +24,8 @@ async fn a_rent_is_one_post_and_keeps_every_field_of_the_answer() {
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].line(), "POST /api/v1/phone_number/request/internal/");
     assert_eq!(
-        requests[0].body,
-        r#"{"country":"DE","sharing":"personal","prefix":"30"}"#
+        requests[0].body, r#"{"country":"DE","prefix":"30"}"#,
+        "a personal number is Close's default, so the retired field is not sent"
     );
 }
 

@@ -120,10 +120,7 @@ async fn no_answer_error_or_log_line_shows_the_key_or_a_url() {
     );
     record(&rent(&unknown_host).await);
     record(&unknown_host.me().await);
-    let settings = Settings {
-        base_url: "https://api.close.com/".parse().unwrap(),
-        timeout: Duration::from_secs(1),
-    };
+    let settings = Settings::new("https://api.close.com/".parse().unwrap(), Duration::from_secs(1));
     record(&settings);
 
     // The libraries may log a host at trace level, but never the API key.

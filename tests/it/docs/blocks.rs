@@ -86,12 +86,15 @@ pub(super) fn blocks(page: &str) -> Result<Vec<Block>, String> {
     Ok(found)
 }
 
+/// The first line of a script. `refused` tells whether curl has received a status of 400 or more.
+const START: &str = "set -euo pipefail; background=(); refused() { grep -Eqs '^status [45]' \"$STATUSES\"; }";
+
 /// Returns one bash script that runs the blocks of a page, or `None` if there is nothing to run.
 ///
 /// Foreground blocks share one shell, so a page can set variables. The script prints each block's line before it runs,
 /// and fails if a background block has ended before the end of the page.
 pub(super) fn script(page: &str, blocks: &[Block]) -> Result<Option<String>, String> {
-    let (mut lines, mut commands) = (vec!["set -euo pipefail; background=()".to_owned()], 0);
+    let (mut lines, mut commands) = (vec![START.to_owned()], 0);
     for Block {
         line,
         language,
@@ -118,12 +121,15 @@ pub(super) fn script(page: &str, blocks: &[Block]) -> Result<Option<String>, Str
         match marker {
             Some(Marker::NotRun) => continue,
             Some(Marker::Fails) => lines.push(format!(
-                "(\n{text}\n) & if wait $!; then echo 'the block should have failed'; exit 1; fi"
+                "(\n{text}\n) & if wait $! && ! refused; then echo 'the block should have failed'; exit 1; fi; rm -f \"$STATUSES\""
             )),
             Some(Marker::RunsUntilInterrupted) => {
                 lines.push(format!("(\n{text}\n) & background+=($!); sleep 1"));
             }
-            None | Some(Marker::File(_)) => lines.push(text.clone()),
+            None | Some(Marker::File(_)) => {
+                lines.push(text.clone());
+                lines.push("if refused; then echo 'curl received an error'; cat \"$STATUSES\"; exit 1; fi".to_owned());
+            }
         }
         commands += 1;
     }

@@ -6,16 +6,22 @@
 
 mod blocks;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::support::binary::{command, end, send_sigterm};
 use crate::support::program::root;
 
+/// The folder of the commands that the test replaces.
+const TOOLS: &str = "tools";
 /// The number of pages that are tested at the same time.
 const CONCURRENT_PAGES: usize = 3;
 /// The longest time that the blocks of one page may take, and that `numberdesk dev` may take to start.
@@ -59,22 +65,28 @@ async fn run_page(page: &str) -> Result<bool, String> {
     };
     let folder = tempfile::tempdir().expect("a folder can be made");
     prepare(folder.path());
-    let output = folder.path().join("dev-output");
     let mut dev = command(folder.path(), &["dev"])
-        .stdout(File::create(&output).expect("the file can be written"))
+        .stdout(Stdio::piped())
         .stderr(File::create(folder.path().join("dev-errors")).expect("the file can be written"))
         .spawn()
         .expect("dev can be started");
-    let printed = || fs::read_to_string(&output).unwrap_or_default();
-    let ready = async {
-        while !printed().contains("Ctrl-C") {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    // Kept until `dev` has ended, because a process that prints to a closed pipe fails.
+    let mut lines = BufReader::new(dev.stdout.take().expect("stdout is piped")).lines();
+    let mut printed = String::new();
+    let demo = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            printed += &line;
+            printed.push('\n');
+            if line.contains("Ctrl-C") {
+                return true;
+            }
         }
+        false
     };
-    if tokio::time::timeout(PAGE_TIMEOUT, ready).await.is_err() {
+    let has_ended = tokio::time::timeout(PAGE_TIMEOUT, demo).await;
+    if !has_ended.unwrap_or(false) {
         return Err(format!(
-            "dev did not end its demo within {PAGE_TIMEOUT:?}:\n{}",
-            printed()
+            "dev did not end its demo within {PAGE_TIMEOUT:?}:\n{printed}"
         ));
     }
     let result = run(folder.path(), &script).await;
@@ -94,8 +106,21 @@ fn prepare(folder: &Path) {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_numberdesk"), release.join("numberdesk"))
         .expect("a link can be made");
     copy(&root().join("k8s"), &folder.join("k8s"));
-    // Makes curl fail on a status of 400 or more, without an option in every command of the guides.
-    fs::write(folder.join(".curlrc"), "fail-with-body\n").expect("the file can be written");
+    // Runs the real curl, and notes the status of each answer. An option that makes curl fail would change loops that
+    // depend on its exit status.
+    let path = std::env::var_os("PATH").expect("there is a path");
+    let real = std::env::split_paths(&path)
+        .map(|folder| folder.join("curl"))
+        .find(|file| file.exists())
+        .expect("curl is installed");
+    let tools = folder.join(TOOLS);
+    fs::create_dir_all(&tools).expect("a folder can be made");
+    let curl = format!(
+        "#!/bin/sh\nexec '{}' --write-out '%{{stderr}}status %{{http_code}} %{{url_effective}}\\n' \"$@\" 2>> \"$STATUSES\"\n",
+        real.display()
+    );
+    fs::write(tools.join("curl"), curl).expect("the file can be written");
+    fs::set_permissions(tools.join("curl"), fs::Permissions::from_mode(0o755)).expect("the mode can be set");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -114,15 +139,17 @@ fn copy(from: &Path, to: &Path) {
 /// Runs the script, and kills all processes that it has started.
 async fn run(folder: &Path, script: &str) -> Result<(), String> {
     let log = folder.join("output");
+    let tools = folder.join(TOOLS).into_os_string();
+    let path = [tools, std::env::var_os("PATH").unwrap_or_default()].join(OsStr::new(":"));
     let file = File::create(&log).expect("the file can be written");
     let mut shell = Command::new("bash")
         .args(["-c", script])
         .current_dir(folder)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", path)
         .env("HOME", folder)
-        .env("CURL_HOME", folder)
-        .stdin(std::process::Stdio::null())
+        .env("STATUSES", folder.join("statuses"))
+        .stdin(Stdio::null())
         .stdout(file.try_clone().expect("a file can be shared"))
         .stderr(file)
         .process_group(0)
@@ -133,11 +160,17 @@ async fn run(folder: &Path, script: &str) -> Result<(), String> {
     let ended = tokio::time::timeout(PAGE_TIMEOUT, shell.wait()).await;
     let killed = Command::new("kill")
         .args(["-KILL", "--", &group])
-        .stderr(std::process::Stdio::null())
+        .stderr(Stdio::null())
         .status()
         .await;
     killed.expect("kill can be run");
-    let printed = || fs::read_to_string(&log).unwrap_or_default();
+    // With the errors of curl, which are in the file of the statuses.
+    let printed = || {
+        let files = [&log, &folder.join("statuses")];
+        files
+            .map(|file| fs::read_to_string(file).unwrap_or_default())
+            .concat()
+    };
     match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(status) => Err(format!("ended with {status:?} after\n{}", printed())),

@@ -1,5 +1,7 @@
 //! The event API: each change is one event, only its team sees it, and a client that resumes misses none.
 
+pub(crate) mod intermediaries;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -14,7 +16,10 @@ use crate::support::stream::Stream;
 
 on_both_stores! {
     each_step_of_an_order_and_its_number_is_one_event_in_order,
+    a_generic_paginator_reads_every_event_by_cursor,
+    a_type_ending_in_a_star_selects_a_group,
     a_stream_sends_new_events_and_resumes_after_the_last_event_id,
+    a_reader_that_loses_its_stream_before_the_first_event_misses_none,
     a_team_receives_no_event_of_another_team,
     an_event_id_of_another_team_is_refused_like_an_unknown_one,
     a_stream_ends_when_its_token_expires_or_the_process_stops,
@@ -80,6 +85,71 @@ async fn each_step_of_an_order_and_its_number_is_one_event_in_order(database: Da
     assert_eq!(end, json!({ "data": [], "next_cursor": null }));
 }
 
+async fn a_generic_paginator_reads_every_event_by_cursor(database: Database) {
+    let server = TestServer::new(database).await;
+    server.rent(&ALICE, "one", "DE").await;
+    server.rent(&ALICE, "two", "FR").await;
+    let all = wait_for_events(&server, &ALICE, "", 8).await;
+    // The same loop works for every list.
+    let (mut read, mut path) = (Vec::new(), "/v1/events?limit=3".to_owned());
+    loop {
+        let page = server.get(&ALICE, &path).await.expect(200);
+        read.extend(page["data"].as_array().expect("a list has data").clone());
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/events?limit=3&cursor={cursor}");
+    }
+    assert_eq!(read, all);
+    let (second, third) = (text(&all[1]["id"]), text(&all[2]["id"]));
+    let by_cursor = server.get(&ALICE, &format!("/v1/events?cursor={second}")).await;
+    let by_after = server.get(&ALICE, &format!("/v1/events?after={second}")).await;
+    assert_eq!(by_cursor.expect(200), by_after.expect(200));
+    let both = server
+        .get(&ALICE, &format!("/v1/events?cursor={second}&after={third}"))
+        .await
+        .problem(400, "invalid-request");
+    assert_eq!(both["errors"][0]["pointer"], "/query/cursor");
+    let message = text(&both["errors"][0]["message"]);
+    assert!(message.contains("together with `after`"), "{message}");
+    server
+        .get(&ALICE, "/v1/events?cursor=elsewhere")
+        .await
+        .problem(400, "invalid-request");
+    // A stream has no pages.
+    server
+        .get(&ALICE, &format!("/v1/events/stream?cursor={second}"))
+        .await
+        .problem(400, "invalid-request");
+}
+
+async fn a_type_ending_in_a_star_selects_a_group(database: Database) {
+    let server = TestServer::new(database).await;
+    server.rent(&ALICE, "key", "DE").await;
+    wait_for_events(&server, &ALICE, "", 4).await;
+    for (query, expected) in [
+        (
+            "order.*",
+            &["order.queued", "order.renting", "order.fulfilled"][..],
+        ),
+        ("phone_number.*", &["phone_number.assigned"]),
+        (
+            "phone_number.*,order.queued",
+            &["order.queued", "phone_number.assigned"],
+        ),
+    ] {
+        let path = format!("/v1/events?type={query}");
+        assert_eq!(types(&server.list(&ALICE, &path).await), expected, "{query}");
+    }
+    for wrong in ["orders.*", "order*", "*.*", "order.*,", "order.fulfiled"] {
+        let problem = server
+            .get(&ALICE, &format!("/v1/events?type={wrong}"))
+            .await
+            .problem(400, "invalid-request");
+        assert_eq!(problem["errors"][0]["pointer"], "/query/type", "{wrong}");
+    }
+}
+
 async fn a_stream_sends_new_events_and_resumes_after_the_last_event_id(database: Database) {
     let server = TestServer::new(database).await;
     server.rent(&ALICE, "before", "DE").await;
@@ -105,6 +175,28 @@ async fn a_stream_sends_new_events_and_resumes_after_the_last_event_id(database:
         ids.push(reader.next().await.expect("the stream goes on").id);
     }
     assert_eq!(ids, expected, "each event once, in the order of the list");
+}
+
+async fn a_reader_that_loses_its_stream_before_the_first_event_misses_none(database: Database) {
+    let server = TestServer::new(database).await;
+    let stream = |person| server.request_as(person, "GET", "/v1/events/stream");
+    server.rent(&ALICE, "first", "DE").await;
+    server.rent(&BOB, "bobs", "DE").await;
+    let before = wait_for_events(&server, &ALICE, "", 4).await;
+    let mut cut = Stream::open(stream(&ALICE), None).await;
+    let last = cut.begins_after().await;
+    // Bob's later events are not Alice's, and she could not resume after one.
+    assert_eq!(last, text(&before[before.len() - 1]["id"]));
+    drop(cut);
+    server.rent(&ALICE, "second", "US").await;
+    let all = wait_for_events(&server, &ALICE, "", before.len() + 4).await;
+    let mut resumed = Stream::open(stream(&ALICE), Some(&last)).await;
+    for event in &all[before.len()..] {
+        assert_eq!(
+            resumed.next().await.expect("the stream goes on").id,
+            text(&event["id"])
+        );
+    }
 }
 
 async fn a_team_receives_no_event_of_another_team(database: Database) {

@@ -250,10 +250,11 @@ async fn a_caller_in_several_teams_must_name_one_in_an_order(database: Database)
         .order(&DORA, "key", &body)
         .await
         .problem_snapshot(400, "team-required");
-    server
+    let problem = server
         .order(&NEMO.of(&[]).with("numbers:rent"), "key", &body)
         .await
         .problem(400, "team-required");
+    assert!(text(&problem["detail"]).contains("no team"), "{problem}");
     server.assert_nothing_happened().await;
     for team in ["sales", "support"] {
         body["team"] = json!(team);

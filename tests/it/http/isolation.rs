@@ -32,19 +32,19 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// An operation of the OpenAPI document.
-struct Operation {
-    method: String,
-    path: String,
-    open: bool,
+pub(super) struct Operation {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) open: bool,
 }
 
 impl Operation {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
     /// Fills the parameters of the path with ids, which are separated by spaces.
-    fn path_with(&self, ids: &str) -> String {
+    pub(super) fn path_with(&self, ids: &str) -> String {
         let mut path = self.path.clone();
         for id in ids.split(' ') {
             let Some((start, rest)) = path.split_once('{') else {
@@ -58,7 +58,7 @@ impl Operation {
     }
 }
 
-async fn operations(server: &TestServer) -> Vec<Operation> {
+pub(super) async fn operations(server: &TestServer) -> Vec<Operation> {
     let document = send(server.request("GET", "/openapi.json")).await.json();
     let token_by_default = document["security"]
         .as_array()
@@ -90,7 +90,7 @@ async fn operations(server: &TestServer) -> Vec<Operation> {
 }
 
 /// Returns a valid body for the operation, so that the body is not the reason for a refusal.
-fn body_for(operation: &Operation) -> Option<Value> {
+pub(super) fn body_for(operation: &Operation) -> Option<Value> {
     match (operation.method.as_str(), operation.path.as_str()) {
         ("PATCH", path) if path.starts_with("/v1/webhook") => Some(json!({ "description": "mine now" })),
         ("POST", path) if path.ends_with("/replay") => Some(json!({ "since": "2026-11-23T00:00:00Z" })),

@@ -3,8 +3,14 @@
 pub(crate) mod bad_input;
 pub(crate) mod browser;
 pub(crate) mod callers;
+pub(crate) mod connections;
+pub(crate) mod cross_origin;
+pub(crate) mod guides;
 pub(crate) mod isolation;
 pub(crate) mod openapi;
 pub(crate) mod overload;
+pub(crate) mod paths;
+pub(crate) mod prefix;
 pub(crate) mod problems;
+mod rights;
 pub(crate) mod tls;

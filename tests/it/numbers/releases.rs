@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use crate::support::books::usage;
 use crate::support::close::FakeClose;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::Database;
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, LENA, OLGA};
 use crate::support::server::{POLICY, TestConfig, TestServer, send, text};
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     a_404_for_a_key_of_another_organization_does_not_prove_a_release,
     a_404_does_not_prove_a_release_while_the_key_s_organization_is_unknown,
     a_404_does_not_prove_a_release_if_the_key_was_replaced_meanwhile,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     an_adoption_obeys_the_policy_of_the_receiving_team,
     a_transferred_number_belongs_only_to_its_new_team,
     an_orphan_cannot_be_changed_but_an_administrator_can_release_it,
@@ -91,6 +91,9 @@ async fn a_transferred_number_belongs_only_to_its_new_team(database: Database) {
         .collect();
     assert_eq!(held, [&json!(0), &json!(1)]);
     server.release(&BOB, &number).await.empty(204);
+    // What the other team does with the number is no business of the first one either.
+    let order = server.list(&ALICE, "/v1/orders").await.remove(0);
+    assert_eq!(order["phone_number"], Value::Null, "{order}");
 }
 
 async fn an_orphan_cannot_be_changed_but_an_administrator_can_release_it(database: Database) {

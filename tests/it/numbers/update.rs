@@ -1,11 +1,14 @@
 //! Changes of a number by its team.
 
 use super::*;
+use crate::support::server::POLICY;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     a_change_with_if_match_needs_the_current_etag,
     every_field_that_is_writable_in_close_can_be_changed,
     calls_can_be_forwarded_only_to_countries_that_the_policy_allows,
+    the_kind_and_the_country_of_a_forward_target_are_named_as_they_are,
+    a_target_that_was_set_in_close_is_judged_when_forwarding_is_enabled,
     sharing_a_number_needs_the_permission_for_group_numbers,
     a_change_that_close_refuses_is_422_and_one_without_an_answer_is_502,
 }
@@ -129,6 +132,96 @@ async fn calls_can_be_forwarded_only_to_countries_that_the_policy_allows(databas
         .problem(403, "policy-denied");
 }
 
+/// Sales may forward calls to the United Kingdom and to Kosovo.
+fn with_forwards_to_britain() -> TestConfig {
+    TestConfig {
+        policy: POLICY.replacen(
+            "forward_to_countries = [\"DE\", \"FR\"]",
+            "forward_to_countries = [\"GB\", \"XK\"]",
+            1,
+        ),
+        ..TestConfig::default()
+    }
+}
+
+async fn the_kind_and_the_country_of_a_forward_target_are_named_as_they_are(database: Database) {
+    let server = TestServer::with(database, with_forwards_to_britain()).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    for allowed in ["+443333212345", "+442079460000", "+38343201234"] {
+        let change = json!({ "forward_to": allowed, "phone_numbers": [allowed] });
+        let changed = server.patch(&ALICE, &number, &change).await.expect(200);
+        assert_eq!(changed["forward_to"], allowed);
+    }
+    for (to, have, hint) in [
+        (
+            "+448443210321",
+            json!({ "number": "+448443210321", "kind": "service-charge number", "country": "GB",
+                    "shared_with": ["GG"] }),
+            "use an ordinary landline or mobile number: \
+             a call to this service-charge number can cost more than an ordinary call",
+        ),
+        (
+            "+441481256789",
+            json!({ "number": "+441481256789", "kind": "landline number", "country": "GG" }),
+            "use a number in one of GB, XK, or ask the platform team to add GG to \
+             teams.sales.forward_to_countries; GG is Guernsey, which shares the calling code +44 with GB",
+        ),
+        (
+            "+881612345678",
+            json!({ "number": "+881612345678", "kind": "satellite number", "country": null }),
+            "use an ordinary landline or mobile number: \
+             a call to this satellite number can cost more than an ordinary call",
+        ),
+        (
+            "+499001234567",
+            json!({ "number": "+499001234567", "kind": "premium-rate number", "country": "DE", "premium": true }),
+            "use an ordinary landline or mobile number: \
+             a call to this premium-rate number costs extra and pays the called party",
+        ),
+    ] {
+        let refused = server.patch(&ALICE, &number, &json!({ "forward_to": to })).await;
+        let decision = refused.problem(403, "policy-denied")["decision"].clone();
+        assert_eq!(decision["have"], have);
+        assert_eq!(decision["hint"], hint);
+    }
+    let dialled = json!({ "forward_to": "+4403333212345" });
+    let refused = server.patch(&ALICE, &number, &dialled).await;
+    let errors = refused.problem(400, "invalid-request")["errors"].clone();
+    assert_eq!(errors[0]["pointer"], "/forward_to");
+    assert!(text(&errors[0]["message"]).ends_with("+443333212345"), "{errors}");
+    // An order has no forward: calls are forwarded by a change of the number alone.
+    let order = json!({ "country": "DE", "forward_to": "+443333212345" });
+    server
+        .order(&ALICE, "with-forward", &order)
+        .await
+        .problem(400, "invalid-request");
+}
+
+async fn a_target_that_was_set_in_close_is_judged_when_forwarding_is_enabled(database: Database) {
+    let config = TestConfig {
+        full_sync: "1s",
+        ..with_forwards_to_britain()
+    };
+    let server = TestServer::with(database, config).await;
+    let number = server.rent(&ALICE, "key", "DE").await;
+    let enable = json!({ "forward_to_enabled": true });
+    let set_in_close = async |target: &str| {
+        server
+            .close
+            .person_changes(&number, json!({ "forward_to": target }))
+            .await;
+        eventually("the service shows the target", || async {
+            (read_number(&server, &number).await["forward_to"] == target).then_some(())
+        })
+        .await;
+        server.patch(&ALICE, &number, &enable).await
+    };
+    for target in ["+447012345678", "+4403333212345", "call me"] {
+        set_in_close(target).await.problem(403, "policy-denied");
+    }
+    set_in_close("+443333212345").await.expect(200);
+}
+
 async fn sharing_a_number_needs_the_permission_for_group_numbers(database: Database) {
     let server = TestServer::new(database).await;
     let number = server.rent(&ALICE, "key", "DE").await;
@@ -145,7 +238,7 @@ async fn sharing_a_number_needs_the_permission_for_group_numbers(database: Datab
         );
     }
     let shared = server.patch(&LENA, &number, &two).await.expect(200);
-    assert_eq!(shared["is_group_number"], true);
+    assert_eq!(shared["participants"], two["participants"]);
     // The policy of support allows only the caller as participant.
     let own = server.rent(&BOB, "key", "DE").await;
     let other = json!({ "participants": [server.user(3)] });

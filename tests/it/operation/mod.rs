@@ -1,5 +1,6 @@
 //! Running the service: probes, shutdown, replicas, mounted files and runbooks.
 
+pub(crate) mod failover;
 pub(crate) mod mounted;
 pub(crate) mod one_process;
 pub(crate) mod readiness;

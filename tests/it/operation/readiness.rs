@@ -66,7 +66,7 @@ async fn a_verbose_probe_adds_files_and_issuers_and_a_plain_probe_has_only_the_u
     }
     assert_eq!(
         verbose["files"]["tls_certificate"]["expires_at"],
-        "2090-01-01T00:00:00Z"
+        "2090-01-01T00:00:00.000000Z"
     );
     let issuer = &verbose["issuers"][0];
     assert_eq!(

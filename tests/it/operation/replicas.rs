@@ -7,24 +7,10 @@ use serde_json::{Value, json};
 use crate::support::binary::ServerProcess;
 use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
-use crate::support::database::{Database, with_postgres};
+use crate::support::database::{Database, on_postgres_only, with_postgres};
 use crate::support::eventually;
 use crate::support::personas::ALICE;
 use crate::support::server::{TestConfig, TestServer, send, text};
-
-/// Makes one test of each named function, on PostgreSQL only.
-///
-/// Several processes cannot share a SQLite file.
-macro_rules! on_postgres_only {
-    ($($name:ident),* $(,)?) => {
-        $(mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_postgres() {
-                $crate::support::database::with_postgres(super::$name).await;
-            }
-        })*
-    };
-}
 
 on_postgres_only! {
     one_key_sent_to_three_replicas_at_once_is_one_order_and_one_rent,

@@ -10,14 +10,15 @@ use numberdesk::auth::DevIssuer;
 use serde_json::{Value, json};
 
 use crate::support::books::usage;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::Database;
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::eventually;
 use crate::support::personas::{ALICE, AUDIENCE, BOB, ISSUER, LENA, NEMO, OLGA, Persona};
 use crate::support::response::ApiResponse;
 use crate::support::response::assert_indistinguishable;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     an_order_needs_approval_if_a_rule_matches_and_not_otherwise,
     an_order_is_sent_only_after_its_approval_and_once,
     validating_an_order_tells_whether_it_needs_approval,

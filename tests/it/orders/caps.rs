@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::support::books::usage;
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::Database;
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::eventually;
 use crate::support::personas::{ALICE, BOB, LENA, OLGA};
 use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::snapshot;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     two_hundred_concurrent_orders_with_a_cap_of_three_cause_three_rents,
     two_hundred_concurrent_orders_with_a_budget_for_three_cause_three_rents,
     two_hundred_concurrent_orders_with_three_a_day_cause_three_rents,

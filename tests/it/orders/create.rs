@@ -2,9 +2,13 @@
 
 use super::*;
 
+// These compare with answers of today's Close, field by field.
 on_both_stores! {
     a_fulfilled_order_is_201_with_the_order_and_its_number,
     close_receives_the_request_and_no_header_of_the_caller,
+}
+
+on_both_stores_and_next_close! {
     an_order_without_assignees_is_assigned_to_the_caller_s_close_user_if_there_is_one,
     a_missing_carrier_type_is_filled_in_only_if_the_policy_allows_exactly_one,
     a_policy_denial_names_its_rule_and_leaves_the_idempotency_key_unused,
@@ -165,9 +169,10 @@ async fn a_group_number_needs_the_permission_that_the_policy_requires(database: 
         );
     }
     let order = server.order(&LENA, "shared", &shared).await.expect(201);
-    assert_eq!(order["phone_number"]["is_group_number"], true);
+    // The next Close has no such field.
+    assert_ne!(order["phone_number"]["is_group_number"], false);
     server.order(&LENA, "two", &two).await.expect(201);
-    assert_eq!(server.close.rents().await.len(), 2);
+    assert_eq!(server.close.held().await.len(), 2);
 }
 
 async fn every_refusal_by_close_is_422_with_its_close_status_and_frees_the_reservation(database: Database) {
@@ -219,7 +224,15 @@ async fn every_refusal_by_close_is_422_with_its_close_status_and_frees_the_reser
         );
         assert_eq!(order["phone_number"], Value::Null);
         assert!(order["finished_at"].is_string(), "{order}");
+        // `detail` speaks of this refusal, also if Close gave no message.
+        let detail = text(&problem["detail"]);
+        assert!(!detail.contains("is the status in Close's response"), "{problem}");
         match index {
+            2 => assert_eq!(
+                detail,
+                "Close refused the request and gave no message. `close_status` is `billing-error`: the Close account \
+                 needs funds."
+            ),
             3 => assert!(text(&problem["detail"]).contains("No numbers left."), "{problem}"),
             5 => assert!(
                 problem["errors"].to_string().contains("No such area."),

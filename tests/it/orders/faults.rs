@@ -17,13 +17,14 @@ use serde_json::{Value, json};
 
 use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::Database;
 use crate::support::desk::{SETTLE_AFTER, TestDesk, adopt, caller, order, request, settle_review};
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::server::WEBHOOK_KEY;
 use crate::support::webhook::{self, delivery, event, signature};
 
 // One test for each delay, so that they run side by side.
-on_both_stores! {
+on_both_stores_and_next_close! {
     orders_are_true_when_close_shows_a_number_at_once,
     orders_are_true_when_the_listing_lags,
     orders_are_true_when_the_event_log_lags,

@@ -10,8 +10,12 @@ pub(crate) mod model;
 pub(crate) mod outage;
 
 mod create;
+mod epochs;
 mod idempotency;
+mod not_rented;
 mod pending;
+mod queue;
+mod released;
 
 use std::time::Duration;
 
@@ -20,12 +24,13 @@ use serde_json::{Value, json};
 use crate::support::books::usage;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores};
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::personas::{ALICE, BOB, LENA, OLGA, Persona};
 use crate::support::raw;
 use crate::support::server::{TestConfig, TestServer, send, text};
 use crate::support::{eventually, scripted, snapshot};
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     validating_an_order_stores_nothing_and_sends_nothing,
     only_an_order_that_was_not_sent_can_be_cancelled,
     an_order_that_needs_no_review_cannot_be_settled,
@@ -56,9 +61,26 @@ async fn validating_an_order_stores_nothing_and_sends_nothing(database: Database
         .request_as(&ALICE, "POST", "/v1/orders?validate_only=true")
         .header("Idempotency-Key", "key");
     send(with_key.json(&berlin())).await.expect(200);
-    validate(json!({ "country": "Germany" }))
-        .await
-        .problem(400, "invalid-request");
+    let refused = validate(json!({ "country": "Germany" })).await;
+    refused.problem(400, "invalid-request");
+    // A refused request is marked, too, also one that no handler sees.
+    let no_token = server.request("POST", "/v1/orders?validate_only=true");
+    let no_json = server
+        .request_as(&ALICE, "POST", "/v1/orders?validate_only=true")
+        .body("country=DE");
+    for answer in [
+        validate(berlin()).await,
+        refused,
+        send(no_token.json(&berlin())).await,
+        send(no_json).await,
+    ] {
+        assert_eq!(answer.header("deprecation"), "@1796083200", "{answer}");
+        let mut links = answer.headers.get_all("link").iter();
+        assert!(
+            links.any(|link| link == "</v1/orders/validate>; rel=\"successor-version\""),
+            "{answer}"
+        );
+    }
     let usage = usage(&server).await;
     assert_eq!(usage, json!({ "held": 0, "reserved": 0, "today": 0 }));
     let audit_rows = server.list(&LENA, "/v1/audit").await;

@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::support::close::RENT;
-use crate::support::database::{Database, on_both_stores, with_sqlite};
+use crate::support::database::{Database, with_sqlite};
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::eventually;
 use crate::support::outage::Outage;
 use crate::support::personas::ALICE;
 use crate::support::scripted::unused_address;
 use crate::support::server::{TestConfig, TestServer, send, text};
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     without_a_database_an_order_is_503_and_nothing_is_sent,
     the_outcome_of_a_rent_is_stored_once_the_database_is_back,
     without_close_reads_work_and_the_service_stays_ready,
@@ -72,10 +73,11 @@ async fn orders_are_stored_again_after_sqlite_rolled_a_transaction_back_by_itsel
 
 async fn the_outcome_of_a_rent_is_stored_once_the_database_is_back(database: Database) {
     let server = TestServer::new(database.clone()).await;
-    server.close.set(json!({ "rent_latency": "1s" })).await;
+    server.close.set(json!({ "rents_held": true })).await;
     let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
     server.close.wait_for_requests("POST", RENT, 1).await;
     let outage = Outage::begin(&database).await;
+    server.close.set(json!({ "rents_held": false })).await;
     eventually("Close has rented", || async {
         (server.close.held().await.len() == 1).then_some(())
     })

@@ -17,6 +17,7 @@ mod fault;
 mod listing;
 mod number;
 mod organization;
+mod snapshot;
 mod webhook;
 
 const RENT: &str = "/phone_number/request/internal/";

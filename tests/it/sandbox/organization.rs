@@ -7,6 +7,52 @@ use serde_json::{Value, json};
 use super::{Close, RENT};
 
 #[tokio::test]
+async fn a_state_file_keeps_the_organization_and_one_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    let start = |seed| {
+        Sandbox::start(Options {
+            seed,
+            numbers: 2,
+            state_file: Some(file.clone()),
+            ..Options::default()
+        })
+    };
+    let http = Client::builder().no_proxy().build().unwrap();
+    let list = async |sandbox: &Sandbox, what: &str| {
+        let url = format!("{}{what}", sandbox.base_url());
+        let request = http.get(url).basic_auth(sandbox.api_key(), Some(""));
+        request.send().await.unwrap().json::<Value>().await.unwrap()["data"].clone()
+    };
+    let first = start(1).await.unwrap();
+    let url = format!("http://{}/_control/numbers", first.address());
+    let rent = http.post(url).json(&json!({ "country": "GB" }));
+    assert_eq!(rent.send().await.unwrap().status(), 201);
+    let before = (
+        list(&first, "/phone_number/").await,
+        list(&first, "/event/").await,
+    );
+    assert_eq!(before.0.as_array().unwrap().len(), 3);
+    first.stop().await;
+
+    let second = start(1).await.unwrap();
+    let after = (
+        list(&second, "/phone_number/").await,
+        list(&second, "/event/").await,
+    );
+    assert_eq!(after, before, "no number is rented again, and none is lost");
+    second.stop().await;
+    let other = start(2).await.unwrap_err().to_string();
+    assert!(
+        other.contains("state.json") && other.contains("seed 1"),
+        "{other}"
+    );
+    std::fs::write(&file, "{}").unwrap();
+    let broken = format!("{:#}", start(1).await.unwrap_err());
+    assert!(broken.contains("state.json"), "{broken}");
+}
+
+#[tokio::test]
 async fn the_seed_determines_the_organization_and_its_api_key() {
     let first = Close::start().await;
     let second = Close::start().await;
@@ -235,6 +281,30 @@ async fn every_request_is_recorded_without_the_api_key() {
     let waiting = close.requests("at_least=1&timeout=30s");
     let (seen, _) = tokio::join!(waiting, close.get("/me/"));
     assert_eq!(seen[0]["path"], "/me/");
+}
+
+#[tokio::test]
+async fn a_number_that_no_numbering_plan_has_is_refused_with_the_reason() {
+    let close = Close::start().await;
+    for (fields, expected) in [
+        (
+            json!({"country": "XX"}),
+            "`XX` is no country whose numbering plan is known",
+        ),
+        (
+            json!({"country": "de"}),
+            "`de` is no country whose numbering plan is known",
+        ),
+        (json!({"country": 49}), "`country` must be a string"),
+        (
+            json!({"country": "DE", "prefix": 30}),
+            "`prefix` must be a string",
+        ),
+    ] {
+        let (status, refused) = close.control(Method::POST, "numbers", Some(fields)).await;
+        assert_eq!((status, &refused["error"]), (400, &json!(expected)));
+    }
+    assert_eq!(close.control(Method::GET, "numbers", None).await.1, json!([]));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ fn awaiting_approval(key: &str, seconds: u64) -> Order {
         why: "the country needs an approval".into(),
         fingerprint: order.request.fingerprint(),
         terms: order.terms.clone(),
+        subject: Some("7d1e".into()),
         close_user: Some("user_anna".parse().unwrap()),
         decision: Verdict::Pending,
         by: None,
@@ -34,6 +35,7 @@ fn approver() -> Actor {
     Actor {
         issuer: "https://idp.example.com/".into(),
         subject: "petra@example.com".into(),
+        sub: Some("9f2c".into()),
     }
 }
 

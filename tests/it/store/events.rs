@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use numberdesk::domain::event::{Event, EventKind};
+use numberdesk::domain::event::Event;
+use numberdesk::domain::event_kind::EventKind;
 
 use super::*;
 

@@ -31,6 +31,7 @@ on_both_stores! {
     the_latest_observation_wins_in_any_order_of_arrival,
     of_concurrent_observations_the_latest_wins,
     an_observation_changes_neither_team_nor_order_and_trues_up_the_price,
+    times_that_version_0_1_stored_are_read_and_change_nothing,
     a_tombstone_of_a_released_number_survives_old_listings,
     a_transfer_moves_the_holding_within_the_receiver_s_caps,
     concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock,
@@ -119,6 +120,51 @@ async fn an_observation_changes_neither_team_nor_order_and_trues_up_the_price(da
         1
     );
     assert_books_balance(&database).await;
+}
+
+/// Version 0.1 stored times as texts without trailing zeros, here inside the facts and as a setting.
+async fn times_that_version_0_1_stored_are_read_and_change_nothing(database: Database) {
+    let store = database.store().await;
+    store.observe(&[labelled("one", later(1))]).await.unwrap();
+    database
+        .execute("UPDATE numbers SET facts = REPLACE(facts, '.000000Z', 'Z')")
+        .await;
+    let old_texts = "SELECT COUNT(*) FROM numbers WHERE facts LIKE '%:40Z%' AND facts NOT LIKE '%.000000Z%'";
+    assert_eq!(database.query_integer(old_texts).await, 1);
+    let number = store
+        .number(&Scope::system("test"), &number_id("A"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(number.facts, labelled("one", later(1)).facts);
+    // The same facts in the new text are no change, and so no event.
+    let events = "SELECT COUNT(*) FROM events";
+    let before = database.query_integer(events).await;
+    assert_eq!(store.observe(&[labelled("one", later(2))]).await.unwrap(), 0);
+    assert_eq!(database.query_integer(events).await, before);
+
+    let half_a_second_later = NOW.plus(Duration::from_millis(500));
+    let old = NOW.to_string().replace(".000000Z", "Z");
+    database
+        .execute(&format!(
+            "INSERT INTO settings (name, value) VALUES ('log_read', '{old}')"
+        ))
+        .await;
+    assert_eq!(store.event_log_position().await.unwrap(), Some(NOW));
+    store
+        .advance_event_log_position(half_a_second_later)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.event_log_position().await.unwrap(),
+        Some(half_a_second_later)
+    );
+    store.advance_event_log_position(NOW).await.unwrap();
+    assert_eq!(
+        store.event_log_position().await.unwrap(),
+        Some(half_a_second_later),
+        "an earlier time changes nothing"
+    );
 }
 
 async fn a_tombstone_of_a_released_number_survives_old_listings(database: Database) {

@@ -7,9 +7,9 @@ use numberdesk::store::{AuditFilter, OrderFilter};
 use super::snapshot::load_snapshot;
 use super::*;
 
-const MANY: i64 = 200;
+const MANY: u32 = 200;
 
-fn limit(rows: i64) -> Limit {
+fn limit(rows: u32) -> Limit {
     Limit::new(rows).unwrap()
 }
 
@@ -265,6 +265,7 @@ async fn audit_rows_are_listed_newest_first_and_filtered(database: Database) {
         let actor = Actor {
             issuer: "https://idp.example.com/".into(),
             subject: actor.into(),
+            sub: None,
         };
         let mut row = AuditRow::new(at, actor, Action::OrderCreate, "denied")
             .team(team_name.map(team).as_ref())

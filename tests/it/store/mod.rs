@@ -12,6 +12,7 @@ mod order;
 mod policy;
 mod refetch_queue;
 mod release;
+mod server;
 mod settlement;
 mod snapshot;
 mod transition;
@@ -41,6 +42,15 @@ const NO_CAPS: Caps = Caps {
     max_orders_per_day: None,
     monthly_budget: None,
 };
+
+/// Returns the whole chain of an error, as a log shows it.
+fn chain(error: &numberdesk::error::Error) -> String {
+    let first: &dyn std::error::Error = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .map(|error| format!("{error} {error:?} "))
+        .collect::<Vec<_>>()
+        .concat()
+}
 
 fn team(name: &str) -> Team {
     name.parse().unwrap()

@@ -7,15 +7,6 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 
-/// Returns the whole chain of an error, as a log shows it.
-fn chain(error: &Error) -> String {
-    let first: &dyn std::error::Error = error;
-    std::iter::successors(Some(first), |error| error.source())
-        .map(|error| format!("{error} {error:?} "))
-        .collect::<Vec<_>>()
-        .concat()
-}
-
 /// Opens a database that is unavailable and returns its error.
 async fn open_error(url: &str) -> String {
     match Store::open(&SecretString::from(url)).await {
@@ -120,8 +111,9 @@ async fn a_url_that_can_t_be_opened_says_why() {
         ("sqlite::memory:", "in memory"),
         ("sqlite://desk.db?mode=memory", "in memory"),
         ("sqlite:///nowhere/at/all/desk.db", "/nowhere/at/all/desk.db"),
-        ("mysql://desk:s3cr3t@host/desk", "sqlite:// or postgres://"),
-        ("postgres://desk:s3cr3t@host:port/desk", "PostgreSQL URL"),
+        ("mysql://desk:s3cr3t@host/desk", "postgres://user@host/database"),
+        ("postgres://desk:s3cr3t@host:port/desk", "port"),
+        ("postgres://desk:s3cr3t@host/desk?sslmod=require", "`sslmode`"),
     ] {
         let text = open_error(url).await;
         assert!(text.contains(reason), "{text}");
@@ -166,7 +158,7 @@ async fn every_text_on_postgres_sorts_by_byte_in_any_locale_of_the_server() {
 async fn connections_that_the_server_closed_are_replaced() {
     crate::support::database::with_postgres(|database| async move {
         let store = database.store().await;
-        let name = database_name(&database);
+        let name = database.name();
         database
             .query_integer(&format!(
                 "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -223,9 +215,4 @@ async fn a_ping_fails_at_its_deadline_when_the_server_falls_silent() {
         proxy.abort();
     })
     .await;
-}
-
-fn database_name(database: &Database) -> String {
-    let url = url::Url::parse(database.url().expose_secret()).unwrap();
-    url.path().trim_start_matches('/').to_owned()
 }

@@ -3,6 +3,7 @@
 use numberdesk::domain::number::Number;
 use numberdesk::domain::page::Limit;
 use numberdesk::store::{AuditFilter, Transferred};
+use serde_json::json;
 
 use super::*;
 
@@ -22,6 +23,7 @@ fn row_by_alice(at: Timestamp) -> AuditRow {
     let alice = Actor {
         issuer: "https://idp.example.com/".into(),
         subject: ALICE.into(),
+        sub: None,
     };
     AuditRow::new(at, alice, Action::NumberRelease, "test").number(&number_id("A"))
 }
@@ -52,7 +54,7 @@ async fn scheduled(store: &Store, id: &str) -> Number {
 async fn due(store: &Store, now: Timestamp) -> Vec<(PhoneNumberId, String)> {
     let due = store.due_releases(now, 10).await.unwrap();
     due.into_iter()
-        .map(|(number, requester)| (number.facts.id, requester.subject))
+        .map(|(number, requester)| (number.facts.id, requester.actor.subject))
         .collect()
 }
 
@@ -145,7 +147,7 @@ async fn a_release_mark_is_withdrawn_only_by_the_call_that_set_it(database: Data
     let open = store.unfinished_releases(later(1), 10).await.unwrap();
     assert_eq!(
         open.iter()
-            .map(|(number, requester)| (&number.facts.id, requester.subject.as_str()))
+            .map(|(number, requester)| (&number.facts.id, requester.actor.subject.as_str()))
             .collect::<Vec<_>>(),
         [(&id, ALICE)]
     );
@@ -186,12 +188,10 @@ async fn a_number_found_gone_completes_its_running_release(database: Database) {
     let row_of_gone =
         |id: &str, at| AuditRow::new(at, Actor::desk(), Action::NumberGone, "gone").number(&number_id(id));
     let number = scheduled(&store, "A").await;
-    assert!(
-        store
-            .mark_releasing(&number, &row_by_alice(later(60)))
-            .await
-            .unwrap()
-    );
+    let mut mark = row_by_alice(later(60)).number(&number_id("A"));
+    (mark.actor.sub, mark.grant) = (Some("9f2c".to_owned()), Some("grants[1]".to_owned()));
+    "releasing".clone_into(&mut mark.outcome);
+    assert!(store.mark_releasing(&number, &mark).await.unwrap());
     assert!(
         store
             .mark_gone(&number_id("A"), later(61), &row_of_gone("A", later(61)))
@@ -203,7 +203,10 @@ async fn a_number_found_gone_completes_its_running_release(database: Database) {
         (row.action, row.outcome.as_str(), row.actor.subject.as_str()),
         (Action::NumberRelease, "released", ALICE)
     );
-    assert_eq!(row.detail["evidence"], "found-gone");
+    assert_eq!(
+        row.detail,
+        json!({"evidence": "found-gone", "grant": "grants[1]", "sub": "9f2c"})
+    );
     assert_eq!(row.team, Some(team("sales")));
     // A number with a scheduled release was not released by the service. Its schedule ends.
     scheduled(&store, "B").await;

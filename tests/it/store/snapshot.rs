@@ -68,7 +68,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
         })
 }
 
-fn query() -> impl Strategy<Value = (Scope, NumberFilter, i64)> {
+fn query() -> impl Strategy<Value = (Scope, NumberFilter, u32)> {
     let (rarely, often) = (0.25, 0.5);
     let scope = prop_oneof![
         Just(Scope::system("test")),
@@ -108,7 +108,7 @@ fn query() -> impl Strategy<Value = (Scope, NumberFilter, i64)> {
             participant: user.map(|user| user.parse().unwrap()),
             orphan,
         });
-    (scope, filter, 1..20_i64)
+    (scope, filter, 1..20_u32)
 }
 
 /// Returns values of the strategy, the same in every run.

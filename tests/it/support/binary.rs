@@ -21,7 +21,7 @@ pub(crate) struct CommandOutput {
 
 /// Returns a command of `numberdesk` that runs in the folder.
 ///
-/// It does not inherit the `NUMBERDESK_*` variables of the test process, which the binary would read as settings.
+/// It does not inherit the variables of the test process that the binary would read as settings.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_numberdesk"));
     command
@@ -30,7 +30,8 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("NUMBERDESK_") {
+        let name_text = name.to_string_lossy().to_ascii_uppercase();
+        if name_text.starts_with("NUMBERDESK_") || name_text.ends_with("_PROXY") {
             command.env_remove(name);
         }
     }

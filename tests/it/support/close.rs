@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use close_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
+use crate::support::epoch::with_epoch;
+
 /// The path of the request that rents a number, the only one that costs money.
 pub(crate) const RENT: &str = "/phone_number/request/internal/";
 
@@ -17,7 +19,9 @@ pub(crate) struct FakeClose {
 
 impl FakeClose {
     pub(crate) async fn start(options: Options) -> Self {
-        let sandbox = Sandbox::start(options).await.expect("the simulated Close starts");
+        let sandbox = Sandbox::start(with_epoch(options))
+            .await
+            .expect("the simulated Close starts");
         let client = reqwest::Client::builder()
             .no_proxy()
             .build()

@@ -54,6 +54,8 @@ pub(crate) struct TestConfig {
     pub(crate) settle_after: &'static str,
     /// How much longer than the timeout of a call the claim of an order is valid.
     pub(crate) lease_margin: &'static str,
+    /// More lines for `[close]`, each after a line break.
+    pub(crate) close_lines: &'static str,
     /// The lines of `[webhooks]`.
     pub(crate) webhooks: String,
     /// More `[[auth.issuers]]`.
@@ -90,6 +92,7 @@ impl Default for TestConfig {
             full_sync: "1h",
             settle_after: "5m",
             lease_margin: "30s",
+            close_lines: "",
             webhooks: webhooks_to(&[443]),
             issuers: String::new(),
             files: Vec::new(),
@@ -115,6 +118,7 @@ pub(crate) fn write_files(
         lease_margin,
         webhooks,
         issuers,
+        close_lines,
         ..
     } = config;
     let tls = if config.tls.is_some() { tls::SECTION } else { "" };
@@ -141,7 +145,7 @@ base_url = "{close_url}"
 api_key_file = "close-api-key"
 {webhook_key}
 timeout = "{timeout}"
-subscribe = {subscribe}
+subscribe = {subscribe}{close_lines}
 
 [[auth.issuers]]
 issuer = "{ISSUER}"

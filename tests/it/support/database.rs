@@ -67,6 +67,19 @@ macro_rules! on_sqlite {
 }
 pub(crate) use on_sqlite;
 
+/// Makes one test of each named function, on PostgreSQL only. For what SQLite does not have, such as replicas.
+macro_rules! on_postgres_only {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                $crate::support::database::with_postgres(super::$name).await;
+            }
+        })*
+    };
+}
+pub(crate) use on_postgres_only;
+
 /// Runs a test on its own SQLite file.
 pub(crate) async fn with_sqlite<F>(test: impl FnOnce(Database) -> F)
 where
@@ -194,7 +207,8 @@ pub(crate) fn postgres() -> String {
         .unwrap_or_else(|_| "postgres://root@127.0.0.1:5432/postgres".to_owned())
 }
 
-async fn execute_on_server(statement: &str) -> Result<(), sqlx::Error> {
+/// Executes a statement on the server of the tests, in its own database.
+pub(crate) async fn execute_on_server(statement: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(&postgres()).await?;
     execute(&mut connection, statement).await?;
     connection.close().await
@@ -209,6 +223,25 @@ impl Database {
     /// Returns the URL, as the setting `store.url` needs it.
     pub(crate) fn url(&self) -> &SecretString {
         &self.url
+    }
+
+    /// Returns the same database of PostgreSQL, at another port of this machine.
+    pub(crate) fn at(&self, port: u16) -> Self {
+        let mut url = url::Url::parse(self.url.expose_secret()).expect("a URL");
+        url.set_host(Some("127.0.0.1")).expect("the host can be set");
+        url.set_port(Some(port)).expect("the port can be set");
+        Self::by(url.as_str())
+    }
+
+    /// Returns the database at a URL.
+    pub(crate) fn by(url: &str) -> Self {
+        Self { url: url.into() }
+    }
+
+    /// Returns the name of a database of PostgreSQL.
+    pub(crate) fn name(&self) -> String {
+        let url = url::Url::parse(self.url.expose_secret()).expect("a URL");
+        url.path().trim_start_matches('/').to_owned()
     }
 
     /// Returns `SQLite` or `PostgreSQL`.

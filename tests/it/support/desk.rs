@@ -27,7 +27,9 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::calls::{adopt, caller, cancel, find, list, order, release, request, settle_review};
+pub(crate) use self::calls::{
+    adopt, caller, caller_with, cancel, find, find_order, list, order, release, request, settle_review,
+};
 use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
 use crate::support::eventually;
@@ -69,6 +71,8 @@ fn outgoing(names: &Names) -> Outgoing {
             allow_http: true,
         },
         secret: Some("a master secret for tests only".into()),
+        ca_file: None,
+        proxies: None,
         // Longer than any test waits: the delivery to a receiver that hangs must not end during the test.
         timeout: Duration::from_secs(30),
         retry_for: RETRY_FOR,
@@ -196,10 +200,7 @@ impl TestDesk {
         let outgoing = outgoing(&self.names);
         let building = process.spawn(async move {
             let store = database.store().await;
-            let settings = close::Settings {
-                base_url,
-                timeout: TIMEOUT,
-            };
+            let settings = close::Settings::new(base_url, TIMEOUT);
             let close = CloseClient::new(settings, key.into(), clock.clone()).expect("a client");
             let paid = TaskTracker::new();
             let desk = Desk::new(

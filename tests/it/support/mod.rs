@@ -4,18 +4,26 @@ pub(crate) mod binary;
 pub(crate) mod books;
 pub(crate) mod close;
 pub(crate) mod config;
+pub(crate) mod connect_proxy;
 pub(crate) mod database;
 pub(crate) mod desk;
+pub(crate) mod dev;
+pub(crate) mod epoch;
+pub(crate) mod forwarder;
 pub(crate) mod history;
 pub(crate) mod listing;
+pub(crate) mod nginx;
 pub(crate) mod outage;
 pub(crate) mod personas;
+pub(crate) mod pooler;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod receiver;
 pub(crate) mod response;
 pub(crate) mod scripted;
 pub(crate) mod server;
+pub(crate) mod site;
 pub(crate) mod snapshot;
 pub(crate) mod stream;
 pub(crate) mod tls;
@@ -25,7 +33,7 @@ pub(crate) mod webhook;
 use std::time::Duration;
 
 /// The longest wait. It is generous because tests may share the machine with a compiler.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(90);
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Polls until `poll` returns a value, and returns the value.

@@ -72,7 +72,7 @@ impl TestServer {
     }
 
     /// Starts the simulated Close and writes the configuration files, but does not start the server.
-    async fn prepare(database: Database, config: TestConfig) -> Self {
+    pub(crate) async fn prepare(database: Database, config: TestConfig) -> Self {
         let close = FakeClose::start(config.close.clone()).await;
         let folder = tempfile::tempdir().expect("a folder can be made");
         let issuer = DevIssuer::load_or_create(folder.path(), ISSUER).expect("an issuer can be made");
@@ -114,8 +114,7 @@ impl TestServer {
     pub(crate) async fn start(&mut self) {
         let file = self.folder.path().join("numberdesk.toml");
         let config = config::load(&file, std::iter::empty()).expect("the configuration is fine");
-        let policy =
-            app::policy(config.policy_file.as_ref(), &config.clusters()).expect("the policy is fine");
+        let policy = app::policy(&config).expect("the policy is fine");
         let app = App::start(&config, policy, metrics())
             .await
             .expect("the server starts");

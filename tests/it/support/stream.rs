@@ -16,7 +16,7 @@ pub(crate) struct Stream {
 
 /// A received event.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct ReceivedEvent {
     pub(crate) id: String,
     pub(crate) kind: String,
     pub(crate) event: Value,
@@ -43,14 +43,38 @@ impl Stream {
         })
     }
 
+    /// Returns the id with which the stream begins, before any event.
+    pub(crate) async fn begins_after(&mut self) -> String {
+        let retry = self.message().await;
+        assert_eq!(retry, "retry: 3000\n\n");
+        let first = self.message().await;
+        let id = first.strip_prefix("id: ").and_then(|id| id.strip_suffix("\n\n"));
+        id.unwrap_or_else(|| panic!("`{first}` is not only an id"))
+            .to_owned()
+    }
+
+    /// Returns the next message as text.
+    async fn message(&mut self) -> String {
+        loop {
+            if let Some(end) = self.unread.find("\n\n") {
+                return self.unread.drain(..end + 2).collect();
+            }
+            let chunk = tokio::time::timeout(EVENT_TIMEOUT, self.response.chunk())
+                .await
+                .expect("the stream goes on in time");
+            let chunk = chunk.expect("the stream goes on").expect("the stream goes on");
+            self.unread += std::str::from_utf8(&chunk).expect("events are UTF-8");
+        }
+    }
+
     /// Returns the next event; `None` if the stream has ended.
-    pub(crate) async fn next(&mut self) -> Option<Told> {
+    pub(crate) async fn next(&mut self) -> Option<ReceivedEvent> {
         tokio::time::timeout(EVENT_TIMEOUT, self.read())
             .await
             .expect("an event arrives in time")
     }
 
-    async fn read(&mut self) -> Option<Told> {
+    async fn read(&mut self) -> Option<ReceivedEvent> {
         loop {
             while let Some(end) = self.unread.find("\n\n") {
                 let message: String = self.unread.drain(..end + 2).collect();
@@ -67,13 +91,13 @@ impl Stream {
 }
 
 /// Parses a message with its three fields; `None` for a comment.
-fn parse(message: &str) -> Option<Told> {
+fn parse(message: &str) -> Option<ReceivedEvent> {
     let field = |name: &str| {
         let mut lines = message.lines().filter_map(|line| line.strip_prefix(name));
         lines.next().map(|value| value.trim_start().to_owned())
     };
     let event: Value = serde_json::from_str(&field("data:")?).expect("an event is JSON");
-    let received = Told {
+    let received = ReceivedEvent {
         id: field("id:").expect("an event has an id"),
         kind: field("event:").expect("an event has a type"),
         event,

@@ -2,16 +2,19 @@
 //!
 //! The certificates are written to a folder as Kubernetes would mount them.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::raw::address;
 use super::volume;
@@ -50,7 +53,12 @@ impl Authority {
 
     /// Issues a certificate for this machine, valid from the start of one year to the start of another.
     pub(crate) fn issue_for(&self, from: i32, until: i32) -> Pair {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.issue_to(&["localhost", "127.0.0.1"], from, until)
+    }
+
+    /// Issues a certificate for these names, valid from the start of one year to the start of another.
+    pub(crate) fn issue_to(&self, names: &[&str], from: i32, until: i32) -> Pair {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
         let key = KeyPair::generate().unwrap();
@@ -59,6 +67,50 @@ impl Authority {
             key: key.serialize_pem(),
             authority: self.pem.clone(),
         }
+    }
+}
+
+/// A server in front of another one that accepts TLS and passes on the bytes. It ends when it is dropped.
+pub(crate) struct TlsFront {
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl TlsFront {
+    /// Starts a server with this certificate in front of the address.
+    pub(crate) async fn start(pair: &Pair, behind: SocketAddr) -> Self {
+        let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    // A client that refuses the certificate ends the handshake.
+                    let Ok(mut stream) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let mut server = TcpStream::connect(behind).await.unwrap();
+                    let _ = copy_bidirectional(&mut stream, &mut server).await;
+                });
+            }
+        });
+        Self { address, task }
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn delivery(event: &Value) -> String {
 /// Returns an event about a number.
 pub(crate) fn event(id: &str, action: &str, number: &str) -> Value {
     json!({
-        "id": format!("ev_{id}"), "object_type": "phone_number", "object_id": number, "action": action,
+        "id": format!("ev_{id}"), "organization_id": "orga_0", "object_type": "phone_number", "object_id": number, "action": action,
         "date_created": "2026-11-23T10:05:00.123000", "date_updated": "2026-11-23T10:05:02.456000",
         "data": null, "changed_fields": [], "previous_data": {}, "meta": {},
     })

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use numberdesk::close::{self, CloseClient};
 use numberdesk::desk::SignatureKeySource;
-use numberdesk::domain::event::{Event, EventKind};
+use numberdesk::domain::event::Event;
+use numberdesk::domain::event_kind::EventKind;
 use numberdesk::domain::number::Facts;
 use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
@@ -261,10 +262,8 @@ impl History {
 
 /// Asserts that the stored inventory and the inventory in memory equal Close's listing.
 async fn assert_inventory_equals_close(test_desk: &TestDesk, seed: u64) {
-    let settings = close::Settings {
-        base_url: test_desk.close.base_url().parse().unwrap(),
-        timeout: Duration::from_secs(10),
-    };
+    let base_url = test_desk.close.base_url().parse().unwrap();
+    let settings = close::Settings::new(base_url, Duration::from_secs(10));
     let close = CloseClient::new(
         settings,
         test_desk.close.api_key().to_owned().into(),

@@ -128,6 +128,32 @@ async fn the_subscription_is_created_once_and_reused_after_a_restart() {
     .await;
 }
 
+/// A status of Close's next release may mean anything, so the service neither resumes it nor calls it paused.
+#[tokio::test]
+async fn a_subscription_with_an_unknown_status_stays_as_it_is_and_the_status_is_shown() {
+    with_sqlite(|database| async move {
+        let test_desk = start_desk(database).await;
+        ensure_subscribed(&test_desk).await;
+        assert!(take_catch_up_signal(&test_desk));
+        let mut subscription = only_subscription(&test_desk.close).await;
+        subscription["status"] = "throttled".into();
+        let page = json!({"data": [subscription], "has_more": false}).to_string();
+        let answer = json!({"status": 200, "body": page});
+        test_desk
+            .close
+            .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
+            .await;
+        ensure_subscribed(&test_desk).await;
+        assert_eq!(health(test_desk.replica()).await, "status unknown");
+        assert!(test_desk.close.requests("PUT", "/webhook/{id}/").await.is_empty());
+        assert!(!take_catch_up_signal(&test_desk));
+        test_desk.close.clear_faults().await;
+        ensure_subscribed(&test_desk).await;
+        assert_eq!(health(test_desk.replica()).await, "ok");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_paused_subscription_is_resumed_and_missed_events_are_fetched() {
     with_sqlite(|database| async move {

@@ -9,9 +9,10 @@ use numberdesk::domain::audit::Action;
 use numberdesk::domain::authority::CallContext;
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::delivery::{Delivery, DeliveryState};
-use numberdesk::domain::event::{Event, EventKind};
+use numberdesk::domain::event::Event;
+use numberdesk::domain::event_kind::EventKind;
 use numberdesk::domain::id::{EventId, RequestId};
-use numberdesk::domain::input::fields;
+use numberdesk::domain::input::read::read;
 use numberdesk::domain::page::Limit;
 use numberdesk::domain::scope::Scope;
 use numberdesk::domain::webhook::{DisabledReason, Endpoint, NewEndpoint};
@@ -21,7 +22,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::support::database::{Database, on_both_stores};
-use crate::support::desk::{OVERLAP, RETRY_FOR, TestDesk, caller};
+use crate::support::desk::{OVERLAP, RETRY_FOR, TestDesk, caller_with};
 use crate::support::eventually;
 use crate::support::receiver::{Receiver, Reply};
 
@@ -43,10 +44,7 @@ struct Fixture {
 
 /// Returns a caller of the team who may only manage webhooks.
 fn manager(team: &str) -> Caller {
-    Caller {
-        permissions: ["webhooks:manage".to_owned()].into(),
-        ..caller(team)
-    }
+    caller_with(&team.parse().expect("a team"), "webhooks:manage")
 }
 
 /// Runs a use case for a caller.
@@ -68,7 +66,7 @@ impl Fixture {
     }
 
     async fn register(&self, team: &str, body: Value) -> Result<(Endpoint, String), Error> {
-        let body = fields::read(&body, NewEndpoint::read).expect("a body");
+        let body = read::<NewEndpoint>(&body).expect("a body");
         let (endpoint, secret) = as_caller!(self, manager(team), |desk, context| desk
             .webhooks
             .register(context, body))?;
@@ -102,7 +100,7 @@ impl Fixture {
     async fn write_event(&self, team: &str, kind: EventKind) -> EventId {
         let team = team.parse().expect("a team");
         let event = Event::new(self.test_desk.replica().desk.now(), kind, Some(&team))
-            .with("order_id", json!("ord_1"));
+            .with(&json!({ "order_id": "ord_1" }));
         self.test_desk
             .store()
             .write_event(&event)

@@ -123,9 +123,9 @@ fn check_combination(request: &Request) -> Result<(), Response> {
 
 fn matches(event: &Event, request: &Request) -> bool {
     let is = |name: &str, value: Option<&str>| request.param(name).is_none_or(|wanted| value == Some(wanted));
-    is("object_type", Some(event.change.object_type))
+    is("object_type", Some(&event.change.object_type))
         && is("object_id", Some(&event.change.object_id))
-        && is("action", Some(event.change.action))
+        && is("action", Some(&event.change.action))
         && is("lead_id", None)
         && is("user_id", event.actor.user_id.as_deref())
         && is("request_id", event.actor.request_id.as_deref())

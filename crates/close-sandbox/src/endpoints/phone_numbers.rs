@@ -12,6 +12,13 @@ use crate::state::State;
 use crate::time::has_elapsed;
 use crate::validation::Fields;
 
+/// The fields that the only member of a number may change without the permission to manage numbers.
+const MEMBER_SETTINGS: [&str; 4] = [
+    "label",
+    "forward_to",
+    "forward_to_enabled",
+    "voicemail_greeting_url",
+];
 /// How many groups Close allows per number.
 const MAX_PARTICIPANT_GROUPS: usize = 40;
 
@@ -81,8 +88,10 @@ pub(crate) fn update(state: &mut State, request: &Request, id: &str, actor: &Act
     let number = state
         .rented(id)
         .ok_or_else(|| Response::not_found("PhoneNumber"))?;
-    check_may_change(state, number)?;
-    let patch = read_patch(state, request.object()?)?;
+    let body = request.object()?;
+    let only_settings = body.keys().all(|field| MEMBER_SETTINGS.contains(&field.as_str()));
+    check_may_change(state, number, only_settings)?;
+    let patch = read_patch(state, body)?;
     let may_manage = state.settings.manage_group_numbers;
     let current = state
         .rented(id)
@@ -126,13 +135,26 @@ pub(crate) fn release(state: &mut State, id: &str, actor: &Actor) -> Outcome {
     let number = state
         .rented(id)
         .ok_or_else(|| Response::not_found("PhoneNumber"))?;
-    check_may_change(state, number)?;
+    check_may_change(state, number, false)?;
     state.release_number(id, Some(actor));
     Ok(Response::json(200, &json!({})))
 }
 
-fn check_may_change(state: &State, number: &Number) -> Result<(), Response> {
+/// Checks the permission to change or release a number.
+///
+/// `only_settings`: the change has only fields that the only member of a number may change without the permission.
+fn check_may_change(state: &State, number: &Number, only_settings: bool) -> Result<(), Response> {
     let may_manage = state.settings.manage_group_numbers;
+    if state.settings.epoch == Epoch::Future {
+        return if may_manage || (only_settings && number.is_only_member(&state.key.owner)) {
+            Ok(())
+        } else {
+            Err(Response::error(
+                403,
+                "You do not have permission to manage team phone numbers.",
+            ))
+        };
+    }
     if number.data.is_group_number {
         return if may_manage { Ok(()) } else { Err(forbidden()) };
     }

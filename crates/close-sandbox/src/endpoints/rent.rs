@@ -69,7 +69,7 @@ pub(crate) fn rented_by_person(state: &mut State, country: &str, found: &Availab
     };
     let number = build(state, &wanted, found);
     Number {
-        made_by: "person",
+        made_by: "person".into(),
         ..number
     }
 }
@@ -274,7 +274,7 @@ fn build(state: &mut State, wanted: &RentRequest, found: &Available) -> Number {
         price: price(&wanted.country, found.carrier_type),
         rented_at: now,
         released_at: None,
-        made_by: "api",
+        made_by: "api".into(),
         billed: false,
     }
 }

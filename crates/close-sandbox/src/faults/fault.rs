@@ -153,6 +153,13 @@ impl Fault {
         if self.answer.is_none() && self.refuse.is_none() && self.effect == Some(false) {
             return Err("`effect: false` needs an `answer`".into());
         }
+        if self.answer.is_none()
+            && self.refuse.is_none()
+            && self.effect_after.is_none()
+            && self.delay.is_zero()
+        {
+            return Err("it changes nothing: it needs an `answer`, a `delay` or `refuse`".into());
+        }
         if self.effect_after.is_some() && (self.shows_real_answer() || self.effect == Some(false)) {
             return Err("`effect_after` needs an `answer` that does not depend on the effect".into());
         }
@@ -286,6 +293,8 @@ mod tests {
             (r#"{"method":"post"}"#, "not `post`"),
             (r#"{"country":"Germany"}"#, "two capital letters"),
             (r#"{"effect":false}"#, "needs an `answer`"),
+            ("{}", "it changes nothing"),
+            (r#"{"method":"GET","effect":true}"#, "it changes nothing"),
             (r#"{"effect_after":"1s"}"#, "does not depend on the effect"),
             (
                 r#"{"refuse":"error","effect":true}"#,

@@ -1,5 +1,7 @@
 //! A phone number of the organization, and how each API version shows it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -56,6 +58,7 @@ pub(crate) struct PhoneNumber {
 }
 
 /// A number, rented or already released.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Number {
     pub(crate) data: PhoneNumber,
     /// USD per month; clients see it once the number is billed.
@@ -63,7 +66,7 @@ pub(crate) struct Number {
     pub(crate) rented_at: Timestamp,
     pub(crate) released_at: Option<Timestamp>,
     /// Who rented it: `api` or `person`.
-    pub(crate) made_by: &'static str,
+    pub(crate) made_by: Cow<'static, str>,
     pub(crate) billed: bool,
 }
 
@@ -76,6 +79,10 @@ impl Number {
                 [only] => Some(only.clone()),
                 _ => None,
             };
+        }
+        if epoch == Epoch::Future && shown.participants.is_empty() {
+            // Without `user_id`, the participants are all that tells who has the number.
+            shown.participants.extend(shown.user_id.clone());
         }
         let mut view = serde_json::to_value(shown).expect("a phone number has string keys only");
         let fields = view.as_object_mut().expect("a struct becomes an object");
@@ -133,6 +140,17 @@ impl Number {
         named(&self.data.participants)
             || (!self.data.is_group_number && self.data.user_id.as_deref() == Some(user_id))
             || self.data.participant_groups.iter().any(in_group)
+    }
+
+    /// Whether this user is the only one who has the number.
+    pub(crate) fn is_only_member(&self, user_id: &str) -> bool {
+        let data = &self.data;
+        let only = match data.participants.as_slice() {
+            [] => data.user_id.as_deref(),
+            [only] => Some(only.as_str()),
+            _ => None,
+        };
+        data.participant_groups.is_empty() && only == Some(user_id)
     }
 
     /// The newest view plus what clients never see, for the control routes.

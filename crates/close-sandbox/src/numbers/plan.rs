@@ -17,7 +17,20 @@ pub(crate) struct Available {
 
 /// Whether the numbering plan of this country is known.
 pub(crate) fn has_plan(country: &str) -> bool {
-    Region::try_from(country).is_ok_and(|region| PHONE_NUMBER_UTIL.get_example_number(region).is_ok())
+    region(country).is_some_and(|region| PHONE_NUMBER_UTIL.get_example_number(region).is_ok())
+}
+
+/// Returns the region of a country whose numbering plan is known. The library logs a warning for each other one.
+fn region(country: &str) -> Option<Region> {
+    // The library accepts small letters too, but Close does not.
+    if country.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return None;
+    }
+    let region = Region::try_from(country).ok()?;
+    PHONE_NUMBER_UTIL
+        .get_supported_regions()
+        .any(|known| known == region)
+        .then_some(region)
 }
 
 /// Finds a valid number with this prefix that is not taken, or `None` if the plan has none.
@@ -28,7 +41,7 @@ pub(crate) fn find(
     carrier_type: Option<&str>,
     taken: impl Fn(&str) -> bool,
 ) -> Option<Available> {
-    let region = Region::try_from(country).ok()?;
+    let region = region(country)?;
     let wanted = CARRIER_TYPES
         .into_iter()
         .filter(|known| carrier_type.is_none_or(|asked| asked == *known));

@@ -42,7 +42,7 @@ impl State {
         } else {
             window
         };
-        let targets = self.queue_deliveries(event.change.object_type, event.change.action);
+        let targets = self.queue_deliveries(&event.change.object_type, &event.change.action);
         if !targets.is_empty() {
             let queued = QueuedEvent {
                 event_id: event.id.clone(),

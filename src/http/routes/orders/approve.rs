@@ -2,16 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::id::OrderId;
-use crate::domain::input::fields::Node;
+use crate::domain::input::read::Input;
+use crate::domain::input::values::Text;
 use crate::domain::permission::needs;
 use crate::http::extract::{Caller, Id, NoQuery, OptionalBody};
 use crate::http::problem::Problem;
 use crate::http::state::Http;
-use crate::http::view::{self, CommentBody, OrderView};
-
-const MAX_COMMENT: usize = 500;
+use crate::http::view::{self, OrderView};
 
 /// Approve an order
 ///
@@ -20,8 +21,8 @@ const MAX_COMMENT: usize = 500;
 /// changes.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/approve", tag = "orders", operation_id = "approve_order",
-    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content = Option<CommentBody>, description = "The body is optional, and `comment` too", example = json!({"comment": "For the fair in Berlin"})),
+    params(("id" = OrderId, Path)),
+    request_body(content = Option<DecisionRequest>, description = "The body is optional, and `comment` too", example = json!({"comment": "For the fair in Berlin"})),
     responses((status = 200, description = "The approved order", body = OrderView)),
 )]
 pub(in crate::http) async fn approve(
@@ -29,9 +30,9 @@ pub(in crate::http) async fn approve(
     caller: Caller<needs::OrdersApprove>,
     Id(id): Id<OrderId>,
     _: NoQuery,
-    body: OptionalBody,
+    OptionalBody(body): OptionalBody<Option<DecisionRequest>>,
 ) -> Result<Json<OrderView>, Problem> {
-    let comment = body.read(comment)?.flatten();
+    let comment = body.flatten().and_then(DecisionRequest::comment);
     Ok(Json(view::order(
         http.desk.orders.approve(caller.call(), &id, comment).await?,
     )))
@@ -44,8 +45,8 @@ pub(in crate::http) async fn approve(
 /// nothing changes.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/reject", tag = "orders", operation_id = "reject_order",
-    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
-    request_body(content = Option<CommentBody>, description = "The body is optional, and `comment` too", example = json!({"comment": "Use the line that the team has"})),
+    params(("id" = OrderId, Path)),
+    request_body(content = Option<DecisionRequest>, description = "The body is optional, and `comment` too", example = json!({"comment": "Use the line that the team has"})),
     responses((status = 200, description = "The rejected order, in state `refused`", body = OrderView)),
 )]
 pub(in crate::http) async fn reject(
@@ -53,25 +54,29 @@ pub(in crate::http) async fn reject(
     caller: Caller<needs::OrdersApprove>,
     Id(id): Id<OrderId>,
     _: NoQuery,
-    body: OptionalBody,
+    OptionalBody(body): OptionalBody<Option<DecisionRequest>>,
 ) -> Result<Json<OrderView>, Problem> {
-    let comment = body.read(comment)?.flatten();
+    let comment = body.flatten().and_then(DecisionRequest::comment);
     Ok(Json(view::order(
         http.desk.orders.reject(caller.call(), &id, comment).await?,
     )))
 }
 
-/// Parses the comment. `null` and a blank comment count as absent.
-#[expect(
-    clippy::option_option,
-    reason = "outer: whether the body is valid; inner: whether it has a comment"
-)]
-fn comment(node: Node<'_>) -> Option<Option<String>> {
-    if node.value().is_null() {
-        return Some(None);
+/// The comment on a decision. It is optional.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DecisionRequest {
+    /// A comment for the person who ordered, and for the audit trail. Control characters are not allowed.
+    #[schema(example = "For the fair in Berlin")]
+    comment: Option<Text<500>>,
+}
+
+impl Input for DecisionRequest {}
+
+impl DecisionRequest {
+    /// Returns the comment. A blank comment counts as absent.
+    fn comment(self) -> Option<String> {
+        let comment = String::from(self.comment?);
+        Some(comment).filter(|comment| !comment.trim().is_empty())
     }
-    let mut fields = node.fields()?;
-    let comment = fields.nullable("comment", |node| node.text(MAX_COMMENT));
-    fields.finish()?;
-    comment.map(|comment| comment.filter(|comment| !comment.trim().is_empty()))
 }

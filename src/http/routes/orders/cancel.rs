@@ -16,7 +16,7 @@ use crate::http::view::{self, OrderView};
 /// longer reserves quota and budget.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
-    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = OrderId, Path)),
     responses((status = 200, description = "The cancelled order", body = OrderView)),
 )]
 pub(in crate::http) async fn cancel(

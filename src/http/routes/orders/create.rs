@@ -1,4 +1,4 @@
-//! `POST /v1/orders`: rents a number, or validates an order.
+//! `POST /v1/orders`: rents a number.
 
 use std::time::Duration;
 
@@ -7,50 +7,42 @@ use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use crate::desk::OrderWithNumber;
-use crate::domain::input::fields::Fields;
 use crate::domain::order;
+use crate::domain::order::Evidence;
 use crate::domain::order::approval::Verdict;
-use crate::domain::order::request::OrderBody;
+use crate::domain::order::request::OrderRequest;
 use crate::domain::permission::needs;
 use crate::domain::time::Timestamp;
-use crate::http::extract::{Caller, JsonBody, Key, OrderHeaders, Query, QueryFields, Wait, flag};
+use crate::http::extract::{Caller, JsonBody, Key, NoQuery, Query, Wait};
 use crate::http::middleware::access_log::Outcome;
-use crate::http::problem::Problem;
-use crate::http::problem::from_error;
 use crate::http::problem::problem_type::ProblemType;
+use crate::http::problem::{Problem, from_error, sentence};
+use crate::http::routes::orders::validate;
 use crate::http::state::Http;
-use crate::http::view::{self, OrderBodyDoc, OrderView, ValidationView};
+use crate::http::view::{self, OrderView};
 
 /// Rent a phone number
 ///
 /// Numberdesk checks the team's policy, stores the order, and sends it to Close. It waits for the end of the order, at
 /// most for the time in `Prefer`. The order continues if you disconnect. To read its state, send the same
-/// `Idempotency-Key` and body again: Numberdesk never rents two numbers for one key.
-///
-/// With `validate_only=true`, Numberdesk stores nothing and sends nothing to Close. The response contains whether
-/// Numberdesk would accept the order, which rule decides, and what is left of quota and budget.
+/// `Idempotency-Key` and body again: Numberdesk never rents two numbers for one key. The response to a repeated key has
+/// the header `Idempotent-Replayed: true`.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders", operation_id = "create_order",
-    params(
-        ("validate_only" = Option<bool>, Query, description = "`true`: only validate. `false` (the default): rent, which costs money.", example = true),
-        OrderHeaders,
-    ),
-    request_body(content = OrderBodyDoc, examples(
+    params(Key, Wait),
+    request_body(content = OrderRequest, examples(
         ("A line in Berlin" = (value = json!({"country": "DE", "prefix": "30", "carrier_type": "local", "label": "Berlin line"}))),
-        ("The smallest order" = (value = json!({"country": "DE"}))),
-        ("A number for a group" = (value = json!({"team": "sales-emea", "country": "FR", "sharing": "group", "carrier_type": "mobile"}))),
+        ("The smallest order" = (value = json!({"country": "FR", "carrier_type": "local"}))),
+        ("A mobile number, with the team" = (value = json!({"team": "sales-emea", "country": "GB", "carrier_type": "mobile", "with_sms": true}))),
     )),
     responses(
-        (status = 200, description = "The decision of the policy; only with `validate_only=true`", body = ValidationView),
         (status = 201, description = "Rented", body = OrderView, headers(
-            ("Location" = String, description = "The path of the order"),
-            ("Preference-Applied" = Option<String>, description = "`wait=N`, if the request has it too"))),
+            ("Idempotent-Replayed"), ("Location"), ("Preference-Applied"))),
         (status = 202, description = "Not final yet, or waiting for the approval of a second person. Read the order later, or send the same key again", body = OrderView, headers(
-            ("Location" = String, description = "The path of the order"),
-            ("Retry-After" = u32, description = "Seconds to wait before you read the order again"),
-            ("Preference-Applied" = Option<String>, description = "`wait=N`, if the request has it too"))),
+            ("Idempotent-Replayed"), ("Location"), ("Retry-After"), ("Preference-Applied"))),
     ),
 )]
 pub(in crate::http) async fn create(
@@ -59,17 +51,13 @@ pub(in crate::http) async fn create(
     Query(CreateQuery { validate_only }): Query<CreateQuery>,
     Key(key): Key,
     Wait(wait): Wait,
-    body: JsonBody,
+    JsonBody(body): JsonBody<OrderRequest>,
 ) -> Result<Response, Problem> {
-    let OrderBody { team, request } = body.read(OrderBody::read)?;
     if validate_only {
-        let validation = http
-            .desk
-            .orders
-            .validate(caller.call(), team.as_ref(), &request)
-            .await?;
-        return Ok(Json(view::validation(validation)).into_response());
+        let validation = validate::validate(State(http), caller, NoQuery {}, JsonBody(body)).await?;
+        return Ok(validation.into_response());
     }
+    let (team, request) = body.into_parts();
     // Without a permit, the request does not wait: the order continues, and the client reads it later.
     let permit = http.load_shed.acquire_wait();
     let wait = if permit.is_some() {
@@ -77,34 +65,43 @@ pub(in crate::http) async fn create(
     } else {
         Some(Duration::ZERO)
     };
-    let placed = http
+    let accepted = http
         .desk
         .orders
         .create(caller.call(), team.as_ref(), request, key, wait)
         .await?;
-    answer(placed, wait, http.desk.now())
+    let response = answer(accepted.order, wait, http.desk.now());
+    Ok(if accepted.repeated {
+        replayed(response)
+    } else {
+        response.into_response()
+    })
+}
+
+/// Marks the response to a repeated idempotency key, also if the response is the problem that ended the order.
+fn replayed(response: Result<Response, Problem>) -> Response {
+    let mut response = response.into_response();
+    response
+        .headers_mut()
+        .insert("idempotent-replayed", HeaderValue::from_static("true"));
+    response
 }
 
 /// The query of a new order.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateQuery {
+    /// `true` validates the order, as [`validate`](super::validate) does. Deprecated, and not in the document.
+    #[serde(default)]
     validate_only: bool,
 }
 
-impl QueryFields for CreateQuery {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let validate_only = fields.optional("validate_only", |node| flag(&node))?;
-        Some(Self {
-            validate_only: validate_only.unwrap_or(false),
-        })
-    }
-}
-
 /// Renders the response to a new or repeated order.
-fn answer(placed: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Result<Response, Problem> {
+fn answer(current: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Result<Response, Problem> {
     use order::State::{
         AwaitingApproval, Cancelled, Fulfilled, NeedsReview, Queued, Refused, Renting, Unverified,
     };
-    let order = &placed.order;
+    let order = &current.order;
     let retry_after = match order.state {
         Fulfilled => None,
         Renting => Some(2),
@@ -117,6 +114,7 @@ fn answer(placed: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Re
         Unverified => Some(30),
         NeedsReview | AwaitingApproval => Some(60),
         Refused if rejected(order) => return Err(ended(ProblemType::ApprovalRejected, order)),
+        Refused if not_rented(order) => return Err(absent(order)),
         Refused => return Err(refused(order)),
         Cancelled => return Err(ended(ProblemType::OrderCancelled, order)),
     };
@@ -127,7 +125,7 @@ fn answer(placed: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Re
     } else {
         StatusCode::CREATED
     };
-    let mut response = (status, [(LOCATION, location)], Json(view::order(placed))).into_response();
+    let mut response = (status, [(LOCATION, location)], Json(view::order(current))).into_response();
     response.extensions_mut().insert(Outcome(state));
     let headers = response.headers_mut();
     headers.extend(retry_after.map(|seconds: u64| (RETRY_AFTER, HeaderValue::from(seconds))));
@@ -148,14 +146,34 @@ fn rejected(order: &order::Order) -> bool {
 
 /// Returns the problem of an order that was rejected or cancelled, with the order's reason.
 fn ended(problem_type: ProblemType, order: &order::Order) -> Problem {
-    let problem = Problem::new(problem_type).member("order_id", order.id.as_str());
+    let problem = Problem::new(problem_type).with(|members| members.order_id = Some(order.id.clone()));
     match &order.reason {
-        Some(reason) => {
-            let reason = reason.trim_end_matches('.');
-            problem.detail(format!("The order is {}: {reason}.", order.state))
-        }
+        Some(reason) => problem.detail(sentence(&format!("The order is {}: {reason}", order.state))),
         None => problem,
     }
+}
+
+/// Whether the order ended because Close had rented nothing, as reconciliation or a person found out.
+const fn not_rented(order: &order::Order) -> bool {
+    matches!(
+        order.evidence,
+        Some(Evidence::AbsentAfterReconciliation | Evidence::SettledByPerson)
+    )
+}
+
+/// Returns the problem of an order whose outcome was unknown, and for which Close had rented nothing.
+fn absent(order: &order::Order) -> Problem {
+    let found = if order.evidence == Some(Evidence::SettledByPerson) {
+        "The outcome of the order was unknown, and a person found that Close rented no number for it."
+    } else {
+        "Close did not answer the order, and has shown no matching number since, so no number was rented."
+    };
+    Problem::new(ProblemType::NotRented)
+        .detail(format!("{found} You can safely order again under a new key."))
+        .with(|members| {
+            members.order_id = Some(order.id.clone());
+            members.evidence = order.evidence;
+        })
 }
 
 fn refused(order: &order::Order) -> Problem {
@@ -164,6 +182,8 @@ fn refused(order: &order::Order) -> Problem {
         order.reason.as_deref(),
         order.close_errors.as_ref(),
     )
-    .member("order_id", order.id.as_str())
-    .member("evidence", order.evidence.map(order::Evidence::as_str))
+    .with(|members| {
+        members.order_id = Some(order.id.clone());
+        members.evidence = order.evidence;
+    })
 }

@@ -15,7 +15,7 @@ use crate::http::view::{self, OrderView};
 /// If the order is not final, read it again later. Alternatively, send the order again under the same key.
 #[utoipa::path(
     get, path = "/v1/orders/{id}", tag = "orders", operation_id = "get_order",
-    params(("id" = String, Path, description = "The id of the order", pattern = "^ord_[A-Za-z0-9]{1,64}$", example = "ord_01KATV8ZJ3E0T9C4M6N2P5Q7RS")),
+    params(("id" = OrderId, Path)),
     responses((status = 200, description = "The order in its current state", body = OrderView)),
 )]
 pub(in crate::http) async fn get(

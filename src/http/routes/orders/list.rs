@@ -1,69 +1,73 @@
 //! `GET /v1/orders`: lists orders.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract;
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::desk::OrderFilter;
-use crate::domain::input::fields::Fields;
+use crate::domain::order::{IdempotencyKey, State};
+use crate::domain::page::Limit;
 use crate::domain::permission::needs;
-use crate::http::extract::{Caller, Filter, List, QueryFields};
+use crate::domain::team::Team;
+use crate::http::extract::{Caller, List, ListQuery};
 use crate::http::problem::Problem;
 use crate::http::state::Http;
-use crate::http::view::{self, OrderView, PageView, StateEnum};
+use crate::http::view::{self, OrderView, PageView};
 
 /// List orders
 ///
 /// Newest first, for all your teams or for the team in `team`.
 #[utoipa::path(
-    get, path = "/v1/orders", tag = "orders", operation_id = "list_orders", params(ListParams),
+    get, path = "/v1/orders", tag = "orders", operation_id = "list_orders", params(ListOrders),
     responses((status = 200, description = "A page of orders", body = PageView<OrderView>)),
 )]
 pub(in crate::http) async fn list(
-    State(http): State<Http>,
+    extract::State(http): extract::State<Http>,
     caller: Caller<needs::NumbersRead>,
-    list: List<OrderFilter>,
+    list: List<ListOrders>,
 ) -> Result<Json<PageView<OrderView>>, Problem> {
     let after = list.after(&http, &caller)?;
-    let team = list.team.as_ref();
+    let query = &list.query;
+    let filter = OrderFilter {
+        state: query.state,
+        idempotency_key: query.idempotency_key.clone(),
+    };
     let page = http
         .desk
         .orders
-        .list(caller.call(), team, &list.filter, list.limit, after.as_deref())
+        .list(
+            caller.call(),
+            query.team.as_ref(),
+            &filter,
+            query.limit,
+            after.as_deref(),
+        )
         .await?;
     Ok(list.page(&http, &caller, page, view::order))
 }
 
-impl QueryFields for OrderFilter {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let state = fields.optional("state", |node| node.parse());
-        let idempotency_key = fields.optional("idempotency_key", |node| node.parse());
-        Some(Self {
-            state: state?,
-            idempotency_key: idempotency_key?,
-        })
-    }
-}
-impl Filter for OrderFilter {
-    const LIST: &'static str = "orders";
-}
-
-#[derive(IntoParams)]
+/// The query of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `OrderFilter` reads")]
-struct ListParams {
+pub(in crate::http) struct ListOrders {
     /// Only orders of this team.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    team: Option<String>,
+    team: Option<Team>,
     /// Only orders in this state.
-    #[param(value_type = Option<StateEnum>)]
-    state: Option<String>,
+    state: Option<State>,
     /// Only the order with this key. An administrator can get several orders, one of each team.
-    #[param(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
-    idempotency_key: Option<String>,
+    idempotency_key: Option<IdempotencyKey>,
     /// Maximum number of rows in a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
     /// The `next_cursor` of the previous page. Send the same filters again.
     cursor: Option<String>,
+}
+
+impl ListQuery for ListOrders {
+    const LIST: &'static str = "orders";
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
 }

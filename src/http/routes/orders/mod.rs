@@ -6,3 +6,4 @@ pub(in crate::http) mod create;
 pub(in crate::http) mod get;
 pub(in crate::http) mod list;
 pub(in crate::http) mod settle;
+pub(in crate::http) mod validate;

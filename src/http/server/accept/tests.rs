@@ -18,6 +18,15 @@ struct TestServer {
 
 /// Starts a server with one route, which signals `begun` and responds after `go_on`.
 async fn start(grace: Duration) -> TestServer {
+    start_with(Limits {
+        grace,
+        ..Limits::default()
+    })
+    .await
+}
+
+/// Starts the same server with these limits, and a short time for heads.
+async fn start_with(limits: Limits) -> TestServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -30,8 +39,7 @@ async fn start(grace: Duration) -> TestServer {
     let router = Router::new().route("/", routing::get(work));
     let limits = Limits {
         header_timeout: Duration::from_millis(150),
-        grace,
-        ..Limits::default()
+        ..limits
     };
     let stop = CancellationToken::new();
     let token = stop.clone();
@@ -92,13 +100,79 @@ async fn bytes_that_are_not_http_get_a_bare_400_and_never_reach_the_router() {
 }
 
 #[tokio::test]
-async fn a_request_may_take_longer_than_its_head() {
-    let server = start(Duration::from_secs(5)).await;
+async fn a_request_may_take_longer_than_its_head_and_than_an_idle_connection() {
+    let server = start_with(Limits {
+        idle_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    })
+    .await;
     let stream = send(&server, REQUEST).await;
     server.begun.notified().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.go_on.notify_one();
     assert!(receive(stream).await.ends_with("done"));
+}
+
+/// Sends a request on the connection, and reads the whole response.
+async fn exchange(server: &TestServer, stream: &mut TcpStream) {
+    stream.write_all(REQUEST).await.unwrap();
+    server.begun.notified().await;
+    server.go_on.notify_one();
+    let mut response = Vec::new();
+    while !response.ends_with(b"done") {
+        let mut chunk = [0; 1_024];
+        let length = stream.read(&mut chunk).await.unwrap();
+        assert!(length > 0, "the connection was closed");
+        response.extend_from_slice(&chunk[..length]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
+    let server = start(Duration::from_secs(5)).await;
+    let mut stream = send(&server, b"").await;
+    exchange(&server, &mut stream).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    exchange(&server, &mut stream).await;
+    // The head of a later request has the time of every head.
+    stream.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    assert_eq!(receive(stream).await, "");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_its_own_time() {
+    let server = start_with(Limits {
+        idle_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    })
+    .await;
+    let mut stream = send(&server, b"").await;
+    exchange(&server, &mut stream).await;
+    assert_eq!(receive(stream).await, "");
+}
+
+#[tokio::test]
+async fn an_idle_connection_makes_room_for_a_new_one() {
+    let server = start_with(Limits {
+        connections: 1,
+        ..Limits::default()
+    })
+    .await;
+    let mut idle = send(&server, b"").await;
+    exchange(&server, &mut idle).await;
+    let mut next = send(&server, b"").await;
+    exchange(&server, &mut next).await;
+    assert_eq!(receive(idle).await, "");
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_delay_the_stop() {
+    let server = start(Duration::from_mins(5)).await;
+    let mut stream = send(&server, b"").await;
+    exchange(&server, &mut stream).await;
+    server.stop.cancel();
+    assert_eq!(receive(stream).await, "");
+    server.server.await.unwrap().unwrap();
 }
 
 #[tokio::test]

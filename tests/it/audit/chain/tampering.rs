@@ -142,7 +142,7 @@ async fn a_truncated_tail_is_found_by_the_stored_head_or_by_a_noted_one(database
         &["row 11 (", "not that of the head"],
     )
     .await;
-    for head in ["11", "x:y", "0:numberdesk-audit-1"] {
+    for head in ["11", "x:y", "1:numberdesk-audit-1"] {
         let refused = verify(server.folder.path(), &["--head", head]).await;
         assert!(
             refused.code == 2 && refused.stderr.contains("SEQ:HASH"),

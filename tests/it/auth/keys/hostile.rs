@@ -99,7 +99,7 @@ async fn weak_ambiguous_and_misplaced_keys_are_refused_and_counted() {
     let (good, one, two) = (
         Signer::new("ES256", "good"),
         Signer::new("ES256", "same"),
-        Signer::new("EdDSA", "same"),
+        Signer::new("ES256", "same"),
     );
     let encrypting = Signer::new("ES384", "enc");
     let mut enc = encrypting.jwk();

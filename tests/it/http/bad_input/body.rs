@@ -8,6 +8,80 @@ on_sqlite! {
     fields_that_callers_may_not_set_are_refused,
     a_body_over_the_limit_is_413_with_a_length_and_in_chunks,
     a_body_of_another_media_type_is_415,
+    the_fault_of_a_whole_body_or_of_a_duplicate_says_what_is_wrong,
+    a_zero_dialled_only_inside_the_country_is_refused_before_close_is_asked,
+}
+
+async fn the_fault_of_a_whole_body_or_of_a_duplicate_says_what_is_wrong(database: Database) {
+    let server = TestServer::new(database).await;
+    for (body, pointer, detail) in [
+        ("", "", "The body is empty."),
+        (" \r\n", "", "The body is empty."),
+        ("null", "", "The body must be an object, not null."),
+        ("{}", "", "`country` is required."),
+        (
+            "{\"country\":",
+            "",
+            "The body is not valid JSON: it ends too early, at line 1 column 11.",
+        ),
+        (
+            &"[".repeat(200),
+            "",
+            "The body is nested too deeply, at line 1 column 128: at most 127 levels are allowed.",
+        ),
+        (
+            "{\"country\":\"DE\",\"country\":\"FR\"}",
+            "/country",
+            "/country: must appear only once.",
+        ),
+        (
+            "{\"country\":\"UK\"}",
+            "/country",
+            "/country: must be a country code of ISO 3166, which `UK` is not; did you mean `GB`?",
+        ),
+    ] {
+        let problem = post_order(&server, body.to_owned())
+            .await
+            .problem(400, "invalid-request");
+        assert_eq!(problem["detail"], detail, "{body}");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
+    }
+    assert_unaffected(&server).await;
+    let number = server.rent(&ALICE, "good", "DE").await;
+    let change = async |patch: Value| {
+        let problem = server
+            .patch(&ALICE, &number, &patch)
+            .await
+            .problem(400, "invalid-request");
+        problem["detail"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(
+        change(json!({})).await,
+        "The body must change at least one field."
+    );
+    assert_eq!(
+        change(json!({ "label": null })).await,
+        "/label: must not be null; an empty string removes the label."
+    );
+    let cleared = server.patch(&ALICE, &number, &json!({ "label": "" })).await;
+    assert_eq!(cleared.expect(200)["label"], "");
+}
+
+async fn a_zero_dialled_only_inside_the_country_is_refused_before_close_is_asked(database: Database) {
+    let server = TestServer::new(database).await;
+    let body = json!({ "country": "DE", "carrier_type": "local", "prefix": "030" });
+    let order = server.order(&ALICE, "bad", &body).await;
+    let validation = server
+        .request_as(&ALICE, "POST", "/v1/orders/validate")
+        .json(&body);
+    for response in [order, send(validation).await] {
+        let problem = response.problem(400, "invalid-request");
+        assert_eq!(
+            problem["detail"],
+            "/prefix: must not begin with the zero that is dialled only inside DE; did you mean `30`?"
+        );
+    }
+    assert_unaffected(&server).await;
 }
 
 async fn a_body_that_is_not_valid_json_is_400(database: Database) {
@@ -324,6 +398,20 @@ async fn a_body_of_another_media_type_is_415(database: Database) {
     send(without)
         .await
         .problem_snapshot(415, "unsupported-media-type");
+    let form = server
+        .request_as(&ALICE, "POST", ORDERS)
+        .header("Idempotency-Key", "bad");
+    let form = send(
+        form.header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body.clone()),
+    )
+    .await;
+    let fault = &form.problem(415, "unsupported-media-type")["errors"][0];
+    assert_eq!(fault["pointer"], "/headers/Content-Type");
+    assert_eq!(
+        fault["message"],
+        "must be `application/json`, in UTF-8; it is `application/x-www-form-urlencoded`"
+    );
     // The service never decompresses a body.
     for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip"] {
         let request = server

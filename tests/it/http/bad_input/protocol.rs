@@ -38,6 +38,12 @@ async fn an_invalid_idempotency_key_is_400(database: Database) {
             .contains(&problem_type.as_str()),
             "{response}"
         );
+        let fault = &response.json()["errors"][0];
+        assert_eq!(fault["pointer"], "/headers/Idempotency-Key", "{response}");
+        assert_eq!(
+            fault["message"], "must be 1 to 255 visible ASCII characters, such as a UUID",
+            "{response}"
+        );
     }
     let twice = server
         .request_as(&ALICE, "POST", ORDERS)

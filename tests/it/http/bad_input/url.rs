@@ -4,7 +4,9 @@ use super::*;
 
 on_sqlite! {
     an_invalid_id_is_400_or_404_and_never_reaches_close,
-    invalid_limits_cursors_and_filters_are_400,
+    invalid_limits_and_cursors_are_400,
+    invalid_filters_are_400,
+    the_fault_of_a_filter_says_what_is_right,
     a_repeated_or_unknown_parameter_is_400,
     a_path_and_query_over_8_kib_are_414,
     other_methods_are_405_and_other_spellings_of_a_path_are_404,
@@ -75,7 +77,7 @@ async fn an_invalid_id_is_400_or_404_and_never_reaches_close(database: Database)
     assert_unaffected(&server).await;
 }
 
-async fn invalid_limits_cursors_and_filters_are_400(database: Database) {
+async fn invalid_limits_and_cursors_are_400(database: Database) {
     let server = TestServer::new(database).await;
     for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit"] {
         for limit in [
@@ -126,6 +128,11 @@ async fn invalid_limits_cursors_and_filters_are_400(database: Database) {
             .await
             .problem(400, "invalid-request");
     }
+    assert_unaffected(&server).await;
+}
+
+async fn invalid_filters_are_400(database: Database) {
+    let server = TestServer::new(database).await;
     for query in ["state=lost", "state=", "state=Queued", "state=queued,renting"] {
         server
             .get(&LENA, &format!("/v1/orders?{query}"))
@@ -142,6 +149,10 @@ async fn invalid_limits_cursors_and_filters_are_400(database: Database) {
         "participant=phon_x",
         "participant=../me",
         "number=%00",
+        "number=abc",
+        "number=",
+        "number=4930901820",
+        "number=%2B49%2030",
         "label=%ff",
         "label=%00",
     ] {
@@ -164,6 +175,57 @@ async fn invalid_limits_cursors_and_filters_are_400(database: Database) {
             .problem(400, "invalid-request");
     }
     assert_unaffected(&server).await;
+}
+
+async fn the_fault_of_a_filter_says_what_is_right(database: Database) {
+    let server = TestServer::new(database).await;
+    // The sentence ends once, although the fault ends with a question mark.
+    for list in ["/v1/orders", "/v1/phone-numbers", "/v1/audit", "/v1/events"] {
+        let problem = server
+            .get(&LENA, &format!("{list}?limt=1"))
+            .await
+            .problem(400, "invalid-request");
+        assert_eq!(
+            problem["detail"], "/query/limt: unknown key `limt`; did you mean `limit`?",
+            "{list}"
+        );
+    }
+    for path in ["/v1/audit", "/v1/audit/export"] {
+        let reversed = format!("{path}?since=2027-01-01T00:00:00Z&until=2026-01-01T00:00:00Z");
+        let problem = server.get(&LENA, &reversed).await.problem(400, "invalid-request");
+        assert_eq!(
+            problem["detail"], "/query/until: must not be earlier than `since`.",
+            "{path}"
+        );
+        let plus = format!("{path}?until=2026-11-23T10:00:00+01:00");
+        let problem = server.get(&LENA, &plus).await.problem(400, "invalid-request");
+        assert_eq!(
+            problem["detail"],
+            "/query/until: must be a time like 2026-11-23T10:00:00Z; in a URL, `+` means a space: write it as `%2B`.",
+            "{path}"
+        );
+    }
+    let types = server
+        .get(&ALICE, "/v1/events?type=order.*,bogus,order.fulfiled")
+        .await;
+    let fault = types.problem(400, "invalid-request")["errors"][0]["message"].clone();
+    let fault = fault.as_str().unwrap_or_default();
+    assert!(
+        fault.contains("which `bogus` is not; expected one of order."),
+        "{fault}"
+    );
+    assert!(
+        fault.contains("which `order.fulfiled` is not; did you mean `order.fulfilled`?"),
+        "{fault}"
+    );
+    for types in ["order.*,", ",order.*", "order.*,,phone_number.*"] {
+        let answer = server.get(&ALICE, &format!("/v1/events?type={types}")).await;
+        let problem = answer.problem(400, "invalid-request");
+        assert_eq!(
+            problem["detail"], "/query/type: must have no empty item, such as after a comma at its end.",
+            "{types}"
+        );
+    }
 }
 
 async fn a_repeated_or_unknown_parameter_is_400(database: Database) {
@@ -252,10 +314,15 @@ async fn other_methods_are_405_and_other_spellings_of_a_path_are_404(database: D
         ("POST", "/openapi.json", vec!["GET"]),
     ] {
         let response = send(server.request_as(&OLGA, method, path)).await;
-        response.problem(405, "method-not-allowed");
+        let problem = response.problem(405, "method-not-allowed");
+        let detail = problem["detail"].as_str().unwrap_or_default();
         let header = response.header("allow").to_owned();
         for method in allowed {
             assert!(header.contains(method), "{path}: Allow is {header}");
+            assert!(
+                detail.contains(method) || !path.starts_with("/v1"),
+                "{path}: detail is {detail}"
+            );
         }
     }
     // The service ignores headers that override the method.
@@ -275,22 +342,25 @@ async fn other_methods_are_405_and_other_spellings_of_a_path_are_404(database: D
         .problem_snapshot(405, "method-not-allowed");
     }
     for path in [
-        "/v1/orders/",
         "/v1//orders",
+        "/v1/orders//",
         "//v1/orders",
         "/V1/orders",
         "/v1/Orders",
         "/v1/orders%2f",
         "/v1/./orders/x/y",
-        "/v1/me/",
-        "/v1/phone-numbers/",
         "/v1/orders;x=1",
         "/v1/orders.json",
     ] {
         for person in [&OLGA, &NEMO] {
             let response = send(server.request_as(person, "GET", path)).await;
             assert_eq!(response.status, 404, "{response}");
-            response.problem(404, "not-found");
+            let problem = response.problem(404, "not-found");
+            assert_eq!(
+                problem["detail"],
+                "This service has no such path. `/docs/` and `/openapi.json` list its paths.",
+                "{path}"
+            );
         }
     }
     // CORS is off: browsers on other sites are not allowed to call the API.

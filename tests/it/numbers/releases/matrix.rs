@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::delete_count;
 use crate::support::books::assert_books_balance;
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::Database;
+use crate::support::epoch::on_both_stores_and_next_close;
 use crate::support::eventually_or;
 use crate::support::personas::{ALICE, OLGA};
 use crate::support::response::ApiResponse;
 use crate::support::server::{TestConfig, TestServer, text};
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     the_inventory_equals_close_whatever_close_answers_to_a_release,
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     a_release_with_a_delay_is_scheduled_and_its_number_still_counts,
     a_release_is_immediate_for_a_team_without_a_delay_and_for_an_orphan,
     a_scheduled_release_can_be_cancelled,

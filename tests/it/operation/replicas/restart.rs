@@ -6,7 +6,7 @@ use super::{order_body, replicas, short_deadlines, try_order};
 use crate::support::binary::{ServerProcess, end, send_sigterm};
 use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
-use crate::support::database::Database;
+use crate::support::database::{Database, on_postgres_only};
 use crate::support::eventually;
 use crate::support::outage::Outage;
 use crate::support::personas::ALICE;

@@ -131,6 +131,37 @@ pub(in crate::operation::runbooks) async fn close_forbids_renting(case: Case) {
     scenario.alert.wait_until_inactive().await;
 }
 
+pub(in crate::operation::runbooks) async fn close_adds_a_field(case: Case) {
+    let config = TestConfig {
+        full_sync: "1s",
+        ..TestConfig::default()
+    };
+    let mut scenario = Scenario::new(case, config).await;
+    let number = scenario.server.rent(&ALICE, "one", "DE").await;
+    scenario
+        .server
+        .close
+        .person_changes(&number, json!({ "ring_order": 1 }))
+        .await;
+    scenario.alert.wait_until_active().await;
+    let report = scenario.run("doctor").await;
+    assert!(
+        report.stdout.contains("unknown_field phone_number.ring_order"),
+        "{report:?}"
+    );
+    scenario.assert_logged(&[
+        "answer of Close differs from the known API",
+        "phone_number.ring_order",
+    ]);
+    scenario.server.rent(&ALICE, "another", "DE").await;
+    let label = json!({ "label": "Front" });
+    scenario.server.patch(&ALICE, &number, &label).await.expect(200);
+    scenario.server.release(&ALICE, &number).await.empty(204);
+
+    scenario.alert.record_recovery().await;
+    scenario.alert.wait_until_inactive().await;
+}
+
 pub(in crate::operation::runbooks) async fn complete_listings_fail(case: Case) {
     let config = TestConfig {
         full_sync: "1s",

@@ -173,6 +173,11 @@ pub(in crate::operation::runbooks) async fn the_policy_file_is_invalid(case: Cas
         policy.contains("policy.toml") && policy.contains("max_nubmers"),
         "{verbose}"
     );
+    scenario.assert_logged(&[
+        "policy reload failed; retrying",
+        "policy file rejected",
+        "max_nubmers",
+    ]);
     let checked = scenario.run("check").await;
     assert!(
         checked.code == 1 && format!("{checked:?}").contains("max_nubmers"),
@@ -333,6 +338,21 @@ pub(in crate::operation::runbooks) async fn an_issuer_is_unreachable_at_startup(
     scenario.reconfigure(&unreachable, &file);
     scenario.restart().await;
     scenario.server.get(&ALICE, "/v1/me").await.expect(200);
+    scenario.alert.wait_until_inactive().await;
+}
+
+pub(in crate::operation::runbooks) async fn an_issuer_publishes_no_usable_key(case: Case) {
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    let file = scenario.file("jwks.json");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let for_encryption = good.replace("\"sig\"", "\"enc\"");
+    assert_ne!(for_encryption, good);
+    std::fs::write(&file, for_encryption).unwrap();
+    scenario.alert.wait_until_active().await;
+    scenario.assert_logged(&["jwks not refreshed", "\"issuer\"", "not_for_signatures: 1"]);
+    scenario.server.get(&ALICE, "/v1/me").await.expect(200);
+
+    std::fs::write(&file, good).unwrap();
     scenario.alert.wait_until_inactive().await;
 }
 

@@ -38,6 +38,7 @@ scenarios! {
     NumberdeskBudgetNearlyUsed: with_sqlite, desk::a_team_spends_its_budget;
     NumberdeskNewOrphans: with_sqlite, orders::a_person_rents_a_number_in_close;
     NumberdeskIssuerKeysOld: with_sqlite, desk::an_issuer_is_unreachable_at_startup;
+    NumberdeskIssuerKeysBroken: with_sqlite, desk::an_issuer_publishes_no_usable_key;
     NumberdeskInventoryOld: with_sqlite, close::complete_listings_fail;
     NumberdeskDatabaseDown: with_postgres, desk::the_database_is_down;
     NumberdeskReplicaNotReady: with_postgres, desk::the_database_is_down;
@@ -53,6 +54,7 @@ scenarios! {
     NumberdeskCloseUnreachable: with_sqlite, close::close_does_not_respond;
     NumberdeskCloseKeyFileBroken: with_sqlite, close::the_key_file_has_a_wrong_key;
     NumberdeskCloseForbidsRenting: with_sqlite, close::close_forbids_renting;
+    NumberdeskCloseApiChanged: with_sqlite, close::close_adds_a_field;
     NumberdeskWebhooksRefused: with_sqlite, close::the_signature_key_is_rotated;
     NumberdeskWebhookSubscriptionInactive: with_sqlite, close::close_can_not_reach_the_public_url;
     NumberdeskCloseSubscriptionsNearLimit: with_sqlite, close::subscriptions_are_near_the_limit;

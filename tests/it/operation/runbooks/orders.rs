@@ -81,14 +81,19 @@ pub(in crate::operation::runbooks) async fn listings_fail_for_an_unverified_orde
             .len(),
         1
     );
-    // Further orders of the country wait in the queue, without a reason.
+    // Further orders of the country wait in the queue, and say for what.
     scenario
         .server
         .order_at_once(&ALICE, "frozen", &berlin())
         .await
         .expect(202);
     let waiting = scenario.server.list(&OLGA, "/v1/orders?state=queued").await;
-    assert_eq!((waiting.len(), &waiting[0]["reason"]), (1, &Value::Null));
+    assert_eq!(waiting.len(), 1);
+    let reason = text(&waiting[0]["reason"]);
+    assert!(
+        reason.contains("the outcome of an earlier order in DE is unknown"),
+        "{reason}"
+    );
     scenario.assert_logged(&["\"worker\":\"reconcile\"", "close is unavailable"]);
 
     scenario.server.close.clear_faults().await;

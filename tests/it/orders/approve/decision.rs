@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     two_hundred_concurrent_approvals_cause_one_rent,
     of_a_concurrent_approval_and_rejection_one_wins,
     persons_cannot_decide_their_own_orders,

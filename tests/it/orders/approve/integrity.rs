@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     an_order_that_was_altered_in_the_database_is_never_rented,
     the_audit_trail_names_the_orderer_and_the_approver,
 }

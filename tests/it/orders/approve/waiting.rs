@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     an_order_that_is_not_approved_in_time_is_cancelled,
     a_late_decision_is_refused_even_before_the_order_is_marked_as_expired,
     an_order_can_be_cancelled_while_it_awaits_approval,

@@ -2,12 +2,13 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     a_webhook_triggers_a_lookup_of_an_unverified_order_and_is_not_evidence_itself,
     of_two_equal_unverified_orders_as_many_are_fulfilled_as_close_rented,
     reconciliation_does_not_take_the_number_of_a_rent_in_progress,
     a_number_that_a_person_rents_meanwhile_is_not_assigned_to_the_order,
     an_order_is_fulfilled_even_if_its_number_was_released_meanwhile,
+    an_order_finds_its_number_although_close_names_the_main_country_of_the_calling_code,
     a_number_adopted_by_another_team_returns_to_its_unverified_order,
     an_incomplete_lookup_proves_nothing,
     without_access_to_the_event_log_the_listing_decides_after_the_settling_period,
@@ -62,12 +63,16 @@ async fn of_two_equal_unverified_orders_as_many_are_fulfilled_as_close_rented(da
         }
         let (first, second) = (format!("first-{index}"), format!("second-{index}"));
         // Both rents are sent before either order is unverified.
-        test_desk.close.set(json!({ "rent_latency": "300ms" })).await;
+        test_desk.close.set(json!({ "rents_held": true })).await;
         let one = test_desk.spawn(order(&sales, &first, &berlin()));
         let two = test_desk.spawn(order(&sales, &second, &berlin()));
+        test_desk
+            .close
+            .wait_for_requests("POST", RENT, 2 * (index + 1))
+            .await;
+        test_desk.close.set(json!({ "rents_held": false })).await;
         let (one, two) = (one.await.unwrap().unwrap(), two.await.unwrap().unwrap());
         test_desk.wait_until_idle().await;
-        test_desk.close.set(json!({ "rent_latency": "0s" })).await;
         test_desk.settle().await;
         let states = [
             stored_order(&test_desk, &one).await,
@@ -92,10 +97,12 @@ async fn reconciliation_does_not_take_the_number_of_a_rent_in_progress(database:
     let slow = json!({ "path": RENT, "times": 1, "delay": "1s" });
     test_desk.close.fault(json!([lost_answer(false), slow])).await;
     // Both rents are sent before either order is unverified.
-    test_desk.close.set(json!({ "rent_latency": "300ms" })).await;
+    test_desk.close.set(json!({ "rents_held": true })).await;
     for key in ["one", "two"] {
         test_desk.spawn(order(&sales, key, &berlin()));
     }
+    test_desk.close.wait_for_requests("POST", RENT, 2).await;
+    test_desk.close.set(json!({ "rents_held": false })).await;
     crate::support::eventually(
         "one order is unverified, and Close has rented for the other",
         || async {
@@ -163,6 +170,28 @@ async fn a_number_that_a_person_rents_meanwhile_is_not_assigned_to_the_order(dat
         );
         test_desk.advance_clock(Duration::from_mins(30));
     }
+    assert_books_balance(&test_desk.database).await;
+}
+
+async fn an_order_finds_its_number_although_close_names_the_main_country_of_the_calling_code(
+    database: Database,
+) {
+    let policy = POLICY.replace(r#"["DE", "US"]"#, r#"["PR", "US"]"#);
+    let test_desk = TestDesk::new(database, &policy, 5).await;
+    let sales = caller("sales");
+    test_desk.close.fault(lost_answer(true)).await;
+    let puerto_rico = request(&json!({ "country": "PR", "carrier_type": "local" }));
+    let created = test_desk.order(&sales, "key", &puerto_rico).await.unwrap();
+    let (rented, _) = test_desk.rented_by_key().await;
+    let number = rented.first().unwrap();
+    test_desk
+        .close
+        .person_changes(number, json!({ "country": "US" }))
+        .await;
+    test_desk.settle().await;
+    let order = stored_order(&test_desk, &created).await;
+    assert_eq!(order.state, State::Fulfilled, "{order:?}");
+    assert_eq!(order.phone_number_id.unwrap().as_str(), number);
     assert_books_balance(&test_desk.database).await;
 }
 

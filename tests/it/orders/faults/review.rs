@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_stores! {
+on_both_stores_and_next_close! {
     ambiguous_evidence_needs_a_review_whose_finding_must_match_close,
     the_finding_that_nothing_was_rented_is_accepted_only_if_close_agrees,
     a_number_that_appears_after_its_order_was_refused_is_linked_to_that_order,

@@ -37,10 +37,10 @@ impl Model {
         for caller in &self.callers {
             let usage = test_desk
                 .store()
-                .usage(&caller.teams[0], now)
+                .usage(caller.sole_team().expect("one team"), now)
                 .await
                 .expect("usage can be read");
-            if caller.teams[0].as_str() == "sales" {
+            if caller.sole_team().is_some_and(|team| team.as_str() == "sales") {
                 assert!(
                     usage.numbers_held + usage.numbers_reserved <= MAX_NUMBERS,
                     "{usage:?}"

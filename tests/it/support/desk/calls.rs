@@ -7,12 +7,14 @@ use numberdesk::desk::{Desk, Finding, NumberFilter, OrderWithNumber, Released};
 use numberdesk::domain::authority::CallContext;
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
+use numberdesk::domain::identity::TokenIdentity;
 use numberdesk::domain::number::Number;
 use numberdesk::domain::order::Request;
+use numberdesk::domain::order::request::OrderRequest;
 use numberdesk::domain::page::{Limit, Page};
 use numberdesk::domain::team::Team;
 use numberdesk::error::Error;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The future of a use case.
 type Work<T> = futures::future::BoxFuture<'static, Result<T, Error>>;
@@ -38,13 +40,14 @@ pub(crate) fn order(
     request: &Request,
 ) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
     let (request, key) = (request.clone(), key.parse().expect("a key"));
-    use_case!(caller, |desk, context| desk.orders.create(
-        context,
-        None,
-        request,
-        Some(key),
-        Some(Duration::ZERO)
-    ))
+    use_case!(caller, |desk, context| async {
+        let wait = Some(Duration::ZERO);
+        let accepted = desk
+            .orders
+            .create(context, None, request, Some(key), wait)
+            .await?;
+        Ok(accepted.order)
+    })
 }
 
 /// Releases a number.
@@ -63,6 +66,15 @@ pub(crate) fn find(
 ) -> impl FnOnce(Desk) -> Work<Arc<Number>> + use<> {
     let number = number.clone();
     use_case!(caller, |desk, context| desk.numbers.find(context, &number))
+}
+
+/// Reads an order.
+pub(crate) fn find_order(
+    caller: &Caller,
+    id: &OrderId,
+) -> impl FnOnce(Desk) -> Work<OrderWithNumber> + use<> {
+    let id = id.clone();
+    use_case!(caller, |desk, context| desk.orders.find(context, &id))
 }
 
 /// Cancels an order.
@@ -107,20 +119,22 @@ pub(crate) fn settle_review(
 pub(crate) fn caller(team: &str) -> Caller {
     let team: Team = team.parse().expect("a team");
     let permissions = "numbers:read numbers:rent numbers:update numbers:release numbers:group numbers:admin";
-    Caller {
-        issuer: "https://idp.example.com/".to_owned(),
-        subject: format!("app of {team}"),
-        teams: vec![team],
+    caller_with(&team, permissions)
+}
+
+/// Returns a caller of the team who has these permissions.
+pub(crate) fn caller_with(team: &Team, permissions: &str) -> Caller {
+    Caller::of_token(TokenIdentity {
+        teams: vec![team.clone()],
         permissions: permissions.split(' ').map(str::to_owned).collect(),
-        close_user: None,
-        claims: json!({}),
-    }
+        ..TokenIdentity::named("https://idp.example.com/", &format!("app of {team}"))
+    })
 }
 
 /// Reads an order request from JSON, as the API does.
 pub(crate) fn request(body: &Value) -> Request {
-    let read = numberdesk::domain::order::request::OrderBody::read;
-    numberdesk::domain::input::fields::read(body, read)
+    numberdesk::domain::input::read::read::<OrderRequest>(body)
         .expect("a request")
-        .request
+        .into_parts()
+        .1
 }

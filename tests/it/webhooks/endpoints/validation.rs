@@ -87,6 +87,7 @@ async fn an_invalid_body_is_refused_with_a_pointer_to_the_fault(database: Databa
         ),
         (with("types", json!([])), "/types"),
         (with("types", json!(["order.done"])), "/types/0"),
+        (with("types", json!(["order.*", "order.*"])), "/types/1"),
         (with("types", json!(["*"])), "/types/0"),
         (with("types", json!(["webhook_endpoint.test"])), "/types/0"),
         (with("description", json!("x".repeat(256))), "/description"),
@@ -98,10 +99,16 @@ async fn an_invalid_body_is_refused_with_a_pointer_to_the_fault(database: Databa
             .await
             .problem(400, "invalid-request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
+        let is_duplicate = problem["errors"][0]["message"] == "is a duplicate in the list";
+        assert_eq!(is_duplicate, pointer == "/types/1", "{body}: {problem}");
     }
     for (changes, pointer) in [
         (json!({}), ""),
         (json!({ "url": null }), "/url"),
+        (
+            json!({ "types": ["order.queued", "order.*", "order.queued"] }),
+            "/types/2",
+        ),
         (json!({ "state": "paused" }), "/state"),
         (json!({ "team": "support" }), "/team"),
     ] {

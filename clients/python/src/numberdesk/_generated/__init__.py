@@ -1,0 +1,1 @@
+"""The generated part: models and operations. Do not edit it: `generate.sh` writes it from openapi/numberdesk.json."""
