@@ -3,6 +3,7 @@
 It also checks that each alert has a runbook, and that alerts and dashboard use only metrics that exist. `make k8s` runs
 this script."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES = ROOT / "k8s/components/monitoring/alerts.yaml"
+RULES = [ROOT / "k8s/components/monitoring/alerts.yaml"]
+INHIBITIONS = ROOT / "k8s/components/monitoring/inhibitions.yaml"
 DASHBOARD = ROOT / "k8s/components/monitoring/dashboard.json"
 PROMTOOL = shutil.which("promtool") or str(ROOT / ".tools/promtool")
 # Metrics of others: Prometheus itself, kube-state-metrics and the kubelet.
@@ -25,21 +27,28 @@ FOREIGN = {
 }
 HOURS = 6  # longer than the time range and the waiting period of every alert
 AT = f"{HOURS}h"
+EVALUATION = "5m"  # the faults last for hours, so rules need not be evaluated each minute
 JOB = 'job="numberdesk-ops", instance="a"'
+# Cluster and namespace of each environment. All have the same series; a fault is in the first one only.
+ENVIRONMENTS = [("west", "numberdesk-prod"), ("west", "numberdesk-dev"), ("east", "numberdesk-prod")]
 
 # The series without any fault, with one value for each minute.
 HEALTHY = {
     f"up{{{JOB}}}": "1",
-    'kube_deployment_status_replicas_unavailable{deployment="numberdesk", namespace="numberdesk"}': "0",
+    'kube_deployment_status_replicas_unavailable{deployment="numberdesk"}': "0",
     "numberdesk_store_up{%s}": "1",
     'numberdesk_http_requests_total{%s, status="200"}': "0+600x",
     'numberdesk_http_requests_total{%s, status="503"}': "0+1x",
     "numberdesk_requests_shed_total{%s}": "0",
     'numberdesk_worker_failures_total{%s, worker="sync"}': "0",
+    'numberdesk_worker_failures_total{%s, worker="seal"}': "0",
+    'numberdesk_worker_failures_total{%s, worker="api-key"}': "0",
     "numberdesk_policy_good{%s}": "1",
     'numberdesk_close_requests_total{%s, endpoint="rent", outcome="done"}': "0+60x",
     'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unclear"}': "0+1x",
     'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': "0",
+    'numberdesk_close_requests_total{%s, endpoint="me", outcome="unauthorized"}': "0",
+    "numberdesk_close_breaker_open{%s}": "0",
     "numberdesk_close_key_good{%s}": "1",
     "numberdesk_close_forbidden_total{%s}": "0",
     'numberdesk_close_drift_total{%s, kind="unknown_field", operation="list"}': "0+60x",  # known for hours
@@ -117,58 +126,154 @@ FIRST_EVENTS = {
     "LateArrival": {"numberdesk_late_arrivals_total": FIRST_EVENT},
 }
 
+# Situations in which more or fewer alerts must fire than one: the changed series, the alerts that fire, and those that
+# are left when the inhibition rules are applied.
+QUIET = {
+    'numberdesk_http_requests_total{%s, status="200"}': "0",
+    'numberdesk_http_requests_total{%s, status="503"}': "0",
+    'numberdesk_close_requests_total{%s, endpoint="rent", outcome="done"}': "0",
+    'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unclear"}': "0",
+}
+SITUATIONS = {
+    "two errors in a quiet night": (
+        QUIET | {'numberdesk_http_requests_total{%s, status="503"}': "0+0x353 1 2+0x10"},
+        [],
+        [],
+    ),
+    "two failed calls to Close in a quiet night": (
+        QUIET | {'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unclear"}': "0+0x353 1 2+0x10"},
+        [],
+        [],
+    ),
+    "a wrong key in the file while the key in force works": (
+        {
+            'numberdesk_close_requests_total{%s, endpoint="me", outcome="unauthorized"}': "0+20x",
+            "numberdesk_close_key_good": "0",
+            'numberdesk_worker_failures_total{%s, worker="api-key"}': "0+20x",
+        },
+        ["CloseKeyFileBroken"],
+        ["CloseKeyFileBroken"],
+    ),
+    "Close is down and the circuit breaker makes no calls": (
+        QUIET | {"numberdesk_close_breaker_open": "1", "numberdesk_inventory_age_seconds": "7200"},
+        ["CloseUnreachable", "InventoryOld"],
+        ["CloseUnreachable"],
+    ),
+    "the environment has disappeared": (
+        {"up": "1+0x300 _x60", "kube_deployment_status_replicas_unavailable": None},
+        ["Down"],
+        ["Down"],
+    ),
+    "the database is down": (
+        {
+            "kube_deployment_status_replicas_unavailable": "3",
+            "numberdesk_store_up": "0",
+            'numberdesk_http_requests_total{%s, status="503"}': "0+300x",
+            'numberdesk_worker_failures_total{%s, worker="sync"}': "0+5x",
+            'numberdesk_worker_failures_total{%s, worker="seal"}': "0+5x",
+            "numberdesk_inventory_age_seconds": "7200",
+            'numberdesk_orders_oldest_age_seconds{%s, state="unverified"}': "7200",
+            'numberdesk_orders_oldest_age_seconds{%s, state="queued"}': "7200",
+            "numberdesk_audit_unsealed_age_seconds": "7200",
+            "numberdesk_readback_age_seconds": "7200",
+            "numberdesk_webhook_subscription_active": "0",
+            "numberdesk_webhook_oldest_pending_age_seconds": "7200",
+        },
+        [
+            "DatabaseDown",
+            "ReplicaNotReady",
+            "Errors",
+            "WorkerFailures",
+            "InventoryOld",
+            "OrdersUnverified",
+            "QueueNotMoving",
+            "AuditUnsealed",
+            "ReadBacksOld",
+            "WebhookSubscriptionInactive",
+            "OutgoingWebhooksBacklog",
+        ],
+        ["DatabaseDown"],
+    ),
+    "the process is down with everything else": (
+        {"up": "0", "numberdesk_store_up": "0", "kube_deployment_status_replicas_unavailable": "3"},
+        ["Down", "DatabaseDown", "ReplicaNotReady"],
+        ["Down"],
+    ),
+}
+
 
 def main() -> int:
-    rules = yaml.safe_load(RULES.read_text())["spec"]
-    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    rules = {"groups": [group for file in RULES for group in yaml.safe_load(file.read_text())["spec"]["groups"]]}
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
     faults = [*check_completeness(alerts), *check_runbooks(alerts), *check_metrics(alerts)]
+    faults += [*check_environments(rules), *check_inhibitions(alerts)]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
         cases = [case("no fault", {}, [])]
         faulty = [*FAULTS.items(), *FIRST_EVENTS.items()]
-        cases += [case(name, changes, [f"Numberdesk{name}"]) for name, changes in faulty]
-        test = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": cases}
+        cases += [case(name, changes, [name]) for name, changes in faulty]
+        cases += [case(name, changes, fire) for name, (changes, fire, _) in SITUATIONS.items()]
+        cases.append(nothing_is_scraped())
+        test = {"rule_files": ["rules.yaml"], "evaluation_interval": EVALUATION, "tests": cases}
         (folder / "test.yaml").write_text(yaml.safe_dump(test))
         for command in ["check", "rules", "rules.yaml"], ["test", "rules", "test.yaml"]:
             result = subprocess.run([PROMTOOL, *command], cwd=folder, capture_output=True, text=True)
             if result.returncode:
                 faults.append(f"promtool {' '.join(command)}: {result.stdout}{result.stderr}")
-    print(f"alerts: {len(alerts)}, each tested with its own fault; {len(faults)} faults")
+    print(f"alerts: {len(alerts)}, each tested with its own fault, and {len(SITUATIONS)} situations; {len(faults)} faults")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if faults else 0
 
 
 def case(name, changes, fire):
-    """Returns a test group of promtool: the series, and the alerts that must fire at the end."""
-    series = dict(HEALTHY)
-    for prefix, values in changes.items():
-        key = next(key for key in HEALTHY if key.startswith(prefix))
-        if values is None:
-            del series[key]
-        else:
-            series[key] = values
-    inputs = [{"series": key.replace("%s", JOB), "values": over_time(values)} for key, values in series.items()]
+    """Returns a test group of promtool: the series of all environments, and the alerts that must fire at the end.
+
+    Only the first environment has the fault, and only its alerts may fire."""
+    inputs = []
+    for place, environment in enumerate(ENVIRONMENTS):
+        series = dict(HEALTHY)
+        for prefix, values in (changes if place == 0 else {}).items():
+            key = next(key for key in HEALTHY if key.startswith(prefix))
+            if values is None:
+                del series[key]
+            else:
+                series[key] = values
+        inputs += [{"series": within(key, environment), "values": over_time(values)} for key, values in series.items()]
+    cluster, namespace = ENVIRONMENTS[0]
+    labels = [f'alertname="Numberdesk{alert}", cluster="{cluster}", namespace="{namespace}"' for alert in fire]
+    return group(name, inputs, labels)
+
+
+def within(key, environment):
+    """Adds the labels of an environment to a series."""
+    cluster, namespace = environment
+    name, _, labels = key.replace("%s", JOB).partition("{")
+    return f'{name}{{cluster="{cluster}", namespace="{namespace}", {labels}'
+
+
+def nothing_is_scraped():
+    """Without any series, one alert must fire, which can name no environment."""
+    return group("nothing is scraped", [{"series": "other", "values": "1x360"}], ['alertname="NumberdeskDown"'])
+
+
+def group(name, inputs, labels):
+    expr = 'count by (alertname, cluster, namespace) (ALERTS{alertstate="firing"})'
+    expected = [{"labels": f"{{{one}}}", "value": 1} for one in labels]
     return {
         "name": name,
         "interval": "1m",
         "input_series": inputs,
-        "promql_expr_test": [
-            {
-                "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
-                "eval_time": AT,
-                "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in fire],
-            }
-        ],
+        "promql_expr_test": [{"expr": expr, "eval_time": AT, "exp_samples": expected}],
     }
 
 
 def over_time(values):
     """Completes a value for all minutes: `5` is constant, and `0+3x` grows by 3 each minute.
 
-    A value that begins with `_` is in promtool's notation already."""
-    if values.startswith("_"):
+    A value that begins with `_` or contains a space is in promtool's notation already."""
+    if values.startswith("_") or " " in values:
         return values
     minutes = HOURS * 60
     return f"{values}{minutes}" if values.endswith("x") else f"{values}+0x{minutes}"
@@ -183,6 +288,53 @@ def check_completeness(alerts):
             yield f"{alert['alert']}: severity must be critical, warning or info"
         if set(alert["annotations"]) != {"summary", "description", "runbook_url"}:
             yield f"{alert['alert']}: must have a summary, a description and a runbook_url"
+
+
+def check_environments(rules):
+    """One environment must not hide another one, and an alert must name its own."""
+    aggregation = re.compile(r"\b(?:sum|min|max|avg|count|group|topk|bottomk|quantile|stddev)\b(?! by \(cluster, namespace\b)")
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            name = rule.get("alert") or rule["record"]
+            for found in aggregation.finditer(rule["expr"]):
+                yield f"{name}: `{rule['expr'][found.start() :][:40]}` must aggregate `by (cluster, namespace, …)`"
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", []):
+            expr = target["expr"]
+            metrics = re.findall(r"\b(?:numberdesk|process|kube|container)_\w+", expr)
+            if expr.count('namespace=~"$namespace"') != len(metrics):
+                yield f"the dashboard, {panel['title']}: every metric must be selected by the variable `namespace`"
+            if aggregation.search(expr):
+                yield f"the dashboard, {panel['title']}: must aggregate `by (cluster, namespace, …)`"
+
+
+def check_inhibitions(alerts):
+    """The inhibition rules must name alerts that exist, and leave in each situation what SITUATIONS says."""
+    rules = yaml.safe_load(INHIBITIONS.read_text())["spec"]["inhibitRules"]
+    known = {alert["alert"] for alert in alerts}
+    for rule in rules:
+        for matcher in rule["sourceMatch"] + rule["targetMatch"]:
+            for name in matcher["value"].split("|"):
+                if name not in known and name != "Numberdesk.*":
+                    yield f"{INHIBITIONS.name}: {name} is not an alert"
+        if rule["equal"] != ["cluster", "namespace"]:
+            yield f"{INHIBITIONS.name}: a rule must hold within one environment"
+    for name, (_, fire, left) in SITUATIONS.items():
+        firing = {f"Numberdesk{alert}" for alert in fire}
+        quiet = {
+            target
+            for rule in rules
+            for source in firing
+            for target in firing - {source}
+            if matches(rule["sourceMatch"], source) and matches(rule["targetMatch"], target)
+        }
+        if firing - quiet != {f"Numberdesk{alert}" for alert in left}:
+            yield f"{name}: the inhibition rules leave {sorted(firing - quiet)}, not {left}"
+
+
+def matches(matchers, alert):
+    """Alertmanager anchors regular expressions."""
+    return all(re.fullmatch(matcher["value"], alert) for matcher in matchers)
 
 
 def check_runbooks(alerts):

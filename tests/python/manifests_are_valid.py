@@ -28,6 +28,7 @@ CUSTOM_RESOURCES = {
     "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
     "external-secrets.io/v1": ["ExternalSecret"],
     "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
+    "monitoring.coreos.com/v1alpha1": ["AlertmanagerConfig"],
 }
 
 
