@@ -25,6 +25,9 @@ GRACE = 30  # seconds: the default of server.grace and close.timeout
 CUSTOM_RESOURCES = {
     "postgresql.cnpg.io/v1": ["Cluster", "ScheduledBackup"],
     "barmancloud.cnpg.io/v1": ["ObjectStore"],
+    "argoproj.io/v1alpha1": ["AppProject", "Application"],
+    "kustomize.toolkit.fluxcd.io/v1": ["Kustomization"],
+    "source.toolkit.fluxcd.io/v1": ["GitRepository"],
     "cert-manager.io/v1": ["Certificate"],
     "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
     "external-secrets.io/v1": ["ExternalSecret"],
@@ -46,8 +49,11 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             faults.append(f"{path}: {error.stderr.strip()}")
             continue
-        is_service = any(name(deployment) == "numberdesk" for deployment in of_kind(documents, "Deployment"))
-        checks = CHECKS + (CHECKS_OF_THE_SERVICE if is_service else CHECKS_OF_APPS)
+        deployments = [name(deployment) for deployment in of_kind(documents, "Deployment")]
+        if not deployments:
+            checks = CHECKS_OF_GITOPS
+        else:
+            checks = CHECKS + (CHECKS_OF_THE_SERVICE if "numberdesk" in deployments else CHECKS_OF_APPS)
         found = [fault for check in checks for fault in check(documents)]
         faults += [f"{path}: {fault}" for fault in found]
         print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
@@ -315,6 +321,38 @@ def backs_up_the_database(documents):
                 yield f"{label(cluster)}: there is no ObjectStore {plugin['parameters']['barmanObjectName']}"
 
 
+def follows_the_environments(documents):
+    """Argo CD and Flux must follow the folder of each environment of examples/acme, into its namespace."""
+    wanted = {folder.parent: environment(folder.parent) for folder in ROOT.glob("k8s/examples/acme/*/environment.yaml")}
+    applications = of_kind(documents, "Application")
+    followed = [one["spec"]["source"]["path"] for one in applications]
+    followed += [one["spec"]["path"] for one in of_kind(documents, "Kustomization")]
+    for path in {ROOT / path for path in followed} ^ set(wanted):
+        yield f"{path}: must be a folder with environment.yaml, and be followed"
+    for one in applications:
+        namespace = wanted.get(ROOT / one["spec"]["source"]["path"], {}).get("namespace")
+        yield from differs(one, "namespace", one["spec"]["destination"]["namespace"], namespace)
+
+
+def keeps_the_data_in_gitops(documents):
+    """With the component gitops, no sync may delete the database, and what the desk needs comes before it."""
+    wave, options = "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/sync-options"
+
+    def annotations(document):
+        return document["metadata"].get("annotations", {})
+
+    if not any(wave in annotations(document) for document in documents):
+        return
+    waves = {"Namespace": "-4", "ExternalSecret": "-3", "Cluster": "-2", "Deployment": None}
+    for document in documents:
+        if document["kind"] in waves:
+            yield from differs(document, wave, annotations(document).get(wave), waves[document["kind"]])
+        if document["kind"] in ("Namespace", "Cluster", "ObjectStore", "PersistentVolumeClaim"):
+            yield from differs(document, options, annotations(document).get(options), "Prune=false,Delete=false")
+            flux = "kustomize.toolkit.fluxcd.io/prune"
+            yield from differs(document, flux, annotations(document).get(flux), "disabled")
+
+
 def labels_monitors_alike(documents):
     """A Prometheus that selects by the label `release` must find the alerts wherever it finds the scrape targets."""
     kinds = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
@@ -564,6 +602,7 @@ CHECKS_OF_THE_SERVICE = [
     exposes_only_the_path_of_close_to_the_internet,
     scrapes_metrics_from_the_ops_service,
     backs_up_the_database,
+    keeps_the_data_in_gitops,
     labels_monitors_alike,
     reaches_its_proxy,
     serves_both_address_families,
@@ -572,6 +611,7 @@ CHECKS_OF_THE_SERVICE = [
     agrees_with_its_configuration,
     declares_tls_where_it_is_on,
 ]
+CHECKS_OF_GITOPS = [matches_the_schemas, follows_the_environments]
 CHECKS_OF_APPS = [has_a_token_that_the_service_accepts]
 
 
