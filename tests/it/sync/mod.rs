@@ -3,3 +3,5 @@
 pub(crate) mod close_webhook;
 pub(crate) mod convergence;
 pub(crate) mod subscription;
+
+mod odd_records;
