@@ -4,4 +4,5 @@ pub(crate) mod close_webhook;
 pub(crate) mod convergence;
 pub(crate) mod subscription;
 
+mod missing;
 mod odd_records;
