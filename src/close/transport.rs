@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 
-use crate::close::breaker::{Breaker, Pass};
+use crate::close::breaker::{Breaker, CallEnd, Pass};
 use crate::close::connection::{Clients, Settings};
 use crate::close::endpoint::Endpoint;
 use crate::close::radar::Radar;
@@ -135,9 +135,9 @@ impl Transport {
             http.request.method = endpoint.method().as_str(),
             outcome = tracing::field::Empty,
         );
-        let mut close_answers = false;
+        let mut end = CallEnd::Failed;
         let outcome = self
-            .send(endpoint, body, started + limit, &span, &mut close_answers)
+            .send(endpoint, body, started + limit, &span, &mut end)
             .instrument(span.clone())
             .await
             .unwrap_or_else(|lost| match lost {
@@ -147,7 +147,7 @@ impl Transport {
                     reason: format!("no complete answer within {}", in_seconds(limit)),
                 },
             });
-        self.breaker.record(pass, close_answers, self.clock.now());
+        self.breaker.record(pass, end, self.clock.now());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
         context::add_upstream_time(took);
         span.record("outcome", word);
@@ -178,7 +178,7 @@ impl Transport {
         body: Option<&Value>,
         deadline: Instant,
         span: &Span,
-        close_answers: &mut bool,
+        end: &mut CallEnd,
     ) -> Result<Outcome, Lost> {
         let client = self.clients.current(endpoint.is_idempotent());
         let key = self.key.load_full();
@@ -197,7 +197,12 @@ impl Transport {
             .map_err(|error| lost(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // A body that breaks off later does not matter to the circuit breaker.
-        *close_answers = status < 500;
+        *end = match status {
+            ..500 => CallEnd::Responded,
+            // One number that Close can't handle is no outage. The proxies of a dead Close answer 502, 503 or 504.
+            500 if endpoint.is_about_one_object() => CallEnd::Inconclusive,
+            _ => CallEnd::Failed,
+        };
         let read = match status {
             // The status suffices; an endless body must not make the outcome unclear.
             401 => Ok(Vec::new()),

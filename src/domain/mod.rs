@@ -25,6 +25,7 @@ pub mod month;
 pub mod network;
 pub mod number;
 pub mod number_patch;
+pub mod odd_record;
 pub mod order;
 pub mod page;
 pub mod permission;

@@ -8,6 +8,7 @@
 
 mod audit;
 mod close_drift;
+mod close_groups;
 mod copy;
 mod events;
 mod gauges;
@@ -17,6 +18,7 @@ mod inspect;
 mod ledger;
 mod notifications;
 mod numbers;
+mod odd_records;
 mod orders;
 mod policy;
 mod refetch_queue;

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::close::{Creation, Error as CloseError};
-use crate::desk::account::{Listing, UNMEASURED_SKEW};
+use crate::close::{Creation, Creations, Error as CloseError};
+use crate::desk::account::UNMEASURED_SKEW;
 use crate::desk::errors::{map_close_error, unavailable};
 use crate::desk::orders::Orders;
 use crate::desk::orders::verdict::{Candidate, Origin};
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Facts;
+use crate::domain::odd_record::OddRecord;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -18,16 +19,25 @@ use crate::error::Error;
 /// Who rented each number, as far as Close's event log shows it.
 pub(in crate::desk) struct Origins {
     creations: BTreeMap<PhoneNumberId, Creation>,
-    /// The user of the service's API key.
-    user: UserId,
+    /// The user of the service's API key, if Close names it.
+    user: Option<UserId>,
     /// Ids of API keys that certainly belonged to the service.
     keys: BTreeSet<String>,
+    /// Events that can't be read and may be the creation of a number since then.
+    odd: Vec<OddRecord>,
+    /// Whether Close did not show its event log, but may do so later.
+    pub(in crate::desk::orders) missing: bool,
 }
 
 impl Origins {
     /// Who rented the number.
     pub(in crate::desk::orders) fn of(&self, id: &PhoneNumberId) -> Origin {
-        Origin::of(self.creations.get(id), &self.user, &self.keys)
+        let origin = Origin::of(self.creations.get(id), self.user.as_ref(), &self.keys);
+        let may_be_about = |record: &OddRecord| record.number.as_ref().is_none_or(|about| about == id);
+        if origin == Origin::Unlogged && self.odd.iter().any(may_be_about) {
+            return Origin::Unclear;
+        }
+        origin
     }
 }
 
@@ -36,6 +46,8 @@ pub(in crate::desk::orders) struct CloseView {
     /// When the listing began.
     pub(in crate::desk::orders) started: Timestamp,
     pub(in crate::desk::orders) origins: Origins,
+    /// The records of the listing that can't be read.
+    pub(in crate::desk::orders) odd: Vec<OddRecord>,
 }
 
 impl Orders {
@@ -46,13 +58,14 @@ impl Orders {
         &self,
         since: Timestamp,
     ) -> Result<CloseView, Error> {
-        let Listing { started, owner, ids } = self.account.listing().await?;
-        let origins = self.origins(since, owner.user).await?;
+        let listing = self.account.listing().await?;
+        let (started, owner) = (listing.started, &listing.owner);
+        let origins = self.origins(since, owner.user.clone()).await?;
         // The listing may lag behind the event log.
         let unlisted: Vec<_> = origins
             .creations
             .iter()
-            .filter(|(id, _)| !ids.contains(id) && origins.of(id) == Origin::Desk)
+            .filter(|(id, _)| !listing.ids.contains(id) && origins.of(id) == Origin::Desk)
             .filter_map(|(_, creation)| creation.facts.clone())
             .map(|facts| self.core.observation(facts, started))
             .collect();
@@ -63,25 +76,42 @@ impl Orders {
                 "the API key was replaced while the evidence was collected",
             ));
         }
-        Ok(CloseView { started, origins })
+        Ok(CloseView {
+            started,
+            origins,
+            odd: listing.odd,
+        })
     }
 
     /// Reads the event log back to `since`, by our clock.
     ///
-    /// If the API key may not read the event log, the result is empty. An error would let the orders wait forever.
+    /// If the API key may not read the event log, or Close does not show it, the result is empty. An error would let the
+    /// orders wait forever.
     pub(in crate::desk::orders) async fn origins(
         &self,
         since: Timestamp,
-        user: UserId,
+        user: Option<UserId>,
     ) -> Result<Origins, Error> {
         let (close_since, skew) = self.account.to_close_clock(since);
-        let creations = match self.core.close.creations(close_since.minus(skew)).await {
+        let mut missing = false;
+        let Creations {
+            known: creations,
+            odd,
+        } = match self.core.close.creations(close_since.minus(skew)).await {
             Err(failure @ CloseError::Refused { .. }) => {
                 tracing::warn!(
                     error = %failure,
                     "event log of Close refused to this API key; the origin of numbers stays unknown"
                 );
-                BTreeMap::new()
+                Creations::default()
+            }
+            Err(failure @ CloseError::Unavailable { .. }) => {
+                tracing::warn!(
+                    error = %failure,
+                    "event log of Close not read; the origin of numbers is unknown for now"
+                );
+                missing = true;
+                Creations::default()
             }
             other => other.map_err(map_close_error)?,
         };
@@ -91,10 +121,22 @@ impl Orders {
             .iter()
             .filter_map(|id| creations.get(id)?.api_key.clone())
             .collect();
+        self.account.note_odd(&odd).await?;
+        let possible: Vec<_> = odd
+            .into_iter()
+            .filter(|record| self.created_in_time(since, record.created_at))
+            .collect();
+        let recent = self.unless_older(&possible, since, self.core.now()).await?;
+        let odd = possible
+            .into_iter()
+            .filter(|record| recent.iter().any(|one| one.name == record.name))
+            .collect();
         Ok(Origins {
             creations,
             user,
             keys,
+            odd,
+            missing,
         })
     }
 
@@ -134,10 +176,16 @@ impl Orders {
         sent: Timestamp,
         facts: &Facts,
     ) -> bool {
+        self.created_in_time(sent, facts.created_at) && order.matches(facts)
+    }
+
+    /// Whether Close created it at the time `sent` or later, or does not say when.
+    pub(in crate::desk::orders) fn created_in_time(
+        &self,
+        sent: Timestamp,
+        created_at: Option<Timestamp>,
+    ) -> bool {
         let (close_sent, skew) = self.account.to_close_clock(sent);
-        let in_time = facts
-            .created_at
-            .is_none_or(|created| created >= close_sent.minus(skew));
-        in_time && order.matches(facts)
+        created_at.is_none_or(|created| created >= close_sent.minus(skew))
     }
 }

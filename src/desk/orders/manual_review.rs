@@ -3,6 +3,8 @@
 //! The person names the number of the order, or states that there is none. The service checks the finding against Close
 //! before it accepts the finding.
 
+use crate::desk::account::Refetched;
+use crate::desk::errors::unavailable;
 use crate::desk::orders::Orders;
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
@@ -62,8 +64,16 @@ impl Orders {
 
     async fn check_number(&self, order: &Order, id: &PhoneNumberId) -> Result<Settlement, Error> {
         self.account.verify_organization().await?;
-        if !self.account.refetch_number(id).await? {
-            return Err(contradicted(format!("Close has no number `{id}`")));
+        match self.account.refetch_number(id).await? {
+            Refetched::Current => {}
+            Refetched::Failed { reason } => return Err(unavailable(reason)),
+            Refetched::Missing => return Err(contradicted(format!("Close has no number `{id}`"))),
+            Refetched::Unreadable(record) => {
+                return Err(contradicted(format!(
+                    "Close shows the number `{id}` in a form that can't be read: {}",
+                    record.fault
+                )));
+            }
         }
         let number = self
             .core

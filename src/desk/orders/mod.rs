@@ -16,6 +16,7 @@ mod in_flight;
 mod late_arrivals;
 mod list;
 pub(in crate::desk) mod manual_review;
+mod obscuring;
 pub(in crate::desk) mod order_with_number;
 mod provenance;
 mod queue_status;

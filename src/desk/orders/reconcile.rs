@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use crate::desk::orders::Orders;
 use crate::desk::orders::evidence::CloseView;
-use crate::desk::orders::verdict::{Verdict, decide_all};
+use crate::desk::orders::verdict::{Look, Verdict, decide_all};
 use crate::domain::audit::Actor;
 use crate::domain::country::Country;
-use crate::domain::id::PhoneNumberId;
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order};
 use crate::error::Error;
@@ -73,12 +72,14 @@ impl Orders {
             return Ok(());
         }
         let candidates = self.candidates(&orders, view).await?;
-        let verdicts = decide_all(
-            &orders,
-            &candidates,
-            view.started,
-            self.core.settings.settle_after,
-        );
+        let obscuring = self.obscuring(&orders, view).await?;
+        let look = Look {
+            as_of: view.started,
+            settle_after: self.core.settings.settle_after,
+            obscuring: &obscuring,
+            log_missing: view.origins.missing,
+        };
+        let verdicts = decide_all(&orders, &candidates, &look);
         for (order, verdict) in orders.iter().zip(verdicts) {
             tracing::info!(order_id = %order.id, ?verdict, "unverified order checked against Close");
             self.apply_verdict(order, verdict, view).await?;
@@ -112,10 +113,9 @@ impl Orders {
                 evidence: Evidence::FoundByReconciliation,
             },
             Verdict::Review(candidates) => {
-                let named: Vec<&str> = candidates.iter().map(PhoneNumberId::as_str).collect();
                 let reason = format!(
                     "Close shows numbers that may belong to this order, and the evidence does not decide: {}",
-                    named.join(", ")
+                    candidates.join(", ")
                 );
                 tracing::error!(
                     order_id = %order.id,

@@ -34,8 +34,9 @@ impl InventorySync {
             .max(now.minus(LOG_RETENTION));
         for change in [Change::Created, Change::Updated, Change::Deleted] {
             match self.core.close.changes(change, since).await {
-                Ok(events) => {
-                    for batch in events.chunks(BATCH) {
+                Ok(listed) => {
+                    self.account.note_odd(&listed.odd).await?;
+                    for batch in listed.items.chunks(BATCH) {
                         let new = self.enqueue(batch).await?;
                         let missed = new.iter().filter(|new| **new).count();
                         metrics::counter!(NOTICES_MISSED_TOTAL).increment(missed as u64);
