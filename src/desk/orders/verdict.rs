@@ -25,8 +25,8 @@ impl Origin {
     /// Interprets an event of Close's log.
     ///
     /// `user` is the user of the service's API key. `keys` are ids of API keys that certainly belonged to the service;
-    /// once it has an entry, Close is known to log keys. An unknown key may be an earlier or later key of the service.
-    /// So a number counts as [`Origin::Other`] only if no key created it, or a call other than the one that rents.
+    /// once it has an entry, Close is known to log keys. An unknown key may be one of the service all
+    /// the same, used by another replica. So a number counts as [`Origin::Other`] only if no key created it, or a call other than the one that rents.
     pub(in crate::desk::orders) fn of(
         creation: Option<&Creation>,
         user: &UserId,
@@ -50,8 +50,8 @@ impl Origin {
 pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) id: PhoneNumberId,
     pub(in crate::desk::orders) origin: Origin,
-    /// When the service first saw the number.
-    pub(in crate::desk::orders) seen_at: Timestamp,
+    /// Whether it is so new that the event log may still lack it.
+    pub(in crate::desk::orders) recent: bool,
 }
 
 /// The decision about one order.
@@ -69,7 +69,7 @@ pub(in crate::desk::orders) enum Verdict {
 
 /// Decides about interchangeable orders, oldest first. The verdicts are in the order of the orders.
 ///
-/// The collection of the evidence began at `as_of`, after the calls of all these orders had ended.
+/// The collection of the evidence began at `as_of` by Close's clock, after the calls of all these orders had ended.
 pub(in crate::desk::orders) fn decide_all(
     orders: &[Order],
     candidates: &[Candidate],
@@ -103,7 +103,7 @@ pub(in crate::desk::orders) fn decide_all(
         return verdicts;
     }
     // The event log may lag behind the listing.
-    if uncertain.iter().any(|one| one.seen_at.plus(settle_after) > as_of) {
+    if uncertain.iter().any(|one| one.recent) {
         verdicts.extend(rest.iter().map(|_| Verdict::Undecided));
         return verdicts;
     }
@@ -156,7 +156,7 @@ mod tests {
             // No key, so a person created the number.
             (origin(desk, None, yes, &["k1"]), Origin::Other),
             (origin(other, None, None, &[]), Origin::Other),
-            // Another key: a later or earlier key of the service, or the key of an app.
+            // Another key: one that only another replica has used so far, or the key of an app.
             (origin(desk, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), no, &["k1"]), Origin::Other),
@@ -192,7 +192,7 @@ mod tests {
             .map(|(id, origin, seen)| Candidate {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
-                seen_at: ago(seen),
+                recent: Duration::from_secs(*seen) < SETTLE,
             })
             .collect();
         decide_all(&orders, &candidates, AS_OF, SETTLE)
