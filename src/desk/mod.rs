@@ -17,6 +17,7 @@ mod me;
 mod number_cache;
 mod numbers;
 mod orders;
+mod own_keys;
 mod reload_policy;
 mod resolve_caller;
 mod retention;

@@ -3,18 +3,23 @@
 //! The evidence is a complete listing of the numbers, and the event log, which shows who rented each number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::close::{Creation, Creations, Error as CloseError};
 use crate::desk::account::UNMEASURED_SKEW;
 use crate::desk::errors::{map_close_error, unavailable};
 use crate::desk::orders::Orders;
 use crate::desk::orders::verdict::{Candidate, Origin};
+use crate::desk::own_keys::own_keys;
 use crate::domain::id::{PhoneNumberId, UserId};
-use crate::domain::number::Facts;
 use crate::domain::odd_record::OddRecord;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::UnassignedNumber;
+
+/// How wrong our clock may have been when an order was sent, or when a number was first seen.
+const WRONG_CLOCK: Duration = Duration::from_hours(24);
 
 /// Who rented each number, as far as Close's event log shows it.
 pub(in crate::desk) struct Origins {
@@ -43,23 +48,29 @@ impl Origins {
 
 /// A complete and consistent view of Close.
 pub(in crate::desk::orders) struct CloseView {
-    /// When the listing began.
-    pub(in crate::desk::orders) started: Timestamp,
+    /// When the listing began, by our clock.
+    started: Timestamp,
+    /// When the listing began, by Close's clock.
+    pub(in crate::desk::orders) as_of: Timestamp,
     pub(in crate::desk::orders) origins: Origins,
     /// The records of the listing that can't be read.
     pub(in crate::desk::orders) odd: Vec<OddRecord>,
 }
 
 impl Orders {
-    /// Lists the numbers in Close, and reads its event log back to `since`, by our clock.
+    /// Lists the numbers in Close, and reads its event log back to `since`, by Close's clock.
     ///
     /// Incomplete evidence is an error, because it must not count as proof that Close has no such number.
     pub(in crate::desk::orders) async fn collect_evidence(
         &self,
         since: Timestamp,
     ) -> Result<CloseView, Error> {
+        let began = self.core.clock.elapsed();
         let listing = self.account.listing().await?;
         let (started, owner) = (listing.started, &listing.owner);
+        // Only now has Close certainly shown its clock.
+        let took = self.core.clock.elapsed().saturating_sub(began);
+        let as_of = self.account.close_now().0.minus(took);
         let origins = self.origins(since, owner.user.clone()).await?;
         // The listing may lag behind the event log.
         let unlisted: Vec<_> = origins
@@ -78,12 +89,13 @@ impl Orders {
         }
         Ok(CloseView {
             started,
+            as_of,
             origins,
             odd: listing.odd,
         })
     }
 
-    /// Reads the event log back to `since`, by our clock.
+    /// Reads the event log back to `since`, by Close's clock.
     ///
     /// If the API key may not read the event log, or Close does not show it, the result is empty. An error would let the
     /// orders wait forever.
@@ -92,12 +104,11 @@ impl Orders {
         since: Timestamp,
         user: Option<UserId>,
     ) -> Result<Origins, Error> {
-        let (close_since, skew) = self.account.to_close_clock(since);
         let mut missing = false;
         let Creations {
             known: creations,
             odd,
-        } = match self.core.close.creations(close_since.minus(skew)).await {
+        } = match self.core.close.creations(since).await {
             Err(failure @ CloseError::Refused { .. }) => {
                 tracing::warn!(
                     error = %failure,
@@ -115,18 +126,15 @@ impl Orders {
             }
             other => other.map_err(map_close_error)?,
         };
-        let ids: Vec<_> = creations.keys().cloned().collect();
-        let confirmed = self.core.store.confirmed_by_response(&ids).await?;
-        let keys = confirmed
-            .iter()
-            .filter_map(|id| creations.get(id)?.api_key.clone())
-            .collect();
+        let keys = own_keys(&self.core, &creations).await?;
         self.account.note_odd(&odd).await?;
         let possible: Vec<_> = odd
             .into_iter()
-            .filter(|record| self.created_in_time(since, record.created_at))
+            .filter(|record| record.created_at.is_none_or(|created| created >= since))
             .collect();
-        let recent = self.unless_older(&possible, since, self.core.now()).await?;
+        let recent = self
+            .unless_older(&possible, since, self.account.close_now().0)
+            .await?;
         let odd = possible
             .into_iter()
             .filter(|record| recent.iter().any(|one| one.name == record.name))
@@ -146,46 +154,70 @@ impl Orders {
         orders: &[Order],
         view: &CloseView,
     ) -> Result<Vec<Candidate>, Error> {
-        let sent = orders.iter().filter_map(|order| order.sent_at).min();
-        let (Some(first), Some(sent)) = (orders.first(), sent) else {
-            return Ok(Vec::new());
-        };
-        let country = first.request.country;
-        let earliest = sent.minus(UNMEASURED_SKEW);
-        let unassigned = self.core.store.unassigned_numbers(country, earliest).await?;
-        Ok(unassigned
+        let settle_after = self.core.settings.settle_after;
+        Ok(self
+            .possible_answers(orders)
+            .await?
             .into_iter()
-            .filter(|unassigned| self.could_answer(first, sent, &unassigned.number.facts))
+            .filter(|unassigned| orders.iter().any(|order| self.could_answer(order, unassigned)))
             .filter_map(|unassigned| {
-                let origin = view.origins.of(&unassigned.number.facts.id);
+                let facts = &unassigned.number.facts;
+                let origin = view.origins.of(&facts.id);
+                // A first sight in the future was recorded by a wrong clock, and says nothing.
+                let seen = unassigned.seen_at;
+                let seen_lately = seen <= view.started && seen.plus(settle_after) > view.started;
+                let rented_lately = facts
+                    .created_at
+                    .is_some_and(|created| created.plus(settle_after) > view.as_of);
                 // A team keeps a number that it adopted, unless the number was certainly rented for an order.
                 let open = unassigned.number.team.is_none() && origin != Origin::Other;
-                (open || origin == Origin::Desk).then_some(Candidate {
+                (open || origin == Origin::Desk).then(|| Candidate {
                     origin,
+                    recent: seen_lately || rented_lately,
                     id: unassigned.number.facts.id,
-                    seen_at: unassigned.seen_at,
                 })
             })
             .collect())
     }
 
-    /// Whether Close may have rented the number in response to a call for this order at the time `sent`.
-    pub(in crate::desk::orders) fn could_answer(
+    /// Numbers of the orders' country that no order accounts for, and that may have been rented since the first send.
+    pub(in crate::desk::orders) async fn possible_answers(
         &self,
-        order: &Order,
-        sent: Timestamp,
-        facts: &Facts,
-    ) -> bool {
-        self.created_in_time(sent, facts.created_at) && order.matches(facts)
+        orders: &[Order],
+    ) -> Result<Vec<UnassignedNumber>, Error> {
+        let (Some(first), Some(sent)) = (orders.first(), first_send(orders)) else {
+            return Ok(Vec::new());
+        };
+        // The store knows when we first saw a number. Close's clock decides in `could_answer`.
+        let ours = orders.iter().filter_map(|order| order.sent_at).min();
+        let since = ours.map_or(sent, |ours| ours.min(sent)).minus(WRONG_CLOCK);
+        self.core
+            .store
+            .unassigned_numbers(first.request.country, since)
+            .await
     }
 
-    /// Whether Close created it at the time `sent` or later, or does not say when.
-    pub(in crate::desk::orders) fn created_in_time(
-        &self,
-        sent: Timestamp,
-        created_at: Option<Timestamp>,
-    ) -> bool {
-        let (close_sent, skew) = self.account.to_close_clock(sent);
-        created_at.is_none_or(|created| created >= close_sent.minus(skew))
+    /// Whether Close may have rented the number in response to the last call for this order, by Close's clock.
+    pub(in crate::desk::orders) fn could_answer(&self, order: &Order, unassigned: &UnassignedNumber) -> bool {
+        let facts = &unassigned.number.facts;
+        let in_time = match facts.created_at {
+            Some(created) => first_send(std::slice::from_ref(order)).is_some_and(|sent| created >= sent),
+            None => order
+                .sent_at
+                .is_some_and(|sent| unassigned.seen_at >= sent.minus(UNMEASURED_SKEW)),
+        };
+        in_time && order.matches(facts)
     }
+}
+
+/// The earliest time by Close's clock at which a call for one of these orders can have rented a number.
+///
+/// A send of an earlier version has only our time.
+pub(in crate::desk::orders) fn first_send(orders: &[Order]) -> Option<Timestamp> {
+    let sent = |order: &Order| {
+        order
+            .close_sent_after
+            .or_else(|| Some(order.sent_at?.minus(UNMEASURED_SKEW)))
+    };
+    orders.iter().filter_map(sent).min()
 }

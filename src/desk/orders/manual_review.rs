@@ -6,6 +6,7 @@
 use crate::desk::account::Refetched;
 use crate::desk::errors::unavailable;
 use crate::desk::orders::Orders;
+use crate::desk::orders::evidence::first_send;
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -99,9 +100,10 @@ impl Orders {
     }
 
     async fn check_absent(&self, order: &Order) -> Result<Settlement, Error> {
-        let sent = order.sent_at.unwrap_or(order.created_at);
+        let order = std::slice::from_ref(order);
+        let sent = first_send(order).unwrap_or_else(|| self.account.close_not_before());
         let view = self.collect_evidence(sent).await?;
-        let candidates = self.candidates(std::slice::from_ref(order), &view).await?;
+        let candidates = self.candidates(order, &view).await?;
         let ours: Vec<&str> = candidates
             .iter()
             .filter(|candidate| candidate.origin == Origin::Desk)

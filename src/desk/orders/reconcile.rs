@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::CloseView;
+use crate::desk::orders::evidence::{CloseView, first_send};
 use crate::desk::orders::verdict::{Look, Verdict, decide_all};
 use crate::domain::audit::Actor;
 use crate::domain::country::Country;
@@ -36,10 +36,7 @@ impl Orders {
         for country in countries {
             unverified.push((country, self.core.store.unverified_orders(country).await?));
         }
-        let sent = unverified
-            .iter()
-            .flat_map(|(_, orders)| orders)
-            .filter_map(|order| order.sent_at);
+        let sent = unverified.iter().filter_map(|(_, orders)| first_send(orders));
         let Some(since) = sent.min() else {
             return Ok(());
         };
@@ -74,7 +71,7 @@ impl Orders {
         let candidates = self.candidates(&orders, view).await?;
         let obscuring = self.obscuring(&orders, view).await?;
         let look = Look {
-            as_of: view.started,
+            as_of: view.as_of,
             settle_after: self.core.settings.settle_after,
             obscuring: &obscuring,
             log_missing: view.origins.missing,
@@ -92,10 +89,11 @@ impl Orders {
             Verdict::Undecided if order.absent_since.is_none() => return Ok(()),
             Verdict::Undecided => return self.core.store.set_absent_since(order, None).await,
             Verdict::Absent { confirmed: false } => {
-                self.core
-                    .store
-                    .set_absent_since(order, Some(view.started))
-                    .await?;
+                // Close's clock was set back: the time of the first look is not comparable any more.
+                if order.absent_since.is_some_and(|since| since > view.as_of) {
+                    self.core.store.set_absent_since(order, None).await?;
+                }
+                self.core.store.set_absent_since(order, Some(view.as_of)).await?;
                 failpoint::reached("reconcile.noted");
                 return Ok(());
             }

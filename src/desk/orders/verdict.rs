@@ -24,9 +24,10 @@ pub(in crate::desk::orders) enum Origin {
 impl Origin {
     /// Interprets an event of Close's log.
     ///
-    /// `user` is the user of the service's API key, if known. `keys` are ids of API keys that certainly belonged to the service;
-    /// once it has an entry, Close is known to log keys. An unknown key may be an earlier or later key of the service.
-    /// So a number counts as [`Origin::Other`] only if no key created it, or a call other than the one that rents.
+    /// `user` is the user of the service's API key, if known. `keys` are ids of API keys that certainly belonged to the
+    /// service; once it has an entry, Close is known to log keys. An unknown key may be one of the service all the same,
+    /// used by another replica. So a number counts as [`Origin::Other`] only if no key created it, or a call other than
+    /// the one that rents.
     pub(in crate::desk::orders) fn of(
         creation: Option<&Creation>,
         user: Option<&UserId>,
@@ -51,22 +52,22 @@ impl Origin {
 pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) id: PhoneNumberId,
     pub(in crate::desk::orders) origin: Origin,
-    /// When the service first saw the number.
-    pub(in crate::desk::orders) seen_at: Timestamp,
+    /// Whether it is so new that the event log may still lack it.
+    pub(in crate::desk::orders) recent: bool,
 }
 
 /// A record of Close that can't be read, and that may be a number for the orders.
 #[derive(Debug, Clone)]
 pub(in crate::desk::orders) struct Obscuring {
     pub(in crate::desk::orders) name: String,
-    /// When the service first saw the record.
+    /// When the service first saw the record, by Close's clock.
     pub(in crate::desk::orders) seen_at: Timestamp,
 }
 
 /// What limits the evidence of one look at Close.
 #[derive(Debug)]
 pub(in crate::desk::orders) struct Look<'a> {
-    /// When the collection of the evidence began, after the calls of all these orders had ended.
+    /// When the collection of the evidence began by Close's clock, after the calls of all these orders had ended.
     pub(in crate::desk::orders) as_of: Timestamp,
     /// How long Close may take to show a rented number everywhere.
     pub(in crate::desk::orders) settle_after: Duration,
@@ -84,7 +85,10 @@ impl Look<'_> {
 
     /// Whether the order should wait for the event log: twice the settling period, and no longer.
     fn waits_for_log(&self, order: &Order) -> bool {
-        let sent = order.sent_at.unwrap_or(order.created_at);
+        let sent = order
+            .close_sent_after
+            .or(order.sent_at)
+            .unwrap_or(order.created_at);
         self.log_missing && sent.plus(self.settle_after.saturating_mul(2)) > self.as_of
     }
 }
@@ -134,9 +138,8 @@ pub(in crate::desk::orders) fn decide_all(
         return verdicts;
     }
     // The event log may lag behind the listing, and an odd record may become readable.
-    let mut seen = uncertain.iter().map(|one| one.seen_at);
     let mut seen_odd = look.obscuring.iter().map(|one| one.seen_at);
-    if seen.any(|seen_at| look.is_recent(seen_at))
+    if uncertain.iter().any(|one| one.recent)
         || seen_odd.any(|seen_at| look.is_recent(seen_at))
         || rest.iter().any(|order| look.waits_for_log(order))
     {
@@ -198,7 +201,7 @@ mod tests {
             // No key, so a person created the number.
             (origin(desk, None, yes, &["k1"]), Origin::Other),
             (origin(other, None, None, &[]), Origin::Other),
-            // Another key: a later or earlier key of the service, or the key of an app.
+            // Another key: one that only another replica has used so far, or the key of an app.
             (origin(desk, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), no, &["k1"]), Origin::Other),
@@ -246,7 +249,7 @@ mod tests {
             .map(|(id, origin, seen)| Candidate {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
-                seen_at: ago(seen),
+                recent: Duration::from_secs(*seen) < SETTLE,
             })
             .collect();
         let obscuring: Vec<Obscuring> = odd

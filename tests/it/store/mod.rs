@@ -92,6 +92,7 @@ fn order(team_name: &str, key: &str, country: &str) -> Order {
         state: State::Queued,
         attempt: 0,
         sent_at: None,
+        close_sent_after: None,
         absent_since: None,
         not_before: None,
         phone_number_id: None,
