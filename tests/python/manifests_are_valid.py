@@ -4,8 +4,10 @@ The checks are the strict schemas of Kubernetes, and rules of this project that 
 `make k8s` runs this script. It needs the tools that `make setup` installs."""
 
 import ipaddress
+import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +28,7 @@ CUSTOM_RESOURCES = {
     "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
     "external-secrets.io/v1": ["ExternalSecret"],
     "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
+    "monitoring.coreos.com/v1alpha1": ["AlertmanagerConfig"],
 }
 
 
@@ -33,7 +36,8 @@ def main() -> int:
     faults = []
     # The base and the components are checked as parts of the overlays and examples.
     roots = [ROOT / "k8s/overlays", ROOT / "k8s/examples"]
-    folders = sorted(path.parent for root in roots for path in root.rglob("kustomization.yaml"))
+    folders = sorted(folder for root in roots for folder in installations(root))
+    environments = {}
     for folder in folders:
         path = folder.relative_to(ROOT)
         try:
@@ -46,11 +50,20 @@ def main() -> int:
         found = [fault for check in checks for fault in check(documents)]
         faults += [f"{path}: {fault}" for fault in found]
         print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
+        environments[folder] = documents
+    faults += [*names_no_other_environment(environments), *finds_a_renamed_environment(environments)]
     if not folders:
         faults.append("k8s: no kustomization.yaml")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def installations(root: Path):
+    """Yields the folders that are applied to a cluster: no components, and no base that environments share."""
+    for file in root.rglob("kustomization.yaml"):
+        if yaml.safe_load(file.read_text())["kind"] == "Kustomization" and file.parent.name != "base":
+            yield file.parent
 
 
 def render(folder: Path) -> list[dict]:
@@ -127,8 +140,8 @@ def mounts_tokens_only_for_issuers(documents):
 
 
 def has_a_token_that_the_service_accepts(documents):
-    """An app's only secret is the token of its account, which the service of examples/acme must accept."""
-    folder = ROOT / "k8s/examples/acme"
+    """An app's only secret is the token of its account, which the service of examples/acme/base must accept."""
+    folder = ROOT / "k8s/examples/acme/base"
     settings, policy = (tomllib.loads((folder / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
     clusters = [issuer for issuer in settings["auth"]["issuers"] if issuer.get("kind") == "kubernetes"]
     audiences = {audience for cluster in clusters for audience in cluster["audiences"]}
@@ -139,12 +152,12 @@ def has_a_token_that_the_service_accepts(documents):
         if len(tokens) != 1 or len(accepted) != 1 or tokens[0].get("expirationSeconds", 3601) > 3600:
             yield f"{label(deployment)}: must have one token, for {sorted(audiences)}, that lives for one hour or less"
         if (deployment["metadata"]["namespace"], pod["serviceAccountName"]) not in mapped:
-            yield f"{label(deployment)}: its ServiceAccount must be in the policy of examples/acme"
+            yield f"{label(deployment)}: its ServiceAccount must be in the policy of examples/acme/base"
         if "secret" in yaml.safe_dump(pod["volumes"]) or "secretKeyRef" in yaml.safe_dump(pod["containers"]):
             yield f"{label(deployment)}: must not use a Secret"
     for namespace in of_kind(documents, "Namespace"):
         access = namespace["metadata"]["labels"].get("numberdesk/access")
-        yield from differs(namespace, "numberdesk/access", access, "true")
+        yield from differs(namespace, "numberdesk/access", access, "prod")
 
 
 def projected_tokens(pod):
@@ -154,6 +167,13 @@ def projected_tokens(pod):
             for mount in pod["containers"][0]["volumeMounts"]:
                 if "serviceAccountToken" in source and mount["name"] == volume["name"]:
                     yield mount["mountPath"], source["serviceAccountToken"]
+
+
+def replaces_every_placeholder(documents):
+    """Names that differ between environments are written as REPLACED where a replacement sets them."""
+    for document in documents:
+        if "REPLACED" in yaml.safe_dump(document):
+            yield f"{label(document)}: a placeholder REPLACED was not replaced"
 
 
 def disables_service_links(documents):
@@ -286,6 +306,7 @@ def mounts_only_what_exists(documents):
     """Secrets are not rendered, because they are created in the cluster."""
     known = {(document["kind"], name(document)) for document in documents}
     known.add(("ConfigMap", "kube-root-ca.crt"))  # Kubernetes creates it in every namespace
+    known.add(("ConfigMap", "internal-authority"))  # so does trust-manager in examples/acme
     for deployment, pod in pods(documents):
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for volume in volumes.values():
@@ -379,7 +400,7 @@ def agrees_with_its_configuration(documents):
 def declares_tls_where_it_is_on(documents):
     """If TLS is on, Service, public URL and gateways must declare it, and the pod must mount the certificate."""
     for settings, deployment, pod in configured(documents):
-        env = {one["name"] for container in pod["containers"] for one in container.get("env", [])}
+        env = {one["name"]: one["value"] for container in pod["containers"] for one in container.get("env", [])}
         encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
         for service in of_kind(documents, "Service"):
             if not name(service).endswith("-ops"):
@@ -387,7 +408,8 @@ def declares_tls_where_it_is_on(documents):
                 yield from differs(service, "appProtocol", service["spec"]["ports"][0]["appProtocol"], want)
         if not encrypted:
             continue
-        if not settings["server"]["public_url"].startswith("https:"):
+        public_url = env.get("NUMBERDESK_SERVER__PUBLIC_URL") or settings["server"]["public_url"]
+        if not public_url.startswith("https:"):
             yield f"{label(deployment)}: server.public_url must be an https URL, because TLS is on"
         secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         for certificate in of_kind(documents, "Certificate"):
@@ -399,6 +421,57 @@ def declares_tls_where_it_is_on(documents):
             checked = [one["spec"]["validation"]["hostname"] for one in of_kind(documents, "BackendTLSPolicy")]
             if not checked or not set(checked) <= names:
                 yield f"{label(deployment)}: a BackendTLSPolicy must name a host of the certificate, because TLS is on"
+
+
+def names_no_other_environment(rendered):
+    """Nothing in the manifests of one environment may name another one: its namespace, hosts or key in the vault.
+
+    Environments are folders side by side, each with a file environment.yaml."""
+    for folder, documents in rendered.items():
+        if not (folder / "environment.yaml").exists():
+            continue
+        own = environment(folder)
+        path = folder.relative_to(ROOT)
+        for namespace in of_kind(documents, "Namespace"):
+            yield from differs(namespace, f"the namespace of {path}", name(namespace), own["namespace"])
+        for other in sorted(folder.parent.glob("*/environment.yaml")):
+            if other.parent != folder:
+                yield from (f"{path}: {fault}" for fault in names(documents, own, environment(other.parent)))
+
+
+def names(documents, own, other):
+    """Yields the documents that contain a value of another environment."""
+    for key, value in other.items():
+        if value == own[key]:
+            yield f"environment.yaml: {key} is {value} in {other['name']} too"
+        exact = re.escape(value)
+        pattern = {
+            # The namespace may have the name of the service, so only where a namespace stands.
+            "namespace": rf"(?:namespace: |metadata\.name: |serviceaccount:|[\w-]\.){exact}(?![\w-])",
+            # A word such as `prod` says nothing alone, but a label of namespaces does.
+            "name": rf"^\s*- {exact}$",
+        }.get(key, rf"(?<![\w.-]){exact}(?![\w-])")
+        for document in documents:
+            text = yaml.safe_dump(document)
+            if re.search(pattern, text, re.MULTILINE):
+                yield f"{label(document)}: names {value}, the {key} of {other['name']}"
+
+
+def environment(folder):
+    return yaml.safe_load((folder / "environment.yaml").read_text())["data"]
+
+
+def finds_a_renamed_environment(rendered):
+    """Tries the check itself: only another `namespace` over prod still has the hosts and the key of prod."""
+    prod, dev = (ROOT / "k8s/examples/acme" / one for one in ("prod", "dev"))
+    with tempfile.TemporaryDirectory(dir=ROOT / "k8s/examples") as folder:
+        lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "namespace: numberdesk-dev"]
+        Path(folder, "kustomization.yaml").write_text("\n".join([*lines, "resources: [../acme/prod]", ""]))
+        documents = render(Path(folder))
+    found = " ".join(names(documents, environment(dev), environment(prod)))
+    for key in ("namespace", "public-host", "internal-host", "vault-key", "name"):
+        if f"the {key} of prod" not in found:
+            yield f"tests/python/manifests_are_valid.py: the check for other environments does not find {key}: {found}"
 
 
 def files(settings):
@@ -433,6 +506,7 @@ CHECKS = [
     runs_as_an_unprivileged_user,
     restricts_every_container,
     mounts_no_default_service_account_token,
+    replaces_every_placeholder,
     disables_service_links,
     sets_requests_and_limits,
     mounts_only_what_exists,

@@ -82,6 +82,7 @@ guides! {
     "metrics" = "docs/metrics.md",
     "network" = "docs/network.md",
     "numbers" = "docs/numbers.md",
+    "objectives" = "docs/objectives.md",
     "operating" = "docs/operating.md",
     "operations" = "docs/operations.md",
     "orders" = "docs/orders.md",
