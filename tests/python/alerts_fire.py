@@ -16,14 +16,19 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES = [ROOT / f"k8s/components/monitoring/{name}.yaml" for name in ("alerts", "limits", "objectives")]
+RULES = [ROOT / f"k8s/components/monitoring/{name}.yaml" for name in ("alerts", "limits", "objectives", "backups")]
 INHIBITIONS = ROOT / "k8s/components/monitoring/inhibitions.yaml"
 DASHBOARD = ROOT / "k8s/components/monitoring/dashboard.json"
 PROMTOOL = shutil.which("promtool") or str(ROOT / ".tools/promtool")
-# Metrics of others: Prometheus itself, kube-state-metrics and the kubelet.
+# Metrics of others: Prometheus itself, kube-state-metrics, the kubelet, and CloudNativePG with its plugin.
 FOREIGN = {
     "up",
     "kube_horizontalpodautoscaler_status_current_replicas",
+    "kube_cronjob_created",
+    "kube_cronjob_status_last_successful_time",
+    "kube_job_status_failed",
+    "cnpg_collector_pg_wal_archive_status",
+    "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp",
     "kube_horizontalpodautoscaler_spec_max_replicas",
     "kubelet_volume_stats_available_bytes",
     "kubelet_volume_stats_capacity_bytes",
@@ -91,6 +96,14 @@ HEALTHY = {
     'kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler="numberdesk"}': "6",
     'kubelet_volume_stats_available_bytes{persistentvolumeclaim="numberdesk-data"}': "1000000000",
     'kubelet_volume_stats_capacity_bytes{persistentvolumeclaim="numberdesk-data"}': "2000000000",
+    # promtool's time begins at 0 and ends at 21,600 s.
+    'kube_cronjob_created{cronjob="numberdesk-backup"}': "0",
+    'kube_cronjob_status_last_successful_time{cronjob="numberdesk-backup"}': "0+60x",
+    "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp": "0+60x",
+    'cnpg_collector_pg_wal_archive_status{value="ready"}': "1",
+    'kube_cronjob_status_last_successful_time{cronjob="numberdesk-audit-head"}': "0+60x",
+    'kube_job_status_failed{job_name="numberdesk-audit-head-1"}': "0",
+    'kube_cronjob_status_last_successful_time{cronjob="numberdesk-audit-export"}': "0+60x",
     'numberdesk_team_monthly_spend_dollars{%s, team="sales"}': "50",
     'numberdesk_team_monthly_budget_dollars{%s, team="sales"}': "120",
     'numberdesk_jwks_age_seconds{%s, issuer="https://idp.example.com/"}': "300",
@@ -143,6 +156,11 @@ FAULTS = {
     "VersionsDiffer": {'numberdesk_build_info{%s, pod="b"': "1"},
     "AutoscalerAtLimit": {"numberdesk_requests_shed_total": "0+5x"},
     "VolumeNearlyFull": {"kubelet_volume_stats_available_bytes": "200000000"},
+    "BackupOld": {'kube_cronjob_status_last_successful_time{cronjob="numberdesk-backup"}': "3600"},
+    "WalNotArchived": {"cnpg_collector_pg_wal_archive_status": "6"},
+    "AuditHeadOld": {'kube_cronjob_status_last_successful_time{cronjob="numberdesk-audit-head"}': "-80000"},
+    "AuditHeadFailed": {"kube_job_status_failed": "1"},
+    "AuditExportOld": {'kube_cronjob_status_last_successful_time{cronjob="numberdesk-audit-export"}': "3600"},
     "ObjectiveBurnsFast": {"numberdesk_http_request_duration_seconds_bucket": "0+500x"},
     "ObjectiveBurnsSlowly": {"numberdesk_http_request_duration_seconds_bucket": "0+590x"},
 }
@@ -200,6 +218,16 @@ SITUATIONS = {
         QUIET | {"numberdesk_close_breaker_open": "1", "numberdesk_inventory_age_seconds": "7200"},
         ["CloseUnreachable", "InventoryOld", *BURNS],
         ["CloseUnreachable"],
+    ),
+    "no backup has ever succeeded": (
+        {'kube_cronjob_status_last_successful_time{cronjob="numberdesk-backup"}': None},
+        ["BackupOld"],
+        ["BackupOld"],
+    ),
+    "CloudNativePG makes no backups": (
+        {"barman_cloud_cloudnative_pg_io_last_available_backup_timestamp": "-80000"},
+        ["BackupOld"],
+        ["BackupOld"],
     ),
     "the environment has disappeared": (
         {"up": "1+0x300 _x60", "kube_deployment_status_replicas_unavailable": None},
@@ -293,7 +321,7 @@ def within(key, environment):
     """Adds the labels of an environment to a series."""
     cluster, namespace = environment
     name, _, labels = key.replace("%s", JOB).partition("{")
-    return f'{name}{{cluster="{cluster}", namespace="{namespace}", {labels}'
+    return f'{name}{{cluster="{cluster}", namespace="{namespace}", {labels or "}"}'
 
 
 def nothing_is_scraped():
@@ -408,7 +436,7 @@ def check_metrics(alerts):
     known |= {name + part for name in known for part in ("_sum", "_count", "_bucket")} | FOREIGN
     texts = {alert["alert"]: alert["expr"] for alert in alerts} | {"the dashboard": DASHBOARD.read_text()}
     for where, text in texts.items():
-        for name in set(re.findall(r"\b(?:numberdesk|process|kube|kubelet|container|cnpg)_[a-z_]+\b", text)) - known:
+        for name in set(re.findall(r"\b(?:numberdesk|process|kube|kubelet|container|cnpg|barman)_[a-z_]+\b", text)) - known:
             yield f"{where}: {name} is not a metric in docs/metrics.md"
 
 

@@ -23,11 +23,15 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package
 GRACE = 30  # seconds: the default of server.grace and close.timeout
 # Custom resources have no schema here. These are the versions that the manifests use.
 CUSTOM_RESOURCES = {
-    "postgresql.cnpg.io/v1": ["Cluster"],
+    "postgresql.cnpg.io/v1": ["Cluster", "ScheduledBackup"],
+    "barmancloud.cnpg.io/v1": ["ObjectStore"],
+    "argoproj.io/v1alpha1": ["AppProject", "Application"],
+    "kustomize.toolkit.fluxcd.io/v1": ["Kustomization"],
+    "source.toolkit.fluxcd.io/v1": ["GitRepository"],
     "cert-manager.io/v1": ["Certificate"],
     "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
     "external-secrets.io/v1": ["ExternalSecret"],
-    "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
+    "monitoring.coreos.com/v1": ["ServiceMonitor", "PodMonitor", "PrometheusRule"],
     "monitoring.coreos.com/v1alpha1": ["AlertmanagerConfig"],
 }
 
@@ -45,8 +49,11 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             faults.append(f"{path}: {error.stderr.strip()}")
             continue
-        is_service = any(name(deployment) == "numberdesk" for deployment in of_kind(documents, "Deployment"))
-        checks = CHECKS + (CHECKS_OF_THE_SERVICE if is_service else CHECKS_OF_APPS)
+        deployments = [name(deployment) for deployment in of_kind(documents, "Deployment")]
+        if not deployments:
+            checks = CHECKS_OF_GITOPS
+        else:
+            checks = CHECKS + (CHECKS_OF_THE_SERVICE if "numberdesk" in deployments else CHECKS_OF_APPS)
         found = [fault for check in checks for fault in check(documents)]
         faults += [f"{path}: {fault}" for fault in found]
         print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
@@ -146,7 +153,7 @@ def has_a_token_that_the_service_accepts(documents):
     clusters = [issuer for issuer in settings["auth"]["issuers"] if issuer.get("kind") == "kubernetes"]
     audiences = {audience for cluster in clusters for audience in cluster["audiences"]}
     mapped = {(account["namespace"], account["name"]) for account in policy["service_accounts"]}
-    for deployment, pod in pods(documents):
+    for deployment, pod in servers(documents):
         tokens = [token for _, token in projected_tokens(pod)]
         accepted = [token for token in tokens if token.get("audience") in audiences]
         if len(tokens) != 1 or len(accepted) != 1 or tokens[0].get("expirationSeconds", 3601) > 3600:
@@ -169,11 +176,36 @@ def projected_tokens(pod):
                     yield mount["mountPath"], source["serviceAccountToken"]
 
 
+def expands_every_variable(documents):
+    """Kubernetes expands `$(NAME)` only if the variable NAME comes earlier in the list."""
+    for workload, _, container in containers(documents):
+        known = set()
+        for one in container.get("env", []):
+            for used in set(re.findall(r"\$\((\w+)\)", one.get("value", ""))) - known:
+                yield f"{label(workload)}: {one['name']} uses {used}, which must come before it"
+            known.add(one["name"])
+
+
 def replaces_every_placeholder(documents):
     """Names that differ between environments are written as REPLACED where a replacement sets them."""
     for document in documents:
         if "REPLACED" in yaml.safe_dump(document):
             yield f"{label(document)}: a placeholder REPLACED was not replaced"
+
+
+def gives_the_toolbox_what_the_service_has(documents):
+    """Jobs of the same image must see the same settings, secrets and files, and get no requests."""
+    for job in of_kind(documents, "CronJob"):
+        if name(job) not in ("numberdesk-toolbox", "numberdesk-audit-head"):
+            continue
+        for deployment, pod in servers(documents):
+            tools = template(job)["spec"]
+            yield from differs(job, "volumes", tools.get("volumes"), pod["volumes"])
+            for key in ("image", "env", "volumeMounts"):
+                yield from differs(job, key, tools["containers"][0].get(key), pod["containers"][0].get(key))
+        for service in of_kind(documents, "Service"):
+            if selects(service["spec"]["selector"], job):
+                yield f"{label(service)}: sends requests to {label(job)}"
 
 
 def disables_service_links(documents):
@@ -192,7 +224,7 @@ def sets_requests_and_limits(documents):
 
 def probes_the_paths_of_the_service(documents):
     probes = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
-    for deployment, pod in pods(documents):
+    for deployment, pod in servers(documents):
         for container in pod["containers"]:
             for probe, path in probes.items():
                 got = container.get(probe, {}).get("httpGet", {})
@@ -210,7 +242,7 @@ def leaves_time_for_paid_calls_at_shutdown(documents):
 
 
 def runs_one_replica_on_a_volume(documents):
-    for deployment, pod in pods(documents):
+    for deployment, pod in servers(documents):
         if any("persistentVolumeClaim" in volume for volume in pod["volumes"]):
             spec = deployment["spec"]
             yield from differs(deployment, "replicas on a volume", spec.get("replicas"), 1)
@@ -276,9 +308,54 @@ def scrapes_metrics_from_the_ops_service(documents):
                 yield f"{label(monitor)}: no Service has a port {endpoint['port']}"
 
 
+def backs_up_the_database(documents):
+    """A backup must be of a database that is rendered with it, and a volume of copies must not be the database's own."""
+    clusters = {name(cluster) for cluster in of_kind(documents, "Cluster")}
+    for backup in of_kind(documents, "ScheduledBackup"):
+        if backup["spec"]["cluster"]["name"] not in clusters:
+            yield f"{label(backup)}: there is no Cluster {backup['spec']['cluster']['name']}"
+    stores = {name(store) for store in of_kind(documents, "ObjectStore")}
+    for cluster in of_kind(documents, "Cluster"):
+        for plugin in cluster["spec"].get("plugins", []):
+            if plugin["parameters"]["barmanObjectName"] not in stores:
+                yield f"{label(cluster)}: there is no ObjectStore {plugin['parameters']['barmanObjectName']}"
+
+
+def follows_the_environments(documents):
+    """Argo CD and Flux must follow the folder of each environment of examples/acme, into its namespace."""
+    wanted = {folder.parent: environment(folder.parent) for folder in ROOT.glob("k8s/examples/acme/*/environment.yaml")}
+    applications = of_kind(documents, "Application")
+    followed = [one["spec"]["source"]["path"] for one in applications]
+    followed += [one["spec"]["path"] for one in of_kind(documents, "Kustomization")]
+    for path in {ROOT / path for path in followed} ^ set(wanted):
+        yield f"{path}: must be a folder with environment.yaml, and be followed"
+    for one in applications:
+        namespace = wanted.get(ROOT / one["spec"]["source"]["path"], {}).get("namespace")
+        yield from differs(one, "namespace", one["spec"]["destination"]["namespace"], namespace)
+
+
+def keeps_the_data_in_gitops(documents):
+    """With the component gitops, no sync may delete the database, and what the desk needs comes before it."""
+    wave, options = "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/sync-options"
+
+    def annotations(document):
+        return document["metadata"].get("annotations", {})
+
+    if not any(wave in annotations(document) for document in documents):
+        return
+    waves = {"Namespace": "-4", "ExternalSecret": "-3", "Cluster": "-2", "Deployment": None}
+    for document in documents:
+        if document["kind"] in waves:
+            yield from differs(document, wave, annotations(document).get(wave), waves[document["kind"]])
+        if document["kind"] in ("Namespace", "Cluster", "ObjectStore", "PersistentVolumeClaim"):
+            yield from differs(document, options, annotations(document).get(options), "Prune=false,Delete=false")
+            flux = "kustomize.toolkit.fluxcd.io/prune"
+            yield from differs(document, flux, annotations(document).get(flux), "disabled")
+
+
 def labels_monitors_alike(documents):
     """A Prometheus that selects by the label `release` must find the alerts wherever it finds the scrape targets."""
-    kinds = ("ServiceMonitor", "PrometheusRule")
+    kinds = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
     releases = {
         document["metadata"]["labels"].get("release") for kind in kinds for document in of_kind(documents, kind)
     }
@@ -318,7 +395,7 @@ def mounts_only_what_exists(documents):
                 if (kind, wanted_name) not in known:
                     yield f"{label(deployment)}: volume {volume['name']} needs the missing {kind} {wanted_name}"
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
-            for mount in container["volumeMounts"]:
+            for mount in container.get("volumeMounts", []):
                 if mount["name"] not in volumes:
                     yield f"{label(deployment)}: mounts {mount['name']}, which is not a volume of the pod"
                 if "subPath" in mount:
@@ -351,12 +428,9 @@ def separates_the_ops_port_from_the_api(documents):
 def restricts_network_traffic(documents):
     private = ["10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1", "::1", "fd00::1", "fe80::1"]
     private += [f"64:ff9b::{address}" for address in private if "." in address]  # as NAT64 translates them
-    for deployment in of_kind(documents, "Deployment"):
-        chosen = [
-            policy
-            for policy in of_kind(documents, "NetworkPolicy")
-            if selects(policy["spec"]["podSelector"].get("matchLabels", {}), deployment)
-        ]
+    for deployment, _ in pods(documents):
+        policies = of_kind(documents, "NetworkPolicy")
+        chosen = [policy for policy in policies if chooses(policy["spec"]["podSelector"], deployment)]
         restricted = sorted({kind for policy in chosen for kind in policy["spec"]["policyTypes"]})
         yield from differs(deployment, "policyTypes of its NetworkPolicies", restricted, ["Egress", "Ingress"])
         for policy in chosen:
@@ -384,8 +458,11 @@ def enforces_the_restricted_pod_security_standard(documents):
 
 def agrees_with_its_configuration(documents):
     """The ports and files that numberdesk.toml names must exist in the pod."""
-    for settings, deployment, pod in configured(documents):
+    settings = next(settings for settings, _, _ in configured(documents))
+    for deployment, pod in pods(documents):
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            if not any("numberdesk.toml" in argument for argument in container.get("args", [])):
+                continue
             mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
             named = [(one["name"], one["value"]) for one in container.get("env", []) if one["name"].endswith("_FILE")]
             for key, file in [*files(settings), *named]:
@@ -400,7 +477,7 @@ def agrees_with_its_configuration(documents):
 def declares_tls_where_it_is_on(documents):
     """If TLS is on, Service, public URL and gateways must declare it, and the pod must mount the certificate."""
     for settings, deployment, pod in configured(documents):
-        env = {one["name"]: one["value"] for container in pod["containers"] for one in container.get("env", [])}
+        env = {one["name"]: one.get("value") for container in pod["containers"] for one in container.get("env", [])}
         encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
         for service in of_kind(documents, "Service"):
             if not name(service).endswith("-ops"):
@@ -491,7 +568,7 @@ def configured(documents):
     """Yields each Deployment with its settings and its pod."""
     for config in of_kind(documents, "ConfigMap"):
         if "numberdesk.toml" in config["data"]:
-            for deployment, pod in pods(documents):
+            for deployment, pod in servers(documents):
                 yield tomllib.loads(config["data"]["numberdesk.toml"]), deployment, pod
 
 
@@ -506,6 +583,7 @@ CHECKS = [
     runs_as_an_unprivileged_user,
     restricts_every_container,
     mounts_no_default_service_account_token,
+    expands_every_variable,
     replaces_every_placeholder,
     disables_service_links,
     sets_requests_and_limits,
@@ -518,10 +596,13 @@ CHECKS_OF_THE_SERVICE = [
     mounts_tokens_only_for_issuers,
     probes_the_paths_of_the_service,
     leaves_time_for_paid_calls_at_shutdown,
+    gives_the_toolbox_what_the_service_has,
     runs_one_replica_on_a_volume,
     rolls_out_without_downtime,
     exposes_only_the_path_of_close_to_the_internet,
     scrapes_metrics_from_the_ops_service,
+    backs_up_the_database,
+    keeps_the_data_in_gitops,
     labels_monitors_alike,
     reaches_its_proxy,
     serves_both_address_families,
@@ -530,6 +611,7 @@ CHECKS_OF_THE_SERVICE = [
     agrees_with_its_configuration,
     declares_tls_where_it_is_on,
 ]
+CHECKS_OF_GITOPS = [matches_the_schemas, follows_the_environments]
 CHECKS_OF_APPS = [has_a_token_that_the_service_accepts]
 
 
@@ -537,9 +619,23 @@ def of_kind(documents, kind):
     return [document for document in documents if document["kind"] == kind]
 
 
-def pods(documents):
+def servers(documents):
+    """Yields each Deployment and its pod."""
     for deployment in of_kind(documents, "Deployment"):
-        yield deployment, deployment["spec"]["template"]["spec"]
+        yield deployment, template(deployment)["spec"]
+
+
+def pods(documents):
+    """Yields each Deployment and CronJob, and its pod."""
+    yield from servers(documents)
+    for job in of_kind(documents, "CronJob"):
+        yield job, template(job)["spec"]
+
+
+def template(workload):
+    """Returns the template of the pods of a Deployment or a CronJob."""
+    spec = workload["spec"]
+    return spec["jobTemplate"]["spec"]["template"] if workload["kind"] == "CronJob" else spec["template"]
 
 
 def containers(documents):
@@ -549,8 +645,17 @@ def containers(documents):
 
 
 def selects(selector, deployment):
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    labels = template(deployment)["metadata"]["labels"]
     return bool(selector) and selector.items() <= labels.items()
+
+
+def chooses(selector, workload):
+    """Whether the selector of a NetworkPolicy has the pods of a workload; expressions are `In` only."""
+    labels = template(workload)["metadata"]["labels"]
+    expressions = selector.get("matchExpressions", [])
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        one["operator"] == "In" and labels.get(one["key"]) in one["values"] for one in expressions
+    )
 
 
 def reaches(block, address):

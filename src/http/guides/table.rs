@@ -75,6 +75,7 @@ guides! {
     "configuration" = "docs/configuration.md",
     "errors" = "docs/errors.md",
     "events" = "docs/events.md",
+    "gitops" = "docs/gitops.md",
     "guarantees" = "docs/guarantees.md",
     "kubernetes" = "docs/kubernetes.md",
     "identity-providers" = "docs/identity-providers.md",
