@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0008_outgoing"),
     step!("0010_clocks"),
     step!("0012_odd_records"),
+    step!("0013_claims_and_probes"),
 ];
 
 /// The table of applied migrations.

@@ -7,6 +7,7 @@ mod events;
 mod inventory;
 mod ledger;
 mod list;
+mod number_claims;
 mod open;
 mod order;
 mod policy;

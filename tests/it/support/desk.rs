@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::calls::{
     adopt, caller, caller_with, cancel, find, find_order, list, order, release, request, settle_review,
+    update,
 };
 use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
