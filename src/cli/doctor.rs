@@ -21,6 +21,7 @@ use crate::close::{self, CloseClient};
 use crate::config::{Config, TlsFiles};
 use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::close_drift::Drift;
+use crate::domain::id::UserId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::egress::Proxies;
 use crate::policy::{GroupRule, Policy};
@@ -179,12 +180,10 @@ async fn close(
         }
     };
     let organizations = me.organization_ids.join(", ");
+    let user = me.user_id.as_ref().map_or("an unknown user", UserId::as_str);
     report.add(
         "close",
-        Good(format!(
-            "the API key belongs to {} in {organizations}",
-            me.user_id
-        )),
+        Good(format!("the API key belongs to {user} in {organizations}")),
     );
     report.add("group numbers", groups(policy, &me.permissions));
     report.add("clock", clock(client.clock_skew()));

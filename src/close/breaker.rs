@@ -53,6 +53,17 @@ pub(super) enum Pass {
     Probe,
 }
 
+/// What the end of a call says about Close as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallEnd {
+    /// Close works.
+    Responded,
+    /// Close may be down.
+    Failed,
+    /// Close failed at one object, which says nothing about others.
+    Inconclusive,
+}
+
 impl Breaker {
     /// Whether a call would be refused now.
     pub(super) fn is_open(&self, now: Timestamp) -> bool {
@@ -73,10 +84,13 @@ impl Breaker {
         Some(Pass::Probe)
     }
 
-    /// Records how a call ended.
-    pub(super) fn record(&self, pass: Pass, answered: bool, now: Timestamp) {
+    /// Records how a call ended. An inconclusive end counts only for a probe, which must not leave the circuit closed.
+    pub(super) fn record(&self, pass: Pass, end: CallEnd, now: Timestamp) {
+        if end == CallEnd::Inconclusive && pass == Pass::Normal {
+            return;
+        }
         let mut state = self.lock();
-        if answered {
+        if end == CallEnd::Responded {
             if state.open.is_some() {
                 tracing::info!("circuit breaker closed; Close responds again");
             }
@@ -121,7 +135,7 @@ mod tests {
     fn fail(breaker: &Breaker, times: u32, now: Timestamp) {
         for _ in 0..times {
             let pass = breaker.enter(now, LIMIT).unwrap();
-            breaker.record(pass, false, now);
+            breaker.record(pass, CallEnd::Failed, now);
         }
     }
 
@@ -129,12 +143,29 @@ mod tests {
     fn only_failures_in_a_row_open_the_circuit() {
         let (breaker, now) = (Breaker::default(), NOW);
         fail(&breaker, FAILURES - 1, now);
-        breaker.record(Pass::Normal, true, now);
+        breaker.record(Pass::Normal, CallEnd::Responded, now);
         fail(&breaker, FAILURES - 1, now);
         assert!(!breaker.is_open(now));
         fail(&breaker, 1, now);
         assert!(breaker.is_open(now));
         assert_eq!(breaker.enter(now, LIMIT), None);
+    }
+
+    #[test]
+    fn a_failure_at_one_object_neither_opens_the_circuit_nor_ends_a_row_of_failures() {
+        let (breaker, now) = (Breaker::default(), NOW);
+        for _ in 0..FAILURES * 2 {
+            breaker.record(Pass::Normal, CallEnd::Inconclusive, now);
+        }
+        assert!(!breaker.is_open(now));
+        fail(&breaker, FAILURES - 1, now);
+        breaker.record(Pass::Normal, CallEnd::Inconclusive, now);
+        fail(&breaker, 1, now);
+        assert!(breaker.is_open(now));
+        let later = now.plus(FIRST);
+        assert_eq!(breaker.enter(later, LIMIT), Some(Pass::Probe));
+        breaker.record(Pass::Probe, CallEnd::Inconclusive, later);
+        assert!(breaker.is_open(later), "a probe decides");
     }
 
     #[test]
@@ -151,13 +182,13 @@ mod tests {
             assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Probe));
             assert_eq!(breaker.enter(now, LIMIT), None, "one at a time");
             // A call that began before the circuit opened changes nothing.
-            breaker.record(Pass::Normal, false, now);
-            breaker.record(Pass::Probe, false, now);
+            breaker.record(Pass::Normal, CallEnd::Failed, now);
+            breaker.record(Pass::Probe, CallEnd::Failed, now);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
         now = now.plus(LONGEST);
         let probe = breaker.enter(now, LIMIT).unwrap();
-        breaker.record(probe, true, now);
+        breaker.record(probe, CallEnd::Responded, now);
         assert_eq!(breaker.enter(now, LIMIT), Some(Pass::Normal));
         fail(&breaker, FAILURES - 1, now);
         assert!(!breaker.is_open(now), "the count starts again");

@@ -137,6 +137,20 @@ impl Endpoint<'_> {
         !matches!(self, Self::Rent | Self::Release(_) | Self::Subscribe)
     }
 
+    /// Whether it is about one object that has an id.
+    pub(super) const fn is_about_one_object(self) -> bool {
+        matches!(
+            self,
+            Self::Read(_)
+                | Self::Update(_)
+                | Self::Release(_)
+                | Self::Members(_)
+                | Self::Subscription(_)
+                | Self::ChangeSubscription(_)
+                | Self::Unsubscribe(_)
+        )
+    }
+
     /// The largest response that is read, in bytes.
     pub(super) const fn cap(self) -> usize {
         match self {

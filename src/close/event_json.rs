@@ -28,7 +28,8 @@ fn is_event(text: &str) -> bool {
     })
 }
 
-fn is_word(text: &str) -> bool {
+/// Whether it is a plain word or id, which may be shown and stored.
+pub(super) fn is_word(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits)
 }

@@ -9,10 +9,12 @@ use crate::close::endpoint::{Change, Endpoint, Events};
 use crate::close::error::Error;
 use crate::close::event_json;
 use crate::close::json;
+use crate::close::odd::{self, Listed};
 use crate::close::response::Reply;
 use crate::domain::close_event::CloseEvent;
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Facts;
+use crate::domain::odd_record::OddRecord;
 use crate::domain::time::Timestamp;
 
 /// The most pages of the log that are read at once: more events than happen between two reads.
@@ -31,32 +33,49 @@ pub struct Creation {
     pub by_renting: Option<bool>,
     /// The number at that time, if the log has it.
     pub facts: Option<Facts>,
+    /// The organization of the event.
+    pub organization: Option<String>,
+}
+
+/// How numbers came into the organization, and the events that can't be read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Creations {
+    /// By number.
+    pub known: BTreeMap<PhoneNumberId, Creation>,
+    /// The events that can't be read.
+    pub odd: Vec<OddRecord>,
 }
 
 impl CloseClient {
     /// Reads creations of numbers, by number: the newest fifty, and all since `since` by Close's clock.
     ///
     /// All pages that are needed are complete, or it is an error.
-    pub async fn creations(&self, since: Timestamp) -> Result<BTreeMap<PhoneNumberId, Creation>, Error> {
+    pub async fn creations(&self, since: Timestamp) -> Result<Creations, Error> {
         let (change, bound) = (Change::Created, None);
         let of = Events::Changes { change, since: bound };
         let found = self.log(of, since, creation).await?;
-        Ok(found.into_iter().map(|(_, creation)| creation).collect())
+        Ok(Creations {
+            known: found.items.into_iter().map(|(_, creation)| creation).collect(),
+            odd: found.odd,
+        })
     }
 
     /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an
     /// error.
     ///
     /// Changes that happen meanwhile may be missing, so the next read should start some minutes earlier.
-    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Vec<CloseEvent>, Error> {
+    pub async fn changes(&self, change: Change, since: Timestamp) -> Result<Listed<CloseEvent>, Error> {
         let bound = Some(since);
         let of = Events::Changes { change, since: bound };
         let found = self.log(of, since, |event| change_of(change, &event)).await?;
-        let recent = found.into_iter().filter(|(at, _)| *at >= since);
-        Ok(recent.map(|(_, event)| event).collect())
+        let recent = found.items.into_iter().filter(|(at, _)| *at >= since);
+        Ok(Listed {
+            items: recent.map(|(_, event)| event).collect(),
+            odd: found.odd,
+        })
     }
 
-    /// Reads how a number was created; `None` if the log does not say, or no longer.
+    /// Reads how a number was created; `None` if the log does not say, no longer, or not in a readable form.
     pub async fn creation_of(&self, id: &PhoneNumberId) -> Result<Option<Creation>, Error> {
         let of = Events::CreationOf(id);
         let found = self
@@ -64,7 +83,7 @@ impl CloseClient {
                 creation(event).filter(|(_, (of, _))| of == id)
             })
             .await?;
-        Ok(found.into_iter().next().map(|(_, (_, creation))| creation))
+        Ok(found.items.into_iter().next().map(|(_, (_, creation))| creation))
     }
 
     /// Reads the log back to `since`, each event with its time.
@@ -73,13 +92,13 @@ impl CloseClient {
         of: Events<'_>,
         since: Timestamp,
         read: impl Fn(Map<String, Value>) -> Option<(Timestamp, T)>,
-    ) -> Result<Vec<(Timestamp, T)>, Error> {
+    ) -> Result<Listed<(Timestamp, T)>, Error> {
         let unavailable = |reason: &str| {
             Err(Error::Unavailable {
                 reason: reason.to_owned(),
             })
         };
-        let (mut found, mut cursor) = (Vec::new(), None::<String>);
+        let (mut found, mut cursor) = (Listed::default(), None::<String>);
         for _ in 0..PAGES {
             let endpoint = Endpoint::Events {
                 of,
@@ -89,11 +108,17 @@ impl CloseClient {
                 Err(Error::NotFound) => return unavailable("close does not know the event log (404)"),
                 other => other?,
             };
-            let oldest = page.events.last().map(|(at, _)| *at);
-            found.extend(page.events);
+            let oldest = page.events.items.last().map(|(at, _)| *at);
+            let is_empty = page.events.len() == 0;
+            found.items.extend(page.events.items);
+            for odd in page.events.odd {
+                found.push_odd(odd);
+            }
             match page.next {
+                // A page of which nothing can be read does not show how far back the log was read.
                 Some(next)
-                    if oldest.is_some_and(|oldest| oldest >= since) && cursor.as_ref() != Some(&next) =>
+                    if oldest.map_or(!is_empty, |oldest| oldest >= since)
+                        && cursor.as_ref() != Some(&next) =>
                 {
                     cursor = Some(next);
                 }
@@ -105,11 +130,11 @@ impl CloseClient {
 }
 
 struct Page<T> {
-    events: Vec<(Timestamp, T)>,
+    events: Listed<(Timestamp, T)>,
     next: Option<String>,
 }
 
-/// Reads a page; `None` unless the status is 200 and every row is an event of the requested kind.
+/// Reads a page event by event; `None` unless the status is 200, and it is a page.
 fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp, T)>) -> Option<Page<T>> {
     if reply.status != 200 {
         return None;
@@ -125,11 +150,13 @@ fn page<T>(reply: Reply, read: impl Fn(Map<String, Value>) -> Option<(Timestamp,
     let Value::Array(rows) = body.remove("data")? else {
         return None;
     };
-    let events = rows.into_iter().map(|row| match row {
-        Value::Object(event) => read(event),
-        _ => None,
+    let events = Listed::read(rows, |row| {
+        let odd = odd::event(&row);
+        match row {
+            Value::Object(event) => read(event).ok_or(odd),
+            _ => Err(odd),
+        }
     });
-    let events = events.collect::<Option<Vec<_>>>()?;
     Some(Page { events, next })
 }
 
@@ -159,6 +186,7 @@ fn creation(mut event: Map<String, Value>) -> Option<(Timestamp, (PhoneNumberId,
                 .ends_with("phone_number/request/internal")
         }),
         facts: facts.filter(|facts| facts.id == id),
+        organization: text("organization_id").map(str::to_owned),
     };
     Some((creation.at, (id, creation)))
 }
@@ -190,7 +218,7 @@ mod tests {
         });
         let page = read(json!({"data": [event], "cursor_next": "x", "cursor_previous": null})).unwrap();
         assert_eq!(page.next.as_deref(), Some("x"));
-        let (_, (id, creation)) = &page.events[0];
+        let (_, (id, creation)) = &page.events.items[0];
         assert_eq!(id.as_str(), "phon_1");
         assert_eq!(creation.at, "2026-11-23T10:05:00.123Z".parse().unwrap());
         assert_eq!(creation.user.as_ref().unwrap().as_str(), "user_1");
@@ -203,7 +231,7 @@ mod tests {
     fn missing_members_are_unknown_and_an_invalid_page_is_rejected() {
         let bare = json!({"object_id": "phon_1", "date_created": "2026-11-23T10:05:00"});
         let page = read(json!({"data": [bare]})).unwrap();
-        let creation = &page.events[0].1.1;
+        let creation = &page.events.items[0].1.1;
         assert_eq!(
             (
                 &creation.user,
@@ -217,19 +245,32 @@ mod tests {
             "data": {"id": "phon_2", "number": "+1"}, "meta": {"request_path": "/api/v1/phone_number/"}});
         let page = read(json!({"data": [other]})).unwrap();
         assert_eq!(
-            (&page.events[0].1.1.facts, page.events[0].1.1.by_renting),
+            (
+                &page.events.items[0].1.1.facts,
+                page.events.items[0].1.1.by_renting
+            ),
             (&None, Some(false))
         );
         for bad in [
             json!([]),
             json!({}),
             json!({"data": {}}),
-            json!({"data": [1]}),
-            json!({"data": [{"object_id": "x", "date_created": "2026-11-23T10:05:00"}]}),
-            json!({"data": [{"object_id": "phon_1"}]}),
             json!({"data": [], "cursor_next": 5}),
         ] {
             assert!(read(bad.clone()).is_none(), "{bad}");
+        }
+        let good = json!({"object_id": "phon_1", "date_created": "2026-11-23T10:05:00"});
+        for (odd, fault) in [
+            (json!(1), "it is not a JSON object"),
+            (
+                json!({"object_id": "x", "date_created": "2026-11-23T10:05:00"}),
+                "`object_id` has an unexpected form",
+            ),
+            (json!({"object_id": "phon_2"}), "`date_created` is missing"),
+        ] {
+            let page = read(json!({"data": [odd, good]})).unwrap().events;
+            assert_eq!((page.items.len(), page.odd.len()), (1, 1), "{odd}");
+            assert_eq!(page.odd[0].fault, fault);
         }
     }
 
@@ -246,7 +287,7 @@ mod tests {
             })
         };
         let good = event(json!({})).unwrap();
-        let (at, change) = &good.events[0];
+        let (at, change) = &good.events.items[0];
         assert_eq!(Some(*at), change.updated);
         assert_eq!(change.object_id.as_deref(), Some("phon_1"));
         for odd in [
@@ -258,7 +299,8 @@ mod tests {
             json!({"date_updated": null}),
             json!({"date_updated": "soon"}),
         ] {
-            assert!(event(odd.clone()).is_none(), "{odd}");
+            let page = event(odd.clone()).unwrap().events;
+            assert_eq!((page.items.len(), page.odd.len()), (0, 1), "{odd}");
         }
     }
 }

@@ -8,22 +8,26 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
+use crate::close::odd::{self, Listed, text_fault};
 use crate::close::response::Reply;
 use crate::close::sharing;
-use crate::domain::id::{GroupId, UserId};
+use crate::domain::id::{GroupId, PhoneNumberId, UserId};
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
+use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::domain::order::{Request, Terms};
 
 /// The user that the API key belongs to. In Close, this user is the author of everything that the service does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
-    /// The user.
-    pub user_id: UserId,
+    /// The user; `None` if Close shows no readable id.
+    pub user_id: Option<UserId>,
     /// The organizations that the key sees, `orga_…`, without repetitions. A key belongs to one.
     pub organization_ids: Vec<String>,
     /// The user's permissions in Close, such as `manage_group_numbers`.
     pub permissions: BTreeSet<String>,
+    /// The memberships that could not be read.
+    pub odd: Vec<OddRecord>,
 }
 
 /// The body of the paid call: the order's request with the policy's values, and nothing else.
@@ -85,13 +89,27 @@ pub(super) fn facts(body: Value) -> Option<Facts> {
     })
 }
 
+/// Reads a row that should be a phone number.
+pub(super) fn number(row: Value) -> Result<Facts, OddRecord> {
+    let fault = match &row {
+        Value::Object(object) => text_fault(object, "id", |id| id.parse::<PhoneNumberId>().is_ok())
+            .or_else(|| text_fault(object, "number", |_| true)),
+        _ => Some("it is not a JSON object".to_owned()),
+    };
+    if let Some(fault) = fault {
+        return Err(odd::number(&row, fault));
+    }
+    let unreadable = OddRecord::new(OddKind::PhoneNumber, odd::name(&row), "it can't be read");
+    facts(row).ok_or(unreadable)
+}
+
 /// One page of a listing.
 pub(super) struct Page {
-    pub(super) numbers: Vec<Facts>,
+    pub(super) numbers: Listed<Facts>,
     pub(super) has_more: bool,
 }
 
-/// Reads a page; `None` unless the status is 200, both members are there, and every row is a phone number.
+/// Reads a page row by row; `None` unless the status is 200, and both members are there.
 pub(super) fn page(reply: Reply) -> Option<Page> {
     let Value::Object(mut body) = reply.body else {
         return None;
@@ -100,13 +118,17 @@ pub(super) fn page(reply: Reply) -> Option<Page> {
     let Value::Array(rows) = body.remove("data")? else {
         return None;
     };
-    let numbers = rows.into_iter().map(facts).collect::<Option<Vec<Facts>>>()?;
+    let numbers = Listed::read(rows, number);
     (reply.status == 200).then_some(Page { numbers, has_more })
 }
 
-/// Reads the user that the key belongs to.
+/// Reads the user that the key belongs to; `None` if the body names neither a user nor an organization.
 pub(super) fn me(body: &Value) -> Option<Me> {
     let memberships = list(body.get("memberships"));
+    let user_id = body
+        .get("id")
+        .and_then(Value::as_str)
+        .and_then(|id| id.parse().ok());
     let mut organization_ids = Vec::new();
     let named = memberships
         .iter()
@@ -114,7 +136,7 @@ pub(super) fn me(body: &Value) -> Option<Me> {
     let shown = list(body.get("organizations"))
         .iter()
         .filter_map(|organization| organization.get("id")?.as_str());
-    for id in named.chain(shown) {
+    for id in named.chain(shown).filter(|id| !id.is_empty()) {
         if !organization_ids.iter().any(|known| known == id) {
             organization_ids.push(id.to_owned());
         }
@@ -122,27 +144,52 @@ pub(super) fn me(body: &Value) -> Option<Me> {
     let granted = memberships
         .iter()
         .flat_map(|membership| list(membership.get("permissions_granted")));
+    if user_id.is_none() && organization_ids.is_empty() {
+        return None;
+    }
+    let mut odd = Listed::<()>::default();
+    for membership in memberships {
+        let fault = match membership {
+            Value::Object(object) => text_fault(object, "organization_id", |_| true),
+            _ => Some("it is not a JSON object".to_owned()),
+        };
+        if let Some(fault) = fault {
+            odd.push_odd(OddRecord::new(OddKind::Membership, odd::name(membership), fault));
+        }
+    }
+    if user_id.is_none() {
+        let fault = "`id` of `/me/` is not the id of a user";
+        odd.push_odd(OddRecord::new(OddKind::Membership, "me", fault));
+    }
     Some(Me {
-        user_id: body.get("id")?.as_str()?.parse().ok()?,
+        user_id,
         organization_ids,
+        odd: odd.odd,
         permissions: granted
             .filter_map(|word| word.as_str().map(str::to_owned))
             .collect(),
     })
 }
 
-/// Reads the members of this group; `None` for another group, and for one that does not show its members.
-pub(super) fn members(id: &GroupId, body: &Value) -> Option<BTreeSet<UserId>> {
+/// Reads the members of this group one by one; `None` for another group, and for one that does not show its members.
+pub(super) fn members(id: &GroupId, body: &Value) -> Option<Listed<UserId>> {
     if body.get("id")?.as_str()? != id.as_str() {
         return None;
     }
     let members = body.get("members")?.as_array()?;
-    Some(
-        members
-            .iter()
-            .filter_map(|member| member.get("user_id")?.as_str()?.parse().ok())
-            .collect(),
-    )
+    let mut listed = Listed::default();
+    for member in members {
+        let user = member.get("user_id").and_then(Value::as_str);
+        match user.and_then(|user| user.parse().ok()) {
+            Some(user) => listed.items.push(user),
+            None if listed.odd.is_empty() => {
+                let fault = "a member has no `user_id`, or one of an unexpected form";
+                listed.push_odd(OddRecord::new(OddKind::Group, id.as_str(), fault));
+            }
+            None => {}
+        }
+    }
+    Some(listed)
 }
 
 fn list(value: Option<&Value>) -> &[Value] {

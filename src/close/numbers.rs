@@ -1,6 +1,6 @@
 //! The numbers of the Close organization: read, list, change and release.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
@@ -9,10 +9,12 @@ use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
 use crate::close::error::Error;
 use crate::close::json;
+use crate::close::odd::Listed;
 use crate::close::response::{Outcome, Refusal, Reply};
 use crate::close::retry::left;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Facts;
+use crate::domain::odd_record::OddRecord;
 use crate::domain::time::Timestamp;
 
 /// The most pages of one listing.
@@ -21,6 +23,17 @@ const PAGES: usize = 5_000;
 const LISTING: usize = 256 << 20;
 /// The most attempts of a release that was not sent.
 const ATTEMPTS: u32 = 4;
+
+/// What Close shows under the id of a number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shown {
+    /// The number.
+    Number(Box<Facts>),
+    /// A record with this id that can't be read as a number. The number exists.
+    Odd(OddRecord),
+    /// Close has no such number.
+    Missing,
+}
 
 /// The outcome of a release.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,26 +73,33 @@ pub enum ReleaseOutcome {
 }
 
 impl CloseClient {
-    /// Reads one number; `None` if it does not exist.
-    pub async fn number(&self, id: &PhoneNumberId) -> Result<Option<Facts>, Error> {
-        let found = self.0.ask(Endpoint::Read(id), None, |reply| this(id, reply.body));
-        match found.await {
-            Ok(facts) => Ok(Some(facts)),
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
+    /// Reads one number.
+    pub async fn number(&self, id: &PhoneNumberId) -> Result<Shown, Error> {
+        let read = |reply: Reply| {
+            let is_this = reply.body.get("id")?.as_str()? == id.as_str();
+            is_this.then(|| match json::number(reply.body) {
+                Ok(facts) => Shown::Number(Box::new(facts)),
+                Err(odd) => Shown::Odd(odd),
+            })
+        };
+        match self.0.ask(Endpoint::Read(id), None, read).await {
+            Err(Error::NotFound) => Ok(Shown::Missing),
+            shown => shown,
         }
     }
 
-    /// Lists all numbers: all pages complete, or an error. The deadline holds for each page.
-    pub async fn numbers(&self) -> Result<Vec<Facts>, Error> {
+    /// Lists all numbers, and the rows that can't be read: all pages complete, or an error.
+    ///
+    /// The deadline holds for each page.
+    pub async fn numbers(&self) -> Result<Listed<Facts>, Error> {
         let unavailable = |reason: &str| {
             Err(Error::Unavailable {
                 reason: reason.to_owned(),
             })
         };
-        let (mut numbers, mut seen) = (Vec::new(), HashSet::new());
+        let (mut numbers, mut seen) = (Listed::default(), HashMap::new());
         let (mut skip, mut size) = (0, 0);
-        for _ in 0..PAGES {
+        for nth in 0..PAGES {
             let read = |reply: Reply| Some((reply.size, json::page(reply)?));
             let page = self.0.ask(Endpoint::List { skip }, None, read).await;
             let (bytes, page) = match page {
@@ -92,11 +112,7 @@ impl CloseClient {
             skip += page.numbers.len();
             size += bytes;
             let before = numbers.len();
-            numbers.extend(
-                page.numbers
-                    .into_iter()
-                    .filter(|facts| seen.insert(facts.id.clone())),
-            );
+            numbers.add_page(page.numbers, &mut seen, nth);
             if !page.has_more {
                 return Ok(numbers);
             }
@@ -111,7 +127,7 @@ impl CloseClient {
     }
 
     /// Reads the first page of the list of numbers, to see whether Close's objects still have their known shape.
-    pub async fn sample(&self) -> Result<Vec<Facts>, Error> {
+    pub async fn sample(&self) -> Result<Listed<Facts>, Error> {
         let read = |reply: Reply| Some(json::page(reply)?.numbers);
         self.0.ask(Endpoint::List { skip: 0 }, None, read).await
     }

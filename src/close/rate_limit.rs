@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::close::endpoint::{Endpoint, Group};
+use crate::close::server_clock::response_time;
 use crate::domain::input::json;
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::CLOSE_RATE_LIMIT_REMAINING;
@@ -99,9 +100,11 @@ fn reset_in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         .and_then(length)
         .or_else(|| {
             let after = text(RETRY_AFTER)?;
-            seconds(after)
-                .and_then(length)
-                .or_else(|| Some(Timestamp::from_http_date(after)?.since(now)))
+            seconds(after).and_then(length).or_else(|| {
+                // Close means a time by its own clock, which the same response shows.
+                let close_now = response_time(headers).unwrap_or(now);
+                Some(Timestamp::from_http_date(after)?.since(close_now))
+            })
         })
         .or_else(|| length(seconds(text(OLD_RESET)?)?))
 }
@@ -188,6 +191,10 @@ mod tests {
             10_000
         );
         assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], ""), 100);
+        // By Close's clock, which is an hour ahead of ours here.
+        let date = ("date", "Mon, 21 Sep 2026 15:13:20 GMT");
+        let after = ("retry-after", "Mon, 21 Sep 2026 15:13:25 GMT");
+        assert_eq!(wait(&[date, after], ""), 5_000);
         for bad in [
             "06 Nov 1994 08:49:37 GMT",
             "Sun, 99 Nov 1994 08:49:37 GMT",

@@ -8,9 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
 use crate::close::error::Error;
+use crate::close::odd::{self, Listed, text_fault};
 use crate::close::response::{Outcome, Reply};
 use crate::close::webhook::SignatureKey;
 use crate::domain::id::SubscriptionId;
+use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::domain::time::Timestamp;
 
 /// The events that the service subscribes to.
@@ -58,6 +60,17 @@ pub struct Subscription {
     pub created_at: Option<Timestamp>,
 }
 
+/// The subscriptions that Close lists.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    /// Those that could be read.
+    pub known: Vec<Subscription>,
+    /// Those that could not.
+    pub odd: Vec<OddRecord>,
+    /// The URLs of those that could not be read; `None`: not even the URL.
+    pub odd_urls: Vec<Option<String>>,
+}
+
 impl Subscription {
     /// Whether Close delivers.
     pub fn is_active(&self) -> bool {
@@ -72,13 +85,13 @@ impl Subscription {
 
 impl CloseClient {
     /// Lists all subscriptions that the key may see: all pages complete, or an error.
-    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, Error> {
+    pub async fn subscriptions(&self) -> Result<Subscriptions, Error> {
         let unavailable = |reason: &str| {
             Err(Error::Unavailable {
                 reason: reason.to_owned(),
             })
         };
-        let mut found: Vec<Subscription> = Vec::new();
+        let (mut found, mut odd) = (Subscriptions::default(), Listed::<()>::default());
         let mut skip = 0;
         for _ in 0..PAGES {
             let page = match self
@@ -91,17 +104,22 @@ impl CloseClient {
                 }
                 other => other.map_err(without_keys)?,
             };
-            skip += page.rows.len();
-            let before = found.len();
+            skip += page.rows.len() + page.odd.len();
+            let before = found.known.len() + odd.len();
             for row in page.rows {
-                if !found.iter().any(|known| known.id == row.id) {
-                    found.push(row);
+                if !found.known.iter().any(|known| known.id == row.id) {
+                    found.known.push(row);
                 }
             }
+            for (record, url) in page.odd {
+                odd.push_odd(record);
+                found.odd_urls.push(url);
+            }
             if !page.has_more {
+                found.odd = odd.odd;
                 return Ok(found);
             }
-            if found.len() == before {
+            if found.known.len() + odd.len() == before {
                 return unavailable("a page of the webhooks had no new rows, but Close announced more pages");
             }
         }
@@ -174,10 +192,11 @@ fn wanted() -> Vec<Value> {
 
 struct Page {
     rows: Vec<Subscription>,
+    odd: Vec<(OddRecord, Option<String>)>,
     has_more: bool,
 }
 
-/// Reads a page; `None` unless the status is 200 and every row is a subscription.
+/// Reads a page row by row; `None` unless the status is 200, and it is a page.
 ///
 /// Close does not document this list. Without `has_more` the page is the last.
 fn page(reply: &Reply) -> Option<Page> {
@@ -188,9 +207,27 @@ fn page(reply: &Reply) -> Option<Page> {
         None => false,
         Some(more) => more.as_bool()?,
     };
-    let rows = reply.body.get("data")?.as_array()?;
-    let rows = rows.iter().map(read).collect::<Option<Vec<_>>>()?;
-    Some(Page { rows, has_more })
+    let (mut rows, mut odd) = (Vec::new(), Vec::new());
+    for row in reply.body.get("data")?.as_array()? {
+        match fault(row) {
+            None => rows.extend(read(row)),
+            Some(fault) => {
+                let url = row.get("url").and_then(Value::as_str).map(str::to_owned);
+                let name = redacted(&odd::name(row));
+                odd.push((OddRecord::new(OddKind::Subscription, name, fault), url));
+            }
+        }
+    }
+    Some(Page { rows, odd, has_more })
+}
+
+/// Why a row of the list is not a subscription; `None` if it is one.
+fn fault(row: &Value) -> Option<String> {
+    let Value::Object(object) = row else {
+        return Some("it is not a JSON object".to_owned());
+    };
+    text_fault(object, "id", |id| id.parse::<SubscriptionId>().is_ok())
+        .or_else(|| text_fault(object, "url", |_| true))
 }
 
 /// Reads this subscription; `None` for another one.
@@ -392,12 +429,19 @@ mod tests {
             json!([]),
             json!({}),
             json!({"data": {}}),
-            json!({"data": [1]}),
-            json!({"data": [{"url": "https://x"}]}),
-            json!({"data": [{"id": "../x"}]}),
             json!({"data": [], "has_more": "no"}),
         ] {
             assert!(page(&reply(bad.clone())).is_none(), "{bad}");
+        }
+        for (odd, url) in [
+            (json!(1), None),
+            (json!({"url": "https://x"}), Some("https://x")),
+            (json!({"id": "../x"}), None),
+            (json!({"id": "whsub_A", "url": 5}), None),
+        ] {
+            let page = page(&reply(json!({"data": [odd, subscription()]}))).unwrap();
+            assert_eq!((page.rows.len(), page.odd.len()), (1, 1), "{odd}");
+            assert_eq!(page.odd[0].1.as_deref(), url);
         }
     }
 }

@@ -1,11 +1,10 @@
 //! The user of the API key, and the members of groups.
 
-use std::collections::BTreeSet;
-
 use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
 use crate::close::error::Error;
 use crate::close::json::{self, Me};
+use crate::close::odd::Listed;
 use crate::domain::id::{GroupId, UserId};
 
 impl CloseClient {
@@ -17,7 +16,7 @@ impl CloseClient {
     }
 
     /// Reads the members of a group; `None` if it does not exist.
-    pub async fn group_members(&self, id: &GroupId) -> Result<Option<BTreeSet<UserId>>, Error> {
+    pub async fn group_members(&self, id: &GroupId) -> Result<Option<Listed<UserId>>, Error> {
         let members = self.0.ask(Endpoint::Members(id), None, |reply| {
             json::members(id, &reply.body)
         });

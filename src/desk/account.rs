@@ -1,15 +1,16 @@
 //! Facts about the Close account: its organization, clock, groups, numbers and health.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::close::Error as CloseError;
+use crate::close::{Error as CloseError, Shown};
 use crate::desk::core::Core;
 use crate::desk::errors::{map_close_error, unavailable};
 use crate::domain::id::{GroupId, PhoneNumberId, UserId};
+use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -17,12 +18,12 @@ use crate::policy::Members;
 
 /// The longest time that a request waits for the members of a group.
 const GROUP_WAIT: Duration = Duration::from_secs(3);
-/// The tolerance for clock differences after the skew of Close's clock was measured.
-///
-/// Close reports its time in whole seconds, and each replica has its own clock.
-const MEASURED_SKEW: Duration = Duration::from_secs(10);
-/// The tolerance for clock differences while the skew of Close's clock is unknown.
-pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(10);
+/// The most odd records that are logged one by one.
+const LOGGED: usize = 20;
+/// The tolerance for times by Close's clock. Close has many servers, and reports the time in whole seconds.
+pub(in crate::desk) const MEASURED_SKEW: Duration = Duration::from_secs(10);
+/// The tolerance while no answer has shown Close's clock, so that ours stands in for it.
+pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(15);
 
 /// The facts that this process has about the Close account. Clones share them.
 #[derive(Clone)]
@@ -35,7 +36,10 @@ pub(in crate::desk) struct Account {
 /// The organization and the user of an API key that belongs to the organization of the inventory.
 pub(in crate::desk) struct KeyOwner {
     pub(in crate::desk) organization: String,
-    pub(in crate::desk) user: UserId,
+    /// `None` if Close does not show it in a readable form.
+    pub(in crate::desk) user: Option<UserId>,
+    /// The memberships of the user that can't be read.
+    pub(in crate::desk) odd: Vec<OddRecord>,
 }
 
 /// A complete listing of the numbers in Close.
@@ -44,8 +48,33 @@ pub(in crate::desk) struct Listing {
     pub(in crate::desk) started: Timestamp,
     /// The owner of the API key that requested the listing.
     pub(in crate::desk) owner: KeyOwner,
-    /// The ids of the listed numbers.
+    /// The ids of the listed numbers that were taken in.
     pub(in crate::desk) ids: HashSet<PhoneNumberId>,
+    /// The listed records that were not.
+    pub(in crate::desk) odd: Vec<OddRecord>,
+}
+
+impl Listing {
+    /// The ids of all numbers that Close listed, also of those that can't be read.
+    pub(in crate::desk) fn seen(&self) -> HashSet<&PhoneNumberId> {
+        let odd = self.odd.iter().filter_map(|record| record.number.as_ref());
+        self.ids.iter().chain(odd).collect()
+    }
+}
+
+/// What fetching one number found.
+pub(in crate::desk) enum Refetched {
+    /// The inventory has the number as Close shows it.
+    Current,
+    /// Close has the number, and shows it in a form that can't be read, or not at all.
+    Unreadable(OddRecord),
+    /// Close has no such number.
+    Missing,
+    /// Close did not answer, or failed.
+    Failed {
+        /// What happened instead of a usable answer.
+        reason: String,
+    },
 }
 
 /// The result of the last comparison with Close.
@@ -101,15 +130,18 @@ impl Account {
         }));
     }
 
-    /// Converts a time of our clock to Close's clock, and returns the tolerance of the result.
-    pub(in crate::desk) fn to_close_clock(&self, ours: Timestamp) -> (Timestamp, Duration) {
-        match self.core.close.clock_skew() {
-            Some(skew) => (
-                Timestamp::from_micros(ours.as_micros().saturating_add(skew)),
-                MEASURED_SKEW,
-            ),
-            None => (ours, UNMEASURED_SKEW),
+    /// Close's time now, and its tolerance. While no answer has shown it, the time of this machine stands in.
+    pub(in crate::desk) fn close_now(&self) -> (Timestamp, Duration) {
+        match self.core.close.server_time() {
+            Some(theirs) => (theirs.at, MEASURED_SKEW),
+            None => (self.core.now(), UNMEASURED_SKEW),
         }
+    }
+
+    /// The earliest time by Close's clock at which something that begins now can have an effect there.
+    pub(in crate::desk) fn close_not_before(&self) -> Timestamp {
+        let (now, skew) = self.close_now();
+        now.minus(skew)
     }
 
     /// Returns the owner of the API key. Fails if the key belongs to another organization.
@@ -126,6 +158,7 @@ impl Account {
             return Ok(KeyOwner {
                 organization,
                 user: me.user_id,
+                odd: me.odd,
             });
         }
         Err(unavailable(
@@ -135,59 +168,113 @@ impl Account {
 
     /// Lists all numbers of the organization, and writes them to the inventory.
     ///
-    /// An incomplete listing is an error, because a missing number must mean that Close did not show it.
+    /// An incomplete listing is an error, because a missing number must mean that Close did not show it. A record that
+    /// can't be read does not hide the others: it is noted, and the listing names it.
     pub(in crate::desk) async fn listing(&self) -> Result<Listing, Error> {
         let started = self.core.now();
         let owner = self.verify_organization().await?;
-        let mut listing = self.core.close.numbers().await.map_err(map_close_error)?;
-        listing.retain(|facts| {
-            facts
-                .organization
-                .as_ref()
-                .is_none_or(|organization| *organization == owner.organization)
-        });
-        let ids = listing.iter().map(|facts| facts.id.clone()).collect();
-        let seen: Vec<_> = listing
-            .into_iter()
-            .map(|facts| self.core.observation(facts, started))
-            .collect();
+        let listed = self.core.close.numbers().await.map_err(map_close_error)?;
+        let mut odd = listed.odd;
+        let (mut ids, mut seen) = (HashSet::new(), Vec::new());
+        for facts in listed.items {
+            match &facts.organization {
+                Some(other) if *other != owner.organization => odd.push(OddRecord {
+                    rented: false,
+                    ..OddRecord::number(&facts.id, "it belongs to another organization than the inventory")
+                }),
+                _ => {
+                    ids.insert(facts.id.clone());
+                    seen.push(self.core.observation(facts, started));
+                }
+            }
+        }
         let changed = self.core.store.observe(&seen).await?;
-        tracing::debug!(numbers = seen.len(), changed, "inventory compared with Close");
-        Ok(Listing { started, owner, ids })
+        self.note_odd(&odd).await?;
+        tracing::debug!(
+            numbers = seen.len(),
+            odd = odd.len(),
+            changed,
+            "inventory compared with Close"
+        );
+        Ok(Listing {
+            started,
+            owner,
+            ids,
+            odd,
+        })
     }
 
-    /// Fetches one number from Close into the inventory. Returns `false` if Close has no such number.
-    pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<bool, Error> {
+    /// Notes records of Close that can't be read, with Close's time, and logs those that are new.
+    pub(in crate::desk) async fn note_odd(&self, odd: &[OddRecord]) -> Result<(), Error> {
+        let new = self.core.store.note_odd_records(odd, self.close_now().0).await?;
+        for record in new.iter().take(LOGGED) {
+            tracing::warn!(
+                kind = %record.kind,
+                record = record.name,
+                fault = record.fault,
+                "record of Close can't be read; all others are taken in"
+            );
+        }
+        if new.len() > LOGGED {
+            tracing::warn!(
+                records = new.len(),
+                "records of Close can't be read; the first are logged above"
+            );
+        }
+        Ok(())
+    }
+
+    /// Forgets the odd records of this kind that a complete reading did not show any more.
+    pub(in crate::desk) async fn forget_odd(&self, kind: OddKind, odd: &[OddRecord]) -> Result<(), Error> {
+        let of_kind = odd.iter().filter(|record| record.kind == kind);
+        let present: BTreeSet<String> = of_kind.map(|record| record.name.clone()).collect();
+        for name in self.core.store.forget_odd_records(kind, &present).await? {
+            tracing::info!(kind = %kind, record = name, "record of Close is no longer odd");
+        }
+        Ok(())
+    }
+
+    /// Fetches one number from Close into the inventory.
+    pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<Refetched, Error> {
         let asked_at = self.core.now();
         match self.core.close.number(id).await {
-            Ok(Some(facts)) => {
+            Ok(Shown::Number(facts)) => {
                 self.core
                     .store
-                    .observe(&[self.core.observation(facts, asked_at)])
+                    .observe(&[self.core.observation(*facts, asked_at)])
                     .await?;
-                Ok(true)
+                Ok(Refetched::Current)
             }
-            Ok(None) => Ok(false),
+            Ok(Shown::Odd(record)) => Ok(Refetched::Unreadable(record)),
+            Ok(Shown::Missing) => Ok(Refetched::Missing),
             // One refused request must not stop the check of the other numbers.
             Err(failure @ CloseError::Refused { .. }) => {
                 tracing::warn!(number_id = %id, error = %failure, "number not fetched: Close refused the request");
-                Ok(true)
+                Ok(Refetched::Unreadable(OddRecord::number(
+                    id,
+                    "Close refuses to show it by itself",
+                )))
             }
+            Err(CloseError::Unavailable { reason }) => Ok(Refetched::Failed { reason }),
             Err(failure) => Err(map_close_error(failure)),
         }
     }
 
     /// Fetches the members of one group. On failure the known members stay.
-    pub(in crate::desk) async fn refresh_group(&self, group: &GroupId) {
+    ///
+    /// Returns the members that can't be read, or the group itself if none can.
+    pub(in crate::desk) async fn refresh_group(&self, group: &GroupId) -> Vec<OddRecord> {
         match self.core.close.group_members(group).await {
-            Ok(users) => {
-                let users = users.unwrap_or_default();
+            Ok(listed) => {
+                let listed = listed.unwrap_or_default();
+                let users: BTreeSet<UserId> = listed.items.into_iter().collect();
                 // Other groups may be loaded at the same time.
                 self.members.rcu(|known| {
                     let mut members = Members::clone(known);
                     members.insert(group.clone(), users.clone());
                     members
                 });
+                listed.odd
             }
             Err(failure) => {
                 tracing::warn!(
@@ -195,6 +282,12 @@ impl Account {
                     error = %failure,
                     "group members not refreshed; the known members stay in use"
                 );
+                match failure {
+                    CloseError::Unavailable { reason } => {
+                        vec![OddRecord::new(OddKind::Group, group.as_str(), reason)]
+                    }
+                    _ => Vec::new(),
+                }
             }
         }
     }

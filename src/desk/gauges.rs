@@ -11,11 +11,12 @@ use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
 use crate::domain::decision::Usage;
 use crate::domain::money::Money;
+use crate::domain::odd_record::{KnownOddRecord, OddKind};
 use crate::domain::order::State;
 use crate::error::Error;
 use crate::telemetry::metrics::{
-    ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, STORE_UP, TEAM_MONTHLY_BUDGET_DOLLARS,
-    TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
+    CLOSE_ODD_RECORDS, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, STORE_UP,
+    TEAM_MONTHLY_BUDGET_DOLLARS, TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
 };
 
 /// The label of all teams that the policy does not name.
@@ -37,6 +38,8 @@ struct LastReported {
     /// Counts of open orders by state and country.
     orders: Mutex<BTreeMap<(&'static str, String), i64>>,
     teams: Mutex<BTreeSet<String>>,
+    /// The records of Close that can't be read.
+    odd: Mutex<Vec<KnownOddRecord>>,
 }
 
 impl Gauges {
@@ -79,7 +82,24 @@ impl Gauges {
         }
         self.record_open(&open);
         metrics::gauge!(ORPHANS).set(real(self.cache.orphans()));
+        self.record_odd().await?;
         self.record_teams().await
+    }
+
+    async fn record_odd(&self) -> Result<(), Error> {
+        let odd = self.core.store.known_odd_records().await?;
+        for kind in OddKind::ALL {
+            let count = odd.iter().filter(|record| record.kind == *kind).count();
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            metrics::gauge!(CLOSE_ODD_RECORDS, "kind" => kind.as_str()).set(count);
+        }
+        *self.last.odd.lock() = odd;
+        Ok(())
+    }
+
+    /// The records of Close that can't be read, as last recorded.
+    pub fn odd_records(&self) -> Vec<KnownOddRecord> {
+        self.last.odd.lock().clone()
     }
 
     fn record_open(&self, open: &BTreeMap<(&'static str, String), i64>) {

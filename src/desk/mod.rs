@@ -1,8 +1,8 @@
 //! The use cases. They know the policy, Close and the store, but no HTTP, no SQL and no JSON of Close.
 //!
 //! Each part is named after a noun, such as [`orders`](Parts::orders), and has only the fields that it needs. All parts
-//! use `core`, `account` (facts about the Close account) and `number_cache`. Calls between parts have one direction:
-//! `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
+//! use `core`, `account` (facts about the Close account), `number_cache` and `number_claims`. Calls between parts have one
+//! direction: `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
 
 mod account;
 mod audit;
@@ -15,8 +15,10 @@ mod gauges;
 mod health;
 mod me;
 mod number_cache;
+mod number_claims;
 mod numbers;
 mod orders;
+mod own_keys;
 mod reload_policy;
 mod resolve_caller;
 mod retention;
@@ -44,8 +46,8 @@ pub use crate::desk::gauges::Gauges;
 pub use crate::desk::health::{Health, Readiness};
 pub use crate::desk::me::{Me, TeamUsage};
 pub use crate::desk::numbers::Numbers;
+pub use crate::desk::numbers::precondition::Precondition;
 pub use crate::desk::numbers::release::Released;
-pub use crate::desk::numbers::update::Precondition;
 pub use crate::desk::orders::Orders;
 pub use crate::desk::orders::create::Accepted;
 pub use crate::desk::orders::manual_review::Finding;
@@ -68,6 +70,7 @@ use crate::close::CloseClient;
 use crate::desk::account::Account;
 use crate::desk::core::{Core, Shared, Tasks};
 use crate::desk::number_cache::NumberCache;
+use crate::desk::number_claims::NumberClaims;
 use crate::domain::time::{Clock, Timestamp};
 use crate::policy::Policy;
 use crate::store::Store;
@@ -147,11 +150,12 @@ impl Desk {
         });
         let account = Account::new(core.clone());
         let cache = NumberCache::new(core.clone());
+        let claims = NumberClaims::new(core.clone());
         let access = Access::new(core.clone());
-        let orders = Orders::new(core.clone(), account.clone(), cache.clone());
+        let orders = Orders::new(core.clone(), account.clone(), cache.clone(), claims.clone());
         let subscription = CloseSubscription::new(core.clone(), account.clone());
         Self(Arc::new(Parts {
-            numbers: Numbers::new(core.clone(), account.clone(), cache.clone()),
+            numbers: Numbers::new(core.clone(), account.clone(), cache.clone(), claims),
             sync: InventorySync::new(
                 core.clone(),
                 account.clone(),

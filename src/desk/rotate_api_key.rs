@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use crate::close::Error as CloseError;
 use crate::desk::core::Core;
+use crate::domain::id::UserId;
 use crate::error::Error;
 
 /// The API key for Close.
@@ -66,7 +67,8 @@ impl ApiKey {
             return Err(KeyRejected::Foreign);
         }
         close.replace_key(key);
-        tracing::info!(user_id = %me.user_id, "API key replaced");
+        let user_id = me.user_id.as_ref().map(UserId::as_str);
+        tracing::info!(user_id, "API key replaced");
         Ok(())
     }
 }

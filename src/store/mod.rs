@@ -8,6 +8,7 @@
 
 mod audit;
 mod close_drift;
+mod close_groups;
 mod copy;
 mod events;
 mod gauges;
@@ -17,7 +18,9 @@ mod inspect;
 mod ledger;
 mod notifications;
 mod numbers;
+mod odd_records;
 mod orders;
+mod own_keys;
 mod policy;
 mod refetch_queue;
 mod schedule;
@@ -38,7 +41,7 @@ pub use crate::store::numbers::find::NumberRecord;
 pub use crate::store::numbers::transfer::Transferred;
 pub use crate::store::numbers::unassigned::UnassignedNumber;
 pub use crate::store::numbers::upsert::Observation;
-pub use crate::store::orders::claim::Claim;
+pub use crate::store::orders::claim::{Claim, SendTime};
 pub use crate::store::orders::find::OrderFilter;
 pub use crate::store::orders::insert::Inserted;
 pub use crate::store::orders::queue::CountryStatus;

@@ -127,6 +127,8 @@ sections! {
             "Orders that Close refused because the user of the API key may not rent numbers.";
         CLOSE_DRIFT_TOTAL = Counter Count "numberdesk_close_drift_total" ["kind", "operation"]
             "Answers and webhooks of Close that differ from the known API, by kind of difference and call: `unknown_field`, `missing_field`, `unknown_word`, `unknown_status`, `changed_type`, `retired_field`, `deprecation_header`, `sunset_header` or `warning_header`.";
+        CLOSE_ODD_RECORDS = Gauge Count "numberdesk_close_odd_records" ["kind"]
+            "Records of Close that can't be read and that the service therefore does not take in: `phone_number`, `event` (of the last day), `webhook_subscription`, `group` or `membership`.";
         CLOSE_SUBSCRIPTIONS = Gauge Count "numberdesk_close_subscriptions" []
             "Webhook subscriptions of the Close organization; Close allows 40.";
         WEBHOOK_SUBSCRIPTION_ACTIVE = Gauge Flag "numberdesk_webhook_subscription_active" []

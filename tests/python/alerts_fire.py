@@ -69,6 +69,7 @@ HEALTHY = {
     "numberdesk_close_forbidden_total{%s}": "0",
     'numberdesk_close_rate_limit_remaining{%s, endpoint="rent"}': "40",
     'numberdesk_close_drift_total{%s, kind="unknown_field", operation="list"}': "0+60x",  # known for hours
+    'numberdesk_close_odd_records{%s, kind="phone_number"}': "0",
     "numberdesk_tls_certificate_good{%s}": "1",
     "numberdesk_tls_certificate_expiry_timestamp_seconds{%s}": "2592000",  # in 30 days: promtool's time begins at 0
     "numberdesk_inventory_age_seconds{%s}": "600",
@@ -127,6 +128,7 @@ FAULTS = {
     "CloseKeyFileBroken": {"numberdesk_close_key_good": "0"},
     "CloseForbidsRenting": {"numberdesk_close_forbidden_total": "0+1x"},
     "CloseApiChanged": {"numberdesk_close_drift_total": "_x355 1x10"},
+    "CloseOddRecord": {"numberdesk_close_odd_records": "1"},
     "TlsCertificateBroken": {"numberdesk_tls_certificate_good": "0"},
     "TlsCertificateExpires": {"numberdesk_tls_certificate_expiry_timestamp_seconds": "600000"},
     "InventoryOld": {"numberdesk_inventory_age_seconds": "7200"},

@@ -123,7 +123,7 @@ const ROUTES: [(&str, &str); 12] = [
     ),
     (
         "PATCH, DELETE /_control/numbers/{id}",
-        "changes or releases a number as a person in Close; silent: true writes no event",
+        "changes or releases a number as a person in Close; silent: true writes no event; shown: what clients see instead",
     ),
     ("PATCH /_control/users/{id}", "changes can_call"),
     ("POST /_control/reset", "restores the initial state"),
@@ -213,9 +213,16 @@ fn make_number(state: &mut State, request: &Request) -> Outcome {
 }
 
 /// Changes any field, unknown ones included. `"silent": true` writes no event.
+///
+/// `"shown": {"number": null}` makes clients see these values, of any type, without a change of the number.
 fn change_number(state: &mut State, request: &Request, id: &str) -> Outcome {
     let mut fields = body(request)?;
     let silent = take_flag(&mut fields, "silent")?;
+    match fields.shift_remove("shown") {
+        None => {}
+        Some(Value::Object(shown)) => state.show_number_as(id, shown),
+        Some(_) => return Err(invalid("`shown` must be an object")),
+    }
     let number = state
         .rented(id)
         .ok_or_else(|| Response::not_found("PhoneNumber"))?;

@@ -12,9 +12,12 @@ use crate::cli::failure::causes;
 use crate::config::{Config, StoreUrl};
 use crate::domain::close_drift::Drift;
 use crate::domain::database_url::DatabaseUrl;
+use crate::domain::odd_record::KnownOddRecord;
 use crate::domain::order::State;
 use crate::store::{Inspection, Store};
 
+/// The most odd records that are listed.
+const ODD_RECORDS: usize = 5;
 const GRANT_CREATE: &str = "the user may not create tables: `GRANT USAGE, CREATE ON SCHEMA public` to it, or let it own \
                             the database";
 
@@ -46,10 +49,11 @@ pub(super) async fn check(
         }
         let open = store.open_orders().await?;
         let (organization, drifts) = (store.known_organization().await?, store.close_drifts().await?);
+        let odd = store.known_odd_records().await?;
         let drifts = drifts.sightings.into_iter().map(|known| known.drift).collect();
-        anyhow::Ok(Ok((inspection, open, (organization, drifts))))
+        anyhow::Ok(Ok((inspection, open, odd, (organization, drifts))))
     });
-    let (inspection, open, facts) = match check.await {
+    let (inspection, open, odd, facts) = match check.await {
         Ok(Ok(Ok(found))) => found,
         Ok(Ok(Err(finding))) => {
             report.add("database", finding);
@@ -86,6 +90,15 @@ pub(super) async fn check(
     let text = format!("{queued} queued, {unverified} unverified, {review} in manual review");
     let settled = unverified == 0 && review == 0;
     report.add("orders", if settled { Good(text) } else { Note(text) });
+    for record in odd.iter().take(ODD_RECORDS) {
+        let KnownOddRecord {
+            kind, name, fault, ..
+        } = record;
+        report.add("odd record", Note(format!("{kind} {name}: {fault}")));
+    }
+    if let Some(more) = odd.len().checked_sub(ODD_RECORDS).filter(|more| *more > 0) {
+        report.add("odd record", Note(format!("and {more} more")));
+    }
     Some(facts)
 }
 

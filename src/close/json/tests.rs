@@ -1,5 +1,7 @@
 //! Tests of the readers of Close's JSON.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -145,7 +147,7 @@ fn several_participants_or_a_group_make_a_group_number_regardless_of_its_flag() 
 }
 
 #[test]
-fn a_page_with_an_invalid_row_is_rejected() {
+fn a_page_is_read_row_by_row_and_rejected_if_it_is_no_page() {
     let page = |status, body| {
         crate::close::json::page(Reply {
             status,
@@ -169,12 +171,13 @@ fn a_page_with_an_invalid_row_is_rejected() {
         json!({"data": null, "has_more": false}),
         json!({"data": [settled()], "has_more": "false"}),
         json!({"data": [settled()], "has_more": null}),
-        json!({"data": [settled(), null], "has_more": false}),
-        json!({"data": [settled(), {"id": "phon_B"}], "has_more": false}),
     ] {
         assert!(page(200, body.clone()).is_none(), "{body}");
     }
     assert!(page(206, json!({"data": [], "has_more": false})).is_none());
+    let rows = json!({"data": [settled(), null, {"id": "phon_B"}], "has_more": false});
+    let read = page(200, rows).unwrap().numbers;
+    assert_eq!((read.items.len(), read.odd.len()), (1, 2));
 }
 
 #[test]
@@ -227,10 +230,13 @@ fn the_owner_of_the_key_is_read_from_memberships_and_organizations() {
         {"organization_id":"orga_1","permissions_granted":["calling","manage_group_numbers",5]},
         {"organization_id":"orga_1"}, "odd"]});
     let read = me(&body).unwrap();
-    assert_eq!(read.user_id.as_str(), "user_a");
+    assert_eq!(read.user_id.as_ref().unwrap().as_str(), "user_a");
+    assert_eq!(read.odd.len(), 1, "one membership is a text");
     assert_eq!(read.organization_ids, ["orga_1", "orga_2"]);
     assert!(read.permissions.contains("manage_group_numbers") && read.permissions.len() == 2);
     assert!(me(&json!({"id":"user_a"})).unwrap().permissions.is_empty());
+    let odd = me(&json!({"id":"user-7","organizations":[{"id":"orga_1"}]})).unwrap();
+    assert_eq!((odd.user_id, odd.odd.len()), (None, 1));
     for body in [json!(null), json!({}), json!({"id":"phon_a"}), json!([])] {
         assert_eq!(me(&body), None);
     }
@@ -243,7 +249,8 @@ fn a_group_without_members_or_with_another_id_is_rejected() {
         &id,
         &json!({"id":"group_a","members":[{"user_id":"user_b"},{"user_id":1},{}]}),
     );
-    assert_eq!(read.unwrap().len(), 1);
+    let read = read.unwrap();
+    assert_eq!((read.items.len(), read.odd.len()), (1, 1));
     assert_eq!(
         members(&id, &json!({"id":"group_a","members":[]})).unwrap().len(),
         0
@@ -256,6 +263,94 @@ fn a_group_without_members_or_with_another_id_is_rejected() {
     ] {
         assert_eq!(members(&id, &body), None, "{body}");
     }
+}
+
+fn rows(rows: Vec<Value>) -> Listed<Facts> {
+    Listed::read(rows, number)
+}
+
+#[test]
+fn an_odd_row_is_named_and_does_not_hide_the_others() {
+    let good = json!({"id": "phon_A", "number": "+493012345"});
+    for (odd, name, fault) in [
+        (
+            json!({"id": "phon_B", "number": null}),
+            Some("phon_B"),
+            "`number` is null",
+        ),
+        (json!({"id": "phon_B"}), Some("phon_B"), "`number` is missing"),
+        (
+            json!({"id": "phon_B", "number": ""}),
+            Some("phon_B"),
+            "`number` is empty",
+        ),
+        (
+            json!({"id": "phon_B", "number": 49}),
+            Some("phon_B"),
+            "`number` is not a text",
+        ),
+        (
+            json!({"id": "num-7", "number": "+49"}),
+            Some("num-7"),
+            "`id` has an unexpected form",
+        ),
+        (
+            json!({"id": "../x", "number": "+49"}),
+            None,
+            "`id` has an unexpected form",
+        ),
+        (json!({"id": 7, "number": "+49"}), None, "`id` is not a text"),
+        (json!({"number": "+49"}), None, "`id` is missing"),
+        (json!("phon_B"), None, "it is not a JSON object"),
+        (json!(null), None, "it is not a JSON object"),
+    ] {
+        let listed = rows(vec![odd.clone(), good.clone()]);
+        assert_eq!(listed.items.len(), 1, "{odd}");
+        let [record] = listed.odd.as_slice() else {
+            panic!("{odd}: {listed:?}")
+        };
+        assert_eq!(record.fault, fault, "{odd}");
+        match name {
+            Some(name) => assert_eq!(record.name, name),
+            None => assert!(record.name.starts_with("unnamed-"), "{record:?}"),
+        }
+        assert!(!record.name.contains("+49"), "{record:?}");
+    }
+}
+
+#[test]
+fn records_that_can_not_be_told_apart_are_numbered_and_the_same_number_counts_once() {
+    let nameless = json!({"id": null, "number": null});
+    let named = json!({"id": "phon_B", "number": null});
+    let listed = rows(vec![
+        nameless.clone(),
+        named.clone(),
+        nameless.clone(),
+        named,
+        nameless,
+    ]);
+    let names: Vec<&str> = listed.odd.iter().map(|odd| odd.name.as_str()).collect();
+    assert_eq!(names.len(), 4);
+    assert!(names[2].ends_with("#2") && names[3].ends_with("#3"), "{names:?}");
+}
+
+#[test]
+fn two_numbers_with_one_id_on_a_page_are_odd_and_a_number_that_moved_to_the_next_page_is_not() {
+    let page = |numbers: &[&str]| {
+        let row = |number: &&str| json!({"id": "phon_A", "number": number});
+        rows(numbers.iter().map(row).collect())
+    };
+    let (mut all, mut seen) = (Listed::default(), HashMap::new());
+    all.add_page(page(&["+4930", "+4930"]), &mut seen, 0);
+    all.add_page(page(&["+4931"]), &mut seen, 1);
+    assert_eq!((all.items.len(), all.odd.len()), (1, 0));
+    let (mut all, mut seen) = (Listed::default(), HashMap::new());
+    all.add_page(page(&["+4930", "+4931"]), &mut seen, 0);
+    assert_eq!((all.items.len(), all.odd.len()), (1, 1));
+    assert_eq!(
+        (&all.odd[0].number, all.odd[0].name.as_str()),
+        (&None, "phon_A#2")
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -17,7 +17,7 @@ use crate::domain::order::{Evidence, Order};
 use crate::domain::team::Team;
 use crate::error::{Error, chain};
 use crate::failpoint;
-use crate::store::{Claim, Observation};
+use crate::store::{Claim, Observation, SendTime};
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_FORBIDDEN_TOTAL, CLOSE_UNAUTHORIZED_TOTAL};
 
@@ -66,7 +66,11 @@ impl Orders {
         let row = AuditRow::new(now, Actor::desk(), Action::OrderSend, "renting").order(id);
         // Unique to this claim, so that reverting it cannot touch another one.
         let holder = format!("{}/{}", self.core.tasks.process, row.id);
-        let claimed = match self.core.store.claim_order(id, &holder, now, lease, &row).await {
+        let at = SendTime {
+            now,
+            close_after: Some(self.account.close_not_before()),
+        };
+        let claimed = match self.core.store.claim_order(id, &holder, at, lease, &row).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 self.revert_claim(id, &holder).await;

@@ -3,56 +3,80 @@
 //! The evidence is a complete listing of the numbers, and the event log, which shows who rented each number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::close::{Creation, Error as CloseError};
-use crate::desk::account::{Listing, UNMEASURED_SKEW};
+use crate::close::{Creation, Creations, Error as CloseError};
+use crate::desk::account::UNMEASURED_SKEW;
 use crate::desk::errors::{map_close_error, unavailable};
 use crate::desk::orders::Orders;
 use crate::desk::orders::verdict::{Candidate, Origin};
+use crate::desk::own_keys::own_keys;
 use crate::domain::id::{PhoneNumberId, UserId};
-use crate::domain::number::Facts;
+use crate::domain::odd_record::OddRecord;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::UnassignedNumber;
+
+/// How wrong our clock may have been when an order was sent, or when a number was first seen.
+const WRONG_CLOCK: Duration = Duration::from_hours(24);
 
 /// Who rented each number, as far as Close's event log shows it.
 pub(in crate::desk) struct Origins {
     creations: BTreeMap<PhoneNumberId, Creation>,
-    /// The user of the service's API key.
-    user: UserId,
+    /// The user of the service's API key, if Close names it.
+    user: Option<UserId>,
     /// Ids of API keys that certainly belonged to the service.
     keys: BTreeSet<String>,
+    /// Events that can't be read and may be the creation of a number since then.
+    odd: Vec<OddRecord>,
+    /// Whether Close did not show its event log, but may do so later.
+    pub(in crate::desk::orders) missing: bool,
 }
 
 impl Origins {
     /// Who rented the number.
     pub(in crate::desk::orders) fn of(&self, id: &PhoneNumberId) -> Origin {
-        Origin::of(self.creations.get(id), &self.user, &self.keys)
+        let origin = Origin::of(self.creations.get(id), self.user.as_ref(), &self.keys);
+        let may_be_about = |record: &OddRecord| record.number.as_ref().is_none_or(|about| about == id);
+        if origin == Origin::Unlogged && self.odd.iter().any(may_be_about) {
+            return Origin::Unclear;
+        }
+        origin
     }
 }
 
 /// A complete and consistent view of Close.
 pub(in crate::desk::orders) struct CloseView {
-    /// When the listing began.
-    pub(in crate::desk::orders) started: Timestamp,
+    /// When the listing began, by our clock.
+    started: Timestamp,
+    /// When the listing began, by Close's clock.
+    pub(in crate::desk::orders) as_of: Timestamp,
     pub(in crate::desk::orders) origins: Origins,
+    /// The records of the listing that can't be read.
+    pub(in crate::desk::orders) odd: Vec<OddRecord>,
 }
 
 impl Orders {
-    /// Lists the numbers in Close, and reads its event log back to `since`, by our clock.
+    /// Lists the numbers in Close, and reads its event log back to `since`, by Close's clock.
     ///
     /// Incomplete evidence is an error, because it must not count as proof that Close has no such number.
     pub(in crate::desk::orders) async fn collect_evidence(
         &self,
         since: Timestamp,
     ) -> Result<CloseView, Error> {
-        let Listing { started, owner, ids } = self.account.listing().await?;
-        let origins = self.origins(since, owner.user).await?;
+        let began = self.core.clock.elapsed();
+        let listing = self.account.listing().await?;
+        let (started, owner) = (listing.started, &listing.owner);
+        // Only now has Close certainly shown its clock.
+        let took = self.core.clock.elapsed().saturating_sub(began);
+        let as_of = self.account.close_now().0.minus(took);
+        let origins = self.origins(since, owner.user.clone()).await?;
         // The listing may lag behind the event log.
         let unlisted: Vec<_> = origins
             .creations
             .iter()
-            .filter(|(id, _)| !ids.contains(id) && origins.of(id) == Origin::Desk)
+            .filter(|(id, _)| !listing.ids.contains(id) && origins.of(id) == Origin::Desk)
             .filter_map(|(_, creation)| creation.facts.clone())
             .map(|facts| self.core.observation(facts, started))
             .collect();
@@ -63,38 +87,64 @@ impl Orders {
                 "the API key was replaced while the evidence was collected",
             ));
         }
-        Ok(CloseView { started, origins })
+        Ok(CloseView {
+            started,
+            as_of,
+            origins,
+            odd: listing.odd,
+        })
     }
 
-    /// Reads the event log back to `since`, by our clock.
+    /// Reads the event log back to `since`, by Close's clock.
     ///
-    /// If the API key may not read the event log, the result is empty. An error would let the orders wait forever.
+    /// If the API key may not read the event log, or Close does not show it, the result is empty. An error would let the
+    /// orders wait forever.
     pub(in crate::desk::orders) async fn origins(
         &self,
         since: Timestamp,
-        user: UserId,
+        user: Option<UserId>,
     ) -> Result<Origins, Error> {
-        let (close_since, skew) = self.account.to_close_clock(since);
-        let creations = match self.core.close.creations(close_since.minus(skew)).await {
+        let mut missing = false;
+        let Creations {
+            known: creations,
+            odd,
+        } = match self.core.close.creations(since).await {
             Err(failure @ CloseError::Refused { .. }) => {
                 tracing::warn!(
                     error = %failure,
                     "event log of Close refused to this API key; the origin of numbers stays unknown"
                 );
-                BTreeMap::new()
+                Creations::default()
+            }
+            Err(failure @ CloseError::Unavailable { .. }) => {
+                tracing::warn!(
+                    error = %failure,
+                    "event log of Close not read; the origin of numbers is unknown for now"
+                );
+                missing = true;
+                Creations::default()
             }
             other => other.map_err(map_close_error)?,
         };
-        let ids: Vec<_> = creations.keys().cloned().collect();
-        let confirmed = self.core.store.confirmed_by_response(&ids).await?;
-        let keys = confirmed
-            .iter()
-            .filter_map(|id| creations.get(id)?.api_key.clone())
+        let keys = own_keys(&self.core, &creations).await?;
+        self.account.note_odd(&odd).await?;
+        let possible: Vec<_> = odd
+            .into_iter()
+            .filter(|record| record.created_at.is_none_or(|created| created >= since))
+            .collect();
+        let recent = self
+            .unless_older(&possible, since, self.account.close_now().0)
+            .await?;
+        let odd = possible
+            .into_iter()
+            .filter(|record| recent.iter().any(|one| one.name == record.name))
             .collect();
         Ok(Origins {
             creations,
             user,
             keys,
+            odd,
+            missing,
         })
     }
 
@@ -104,40 +154,70 @@ impl Orders {
         orders: &[Order],
         view: &CloseView,
     ) -> Result<Vec<Candidate>, Error> {
-        let sent = orders.iter().filter_map(|order| order.sent_at).min();
-        let (Some(first), Some(sent)) = (orders.first(), sent) else {
-            return Ok(Vec::new());
-        };
-        let country = first.request.country;
-        let earliest = sent.minus(UNMEASURED_SKEW);
-        let unassigned = self.core.store.unassigned_numbers(country, earliest).await?;
-        Ok(unassigned
+        let settle_after = self.core.settings.settle_after;
+        Ok(self
+            .possible_answers(orders)
+            .await?
             .into_iter()
-            .filter(|unassigned| self.could_answer(first, sent, &unassigned.number.facts))
+            .filter(|unassigned| orders.iter().any(|order| self.could_answer(order, unassigned)))
             .filter_map(|unassigned| {
-                let origin = view.origins.of(&unassigned.number.facts.id);
+                let facts = &unassigned.number.facts;
+                let origin = view.origins.of(&facts.id);
+                // A first sight in the future was recorded by a wrong clock, and says nothing.
+                let seen = unassigned.seen_at;
+                let seen_lately = seen <= view.started && seen.plus(settle_after) > view.started;
+                let rented_lately = facts
+                    .created_at
+                    .is_some_and(|created| created.plus(settle_after) > view.as_of);
                 // A team keeps a number that it adopted, unless the number was certainly rented for an order.
                 let open = unassigned.number.team.is_none() && origin != Origin::Other;
-                (open || origin == Origin::Desk).then_some(Candidate {
+                (open || origin == Origin::Desk).then(|| Candidate {
                     origin,
+                    recent: seen_lately || rented_lately,
                     id: unassigned.number.facts.id,
-                    seen_at: unassigned.seen_at,
                 })
             })
             .collect())
     }
 
-    /// Whether Close may have rented the number in response to a call for this order at the time `sent`.
-    pub(in crate::desk::orders) fn could_answer(
+    /// Numbers of the orders' country that no order accounts for, and that may have been rented since the first send.
+    pub(in crate::desk::orders) async fn possible_answers(
         &self,
-        order: &Order,
-        sent: Timestamp,
-        facts: &Facts,
-    ) -> bool {
-        let (close_sent, skew) = self.account.to_close_clock(sent);
-        let in_time = facts
-            .created_at
-            .is_none_or(|created| created >= close_sent.minus(skew));
+        orders: &[Order],
+    ) -> Result<Vec<UnassignedNumber>, Error> {
+        let (Some(first), Some(sent)) = (orders.first(), first_send(orders)) else {
+            return Ok(Vec::new());
+        };
+        // The store knows when we first saw a number. Close's clock decides in `could_answer`.
+        let ours = orders.iter().filter_map(|order| order.sent_at).min();
+        let since = ours.map_or(sent, |ours| ours.min(sent)).minus(WRONG_CLOCK);
+        self.core
+            .store
+            .unassigned_numbers(first.request.country, since)
+            .await
+    }
+
+    /// Whether Close may have rented the number in response to the last call for this order, by Close's clock.
+    pub(in crate::desk::orders) fn could_answer(&self, order: &Order, unassigned: &UnassignedNumber) -> bool {
+        let facts = &unassigned.number.facts;
+        let in_time = match facts.created_at {
+            Some(created) => first_send(std::slice::from_ref(order)).is_some_and(|sent| created >= sent),
+            None => order
+                .sent_at
+                .is_some_and(|sent| unassigned.seen_at >= sent.minus(UNMEASURED_SKEW)),
+        };
         in_time && order.matches(facts)
     }
+}
+
+/// The earliest time by Close's clock at which a call for one of these orders can have rented a number.
+///
+/// A send of an earlier version has only our time.
+pub(in crate::desk::orders) fn first_send(orders: &[Order]) -> Option<Timestamp> {
+    let sent = |order: &Order| {
+        order
+            .close_sent_after
+            .or_else(|| Some(order.sent_at?.minus(UNMEASURED_SKEW)))
+    };
+    orders.iter().filter_map(sent).min()
 }

@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::desk::account::MEASURED_SKEW;
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::Origins;
+use crate::desk::orders::evidence::{Origins, first_send};
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::telemetry::metrics::LATE_ARRIVALS_TOTAL;
 
@@ -25,21 +27,19 @@ impl Orders {
         let orders = self.core.store.given_up_orders(self.core.now()).await?;
         let mut late = Vec::new();
         for order in orders {
-            let Some(sent) = order.sent_at else { continue };
-            let unassigned = self
-                .core
-                .store
-                .unassigned_numbers(order.request.country, sent)
-                .await?;
+            let unassigned = self.possible_answers(std::slice::from_ref(&order)).await?;
             late.extend(
                 unassigned
                     .into_iter()
                     .filter(|orphan| orphan.number.team.is_none())
-                    .filter(|orphan| self.could_answer(&order, sent, &orphan.number.facts))
+                    .filter(|orphan| self.could_answer(&order, orphan))
                     .map(|orphan| (order.clone(), orphan.number.facts)),
             );
         }
-        let Some(since) = late.iter().filter_map(|(order, _)| order.sent_at).min() else {
+        let sent = late
+            .iter()
+            .filter_map(|(order, _)| first_send(std::slice::from_ref(order)));
+        let Some(since) = sent.min() else {
             return Ok(());
         };
         let queried;
@@ -50,12 +50,17 @@ impl Orders {
             queried = self.origins(since, owner.user).await?;
             &queried
         };
+        if origins.missing {
+            // A later look has the evidence.
+            return Ok(());
+        }
         let mut named = BTreeSet::new();
         for (order, facts) in late {
             // If the event log does not name the renter, the number counts if it was created before the order ended.
-            let created_before_end = || match (facts.created_at, order.finished_at) {
-                (Some(created), Some(end)) => created <= self.account.to_close_clock(end).0,
-                _ => false,
+            let created_before_end = || {
+                facts
+                    .created_at
+                    .is_some_and(|created| end(&order).is_some_and(|end| created <= end))
             };
             let ours = match origins.of(&facts.id) {
                 Origin::Desk => true,
@@ -104,4 +109,10 @@ impl Orders {
         }
         Ok(named)
     }
+}
+
+/// When the order ended, by Close's clock: as long after the send as our clock has counted.
+fn end(order: &Order) -> Option<Timestamp> {
+    let sent = first_send(std::slice::from_ref(order))?.plus(MEASURED_SKEW);
+    Some(sent.plus(order.finished_at?.since(order.sent_at?)))
 }

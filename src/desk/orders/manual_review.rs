@@ -3,7 +3,10 @@
 //! The person names the number of the order, or states that there is none. The service checks the finding against Close
 //! before it accepts the finding.
 
+use crate::desk::account::Refetched;
+use crate::desk::errors::unavailable;
 use crate::desk::orders::Orders;
+use crate::desk::orders::evidence::first_send;
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -62,8 +65,16 @@ impl Orders {
 
     async fn check_number(&self, order: &Order, id: &PhoneNumberId) -> Result<Settlement, Error> {
         self.account.verify_organization().await?;
-        if !self.account.refetch_number(id).await? {
-            return Err(contradicted(format!("Close has no number `{id}`")));
+        match self.account.refetch_number(id).await? {
+            Refetched::Current => {}
+            Refetched::Failed { reason } => return Err(unavailable(reason)),
+            Refetched::Missing => return Err(contradicted(format!("Close has no number `{id}`"))),
+            Refetched::Unreadable(record) => {
+                return Err(contradicted(format!(
+                    "Close shows the number `{id}` in a form that can't be read: {}",
+                    record.fault
+                )));
+            }
         }
         let number = self
             .core
@@ -89,9 +100,10 @@ impl Orders {
     }
 
     async fn check_absent(&self, order: &Order) -> Result<Settlement, Error> {
-        let sent = order.sent_at.unwrap_or(order.created_at);
+        let order = std::slice::from_ref(order);
+        let sent = first_send(order).unwrap_or_else(|| self.account.close_not_before());
         let view = self.collect_evidence(sent).await?;
-        let candidates = self.candidates(std::slice::from_ref(order), &view).await?;
+        let candidates = self.candidates(order, &view).await?;
         let ours: Vec<&str> = candidates
             .iter()
             .filter(|candidate| candidate.origin == Origin::Desk)

@@ -16,6 +16,7 @@ mod in_flight;
 mod late_arrivals;
 mod list;
 pub(in crate::desk) mod manual_review;
+mod obscuring;
 pub(in crate::desk) mod order_with_number;
 mod provenance;
 mod queue_status;
@@ -30,6 +31,7 @@ use crate::desk::account::Account;
 use crate::desk::cooldown::Cooldown;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
+use crate::desk::number_claims::NumberClaims;
 pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
 use crate::desk::orders::fair_queue::FairQueue;
 
@@ -42,6 +44,7 @@ pub struct Orders {
     core: Core,
     account: Account,
     cache: NumberCache,
+    claims: NumberClaims,
     /// Shares the paid calls fairly between teams.
     queue: FairQueue,
     /// Notifies waiting requests when their order changes.
@@ -53,11 +56,17 @@ pub struct Orders {
 }
 
 impl Orders {
-    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
+    pub(in crate::desk) fn new(
+        core: Core,
+        account: Account,
+        cache: NumberCache,
+        claims: NumberClaims,
+    ) -> Self {
         Self {
             core,
             account,
             cache,
+            claims,
             queue: FairQueue::new(PARALLEL_CALLS),
             changes: OrderChanges::default(),
             key_refused: Cooldown::default(),

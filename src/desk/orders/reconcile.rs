@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::CloseView;
-use crate::desk::orders::verdict::{Verdict, decide_all};
+use crate::desk::orders::evidence::{CloseView, first_send};
+use crate::desk::orders::verdict::{Look, Verdict, decide_all};
 use crate::domain::audit::Actor;
 use crate::domain::country::Country;
-use crate::domain::id::PhoneNumberId;
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order};
 use crate::error::Error;
@@ -37,10 +36,7 @@ impl Orders {
         for country in countries {
             unverified.push((country, self.core.store.unverified_orders(country).await?));
         }
-        let sent = unverified
-            .iter()
-            .flat_map(|(_, orders)| orders)
-            .filter_map(|order| order.sent_at);
+        let sent = unverified.iter().filter_map(|(_, orders)| first_send(orders));
         let Some(since) = sent.min() else {
             return Ok(());
         };
@@ -73,12 +69,14 @@ impl Orders {
             return Ok(());
         }
         let candidates = self.candidates(&orders, view).await?;
-        let verdicts = decide_all(
-            &orders,
-            &candidates,
-            view.started,
-            self.core.settings.settle_after,
-        );
+        let obscuring = self.obscuring(&orders, view).await?;
+        let look = Look {
+            as_of: view.as_of,
+            settle_after: self.core.settings.settle_after,
+            obscuring: &obscuring,
+            log_missing: view.origins.missing,
+        };
+        let verdicts = decide_all(&orders, &candidates, &look);
         for (order, verdict) in orders.iter().zip(verdicts) {
             tracing::info!(order_id = %order.id, ?verdict, "unverified order checked against Close");
             self.apply_verdict(order, verdict, view).await?;
@@ -91,10 +89,11 @@ impl Orders {
             Verdict::Undecided if order.absent_since.is_none() => return Ok(()),
             Verdict::Undecided => return self.core.store.set_absent_since(order, None).await,
             Verdict::Absent { confirmed: false } => {
-                self.core
-                    .store
-                    .set_absent_since(order, Some(view.started))
-                    .await?;
+                // Close's clock was set back: the time of the first look is not comparable any more.
+                if order.absent_since.is_some_and(|since| since > view.as_of) {
+                    self.core.store.set_absent_since(order, None).await?;
+                }
+                self.core.store.set_absent_since(order, Some(view.as_of)).await?;
                 failpoint::reached("reconcile.noted");
                 return Ok(());
             }
@@ -112,10 +111,9 @@ impl Orders {
                 evidence: Evidence::FoundByReconciliation,
             },
             Verdict::Review(candidates) => {
-                let named: Vec<&str> = candidates.iter().map(PhoneNumberId::as_str).collect();
                 let reason = format!(
                     "Close shows numbers that may belong to this order, and the evidence does not decide: {}",
-                    named.join(", ")
+                    candidates.join(", ")
                 );
                 tracing::error!(
                     order_id = %order.id,

@@ -24,21 +24,23 @@ pub(in crate::desk::orders) enum Origin {
 impl Origin {
     /// Interprets an event of Close's log.
     ///
-    /// `user` is the user of the service's API key. `keys` are ids of API keys that certainly belonged to the service;
-    /// once it has an entry, Close is known to log keys. An unknown key may be an earlier or later key of the service.
-    /// So a number counts as [`Origin::Other`] only if no key created it, or a call other than the one that rents.
+    /// `user` is the user of the service's API key, if known. `keys` are ids of API keys that certainly belonged to the
+    /// service; once it has an entry, Close is known to log keys. An unknown key may be one of the service all the same,
+    /// used by another replica. So a number counts as [`Origin::Other`] only if no key created it, or a call other than
+    /// the one that rents.
     pub(in crate::desk::orders) fn of(
         creation: Option<&Creation>,
-        user: &UserId,
+        user: Option<&UserId>,
         keys: &BTreeSet<String>,
     ) -> Self {
         let Some(creation) = creation else {
             return Self::Unlogged;
         };
-        let other_user = creation.user.as_ref().is_some_and(|made_by| made_by != user);
+        let made_by = creation.user.as_ref();
+        let other_user = made_by.is_some_and(|made_by| user.is_some_and(|user| made_by != user));
         match (&creation.api_key, creation.by_renting) {
             (Some(key), None | Some(true)) if keys.contains(key) => Self::Desk,
-            (Some(_), Some(true)) if keys.is_empty() && !other_user => Self::Desk,
+            (Some(_), Some(true)) if keys.is_empty() && user.is_some() && !other_user => Self::Desk,
             (None, _) | (Some(_), Some(false)) if other_user || !keys.is_empty() => Self::Other,
             _ => Self::Unclear,
         }
@@ -50,8 +52,45 @@ impl Origin {
 pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) id: PhoneNumberId,
     pub(in crate::desk::orders) origin: Origin,
-    /// When the service first saw the number.
+    /// Whether it is so new that the event log may still lack it.
+    pub(in crate::desk::orders) recent: bool,
+}
+
+/// A record of Close that can't be read, and that may be a number for the orders.
+#[derive(Debug, Clone)]
+pub(in crate::desk::orders) struct Obscuring {
+    pub(in crate::desk::orders) name: String,
+    /// When the service first saw the record, by Close's clock.
     pub(in crate::desk::orders) seen_at: Timestamp,
+}
+
+/// What limits the evidence of one look at Close.
+#[derive(Debug)]
+pub(in crate::desk::orders) struct Look<'a> {
+    /// When the collection of the evidence began by Close's clock, after the calls of all these orders had ended.
+    pub(in crate::desk::orders) as_of: Timestamp,
+    /// How long Close may take to show a rented number everywhere.
+    pub(in crate::desk::orders) settle_after: Duration,
+    /// The records that may be the number of an order.
+    pub(in crate::desk::orders) obscuring: &'a [Obscuring],
+    /// Whether Close did not show its event log, but may do so later.
+    pub(in crate::desk::orders) log_missing: bool,
+}
+
+impl Look<'_> {
+    /// Whether what was seen first at that time may still be incomplete.
+    fn is_recent(&self, seen_at: Timestamp) -> bool {
+        seen_at.plus(self.settle_after) > self.as_of
+    }
+
+    /// Whether the order should wait for the event log: twice the settling period, and no longer.
+    fn waits_for_log(&self, order: &Order) -> bool {
+        let sent = order
+            .close_sent_after
+            .or(order.sent_at)
+            .unwrap_or(order.created_at);
+        self.log_missing && sent.plus(self.settle_after.saturating_mul(2)) > self.as_of
+    }
 }
 
 /// The decision about one order.
@@ -63,18 +102,15 @@ pub(in crate::desk::orders) enum Verdict {
     Absent { confirmed: bool },
     /// Later evidence may decide.
     Undecided,
-    /// Only a person can decide between these candidates.
-    Review(Vec<PhoneNumberId>),
+    /// Only a person can decide between these candidates and records that can't be read.
+    Review(Vec<String>),
 }
 
 /// Decides about interchangeable orders, oldest first. The verdicts are in the order of the orders.
-///
-/// The collection of the evidence began at `as_of`, after the calls of all these orders had ended.
 pub(in crate::desk::orders) fn decide_all(
     orders: &[Order],
     candidates: &[Candidate],
-    as_of: Timestamp,
-    settle_after: Duration,
+    look: &Look<'_>,
 ) -> Vec<Verdict> {
     let of = |wanted: Origin| candidates.iter().filter(move |one| one.origin == wanted);
     let all = |origins: &[Origin]| -> Vec<PhoneNumberId> {
@@ -84,7 +120,7 @@ pub(in crate::desk::orders) fn decide_all(
     let certain = all(&[Origin::Desk]);
     if certain.len() > orders.len() {
         // Somebody else rents with the service's API key.
-        return vec![Verdict::Review(certain); orders.len()];
+        return vec![Verdict::Review(names(&certain).collect()); orders.len()];
     }
     let mut verdicts: Vec<Verdict> = certain.into_iter().map(Verdict::Found).collect();
     let rest = &orders[verdicts.len()..];
@@ -92,34 +128,42 @@ pub(in crate::desk::orders) fn decide_all(
     if rest.is_empty() {
         return verdicts;
     }
-    if uncertain.is_empty() {
+    if uncertain.is_empty() && look.obscuring.is_empty() {
         verdicts.extend(rest.iter().map(|order| {
+            let lasts = order.absent_since.is_some_and(|since| !look.is_recent(since));
             Verdict::Absent {
-                confirmed: order
-                    .absent_since
-                    .is_some_and(|since| since.plus(settle_after) <= as_of),
+                confirmed: lasts && !look.waits_for_log(order),
             }
         }));
         return verdicts;
     }
-    // The event log may lag behind the listing.
-    if uncertain.iter().any(|one| one.seen_at.plus(settle_after) > as_of) {
+    // The event log may lag behind the listing, and an odd record may become readable.
+    let mut seen_odd = look.obscuring.iter().map(|one| one.seen_at);
+    if uncertain.iter().any(|one| one.recent)
+        || seen_odd.any(|seen_at| look.is_recent(seen_at))
+        || rest.iter().any(|order| look.waits_for_log(order))
+    {
         verdicts.extend(rest.iter().map(|_| Verdict::Undecided));
         return verdicts;
     }
     let unlogged = all(&[Origin::Unlogged]);
-    if unlogged.len() == uncertain.len() && unlogged.len() <= rest.len() {
+    let possible = uncertain.len() + look.obscuring.len();
+    if !unlogged.is_empty() && unlogged.len() == uncertain.len() && possible <= rest.len() {
         let left = rest.len() - unlogged.len();
         verdicts.extend(unlogged.into_iter().map(Verdict::Found));
         // The other orders wait for later evidence, without these candidates.
         verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left));
         return verdicts;
     }
-    verdicts.extend(
-        rest.iter()
-            .map(|_| Verdict::Review(all(&[Origin::Unlogged, Origin::Unclear]))),
-    );
+    let uncertain = all(&[Origin::Unlogged, Origin::Unclear]);
+    let odd = look.obscuring.iter().map(|one| one.name.clone());
+    let possible: Vec<String> = names(&uncertain).chain(odd).collect();
+    verdicts.extend(rest.iter().map(|_| Verdict::Review(possible.clone())));
     verdicts
+}
+
+fn names(ids: &[PhoneNumberId]) -> impl Iterator<Item = String> {
+    ids.iter().map(|id| id.as_str().to_owned())
 }
 
 #[cfg(test)]
@@ -138,9 +182,10 @@ mod tests {
             api_key: key.map(str::to_owned),
             by_renting: renting,
             facts: None,
+            organization: None,
         };
         let keys = keys.iter().map(ToString::to_string).collect();
-        Origin::of(Some(&creation), &"user_desk".parse().unwrap(), &keys)
+        Origin::of(Some(&creation), Some(&"user_desk".parse().unwrap()), &keys)
     }
 
     #[test]
@@ -156,7 +201,7 @@ mod tests {
             // No key, so a person created the number.
             (origin(desk, None, yes, &["k1"]), Origin::Other),
             (origin(other, None, None, &[]), Origin::Other),
-            // Another key: a later or earlier key of the service, or the key of an app.
+            // Another key: one that only another replica has used so far, or the key of an app.
             (origin(desk, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), no, &["k1"]), Origin::Other),
@@ -170,7 +215,7 @@ mod tests {
             assert_eq!(read, expected, "row {row}");
         }
         let user = "user_desk".parse().unwrap();
-        assert_eq!(Origin::of(None, &user, &BTreeSet::new()), Origin::Unlogged);
+        assert_eq!(Origin::of(None, Some(&user), &BTreeSet::new()), Origin::Unlogged);
     }
 
     /// Returns the verdicts as letters, one per order.
@@ -179,6 +224,18 @@ mod tests {
     /// has for each order the seconds since Close first showed nothing. A candidate is a letter, its origin, and the
     /// seconds since it was first seen.
     fn verdicts(absent: &[Option<u64>], candidates: &[(&str, Origin, u64)]) -> String {
+        verdicts_with(absent, candidates, &[], false)
+    }
+
+    /// Returns the verdicts beside odd records that were first seen that many seconds ago.
+    ///
+    /// The orders were sent 1,000 seconds ago.
+    fn verdicts_with(
+        absent: &[Option<u64>],
+        candidates: &[(&str, Origin, u64)],
+        odd: &[u64],
+        log_missing: bool,
+    ) -> String {
         let ago = |seconds: &u64| AS_OF.minus(Duration::from_secs(*seconds));
         let orders: Vec<Order> = absent
             .iter()
@@ -192,10 +249,23 @@ mod tests {
             .map(|(id, origin, seen)| Candidate {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
+                recent: Duration::from_secs(*seen) < SETTLE,
+            })
+            .collect();
+        let obscuring: Vec<Obscuring> = odd
+            .iter()
+            .map(|seen| Obscuring {
+                name: "odd".to_owned(),
                 seen_at: ago(seen),
             })
             .collect();
-        decide_all(&orders, &candidates, AS_OF, SETTLE)
+        let look = Look {
+            as_of: AS_OF,
+            settle_after: SETTLE,
+            obscuring: &obscuring,
+            log_missing,
+        };
+        decide_all(&orders, &candidates, &look)
             .into_iter()
             .map(|verdict| match verdict {
                 Verdict::Found(id) => id.as_str().trim_start_matches("phon_").to_owned(),
@@ -251,5 +321,53 @@ mod tests {
             verdicts(&[None, None], &[("A", Desk, 0), ("B", Unlogged, 10)]),
             "A?"
         );
+    }
+    #[test]
+    fn an_odd_record_leaves_absence_unproved_and_goes_to_a_person_after_the_settling_period() {
+        use Origin::{Desk, Unlogged};
+        let absent = [Some(900)];
+        assert_eq!(verdicts_with(&absent, &[], &[299], false), "?");
+        assert_eq!(verdicts_with(&absent, &[], &[300], false), "!");
+        assert_eq!(
+            verdicts_with(&absent, &[("A", Desk, 0)], &[0], false),
+            "A",
+            "a certain candidate is no less certain"
+        );
+        assert_eq!(
+            verdicts_with(&absent, &[("A", Unlogged, 300)], &[300], false),
+            "!"
+        );
+        assert_eq!(
+            verdicts_with(&[None, None], &[("A", Unlogged, 300)], &[300], false),
+            "A?"
+        );
+    }
+
+    #[test]
+    fn without_the_event_log_the_listing_decides_later() {
+        let mut order = order(json!({"country": "DE"}));
+        for (sent, confirmed) in [(599, false), (600, true)] {
+            order.sent_at = Some(AS_OF.minus(Duration::from_secs(sent)));
+            order.absent_since = order.sent_at;
+            let look = Look {
+                as_of: AS_OF,
+                settle_after: SETTLE,
+                obscuring: &[],
+                log_missing: true,
+            };
+            let one = std::slice::from_ref(&order);
+            assert_eq!(decide_all(one, &[], &look), [Verdict::Absent { confirmed }]);
+            let candidate = Candidate {
+                id: "phon_A".parse().unwrap(),
+                origin: Origin::Unlogged,
+                seen_at: order.sent_at.unwrap(),
+            };
+            let expected = if confirmed {
+                Verdict::Found("phon_A".parse().unwrap())
+            } else {
+                Verdict::Undecided
+            };
+            assert_eq!(decide_all(one, &[candidate], &look), [expected]);
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::close::{CloseClient, Error as CloseError, Subscription};
 use crate::domain::close_event::WEBHOOK_PATH;
 use crate::domain::id::SubscriptionId;
 use crate::domain::loopback::is_loopback;
+use crate::domain::odd_record::OddRecord;
 
 /// The number of subscriptions that Close allows an organization.
 pub const ALLOWED: usize = 40;
@@ -31,6 +32,10 @@ pub struct Found {
     pub own: Vec<Subscription>,
     /// How many the organization has in total.
     pub used: usize,
+    /// Those that can't be read.
+    pub odd: Vec<OddRecord>,
+    /// Whether one of those may deliver to this service.
+    pub odd_may_be_own: bool,
 }
 
 /// Why there is no usable subscription.
@@ -56,6 +61,15 @@ pub enum Unsubscribed {
     KeyHidden {
         /// The subscription.
         id: SubscriptionId,
+    },
+    /// Close lists a subscription that can't be read and that may be this one.
+    #[error(
+        "Close lists a webhook subscription in an unexpected form, which may be the one that delivers to {url}, so none \
+         is created: see `numberdesk doctor` for the record, and Close's webhook settings"
+    )]
+    Odd {
+        /// The URL that the service's own subscription delivers to.
+        url: Url,
     },
     /// Close refused, or did not answer.
     #[error("{}", WithReason(.0))]
@@ -117,12 +131,19 @@ impl Subscriber {
     /// The subscriptions in Close.
     pub async fn find(&self) -> Result<Found, Unsubscribed> {
         let all = self.close.subscriptions().await?;
-        let used = all.len();
-        let delivers_here =
-            |subscription: &Subscription| subscription.url.parse().is_ok_and(|url: Url| url == self.url);
-        let mut own: Vec<_> = all.into_iter().filter(delivers_here).collect();
+        let used = all.known.len() + all.odd.len();
+        let is_own = |url: &str| url.parse().is_ok_and(|url: Url| url == self.url);
+        let own = all.known.into_iter();
+        let mut own: Vec<_> = own.filter(|subscription| is_own(&subscription.url)).collect();
         own.sort_by(|one, other| age_key(other).cmp(&age_key(one)));
-        Ok(Found { own, used })
+        let mut odd_urls = all.odd_urls.iter();
+        let odd_may_be_own = odd_urls.any(|url| url.as_deref().is_none_or(is_own));
+        Ok(Found {
+            own,
+            used,
+            odd: all.odd,
+            odd_may_be_own,
+        })
     }
 
     /// The current state of a known subscription.

@@ -10,6 +10,7 @@ use crate::close::{SignatureKey, Subscription};
 use crate::desk::core::SignatureKeySource;
 use crate::desk::subscription::client::{ALLOWED, OVERLAP, Subscriber, Unsubscribed, age_key};
 use crate::desk::subscription::{CloseSubscription, State};
+use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::telemetry::metrics::{CLOSE_SUBSCRIPTIONS, WEBHOOK_SUBSCRIPTION_ACTIVE};
 
 /// The shortest pause between two requests for keys because of an unknown signature.
@@ -88,13 +89,18 @@ impl CloseSubscription {
             return Ok(());
         };
         let (state, subscriber) = (&self.state, Subscriber::new(self.core.close.clone(), url.clone()));
-        let (own, used) = self
+        let (own, used, odd_may_be_own) = self
             .find_own(&subscriber)
             .await
             .inspect_err(|_| state.set_health("unknown"))?;
         state.set_used(used);
         state.set_keys_of(&own);
         let Some(newest) = own.first() else {
+            // Another one at each check would use up what Close allows.
+            if odd_may_be_own {
+                state.set_health("unknown");
+                return Err(Unsubscribed::Odd { url: url.clone() });
+            }
             state.set_health("none");
             let created = subscriber.create(used).await?;
             tracing::info!(subscription_id = %created.id, %url, "webhook subscription created in Close");
@@ -121,9 +127,14 @@ impl CloseSubscription {
         self.check_key(&newest)
     }
 
-    /// The service's own subscriptions, newest first, and how many the organization has.
-    async fn find_own(&self, subscriber: &Subscriber) -> Result<(Vec<Subscription>, usize), Unsubscribed> {
+    /// The service's own subscriptions, newest first, how many the organization has, and whether one of those that can't
+    /// be read may be the service's own.
+    async fn find_own(
+        &self,
+        subscriber: &Subscriber,
+    ) -> Result<(Vec<Subscription>, usize, bool), Unsubscribed> {
         let found = subscriber.find().await?;
+        self.note_odd(&found.odd).await;
         let (mut own, mut used) = (found.own, found.used);
         let created = &self.state.created;
         if let Some(unlisted) = created
@@ -139,7 +150,18 @@ impl CloseSubscription {
                 None => created.store(None),
             }
         }
-        Ok((own, used))
+        Ok((own, used, found.odd_may_be_own))
+    }
+
+    /// Notes the subscriptions that can't be read. The others are used even if the database is away.
+    async fn note_odd(&self, odd: &[OddRecord]) {
+        let noted = async {
+            self.account.note_odd(odd).await?;
+            self.account.forget_odd(OddKind::Subscription, odd).await
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "odd webhook subscriptions not noted");
+        }
     }
 
     async fn repair(
@@ -173,7 +195,7 @@ impl CloseSubscription {
 
     /// Whether the subscription is old enough that every replica knows its key.
     fn key_is_known_everywhere(&self, newest: &Subscription) -> bool {
-        let (close_now, _) = self.account.to_close_clock(self.core.now());
+        let (close_now, _) = self.account.close_now();
         newest.is_active()
             && newest
                 .created_at

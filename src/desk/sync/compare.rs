@@ -1,12 +1,16 @@
 //! Compares the inventory with Close: one complete listing, and one request for each missing number.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::desk::sync::InventorySync;
-use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::event::Event;
 use crate::domain::event_kind::EventKind;
+use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::error::Error;
+
+/// How long an odd event is reported.
+const EVENT: Duration = Duration::from_hours(24);
 
 impl InventorySync {
     /// Compares the whole inventory with Close.
@@ -47,33 +51,33 @@ impl InventorySync {
     }
 
     async fn compare_once(&self) -> Result<(), Error> {
+        let mut odd = Vec::new();
         for group in self.core.policy.load_full().groups() {
-            self.account.refresh_group(&group).await;
+            odd.extend(self.account.refresh_group(&group).await);
         }
         let listing = self.account.listing().await?;
-        let mut absent = Vec::new();
-        let settled = listing.started.minus(self.core.settings.settle_after);
-        for id in self.core.store.known_number_ids(settled).await? {
-            if !listing.ids.contains(&id) && !self.account.refetch_number(&id).await? {
-                absent.push(id);
-            }
-        }
-        // The key may have been replaced meanwhile. Only a key of this organization can prove that a number is gone.
-        if !absent.is_empty()
-            && self.account.verify_organization().await?.organization == listing.owner.organization
-        {
-            for id in absent {
-                let row =
-                    AuditRow::new(listing.started, Actor::desk(), Action::NumberGone, "gone").number(&id);
-                if self.core.store.mark_gone(&id, listing.started, &row).await? {
-                    tracing::warn!(number_id = %id, "number is gone from Close");
-                }
-            }
-        }
+        odd.extend(self.remove_missing(&listing).await?);
+        odd.extend(listing.odd);
+        odd.extend(listing.owner.odd);
+        self.note_complete(&odd).await?;
         // The comparison is complete, even if the event log cannot be read.
         if let Err(error) = self.orders.name_late_arrivals(None).await {
             tracing::warn!(%error, "late arrivals not checked; the next comparison checks them");
         }
         Ok(())
+    }
+
+    /// Notes the odd records of a complete comparison, and forgets those that are not odd any more.
+    async fn note_complete(&self, odd: &[OddRecord]) -> Result<(), Error> {
+        self.account.note_odd(odd).await?;
+        for kind in [OddKind::PhoneNumber, OddKind::Group, OddKind::Membership] {
+            self.account.forget_odd(kind, odd).await?;
+        }
+        // An event stays odd. It is forgotten once an operator had the time to see it.
+        let before = self.core.now().minus(EVENT);
+        self.core
+            .store
+            .forget_old_odd_records(OddKind::Event, before)
+            .await
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use crate::close::{Forged, webhook};
 use crate::desk::sync::{Inbox, InventorySync};
 use crate::domain::close_event::CloseEvent;
+use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::error::Error;
 use crate::telemetry::metrics::{WEBHOOK_LAG_SECONDS, WEBHOOKS_RECEIVED_TOTAL};
 
@@ -69,9 +70,16 @@ impl InventorySync {
         // An unknown event is acknowledged: after too many refusals Close would pause the subscription.
         let Some(event) = self.core.close.delivery(body) else {
             tracing::warn!("webhook from Close ignored: the body has no event");
+            self.note_odd_event("webhook", "the body of a webhook has no event")
+                .await;
             return Ok(Ingested::Ignored);
         };
         if event.object().is_none() {
+            if matches!(event.object_type.as_str(), "phone_number" | "group") {
+                let id = event.event_id.as_deref().unwrap_or("webhook");
+                self.note_odd_event(id, "its `object_id` is missing, or has an unexpected form")
+                    .await;
+            }
             return Ok(Ingested::Ignored);
         }
         if let Some(updated) = event.updated {
@@ -83,6 +91,14 @@ impl InventorySync {
             .spawn_detached(async move { sync.enqueue_together(event).await })
             .await?;
         Ok(if new { Ingested::New } else { Ingested::Repeated })
+    }
+
+    /// Notes an event that can't be read. Close gets no error if that fails: it would repeat the webhook for nothing.
+    async fn note_odd_event(&self, name: &str, fault: &str) {
+        let record = OddRecord::new(OddKind::Event, name, fault);
+        if let Err(error) = self.account.note_odd(&[record]).await {
+            tracing::warn!(%error, fault, "odd webhook from Close not noted");
+        }
     }
 
     /// Stores the event, together with all others that wait. Returns whether the event is new.

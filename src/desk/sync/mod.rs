@@ -2,6 +2,7 @@
 
 mod compare;
 pub(in crate::desk) mod ingest;
+mod missing;
 mod poll_event_log;
 mod refetch;
 
@@ -17,6 +18,7 @@ use crate::desk::number_cache::NumberCache;
 use crate::desk::orders::Orders;
 use crate::desk::subscription::CloseSubscription;
 use crate::domain::close_event::CloseEvent;
+use crate::domain::id::PhoneNumberId;
 
 /// Keeps the inventory equal to Close.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct InventorySync {
     inbox: Arc<Inbox>,
     /// Whether this process has compared the inventory since it started.
     compared: Arc<AtomicBool>,
+    /// The last missing number that this process asked Close for; the next comparison goes on after it.
+    asked_to: Arc<Mutex<Option<PhoneNumberId>>>,
 }
 
 impl InventorySync {
@@ -50,6 +54,7 @@ impl InventorySync {
             subscription,
             inbox: Arc::default(),
             compared: Arc::default(),
+            asked_to: Arc::default(),
         }
     }
 }

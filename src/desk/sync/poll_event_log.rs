@@ -22,7 +22,7 @@ impl InventorySync {
     ///
     /// If the log cannot be read, compares the whole inventory instead. Idempotent: any replica can run it at any time.
     pub async fn poll_event_log(&self) -> Result<(), Error> {
-        let (now, skew) = self.account.to_close_clock(self.core.now());
+        let (now, skew) = self.account.close_now();
         let Some(read_to) = self.core.store.event_log_position().await? else {
             // The first complete comparison has everything up to now.
             return self.core.store.advance_event_log_position(now).await;
@@ -34,8 +34,9 @@ impl InventorySync {
             .max(now.minus(LOG_RETENTION));
         for change in [Change::Created, Change::Updated, Change::Deleted] {
             match self.core.close.changes(change, since).await {
-                Ok(events) => {
-                    for batch in events.chunks(BATCH) {
+                Ok(listed) => {
+                    self.account.note_odd(&listed.odd).await?;
+                    for batch in listed.items.chunks(BATCH) {
                         let new = self.enqueue(batch).await?;
                         let missed = new.iter().filter(|new| **new).count();
                         metrics::counter!(NOTICES_MISSED_TOTAL).increment(missed as u64);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 
-use crate::close::Error as CloseError;
+use crate::close::{Error as CloseError, Shown};
 use crate::desk::errors::map_close_error;
 use crate::desk::sync::InventorySync;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -108,12 +108,17 @@ impl InventorySync {
                 }
             }
         }
+        let some_succeeded = !done.is_empty();
         self.finish(done).await?;
         self.core
             .store
             .postpone_refetch_jobs(&failed, self.core.now().plus(RETRY), false)
             .await?;
-        failure.map_or(Ok(()), Err)
+        // One object that Close fails to show does not keep the others waiting.
+        match failure {
+            Some(error) if !some_succeeded => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Fetches all numbers with one complete comparison.
@@ -163,17 +168,22 @@ impl InventorySync {
         };
         let asked_at = self.core.now();
         match self.core.close.number(id).await {
-            Ok(Some(facts)) => {
+            Ok(Shown::Number(facts)) => {
                 let freshness = freshness(job, Some(&facts));
                 self.core
                     .store
-                    .observe(&[self.core.observation(facts, asked_at)])
+                    .observe(&[self.core.observation(*facts, asked_at)])
                     .await?;
                 self.core.store.mark_dirty([id.clone()]);
                 failpoint::reached("errand.observed");
                 Ok(freshness)
             }
-            Ok(None) => {
+            // The next comparison takes it in once it can be read.
+            Ok(Shown::Odd(record)) => {
+                self.account.note_odd(&[record]).await?;
+                Ok(Freshness::Current)
+            }
+            Ok(Shown::Missing) => {
                 if job.gone {
                     let gone = self.remove_gone(id, asked_at).await?;
                     return Ok(if gone {

@@ -67,6 +67,7 @@ pub(crate) mod sample {
             state: State::Unverified,
             attempt: 1,
             sent_at: Some(now),
+            close_sent_after: None,
             absent_since: None,
             not_before: None,
             phone_number_id: None,

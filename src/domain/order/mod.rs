@@ -97,7 +97,9 @@ pub struct Order {
     pub attempt: i64,
     /// When the last send began.
     pub sent_at: Option<Timestamp>,
-    /// The time since which reconciliation has found no matching number in Close.
+    /// The earliest time by Close's clock at which that send can have rented a number.
+    pub close_sent_after: Option<Timestamp>,
+    /// The time since which reconciliation has found no matching number in Close, by Close's clock.
     pub absent_since: Option<Timestamp>,
     /// The earliest time of the next send.
     pub not_before: Option<Timestamp>,
@@ -149,6 +151,7 @@ impl Order {
             approval,
             attempt: 0,
             sent_at: None,
+            close_sent_after: None,
             absent_since: None,
             not_before: None,
             phone_number_id: None,

@@ -189,8 +189,8 @@ problem_types! {
         "Close does not respond, or its response is not readable. Numberdesk does not know of any change.",
         "Try again later. You can still read numbers, because Numberdesk reads them from its own inventory.";
     Busy = "busy", SERVICE_UNAVAILABLE, "The service is overloaded",
-        "This replica already runs the maximum number of requests of this kind. Numberdesk did not execute the \
-         request.",
+        "This replica already runs the maximum number of requests of this kind, or another change of the same number \
+         takes long. Numberdesk did not execute the request.",
         "Try again after the seconds in `Retry-After`. Another replica may have capacity.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The database is unavailable",
         "The service cannot reach its database. It has not sent your order to Close, unless it had accepted the order \

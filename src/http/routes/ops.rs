@@ -14,8 +14,12 @@ use url::form_urlencoded;
 
 use crate::auth::KeyReport;
 use crate::desk::Readiness;
+use crate::domain::odd_record::KnownOddRecord;
 use crate::http::reload_status::{FileStatus, ReloadStatus};
 use crate::http::state::Http;
+
+/// The most records of Close that a verbose report lists.
+const ODD_RECORDS: usize = 20;
 
 /// A function that renders the metrics in the Prometheus text format.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -47,6 +51,13 @@ pub(in crate::http) async fn readyz(
         issuers: http.auth.report().into_iter().map(IssuerReport::from).collect(),
         open_orders: http.desk.gauges.open_orders(),
         close_left_alone: http.desk.health.close_circuit_open(),
+        odd_records: http
+            .desk
+            .gauges
+            .odd_records()
+            .into_iter()
+            .take(ODD_RECORDS)
+            .collect(),
     });
     (status, Json(Report { readiness, verbose }))
 }
@@ -79,6 +90,8 @@ struct Verbose {
     open_orders: BTreeMap<&'static str, i64>,
     /// Whether the circuit breaker for Close is open.
     close_left_alone: bool,
+    /// The first records of Close that can't be read, from the last count.
+    odd_records: Vec<KnownOddRecord>,
 }
 
 /// The state of an issuer's signing keys.

@@ -24,6 +24,24 @@ use crate::store::orders::row::{allows, read, select_order};
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::error::corrupt;
 
+/// When a send begins.
+#[derive(Debug, Clone, Copy)]
+pub struct SendTime {
+    /// By our clock.
+    pub now: Timestamp,
+    /// The earliest time by Close's clock.
+    pub close_after: Option<Timestamp>,
+}
+
+impl From<Timestamp> for SendTime {
+    fn from(now: Timestamp) -> Self {
+        Self {
+            now,
+            close_after: None,
+        }
+    }
+}
+
 /// The result of a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
@@ -90,10 +108,11 @@ impl Store {
         &self,
         id: &OrderId,
         holder: &str,
-        now: Timestamp,
+        at: impl Into<SendTime>,
         lease: Duration,
         audit: &AuditRow,
     ) -> Result<Claim, Error> {
+        let SendTime { now, close_after } = at.into();
         let mut tx = self.db.begin().await?;
         let text = format!(
             "{} WHERE id = $1 AND {} AND (not_before IS NULL OR not_before <= $2)",
@@ -115,14 +134,15 @@ impl Store {
             Some(Blocked::ByUnknownOutcome) => return Ok(Claim::Frozen),
             Some(Blocked::ByOtherShape) => return Ok(Claim::Occupied),
         }
-        let order = order
+        let mut order = order
             .claimed(now)
             .map_err(|wrong| corrupt("a queued order can't be claimed", Some(wrong.into())))?;
+        order.close_sent_after = close_after;
         let won = tx
             .execute(sql!(
                 format!(
                     "UPDATE orders SET state = $2, attempt = $3, sent_at = $4, not_before = NULL, reason = NULL, \
-                        updated_at = $4, holder = $5, lease_until = $6 \
+                        updated_at = $4, holder = $5, lease_until = $6, close_sent_after = $7 \
                      WHERE id = $1 AND {} AND attempt = $3 - 1",
                     allows(Step::Claim)
                 ),
@@ -132,6 +152,7 @@ impl Store {
                 now,
                 holder,
                 now.plus(lease),
+                close_after,
             ))
             .await?;
         if won == 0 {

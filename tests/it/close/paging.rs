@@ -23,7 +23,7 @@ async fn every_page_is_read_and_each_skips_the_rows_before_it() {
     ])
     .await;
     let numbers = close(&vendor).numbers().await.unwrap();
-    let ids: Vec<&str> = numbers.iter().map(|facts| facts.id.as_str()).collect();
+    let ids: Vec<&str> = numbers.items.iter().map(|facts| facts.id.as_str()).collect();
     assert_eq!(ids, ["phon_A", "phon_B", "phon_C", "phon_D"]);
     let requests = vendor.received();
     let lines: Vec<&str> = requests
@@ -43,10 +43,10 @@ async fn every_page_is_read_and_each_skips_the_rows_before_it() {
 #[tokio::test]
 async fn an_empty_listing_is_valid() {
     let vendor = Vendor::start(vec![page(&[], false)]).await;
-    assert_eq!(close(&vendor).numbers().await.unwrap(), []);
+    assert_eq!(close(&vendor).numbers().await.unwrap().items, []);
     // The last page may be empty if the rows fill the page before it exactly.
     let vendor = Vendor::start(vec![page(&["phon_A"], true), page(&[], false)]).await;
-    assert_eq!(close(&vendor).numbers().await.unwrap().len(), 1);
+    assert_eq!(close(&vendor).numbers().await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -56,7 +56,8 @@ async fn a_number_that_moved_to_the_next_page_meanwhile_is_listed_once() {
         page(&["phon_B", "phon_C"], false),
     ])
     .await;
-    assert_eq!(close(&vendor).numbers().await.unwrap().len(), 3);
+    let listed = close(&vendor).numbers().await.unwrap();
+    assert_eq!((listed.items.len(), listed.odd.len()), (3, 0));
 }
 
 #[tokio::test]
@@ -85,10 +86,6 @@ async fn a_failed_or_malformed_page_fails_the_whole_listing() {
         respond(200, r#"{"data":[]}"#),
         page(&["phon_B"], Value::Null),
         page(&["phon_B"], "true"),
-        respond(
-            200,
-            json!({"data": [{"id": "phon_B"}], "has_more": false}).to_string(),
-        ),
         respond(203, json!({"data": [], "has_more": false}).to_string()),
         Act::Respond(answer(
             206,
@@ -119,7 +116,34 @@ async fn a_page_that_fails_once_is_requested_again() {
         page(&["phon_B"], false),
     ])
     .await;
-    assert_eq!(close(&vendor).numbers().await.unwrap().len(), 2);
+    assert_eq!(close(&vendor).numbers().await.unwrap().items.len(), 2);
     assert!(vendor.received()[1].line().ends_with("_skip=1"));
     assert!(vendor.received()[2].line().ends_with("_skip=1"));
+}
+
+#[tokio::test]
+async fn an_odd_row_does_not_hide_the_rows_and_pages_around_it() {
+    let rows = |rows: Value, more: bool| respond(200, json!({"data": rows, "has_more": more}).to_string());
+    let vendor = Vendor::start(vec![
+        rows(
+            json!([number("phon_A"), {"id": "phon_B", "number": null}, number("phon_C")]),
+            true,
+        ),
+        rows(json!([{"id": "x"}, 7]), true),
+        rows(json!([number("phon_D")]), false),
+    ])
+    .await;
+    let listed = close(&vendor).numbers().await.unwrap();
+    let ids: Vec<&str> = listed.items.iter().map(|facts| facts.id.as_str()).collect();
+    assert_eq!(ids, ["phon_A", "phon_C", "phon_D"]);
+    let faults: Vec<&str> = listed.odd.iter().map(|odd| odd.fault.as_str()).collect();
+    assert_eq!(
+        faults,
+        [
+            "`number` is null",
+            "`id` has an unexpected form",
+            "it is not a JSON object"
+        ]
+    );
+    assert!(vendor.received()[2].line().ends_with("_skip=5"));
 }

@@ -4,6 +4,7 @@
 //! webhook lost, delivered once, twice or late, and with one or two replicas that reconcile.
 
 mod evidence;
+mod odd_records;
 mod review;
 
 use std::collections::BTreeSet;

@@ -153,6 +153,12 @@ impl FakeClose {
         self.control("DELETE", &format!("numbers/{id}"), None).await;
     }
 
+    /// Releases a number without an event.
+    pub(crate) async fn person_releases_silently(&self, id: &str) {
+        self.control("DELETE", &format!("numbers/{id}?silent=true"), None)
+            .await;
+    }
+
     pub(crate) async fn stop(self) {
         self.sandbox.stop().await;
     }

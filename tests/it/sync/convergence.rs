@@ -273,7 +273,7 @@ async fn assert_inventory_equals_close(test_desk: &TestDesk, seed: u64) {
     let by_id = |facts: Vec<Facts>| -> BTreeMap<_, _> {
         facts.into_iter().map(|facts| (facts.id.clone(), facts)).collect()
     };
-    let theirs = by_id(close.numbers().await.unwrap());
+    let theirs = by_id(close.numbers().await.unwrap().items);
     // The last change may be from another replica. It arrives by the event feed.
     test_desk
         .run(|desk| async move { desk.events.assign_sequence().await })

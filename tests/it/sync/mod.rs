@@ -3,3 +3,6 @@
 pub(crate) mod close_webhook;
 pub(crate) mod convergence;
 pub(crate) mod subscription;
+
+mod missing;
+mod odd_records;

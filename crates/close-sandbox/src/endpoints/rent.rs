@@ -276,6 +276,7 @@ fn build(state: &mut State, wanted: &RentRequest, found: &Available) -> Number {
         released_at: None,
         made_by: "api".into(),
         billed: false,
+        shown: Map::new(),
     }
 }
 

@@ -68,6 +68,9 @@ pub(crate) struct Number {
     /// Who rented it: `api` or `person`.
     pub(crate) made_by: Cow<'static, str>,
     pub(crate) billed: bool,
+    /// Members that clients see instead of the real ones, of any type.
+    #[serde(default)]
+    pub(crate) shown: Map<String, Value>,
 }
 
 impl Number {
@@ -98,6 +101,7 @@ impl Number {
             fields.shift_remove("user_id");
             fields.shift_remove("is_group_number");
         }
+        fields.extend(self.shown.clone());
         view
     }
 

@@ -1,6 +1,7 @@
 //! Changes to the organization's phone numbers, with their events.
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use serde_json::{Map, Value};
 
 use super::State;
 use crate::events::{Actor, Change};
@@ -50,6 +51,13 @@ impl State {
                 actor,
                 Change::updated("phone_number", id.to_owned(), &before, after),
             );
+        }
+    }
+
+    /// Makes clients see these members of a number instead of the real ones.
+    pub(crate) fn show_number_as(&mut self, id: &str, shown: Map<String, Value>) {
+        for number in self.numbers.iter_mut().filter(|number| number.data.id == id) {
+            number.shown.clone_from(&shown);
         }
     }
 

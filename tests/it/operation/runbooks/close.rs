@@ -371,3 +371,27 @@ pub(in crate::operation::runbooks) async fn refetching_a_number_fails(case: Case
     scenario.server.close.clear_faults().await;
     scenario.alert.wait_until_inactive().await;
 }
+
+pub(in crate::operation::runbooks) async fn a_number_can_not_be_read(case: Case) {
+    let config = TestConfig {
+        full_sync: "1s",
+        ..TestConfig::default()
+    };
+    let mut scenario = Scenario::new(case, config).await;
+    let close = &scenario.server.close;
+    let id = text(&close.person_rents(json!({ "country": "DE" })).await["id"]);
+    let show_as = async |shown: Value| {
+        let fields = json!({ "shown": shown, "silent": true });
+        close.person_changes(&id, fields).await;
+    };
+    show_as(json!({ "number": null })).await;
+    scenario.alert.wait_until_active().await;
+    scenario.assert_logged(&["record of Close can't be read", &id]);
+    let doctor = scenario.run("doctor").await;
+    let line = format!("phone_number {id}: `number` is null");
+    assert!(doctor.code == 0 && doctor.stdout.contains(&line), "{doctor:?}");
+    scenario.server.rent(&ALICE, "meanwhile", "DE").await;
+
+    show_as(json!({})).await;
+    scenario.alert.wait_until_inactive().await;
+}

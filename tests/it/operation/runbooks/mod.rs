@@ -55,6 +55,7 @@ scenarios! {
     NumberdeskCloseKeyFileBroken: with_sqlite, close::the_key_file_has_a_wrong_key;
     NumberdeskCloseForbidsRenting: with_sqlite, close::close_forbids_renting;
     NumberdeskCloseApiChanged: with_sqlite, close::close_adds_a_field;
+    NumberdeskCloseOddRecord: with_sqlite, close::a_number_can_not_be_read;
     NumberdeskWebhooksRefused: with_sqlite, close::the_signature_key_is_rotated;
     NumberdeskWebhookSubscriptionInactive: with_sqlite, close::close_can_not_reach_the_public_url;
     NumberdeskCloseSubscriptionsNearLimit: with_sqlite, close::subscriptions_are_near_the_limit;
