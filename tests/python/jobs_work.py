@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def main() -> int:
             export_goes_on_at_its_cursor(folder, dev)
             copy = sqlite_is_copied_while_the_service_runs(folder)
             toolbox_runs_commands_as_jobs(folder)
+            service_calls_the_sandbox_by_https(folder, dev)
         finally:
             service.send_signal(signal.SIGTERM)
             service.wait(60)
@@ -193,6 +195,44 @@ esac
     failed = subprocess.run(toolbox, env=env | {"CONDITION": "Failed"}, capture_output=True, text=True)
     assert failed.returncode == 1 and "failed" in failed.stderr, failed
     print("toolbox:", " ".join(command))
+
+
+def service_calls_the_sandbox_by_https(folder, dev):
+    """Runs the nginx of the component sandbox in front of a simulated Close, and asks it as the component's variables say."""
+    nginx = shutil.which("nginx") or ROOT / ".tools/nginx"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    tls = folder / "tls"
+    tls.mkdir()
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+    run([*request, "-subj", "/CN=authority", "-keyout", tls / "ca.key", "-out", tls / "ca.crt"])
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"]
+    signer = ["-CA", tls / "ca.crt", "-CAkey", tls / "ca.key"]
+    run([*request, *signer, *names, "-keyout", tls / "tls.key", "-out", tls / "tls.crt"])
+    text = (COMPONENTS / "sandbox/nginx.conf").read_text()
+    for old, new in {
+        "/tmp/": f"{tls}/",  # first, because the other folders are below it
+        "8443": str(port),
+        "/run/secrets/tls": str(tls),
+        "http://127.0.0.1:8081": dev["CLOSE"],
+    }.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    (tls / "nginx.conf").write_text(text)
+    command = [nginx, "-c", tls / "nginx.conf", "-e", "stderr", "-g", "daemon off;"]
+    proxy = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        url = f"https://localhost:{port}"
+        curl = ["curl", "-sS", "--cacert", tls / "ca.crt", "--retry", "20", "--retry-connrefused", "--retry-delay", "1"]
+        status = run([*curl, "-o", "/dev/null", "-w", "%{http_code}", f"{url}/_control/settings"])
+        assert status == "404", f"the control routes answer {status}"
+        env = CLEAN | {"NUMBERDESK_CLOSE__BASE_URL": f"{url}/api/v1", "NUMBERDESK_CLOSE__CA_FILE": str(tls / "ca.crt")}
+        report = numberdesk(folder, "doctor", "--config", ".dev/numberdesk.toml", env=env)
+        print("sandbox:", next(line for line in report.splitlines() if " close " in line))
+    finally:
+        proxy.terminate()
+        proxy.wait(30)
 
 
 def postgres_is_copied_and_restored(folder):

@@ -102,7 +102,7 @@ def pins_the_version_of_every_image(documents):
         registry, _, tag = container["image"].rpartition(":")
         if not registry or "/" in tag or tag == "latest":
             yield f"{label(deployment)}: image {container['image']} must have a tag that names a version"
-        elif registry.endswith("/numberdesk") and tag != VERSION:
+        elif registry.endswith(("/numberdesk", "/close-sandbox")) and tag != VERSION:
             yield f"{label(deployment)}: image {container['image']} must have the tag {VERSION}"
 
 
@@ -334,6 +334,19 @@ def belongs_to_a_mesh_completely(documents):
             yield f"{label(namespace)}: no NetworkPolicy allows HBONE"
 
 
+def pays_for_nothing_beside_the_sandbox(documents):
+    """A desk beside the simulated Close must call that, by https, and trust the authority of its certificate."""
+    if not any(name(one) == "close-sandbox" for one in of_kind(documents, "Deployment")):
+        return
+    for deployment, pod in servers(documents):
+        env = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        want = {"NUMBERDESK_CLOSE__BASE_URL": "https://close-sandbox:8443/api/v1"}
+        yield from differs(deployment, "Close", {key: env.get(key) for key in want}, want)
+        hosts = [host for one in of_kind(documents, "Certificate") for host in one["spec"]["dnsNames"]]
+        if "close-sandbox" not in hosts or "NUMBERDESK_CLOSE__CA_FILE" not in env:
+            yield f"{label(deployment)}: the simulated Close needs a certificate that the service trusts"
+
+
 def scrapes_metrics_from_the_ops_service(documents):
     for monitor in of_kind(documents, "ServiceMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
@@ -446,19 +459,23 @@ def commits_no_secret(documents):
 
 
 def every_service_selects_the_pods(documents):
+    """Each Service has the ports of the pods that it selects, which are those of one Deployment."""
     for service in of_kind(documents, "Service"):
-        for deployment in of_kind(documents, "Deployment"):
-            if not selects(service["spec"]["selector"], deployment):
-                yield f"{label(service)}: its selector does not match the pods of {label(deployment)}"
-            all_containers = [container for _, _, container in containers([deployment])]
-            ports = {port["name"] for container in all_containers for port in container.get("ports", [])}
-            for port in service["spec"]["ports"]:
-                if port["targetPort"] not in ports:
-                    yield f"{label(service)}: no container has a port {port['targetPort']}"
+        deployments = of_kind(documents, "Deployment")
+        chosen = [one for one in deployments if selects(service["spec"]["selector"], one)]
+        if len(chosen) != 1:
+            yield f"{label(service)}: its selector matches the pods of {[name(one) for one in chosen]}, must match one"
+        all_containers = [container for _, _, container in containers(chosen)]
+        ports = {port["name"] for container in all_containers for port in container.get("ports", [])}
+        for port in service["spec"]["ports"]:
+            if port["targetPort"] not in ports:
+                yield f"{label(service)}: no container has a port {port['targetPort']}"
 
 
 def separates_the_ops_port_from_the_api(documents):
     for service in of_kind(documents, "Service"):
+        if name(service) == "close-sandbox":
+            continue
         want = "ops" if name(service).endswith("-ops") else "api"
         yield from differs(service, "targetPorts", [port["targetPort"] for port in service["spec"]["ports"]], [want])
 
@@ -518,7 +535,7 @@ def declares_tls_where_it_is_on(documents):
         env = {one["name"]: one.get("value") for container in pod["containers"] for one in container.get("env", [])}
         encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
         for service in of_kind(documents, "Service"):
-            if not name(service).endswith("-ops"):
+            if name(service) == "numberdesk":
                 want = "https" if encrypted else "http"
                 yield from differs(service, "appProtocol", service["spec"]["ports"][0]["appProtocol"], want)
         if not encrypted:
@@ -526,7 +543,8 @@ def declares_tls_where_it_is_on(documents):
         public_url = env.get("NUMBERDESK_SERVER__PUBLIC_URL") or settings["server"]["public_url"]
         if not public_url.startswith("https:"):
             yield f"{label(deployment)}: server.public_url must be an https URL, because TLS is on"
-        secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        volumes = [volume for _, pod in pods(documents) for volume in pod["volumes"]]
+        secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
         for certificate in of_kind(documents, "Certificate"):
             if certificate["spec"]["secretName"] not in secrets:
                 yield f"{label(certificate)}: no pod mounts the Secret {certificate['spec']['secretName']}"
@@ -640,6 +658,7 @@ CHECKS_OF_THE_SERVICE = [
     exposes_only_the_path_of_close_to_the_internet,
     waits_for_orders_and_repeats_nothing,
     belongs_to_a_mesh_completely,
+    pays_for_nothing_beside_the_sandbox,
     scrapes_metrics_from_the_ops_service,
     backs_up_the_database,
     keeps_the_data_in_gitops,
@@ -660,16 +679,17 @@ def of_kind(documents, kind):
 
 
 def servers(documents):
-    """Yields each Deployment and its pod."""
+    """Yields each Deployment and its pod, without the simulated Close."""
     for deployment in of_kind(documents, "Deployment"):
-        yield deployment, template(deployment)["spec"]
+        if name(deployment) != "close-sandbox":
+            yield deployment, template(deployment)["spec"]
 
 
 def pods(documents):
     """Yields each Deployment and CronJob, and its pod."""
-    yield from servers(documents)
-    for job in of_kind(documents, "CronJob"):
-        yield job, template(job)["spec"]
+    for kind in ("Deployment", "CronJob"):
+        for workload in of_kind(documents, kind):
+            yield workload, template(workload)["spec"]
 
 
 def template(workload):
