@@ -18,6 +18,7 @@ use tracing::{Instrument as _, Span};
 use crate::close::breaker::{Breaker, Pass};
 use crate::close::connection::{Clients, Settings};
 use crate::close::endpoint::Endpoint;
+use crate::close::pace::Pace;
 use crate::close::radar::Radar;
 use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
@@ -33,6 +34,7 @@ pub(super) struct Transport {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) pace: Pace,
     pub(super) breaker: Breaker,
     pub(super) sharing: SharingField,
     pub(super) radar: Radar,
@@ -51,6 +53,7 @@ impl Transport {
             last_error: ArcSwapOption::empty(),
             key: ArcSwap::from_pointee(key),
             limits: Limits::default(),
+            pace: Pace::default(),
             breaker: Breaker::default(),
             sharing: SharingField::default(),
             radar: Radar::default(),
@@ -106,6 +109,18 @@ impl Transport {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.attempt(pass, endpoint, body, left).await
+    }
+
+    /// Whether a call that must not be repeated would be made now. Makes the probe if one is due.
+    pub(super) async fn is_ready(&self, limit: Duration) -> bool {
+        match self.breaker.enter(self.clock.now(), limit) {
+            None => false,
+            Some(Pass::Normal) => true,
+            Some(pass @ Pass::Probe) => self
+                .attempt(pass, Endpoint::Me, None, limit / 4)
+                .await
+                .has_response(),
+        }
     }
 
     /// The outcome of a call that the circuit breaker refuses. It names the fault that opened the circuit.
@@ -210,6 +225,9 @@ impl Transport {
         if let Some(theirs) = response_time(&headers) {
             let skew = theirs.as_micros().saturating_sub(now.as_micros());
             self.clock_skew.store(skew, Ordering::Relaxed);
+        }
+        if matches!(endpoint, Endpoint::Rent) {
+            self.pace.record(&headers, now);
         }
         if let Some(until) = self.limits.record(endpoint, status, &headers, received, now) {
             return Ok(Outcome::RateLimited { until });

@@ -8,12 +8,15 @@ use crate::close::{Creation, Error as CloseError};
 use crate::desk::account::{Listing, UNMEASURED_SKEW};
 use crate::desk::errors::{map_close_error, unavailable};
 use crate::desk::orders::Orders;
-use crate::desk::orders::verdict::{Candidate, Origin};
+use crate::desk::orders::verdict::{Candidate, Origin, Rival};
+use crate::domain::country::Country;
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::number::Facts;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, State};
+use crate::domain::phone::sharing_calling_code;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::{UnassignedNumber, UnsettledOrder};
 
 /// Who rented each number, as far as Close's event log shows it.
 pub(in crate::desk) struct Origins {
@@ -98,33 +101,93 @@ impl Orders {
         })
     }
 
-    /// Numbers that no order accounts for and that match these interchangeable orders.
-    pub(in crate::desk::orders) async fn candidates(
+    /// Numbers that no order accounts for and that may match orders of these countries, sent at `sent` or later.
+    pub(in crate::desk::orders) async fn unassigned(
         &self,
-        orders: &[Order],
+        countries: &BTreeSet<Country>,
+        sent: Timestamp,
+    ) -> Result<Vec<UnassignedNumber>, Error> {
+        let mut found = BTreeMap::new();
+        for country in countries {
+            let earliest = sent.minus(UNMEASURED_SKEW);
+            for number in self.core.store.unassigned_numbers(*country, earliest).await? {
+                found.insert(number.number.facts.id.clone(), number);
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// The numbers among `unassigned` that match groups of interchangeable orders.
+    ///
+    /// `rivals` are the other orders whose outcome is open, read after the numbers. So an order that rented one of the
+    /// numbers is among them, or has been settled with it.
+    pub(in crate::desk::orders) fn candidates(
+        &self,
+        groups: &[Vec<&UnsettledOrder>],
+        rivals: &[&UnsettledOrder],
+        unassigned: &[UnassignedNumber],
         view: &CloseView,
-    ) -> Result<Vec<Candidate>, Error> {
-        let sent = orders.iter().filter_map(|order| order.sent_at).min();
-        let (Some(first), Some(sent)) = (orders.first(), sent) else {
-            return Ok(Vec::new());
-        };
-        let country = first.request.country;
-        let earliest = sent.minus(UNMEASURED_SKEW);
-        let unassigned = self.core.store.unassigned_numbers(country, earliest).await?;
-        Ok(unassigned
-            .into_iter()
-            .filter(|unassigned| self.could_answer(first, sent, &unassigned.number.facts))
-            .filter_map(|unassigned| {
-                let origin = view.origins.of(&unassigned.number.facts.id);
+    ) -> Vec<Candidate> {
+        unassigned
+            .iter()
+            .filter_map(|number| {
+                let facts = &number.number.facts;
+                let origin = view.origins.of(&facts.id);
                 // A team keeps a number that it adopted, unless the number was certainly rented for an order.
-                let open = unassigned.number.team.is_none() && origin != Origin::Other;
-                (open || origin == Origin::Desk).then_some(Candidate {
+                let is_free = number.number.team.is_none() && origin != Origin::Other;
+                if !is_free && origin != Origin::Desk {
+                    return None;
+                }
+                let fits = |group: &Vec<&UnsettledOrder>| {
+                    let sent = group.iter().filter_map(|open| open.order.sent_at).min();
+                    let in_turn = group.iter().any(|open| number.can_be_of_turn(open.turn));
+                    group
+                        .first()
+                        .zip(sent)
+                        .is_some_and(|(first, sent)| in_turn && self.could_answer(&first.order, sent, facts))
+                };
+                let matching = groups.iter().enumerate().filter(|(_, group)| fits(group));
+                let groups: BTreeSet<usize> = matching.map(|(group, _)| group).collect();
+                (!groups.is_empty()).then(|| Candidate {
+                    id: facts.id.clone(),
                     origin,
-                    id: unassigned.number.facts.id,
-                    seen_at: unassigned.seen_at,
+                    seen_at: number.seen_at,
+                    groups,
+                    rival: rivals.iter().filter_map(|other| self.rival(other, number)).max(),
                 })
             })
-            .collect())
+            .collect()
+    }
+
+    /// How the number may belong to this order, whose outcome the look does not decide.
+    fn rival(&self, other: &UnsettledOrder, number: &UnassignedNumber) -> Option<Rival> {
+        let facts = &number.number.facts;
+        if !other.order.matches(facts) || !number.can_be_of_turn(other.turn) {
+            return None;
+        }
+        if other.order.state != State::NeedsReview {
+            return Some(Rival::InProgress);
+        }
+        // Its call ended before it went to review.
+        let (reviewed, skew) = self.account.to_close_clock(other.order.updated_at);
+        let in_time = facts
+            .created_at
+            .is_none_or(|created| created <= reviewed.plus(skew));
+        let sent = other.order.sent_at.unwrap_or(other.order.created_at);
+        (in_time && self.could_answer(&other.order, sent, facts)).then_some(Rival::InReview)
+    }
+
+    /// Whether an order whose outcome is open may have rented the number.
+    pub(in crate::desk::orders) async fn may_be_of_open_order(
+        &self,
+        number: &UnassignedNumber,
+        country: Country,
+    ) -> Result<bool, Error> {
+        let countries = sharing_calling_code(country);
+        let open = self.core.store.unsettled_orders(&countries).await?;
+        Ok(open
+            .iter()
+            .any(|open| number.can_be_of_turn(open.turn) && open.order.matches(&number.number.facts)))
     }
 
     /// Whether Close may have rented the number in response to a call for this order at the time `sent`.

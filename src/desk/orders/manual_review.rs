@@ -3,6 +3,8 @@
 //! The person names the number of the order, or states that there is none. The service checks the finding against Close
 //! before it accepts the finding.
 
+use std::collections::BTreeSet;
+
 use crate::desk::orders::Orders;
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
@@ -12,6 +14,7 @@ use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order, State};
 use crate::domain::permission::needs;
+use crate::domain::phone::sharing_calling_code;
 use crate::domain::scope::Scope;
 use crate::error::Error;
 
@@ -91,7 +94,15 @@ impl Orders {
     async fn check_absent(&self, order: &Order) -> Result<Settlement, Error> {
         let sent = order.sent_at.unwrap_or(order.created_at);
         let view = self.collect_evidence(sent).await?;
-        let candidates = self.candidates(std::slice::from_ref(order), &view).await?;
+        let country = order.request.country;
+        let unassigned = self.unassigned(&BTreeSet::from([country]), sent).await?;
+        let open = self
+            .core
+            .store
+            .unsettled_orders(&sharing_calling_code(country))
+            .await?;
+        let own = open.iter().filter(|open| open.order.id == order.id).collect();
+        let candidates = self.candidates(&[own], &[], &unassigned, &view);
         let ours: Vec<&str> = candidates
             .iter()
             .filter(|candidate| candidate.origin == Origin::Desk)

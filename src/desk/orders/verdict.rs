@@ -1,4 +1,6 @@
-//! Decides about the unverified orders of one country by the evidence from Close. Pure, without I/O.
+//! Decides about the unverified orders of one lane by the evidence from Close. Pure, without I/O.
+//!
+//! A number that several orders could have rented decides nothing, unless the others have their numbers for certain.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,13 +47,26 @@ impl Origin {
     }
 }
 
-/// A number that no order accounts for and that matches the orders.
+/// A number that no order accounts for and that matches an order.
 #[derive(Debug, Clone)]
 pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) id: PhoneNumberId,
     pub(in crate::desk::orders) origin: Origin,
     /// When the service first saw the number.
     pub(in crate::desk::orders) seen_at: Timestamp,
+    /// Which groups of interchangeable orders it matches, by index.
+    pub(in crate::desk::orders) groups: BTreeSet<usize>,
+    /// Another order that it may belong to, besides those of the groups.
+    pub(in crate::desk::orders) rival: Option<Rival>,
+}
+
+/// An order outside the groups that a candidate may belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::desk::orders) enum Rival {
+    /// A person decides about it.
+    InReview,
+    /// Its call is in progress, or ended during the look.
+    InProgress,
 }
 
 /// The decision about one order.
@@ -63,63 +78,105 @@ pub(in crate::desk::orders) enum Verdict {
     Absent { confirmed: bool },
     /// Later evidence may decide.
     Undecided,
+    /// A number may belong to a call in progress, so the look proves nothing.
+    Contested,
     /// Only a person can decide between these candidates.
     Review(Vec<PhoneNumberId>),
 }
 
-/// Decides about interchangeable orders, oldest first. The verdicts are in the order of the orders.
+/// Decides about groups of interchangeable orders, each oldest first. The verdicts have the same places as the orders.
 ///
 /// The collection of the evidence began at `as_of`, after the calls of all these orders had ended.
 pub(in crate::desk::orders) fn decide_all(
+    groups: &[Vec<Order>],
+    candidates: &[Candidate],
+    as_of: Timestamp,
+    settle_after: Duration,
+) -> Vec<Vec<Verdict>> {
+    let mut candidates = candidates.to_vec();
+    // A group with as many certain numbers of its own as orders needs no other number.
+    let mut complete: BTreeSet<usize> = BTreeSet::new();
+    while let Some(group) = groups.iter().enumerate().position(|(group, orders)| {
+        let certain = candidates.iter().filter(|one| one.is_certain_of(group)).count();
+        !complete.contains(&group) && certain == orders.len()
+    }) {
+        complete.insert(group);
+        for one in candidates.iter_mut().filter(|one| !one.is_certain_of(group)) {
+            one.groups.remove(&group);
+        }
+    }
+    groups
+        .iter()
+        .enumerate()
+        .map(|(group, orders)| decide_group(group, orders, &candidates, as_of, settle_after))
+        .collect()
+}
+
+impl Candidate {
+    /// Whether no other order can have rented the number than those of this group.
+    fn is_only_of(&self, group: usize) -> bool {
+        self.rival.is_none() && self.groups.len() == 1 && self.groups.contains(&group)
+    }
+
+    fn is_certain_of(&self, group: usize) -> bool {
+        self.origin == Origin::Desk && self.is_only_of(group)
+    }
+}
+
+/// Decides about the interchangeable orders of one group.
+fn decide_group(
+    group: usize,
     orders: &[Order],
     candidates: &[Candidate],
     as_of: Timestamp,
     settle_after: Duration,
 ) -> Vec<Verdict> {
-    let of = |wanted: Origin| candidates.iter().filter(move |one| one.origin == wanted);
-    let all = |origins: &[Origin]| -> Vec<PhoneNumberId> {
-        let matching = candidates.iter().filter(|one| origins.contains(&one.origin));
-        matching.map(|one| one.id.clone()).collect()
+    let ids = |some: &[&Candidate]| some.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    let select = |wanted: &dyn Fn(&Candidate) -> bool| -> Vec<&Candidate> {
+        candidates
+            .iter()
+            .filter(|one| one.groups.contains(&group) && wanted(one))
+            .collect()
     };
-    let certain = all(&[Origin::Desk]);
+    let certain = ids(&select(&|one| one.is_certain_of(group)));
     if certain.len() > orders.len() {
         // Somebody else rents with the service's API key.
         return vec![Verdict::Review(certain); orders.len()];
     }
     let mut verdicts: Vec<Verdict> = certain.into_iter().map(Verdict::Found).collect();
-    let rest = &orders[verdicts.len()..];
-    let uncertain: Vec<&Candidate> = of(Origin::Unlogged).chain(of(Origin::Unclear)).collect();
-    if rest.is_empty() {
-        return verdicts;
+    let left = orders.len() - verdicts.len();
+    let mut rest = |verdict: &dyn Fn(&Order) -> Verdict| {
+        verdicts.extend(orders.iter().skip(orders.len() - left).map(verdict));
+        std::mem::take(&mut verdicts)
+    };
+    if left == 0 {
+        return rest(&|_| Verdict::Undecided);
     }
+    if !select(&|one| one.rival == Some(Rival::InProgress)).is_empty() {
+        return rest(&|_| Verdict::Contested);
+    }
+    let shared = select(&|one| !one.is_only_of(group));
+    let unlogged = select(&|one| one.is_only_of(group) && one.origin == Origin::Unlogged);
+    let unclear = select(&|one| one.is_only_of(group) && one.origin == Origin::Unclear);
+    let uncertain: Vec<&Candidate> = unlogged.iter().chain(&unclear).chain(&shared).copied().collect();
     if uncertain.is_empty() {
-        verdicts.extend(rest.iter().map(|order| {
-            Verdict::Absent {
-                confirmed: order
-                    .absent_since
-                    .is_some_and(|since| since.plus(settle_after) <= as_of),
-            }
-        }));
-        return verdicts;
+        return rest(&|order| Verdict::Absent {
+            confirmed: order
+                .absent_since
+                .is_some_and(|since| since.plus(settle_after) <= as_of),
+        });
     }
     // The event log may lag behind the listing.
     if uncertain.iter().any(|one| one.seen_at.plus(settle_after) > as_of) {
-        verdicts.extend(rest.iter().map(|_| Verdict::Undecided));
-        return verdicts;
+        return rest(&|_| Verdict::Undecided);
     }
-    let unlogged = all(&[Origin::Unlogged]);
-    if unlogged.len() == uncertain.len() && unlogged.len() <= rest.len() {
-        let left = rest.len() - unlogged.len();
-        verdicts.extend(unlogged.into_iter().map(Verdict::Found));
+    if unlogged.len() == uncertain.len() && unlogged.len() <= left {
+        verdicts.extend(ids(&unlogged).into_iter().map(Verdict::Found));
         // The other orders wait for later evidence, without these candidates.
-        verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left));
+        verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left - unlogged.len()));
         return verdicts;
     }
-    verdicts.extend(
-        rest.iter()
-            .map(|_| Verdict::Review(all(&[Origin::Unlogged, Origin::Unclear]))),
-    );
-    verdicts
+    rest(&|_| Verdict::Review(ids(&uncertain)))
 }
 
 #[cfg(test)]
@@ -193,18 +250,94 @@ mod tests {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
                 seen_at: ago(seen),
+                groups: BTreeSet::from([0]),
+                rival: None,
             })
             .collect();
-        decide_all(&orders, &candidates, AS_OF, SETTLE)
-            .into_iter()
+        letters(&decide_all(&[orders], &candidates, AS_OF, SETTLE))
+    }
+
+    fn letters(verdicts: &[Vec<Verdict>]) -> String {
+        verdicts
+            .iter()
+            .flatten()
             .map(|verdict| match verdict {
-                Verdict::Found(id) => id.as_str().trim_start_matches("phon_").to_owned(),
-                Verdict::Absent { confirmed: false } => "0".to_owned(),
-                Verdict::Absent { confirmed: true } => "x".to_owned(),
-                Verdict::Undecided => "?".to_owned(),
-                Verdict::Review(_) => "!".to_owned(),
+                Verdict::Found(id) => id.as_str().trim_start_matches("phon_"),
+                Verdict::Absent { confirmed: false } => "0",
+                Verdict::Absent { confirmed: true } => "x",
+                Verdict::Undecided => "?",
+                Verdict::Contested => "~",
+                Verdict::Review(_) => "!",
             })
             .collect()
+    }
+
+    /// The verdicts about two orders that overlap and are not interchangeable.
+    ///
+    /// A candidate is a letter, its origin, the seconds since it was first seen, its groups, and its rival.
+    fn of_two(candidates: &[(&str, Origin, u64, &[usize], Option<Rival>)]) -> String {
+        let orders = ["30", "89"].map(|prefix| {
+            vec![Order {
+                absent_since: Some(AS_OF.minus(SETTLE)),
+                ..order(json!({ "country": "DE", "prefix": prefix }))
+            }]
+        });
+        let candidates: Vec<Candidate> = candidates
+            .iter()
+            .map(|(id, origin, seen, groups, rival)| Candidate {
+                id: format!("phon_{id}").parse().unwrap(),
+                origin: *origin,
+                seen_at: AS_OF.minus(Duration::from_secs(*seen)),
+                groups: groups.iter().copied().collect(),
+                rival: *rival,
+            })
+            .collect();
+        letters(&decide_all(&orders, &candidates, AS_OF, SETTLE))
+    }
+
+    #[test]
+    fn a_number_of_several_orders_decides_nothing_until_the_others_have_theirs() {
+        use Origin::{Desk, Unclear, Unlogged};
+        let both: &[usize] = &[0, 1];
+        assert_eq!(of_two(&[]), "xx");
+        assert_eq!(of_two(&[("A", Desk, 0, &[0], None)]), "Ax");
+        assert_eq!(of_two(&[("A", Desk, 0, both, None)]), "??", "it is too early");
+        assert_eq!(of_two(&[("A", Desk, 300, both, None)]), "!!");
+        assert_eq!(
+            of_two(&[("A", Desk, 0, both, None), ("B", Desk, 0, &[1], None)]),
+            "AB",
+            "the second order has its own number, so the other number is of the first"
+        );
+        assert_eq!(
+            of_two(&[("A", Desk, 300, both, None), ("B", Desk, 300, both, None)]),
+            "!!",
+            "which number is of which order?"
+        );
+        assert_eq!(
+            of_two(&[("A", Unlogged, 300, both, None), ("B", Desk, 0, &[1], None)]),
+            "AB"
+        );
+        assert_eq!(
+            of_two(&[("A", Desk, 0, both, None), ("B", Unlogged, 0, &[1], None)]),
+            "??"
+        );
+        assert_eq!(of_two(&[("A", Unclear, 300, &[0], None)]), "!x");
+    }
+
+    #[test]
+    fn a_number_that_may_belong_to_a_call_in_progress_proves_neither_result() {
+        use Origin::{Desk, Unlogged};
+        let call = Some(Rival::InProgress);
+        assert_eq!(of_two(&[("A", Desk, 900, &[0], call)]), "~x");
+        assert_eq!(of_two(&[("A", Unlogged, 900, &[0, 1], call)]), "~~");
+        assert_eq!(
+            of_two(&[("A", Desk, 0, &[0], call), ("B", Desk, 0, &[0], None)]),
+            "Bx",
+            "the order has a number that nobody else can have rented"
+        );
+        let review = Some(Rival::InReview);
+        assert_eq!(of_two(&[("A", Desk, 0, &[0], review)]), "?x");
+        assert_eq!(of_two(&[("A", Desk, 300, &[0], review)]), "!x");
     }
 
     #[test]

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0006_feed"),
     step!("0007_inbox"),
     step!("0008_outgoing"),
+    step!("0009_turns"),
 ];
 
 /// The table of applied migrations.
