@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0006_feed"),
     step!("0007_inbox"),
     step!("0008_outgoing"),
+    step!("0009_turns"),
     step!("0010_clocks"),
     step!("0012_odd_records"),
     step!("0013_claims_and_probes"),
