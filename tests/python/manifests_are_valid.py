@@ -25,6 +25,8 @@ GRACE = 30  # seconds: the default of server.grace and close.timeout
 CUSTOM_RESOURCES = {
     "postgresql.cnpg.io/v1": ["Cluster", "ScheduledBackup"],
     "barmancloud.cnpg.io/v1": ["ObjectStore"],
+    "networking.istio.io/v1": ["VirtualService"],
+    "security.istio.io/v1": ["AuthorizationPolicy"],
     "argoproj.io/v1alpha1": ["AppProject", "Application"],
     "kustomize.toolkit.fluxcd.io/v1": ["Kustomization"],
     "source.toolkit.fluxcd.io/v1": ["GitRepository"],
@@ -294,6 +296,42 @@ def exposes_only_the_path_of_close_to_the_internet(documents):
                 ports = {port["port"] for service in services for port in service["spec"]["ports"]}
                 if backend["port"] not in ports:
                     yield f"{label(route)}: Service {backend['name']} has no port {backend['port']}"
+
+
+def waits_for_orders_and_repeats_nothing(documents):
+    """No proxy may repeat a request by itself, or end one earlier than an order that waits for its end (60 s)."""
+    prefix = "nginx.ingress.kubernetes.io/"
+    for ingress in of_kind(documents, "Ingress"):
+        notes = ingress["metadata"].get("annotations", {})
+        public = ingress["spec"]["ingressClassName"] == "public"
+        yield from differs(ingress, "proxy-next-upstream", notes.get(prefix + "proxy-next-upstream"), "off")
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                if public != (path["path"] == "/webhooks/close") or (public and path["pathType"] != "Exact"):
+                    yield f"{label(ingress)}: only the path of Close may be public, and nothing else: {path['path']}"
+                needed = {"/webhooks/close": 10, "/v1/events/stream": 3600}.get(path["path"], 75)
+                if int(notes.get(prefix + "proxy-read-timeout", 60)) < needed:
+                    yield f"{label(ingress)}: proxy-read-timeout must be {needed} s or more for {path['path']}"
+    for service in of_kind(documents, "VirtualService"):
+        for route in service["spec"]["http"]:
+            yield from differs(service, f"retries of {route['name']}", route.get("retries"), {"attempts": 0})
+            if route.get("timeout") not in ("0s", "75s"):
+                yield f"{label(service)}: the timeout of {route['name']} must be longer than 60 s"
+
+
+def belongs_to_a_mesh_completely(documents):
+    """In a mesh, every pod reaches what its proxy needs, and sidecars begin before init containers and end by themselves."""
+    policies = {name(policy) for policy in of_kind(documents, "NetworkPolicy")}
+    for namespace in of_kind(documents, "Namespace"):
+        labels = namespace["metadata"]["labels"]
+        if labels.get("istio-injection") == "enabled":
+            if "numberdesk-to-istiod" not in policies:
+                yield f"{label(namespace)}: no NetworkPolicy allows connections to istiod"
+            for workload, _ in pods(documents):
+                notes = template(workload)["metadata"].get("annotations", {})
+                yield from differs(workload, "nativeSidecar", notes.get("sidecar.istio.io/nativeSidecar"), "true")
+        if labels.get("istio.io/dataplane-mode") == "ambient" and "numberdesk-hbone" not in policies:
+            yield f"{label(namespace)}: no NetworkPolicy allows HBONE"
 
 
 def scrapes_metrics_from_the_ops_service(documents):
@@ -600,6 +638,8 @@ CHECKS_OF_THE_SERVICE = [
     runs_one_replica_on_a_volume,
     rolls_out_without_downtime,
     exposes_only_the_path_of_close_to_the_internet,
+    waits_for_orders_and_repeats_nothing,
+    belongs_to_a_mesh_completely,
     scrapes_metrics_from_the_ops_service,
     backs_up_the_database,
     keeps_the_data_in_gitops,
