@@ -34,4 +34,4 @@ pub use self::json::Me;
 pub use self::numbers::ReleaseOutcome;
 pub use self::rent::RentOutcome;
 pub use self::subscriptions::Subscription;
-pub use self::webhook::{Forged, SignatureKey};
+pub use self::webhook::{Forged, Signature, SignatureKey};
