@@ -377,6 +377,7 @@ fn limits(config: &Config) -> http::Limits {
         body: config.server.body_limit.get(),
         header_timeout: config.server.header_timeout.get(),
         idle_timeout: config.server.idle_timeout.get(),
+        send_timeout: config.server.send_timeout.get(),
         max_headers: config.server.max_headers.get(),
         grace: config.server.grace.get(),
         requests_per_minute: config.limits.requests_per_minute.get(),

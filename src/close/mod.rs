@@ -40,4 +40,4 @@ pub use self::pace::RentPermit;
 pub use self::rent::{RentHold, RentOutcome};
 pub use self::server_clock::CloseTime;
 pub use self::subscriptions::{Subscription, Subscriptions};
-pub use self::webhook::{Forged, SignatureKey};
+pub use self::webhook::{Forged, Signature, SignatureKey};

@@ -23,6 +23,7 @@ mod reload_policy;
 mod resolve_caller;
 mod retention;
 mod rotate_api_key;
+mod shares;
 mod spend;
 pub mod subscription;
 mod sync;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::close::Forged;
 pub use crate::desk::audit::Audit;
 pub use crate::desk::audit::export::Export;
 pub use crate::desk::close_drift::CloseDrift;
