@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 
 use crate::close::{Error as CloseError, Shown};
 use crate::desk::core::Core;
-use crate::desk::errors::{map_close_error, unavailable};
+use crate::desk::errors::map_close_error;
+use crate::desk::organization::Organization;
 use crate::domain::id::{GroupId, PhoneNumberId, UserId};
 use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::domain::team::Team;
@@ -20,6 +21,8 @@ use crate::policy::Members;
 const GROUP_WAIT: Duration = Duration::from_secs(3);
 /// The most odd records that are logged one by one.
 const LOGGED: usize = 20;
+/// The fault of a number of another organization.
+const FOREIGN: &str = "it belongs to another organization than the inventory";
 /// The tolerance for clock differences after the skew of Close's clock was measured.
 ///
 /// Close reports its time in whole seconds, and each replica has its own clock.
@@ -31,6 +34,7 @@ pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(10);
 #[derive(Clone)]
 pub(in crate::desk) struct Account {
     core: Core,
+    organization: Organization,
     members: Arc<ArcSwap<Members>>,
     health: Arc<ArcSwap<CloseHealth>>,
 }
@@ -100,6 +104,7 @@ impl Default for CloseHealth {
 impl Account {
     pub(in crate::desk) fn new(core: Core) -> Self {
         Self {
+            organization: Organization::new(core.clone()),
             core,
             members: Arc::new(ArcSwap::from_pointee(Members::new())),
             health: Arc::default(),
@@ -143,26 +148,28 @@ impl Account {
         }
     }
 
-    /// Returns the owner of the API key. Fails if the key belongs to another organization.
+    /// Returns the owner of the API key. Fails if the key belongs to another organization, or if that can't be told.
     ///
     /// The inventory belongs to one organization. A key of another organization sees other numbers, so its answers
     /// prove nothing about the inventory.
     pub(in crate::desk) async fn verify_organization(&self) -> Result<KeyOwner, Error> {
+        let key = self.core.close.key();
         let me = self.core.close.me().await.map_err(map_close_error)?;
-        let Some(first) = me.organization_ids.first() else {
-            return Err(unavailable("the API key belongs to no Close organization"));
-        };
-        let organization = self.core.store.claim_organization(first).await?;
-        if me.organization_ids.contains(&organization) {
-            return Ok(KeyOwner {
-                organization,
-                user: me.user_id,
-                odd: me.odd,
-            });
+        Ok(KeyOwner {
+            organization: self.organization.verify(&me, key).await?,
+            user: me.user_id,
+            odd: me.odd,
+        })
+    }
+
+    /// Fetches one number. One of another organization is odd, whichever key may see it.
+    pub(in crate::desk) async fn read_number(&self, id: &PhoneNumberId) -> Result<Shown, CloseError> {
+        match self.core.close.number(id).await? {
+            Shown::Number(facts) if self.organization.is_foreign(&facts) => {
+                Ok(Shown::Odd(OddRecord::number(id, FOREIGN)))
+            }
+            shown => Ok(shown),
         }
-        Err(unavailable(
-            "the API key belongs to another Close organization than the inventory",
-        ))
     }
 
     /// Lists all numbers of the organization, and writes them to the inventory.
@@ -179,7 +186,7 @@ impl Account {
             match &facts.organization {
                 Some(other) if *other != owner.organization => odd.push(OddRecord {
                     rented: false,
-                    ..OddRecord::number(&facts.id, "it belongs to another organization than the inventory")
+                    ..OddRecord::number(&facts.id, FOREIGN)
                 }),
                 _ => {
                     ids.insert(facts.id.clone());
@@ -236,7 +243,7 @@ impl Account {
     /// Fetches one number from Close into the inventory.
     pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<Refetched, Error> {
         let asked_at = self.core.now();
-        match self.core.close.number(id).await {
+        match self.read_number(id).await {
             Ok(Shown::Number(facts)) => {
                 self.core
                     .store

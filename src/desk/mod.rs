@@ -17,6 +17,7 @@ mod me;
 mod number_cache;
 mod numbers;
 mod orders;
+pub mod organization;
 mod reload_policy;
 mod resolve_caller;
 mod retention;

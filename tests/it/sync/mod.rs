@@ -6,3 +6,4 @@ pub(crate) mod subscription;
 
 mod missing;
 mod odd_records;
+mod organization;
