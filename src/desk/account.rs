@@ -266,10 +266,25 @@ impl Account {
         }
     }
 
-    /// Fetches the members of one group. On failure the known members stay.
+    /// Takes over the members of all groups as a replica last read them from Close.
+    pub(in crate::desk) async fn reload_groups(&self) -> Result<(), Error> {
+        let mut stored = self.core.store.group_members().await?;
+        // The members of a group that no rule names any more are not read again.
+        let named = self.core.policy.load_full().groups();
+        stored.retain(|group, _| named.contains(group));
+        self.members.rcu(|known| {
+            let mut members = Members::clone(known);
+            members.extend(stored.clone());
+            members
+        });
+        Ok(())
+    }
+
+    /// Fetches the members of one group, and stores them for the other replicas. On failure the known members stay.
     ///
     /// Returns the members that can't be read, or the group itself if none can.
     pub(in crate::desk) async fn refresh_group(&self, group: &GroupId) -> Vec<OddRecord> {
+        let asked_at = self.core.now();
         match self.core.close.group_members(group).await {
             Ok(listed) => {
                 let listed = listed.unwrap_or_default();
@@ -280,6 +295,9 @@ impl Account {
                     members.insert(group.clone(), users.clone());
                     members
                 });
+                if let Err(error) = self.core.store.save_group(group, &users, asked_at).await {
+                    tracing::warn!(group_id = %group, %error, "group members not stored for the other replicas");
+                }
                 listed.odd
             }
             Err(failure) => {
@@ -310,13 +328,19 @@ impl Account {
 
     /// The known members of all groups, including those of the group that the team's rule names.
     ///
-    /// Fetches that group from Close if its members are not known yet, and waits at most `GROUP_WAIT`.
+    /// Fetches that group from Close if its members are not known yet, and waits at most `GROUP_WAIT`. If Close does not
+    /// answer, the members that a replica read last are used.
     pub(in crate::desk) async fn members_for(&self, team: &Team) -> Arc<Members> {
         let policy = self.core.policy.load_full();
         if let Some(group) = policy.rules(team).and_then(|(_, rules)| rules.group())
             && !self.knows_group(group)
         {
             let _ = tokio::time::timeout(GROUP_WAIT, self.refresh_group(group)).await;
+            if !self.knows_group(group)
+                && let Err(error) = self.reload_groups().await
+            {
+                tracing::warn!(%error, "group members not read from the database");
+            }
         }
         self.members.load_full()
     }
