@@ -18,6 +18,7 @@ mod number_cache;
 mod number_claims;
 mod numbers;
 mod orders;
+pub mod organization;
 mod own_keys;
 mod reload_policy;
 mod resolve_caller;
