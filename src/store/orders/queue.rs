@@ -71,7 +71,7 @@ impl Store {
         for row in self.db.rows(select.statement()).await? {
             let status = found.entry(row.parsed("country")?).or_default();
             let lapsed = row.time_opt("lease_until")?.is_some_and(|until| until <= now);
-            if row.parsed::<State>("state")? == State::Unverified || lapsed {
+            if row.word::<State>("state")? == State::Unverified || lapsed {
                 status.unverified.push(row.time_opt("absent_since")?);
             } else {
                 status.sending.push(row.text("shape")?);
