@@ -1,8 +1,12 @@
-//! A rollout and its undoing: rows with words of a newer version.
+//! A rollout and its undoing: rows with words of a newer version, and a role of the database that may not migrate.
 
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::support::database::{Database, on_both_stores};
+use crate::support::binary::{ServerProcess, run};
+use crate::support::database::{Database, execute_on_server, on_both_stores, on_postgres_only};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, OLGA, Persona};
 use crate::support::receiver::Receiver;
@@ -10,6 +14,10 @@ use crate::support::server::{TestConfig, TestServer, send, text, webhooks_to};
 
 on_both_stores! {
     words_of_a_newer_version_are_shown_and_its_work_is_left_alone,
+}
+
+on_postgres_only! {
+    a_role_that_may_only_read_and_write_serves_what_another_role_has_migrated,
 }
 
 /// The word that no version knows.
@@ -122,4 +130,56 @@ async fn words_of_a_newer_version_are_shown_and_its_work_is_left_alone(database:
     assert!(database.query_integer(&left).await > 0);
     let metrics = server.at_ops("/metrics").await;
     assert_eq!(metrics.status, 200);
+}
+
+/// The statements of the guide that create the two roles, for these names.
+fn statements_of_the_guide(owner: &str, service: &str) -> String {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let guide = std::fs::read_to_string(guide).expect("the guide can be read");
+    let block = guide.split("```sql\n").nth(1).expect("the guide has SQL");
+    let block = block.split("```").next().expect("a block ends");
+    block
+        .replace("numberdesk_owner", owner)
+        .replace("numberdesk_service", service)
+}
+
+async fn a_role_that_may_only_read_and_write_serves_what_another_role_has_migrated(database: Database) {
+    let database = database.without_schema().await;
+    let (owner, service) = (
+        format!("owner_{}", database.name()),
+        format!("service_{}", database.name()),
+    );
+    database.execute(&statements_of_the_guide(&owner, &service)).await;
+    let by = |role: &str| {
+        let mut url = url::Url::parse(database.url().expose_secret()).expect("a URL");
+        url.set_username(role).expect("a user");
+        url.set_password(Some("...")).expect("a password");
+        Database::by(url.as_str())
+    };
+    // Without a schema, the service names what is missing and who can help.
+    let mut server = TestServer::prepare(by(&service), TestConfig::default()).await;
+    let refused = run(server.folder.path(), &["serve", "--config", "numberdesk.toml"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for part in ["0001_start", "numberdesk migrate"] {
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+    let file = server.folder.path().join("numberdesk.toml");
+    let of_service = std::fs::read_to_string(&file).expect("the configuration can be read");
+    let of_owner = of_service.replace(&service, &owner);
+    std::fs::write(&file, of_owner).expect("the configuration can be written");
+    let migrated = run(server.folder.path(), &["migrate", "--config", "numberdesk.toml"]).await;
+    assert_eq!(migrated.code, 0, "{migrated:?}");
+    std::fs::write(&file, of_service).expect("the configuration can be written");
+    let mut process: ServerProcess = server.start_process().await;
+    server.wait_until_synced().await;
+    server.rent(&ALICE, "k", "DE").await;
+    let doctor = run(server.folder.path(), &["doctor", "--config", "numberdesk.toml"]).await;
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+    assert_eq!(process.terminate().await, 0);
+    for role in [service, owner] {
+        database.execute(&format!("DROP OWNED BY {role} CASCADE")).await;
+        execute_on_server(&format!("DROP ROLE {role}"))
+            .await
+            .expect("the role can be dropped");
+    }
 }
