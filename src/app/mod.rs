@@ -277,6 +277,9 @@ impl App {
 /// Opens the database and applies missing migrations.
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let url = config.store.url().map_err(anyhow::Error::msg)?;
+    if let Some(weakness) = url.weakness() {
+        tracing::warn!(weakness, "database connection is not verified");
+    }
     let store = Store::open(url.secret())
         .await
         .context("the database can't be opened")?;

@@ -34,6 +34,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             for warning in policy.warnings() {
                 outln!("warning: {warning}")?;
             }
+            if let Some(weakness) = config.store.url().ok().and_then(|url| url.weakness()) {
+                outln!("warning: {weakness}")?;
+            }
             if let Some(files) = &config.server.tls {
                 certificate(files)?;
             }
