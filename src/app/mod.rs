@@ -5,7 +5,8 @@
 //! 1. Take the process lock: only one process may serve a SQLite file.
 //! 2. Open the store and migrate its schema.
 //! 3. Bind both ports, so that a taken port fails before any work begins.
-//! 4. Build the parts from the configuration. Nothing here calls Close or an issuer, so both may be down.
+//! 4. Build the parts from the configuration. Only if the organization of the API key is not stored yet, or configured,
+//!    Close is asked for it; Close and the issuers may be down.
 //! 5. Serve both ports, and start the workers. `/readyz` reports ready once all numbers are loaded.
 //!
 //! # Stop
@@ -77,6 +78,8 @@ const GAUGES: Duration = Duration::from_secs(10);
 const SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// How long the ops port and the store may take to close, after all work has ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the start waits for Close to name the organization of the API key.
+const ORGANIZATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running service. Call [`Self::stop`] to stop it in order; dropping it does not do that.
 pub struct App {
@@ -169,6 +172,10 @@ impl App {
             stop.clone(),
         );
 
+        let check = desk.api_key.check_organization();
+        if let Ok(Err(wrong)) = tokio::time::timeout(ORGANIZATION_TIMEOUT, check).await {
+            anyhow::bail!(wrong);
+        }
         if let Some(keys) = config.close.webhook_key() {
             desk.subscription
                 .set_keys(signature_keys(&keys).map_err(anyhow::Error::msg)?);
@@ -270,6 +277,9 @@ impl App {
 /// Opens the database and applies missing migrations.
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let url = config.store.url().map_err(anyhow::Error::msg)?;
+    if let Some(weakness) = url.weakness() {
+        tracing::warn!(weakness, "database connection is not verified");
+    }
     let store = Store::open(url.secret())
         .await
         .context("the database can't be opened")?;
@@ -296,6 +306,7 @@ fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> de
         full_sync: config.inventory.full_sync.get(),
         webhook_tolerance: config.close.webhook_tolerance.get(),
         event_retention: config.events.keep.get(),
+        organization: config.close.organization_id.as_ref().map(ToString::to_string),
         signature_keys: key_source(config, address),
         outgoing,
     }
@@ -377,6 +388,7 @@ fn limits(config: &Config) -> http::Limits {
         body: config.server.body_limit.get(),
         header_timeout: config.server.header_timeout.get(),
         idle_timeout: config.server.idle_timeout.get(),
+        send_timeout: config.server.send_timeout.get(),
         max_headers: config.server.max_headers.get(),
         grace: config.server.grace.get(),
         requests_per_minute: config.limits.requests_per_minute.get(),

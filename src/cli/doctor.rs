@@ -17,12 +17,13 @@ use super::output::out;
 use crate::app;
 use crate::cli::doctor::report::Finding::{self, Bad, Good, Note};
 use crate::cli::doctor::report::Report;
-use crate::close::{self, CloseClient};
+use crate::close::{self, CloseClient, KeyOrganization};
 use crate::config::{Config, TlsFiles};
+use crate::desk::organization::{ambiguous, not_configured};
 use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::close_drift::Drift;
-use crate::domain::id::UserId;
-use crate::domain::time::{Clock, Timestamp};
+use crate::domain::id::{OrganizationId, UserId};
+use crate::domain::time::{Clock, Span, Timestamp};
 use crate::egress::Proxies;
 use crate::policy::{GroupRule, Policy};
 
@@ -92,14 +93,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some((_, drifts)) = &of_key {
         closed.add("close api", changes(stored_drifts.iter().chain(drifts)));
     }
-    if let (Some(known), Some((of_key, _))) = (organization, of_key)
-        && !of_key.contains(&known)
+    if let Some((of_key, _)) = of_key
+        && let Some(finding) = self::organization(of_key, organization.as_deref())
     {
-        let text = format!(
-            "the API key belongs to {}, but the inventory to {known}",
-            of_key.join(", ")
-        );
-        closed.add("organization", Bad(text));
+        closed.add("organization", finding);
     }
     for part in [stored, issued, closed] {
         report.append(part);
@@ -136,11 +133,14 @@ async fn issuers(config: &Config, proxies: &Proxies, report: &mut Report) {
     };
     // An issuer that does not respond in time has no usable keys in the report below.
     let _ = tokio::time::timeout(TIMEOUT, auth.refresh()).await;
-    for keys in auth.report() {
+    for (keys, issuer) in auth.report().into_iter().zip(&config.auth.issuers) {
         let finding = if keys.usable {
             Good(format!(
-                "{}: {} keys, from {}",
-                keys.issuer, keys.keys, keys.source
+                "{}: {} keys, from {}; tokens may be valid for {}",
+                keys.issuer,
+                keys.keys,
+                keys.source,
+                Span(issuer.max_lifetime.get())
             ))
         } else {
             let text = keys
@@ -155,14 +155,33 @@ async fn issuers(config: &Config, proxies: &Proxies, report: &mut Report) {
     }
 }
 
-/// Checks Close and its API key. Returns the organizations of the key and the differences of Close's API, if Close
+/// Compares the organization of the key with the stored one; `None` if there is nothing to say.
+fn organization(of_key: KeyOrganization, stored: Option<&str>) -> Option<Finding> {
+    match (of_key, stored) {
+        (KeyOrganization::Known(of_key), Some(stored)) if of_key != stored => Some(Bad(format!(
+            "the API key belongs to {of_key}, but the inventory to {stored}"
+        ))),
+        (KeyOrganization::Known(_), _) => None,
+        (KeyOrganization::Ambiguous(all), Some(stored)) if all.iter().any(|id| id == stored) => {
+            Some(Note(format!(
+                "the API key may belong to any of {}; the inventory belongs to {stored}",
+                all.join(", ")
+            )))
+        }
+        (KeyOrganization::Ambiguous(all), _) => Some(Bad(ambiguous(&all))),
+        (KeyOrganization::NotConfigured(all), _) => Some(Bad(not_configured(&all))),
+        (KeyOrganization::Missing, _) => Some(Bad("the API key belongs to no Close organization".to_owned())),
+    }
+}
+
+/// Checks Close and its API key. Returns the organization of the key and the differences of Close's API, if Close
 /// responds.
 async fn close(
     config: &Config,
     proxies: &Proxies,
     policy: &Policy,
     report: &mut Report,
-) -> Option<(Vec<String>, BTreeSet<Drift>)> {
+) -> Option<(KeyOrganization, BTreeSet<Drift>)> {
     let settings = app::close(config, proxies);
     let key = config.close.api_key().read_api_key().map_err(anyhow::Error::msg);
     let client = match key.and_then(|key| CloseClient::new(settings, key, Clock::system())) {
@@ -191,7 +210,14 @@ async fn close(
     if let Err(error) = client.sample().await {
         report.add("numbers", Bad(error.to_string()));
     }
-    Some((me.organization_ids, client.drifts()))
+    let configured = config.close.organization_id.as_ref().map(OrganizationId::as_str);
+    match client.organization_of(&me, configured).await {
+        Ok(organization) => Some((organization, client.drifts())),
+        Err(error) => {
+            report.add("organization", Bad(error.to_string()));
+            None
+        }
+    }
 }
 
 /// Compares Close's API, as the service and this command met it, with the one that this version knows.

@@ -77,8 +77,14 @@ impl CloseClient {
     }
 }
 
-/// A mark of a key that is or was in use. It does not show the key.
+/// A mark of a key that is or was in use. It does not show the key. Two marks are equal if no other key was used between.
 pub struct KeyInUse(Arc<SecretString>);
+
+impl PartialEq for KeyInUse {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
 
 impl fmt::Debug for CloseClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -94,7 +94,7 @@ fn until(moment: &AtomicI64, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// The time until the reset: by `RateLimit`, which has decimals, else by `Retry-After`, else by the older header.
-fn reset_in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn reset_in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok();
     member(headers, "reset")
         .and_then(length)
@@ -122,7 +122,7 @@ fn reset_in_body(body: &[u8]) -> Option<Duration> {
 }
 
 /// A member of `RateLimit: limit=100, remaining=50, reset=5.25`.
-fn member(headers: &HeaderMap, name: &str) -> Option<f64> {
+pub(super) fn member(headers: &HeaderMap, name: &str) -> Option<f64> {
     headers
         .get_all(RATE_LIMIT)
         .iter()

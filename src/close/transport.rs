@@ -19,6 +19,7 @@ use tracing::{Instrument as _, Span};
 use crate::close::breaker::{Breaker, CallEnd, Pass};
 use crate::close::connection::{Clients, Settings};
 use crate::close::endpoint::Endpoint;
+use crate::close::pace::Pace;
 use crate::close::radar::Radar;
 use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
@@ -35,6 +36,7 @@ pub(super) struct Transport {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) pace: Pace,
     pub(super) breaker: Breaker,
     pub(super) sharing: SharingField,
     pub(super) radar: Radar,
@@ -56,6 +58,7 @@ impl Transport {
             key: ArcSwap::from_pointee(key),
             former_keys: Mutex::default(),
             limits: Limits::default(),
+            pace: Pace::default(),
             breaker: Breaker::default(),
             sharing: SharingField::default(),
             radar: Radar::default(),
@@ -114,6 +117,18 @@ impl Transport {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.attempt(pass, endpoint, body, left).await
+    }
+
+    /// Whether a call that must not be repeated would be made now. Makes the probe if one is due.
+    pub(super) async fn is_ready(&self, limit: Duration) -> bool {
+        match self.breaker.enter(self.clock.now(), limit) {
+            None => false,
+            Some(Pass::Normal) => true,
+            Some(pass @ Pass::Probe) => self
+                .attempt(pass, Endpoint::Me, None, limit / 4)
+                .await
+                .has_response(),
+        }
     }
 
     /// The outcome of a call that the circuit breaker refuses. It names the fault that opened the circuit.
@@ -222,6 +237,9 @@ impl Transport {
         };
         let received = read.as_deref().unwrap_or_default();
         let now = self.clock.now();
+        if matches!(endpoint, Endpoint::Rent) {
+            self.pace.record(&headers, now);
+        }
         if let Some(until) = self.limits.record(endpoint, status, &headers, received, now) {
             return Ok(Outcome::RateLimited { until });
         }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::config::secret::{ApiKey, SecretSource, SignatureKeys, forbid_both};
 use crate::config::values::{BaseUrl, FilePath, WebUrl, no_effect_without_tls};
+use crate::domain::id::OrganizationId;
 use crate::domain::input::fault::Fault;
 use crate::domain::input::read::Input;
 use crate::domain::input::values::BoundedSpan;
@@ -28,6 +29,11 @@ pub struct CloseConfig {
     /// Numberdesk reads it every 5 s. A new key needs no restart: Numberdesk uses it once Close has accepted it for the
     /// same organization, and the previous key until then.
     api_key_file: Option<FilePath>,
+    /// The Close organization that the API key belongs to: `orga_…`.
+    ///
+    /// Needed only if the key's user is a member of several organizations, and the key sees neither numbers nor events yet.
+    /// None by default: Numberdesk finds it out, and refuses to start if it cannot be told.
+    pub organization_id: Option<OrganizationId>,
     /// The signature keys of a webhook subscription. Only in the environment.
     #[schema(default = json!(null))]
     webhook_signature_key: Option<SignatureKeys>,
@@ -54,6 +60,7 @@ impl Default for CloseConfig {
             ca_file: None,
             api_key: None,
             api_key_file: None,
+            organization_id: None,
             webhook_signature_key: None,
             webhook_signature_key_file: None,
             subscribe: true,

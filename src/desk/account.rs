@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 
 use crate::close::{Error as CloseError, Shown};
 use crate::desk::core::Core;
-use crate::desk::errors::{map_close_error, unavailable};
+use crate::desk::errors::map_close_error;
+use crate::desk::organization::Organization;
 use crate::domain::id::{GroupId, PhoneNumberId, UserId};
 use crate::domain::odd_record::{OddKind, OddRecord};
 use crate::domain::team::Team;
@@ -20,6 +21,8 @@ use crate::policy::Members;
 const GROUP_WAIT: Duration = Duration::from_secs(3);
 /// The most odd records that are logged one by one.
 const LOGGED: usize = 20;
+/// The fault of a number of another organization.
+const FOREIGN: &str = "it belongs to another organization than the inventory";
 /// The tolerance for times by Close's clock. Close has many servers, and reports the time in whole seconds.
 pub(in crate::desk) const MEASURED_SKEW: Duration = Duration::from_secs(10);
 /// The tolerance while no answer has shown Close's clock, so that ours stands in for it.
@@ -29,6 +32,7 @@ pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(15);
 #[derive(Clone)]
 pub(in crate::desk) struct Account {
     core: Core,
+    organization: Organization,
     members: Arc<ArcSwap<Members>>,
     health: Arc<ArcSwap<CloseHealth>>,
 }
@@ -98,6 +102,7 @@ impl Default for CloseHealth {
 impl Account {
     pub(in crate::desk) fn new(core: Core) -> Self {
         Self {
+            organization: Organization::new(core.clone()),
             core,
             members: Arc::new(ArcSwap::from_pointee(Members::new())),
             health: Arc::default(),
@@ -144,26 +149,28 @@ impl Account {
         now.minus(skew)
     }
 
-    /// Returns the owner of the API key. Fails if the key belongs to another organization.
+    /// Returns the owner of the API key. Fails if the key belongs to another organization, or if that can't be told.
     ///
     /// The inventory belongs to one organization. A key of another organization sees other numbers, so its answers
     /// prove nothing about the inventory.
     pub(in crate::desk) async fn verify_organization(&self) -> Result<KeyOwner, Error> {
+        let key = self.core.close.key();
         let me = self.core.close.me().await.map_err(map_close_error)?;
-        let Some(first) = me.organization_ids.first() else {
-            return Err(unavailable("the API key belongs to no Close organization"));
-        };
-        let organization = self.core.store.claim_organization(first).await?;
-        if me.organization_ids.contains(&organization) {
-            return Ok(KeyOwner {
-                organization,
-                user: me.user_id,
-                odd: me.odd,
-            });
+        Ok(KeyOwner {
+            organization: self.organization.verify(&me, key).await?,
+            user: me.user_id,
+            odd: me.odd,
+        })
+    }
+
+    /// Fetches one number. One of another organization is odd, whichever key may see it.
+    pub(in crate::desk) async fn read_number(&self, id: &PhoneNumberId) -> Result<Shown, CloseError> {
+        match self.core.close.number(id).await? {
+            Shown::Number(facts) if self.organization.is_foreign(&facts) => {
+                Ok(Shown::Odd(OddRecord::number(id, FOREIGN)))
+            }
+            shown => Ok(shown),
         }
-        Err(unavailable(
-            "the API key belongs to another Close organization than the inventory",
-        ))
     }
 
     /// Lists all numbers of the organization, and writes them to the inventory.
@@ -180,7 +187,7 @@ impl Account {
             match &facts.organization {
                 Some(other) if *other != owner.organization => odd.push(OddRecord {
                     rented: false,
-                    ..OddRecord::number(&facts.id, "it belongs to another organization than the inventory")
+                    ..OddRecord::number(&facts.id, FOREIGN)
                 }),
                 _ => {
                     ids.insert(facts.id.clone());
@@ -237,7 +244,7 @@ impl Account {
     /// Fetches one number from Close into the inventory.
     pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<Refetched, Error> {
         let asked_at = self.core.now();
-        match self.core.close.number(id).await {
+        match self.read_number(id).await {
             Ok(Shown::Number(facts)) => {
                 self.core
                     .store
@@ -260,10 +267,25 @@ impl Account {
         }
     }
 
-    /// Fetches the members of one group. On failure the known members stay.
+    /// Takes over the members of all groups as a replica last read them from Close.
+    pub(in crate::desk) async fn reload_groups(&self) -> Result<(), Error> {
+        let mut stored = self.core.store.group_members().await?;
+        // The members of a group that no rule names any more are not read again.
+        let named = self.core.policy.load_full().groups();
+        stored.retain(|group, _| named.contains(group));
+        self.members.rcu(|known| {
+            let mut members = Members::clone(known);
+            members.extend(stored.clone());
+            members
+        });
+        Ok(())
+    }
+
+    /// Fetches the members of one group, and stores them for the other replicas. On failure the known members stay.
     ///
     /// Returns the members that can't be read, or the group itself if none can.
     pub(in crate::desk) async fn refresh_group(&self, group: &GroupId) -> Vec<OddRecord> {
+        let asked_at = self.core.now();
         match self.core.close.group_members(group).await {
             Ok(listed) => {
                 let listed = listed.unwrap_or_default();
@@ -274,6 +296,9 @@ impl Account {
                     members.insert(group.clone(), users.clone());
                     members
                 });
+                if let Err(error) = self.core.store.save_group(group, &users, asked_at).await {
+                    tracing::warn!(group_id = %group, %error, "group members not stored for the other replicas");
+                }
                 listed.odd
             }
             Err(failure) => {
@@ -304,13 +329,19 @@ impl Account {
 
     /// The known members of all groups, including those of the group that the team's rule names.
     ///
-    /// Fetches that group from Close if its members are not known yet, and waits at most `GROUP_WAIT`.
+    /// Fetches that group from Close if its members are not known yet, and waits at most `GROUP_WAIT`. If Close does not
+    /// answer, the members that a replica read last are used.
     pub(in crate::desk) async fn members_for(&self, team: &Team) -> Arc<Members> {
         let policy = self.core.policy.load_full();
         if let Some(group) = policy.rules(team).and_then(|(_, rules)| rules.group())
             && !self.knows_group(group)
         {
             let _ = tokio::time::timeout(GROUP_WAIT, self.refresh_group(group)).await;
+            if !self.knows_group(group)
+                && let Err(error) = self.reload_groups().await
+            {
+                tracing::warn!(%error, "group members not read from the database");
+            }
         }
         self.members.load_full()
     }

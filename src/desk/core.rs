@@ -143,6 +143,8 @@ pub struct Settings {
     pub webhook_tolerance: Duration,
     /// How long events are kept.
     pub event_retention: Duration,
+    /// The configured Close organization, for an API key whose user is a member of several.
+    pub organization: Option<String>,
     /// The source of the keys that verify Close's webhooks.
     pub signature_keys: SignatureKeySource,
     /// Sends webhooks to apps.

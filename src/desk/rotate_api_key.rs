@@ -4,8 +4,9 @@
 
 use secrecy::SecretString;
 
-use crate::close::Error as CloseError;
+use crate::close::{Error as CloseError, KeyOrganization};
 use crate::desk::core::Core;
+use crate::desk::organization::{ambiguous, not_configured};
 use crate::domain::id::UserId;
 use crate::error::Error;
 
@@ -44,6 +45,25 @@ impl ApiKey {
         Self { core }
     }
 
+    /// Checks at the start whether it can be told which organization the key belongs to. The error says what to set.
+    ///
+    /// Asks Close only if that is not stored, or is configured. An unreachable Close is no error.
+    pub async fn check_organization(&self) -> Result<(), String> {
+        let (store, close) = (&self.core.store, &self.core.close);
+        let configured = self.core.settings.organization.as_deref();
+        if configured.is_none() && !matches!(store.known_organization().await, Ok(None)) {
+            return Ok(());
+        }
+        let Ok(me) = close.me().await else {
+            return Ok(());
+        };
+        match close.organization_of(&me, configured).await {
+            Ok(KeyOrganization::Ambiguous(all)) => Err(ambiguous(&all)),
+            Ok(KeyOrganization::NotConfigured(all)) => Err(not_configured(&all)),
+            _ => Ok(()),
+        }
+    }
+
     /// Replaces the key, if Close accepts the new one and it belongs to the organization of the inventory.
     ///
     /// The new key is used from the next call on. A key that is already in use is not tested again.
@@ -63,7 +83,16 @@ impl ApiKey {
             .known_organization()
             .await
             .map_err(KeyRejected::Unknown)?;
-        if known.is_some_and(|known| !me.organization_ids.contains(&known)) {
+        let configured = self.core.settings.organization.as_deref();
+        let found = candidate
+            .organization_of(&me, configured)
+            .await
+            .map_err(KeyRejected::Untried)?;
+        if known.is_some_and(|known| match found {
+            KeyOrganization::Known(organization) => organization != known,
+            KeyOrganization::Ambiguous(all) => !all.contains(&known),
+            KeyOrganization::Missing | KeyOrganization::NotConfigured(_) => true,
+        }) {
             return Err(KeyRejected::Foreign);
         }
         close.replace_key(key);

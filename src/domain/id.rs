@@ -93,6 +93,12 @@ id!(
     "4Xb1zQm7Kc0vT9sRj2Ld5w"
 );
 id!(
+    OrganizationId,
+    "orga_",
+    "The id of an organization in Close.",
+    "bwwWG475zqWiQGur0thQshwVXo8rIYecQHDWFanqhen"
+);
+id!(
     SubscriptionId,
     "whsub_",
     "The id of a webhook subscription in Close.",

@@ -20,6 +20,7 @@ pub mod id;
 pub mod identity;
 pub mod input;
 pub mod json_schema;
+pub mod later_word;
 pub mod loopback;
 pub mod money;
 pub mod month;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -50,6 +50,10 @@ pub struct Facts {
     /// The phone number in E.164.
     pub number: String,
     /// The number's country, if Close names an existing one.
+    ///
+    /// A code that this version does not know was stored by another one, and counts as missing: one row must not hide
+    /// the others.
+    #[serde(default, deserialize_with = "known_country")]
     pub country: Option<Country>,
     /// `internal` (rented), `external` or `virtual`; Close may add others.
     pub kind: String,
@@ -76,6 +80,11 @@ pub struct Facts {
     pub updated_at: Option<Timestamp>,
     /// Close's object, with all its fields.
     pub object: RawObject,
+}
+
+fn known_country<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Country>, D::Error> {
+    let code = Option::<String>::deserialize(deserializer)?;
+    Ok(code.and_then(|code| code.parse().ok()))
 }
 
 impl Facts {
@@ -163,5 +172,28 @@ impl Number {
             self.provenance
         ]);
         hex::encode(&Sha256::digest(visible.to_string())[..16])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stored_number_with_a_country_of_another_version_is_read_without_it() {
+        for (country, read) in [
+            (json!("DE"), Some("DE")),
+            (json!("QX"), None),
+            (json!(null), None),
+        ] {
+            let stored = json!({
+                "id": "phon_A", "organization": null, "number": "+49", "country": country, "kind": "internal",
+                "label": null, "carrier_type": null, "participants": [], "participant_groups": [], "user": null,
+                "group": false, "sms": null, "billed": null, "created_at": null, "object": {"country": country},
+            });
+            let facts: Facts = serde_json::from_str(&stored.to_string()).unwrap();
+            assert_eq!(facts.country.as_ref().map(Country::as_str), read);
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 use crate::store::sql::error::corrupt;
 
+const ORGANIZATION: &str = "organization";
 const EVENT_LOG_POSITION: &str = "log_read";
 
 impl Store {
@@ -25,14 +26,27 @@ impl Store {
 
     /// The Close organization of this inventory: the first one seen, which is stored if none is yet.
     pub async fn claim_organization(&self, seen: &str) -> Result<String, Error> {
-        self.get_or_insert("organization", seen).await
+        self.get_or_insert(ORGANIZATION, seen).await
+    }
+
+    /// Replaces the stored Close organization, if it is still `wrong`.
+    pub async fn correct_organization(&self, wrong: &str, right: &str) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        tx.execute(sql!(
+            "UPDATE settings SET value = $3 WHERE name = $1 AND value = $2",
+            ORGANIZATION,
+            wrong,
+            right
+        ))
+        .await?;
+        tx.commit().await
     }
 
     /// The Close organization of this inventory, if one is stored.
     pub async fn known_organization(&self) -> Result<Option<String>, Error> {
         let row = self
             .db
-            .row(sql!("SELECT value FROM settings WHERE name = $1", "organization"))
+            .row(sql!("SELECT value FROM settings WHERE name = $1", ORGANIZATION))
             .await?;
         row.map(|row| row.text("value")).transpose()
     }

@@ -46,6 +46,8 @@ pub struct Settings {
     pub key_valid: bool,
     /// A second API key of the same user, valid independently of `key_valid`.
     pub other_key: Option<String>,
+    /// Another organization of which the owner of the key is a member; `/me/` lists it first.
+    pub first_membership: Option<String>,
     /// Whether the owner of the key has the permission `manage_group_numbers`.
     pub manage_group_numbers: bool,
     /// Whether that permission also covers the personal numbers of others.
@@ -104,6 +106,7 @@ impl Default for Settings {
             epoch: Epoch::LateSeptember2026,
             key_valid: true,
             other_key: None,
+            first_membership: None,
             manage_group_numbers: true,
             others_personal_numbers_writable: false,
             reject_unknown_fields: true,

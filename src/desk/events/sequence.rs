@@ -88,6 +88,8 @@ impl Events {
         }
         if event.kind == EventKind::InventoryCompared.as_str() {
             self.account.mark_compared(event.at);
+            // The replica that compared has read the groups of the policy from Close.
+            self.account.reload_groups().await?;
             self.cache.mark_seen(event.at).await?;
         }
         if event.kind == EventKind::GroupChanged.as_str()
@@ -97,6 +99,8 @@ impl Events {
                 .and_then(|id| id.as_str()?.parse().ok())
             && self.account.knows_group(&group)
         {
+            // Another replica may have read them already, and Close may not answer this one.
+            self.account.reload_groups().await?;
             // On a task of its own, so that streams do not wait for Close.
             let account = self.account.clone();
             tokio::spawn(async move { account.refresh_group(&group).await });

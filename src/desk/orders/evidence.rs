@@ -9,14 +9,16 @@ use crate::close::{Creation, Creations, Error as CloseError};
 use crate::desk::account::UNMEASURED_SKEW;
 use crate::desk::errors::{map_close_error, unavailable};
 use crate::desk::orders::Orders;
-use crate::desk::orders::verdict::{Candidate, Origin};
+use crate::desk::orders::verdict::{Candidate, Origin, Rival};
 use crate::desk::own_keys::own_keys;
+use crate::domain::country::Country;
 use crate::domain::id::{PhoneNumberId, UserId};
 use crate::domain::odd_record::OddRecord;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, State};
+use crate::domain::phone::sharing_calling_code;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::UnassignedNumber;
+use crate::store::{UnassignedNumber, UnsettledOrder};
 
 /// How wrong our clock may have been when an order was sent, or when a number was first seen.
 const WRONG_CLOCK: Duration = Duration::from_hours(24);
@@ -148,66 +150,121 @@ impl Orders {
         })
     }
 
-    /// Numbers that no order accounts for and that match these interchangeable orders.
-    pub(in crate::desk::orders) async fn candidates(
-        &self,
-        orders: &[Order],
-        view: &CloseView,
-    ) -> Result<Vec<Candidate>, Error> {
-        let settle_after = self.core.settings.settle_after;
-        Ok(self
-            .possible_answers(orders)
-            .await?
-            .into_iter()
-            .filter(|unassigned| orders.iter().any(|order| self.could_answer(order, unassigned)))
-            .filter_map(|unassigned| {
-                let facts = &unassigned.number.facts;
-                let origin = view.origins.of(&facts.id);
-                // A first sight in the future was recorded by a wrong clock, and says nothing.
-                let seen = unassigned.seen_at;
-                let seen_lately = seen <= view.started && seen.plus(settle_after) > view.started;
-                let rented_lately = facts
-                    .created_at
-                    .is_some_and(|created| created.plus(settle_after) > view.as_of);
-                // A team keeps a number that it adopted, unless the number was certainly rented for an order.
-                let open = unassigned.number.team.is_none() && origin != Origin::Other;
-                (open || origin == Origin::Desk).then(|| Candidate {
-                    origin,
-                    recent: seen_lately || rented_lately,
-                    id: unassigned.number.facts.id,
-                })
-            })
-            .collect())
-    }
-
-    /// Numbers of the orders' country that no order accounts for, and that may have been rented since the first send.
+    /// Numbers that no order accounts for, and that may have been rented for one of these orders.
     pub(in crate::desk::orders) async fn possible_answers(
         &self,
         orders: &[Order],
     ) -> Result<Vec<UnassignedNumber>, Error> {
-        let (Some(first), Some(sent)) = (orders.first(), first_send(orders)) else {
+        let Some(sent) = first_send(orders) else {
             return Ok(Vec::new());
         };
         // The store knows when we first saw a number. Close's clock decides in `could_answer`.
         let ours = orders.iter().filter_map(|order| order.sent_at).min();
         let since = ours.map_or(sent, |ours| ours.min(sent)).minus(WRONG_CLOCK);
-        self.core
-            .store
-            .unassigned_numbers(first.request.country, since)
-            .await
+        let countries: BTreeSet<Country> = orders.iter().map(|order| order.request.country).collect();
+        let mut found = BTreeMap::new();
+        for country in countries {
+            for number in self.core.store.unassigned_numbers(country, since).await? {
+                found.insert(number.number.facts.id.clone(), number);
+            }
+        }
+        Ok(found.into_values().collect())
     }
 
-    /// Whether Close may have rented the number in response to the last call for this order, by Close's clock.
-    pub(in crate::desk::orders) fn could_answer(&self, order: &Order, unassigned: &UnassignedNumber) -> bool {
-        let facts = &unassigned.number.facts;
-        let in_time = match facts.created_at {
-            Some(created) => first_send(std::slice::from_ref(order)).is_some_and(|sent| created >= sent),
-            None => order
-                .sent_at
-                .is_some_and(|sent| unassigned.seen_at >= sent.minus(UNMEASURED_SKEW)),
-        };
-        in_time && order.matches(facts)
+    /// The numbers among `unassigned` that match groups of interchangeable orders.
+    ///
+    /// `rivals` are the other orders whose outcome is open, read after the numbers. So an order that rented one of the
+    /// numbers is among them, or has been settled with it.
+    pub(in crate::desk::orders) fn candidates(
+        &self,
+        groups: &[Vec<&UnsettledOrder>],
+        rivals: &[&UnsettledOrder],
+        unassigned: &[UnassignedNumber],
+        view: &CloseView,
+    ) -> Vec<Candidate> {
+        unassigned
+            .iter()
+            .filter_map(|number| {
+                let facts = &number.number.facts;
+                let origin = view.origins.of(&facts.id);
+                // A team keeps a number that it adopted, unless the number was certainly rented for an order.
+                let is_free = number.number.team.is_none() && origin != Origin::Other;
+                if !is_free && origin != Origin::Desk {
+                    return None;
+                }
+                let fits = |group: &Vec<&UnsettledOrder>| {
+                    let may_be_of = |open: &&UnsettledOrder| {
+                        number.can_be_of_turn(open.turn) && could_answer(&open.order, number)
+                    };
+                    group.iter().any(may_be_of)
+                };
+                let matching = groups.iter().enumerate().filter(|(_, group)| fits(group));
+                let groups: BTreeSet<usize> = matching.map(|(group, _)| group).collect();
+                (!groups.is_empty()).then(|| Candidate {
+                    id: facts.id.clone(),
+                    origin,
+                    recent: self.is_recent(number, view),
+                    groups,
+                    rival: rivals.iter().filter_map(|other| rival(other, number)).max(),
+                })
+            })
+            .collect()
     }
+
+    /// Whether the number is so new that the event log may still lack it.
+    fn is_recent(&self, number: &UnassignedNumber, view: &CloseView) -> bool {
+        let settle_after = self.core.settings.settle_after;
+        // A first sight in the future was recorded by a wrong clock, and says nothing.
+        let seen = number.seen_at;
+        let seen_lately = seen <= view.started && seen.plus(settle_after) > view.started;
+        let created = number.number.facts.created_at;
+        seen_lately || created.is_some_and(|created| created.plus(settle_after) > view.as_of)
+    }
+
+    /// Whether an order whose outcome is open may have rented the number.
+    pub(in crate::desk::orders) async fn may_be_of_open_order(
+        &self,
+        number: &UnassignedNumber,
+        country: Country,
+    ) -> Result<bool, Error> {
+        let countries = sharing_calling_code(country);
+        let open = self.core.store.unsettled_orders(&countries).await?;
+        Ok(open
+            .iter()
+            .any(|open| number.can_be_of_turn(open.turn) && open.order.matches(&number.number.facts)))
+    }
+}
+
+/// How the number may belong to this order, whose outcome the look does not decide.
+fn rival(other: &UnsettledOrder, number: &UnassignedNumber) -> Option<Rival> {
+    let order = &other.order;
+    if !order.matches(&number.number.facts) || !number.can_be_of_turn(other.turn) {
+        return None;
+    }
+    if order.state != State::NeedsReview {
+        return Some(Rival::InProgress);
+    }
+    // Its call ended before it went to review. Close's clock may not have been known when it was sent.
+    let reviewed = first_send(std::slice::from_ref(order))
+        .zip(order.sent_at)
+        .map(|(sent, ours)| sent.plus(UNMEASURED_SKEW * 2).plus(order.updated_at.since(ours)));
+    let created = number.number.facts.created_at;
+    let in_time = created
+        .zip(reviewed)
+        .is_none_or(|(created, reviewed)| created <= reviewed);
+    (in_time && could_answer(order, number)).then_some(Rival::InReview)
+}
+
+/// Whether Close may have rented the number in response to the last call for this order, by Close's clock.
+pub(in crate::desk::orders) fn could_answer(order: &Order, unassigned: &UnassignedNumber) -> bool {
+    let facts = &unassigned.number.facts;
+    let in_time = match facts.created_at {
+        Some(created) => first_send(std::slice::from_ref(order)).is_some_and(|sent| created >= sent),
+        None => order
+            .sent_at
+            .is_some_and(|sent| unassigned.seen_at >= sent.minus(UNMEASURED_SKEW)),
+    };
+    in_time && order.matches(facts)
 }
 
 /// The earliest time by Close's clock at which a call for one of these orders can have rented a number.

@@ -8,10 +8,9 @@ use serde_json::json;
 
 use crate::desk::account::MEASURED_SKEW;
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::{Origins, first_send};
+use crate::desk::orders::evidence::{Origins, could_answer, first_send};
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
@@ -32,8 +31,8 @@ impl Orders {
                 unassigned
                     .into_iter()
                     .filter(|orphan| orphan.number.team.is_none())
-                    .filter(|orphan| self.could_answer(&order, orphan))
-                    .map(|orphan| (order.clone(), orphan.number.facts)),
+                    .filter(|orphan| could_answer(&order, orphan))
+                    .map(|orphan| (order.clone(), orphan)),
             );
         }
         let sent = late
@@ -55,7 +54,8 @@ impl Orders {
             return Ok(());
         }
         let mut named = BTreeSet::new();
-        for (order, facts) in late {
+        for (order, orphan) in late {
+            let facts = &orphan.number.facts;
             // If the event log does not name the renter, the number counts if it was created before the order ended.
             let created_before_end = || {
                 facts
@@ -69,9 +69,9 @@ impl Orders {
             };
             if ours
                 && !named.contains(&order.id)
-                && self
-                    .name_late_arrival(&facts.id, &order, Some(order.request.country))
-                    .await?
+                // An order that is sent from now on did not rent it.
+                && !self.may_be_of_open_order(&orphan, order.request.country).await?
+                && self.name_late_arrival(&facts.id, &order).await?
             {
                 named.insert(order.id);
             }
@@ -80,25 +80,17 @@ impl Orders {
     }
 
     /// Links the number to the order, unless a team has the number.
-    ///
-    /// With `only_if_quiet`, links it only while no other order of that country is open, because the number could
-    /// belong to that order.
     pub(in crate::desk::orders) async fn name_late_arrival(
         &self,
         id: &PhoneNumberId,
         order: &Order,
-        only_if_quiet: Option<Country>,
     ) -> Result<bool, Error> {
         let row = AuditRow::new(self.core.now(), Actor::desk(), Action::NumberLate, "orphan")
             .team(Some(&order.team))
             .order(&order.id)
             .number(id)
             .detail(json!({ "evidence": order.evidence, "sent_at": order.sent_at }));
-        let named = self
-            .core
-            .store
-            .record_late_arrival(id, &order.id, only_if_quiet, &row)
-            .await?;
+        let named = self.core.store.record_late_arrival(id, &order.id, &row).await?;
         if named {
             metrics::counter!(LATE_ARRIVALS_TOTAL).increment(1);
             tracing::error!(

@@ -51,6 +51,8 @@ pub struct Orders {
     changes: OrderChanges,
     /// No order is sent for a while after Close refused the API key.
     key_refused: Cooldown,
+    /// The queue is woken at its end: the reset of Close's rate limit.
+    wake: Cooldown,
     /// No provenance is looked up for a while after Close refused its event log.
     log_refused: Cooldown,
 }
@@ -70,6 +72,7 @@ impl Orders {
             queue: FairQueue::new(PARALLEL_CALLS),
             changes: OrderChanges::default(),
             key_refused: Cooldown::default(),
+            wake: Cooldown::default(),
             log_refused: Cooldown::default(),
         }
     }

@@ -167,7 +167,7 @@ impl InventorySync {
             }
         };
         let asked_at = self.core.now();
-        match self.core.close.number(id).await {
+        match self.account.read_number(id).await {
             Ok(Shown::Number(facts)) => {
                 let freshness = freshness(job, Some(&facts));
                 self.core

@@ -1,13 +1,16 @@
 //! An order: the durable intent to rent one number.
 //!
-//! `state` names the states, `transition` has the table of all transitions, `request` reads the body, and `matches`
-//! decides whether a number can be the result of an order.
+//! `state` names the states, `transition` has the table of all transitions, `request` reads the body, `matches` decides
+//! whether a number can be the result of an order, `overlap` whether it can be the result of two, and `turn` which order
+//! is sent next.
 
 pub mod approval;
 pub mod matches;
+pub mod overlap;
 pub mod request;
 pub mod state;
 pub mod transition;
+pub mod turn;
 
 #[cfg(test)]
 mod tests;

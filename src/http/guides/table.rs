@@ -60,6 +60,7 @@ guides! {
     "adr/0018-input-is-read-by-a-deserializer-that-goes-on" = "docs/adr/0018-input-is-read-by-a-deserializer-that-goes-on.md",
     "adr/0019-nothing-depends-on-a-database-session" = "docs/adr/0019-nothing-depends-on-a-database-session.md",
     "adr/0020-only-sharing-is-left-out" = "docs/adr/0020-only-sharing-is-left-out.md",
+    "adr/0021-orders-that-overlap" = "docs/adr/0021-orders-that-overlap.md",
     "adr/0022-one-way-out" = "docs/adr/0022-one-way-out.md",
     "adr/README" = "docs/adr/README.md",
     "approvals" = "docs/approvals.md",

@@ -173,10 +173,11 @@ problem_types! {
         "You can safely order again under a new key. `evidence` says how the outcome became known: \
          `absent-after-reconciliation` (Close showed no such number for long enough) or `settled-by-person`.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "The team sends too many requests",
-        "The team has used up its request quota, which all tokens of the team share. Numberdesk did not execute the \
-         request.",
+        "The team has used up its request quota, which all tokens of the team share, or its share of this replica's \
+         event streams or exports. `detail` gives the reason. Numberdesk did not execute the request.",
         "Try again after the seconds in `Retry-After`. `RateLimit` and `RateLimit-Policy` in every response show the \
-         quota. Spread your requests, or follow events instead of polling.";
+         quota. Spread your requests, or follow events instead of polling. Close streams and exports that you do not \
+         read.";
     HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
         "The request has more headers than this service accepts (100, unless the operator configured another limit), \
          or its headers together exceed 32 KiB.",

@@ -12,6 +12,8 @@ use crate::store::sql::select::Select;
 
 /// Ids in one statement.
 const BATCH: usize = 500;
+/// Numbers in one page of all.
+const PAGE: u32 = 1_000;
 
 /// What the store still knows about a number that may be gone.
 #[derive(Debug, Clone)]
@@ -68,5 +70,23 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a number that is not gone belongs to this organization, as Close showed it.
+    ///
+    /// Reads all numbers, so it is for rare questions.
+    pub async fn has_numbers_of(&self, organization: &str) -> Result<bool, Error> {
+        let mut last = None;
+        loop {
+            let numbers = self.numbers_after(last.as_ref(), PAGE).await?;
+            let Some(number) = numbers.last() else {
+                return Ok(false);
+            };
+            last = Some(number.facts.id.clone());
+            let is_of = |number: &Number| number.facts.organization.as_deref() == Some(organization);
+            if numbers.iter().any(is_of) {
+                return Ok(true);
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod dev_data;
 mod dev_orders;
 pub(crate) mod doctor;
 mod listen;
+mod organization;
 mod output;
 mod schema;
 mod store_copy;

@@ -46,6 +46,8 @@ pub(crate) struct TestDesk {
     pub(crate) database: Database,
     clock: Clock,
     policy: String,
+    /// The configured organization for replicas that start from now on.
+    pub(crate) organization: Option<String>,
     /// The source of webhook signature keys for replicas that start from now on.
     pub(crate) webhooks: SignatureKeySource,
     /// The addresses that the host names of webhook endpoints resolve to.
@@ -170,6 +172,7 @@ impl TestDesk {
             database,
             clock,
             policy: policy.to_owned(),
+            organization: None,
             webhooks: SignatureKeySource::Missing,
             names: Names::default(),
             running: None,
@@ -197,7 +200,7 @@ impl TestDesk {
         let (database, clock) = (self.database.clone(), self.clock.clone());
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
-        let webhooks = self.webhooks.clone();
+        let (webhooks, organization) = (self.webhooks.clone(), self.organization.clone());
         let outgoing = outgoing(&self.names);
         let building = process.spawn(async move {
             let store = database.store().await;
@@ -219,6 +222,7 @@ impl TestDesk {
                     webhook_tolerance: Duration::from_hours(72),
                     event_retention: Duration::from_hours(720),
                     approval_expires: Duration::from_hours(72),
+                    organization,
                     signature_keys: webhooks,
                     outgoing,
                 },

@@ -4,5 +4,7 @@ pub(crate) mod close_webhook;
 pub(crate) mod convergence;
 pub(crate) mod subscription;
 
+mod groups;
 mod missing;
 mod odd_records;
+mod organization;

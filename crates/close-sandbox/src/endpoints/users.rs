@@ -20,8 +20,16 @@ pub(crate) fn me(state: &State, request: &Request) -> Outcome {
         .filter(|number| number.released_at.is_none() && number.has_participant(&owner.id, &state.groups))
         .map(|number| number.view(state.settings.epoch))
         .collect();
-    view["organizations"] = json!([{"id": state.organization_id, "name": "Example Telephony"}]);
-    view["memberships"] = json!([membership_view(owner, state)]);
+    let mut organizations = vec![json!({"id": state.organization_id, "name": "Example Telephony"})];
+    let mut memberships = vec![membership_view(owner, state)];
+    if let Some(other) = &state.settings.first_membership {
+        organizations.insert(0, json!({"id": other, "name": "Example Elsewhere"}));
+        let mut membership = memberships[0].clone();
+        membership["organization_id"] = json!(other);
+        memberships.insert(0, membership);
+    }
+    view["organizations"] = json!(organizations);
+    view["memberships"] = json!(memberships);
     view["phone_numbers"] = json!(numbers);
     Ok(Response::json(200, &request.select(view)))
 }
