@@ -365,6 +365,10 @@ def backs_up_the_database(documents):
     for backup in of_kind(documents, "ScheduledBackup"):
         if backup["spec"]["cluster"]["name"] not in clusters:
             yield f"{label(backup)}: there is no Cluster {backup['spec']['cluster']['name']}"
+    # The operator creates the Secrets of a cluster, whose names begin with its name. Only one cluster is in use.
+    used = set(re.findall(r"\bnumberdesk-db(?:-\d+)?(?=-(?:app|ca)\b)", yaml.safe_dump([pod for _, pod in pods(documents)])))
+    if len(used) > 1 or (clusters and not used <= clusters):
+        yield f"the pods use the Secrets of {sorted(used)}, and the clusters are {sorted(clusters)}"
     stores = {name(store) for store in of_kind(documents, "ObjectStore")}
     for cluster in of_kind(documents, "Cluster"):
         for plugin in cluster["spec"].get("plugins", []):
@@ -438,6 +442,8 @@ def mounts_only_what_exists(documents):
     for deployment, pod in pods(documents):
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for volume in volumes.values():
+            if len(volume) != 2:  # its name and one source; two can be left by a patch
+                yield f"{label(deployment)}: volume {volume['name']} must have one source, has {sorted(set(volume) - {'name'})}"
             sources = [volume, *volume.get("projected", {}).get("sources", [])]
             wanted = [("ConfigMap", source["configMap"]["name"]) for source in sources if "configMap" in source]
             if "persistentVolumeClaim" in volume:
