@@ -47,6 +47,7 @@ k8s: setup ## render and check the Kubernetes manifests; check that every alert 
 	.venv/bin/python tests/python/manifests_are_valid.py
 	.venv/bin/python tests/python/alerts_fire.py
 	.venv/bin/python tests/python/policies_hold.py
+	.venv/bin/python tests/python/guides_hold.py
 
 deny: ## check licences, banned crates and sources of the dependencies (installs cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny

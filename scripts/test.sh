@@ -35,6 +35,7 @@ fi
 stage 'formatting' cargo fmt --all --check
 stage 'manifests' .venv/bin/python tests/python/manifests_are_valid.py
 stage 'alerts' .venv/bin/python tests/python/alerts_fire.py
+stage 'guides of the platform' .venv/bin/python tests/python/guides_hold.py
 stage 'policies' .venv/bin/python tests/python/policies_hold.py
 stage 'clippy' cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 stage 'without the development commands' cargo check --locked --no-default-features
@@ -42,5 +43,6 @@ stage 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --worksp
 stage 'examples in the documentation' cargo test --locked --workspace --doc --features failpoints --quiet
 stage 'build of the tests' "${nextest[@]}" --profile full --no-run
 stage 'OpenAPI document' env NUMBERDESK_BIN=target/debug/numberdesk .venv/bin/python tests/python/openapi_is_sound.py
+stage 'jobs' env NUMBERDESK_BIN=target/debug/numberdesk scripts/with-postgres.sh .venv/bin/python tests/python/jobs_work.py
 stage 'tests' scripts/with-postgres.sh "${nextest[@]}" --profile full --no-fail-fast
 stage 'slowest tests' python3 scripts/slowest-tests.py target/nextest/full/junit.xml

@@ -128,6 +128,12 @@ pub enum Error {
         /// The limit that was reached, as a sentence.
         detail: &'static str,
     },
+    /// The team, or the caller, already has its share of this kind of work on this replica.
+    #[error("share used up: {detail}")]
+    ShareUsedUp {
+        /// The work of which there is too much, as a sentence.
+        detail: &'static str,
+    },
     /// Outgoing webhooks are disabled, because settings are missing.
     #[error("webhooks are disabled: {missing} is not set")]
     WebhooksOff {

@@ -277,6 +277,9 @@ impl App {
 /// Opens the database and applies missing migrations.
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let url = config.store.url().map_err(anyhow::Error::msg)?;
+    if let Some(weakness) = url.weakness() {
+        tracing::warn!(weakness, "database connection is not verified");
+    }
     let store = Store::open(url.secret())
         .await
         .context("the database can't be opened")?;
@@ -385,6 +388,7 @@ fn limits(config: &Config) -> http::Limits {
         body: config.server.body_limit.get(),
         header_timeout: config.server.header_timeout.get(),
         idle_timeout: config.server.idle_timeout.get(),
+        send_timeout: config.server.send_timeout.get(),
         max_headers: config.server.max_headers.get(),
         grace: config.server.grace.get(),
         requests_per_minute: config.limits.requests_per_minute.get(),

@@ -5,7 +5,6 @@ use anyhow::anyhow;
 use crate::auth::{Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, TokenType};
 use crate::close;
 use crate::config::{self, Config, IssuerConfig, Jwks};
-use crate::domain::input::values::BoundedSpan;
 use crate::domain::time::Clock;
 use crate::egress::{Proxies, Rules, Trust};
 use crate::telemetry::{self, CollectorSettings, LogFormat};
@@ -105,7 +104,7 @@ fn issuer(config: &IssuerConfig, proxies: &Proxies) -> anyhow::Result<IssuerSett
             config::TokenType::Jwt => TokenType::Jwt,
         }),
         leeway: config.leeway.get(),
-        max_lifetime: config.max_lifetime.map(BoundedSpan::get),
+        max_lifetime: Some(config.max_lifetime.get()),
         kind: match config.kind() {
             config::IssuerKind::Oidc(claims) => IssuerKind::Oidc(ClaimPointers {
                 teams: claims.teams.to_strings(),

@@ -99,9 +99,7 @@ impl Rules {
             // The rest of its life counts too: `iat` may be missing, or later than now.
             let rest = exp.since(now.plus(self.leeway));
             if rest > longest || iat.is_some_and(|iat| exp.since(iat) > longest) {
-                return Err(invalid(
-                    "the token is valid for longer than its issuer's setting `max_lifetime` allows",
-                ));
+                return Err(Rejection::LivesTooLong { longest });
             }
         }
         Ok(ends)

@@ -104,8 +104,8 @@ impl Auth {
     pub async fn authenticate(&self, token: &str) -> Result<Identity, Rejection> {
         let (result, outcome) = match self.cached_or_verified(token).await {
             Ok((identity, outcome)) => (Ok(identity), outcome),
-            Err(rejection @ Rejection::Invalid { reason }) => {
-                tracing::debug!(reason, "token refused");
+            Err(rejection @ (Rejection::Invalid { .. } | Rejection::LivesTooLong { .. })) => {
+                tracing::debug!(reason = %rejection, "token refused");
                 (Err(rejection), "invalid")
             }
             Err(rejection @ Rejection::KeysUnavailable) => (Err(rejection), "keys_unavailable"),
@@ -214,9 +214,12 @@ impl Auth {
 
     /// Logs the values for which a token is refused, at a bounded rate, and returns the rejection.
     fn log(&self, token: &Token<'_>, rejection: Rejection) -> Rejection {
-        if let Rejection::Invalid { reason } = rejection {
-            self.0.refusals.log(token, reason, self.0.clock.now());
-        }
+        let reason = match rejection {
+            Rejection::Invalid { reason } => reason,
+            Rejection::LivesTooLong { .. } => "the token is valid for longer than `max_lifetime` allows",
+            Rejection::KeysUnavailable => return rejection,
+        };
+        self.0.refusals.log(token, reason, self.0.clock.now());
         rejection
     }
 }

@@ -4,7 +4,7 @@ use super::failure::{Failure, print_faults};
 use super::load::{ConfigFile, load};
 use super::output::{errln, outln};
 use crate::config::TlsFiles;
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Span};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -24,8 +24,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 });
             outln!("{} is valid", arguments.config.path.display())?;
             outln!("policy: {policy_file}")?;
+            for issuer in &config.auth.issuers {
+                let longest = Span(issuer.max_lifetime.get());
+                outln!(
+                    "issuer {}: accepts tokens that are valid for at most {longest}",
+                    &*issuer.issuer
+                )?;
+            }
             for warning in policy.warnings() {
                 outln!("warning: {warning}")?;
+            }
+            if let Some(weakness) = config.store.url().ok().and_then(|url| url.weakness()) {
+                outln!("warning: {weakness}")?;
             }
             if let Some(files) = &config.server.tls {
                 certificate(files)?;

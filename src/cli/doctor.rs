@@ -23,7 +23,7 @@ use crate::desk::organization::{ambiguous, not_configured};
 use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::close_drift::Drift;
 use crate::domain::id::{OrganizationId, UserId};
-use crate::domain::time::{Clock, Timestamp};
+use crate::domain::time::{Clock, Span, Timestamp};
 use crate::egress::Proxies;
 use crate::policy::{GroupRule, Policy};
 
@@ -133,11 +133,14 @@ async fn issuers(config: &Config, proxies: &Proxies, report: &mut Report) {
     };
     // An issuer that does not respond in time has no usable keys in the report below.
     let _ = tokio::time::timeout(TIMEOUT, auth.refresh()).await;
-    for keys in auth.report() {
+    for (keys, issuer) in auth.report().into_iter().zip(&config.auth.issuers) {
         let finding = if keys.usable {
             Good(format!(
-                "{}: {} keys, from {}",
-                keys.issuer, keys.keys, keys.source
+                "{}: {} keys, from {}; tokens may be valid for {}",
+                keys.issuer,
+                keys.keys,
+                keys.source,
+                Span(issuer.max_lifetime.get())
             ))
         } else {
             let text = keys

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::close::connection::Settings;
+use crate::close::server_clock::CloseTime;
 use crate::close::transport::Transport;
 use crate::domain::time::Clock;
 use crate::egress::TrustError;
@@ -20,11 +21,17 @@ impl CloseClient {
         Ok(Self(Arc::new(Transport::new(settings, key, clock)?)))
     }
 
-    /// How far Close's clock is ahead of ours by its last response, in microseconds; negative if it is behind.
+    /// How far Close's clock is ahead of ours by its responses, in microseconds; negative if it is behind.
     ///
     /// Exact to a second or two. `None` before the first response.
     pub fn clock_skew(&self) -> Option<i64> {
-        self.0.clock_skew()
+        let theirs = self.0.server_clock.now()?.at;
+        Some(theirs.as_micros().saturating_sub(self.0.clock.now().as_micros()))
+    }
+
+    /// Close's time now, by its answers so far; `None` before the first one. The clock of this machine plays no part.
+    pub fn server_time(&self) -> Option<CloseTime> {
+        self.0.server_clock.now()
     }
 
     /// Whether the circuit breaker is open: Close does not answer, and calls fail at once.
@@ -45,6 +52,13 @@ impl CloseClient {
     /// A client of the same Close with another key; it shares nothing.
     pub fn with_key(&self, key: SecretString) -> anyhow::Result<Self> {
         Self::new(self.0.settings.clone(), key, self.0.clock.clone())
+    }
+
+    /// Whether Close's event log shows an API key that this process uses or has used by this id.
+    ///
+    /// The id is the public part of a key, before the dot. Nobody can make calls with it.
+    pub fn has_used_key(&self, id: &str) -> bool {
+        self.0.has_used_key(id)
     }
 
     /// Reads the file of authorities again. With an unusable one, the last good authorities stay.

@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::close::endpoint::{Endpoint, Group};
+use crate::close::server_clock::response_time;
 use crate::domain::input::json;
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::CLOSE_RATE_LIMIT_REMAINING;
@@ -93,15 +94,17 @@ fn until(moment: &AtomicI64, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// The time until the reset: by `RateLimit`, which has decimals, else by `Retry-After`, else by the older header.
-fn reset_in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn reset_in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok();
     member(headers, "reset")
         .and_then(length)
         .or_else(|| {
             let after = text(RETRY_AFTER)?;
-            seconds(after)
-                .and_then(length)
-                .or_else(|| Some(Timestamp::from_http_date(after)?.since(now)))
+            seconds(after).and_then(length).or_else(|| {
+                // Close means a time by its own clock, which the same response shows.
+                let close_now = response_time(headers).unwrap_or(now);
+                Some(Timestamp::from_http_date(after)?.since(close_now))
+            })
         })
         .or_else(|| length(seconds(text(OLD_RESET)?)?))
 }
@@ -119,7 +122,7 @@ fn reset_in_body(body: &[u8]) -> Option<Duration> {
 }
 
 /// A member of `RateLimit: limit=100, remaining=50, reset=5.25`.
-fn member(headers: &HeaderMap, name: &str) -> Option<f64> {
+pub(super) fn member(headers: &HeaderMap, name: &str) -> Option<f64> {
     headers
         .get_all(RATE_LIMIT)
         .iter()
@@ -188,6 +191,10 @@ mod tests {
             10_000
         );
         assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], ""), 100);
+        // By Close's clock, which is an hour ahead of ours here.
+        let date = ("date", "Mon, 21 Sep 2026 15:13:20 GMT");
+        let after = ("retry-after", "Mon, 21 Sep 2026 15:13:25 GMT");
+        assert_eq!(wait(&[date, after], ""), 5_000);
         for bad in [
             "06 Nov 1994 08:49:37 GMT",
             "Sun, 99 Nov 1994 08:49:37 GMT",

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
 use crate::close::json;
+use crate::close::pace::RentPermit;
 use crate::close::response::{Outcome, Reply};
 use crate::close::sharing::{self, Lesson};
 use crate::domain::number::Facts;
@@ -51,7 +52,45 @@ pub enum RentOutcome {
     },
 }
 
+/// Why no paid call may begin now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RentHold {
+    /// Close does not respond.
+    CircuitOpen,
+    /// The rate limit is used up until then.
+    Limited(Timestamp),
+    /// The calls in progress may use up the rate limit.
+    CallsInProgress,
+}
+
 impl CloseClient {
+    /// Until when the rate limit of renting is used up; `None` if it is not.
+    pub fn rent_limited_until(&self) -> Option<Timestamp> {
+        let transport = &self.0;
+        transport
+            .limits
+            .held(Endpoint::Rent.group(), transport.clock.now())
+    }
+
+    /// Permits one paid call, by the circuit breaker and the rate limit.
+    ///
+    /// An order is claimed only with a permit, so that it is not claimed for a call that would not be made.
+    pub async fn admit_rent(&self) -> Result<RentPermit, RentHold> {
+        let transport = &self.0;
+        if let Some(until) = self.rent_limited_until() {
+            return Err(RentHold::Limited(until));
+        }
+        if !transport.is_ready(transport.timeout).await {
+            return Err(RentHold::CircuitOpen);
+        }
+        let permit = transport.pace.admit(transport.clock.now()).await;
+        // The wait for the first response may have shown a limit.
+        match self.rent_limited_until() {
+            Some(until) => Err(RentHold::Limited(until)),
+            None => permit.ok_or(RentHold::CallsInProgress),
+        }
+    }
+
     /// Rents one number: sends exactly one POST, or none if the outcome says so.
     ///
     /// Takes [`crate::close::Settings::timeout`] at most.

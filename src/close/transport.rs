@@ -2,14 +2,15 @@
 //!
 //! Errors are fixed texts without URL, key or body.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, USER_AGENT};
+use parking_lot::Mutex;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -18,11 +19,13 @@ use tracing::{Instrument as _, Span};
 use crate::close::breaker::{Breaker, CallEnd, Pass};
 use crate::close::connection::{Clients, Settings};
 use crate::close::endpoint::Endpoint;
+use crate::close::pace::Pace;
 use crate::close::radar::Radar;
 use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
+use crate::close::server_clock::ServerClock;
 use crate::close::sharing::SharingField;
-use crate::domain::time::{Clock, Timestamp};
+use crate::domain::time::Clock;
 use crate::egress::Failure;
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
@@ -33,14 +36,17 @@ pub(super) struct Transport {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) pace: Pace,
     pub(super) breaker: Breaker,
     pub(super) sharing: SharingField,
     pub(super) radar: Radar,
-    /// Microseconds that Close's clock is ahead of ours; [`UNKNOWN`] before the first response.
-    clock_skew: AtomicI64,
+    /// Close's clock, by the dates of its responses.
+    pub(super) server_clock: ServerClock,
     /// The fault of the last call, unless it got a response.
     last_error: ArcSwapOption<String>,
     key: ArcSwap<SecretString>,
+    /// The public parts of the keys that were used before.
+    former_keys: Mutex<BTreeSet<String>>,
     pub(super) clients: Clients,
 }
 
@@ -50,26 +56,31 @@ impl Transport {
             clients: Clients::new(&settings)?,
             last_error: ArcSwapOption::empty(),
             key: ArcSwap::from_pointee(key),
+            former_keys: Mutex::default(),
             limits: Limits::default(),
+            pace: Pace::default(),
             breaker: Breaker::default(),
             sharing: SharingField::default(),
             radar: Radar::default(),
-            clock_skew: AtomicI64::new(UNKNOWN),
+            server_clock: ServerClock::new(clock.clone()),
             timeout: settings.timeout,
             settings,
             clock,
         })
     }
 
-    pub(super) fn clock_skew(&self) -> Option<i64> {
-        Some(self.clock_skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
-    }
-
     /// Replaces the key. The same key again changes nothing, so [`Self::key`] stays the same pointer.
     pub(super) fn replace_key(&self, key: SecretString) {
         if !self.uses(&key) {
-            self.key.store(key.into());
+            let former = self.key.swap(key.into());
+            self.former_keys
+                .lock()
+                .extend(public_part(&former).map(str::to_owned));
         }
+    }
+
+    pub(super) fn has_used_key(&self, id: &str) -> bool {
+        public_part(&self.key.load()) == Some(id) || self.former_keys.lock().contains(id)
     }
 
     pub(super) fn uses(&self, key: &SecretString) -> bool {
@@ -106,6 +117,18 @@ impl Transport {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.attempt(pass, endpoint, body, left).await
+    }
+
+    /// Whether a call that must not be repeated would be made now. Makes the probe if one is due.
+    pub(super) async fn is_ready(&self, limit: Duration) -> bool {
+        match self.breaker.enter(self.clock.now(), limit) {
+            None => false,
+            Some(Pass::Normal) => true,
+            Some(pass @ Pass::Probe) => self
+                .attempt(pass, Endpoint::Me, None, limit / 4)
+                .await
+                .has_response(),
+        }
     }
 
     /// The outcome of a call that the circuit breaker refuses. It names the fault that opened the circuit.
@@ -192,10 +215,12 @@ impl Transport {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.to_string());
         }
+        let began = self.clock.elapsed();
         let mut response = timeout_at(deadline, request.send())
             .await?
             .map_err(|error| lost(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        self.server_clock.record(began, &headers);
         // A body that breaks off later does not matter to the circuit breaker.
         *end = match status {
             ..500 => CallEnd::Responded,
@@ -212,9 +237,8 @@ impl Transport {
         };
         let received = read.as_deref().unwrap_or_default();
         let now = self.clock.now();
-        if let Some(theirs) = response_time(&headers) {
-            let skew = theirs.as_micros().saturating_sub(now.as_micros());
-            self.clock_skew.store(skew, Ordering::Relaxed);
+        if matches!(endpoint, Endpoint::Rent) {
+            self.pace.record(&headers, now);
         }
         if let Some(until) = self.limits.record(endpoint, status, &headers, received, now) {
             return Ok(Outcome::RateLimited { until });
@@ -230,12 +254,10 @@ impl Transport {
     }
 }
 
-/// The clock skew before the first response.
-const UNKNOWN: i64 = i64::MIN;
-
-/// When the response was written, by the clock of its sender.
-fn response_time(headers: &HeaderMap) -> Option<Timestamp> {
-    Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
+/// The part of a key by which Close names the key in its event log: `api_x` of `api_x.y`.
+fn public_part(key: &SecretString) -> Option<&str> {
+    let (public, secret) = key.expose_secret().split_once('.')?;
+    (!public.is_empty() && !secret.is_empty()).then_some(public)
 }
 
 /// Why there is no response.

@@ -109,39 +109,53 @@ impl Forged {
     }
 }
 
-/// Verifies that one of `keys` signed the raw `body`.
-///
-/// `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`. A timestamp older than
-/// `tolerance`, or more than five minutes ahead of `now`, is refused.
-pub fn verify(
-    keys: &[SignatureKey],
-    signature: Option<&str>,
-    timestamp: Option<&str>,
-    body: &[u8],
-    now: Timestamp,
-    tolerance: Duration,
-) -> Result<(), Forged> {
-    let signature = digest(signature.ok_or(Forged::NoSignature)?).ok_or(Forged::MalformedSignature)?;
-    let timestamp = timestamp.ok_or(Forged::NoTimestamp)?;
-    let signed_at = seconds(timestamp).ok_or(Forged::MalformedTimestamp)?;
-    if keys.is_empty() {
-        return Err(Forged::NoKey);
+/// The signature of a webhook as its headers state it. The body is not verified yet.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    digest: [u8; 32],
+    timestamp: String,
+}
+
+impl Signature {
+    /// Reads the headers `close-sig-hash` and `close-sig-timestamp`, without the body.
+    ///
+    /// A timestamp older than `tolerance`, or more than five minutes ahead of `now`, is refused.
+    pub fn from_headers(
+        signature: Option<&str>,
+        timestamp: Option<&str>,
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<Self, Forged> {
+        let digest = digest(signature.ok_or(Forged::NoSignature)?).ok_or(Forged::MalformedSignature)?;
+        let timestamp = timestamp.ok_or(Forged::NoTimestamp)?;
+        let signed_at = seconds(timestamp).ok_or(Forged::MalformedTimestamp)?;
+        if now.since(signed_at) > tolerance {
+            return Err(Forged::Stale);
+        }
+        if signed_at.since(now) > AHEAD {
+            return Err(Forged::Future);
+        }
+        Ok(Self {
+            digest,
+            timestamp: timestamp.to_owned(),
+        })
     }
-    if now.since(signed_at) > tolerance {
-        return Err(Forged::Stale);
-    }
-    if signed_at.since(now) > AHEAD {
-        return Err(Forged::Future);
-    }
-    // All keys are tried, so that the time taken does not show which one matched.
-    let by = keys
-        .iter()
-        .filter(|key| key.signed(timestamp, body, &signature))
-        .count();
-    if by > 0 {
-        Ok(())
-    } else {
-        Err(Forged::WrongSignature)
+
+    /// Verifies that one of `keys` signed the raw `body`.
+    pub fn verify(&self, keys: &[SignatureKey], body: &[u8]) -> Result<(), Forged> {
+        if keys.is_empty() {
+            return Err(Forged::NoKey);
+        }
+        // All keys are tried, so that the time taken does not show which one matched.
+        let by = keys
+            .iter()
+            .filter(|key| key.signed(&self.timestamp, body, &self.digest))
+            .count();
+        if by > 0 {
+            Ok(())
+        } else {
+            Err(Forged::WrongSignature)
+        }
     }
 }
 

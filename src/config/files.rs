@@ -21,9 +21,10 @@ use crate::domain::proxy::ProxyUrl;
 type Check = fn(&Path) -> Result<(), String>;
 
 /// The check of each file, apart from those of `[server.tls]`, which are checked together.
-const CHECKS: [(&str, Check); 13] = [
+const CHECKS: [(&str, Check); 14] = [
     ("store.url_file", |path| StoreUrl::read_file(path)?.check_files()),
     ("store.password_file", |path| read_secret(path).map(drop)),
+    ("store.ca_file", authorities),
     ("proxy.url_file", |path| {
         read_secret(path)?
             .expose_secret()

@@ -54,8 +54,10 @@ pub struct IssuerConfig {
     #[serde(default = "usual_leeway")]
     #[schema(default = usual_leeway)]
     pub leeway: BoundedSpan<0, 's', 5, 'm'>,
-    /// The longest accepted life of its tokens, from `iat` to `exp`. Without it, the issuer decides.
-    pub max_lifetime: Option<BoundedSpan<1, 'm', 365, 'd'>>,
+    /// The longest accepted life of its tokens, from `iat` to `exp`. A token that is valid for longer is refused.
+    #[serde(default = "usual_max_lifetime")]
+    #[schema(default = usual_max_lifetime)]
+    pub max_lifetime: BoundedSpan<1, 'm', 365, 'd'>,
     /// The kind of identities that its tokens name.
     #[serde(default)]
     #[schema(default = "oidc")]
@@ -248,6 +250,10 @@ string_enum! {
         /// Tokens of any purpose.
         Jwt = "JWT",
     }
+}
+
+fn usual_max_lifetime() -> BoundedSpan<1, 'm', 365, 'd'> {
+    BoundedSpan::of(24, 'h')
 }
 
 fn usual_leeway() -> BoundedSpan<0, 's', 5, 'm'> {

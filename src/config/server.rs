@@ -35,6 +35,10 @@ pub struct Server {
     /// How long a connection may stay open between two requests. It must be longer than the load balancer in front of
     /// Numberdesk keeps its own connections, or the load balancer meets connections that are just closed.
     pub idle_timeout: BoundedSpan<1, 's', 1, 'h'>,
+    /// How long a client may take no part of an answer. Numberdesk then closes the connection.
+    ///
+    /// It holds for every answer, also for exports and streams: about 1 KiB a second is enough.
+    pub send_timeout: BoundedSpan<1, 's', 10, 'm'>,
     /// The maximum number of headers of a request. The answer to more is 431.
     pub max_headers: Whole<10, 1_000>,
     /// The origins of web pages that may call the API from a browser, such as `https://app.example.com`. None by default.
@@ -55,6 +59,7 @@ impl Default for Server {
             body_limit: Whole(65_536),
             header_timeout: BoundedSpan::of(10, 's'),
             idle_timeout: BoundedSpan::of(75, 's'),
+            send_timeout: BoundedSpan::of(30, 's'),
             max_headers: Whole(100),
             cors_origins: Vec::new(),
             drain: BoundedSpan::of(0, 's'),

@@ -22,6 +22,8 @@ pub struct Store {
     url_file: Option<FilePath>,
     /// A file with the password alone, for a URL of PostgreSQL without one. Any character is allowed in it.
     password_file: Option<FilePath>,
+    /// PEM; authorities to trust for the certificate of PostgreSQL besides the public ones, as `sslrootcert` in the URL.
+    ca_file: Option<FilePath>,
 }
 
 impl Store {
@@ -32,8 +34,12 @@ impl Store {
             (None, Some(file)) => StoreUrl::read_file(file)?,
             (None, None) => StoreUrl::default(),
         };
-        match &self.password_file {
-            Some(file) => url.with_password(&read_secret(file)?),
+        let url = match &self.password_file {
+            Some(file) => url.with_password(&read_secret(file)?)?,
+            None => url,
+        };
+        match &self.ca_file {
+            Some(file) => url.with_authorities(file),
             None => Ok(url),
         }
     }
@@ -63,6 +69,15 @@ impl Input for Store {
         {
             faults.push(Fault {
                 pointer: "/password_file".to_owned(),
+                message,
+            });
+        }
+        if let Some(file) = part::<FilePath>(store, "/ca_file")
+            && let Some(url) = part::<StoreUrl>(store, "/url")
+            && let Err(message) = url.with_authorities(&file)
+        {
+            faults.push(Fault {
+                pointer: "/ca_file".to_owned(),
                 message,
             });
         }

@@ -48,16 +48,38 @@ impl StoreUrl {
             DatabaseUrl::Postgres(url) if url.password.is_some() => {
                 Err("the URL has a password, too: remove it, or store.password_file".to_owned())
             }
-            DatabaseUrl::Postgres(_) => {
-                let url = self.url.expose_secret();
-                let separator = if url.contains('?') { '&' } else { '?' };
-                let mut encoded = String::new();
-                for byte in password.expose_secret().bytes() {
-                    encoded.push('%');
-                    encoded.push_str(&hex::encode([byte]));
-                }
-                Self::read(&format!("{url}{separator}password={encoded}"))
+            DatabaseUrl::Postgres(_) => self.with("password", password.expose_secret().as_bytes()),
+        }
+    }
+
+    /// Adds the file with the authorities of the server's certificate.
+    pub(super) fn with_authorities(&self, file: &Path) -> Result<Self, String> {
+        match DatabaseUrl::parse(self.url.expose_secret())? {
+            DatabaseUrl::Sqlite(_) => Err("SQLite has no certificate: remove store.ca_file".to_owned()),
+            DatabaseUrl::Postgres(url) if url.authorities.is_some() => {
+                Err("the URL has sslrootcert, too: remove it, or store.ca_file".to_owned())
             }
+            DatabaseUrl::Postgres(_) => self.with("sslrootcert", file.to_string_lossy().as_bytes()),
+        }
+    }
+
+    /// Adds a parameter.
+    fn with(&self, name: &str, value: &[u8]) -> Result<Self, String> {
+        let url = self.url.expose_secret();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let mut encoded = String::new();
+        for byte in value {
+            encoded.push('%');
+            encoded.push_str(&hex::encode([*byte]));
+        }
+        Self::read(&format!("{url}{separator}{name}={encoded}"))
+    }
+
+    /// Says what the connection does not protect from; `None` if there is nothing to say.
+    pub fn weakness(&self) -> Option<String> {
+        match DatabaseUrl::parse(self.url.expose_secret()) {
+            Ok(DatabaseUrl::Postgres(url)) => url.weakness(),
+            _ => None,
         }
     }
 
@@ -165,6 +187,26 @@ mod tests {
         let password = SecretString::from("x");
         for (url, part) in [("sqlite://a.db", "SQLite"), ("postgres://u:p@h/d", "too")] {
             let error = StoreUrl::read(url).unwrap().with_password(&password).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_authorities_come_from_a_setting_or_from_the_url() {
+        let url = StoreUrl::read("postgres://desk:pw@db/desk").unwrap();
+        let whole = url.with_authorities(Path::new("/etc/c a&.crt")).unwrap();
+        let DatabaseUrl::Postgres(parsed) = DatabaseUrl::parse(whole.secret().expose_secret()).unwrap()
+        else {
+            panic!("not PostgreSQL");
+        };
+        let file = Authorities::File("/etc/c a&.crt".to_owned());
+        assert_eq!(parsed.authorities, Some(file));
+        for (url, part) in [
+            ("sqlite://a.db", "SQLite"),
+            ("postgres://u@h/d?sslrootcert=system", "too"),
+        ] {
+            let url = StoreUrl::read(url).unwrap();
+            let error = url.with_authorities(Path::new("/ca")).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
     }

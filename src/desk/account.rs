@@ -23,12 +23,10 @@ const GROUP_WAIT: Duration = Duration::from_secs(3);
 const LOGGED: usize = 20;
 /// The fault of a number of another organization.
 const FOREIGN: &str = "it belongs to another organization than the inventory";
-/// The tolerance for clock differences after the skew of Close's clock was measured.
-///
-/// Close reports its time in whole seconds, and each replica has its own clock.
-const MEASURED_SKEW: Duration = Duration::from_secs(10);
-/// The tolerance for clock differences while the skew of Close's clock is unknown.
-pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(10);
+/// The tolerance for times by Close's clock. Close has many servers, and reports the time in whole seconds.
+pub(in crate::desk) const MEASURED_SKEW: Duration = Duration::from_secs(10);
+/// The tolerance while no answer has shown Close's clock, so that ours stands in for it.
+pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(15);
 
 /// The facts that this process has about the Close account. Clones share them.
 #[derive(Clone)]
@@ -137,15 +135,18 @@ impl Account {
         }));
     }
 
-    /// Converts a time of our clock to Close's clock, and returns the tolerance of the result.
-    pub(in crate::desk) fn to_close_clock(&self, ours: Timestamp) -> (Timestamp, Duration) {
-        match self.core.close.clock_skew() {
-            Some(skew) => (
-                Timestamp::from_micros(ours.as_micros().saturating_add(skew)),
-                MEASURED_SKEW,
-            ),
-            None => (ours, UNMEASURED_SKEW),
+    /// Close's time now, and its tolerance. While no answer has shown it, the time of this machine stands in.
+    pub(in crate::desk) fn close_now(&self) -> (Timestamp, Duration) {
+        match self.core.close.server_time() {
+            Some(theirs) => (theirs.at, MEASURED_SKEW),
+            None => (self.core.now(), UNMEASURED_SKEW),
         }
+    }
+
+    /// The earliest time by Close's clock at which something that begins now can have an effect there.
+    pub(in crate::desk) fn close_not_before(&self) -> Timestamp {
+        let (now, skew) = self.close_now();
+        now.minus(skew)
     }
 
     /// Returns the owner of the API key. Fails if the key belongs to another organization, or if that can't be told.
@@ -210,9 +211,9 @@ impl Account {
         })
     }
 
-    /// Notes records of Close that can't be read, and logs those that are new.
+    /// Notes records of Close that can't be read, with Close's time, and logs those that are new.
     pub(in crate::desk) async fn note_odd(&self, odd: &[OddRecord]) -> Result<(), Error> {
-        let new = self.core.store.note_odd_records(odd, self.core.now()).await?;
+        let new = self.core.store.note_odd_records(odd, self.close_now().0).await?;
         for record in new.iter().take(LOGGED) {
             tracing::warn!(
                 kind = %record.kind,

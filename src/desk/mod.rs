@@ -1,8 +1,8 @@
 //! The use cases. They know the policy, Close and the store, but no HTTP, no SQL and no JSON of Close.
 //!
 //! Each part is named after a noun, such as [`orders`](Parts::orders), and has only the fields that it needs. All parts
-//! use `core`, `account` (facts about the Close account) and `number_cache`. Calls between parts have one direction:
-//! `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
+//! use `core`, `account` (facts about the Close account), `number_cache` and `number_claims`. Calls between parts have one
+//! direction: `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
 
 mod account;
 mod audit;
@@ -15,13 +15,16 @@ mod gauges;
 mod health;
 mod me;
 mod number_cache;
+mod number_claims;
 mod numbers;
 mod orders;
 pub mod organization;
+mod own_keys;
 mod reload_policy;
 mod resolve_caller;
 mod retention;
 mod rotate_api_key;
+mod shares;
 mod spend;
 pub mod subscription;
 mod sync;
@@ -35,6 +38,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::close::Forged;
 pub use crate::desk::audit::Audit;
 pub use crate::desk::audit::export::Export;
 pub use crate::desk::close_drift::CloseDrift;
@@ -45,8 +49,8 @@ pub use crate::desk::gauges::Gauges;
 pub use crate::desk::health::{Health, Readiness};
 pub use crate::desk::me::{Me, TeamUsage};
 pub use crate::desk::numbers::Numbers;
+pub use crate::desk::numbers::precondition::Precondition;
 pub use crate::desk::numbers::release::Released;
-pub use crate::desk::numbers::update::Precondition;
 pub use crate::desk::orders::Orders;
 pub use crate::desk::orders::create::Accepted;
 pub use crate::desk::orders::manual_review::Finding;
@@ -69,6 +73,7 @@ use crate::close::CloseClient;
 use crate::desk::account::Account;
 use crate::desk::core::{Core, Shared, Tasks};
 use crate::desk::number_cache::NumberCache;
+use crate::desk::number_claims::NumberClaims;
 use crate::domain::time::{Clock, Timestamp};
 use crate::policy::Policy;
 use crate::store::Store;
@@ -148,11 +153,12 @@ impl Desk {
         });
         let account = Account::new(core.clone());
         let cache = NumberCache::new(core.clone());
+        let claims = NumberClaims::new(core.clone());
         let access = Access::new(core.clone());
-        let orders = Orders::new(core.clone(), account.clone(), cache.clone());
+        let orders = Orders::new(core.clone(), account.clone(), cache.clone(), claims.clone());
         let subscription = CloseSubscription::new(core.clone(), account.clone());
         Self(Arc::new(Parts {
-            numbers: Numbers::new(core.clone(), account.clone(), cache.clone()),
+            numbers: Numbers::new(core.clone(), account.clone(), cache.clone(), claims),
             sync: InventorySync::new(
                 core.clone(),
                 account.clone(),

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 
 string_enum! {
     /// The action that an audit row records, whether it succeeded or not.
-    Action: open {
+    Action: stored {
         /// A caller requested an order.
         OrderCreate = "order.create",
         /// The service began the paid call to Close.

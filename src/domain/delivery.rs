@@ -15,7 +15,7 @@ use crate::domain::webhook::Endpoint;
 
 string_enum! {
     /// The state of a delivery.
-    DeliveryState: open {
+    DeliveryState: stored {
         /// An attempt is due, now or later.
         Pending = "pending",
         /// The receiver accepted it.

@@ -53,17 +53,9 @@ impl Event {
         state: State,
         number: Option<&PhoneNumberId>,
     ) -> Self {
-        let kind = match state {
-            State::AwaitingApproval => EventKind::OrderAwaitingApproval,
-            State::Queued => EventKind::OrderQueued,
-            State::Renting => EventKind::OrderRenting,
-            State::Unverified => EventKind::OrderUnverified,
-            State::NeedsReview => EventKind::OrderNeedsReview,
-            State::Fulfilled => EventKind::OrderFulfilled,
-            State::Refused => EventKind::OrderRefused,
-            State::Cancelled => EventKind::OrderCancelled,
-        };
-        let mut event = Self::new(at, kind, Some(team));
+        let mut event = Self::new(at, EventKind::OrderQueued, Some(team));
+        // Each state has a type of event with its name.
+        event.kind = format!("order.{state}");
         event.order_id = Some(id.clone());
         event.phone_number_id = number.cloned();
         event.with(&OrderData {

@@ -77,6 +77,6 @@ pub struct KnownOddRecord {
     pub name: String,
     /// What is odd.
     pub fault: String,
-    /// When the service had first seen it.
+    /// When the service had first seen it, by Close's clock.
     pub first_seen_at: Timestamp,
 }

@@ -4,6 +4,7 @@
 
 mod charge;
 mod home;
+mod prefix;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +17,8 @@ use crate::domain::input::list::Item;
 use crate::domain::schema::string_schema;
 
 pub use crate::domain::phone::charge::{Charge, Kind};
-pub use crate::domain::phone::home::{Home, main_country, without_trunk_zero};
+pub use crate::domain::phone::home::{Home, main_country, sharing_calling_code, without_trunk_zero};
+pub use crate::domain::phone::prefix::{NationalPrefix, has_prefix};
 
 /// A valid phone number in E.164, such as `+4930901820`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,27 +55,6 @@ fn parsed(text: &str) -> Option<PhoneNumber> {
     text.parse::<PhoneNumber>().ok().filter(PhoneNumber::is_valid)
 }
 
-/// Whether the number can have this area code or prefix; `None` if the number is unreadable.
-///
-/// The number may be invalid. Plans differ in the digits that stand before an area code, so some are optional: the
-/// zeros of Italy and others, the 9 of mobile numbers in Argentina, and the 1 of old mobile numbers in Mexico.
-pub fn has_prefix(number: &str, prefix: &str) -> Option<bool> {
-    let number = number.parse::<PhoneNumber>().ok()?;
-    let national = number.get_national_significant_number();
-    let optional = match number.country_code {
-        52 => "1",
-        54 => "9",
-        _ => "",
-    };
-    let without_token = national.strip_prefix(optional).unwrap_or(&national);
-    let bare = |digits: &str| digits.trim_start_matches('0').to_owned();
-    Some(
-        national.starts_with(prefix)
-            || without_token.starts_with(prefix)
-            || bare(without_token).starts_with(&bare(prefix)),
-    )
-}
-
 /// Whether the number can be one of `country` although it is listed in `listed`.
 ///
 /// Where several countries share a calling code, a list may name the main one for all of them.
@@ -83,6 +64,13 @@ pub fn is_listed_as(number: &str, country: Country, listed: Country) -> bool {
             && number
                 .parse::<E164>()
                 .is_ok_and(|number| number.home().fits(country))
+}
+
+/// Whether the digits of a number allow `country`; a number that no plan has allows every country.
+pub fn can_be_of(number: &str, country: Country) -> bool {
+    number
+        .parse::<E164>()
+        .map_or(true, |number| number.home().fits(country))
 }
 
 impl fmt::Display for E164 {

@@ -6,23 +6,43 @@
 /// `as_str`, and declares the schema. The error of `from_str` lists the allowed strings.
 ///
 /// `Name: open { … }` declares that later versions may add strings, so that the schema does not forbid them.
+/// `Name: stored { … }` is an open enum of a column of the database: a [`LaterWord`](super::later_word::LaterWord) is
+/// its variant `Later`, which only [`StoredWord`](super::later_word::StoredWord) makes.
 macro_rules! string_enum {
     ($(#[doc = $doc:literal])* $name:ident { $($variants:tt)* }) => {
-        $crate::domain::string_enum::string_enum! { @ closed_enum [$($doc)*] $name { $($variants)* } }
+        $crate::domain::string_enum::string_enum! { @ closed_enum [$($doc)*] $name [] { $($variants)* } }
     };
     ($(#[doc = $doc:literal])* $name:ident: open { $($variants:tt)* }) => {
-        $crate::domain::string_enum::string_enum! { @ open_enum [$($doc)*] $name { $($variants)* } }
+        $crate::domain::string_enum::string_enum! { @ open_enum [$($doc)*] $name [] { $($variants)* } }
     };
-    (@ $schema:ident [$($doc:literal)*] $name:ident {
+    ($(#[doc = $doc:literal])* $name:ident: stored { $($variants:tt)* }) => {
+        $crate::domain::string_enum::string_enum! { @ open_enum [$($doc)*] $name [Later] { $($variants)* } }
+        impl $crate::domain::later_word::StoredWord for $name {
+            fn stored(text: &str) -> Self {
+                text.parse()
+                    .unwrap_or_else(|_| Self::Later($crate::domain::later_word::LaterWord::keep(text)))
+            }
+        }
+    };
+    (@ $schema:ident [$($doc:literal)*] $name:ident [$($later:ident)?] {
         $($(#[doc = $vdoc:literal])* $variant:ident = $text:literal),* $(,)?
     }) => {
         $(#[doc = $doc])*
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::serde::Serialize, ::serde::Deserialize,
-        )]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::serde::Deserialize)]
         #[serde(try_from = "String")]
-        pub enum $name { $($(#[doc = $vdoc])* #[serde(rename = $text)] $variant),* }
+        pub enum $name {
+            $($(#[doc = $vdoc])* $variant,)*
+            $(
+                /// A word of a later version of the service.
+                $later($crate::domain::later_word::LaterWord),
+            )?
+        }
 
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
         impl TryFrom<String> for $name {
             type Error = String;
             fn try_from(text: String) -> Result<Self, String> {
@@ -47,7 +67,10 @@ macro_rules! string_enum {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
             /// Returns the string of this variant.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
+                match self {
+                    $(Self::$variant => $text,)*
+                    $(Self::$later(word) => word.as_str(),)?
+                }
             }
         }
         impl ::std::fmt::Display for $name {

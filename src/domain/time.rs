@@ -4,9 +4,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -113,9 +113,24 @@ impl From<Timestamp> for String {
     }
 }
 
+/// When this process first asked for [`Clock::elapsed`].
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// A clock: the system's, or one that a test moves.
+///
+/// It shows the time of day, which somebody may set at any moment, and the time that has passed, which only grows.
 #[derive(Debug, Clone, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock(Option<Manual>);
+
+/// A clock that a test moves.
+#[derive(Debug, Clone)]
+struct Manual {
+    start: Timestamp,
+    /// Microseconds since the start.
+    elapsed: Arc<AtomicI64>,
+    /// Microseconds by which the time of day is wrong.
+    error: Arc<AtomicI64>,
+}
 
 impl Clock {
     /// Returns the system's clock.
@@ -124,23 +139,53 @@ impl Clock {
     }
     /// Creates a clock that shows `start` until [`Clock::advance`] moves it. Clones move together.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(start.as_micros()))))
+        Self(Some(Manual {
+            start,
+            elapsed: Arc::default(),
+            error: Arc::default(),
+        }))
     }
-    /// Returns the current time.
+    /// Returns the current time of day.
     pub fn now(&self) -> Timestamp {
         if let Some(manual) = &self.0 {
-            Timestamp(manual.load(Ordering::SeqCst))
+            let passed = manual.elapsed.load(Ordering::SeqCst);
+            Timestamp(manual.start.0 + passed + manual.error.load(Ordering::SeqCst))
         } else {
             #[expect(clippy::disallowed_methods, reason = "this is where the system clock is read")]
             let now = jiff::Timestamp::now();
             Timestamp(now.as_microsecond())
         }
     }
+    /// Returns the time that has passed since some moment before. Setting the clock does not change it.
+    pub fn elapsed(&self) -> Duration {
+        match &self.0 {
+            Some(manual) => {
+                Duration::from_micros(u64::try_from(manual.elapsed.load(Ordering::SeqCst)).unwrap_or(0))
+            }
+            None => START.elapsed(),
+        }
+    }
     /// Moves a manual clock forward; it has no effect on the system's clock.
     pub fn advance(&self, length: Duration) {
         if let Some(manual) = &self.0 {
-            manual.fetch_add(micros(length), Ordering::SeqCst);
+            manual.elapsed.fetch_add(micros(length), Ordering::SeqCst);
         }
+    }
+    /// Sets a manual clock to a time of day that is wrong by `seconds`; negative: it is behind. No time passes.
+    pub fn set_wrong_by(&self, seconds: i64) {
+        if let Some(manual) = &self.0 {
+            manual
+                .error
+                .store(seconds.saturating_mul(1_000_000), Ordering::SeqCst);
+        }
+    }
+    /// Returns the clock of another machine: as much time passes there, and it is right until it is set.
+    #[must_use]
+    pub fn of_another_machine(&self) -> Self {
+        Self(self.0.as_ref().map(|manual| Manual {
+            error: Arc::default(),
+            ..manual.clone()
+        }))
     }
 }
 

@@ -39,7 +39,7 @@ string_enum! {
 }
 string_enum! {
     /// Why an endpoint is disabled.
-    DisabledReason: open {
+    DisabledReason: stored {
         /// A caller disabled it.
         Asked = "asked",
         /// The receiver answered 410 Gone.
@@ -72,6 +72,11 @@ impl ToSchema for Types {}
 impl Types {
     /// All event types.
     pub const ALL: Self = Self(None);
+
+    /// Reads the patterns of a stored endpoint, which may name types of a later version.
+    pub fn stored(patterns: Option<Vec<String>>) -> Self {
+        Self(patterns.map(|patterns| patterns.into_iter().map(TypePattern).collect()))
+    }
 
     /// Whether the endpoint receives events of this type.
     pub fn wants(&self, kind: &str) -> bool {

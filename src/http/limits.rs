@@ -13,6 +13,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Maximum time that a connection stays open without a request.
     pub idle_timeout: Duration,
+    /// Maximum time that a client may take no part of a response.
+    pub send_timeout: Duration,
     /// Maximum number of headers of one request.
     pub max_headers: usize,
     /// Maximum time that shutdown waits for running requests.
@@ -34,6 +36,7 @@ impl Default for Limits {
             connections: 4_096,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            send_timeout: Duration::from_secs(30),
             max_headers: 100,
             grace: Duration::from_secs(30),
             requests_per_minute: 600,

@@ -37,7 +37,7 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(OpenOrders {
-                    state: row.parsed("state")?,
+                    state: row.word("state")?,
                     country: row.parsed("country")?,
                     count: row.int("orders")?,
                     oldest: row.time("oldest")?,

@@ -4,7 +4,7 @@
 //! HTTP, nor why something is stored.
 //!
 //! A change and its audit row are one transaction. All transactions lock in one order, so that no two wait for each
-//! other: orders, then countries (the table `lanes`), then numbers by id, then usage rows by team.
+//! other: orders, then lanes of countries, then numbers by id, then usage rows by team.
 
 mod audit;
 mod close_drift;
@@ -20,6 +20,7 @@ mod notifications;
 mod numbers;
 mod odd_records;
 mod orders;
+mod own_keys;
 mod policy;
 mod refetch_queue;
 mod schedule;
@@ -40,10 +41,10 @@ pub use crate::store::numbers::find::NumberRecord;
 pub use crate::store::numbers::transfer::Transferred;
 pub use crate::store::numbers::unassigned::UnassignedNumber;
 pub use crate::store::numbers::upsert::Observation;
-pub use crate::store::orders::claim::Claim;
+pub use crate::store::orders::claim::{Claim, SendTime};
 pub use crate::store::orders::find::OrderFilter;
 pub use crate::store::orders::insert::Inserted;
-pub use crate::store::orders::queue::CountryStatus;
+pub use crate::store::orders::open::UnsettledOrder;
 pub use crate::store::refetch_queue::RefetchJob;
 pub use crate::store::spend::LedgerRow;
 pub use crate::store::sql::process_lock::{ProcessLock, ProcessLockError};

@@ -65,7 +65,8 @@ impl Store {
             ))
             .await?;
         tx.commit().await?;
-        let mut jobs = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        // An object of a kind that only a later version knows waits for a replica of that version.
+        let mut jobs: Vec<_> = rows.iter().filter_map(|row| read(row).ok()).collect();
         jobs.sort_by(|one, other| one.object.cmp(&other.object));
         Ok(jobs)
     }

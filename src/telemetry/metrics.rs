@@ -163,7 +163,9 @@ sections! {
         REQUESTS_LIMITED_TOTAL = Counter Count "numberdesk_requests_limited_total" ["team"]
             "Requests answered with 429 because the team exceeded its rate limit.";
         REQUESTS_SHED_TOTAL = Counter Count "numberdesk_requests_shed_total" []
-            "Requests answered with 503 because too many were in progress.";
+            "Requests answered with 503 because too many were in progress, or with 408 because too many bodies arrived slowly.";
+        RESPONSES_STALLED_TOTAL = Counter Count "numberdesk_responses_stalled_total" []
+            "Responses given up because the client took nothing for `server.send_timeout`.";
         TLS_CERTIFICATE_GOOD = Gauge Flag "numberdesk_tls_certificate_good" []
             "1, or 0 while the files of `[server.tls]` are not in force, or their certificate is expired or not yet valid; only with TLS.";
         TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = Gauge Seconds "numberdesk_tls_certificate_expiry_timestamp_seconds" []

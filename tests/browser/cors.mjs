@@ -13,7 +13,7 @@ const browser = await launch();
 const deadline = setTimeout(() => {
   console.error("the checks did not end in time");
   process.exit(1);
-}, 300_000);
+}, 540_000);
 try {
   const context = await browser.newContext();
   const page = await pageOf(context, allowed);

@@ -17,7 +17,7 @@ const browser = await launch();
 const deadline = setTimeout(() => {
   console.error("the checks did not end in time");
   process.exit(1);
-}, 300_000);
+}, 540_000);
 const complaints = [];
 try {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 } });

@@ -4,8 +4,10 @@ The checks are the strict schemas of Kubernetes, and rules of this project that 
 `make k8s` runs this script. It needs the tools that `make setup` installs."""
 
 import ipaddress
+import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,11 +23,18 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package
 GRACE = 30  # seconds: the default of server.grace and close.timeout
 # Custom resources have no schema here. These are the versions that the manifests use.
 CUSTOM_RESOURCES = {
-    "postgresql.cnpg.io/v1": ["Cluster"],
+    "postgresql.cnpg.io/v1": ["Cluster", "ScheduledBackup"],
+    "barmancloud.cnpg.io/v1": ["ObjectStore"],
+    "networking.istio.io/v1": ["VirtualService"],
+    "security.istio.io/v1": ["AuthorizationPolicy"],
+    "argoproj.io/v1alpha1": ["AppProject", "Application"],
+    "kustomize.toolkit.fluxcd.io/v1": ["Kustomization"],
+    "source.toolkit.fluxcd.io/v1": ["GitRepository"],
     "cert-manager.io/v1": ["Certificate"],
     "gateway.networking.k8s.io/v1": ["HTTPRoute", "BackendTLSPolicy"],
     "external-secrets.io/v1": ["ExternalSecret"],
-    "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
+    "monitoring.coreos.com/v1": ["ServiceMonitor", "PodMonitor", "PrometheusRule"],
+    "monitoring.coreos.com/v1alpha1": ["AlertmanagerConfig"],
 }
 
 
@@ -33,7 +42,8 @@ def main() -> int:
     faults = []
     # The base and the components are checked as parts of the overlays and examples.
     roots = [ROOT / "k8s/overlays", ROOT / "k8s/examples"]
-    folders = sorted(path.parent for root in roots for path in root.rglob("kustomization.yaml"))
+    folders = sorted(folder for root in roots for folder in installations(root))
+    environments = {}
     for folder in folders:
         path = folder.relative_to(ROOT)
         try:
@@ -41,16 +51,28 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             faults.append(f"{path}: {error.stderr.strip()}")
             continue
-        is_service = any(name(deployment) == "numberdesk" for deployment in of_kind(documents, "Deployment"))
-        checks = CHECKS + (CHECKS_OF_THE_SERVICE if is_service else CHECKS_OF_APPS)
+        deployments = [name(deployment) for deployment in of_kind(documents, "Deployment")]
+        if not deployments:
+            checks = CHECKS_OF_GITOPS
+        else:
+            checks = CHECKS + (CHECKS_OF_THE_SERVICE if "numberdesk" in deployments else CHECKS_OF_APPS)
         found = [fault for check in checks for fault in check(documents)]
         faults += [f"{path}: {fault}" for fault in found]
         print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
+        environments[folder] = documents
+    faults += [*names_no_other_environment(environments), *finds_a_renamed_environment(environments)]
     if not folders:
         faults.append("k8s: no kustomization.yaml")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def installations(root: Path):
+    """Yields the folders that are applied to a cluster: no components, and no base that environments share."""
+    for file in root.rglob("kustomization.yaml"):
+        if yaml.safe_load(file.read_text())["kind"] == "Kustomization" and file.parent.name != "base":
+            yield file.parent
 
 
 def render(folder: Path) -> list[dict]:
@@ -127,24 +149,24 @@ def mounts_tokens_only_for_issuers(documents):
 
 
 def has_a_token_that_the_service_accepts(documents):
-    """An app's only secret is the token of its account, which the service of examples/acme must accept."""
-    folder = ROOT / "k8s/examples/acme"
+    """An app's only secret is the token of its account, which the service of examples/acme/base must accept."""
+    folder = ROOT / "k8s/examples/acme/base"
     settings, policy = (tomllib.loads((folder / file).read_text()) for file in ("numberdesk.toml", "policy.toml"))
     clusters = [issuer for issuer in settings["auth"]["issuers"] if issuer.get("kind") == "kubernetes"]
     audiences = {audience for cluster in clusters for audience in cluster["audiences"]}
     mapped = {(account["namespace"], account["name"]) for account in policy["service_accounts"]}
-    for deployment, pod in pods(documents):
+    for deployment, pod in servers(documents):
         tokens = [token for _, token in projected_tokens(pod)]
         accepted = [token for token in tokens if token.get("audience") in audiences]
         if len(tokens) != 1 or len(accepted) != 1 or tokens[0].get("expirationSeconds", 3601) > 3600:
             yield f"{label(deployment)}: must have one token, for {sorted(audiences)}, that lives for one hour or less"
         if (deployment["metadata"]["namespace"], pod["serviceAccountName"]) not in mapped:
-            yield f"{label(deployment)}: its ServiceAccount must be in the policy of examples/acme"
+            yield f"{label(deployment)}: its ServiceAccount must be in the policy of examples/acme/base"
         if "secret" in yaml.safe_dump(pod["volumes"]) or "secretKeyRef" in yaml.safe_dump(pod["containers"]):
             yield f"{label(deployment)}: must not use a Secret"
     for namespace in of_kind(documents, "Namespace"):
         access = namespace["metadata"]["labels"].get("numberdesk/access")
-        yield from differs(namespace, "numberdesk/access", access, "true")
+        yield from differs(namespace, "numberdesk/access", access, "prod")
 
 
 def projected_tokens(pod):
@@ -154,6 +176,38 @@ def projected_tokens(pod):
             for mount in pod["containers"][0]["volumeMounts"]:
                 if "serviceAccountToken" in source and mount["name"] == volume["name"]:
                     yield mount["mountPath"], source["serviceAccountToken"]
+
+
+def expands_every_variable(documents):
+    """Kubernetes expands `$(NAME)` only if the variable NAME comes earlier in the list."""
+    for workload, _, container in containers(documents):
+        known = set()
+        for one in container.get("env", []):
+            for used in set(re.findall(r"\$\((\w+)\)", one.get("value", ""))) - known:
+                yield f"{label(workload)}: {one['name']} uses {used}, which must come before it"
+            known.add(one["name"])
+
+
+def replaces_every_placeholder(documents):
+    """Names that differ between environments are written as REPLACED where a replacement sets them."""
+    for document in documents:
+        if "REPLACED" in yaml.safe_dump(document):
+            yield f"{label(document)}: a placeholder REPLACED was not replaced"
+
+
+def gives_the_toolbox_what_the_service_has(documents):
+    """Jobs of the same image must see the same settings, secrets and files, and get no requests."""
+    for job in of_kind(documents, "CronJob"):
+        if name(job) not in ("numberdesk-toolbox", "numberdesk-audit-head"):
+            continue
+        for deployment, pod in servers(documents):
+            tools = template(job)["spec"]
+            yield from differs(job, "volumes", tools.get("volumes"), pod["volumes"])
+            for key in ("image", "env", "volumeMounts"):
+                yield from differs(job, key, tools["containers"][0].get(key), pod["containers"][0].get(key))
+        for service in of_kind(documents, "Service"):
+            if selects(service["spec"]["selector"], job):
+                yield f"{label(service)}: sends requests to {label(job)}"
 
 
 def disables_service_links(documents):
@@ -172,7 +226,7 @@ def sets_requests_and_limits(documents):
 
 def probes_the_paths_of_the_service(documents):
     probes = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
-    for deployment, pod in pods(documents):
+    for deployment, pod in servers(documents):
         for container in pod["containers"]:
             for probe, path in probes.items():
                 got = container.get(probe, {}).get("httpGet", {})
@@ -190,7 +244,7 @@ def leaves_time_for_paid_calls_at_shutdown(documents):
 
 
 def runs_one_replica_on_a_volume(documents):
-    for deployment, pod in pods(documents):
+    for deployment, pod in servers(documents):
         if any("persistentVolumeClaim" in volume for volume in pod["volumes"]):
             spec = deployment["spec"]
             yield from differs(deployment, "replicas on a volume", spec.get("replicas"), 1)
@@ -244,6 +298,42 @@ def exposes_only_the_path_of_close_to_the_internet(documents):
                     yield f"{label(route)}: Service {backend['name']} has no port {backend['port']}"
 
 
+def waits_for_orders_and_repeats_nothing(documents):
+    """No proxy may repeat a request by itself, or end one earlier than an order that waits for its end (60 s)."""
+    prefix = "nginx.ingress.kubernetes.io/"
+    for ingress in of_kind(documents, "Ingress"):
+        notes = ingress["metadata"].get("annotations", {})
+        public = ingress["spec"]["ingressClassName"] == "public"
+        yield from differs(ingress, "proxy-next-upstream", notes.get(prefix + "proxy-next-upstream"), "off")
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                if public != (path["path"] == "/webhooks/close") or (public and path["pathType"] != "Exact"):
+                    yield f"{label(ingress)}: only the path of Close may be public, and nothing else: {path['path']}"
+                needed = {"/webhooks/close": 10, "/v1/events/stream": 3600}.get(path["path"], 75)
+                if int(notes.get(prefix + "proxy-read-timeout", 60)) < needed:
+                    yield f"{label(ingress)}: proxy-read-timeout must be {needed} s or more for {path['path']}"
+    for service in of_kind(documents, "VirtualService"):
+        for route in service["spec"]["http"]:
+            yield from differs(service, f"retries of {route['name']}", route.get("retries"), {"attempts": 0})
+            if route.get("timeout") not in ("0s", "75s"):
+                yield f"{label(service)}: the timeout of {route['name']} must be longer than 60 s"
+
+
+def belongs_to_a_mesh_completely(documents):
+    """In a mesh, every pod reaches what its proxy needs, and sidecars begin before init containers and end by themselves."""
+    policies = {name(policy) for policy in of_kind(documents, "NetworkPolicy")}
+    for namespace in of_kind(documents, "Namespace"):
+        labels = namespace["metadata"]["labels"]
+        if labels.get("istio-injection") == "enabled":
+            if "numberdesk-to-istiod" not in policies:
+                yield f"{label(namespace)}: no NetworkPolicy allows connections to istiod"
+            for workload, _ in pods(documents):
+                notes = template(workload)["metadata"].get("annotations", {})
+                yield from differs(workload, "nativeSidecar", notes.get("sidecar.istio.io/nativeSidecar"), "true")
+        if labels.get("istio.io/dataplane-mode") == "ambient" and "numberdesk-hbone" not in policies:
+            yield f"{label(namespace)}: no NetworkPolicy allows HBONE"
+
+
 def scrapes_metrics_from_the_ops_service(documents):
     for monitor in of_kind(documents, "ServiceMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
@@ -256,9 +346,54 @@ def scrapes_metrics_from_the_ops_service(documents):
                 yield f"{label(monitor)}: no Service has a port {endpoint['port']}"
 
 
+def backs_up_the_database(documents):
+    """A backup must be of a database that is rendered with it, and a volume of copies must not be the database's own."""
+    clusters = {name(cluster) for cluster in of_kind(documents, "Cluster")}
+    for backup in of_kind(documents, "ScheduledBackup"):
+        if backup["spec"]["cluster"]["name"] not in clusters:
+            yield f"{label(backup)}: there is no Cluster {backup['spec']['cluster']['name']}"
+    stores = {name(store) for store in of_kind(documents, "ObjectStore")}
+    for cluster in of_kind(documents, "Cluster"):
+        for plugin in cluster["spec"].get("plugins", []):
+            if plugin["parameters"]["barmanObjectName"] not in stores:
+                yield f"{label(cluster)}: there is no ObjectStore {plugin['parameters']['barmanObjectName']}"
+
+
+def follows_the_environments(documents):
+    """Argo CD and Flux must follow the folder of each environment of examples/acme, into its namespace."""
+    wanted = {folder.parent: environment(folder.parent) for folder in ROOT.glob("k8s/examples/acme/*/environment.yaml")}
+    applications = of_kind(documents, "Application")
+    followed = [one["spec"]["source"]["path"] for one in applications]
+    followed += [one["spec"]["path"] for one in of_kind(documents, "Kustomization")]
+    for path in {ROOT / path for path in followed} ^ set(wanted):
+        yield f"{path}: must be a folder with environment.yaml, and be followed"
+    for one in applications:
+        namespace = wanted.get(ROOT / one["spec"]["source"]["path"], {}).get("namespace")
+        yield from differs(one, "namespace", one["spec"]["destination"]["namespace"], namespace)
+
+
+def keeps_the_data_in_gitops(documents):
+    """With the component gitops, no sync may delete the database, and what the desk needs comes before it."""
+    wave, options = "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/sync-options"
+
+    def annotations(document):
+        return document["metadata"].get("annotations", {})
+
+    if not any(wave in annotations(document) for document in documents):
+        return
+    waves = {"Namespace": "-4", "ExternalSecret": "-3", "Cluster": "-2", "Deployment": None}
+    for document in documents:
+        if document["kind"] in waves:
+            yield from differs(document, wave, annotations(document).get(wave), waves[document["kind"]])
+        if document["kind"] in ("Namespace", "Cluster", "ObjectStore", "PersistentVolumeClaim"):
+            yield from differs(document, options, annotations(document).get(options), "Prune=false,Delete=false")
+            flux = "kustomize.toolkit.fluxcd.io/prune"
+            yield from differs(document, flux, annotations(document).get(flux), "disabled")
+
+
 def labels_monitors_alike(documents):
     """A Prometheus that selects by the label `release` must find the alerts wherever it finds the scrape targets."""
-    kinds = ("ServiceMonitor", "PrometheusRule")
+    kinds = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
     releases = {
         document["metadata"]["labels"].get("release") for kind in kinds for document in of_kind(documents, kind)
     }
@@ -286,6 +421,7 @@ def mounts_only_what_exists(documents):
     """Secrets are not rendered, because they are created in the cluster."""
     known = {(document["kind"], name(document)) for document in documents}
     known.add(("ConfigMap", "kube-root-ca.crt"))  # Kubernetes creates it in every namespace
+    known.add(("ConfigMap", "internal-authority"))  # so does trust-manager in examples/acme
     for deployment, pod in pods(documents):
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for volume in volumes.values():
@@ -297,7 +433,7 @@ def mounts_only_what_exists(documents):
                 if (kind, wanted_name) not in known:
                     yield f"{label(deployment)}: volume {volume['name']} needs the missing {kind} {wanted_name}"
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
-            for mount in container["volumeMounts"]:
+            for mount in container.get("volumeMounts", []):
                 if mount["name"] not in volumes:
                     yield f"{label(deployment)}: mounts {mount['name']}, which is not a volume of the pod"
                 if "subPath" in mount:
@@ -330,12 +466,9 @@ def separates_the_ops_port_from_the_api(documents):
 def restricts_network_traffic(documents):
     private = ["10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1", "::1", "fd00::1", "fe80::1"]
     private += [f"64:ff9b::{address}" for address in private if "." in address]  # as NAT64 translates them
-    for deployment in of_kind(documents, "Deployment"):
-        chosen = [
-            policy
-            for policy in of_kind(documents, "NetworkPolicy")
-            if selects(policy["spec"]["podSelector"].get("matchLabels", {}), deployment)
-        ]
+    for deployment, _ in pods(documents):
+        policies = of_kind(documents, "NetworkPolicy")
+        chosen = [policy for policy in policies if chooses(policy["spec"]["podSelector"], deployment)]
         restricted = sorted({kind for policy in chosen for kind in policy["spec"]["policyTypes"]})
         yield from differs(deployment, "policyTypes of its NetworkPolicies", restricted, ["Egress", "Ingress"])
         for policy in chosen:
@@ -363,8 +496,11 @@ def enforces_the_restricted_pod_security_standard(documents):
 
 def agrees_with_its_configuration(documents):
     """The ports and files that numberdesk.toml names must exist in the pod."""
-    for settings, deployment, pod in configured(documents):
+    settings = next(settings for settings, _, _ in configured(documents))
+    for deployment, pod in pods(documents):
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            if not any("numberdesk.toml" in argument for argument in container.get("args", [])):
+                continue
             mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
             named = [(one["name"], one["value"]) for one in container.get("env", []) if one["name"].endswith("_FILE")]
             for key, file in [*files(settings), *named]:
@@ -379,7 +515,7 @@ def agrees_with_its_configuration(documents):
 def declares_tls_where_it_is_on(documents):
     """If TLS is on, Service, public URL and gateways must declare it, and the pod must mount the certificate."""
     for settings, deployment, pod in configured(documents):
-        env = {one["name"] for container in pod["containers"] for one in container.get("env", [])}
+        env = {one["name"]: one.get("value") for container in pod["containers"] for one in container.get("env", [])}
         encrypted = "tls" in settings["server"] or "NUMBERDESK_SERVER__TLS__CERTIFICATE_FILE" in env
         for service in of_kind(documents, "Service"):
             if not name(service).endswith("-ops"):
@@ -387,7 +523,8 @@ def declares_tls_where_it_is_on(documents):
                 yield from differs(service, "appProtocol", service["spec"]["ports"][0]["appProtocol"], want)
         if not encrypted:
             continue
-        if not settings["server"]["public_url"].startswith("https:"):
+        public_url = env.get("NUMBERDESK_SERVER__PUBLIC_URL") or settings["server"]["public_url"]
+        if not public_url.startswith("https:"):
             yield f"{label(deployment)}: server.public_url must be an https URL, because TLS is on"
         secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
         for certificate in of_kind(documents, "Certificate"):
@@ -399,6 +536,57 @@ def declares_tls_where_it_is_on(documents):
             checked = [one["spec"]["validation"]["hostname"] for one in of_kind(documents, "BackendTLSPolicy")]
             if not checked or not set(checked) <= names:
                 yield f"{label(deployment)}: a BackendTLSPolicy must name a host of the certificate, because TLS is on"
+
+
+def names_no_other_environment(rendered):
+    """Nothing in the manifests of one environment may name another one: its namespace, hosts or key in the vault.
+
+    Environments are folders side by side, each with a file environment.yaml."""
+    for folder, documents in rendered.items():
+        if not (folder / "environment.yaml").exists():
+            continue
+        own = environment(folder)
+        path = folder.relative_to(ROOT)
+        for namespace in of_kind(documents, "Namespace"):
+            yield from differs(namespace, f"the namespace of {path}", name(namespace), own["namespace"])
+        for other in sorted(folder.parent.glob("*/environment.yaml")):
+            if other.parent != folder:
+                yield from (f"{path}: {fault}" for fault in names(documents, own, environment(other.parent)))
+
+
+def names(documents, own, other):
+    """Yields the documents that contain a value of another environment."""
+    for key, value in other.items():
+        if value == own[key]:
+            yield f"environment.yaml: {key} is {value} in {other['name']} too"
+        exact = re.escape(value)
+        pattern = {
+            # The namespace may have the name of the service, so only where a namespace stands.
+            "namespace": rf"(?:namespace: |metadata\.name: |serviceaccount:|[\w-]\.){exact}(?![\w-])",
+            # A word such as `prod` says nothing alone, but a label of namespaces does.
+            "name": rf"^\s*- {exact}$",
+        }.get(key, rf"(?<![\w.-]){exact}(?![\w-])")
+        for document in documents:
+            text = yaml.safe_dump(document)
+            if re.search(pattern, text, re.MULTILINE):
+                yield f"{label(document)}: names {value}, the {key} of {other['name']}"
+
+
+def environment(folder):
+    return yaml.safe_load((folder / "environment.yaml").read_text())["data"]
+
+
+def finds_a_renamed_environment(rendered):
+    """Tries the check itself: only another `namespace` over prod still has the hosts and the key of prod."""
+    prod, dev = (ROOT / "k8s/examples/acme" / one for one in ("prod", "dev"))
+    with tempfile.TemporaryDirectory(dir=ROOT / "k8s/examples") as folder:
+        lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "namespace: numberdesk-dev"]
+        Path(folder, "kustomization.yaml").write_text("\n".join([*lines, "resources: [../acme/prod]", ""]))
+        documents = render(Path(folder))
+    found = " ".join(names(documents, environment(dev), environment(prod)))
+    for key in ("namespace", "public-host", "internal-host", "vault-key", "name"):
+        if f"the {key} of prod" not in found:
+            yield f"tests/python/manifests_are_valid.py: the check for other environments does not find {key}: {found}"
 
 
 def files(settings):
@@ -418,7 +606,7 @@ def configured(documents):
     """Yields each Deployment with its settings and its pod."""
     for config in of_kind(documents, "ConfigMap"):
         if "numberdesk.toml" in config["data"]:
-            for deployment, pod in pods(documents):
+            for deployment, pod in servers(documents):
                 yield tomllib.loads(config["data"]["numberdesk.toml"]), deployment, pod
 
 
@@ -433,6 +621,8 @@ CHECKS = [
     runs_as_an_unprivileged_user,
     restricts_every_container,
     mounts_no_default_service_account_token,
+    expands_every_variable,
+    replaces_every_placeholder,
     disables_service_links,
     sets_requests_and_limits,
     mounts_only_what_exists,
@@ -444,10 +634,15 @@ CHECKS_OF_THE_SERVICE = [
     mounts_tokens_only_for_issuers,
     probes_the_paths_of_the_service,
     leaves_time_for_paid_calls_at_shutdown,
+    gives_the_toolbox_what_the_service_has,
     runs_one_replica_on_a_volume,
     rolls_out_without_downtime,
     exposes_only_the_path_of_close_to_the_internet,
+    waits_for_orders_and_repeats_nothing,
+    belongs_to_a_mesh_completely,
     scrapes_metrics_from_the_ops_service,
+    backs_up_the_database,
+    keeps_the_data_in_gitops,
     labels_monitors_alike,
     reaches_its_proxy,
     serves_both_address_families,
@@ -456,6 +651,7 @@ CHECKS_OF_THE_SERVICE = [
     agrees_with_its_configuration,
     declares_tls_where_it_is_on,
 ]
+CHECKS_OF_GITOPS = [matches_the_schemas, follows_the_environments]
 CHECKS_OF_APPS = [has_a_token_that_the_service_accepts]
 
 
@@ -463,9 +659,23 @@ def of_kind(documents, kind):
     return [document for document in documents if document["kind"] == kind]
 
 
-def pods(documents):
+def servers(documents):
+    """Yields each Deployment and its pod."""
     for deployment in of_kind(documents, "Deployment"):
-        yield deployment, deployment["spec"]["template"]["spec"]
+        yield deployment, template(deployment)["spec"]
+
+
+def pods(documents):
+    """Yields each Deployment and CronJob, and its pod."""
+    yield from servers(documents)
+    for job in of_kind(documents, "CronJob"):
+        yield job, template(job)["spec"]
+
+
+def template(workload):
+    """Returns the template of the pods of a Deployment or a CronJob."""
+    spec = workload["spec"]
+    return spec["jobTemplate"]["spec"]["template"] if workload["kind"] == "CronJob" else spec["template"]
 
 
 def containers(documents):
@@ -475,8 +685,17 @@ def containers(documents):
 
 
 def selects(selector, deployment):
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    labels = template(deployment)["metadata"]["labels"]
     return bool(selector) and selector.items() <= labels.items()
+
+
+def chooses(selector, workload):
+    """Whether the selector of a NetworkPolicy has the pods of a workload; expressions are `In` only."""
+    labels = template(workload)["metadata"]["labels"]
+    expressions = selector.get("matchExpressions", [])
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        one["operator"] == "In" and labels.get(one["key"]) in one["values"] for one in expressions
+    )
 
 
 def reaches(block, address):

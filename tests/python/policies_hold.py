@@ -12,12 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 KUBECTL = ROOT / ".venv/bin/kubectl"
 CHECKOV = ROOT / ".venv-policy/bin/checkov"
 ROOTS = ROOT / "k8s/overlays", ROOT / "k8s/examples"
+sys.path.insert(0, str(Path(__file__).parent))
+from manifests_are_valid import installations  # noqa: E402
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as rendered:
-        for folder in sorted(path.parent for root in ROOTS for path in root.rglob("kustomization.yaml")):
-            with Path(rendered, f"{folder.name}.yaml").open("w") as file:
+        for folder in sorted(folder for root in ROOTS for folder in installations(root)):
+            with Path(rendered, f"{'-'.join(folder.relative_to(ROOT).parts)}.yaml").open("w") as file:
                 subprocess.run([KUBECTL, "kustomize", folder], check=True, stdout=file)
         config = Path(__file__).with_name("checkov.yaml")
         checked = subprocess.run(

@@ -97,23 +97,26 @@ fn admit(
 }
 
 fn is_authorized(state: &State, request: &Request) -> bool {
-    let given = request.header("authorization").unwrap_or_default();
-    let (scheme, rest) = given.split_once(' ').unwrap_or_default();
-    let known = if scheme.eq_ignore_ascii_case("basic") {
-        let plain = STANDARD
-            .decode(rest.trim())
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        let plain = plain.unwrap_or_default();
-        let key = plain.split(':').next();
-        if key.is_some() && key == state.settings.other_key.as_deref() {
-            return true;
+    let known = match basic_key(request) {
+        Some(key) if Some(&key) == state.settings.other_key.as_ref() => return true,
+        Some(key) => key == state.key.text,
+        None => {
+            let given = request.header("authorization").unwrap_or_default();
+            let (scheme, rest) = given.split_once(' ').unwrap_or_default();
+            scheme.eq_ignore_ascii_case("bearer") && rest.trim() == state.key.oauth_token
         }
-        key == Some(&state.key.text)
-    } else {
-        scheme.eq_ignore_ascii_case("bearer") && rest.trim() == state.key.oauth_token
     };
     known && state.settings.key_valid
+}
+
+/// The API key of the request; `None` unless it is sent as Basic credentials.
+pub(crate) fn basic_key(request: &Request) -> Option<String> {
+    let (scheme, rest) = request.header("authorization")?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let plain = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
+    plain.split(':').next().map(str::to_owned)
 }
 
 /// Executes the request, and records whether it changed anything.

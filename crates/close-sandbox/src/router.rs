@@ -7,6 +7,7 @@ use crate::endpoints::rent;
 use crate::endpoints::users;
 use crate::endpoints::webhooks;
 use crate::events::Actor;
+use crate::pipeline;
 use crate::request::Request;
 use crate::response::{Outcome, Response};
 use crate::state::State;
@@ -14,6 +15,16 @@ use crate::state::State;
 /// Handles a request that passed key check, rate limit and faults.
 pub(crate) fn route(state: &mut State, request: &Request) -> Response {
     dispatch(state, request).unwrap_or_else(|error| error)
+}
+
+/// The id by which events show the API key of the request.
+fn key_id(state: &State, request: &Request) -> String {
+    match pipeline::basic_key(request) {
+        Some(key) if Some(&key) == state.settings.other_key.as_ref() => {
+            key.split('.').next().unwrap_or_default().to_owned()
+        }
+        _ => state.key.id.clone(),
+    }
 }
 
 fn dispatch(state: &mut State, request: &Request) -> Outcome {
@@ -24,7 +35,7 @@ fn dispatch(state: &mut State, request: &Request) -> Outcome {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let actor = Actor {
         user_id: Some(state.key.owner.clone()),
-        api_key_id: Some(state.key.id.clone()),
+        api_key_id: Some(key_id(state, request)),
         request_id: Some(request.request_id.clone()),
         request: Some((request.method.clone(), request.path.clone())),
     };

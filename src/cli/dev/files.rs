@@ -145,7 +145,10 @@ fn settings(folder: &Path, close: &Sandbox, api: SocketAddr, ops: SocketAddr) ->
         text,
         "[[auth.issuers]]\nissuer = \"{ISSUER}\"\naudiences = [\"{AUDIENCE}\"]"
     )?;
-    writeln!(text, "jwks_file = \"jwks.json\"\nalgorithms = [\"EdDSA\"]\n")?;
+    writeln!(
+        text,
+        "jwks_file = \"jwks.json\"\nalgorithms = [\"EdDSA\"]\nmax_lifetime = \"365d\"\n"
+    )?;
     writeln!(
         text,
         "[policy]\nfile = \"policy.toml\"\n\n# Everything is on this machine.\n[proxy]\nenvironment = false\n\n[log]\nlevel = \"warn\"\n"

@@ -35,6 +35,9 @@ pub(super) async fn check(
             return None;
         }
     };
+    if let Some(weakness) = url.weakness() {
+        report.add("database", Note(weakness));
+    }
     if let Some(finding) = missing_file(&url) {
         report.add("database", finding);
         return None;

@@ -44,6 +44,19 @@ fn a_response_with_the_key_is_noticed_in_either_form() {
 }
 
 #[test]
+fn a_key_is_recognised_by_its_public_part_also_after_it_was_replaced() {
+    let transport = client("https://api.close.com/api/v1").unwrap();
+    assert!(transport.has_used_key("api_x"));
+    for other in ["", "api_x.y", "y", "api_z"] {
+        assert!(!transport.has_used_key(other), "{other}");
+    }
+    transport.replace_key("api_z.y".into());
+    transport.replace_key("without a public part".into());
+    assert!(transport.has_used_key("api_x") && transport.has_used_key("api_z"));
+    assert!(!transport.has_used_key("without a public part"));
+}
+
+#[test]
 fn a_time_limit_is_given_in_seconds_and_without_the_time_that_has_passed_since() {
     for (limit, expected) in [(4_999_995, "5 s"), (30_000_000, "30 s"), (249_000, "0.2 s")] {
         assert_eq!(in_seconds(Duration::from_micros(limit)), expected);

@@ -15,6 +15,18 @@ fn keys(texts: &[&str]) -> Vec<SignatureKey> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
+/// Reads the headers and verifies the body, in one step.
+fn verify(
+    keys: &[SignatureKey],
+    signature: Option<&str>,
+    timestamp: Option<&str>,
+    body: &[u8],
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<(), Forged> {
+    Signature::from_headers(signature, timestamp, now, tolerance)?.verify(keys, body)
+}
+
 /// Verifies at the time of the signature, with a tolerance of a day.
 fn verified(keys: &[SignatureKey], signature: &str, timestamp: &str, body: &str) -> Result<(), Forged> {
     let now = Timestamp::from_seconds(1_790_000_000);

@@ -103,14 +103,15 @@ fn what_the_tokens_of_an_issuer_must_fulfil_has_defaults_and_limits() {
     let plain = issuer("").unwrap();
     let plain = &plain.auth.issuers[0];
     assert_eq!(plain.leeway.get(), Duration::from_secs(30));
-    assert!(plain.max_lifetime.is_none() && plain.typ.is_none());
+    assert_eq!(plain.max_lifetime.get(), Duration::from_hours(24));
+    assert!(plain.typ.is_none());
 
     let strict =
         issuer("leeway = \"0s\"\nmax_lifetime = \"1h\"\ntyp = \"at+jwt\"\nalgorithms = [\"Ed25519\"]")
             .unwrap();
     let strict = &strict.auth.issuers[0];
     assert_eq!(strict.leeway.get(), Duration::ZERO);
-    assert_eq!(strict.max_lifetime.unwrap().get(), Duration::from_hours(1));
+    assert_eq!(strict.max_lifetime.get(), Duration::from_hours(1));
     assert_eq!(strict.typ, Some(TokenType::AccessToken));
 
     let pointer = "must be a JSON pointer into the token, which begins with a slash, like \"/phone/countries\"; in the \

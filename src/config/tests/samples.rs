@@ -50,7 +50,7 @@ fn every_sample_is_valid_apart_from_its_files() {
         "overlays/embedded",
         "overlays/postgres",
         "overlays/postgres-url",
-        "examples/acme",
+        "examples/acme/base",
     ] {
         let text = std::fs::read_to_string(root.join(format!("k8s/{name}/numberdesk.toml"))).unwrap();
         assert_eq!(faults(&text), [""; 0]);

@@ -3,6 +3,7 @@
 use crate::desk::audit::Audit;
 use crate::domain::audit_chain::{Head, Link};
 use crate::domain::authority::CallContext;
+use crate::domain::fair_pool::FairPermit;
 use crate::domain::permission::needs;
 use crate::domain::scope::Scope;
 use crate::domain::team::Team;
@@ -20,6 +21,7 @@ pub struct Export {
     head: Head,
     /// The sequence number of the last exported row.
     at: i64,
+    _permit: FairPermit,
 }
 
 impl Audit {
@@ -31,6 +33,7 @@ impl Audit {
         period: Period,
     ) -> Result<Export, Error> {
         let authority = ctx.authorize(team)?;
+        let permit = self.exports.take(ctx.caller, authority.scope())?;
         self.append_after_others().await?;
         let store = self.core.store.clone();
         let head = store
@@ -43,6 +46,7 @@ impl Audit {
             period,
             head,
             at: 0,
+            _permit: permit,
         })
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use crate::desk::core::Core;
+use crate::desk::shares::Shares;
 
 /// The audit trail.
 #[derive(Clone)]
@@ -15,13 +16,23 @@ pub struct Audit {
     core: Core,
     /// The head of the chain as last logged.
     last_reported: Arc<LastReported>,
+    /// Limits the running exports.
+    exports: Shares,
 }
+
+/// Exports that one process serves at the same time. Each holds a page of the trail.
+const EXPORTS: usize = 32;
 
 impl Audit {
     pub(in crate::desk) fn new(core: Core) -> Self {
         Self {
             core,
             last_reported: Arc::default(),
+            exports: Shares::new(
+                EXPORTS,
+                "Your team already has its share of this replica's exports of the audit trail.",
+                "This replica already serves the maximum number of exports of the audit trail.",
+            ),
         }
     }
 }

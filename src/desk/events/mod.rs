@@ -6,13 +6,14 @@ pub(in crate::desk) mod stream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use tokio::sync::{Mutex, Semaphore, broadcast};
+use tokio::sync::{Mutex, broadcast};
 
 use crate::desk::account::Account;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::orders::OrderChanges;
 use crate::desk::resolve_caller::Access;
+use crate::desk::shares::Shares;
 use crate::store::SequencedEvent;
 
 /// Streams that one process serves at the same time.
@@ -31,7 +32,7 @@ pub struct Events {
     /// The position of this process in the event log.
     position: Arc<Position>,
     /// Limits the open streams.
-    streams: Arc<Semaphore>,
+    streams: Shares,
 }
 
 impl Events {
@@ -49,7 +50,11 @@ impl Events {
             access,
             order_changes,
             position: Arc::default(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: Shares::new(
+                STREAMS,
+                "Your team already has its share of this replica's event streams.",
+                "This replica already serves the maximum number of event streams.",
+            ),
         }
     }
 }

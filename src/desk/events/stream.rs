@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::events::Events;
@@ -15,6 +15,7 @@ use crate::domain::authority::CallContext;
 use crate::domain::caller::Caller;
 use crate::domain::event::Event;
 use crate::domain::event_kind::EventKind;
+use crate::domain::fair_pool::FairPermit;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::page::{Limit, Page};
 use crate::domain::permission::needs;
@@ -61,7 +62,7 @@ pub struct EventStream {
     stop: CancellationToken,
     /// How long the stream may last.
     left: Duration,
-    _slot: OwnedSemaphorePermit,
+    _permit: FairPermit,
 }
 
 impl Events {
@@ -95,13 +96,7 @@ impl Events {
         filter: &EventFilter,
     ) -> Result<EventStream, Error> {
         let (scope, at) = self.locate(ctx, filter).await?;
-        let slot = self
-            .streams
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Error::Busy {
-                detail: "This replica already serves the maximum number of event streams.",
-            })?;
+        let permit = self.streams.take(ctx.caller, &scope)?;
         // Subscribed before reading the end of the log, so that no event falls in between.
         let live = self.position.live.subscribe();
         // Marked as changed: the policy may have changed since the caller was resolved.
@@ -133,7 +128,7 @@ impl Events {
             policy_changed,
             stop: self.core.tasks.stop.clone(),
             left: left.unwrap_or(MAX_DURATION).min(MAX_DURATION),
-            _slot: slot,
+            _permit: permit,
         })
     }
 

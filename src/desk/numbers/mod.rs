@@ -2,6 +2,7 @@
 
 mod cancel_release;
 mod list;
+pub(in crate::desk) mod precondition;
 pub(in crate::desk) mod release;
 mod transfer;
 pub(in crate::desk) mod update;
@@ -9,6 +10,7 @@ pub(in crate::desk) mod update;
 use crate::desk::account::Account;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
+use crate::desk::number_claims::NumberClaims;
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
@@ -21,11 +23,22 @@ pub struct Numbers {
     core: Core,
     account: Account,
     cache: NumberCache,
+    claims: NumberClaims,
 }
 
 impl Numbers {
-    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
-        Self { core, account, cache }
+    pub(in crate::desk) fn new(
+        core: Core,
+        account: Account,
+        cache: NumberCache,
+        claims: NumberClaims,
+    ) -> Self {
+        Self {
+            core,
+            account,
+            cache,
+            claims,
+        }
     }
 
     /// The number as the database has it, and the authority of the caller over it. A number outside the caller's scope does

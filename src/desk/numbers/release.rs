@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::close::{KeyInUse, ReleaseOutcome};
 use crate::desk::errors::unavailable;
 use crate::desk::numbers::Numbers;
+use crate::desk::numbers::precondition::Precondition;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::authority::CallContext;
 use crate::domain::id::PhoneNumberId;
@@ -45,10 +46,24 @@ impl Numbers {
         &self,
         ctx: CallContext<'_, needs::NumbersRelease>,
         id: &PhoneNumberId,
+        expected: Option<&Precondition>,
     ) -> Result<Released, Error> {
+        let scheduled = |number: &Number| number.release_at.filter(|_| !number.releasing);
         loop {
+            let (number, _) = self.find_authorized(ctx, id).await?;
+            Precondition::check(expected, &number)?;
+            if let Some(at) = scheduled(&number) {
+                return Ok(Released::Scheduled(at));
+            }
+            // A release whose outcome is unknown is only asked for again, and nothing can be lost by that any more.
+            let claim = if number.releasing {
+                None
+            } else {
+                Some(self.claims.claim(id).await?)
+            };
             let (number, authority) = self.find_authorized(ctx, id).await?;
-            if let (Some(at), false) = (number.release_at, number.releasing) {
+            Precondition::check(expected, &number)?;
+            if let Some(at) = scheduled(&number) {
                 return Ok(Released::Scheduled(at));
             }
             let now = self.core.now();
@@ -64,9 +79,14 @@ impl Numbers {
                 done.then_some(Released::Scheduled(at))
             } else {
                 let (numbers, mark) = (self.clone(), row("releasing"));
-                self.core
-                    .spawn_detached(async move { numbers.mark_and_release(&number, mark).await })
-                    .await?
+                let work = async move {
+                    let done = numbers.mark_and_release(&number, mark).await;
+                    if let Some(claim) = claim {
+                        claim.release().await;
+                    }
+                    done
+                };
+                self.core.spawn_detached(work).await?
             };
             // If a concurrent change came first, the number is read again.
             if let Some(outcome) = outcome {
@@ -79,10 +99,16 @@ impl Numbers {
     pub async fn release_due(&self) -> Result<(), Error> {
         let now = self.core.now();
         for (number, requested_by) in self.core.store.due_releases(now, BATCH).await? {
+            // A change of the number is under way: the next step comes soon.
+            let Some(claim) = self.claims.try_claim(&number.facts.id).await? else {
+                continue;
+            };
             let now = self.core.now();
             let mark = AuditRow::requested(now, requested_by, Action::NumberRelease, "releasing")
                 .detail(json!({ "release_at": number.release_at }));
-            self.release_again(&number, mark).await?;
+            let done = self.release_again(&number, mark).await;
+            claim.release().await;
+            done?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::desk::errors::denied;
 use crate::desk::numbers::Numbers;
+use crate::desk::numbers::precondition::Precondition;
 use crate::domain::audit::Action;
 use crate::domain::authority::CallContext;
 use crate::domain::id::PhoneNumberId;
@@ -21,9 +22,31 @@ impl Numbers {
         ctx: CallContext<'_, needs::NumbersAdmin>,
         id: &PhoneNumberId,
         to: &Team,
+        expected: Option<&Precondition>,
     ) -> Result<Number, Error> {
         let (number, authority) = self.find_authorized(ctx, id).await?;
         authority.also_in(to)?;
+        Precondition::check(expected, &number)?;
+        if number.team.as_ref() == Some(to) {
+            return Ok(number);
+        }
+        let claim = self.claims.claim(id).await?;
+        let done = self.transfer_claimed(ctx, id, to, expected).await;
+        claim.release().await;
+        done
+    }
+
+    /// Transfers the number. The caller holds its claim.
+    async fn transfer_claimed(
+        &self,
+        ctx: CallContext<'_, needs::NumbersAdmin>,
+        id: &PhoneNumberId,
+        to: &Team,
+        expected: Option<&Precondition>,
+    ) -> Result<Number, Error> {
+        let (number, authority) = self.find_authorized(ctx, id).await?;
+        authority.also_in(to)?;
+        Precondition::check(expected, &number)?;
         if number.team.as_ref() == Some(to) {
             return Ok(number);
         }

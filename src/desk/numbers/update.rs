@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::close::Error as CloseError;
 use crate::desk::errors::{denied, map_close_error};
 use crate::desk::numbers::Numbers;
+use crate::desk::numbers::precondition::Precondition;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::decision::{Caps, Decision, Explanation, Refusal, Usage};
@@ -20,24 +21,6 @@ use crate::domain::team::Team;
 use crate::error::Error;
 use crate::policy;
 
-/// The condition that the number must meet before the change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Precondition {
-    /// The number exists.
-    Exists,
-    /// The number has one of these versions.
-    OneOf(Vec<String>),
-}
-
-impl Precondition {
-    fn holds(&self, number: &Number) -> bool {
-        match self {
-            Self::Exists => true,
-            Self::OneOf(versions) => versions.contains(&number.version()),
-        }
-    }
-}
-
 impl Numbers {
     /// Applies a JSON merge patch (RFC 7396) of the fields that are writable in Close.
     pub async fn update(
@@ -47,11 +30,13 @@ impl Numbers {
         patch: &Value,
         expected: Option<&Precondition>,
     ) -> Result<Number, Error> {
-        let (number, authority) = self.find_authorized(ctx, id).await?;
-        if expected.is_some_and(|expected| !expected.holds(&number)) {
-            return Err(Error::PreconditionFailed);
-        }
+        let (number, _) = self.find_authorized(ctx, id).await?;
+        Precondition::check(expected, &number)?;
         let changes: NumberPatch = read(patch)?;
+        let claim = self.claims.claim(id).await?;
+        // Again, because other changes may have come first.
+        let (number, authority) = self.find_authorized(ctx, id).await?;
+        Precondition::check(expected, &number)?;
         let team = number.team.clone();
         let decision = self
             .decide_update(&authority, team.as_ref(), &number, &changes)
@@ -69,18 +54,23 @@ impl Numbers {
             return Err(denied(decision, Caps::default(), Usage::default()));
         }
         let (numbers, order_id) = (self.clone(), number.order_id);
-        let work = async move { numbers.change(&attempt, &changes, order_id.as_ref()).await };
-        self.core.spawn_detached(work).await?;
-        Ok(self.find_authorized(ctx, id).await?.0)
+        let work = async move {
+            let done = numbers.change(&attempt, &changes, order_id.as_ref()).await;
+            claim.release().await;
+            done
+        };
+        self.core.spawn_detached(work).await
     }
 
-    /// Sends the change to Close, and writes the outcome. The attempt is written before the call.
+    /// Sends the change to Close, and writes the outcome. Returns the number after the change.
+    ///
+    /// The attempt is written before the call. The caller holds the claim of the number.
     async fn change(
         &self,
         attempt: &AuditRow,
         changes: &NumberPatch,
         order_id: Option<&OrderId>,
-    ) -> Result<(), Error> {
+    ) -> Result<Number, Error> {
         let Some(id) = &attempt.phone_number_id else {
             return Err(Error::NotFound);
         };
@@ -97,7 +87,8 @@ impl Numbers {
                 if let (Some(order_id), true) = (order_id, changes.label.is_some()) {
                     self.core.store.finish_label(order_id).await?;
                 }
-                return Ok(());
+                let scope = Scope::system("changed number");
+                return self.core.store.number(&scope, id).await?.ok_or(Error::NotFound);
             }
             Err(failure) => failure,
         };

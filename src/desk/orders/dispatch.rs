@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::close::RentOutcome;
+use crate::close::{RentHold, RentOutcome, RentPermit};
 use crate::desk::orders::Orders;
 use crate::desk::orders::settle::WRITE_BACKOFF;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -15,9 +15,10 @@ use crate::domain::id::OrderId;
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order};
 use crate::domain::team::Team;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, chain};
 use crate::failpoint;
-use crate::store::{Claim, Observation};
+use crate::store::{Claim, Observation, SendTime};
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_FORBIDDEN_TOTAL, CLOSE_UNAUTHORIZED_TOTAL};
 
@@ -49,24 +50,25 @@ impl Orders {
 
     /// Sends a queued order to Close, once.
     ///
-    /// Does nothing if the order is no longer queued, or must wait for another order of its country.
+    /// Does nothing if the order is no longer queued, or must wait for other orders.
     async fn dispatch(&self, id: &OrderId, team: &Team) -> Result<(), Error> {
         // The task waits before the claim, so that no lease runs meanwhile.
         let Some(_slot) = self.queue.acquire(team).await else {
             return Ok(());
         };
-        if self.core.tasks.stop.is_cancelled()
-            || self.key_refused.is_active(self.core.now())
-            || self.core.close.circuit_open()
-        {
+        let Some(permit) = self.admit().await else {
             return Ok(());
-        }
+        };
         let now = self.core.now();
         let lease = self.core.settings.deadline + self.core.settings.lease_margin;
         let row = AuditRow::new(now, Actor::desk(), Action::OrderSend, "renting").order(id);
         // Unique to this claim, so that reverting it cannot touch another one.
         let holder = format!("{}/{}", self.core.tasks.process, row.id);
-        let claimed = match self.core.store.claim_order(id, &holder, now, lease, &row).await {
+        let at = SendTime {
+            now,
+            close_after: Some(self.account.close_not_before()),
+        };
+        let claimed = match self.core.store.claim_order(id, &holder, at, lease, &row).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 self.revert_claim(id, &holder).await;
@@ -76,12 +78,8 @@ impl Orders {
         let order = match claimed {
             Claim::Claimed(order) => order,
             Claim::Unavailable => return Ok(()),
-            Claim::Occupied => {
-                tracing::debug!(order_id = %id, "order dispatch deferred: other orders of the country are being sent");
-                return Ok(());
-            }
-            Claim::Frozen => {
-                tracing::info!(order_id = %id, "order dispatch deferred: another order of the country is unverified");
+            Claim::Waiting(wait) => {
+                tracing::debug!(order_id = %id, ?wait, "order dispatch deferred: the order waits for others");
                 return Ok(());
             }
             Claim::NotAsApproved(order) => return self.cancel_altered(order).await,
@@ -103,11 +101,46 @@ impl Orders {
                 tracing::info!(order_id = %id, field, "order sent without a field that Close has retired");
             }
             let answer = self.core.close.rent(&order.request, &order.terms).await;
+            drop(permit);
             failpoint::reached("send.answered");
             self.interpret(&order, answer)
         };
         self.record_outcome(&order, settlement, found).await;
         Ok(())
+    }
+
+    /// Permits one paid call, if the service may make one now. Asked before the claim: an order that could not be sent
+    /// is not claimed.
+    async fn admit(&self) -> Option<RentPermit> {
+        if self.core.tasks.stop.is_cancelled() || self.key_refused.is_active(self.core.now()) {
+            return None;
+        }
+        match self.core.close.admit_rent().await {
+            Ok(permit) => Some(permit),
+            Err(RentHold::Limited(until)) => {
+                self.wake_queue_at(until);
+                None
+            }
+            // The queue is looked at again when a call ends, and every second.
+            Err(RentHold::CallsInProgress | RentHold::CircuitOpen) => None,
+        }
+    }
+
+    /// Wakes the queue at the reset of a rate limit.
+    pub(in crate::desk::orders) fn wake_queue_at(&self, until: Timestamp) {
+        let now = self.core.now();
+        if self.wake.is_active(now) {
+            return;
+        }
+        self.wake.start(until);
+        let core = self.core.clone();
+        // Not tracked: it loses nothing when the process stops.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = core.tasks.stop.cancelled() => {}
+                () = tokio::time::sleep(until.since(now)) => core.signals.queue.notify_one(),
+            }
+        });
     }
 
     /// Puts the order back into the queue after a failed claim, which the database may have committed.

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::desk::account::MEASURED_SKEW;
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::Origins;
+use crate::desk::orders::evidence::{Origins, could_answer, first_send};
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::country::Country;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::telemetry::metrics::LATE_ARRIVALS_TOTAL;
 
@@ -25,21 +26,19 @@ impl Orders {
         let orders = self.core.store.given_up_orders(self.core.now()).await?;
         let mut late = Vec::new();
         for order in orders {
-            let Some(sent) = order.sent_at else { continue };
-            let unassigned = self
-                .core
-                .store
-                .unassigned_numbers(order.request.country, sent)
-                .await?;
+            let unassigned = self.possible_answers(std::slice::from_ref(&order)).await?;
             late.extend(
                 unassigned
                     .into_iter()
                     .filter(|orphan| orphan.number.team.is_none())
-                    .filter(|orphan| self.could_answer(&order, sent, &orphan.number.facts))
-                    .map(|orphan| (order.clone(), orphan.number.facts)),
+                    .filter(|orphan| could_answer(&order, orphan))
+                    .map(|orphan| (order.clone(), orphan)),
             );
         }
-        let Some(since) = late.iter().filter_map(|(order, _)| order.sent_at).min() else {
+        let sent = late
+            .iter()
+            .filter_map(|(order, _)| first_send(std::slice::from_ref(order)));
+        let Some(since) = sent.min() else {
             return Ok(());
         };
         let queried;
@@ -55,11 +54,13 @@ impl Orders {
             return Ok(());
         }
         let mut named = BTreeSet::new();
-        for (order, facts) in late {
+        for (order, orphan) in late {
+            let facts = &orphan.number.facts;
             // If the event log does not name the renter, the number counts if it was created before the order ended.
-            let created_before_end = || match (facts.created_at, order.finished_at) {
-                (Some(created), Some(end)) => created <= self.account.to_close_clock(end).0,
-                _ => false,
+            let created_before_end = || {
+                facts
+                    .created_at
+                    .is_some_and(|created| end(&order).is_some_and(|end| created <= end))
             };
             let ours = match origins.of(&facts.id) {
                 Origin::Desk => true,
@@ -68,9 +69,9 @@ impl Orders {
             };
             if ours
                 && !named.contains(&order.id)
-                && self
-                    .name_late_arrival(&facts.id, &order, Some(order.request.country))
-                    .await?
+                // An order that is sent from now on did not rent it.
+                && !self.may_be_of_open_order(&orphan, order.request.country).await?
+                && self.name_late_arrival(&facts.id, &order).await?
             {
                 named.insert(order.id);
             }
@@ -79,25 +80,17 @@ impl Orders {
     }
 
     /// Links the number to the order, unless a team has the number.
-    ///
-    /// With `only_if_quiet`, links it only while no other order of that country is open, because the number could
-    /// belong to that order.
     pub(in crate::desk::orders) async fn name_late_arrival(
         &self,
         id: &PhoneNumberId,
         order: &Order,
-        only_if_quiet: Option<Country>,
     ) -> Result<bool, Error> {
         let row = AuditRow::new(self.core.now(), Actor::desk(), Action::NumberLate, "orphan")
             .team(Some(&order.team))
             .order(&order.id)
             .number(id)
             .detail(json!({ "evidence": order.evidence, "sent_at": order.sent_at }));
-        let named = self
-            .core
-            .store
-            .record_late_arrival(id, &order.id, only_if_quiet, &row)
-            .await?;
+        let named = self.core.store.record_late_arrival(id, &order.id, &row).await?;
         if named {
             metrics::counter!(LATE_ARRIVALS_TOTAL).increment(1);
             tracing::error!(
@@ -108,4 +101,10 @@ impl Orders {
         }
         Ok(named)
     }
+}
+
+/// When the order ended, by Close's clock: as long after the send as our clock has counted.
+fn end(order: &Order) -> Option<Timestamp> {
+    let sent = first_send(std::slice::from_ref(order))?.plus(MEASURED_SKEW);
+    Some(sent.plus(order.finished_at?.since(order.sent_at?)))
 }

@@ -6,6 +6,7 @@
 use crate::desk::account::Refetched;
 use crate::desk::errors::unavailable;
 use crate::desk::orders::Orders;
+use crate::desk::orders::evidence::first_send;
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -14,6 +15,7 @@ use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::transition::Settlement;
 use crate::domain::order::{Evidence, Order, State};
 use crate::domain::permission::needs;
+use crate::domain::phone::sharing_calling_code;
 use crate::domain::scope::Scope;
 use crate::error::Error;
 
@@ -99,9 +101,14 @@ impl Orders {
     }
 
     async fn check_absent(&self, order: &Order) -> Result<Settlement, Error> {
-        let sent = order.sent_at.unwrap_or(order.created_at);
+        let alone = std::slice::from_ref(order);
+        let sent = first_send(alone).unwrap_or_else(|| self.account.close_not_before());
         let view = self.collect_evidence(sent).await?;
-        let candidates = self.candidates(std::slice::from_ref(order), &view).await?;
+        let unassigned = self.possible_answers(alone).await?;
+        let countries = sharing_calling_code(order.request.country);
+        let open = self.core.store.unsettled_orders(&countries).await?;
+        let own = open.iter().filter(|open| open.order.id == order.id).collect();
+        let candidates = self.candidates(&[own], &[], &unassigned, &view);
         let ours: Vec<&str> = candidates
             .iter()
             .filter(|candidate| candidate.origin == Origin::Desk)

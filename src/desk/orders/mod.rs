@@ -31,6 +31,7 @@ use crate::desk::account::Account;
 use crate::desk::cooldown::Cooldown;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
+use crate::desk::number_claims::NumberClaims;
 pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
 use crate::desk::orders::fair_queue::FairQueue;
 
@@ -43,25 +44,35 @@ pub struct Orders {
     core: Core,
     account: Account,
     cache: NumberCache,
+    claims: NumberClaims,
     /// Shares the paid calls fairly between teams.
     queue: FairQueue,
     /// Notifies waiting requests when their order changes.
     changes: OrderChanges,
     /// No order is sent for a while after Close refused the API key.
     key_refused: Cooldown,
+    /// The queue is woken at its end: the reset of Close's rate limit.
+    wake: Cooldown,
     /// No provenance is looked up for a while after Close refused its event log.
     log_refused: Cooldown,
 }
 
 impl Orders {
-    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
+    pub(in crate::desk) fn new(
+        core: Core,
+        account: Account,
+        cache: NumberCache,
+        claims: NumberClaims,
+    ) -> Self {
         Self {
             core,
             account,
             cache,
+            claims,
             queue: FairQueue::new(PARALLEL_CALLS),
             changes: OrderChanges::default(),
             key_refused: Cooldown::default(),
+            wake: Cooldown::default(),
             log_refused: Cooldown::default(),
         }
     }

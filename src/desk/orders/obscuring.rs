@@ -3,10 +3,9 @@
 //! Such a record is no evidence for a number, but while it is there a listing does not prove that there is none. It
 //! does not matter if it is older than the order, known as another number, or of another country.
 
-use std::time::Duration;
-
+use crate::desk::account::MEASURED_SKEW;
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::CloseView;
+use crate::desk::orders::evidence::{CloseView, first_send};
 use crate::desk::orders::verdict::{Obscuring, Origin};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::odd_record::OddRecord;
@@ -15,9 +14,6 @@ use crate::domain::phone::main_country;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 
-/// The tolerance for differences between the clocks of replicas.
-const CLOCKS: Duration = Duration::from_secs(10);
-
 impl Orders {
     /// The records of the listing that may be the number of one of these interchangeable orders.
     pub(in crate::desk::orders) async fn obscuring(
@@ -25,14 +21,13 @@ impl Orders {
         orders: &[Order],
         view: &CloseView,
     ) -> Result<Vec<Obscuring>, Error> {
-        let sent = orders.iter().filter_map(|order| order.sent_at).min();
-        let (Some(first), Some(sent)) = (orders.first(), sent) else {
+        let (Some(first), Some(sent)) = (orders.first(), first_send(orders)) else {
             return Ok(Vec::new());
         };
         let mut possible: Vec<OddRecord> = view
             .odd
             .iter()
-            .filter(|record| self.could_be_number_of(first, sent, record))
+            .filter(|record| Self::could_be_number_of(first, sent, record))
             .filter(|record| {
                 let origin = record.number.as_ref().map(|id| view.origins.of(id));
                 origin != Some(Origin::Other)
@@ -53,10 +48,10 @@ impl Orders {
             .map(|record| record.id)
             .collect();
         possible.retain(|record| record.number.as_ref().is_none_or(|id| !known.contains(id)));
-        self.unless_older(&possible, sent, view.started).await
+        self.unless_older(&possible, sent, view.as_of).await
     }
 
-    /// The records that were not known before `sent`, each with the time since when it is known.
+    /// The records that were not known before `sent`, each with the time since when it is known, by Close's clock.
     pub(in crate::desk::orders) async fn unless_older(
         &self,
         records: &[OddRecord],
@@ -75,7 +70,7 @@ impl Orders {
         };
         Ok(records
             .iter()
-            .filter(|record| since(record).is_none_or(|since| since.plus(CLOCKS) >= sent))
+            .filter(|record| since(record).is_none_or(|since| since.plus(MEASURED_SKEW) >= sent))
             .map(|record| Obscuring {
                 name: record.name.clone(),
                 seen_at: since(record).unwrap_or(now),
@@ -84,11 +79,12 @@ impl Orders {
     }
 
     /// Whether the record may be a number that Close rented for a call of this order at the time `sent`.
-    fn could_be_number_of(&self, order: &Order, sent: Timestamp, record: &OddRecord) -> bool {
+    fn could_be_number_of(order: &Order, sent: Timestamp, record: &OddRecord) -> bool {
         let country = order.request.country;
         let of_country = record
             .country
             .is_none_or(|listed| listed == country || listed == main_country(country));
-        record.rented && of_country && self.created_in_time(sent, record.created_at)
+        let in_time = record.created_at.is_none_or(|created| created >= sent);
+        record.rented && of_country && in_time
     }
 }

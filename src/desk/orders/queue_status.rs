@@ -1,18 +1,22 @@
 //! Finds out what a queued order waits for, and its position in the queue.
 //!
 //! The service computes this whenever it reads a queued order. The database knows unknown outcomes and planned
-//! attempts, so every replica names them, also after a restart. An open circuit breaker and a rejected API key come
-//! second: only this process knows them, and they are true for the orders that it would send.
+//! attempts, so every replica names them, also after a restart. An open circuit breaker, a rejected API key and
+//! a rate limit that is used up come second: only this process knows them, and they are true for the orders that it
+//! would send.
 
 use std::time::Duration;
 
 use crate::desk::orders::Orders;
 use crate::desk::orders::order_with_number::{OrderWithNumber, QueueStatus};
 use crate::domain::country::Country;
+use crate::domain::order::overlap::Footprint;
+use crate::domain::order::turn::{Open, Progress, Wait, blocked_by};
 use crate::domain::order::{Order, State};
+use crate::domain::phone::sharing_calling_code;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::CountryStatus;
+use crate::store::UnsettledOrder;
 
 /// Why this process sends no order now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,16 @@ enum Pause {
     KeyRefused,
     /// Close does not respond.
     CloseSilent,
+    /// Close's rate limit is used up until then.
+    Limited(Timestamp),
+}
+
+/// The durations that tell until when an order waits.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    now: Timestamp,
+    settle_after: Duration,
+    deadline: Duration,
 }
 
 impl Orders {
@@ -43,14 +57,25 @@ impl Orders {
         countries.dedup();
         let now = self.core.now();
         let positions = self.core.store.queue_positions(&ids, &countries).await?;
-        let countries = self.core.store.country_status(&countries, now).await?;
+        // Close may list a number of one country in another one with the same calling code.
+        let mut sharing: Vec<Country> = countries.into_iter().flat_map(sharing_calling_code).collect();
+        sharing.sort_unstable();
+        sharing.dedup();
+        let unsettled = self.core.store.unsettled_orders(&sharing).await?;
+        let open: Vec<(&UnsettledOrder, Open)> = unsettled
+            .iter()
+            .filter_map(|order| Some((order, order.as_open(now)?)))
+            .collect();
+        let times = Times {
+            now,
+            settle_after: self.core.settings.settle_after,
+            deadline: self.core.settings.deadline,
+        };
         let pause = self.pause_of_sending(now);
         for row in rows.iter_mut().filter(|row| row.order.state == State::Queued) {
-            let order = &row.order;
-            let country = countries.get(&order.request.country);
             row.queue = Some(QueueStatus {
-                reason: reason(order, country, pause, self.core.settings.settle_after, now),
-                position: positions.get(&order.id).copied(),
+                reason: reason(&row.order, &open, pause, times),
+                position: positions.get(&row.order.id).copied(),
             });
         }
         Ok(())
@@ -62,67 +87,90 @@ impl Orders {
         } else if self.core.close.circuit_open() {
             Some(Pause::CloseSilent)
         } else {
-            None
+            self.core.close.rent_limited_until().map(Pause::Limited)
         }
     }
 }
 
 /// Returns what the order waits for; of several reasons, the one that usually lasts longest.
-fn reason(
-    order: &Order,
-    country: Option<&CountryStatus>,
-    pause: Option<Pause>,
-    settle_after: Duration,
-    now: Timestamp,
-) -> String {
+fn reason(order: &Order, open: &[(&UnsettledOrder, Open)], pause: Option<Pause>, times: Times) -> String {
     let name = order.request.country;
-    if let Some(held) = country.filter(|country| !country.unverified.is_empty()) {
-        let until = expected_end(&held.unverified, settle_after, now).map_or_else(String::new, |end| {
+    let footprint = Footprint::of(order);
+    let all: Vec<Open> = open.iter().map(|(_, open)| open.clone()).collect();
+    let wait = blocked_by(&footprint, &all);
+    let overlapping = || {
+        open.iter()
+            .filter(|(_, other)| other.footprint.overlaps(&footprint))
+    };
+    if wait == Some(Wait::Doubts) {
+        let in_doubt: Vec<&Order> = overlapping()
+            .filter(|(_, other)| other.progress != Progress::Sending)
+            .map(|(unsettled, _)| &unsettled.order)
+            .collect();
+        let until = expected_end(&in_doubt, times).map_or_else(String::new, |end| {
             format!(", which is expected at about {}", end.in_words())
         });
         return format!(
-            "the outcome of an earlier order in {name} is unknown, and Numberdesk sends no other order of this \
-             country until it knows the outcome{until}"
+            "the outcomes of {} earlier orders in {name} are unknown, and Numberdesk sends no other order that could \
+             get the same number until at most one outcome is unknown{until}",
+            in_doubt.len()
         );
     }
-    let again = order.not_before.filter(|time| *time > now);
-    let is_occupied = country.is_some_and(|country| {
-        let own = order.shape();
-        country.sending.iter().any(|shape| *shape != own)
-    });
-    match (&order.reason, again, pause) {
-        (Some(last), Some(again), _) => {
+    let again = order.not_before.filter(|time| *time > times.now);
+    match (&order.reason, again, pause, wait) {
+        (Some(last), Some(again), _, _) => {
             format!(
                 "{last}; Numberdesk sends the order again at about {}",
                 again.in_words()
             )
         }
-        (_, _, Some(Pause::KeyRefused)) => {
+        (_, _, Some(Pause::KeyRefused), _) => {
             "Close does not accept the API key of the service; Numberdesk sends the order once it does"
                 .to_owned()
         }
-        (_, _, Some(Pause::CloseSilent)) => {
+        (_, _, Some(Pause::CloseSilent), _) => {
             "Close does not respond; Numberdesk sends the order once it does".to_owned()
         }
-        _ if is_occupied => {
-            format!("its turn: Numberdesk is sending a different order in {name}, and this one after it")
+        (_, _, Some(Pause::Limited(until)), _) => format!(
+            "Close's rate limit is used up; Numberdesk sends orders again at about {}",
+            until.in_words()
+        ),
+        (_, _, _, Some(Wait::Look)) => format!(
+            "its turn: Numberdesk is finding out the outcome of an earlier order in {name}, and sends this one after \
+             that, at about {}",
+            times.now.plus(LOOK).in_words()
+        ),
+        (_, _, _, Some(Wait::Calls | Wait::Turn | Wait::Doubts)) => {
+            let sending = open
+                .iter()
+                .filter(|(_, other)| other.progress == Progress::Sending);
+            let began = sending.filter_map(|(unsettled, _)| unsettled.order.sent_at).max();
+            let until = began.unwrap_or(times.now).plus(times.deadline).max(times.now);
+            format!(
+                "its turn: Numberdesk is sending a different order in {name}, which ends at about {} at the latest, and \
+                 this one after it",
+                until.in_words()
+            )
         }
-        (Some(last), None, None) => format!("{last}; Numberdesk is about to send the order again"),
-        _ => "its turn".to_owned(),
+        (Some(last), None, None, None) => format!("{last}; Numberdesk is about to send the order again"),
+        _ => {
+            "its turn: Numberdesk sends it as soon as earlier orders and Close's rate limit allow".to_owned()
+        }
     }
 }
 
-/// The time when all unknown outcomes are expected to be known; `None` if that cannot be estimated.
+/// How long a look usually takes.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The time when at most one outcome is expected to be unknown; `None` if that cannot be estimated.
 ///
 /// Close must show no number for `settle_after` before an order counts as not rented. A number is found sooner.
-fn expected_end(
-    unverified: &[Option<Timestamp>],
-    settle_after: Duration,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let ends: Option<Vec<Timestamp>> = unverified
+fn expected_end(in_doubt: &[&Order], times: Times) -> Option<Timestamp> {
+    let mut ends: Vec<Timestamp> = in_doubt
         .iter()
-        .map(|since| since.map(|since| since.plus(settle_after)))
+        .filter_map(|order| Some(order.absent_since?.plus(times.settle_after)))
         .collect();
-    ends?.into_iter().max().filter(|end| *end > now)
+    ends.sort_unstable();
+    let needed = in_doubt.len().checked_sub(2)?;
+    ends.get(needed).copied().filter(|end| *end > times.now)
 }

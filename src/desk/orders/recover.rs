@@ -24,6 +24,10 @@ impl Orders {
         if self.key_refused.is_active(now) || self.core.close.circuit_open() {
             return Ok(());
         }
+        if let Some(until) = self.core.close.rent_limited_until() {
+            self.wake_queue_at(until);
+            return Ok(());
+        }
         for (id, team) in self.core.store.due_orders(now, BATCH).await? {
             self.start_dispatch(id, team);
         }

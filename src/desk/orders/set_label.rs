@@ -44,10 +44,26 @@ impl Orders {
     }
 
     async fn set_label(&self, order: &OrderId, number: &PhoneNumberId, label: &str) -> Result<(), Error> {
-        self.core
-            .store
-            .retry_label(order, self.core.now().plus(LEASE))
-            .await?;
+        // A change of the number is under way. It may set another label, which then replaces this one.
+        let Some(claim) = self.claims.try_claim(number).await? else {
+            return Ok(());
+        };
+        let done = self.set_label_claimed(order, number, label).await;
+        claim.release().await;
+        done
+    }
+
+    /// Sets the label, if it is still to be set. The caller holds the claim of the number.
+    async fn set_label_claimed(
+        &self,
+        order: &OrderId,
+        number: &PhoneNumberId,
+        label: &str,
+    ) -> Result<(), Error> {
+        let due_again = self.core.now().plus(LEASE);
+        if !self.core.store.retry_label(order, due_again).await? {
+            return Ok(());
+        }
         let changes = Map::from_iter([("label".to_owned(), Value::from(label))]);
         let answer = self.core.close.update(number, &changes).await;
         let now = self.core.now();
@@ -86,7 +102,11 @@ impl Orders {
                     error = %failure,
                     "label update failed; retrying in 5 minutes"
                 );
-                self.core.store.retry_label(order, now.plus(RETRY)).await
+                self.core
+                    .store
+                    .retry_label(order, now.plus(RETRY))
+                    .await
+                    .map(drop)
             }
         }
     }

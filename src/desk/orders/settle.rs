@@ -121,7 +121,7 @@ impl Orders {
         if order.state == State::Unverified {
             self.core.signals.unverified.notify_one();
         } else {
-            // Other orders of its country may be free to be sent now.
+            // Orders that overlap it may be free to be sent now.
             self.core.signals.queue.notify_one();
         }
         if order.phone_number_id.is_some() && order.request.label.is_some() {
@@ -166,8 +166,6 @@ impl Orders {
                 .insert_if_unknown(std::slice::from_ref(found))
                 .await?;
         }
-        self.name_late_arrival(phone_number_id, order, None)
-            .await
-            .map(drop)
+        self.name_late_arrival(phone_number_id, order).await.map(drop)
     }
 }

@@ -1,4 +1,6 @@
-//! Decides about the unverified orders of one country by the evidence from Close. Pure, without I/O.
+//! Decides about the unverified orders of one lane by the evidence from Close. Pure, without I/O.
+//!
+//! A number that several orders could have rented decides nothing, unless the others have their numbers for certain.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,9 +26,10 @@ pub(in crate::desk::orders) enum Origin {
 impl Origin {
     /// Interprets an event of Close's log.
     ///
-    /// `user` is the user of the service's API key, if known. `keys` are ids of API keys that certainly belonged to the service;
-    /// once it has an entry, Close is known to log keys. An unknown key may be an earlier or later key of the service.
-    /// So a number counts as [`Origin::Other`] only if no key created it, or a call other than the one that rents.
+    /// `user` is the user of the service's API key, if known. `keys` are ids of API keys that certainly belonged to the
+    /// service; once it has an entry, Close is known to log keys. An unknown key may be one of the service all the same,
+    /// used by another replica. So a number counts as [`Origin::Other`] only if no key created it, or a call other than
+    /// the one that rents.
     pub(in crate::desk::orders) fn of(
         creation: Option<&Creation>,
         user: Option<&UserId>,
@@ -46,37 +49,50 @@ impl Origin {
     }
 }
 
-/// A number that no order accounts for and that matches the orders.
+/// A number that no order accounts for and that matches an order.
 #[derive(Debug, Clone)]
 pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) id: PhoneNumberId,
     pub(in crate::desk::orders) origin: Origin,
-    /// When the service first saw the number.
-    pub(in crate::desk::orders) seen_at: Timestamp,
+    /// Whether it is so new that the event log may still lack it.
+    pub(in crate::desk::orders) recent: bool,
+    /// Which groups of interchangeable orders it matches, by index.
+    pub(in crate::desk::orders) groups: BTreeSet<usize>,
+    /// Another order that it may belong to, besides those of the groups.
+    pub(in crate::desk::orders) rival: Option<Rival>,
 }
 
 /// A record of Close that can't be read, and that may be a number for the orders.
 #[derive(Debug, Clone)]
 pub(in crate::desk::orders) struct Obscuring {
     pub(in crate::desk::orders) name: String,
-    /// When the service first saw the record.
+    /// When the service first saw the record, by Close's clock.
     pub(in crate::desk::orders) seen_at: Timestamp,
+}
+
+/// An order outside the groups that a candidate may belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::desk::orders) enum Rival {
+    /// A person decides about it.
+    InReview,
+    /// Its call is in progress, or ended during the look.
+    InProgress,
 }
 
 /// What limits the evidence of one look at Close.
 #[derive(Debug)]
-pub(in crate::desk::orders) struct Look<'a> {
-    /// When the collection of the evidence began, after the calls of all these orders had ended.
+pub(in crate::desk::orders) struct Look {
+    /// When the collection of the evidence began by Close's clock, after the calls of all these orders had ended.
     pub(in crate::desk::orders) as_of: Timestamp,
     /// How long Close may take to show a rented number everywhere.
     pub(in crate::desk::orders) settle_after: Duration,
-    /// The records that may be the number of an order.
-    pub(in crate::desk::orders) obscuring: &'a [Obscuring],
+    /// The records that may be the number of an order, for each group.
+    pub(in crate::desk::orders) obscuring: Vec<Vec<Obscuring>>,
     /// Whether Close did not show its event log, but may do so later.
     pub(in crate::desk::orders) log_missing: bool,
 }
 
-impl Look<'_> {
+impl Look {
     /// Whether what was seen first at that time may still be incomplete.
     fn is_recent(&self, seen_at: Timestamp) -> bool {
         seen_at.plus(self.settle_after) > self.as_of
@@ -84,7 +100,10 @@ impl Look<'_> {
 
     /// Whether the order should wait for the event log: twice the settling period, and no longer.
     fn waits_for_log(&self, order: &Order) -> bool {
-        let sent = order.sent_at.unwrap_or(order.created_at);
+        let sent = order
+            .close_sent_after
+            .or(order.sent_at)
+            .unwrap_or(order.created_at);
         self.log_missing && sent.plus(self.settle_after.saturating_mul(2)) > self.as_of
     }
 }
@@ -98,65 +117,105 @@ pub(in crate::desk::orders) enum Verdict {
     Absent { confirmed: bool },
     /// Later evidence may decide.
     Undecided,
+    /// A number may belong to a call in progress, so the look proves nothing.
+    Contested,
     /// Only a person can decide between these candidates and records that can't be read.
     Review(Vec<String>),
 }
 
-/// Decides about interchangeable orders, oldest first. The verdicts are in the order of the orders.
+/// Decides about groups of interchangeable orders, each oldest first. The verdicts have the same places as the orders.
 pub(in crate::desk::orders) fn decide_all(
-    orders: &[Order],
+    groups: &[Vec<Order>],
     candidates: &[Candidate],
-    look: &Look<'_>,
-) -> Vec<Verdict> {
-    let of = |wanted: Origin| candidates.iter().filter(move |one| one.origin == wanted);
-    let all = |origins: &[Origin]| -> Vec<PhoneNumberId> {
-        let matching = candidates.iter().filter(|one| origins.contains(&one.origin));
-        matching.map(|one| one.id.clone()).collect()
+    look: &Look,
+) -> Vec<Vec<Verdict>> {
+    let mut candidates = candidates.to_vec();
+    // A group with as many certain numbers of its own as orders needs no other number.
+    let mut complete: BTreeSet<usize> = BTreeSet::new();
+    while let Some(group) = groups.iter().enumerate().position(|(group, orders)| {
+        let certain = candidates.iter().filter(|one| one.is_certain_of(group)).count();
+        !complete.contains(&group) && certain == orders.len()
+    }) {
+        complete.insert(group);
+        for one in candidates.iter_mut().filter(|one| !one.is_certain_of(group)) {
+            one.groups.remove(&group);
+        }
+    }
+    groups
+        .iter()
+        .enumerate()
+        .map(|(group, orders)| decide_group(group, orders, &candidates, look))
+        .collect()
+}
+
+impl Candidate {
+    /// Whether no other order can have rented the number than those of this group.
+    fn is_only_of(&self, group: usize) -> bool {
+        self.rival.is_none() && self.groups.len() == 1 && self.groups.contains(&group)
+    }
+
+    fn is_certain_of(&self, group: usize) -> bool {
+        self.origin == Origin::Desk && self.is_only_of(group)
+    }
+}
+
+/// Decides about the interchangeable orders of one group.
+fn decide_group(group: usize, orders: &[Order], candidates: &[Candidate], look: &Look) -> Vec<Verdict> {
+    let ids = |some: &[&Candidate]| some.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    let select = |wanted: &dyn Fn(&Candidate) -> bool| -> Vec<&Candidate> {
+        candidates
+            .iter()
+            .filter(|one| one.groups.contains(&group) && wanted(one))
+            .collect()
     };
-    let certain = all(&[Origin::Desk]);
+    let certain = ids(&select(&|one| one.is_certain_of(group)));
     if certain.len() > orders.len() {
         // Somebody else rents with the service's API key.
         return vec![Verdict::Review(names(&certain).collect()); orders.len()];
     }
     let mut verdicts: Vec<Verdict> = certain.into_iter().map(Verdict::Found).collect();
-    let rest = &orders[verdicts.len()..];
-    let uncertain: Vec<&Candidate> = of(Origin::Unlogged).chain(of(Origin::Unclear)).collect();
-    if rest.is_empty() {
-        return verdicts;
+    let left = orders.len() - verdicts.len();
+    let mut rest = |verdict: &dyn Fn(&Order) -> Verdict| {
+        verdicts.extend(orders.iter().skip(orders.len() - left).map(verdict));
+        std::mem::take(&mut verdicts)
+    };
+    if left == 0 {
+        return rest(&|_| Verdict::Undecided);
     }
-    if uncertain.is_empty() && look.obscuring.is_empty() {
-        verdicts.extend(rest.iter().map(|order| {
+    if !select(&|one| one.rival == Some(Rival::InProgress)).is_empty() {
+        return rest(&|_| Verdict::Contested);
+    }
+    let shared = select(&|one| !one.is_only_of(group));
+    let unlogged = select(&|one| one.is_only_of(group) && one.origin == Origin::Unlogged);
+    let unclear = select(&|one| one.is_only_of(group) && one.origin == Origin::Unclear);
+    let uncertain: Vec<&Candidate> = unlogged.iter().chain(&unclear).chain(&shared).copied().collect();
+    let odd = look.obscuring.get(group).map_or(&[][..], Vec::as_slice);
+    if uncertain.is_empty() && odd.is_empty() {
+        return rest(&|order| {
             let lasts = order.absent_since.is_some_and(|since| !look.is_recent(since));
             Verdict::Absent {
                 confirmed: lasts && !look.waits_for_log(order),
             }
-        }));
-        return verdicts;
+        });
     }
     // The event log may lag behind the listing, and an odd record may become readable.
-    let mut seen = uncertain.iter().map(|one| one.seen_at);
-    let mut seen_odd = look.obscuring.iter().map(|one| one.seen_at);
-    if seen.any(|seen_at| look.is_recent(seen_at))
-        || seen_odd.any(|seen_at| look.is_recent(seen_at))
-        || rest.iter().any(|order| look.waits_for_log(order))
+    let mut undecided = orders.iter().skip(orders.len() - left);
+    if uncertain.iter().any(|one| one.recent)
+        || odd.iter().any(|one| look.is_recent(one.seen_at))
+        || undecided.any(|order| look.waits_for_log(order))
     {
-        verdicts.extend(rest.iter().map(|_| Verdict::Undecided));
-        return verdicts;
+        return rest(&|_| Verdict::Undecided);
     }
-    let unlogged = all(&[Origin::Unlogged]);
-    let possible = uncertain.len() + look.obscuring.len();
-    if !unlogged.is_empty() && unlogged.len() == uncertain.len() && possible <= rest.len() {
-        let left = rest.len() - unlogged.len();
-        verdicts.extend(unlogged.into_iter().map(Verdict::Found));
+    let possible = uncertain.len() + odd.len();
+    if !unlogged.is_empty() && unlogged.len() == uncertain.len() && possible <= left {
+        verdicts.extend(ids(&unlogged).into_iter().map(Verdict::Found));
         // The other orders wait for later evidence, without these candidates.
-        verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left));
+        verdicts.extend(std::iter::repeat_n(Verdict::Undecided, left - unlogged.len()));
         return verdicts;
     }
-    let uncertain = all(&[Origin::Unlogged, Origin::Unclear]);
-    let odd = look.obscuring.iter().map(|one| one.name.clone());
-    let possible: Vec<String> = names(&uncertain).chain(odd).collect();
-    verdicts.extend(rest.iter().map(|_| Verdict::Review(possible.clone())));
-    verdicts
+    let odd = odd.iter().map(|one| one.name.clone());
+    let possible: Vec<String> = names(&ids(&uncertain)).chain(odd).collect();
+    rest(&|_| Verdict::Review(possible.clone()))
 }
 
 fn names(ids: &[PhoneNumberId]) -> impl Iterator<Item = String> {
@@ -198,7 +257,7 @@ mod tests {
             // No key, so a person created the number.
             (origin(desk, None, yes, &["k1"]), Origin::Other),
             (origin(other, None, None, &[]), Origin::Other),
-            // Another key: a later or earlier key of the service, or the key of an app.
+            // Another key: one that only another replica has used so far, or the key of an app.
             (origin(desk, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), yes, &["k1"]), Origin::Unclear),
             (origin(other, Some("k2"), no, &["k1"]), Origin::Other),
@@ -246,7 +305,7 @@ mod tests {
             .map(|(id, origin, seen)| Candidate {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
-                seen_at: ago(seen),
+                recent: Duration::from_secs(*seen) < SETTLE,
             })
             .collect();
         let obscuring: Vec<Obscuring> = odd
@@ -254,24 +313,107 @@ mod tests {
             .map(|seen| Obscuring {
                 name: "odd".to_owned(),
                 seen_at: ago(seen),
+                groups: BTreeSet::from([0]),
+                rival: None,
             })
             .collect();
-        let look = Look {
+        letters(&decide_all(
+            &[orders],
+            &candidates,
+            &look(vec![obscuring], log_missing),
+        ))
+    }
+
+    fn look(obscuring: Vec<Vec<Obscuring>>, log_missing: bool) -> Look {
+        Look {
             as_of: AS_OF,
             settle_after: SETTLE,
-            obscuring: &obscuring,
+            obscuring,
             log_missing,
-        };
-        decide_all(&orders, &candidates, &look)
-            .into_iter()
+        }
+    }
+
+    fn letters(verdicts: &[Vec<Verdict>]) -> String {
+        verdicts
+            .iter()
+            .flatten()
             .map(|verdict| match verdict {
-                Verdict::Found(id) => id.as_str().trim_start_matches("phon_").to_owned(),
-                Verdict::Absent { confirmed: false } => "0".to_owned(),
-                Verdict::Absent { confirmed: true } => "x".to_owned(),
-                Verdict::Undecided => "?".to_owned(),
-                Verdict::Review(_) => "!".to_owned(),
+                Verdict::Found(id) => id.as_str().trim_start_matches("phon_"),
+                Verdict::Absent { confirmed: false } => "0",
+                Verdict::Absent { confirmed: true } => "x",
+                Verdict::Undecided => "?",
+                Verdict::Contested => "~",
+                Verdict::Review(_) => "!",
             })
             .collect()
+    }
+
+    /// The verdicts about two orders that overlap and are not interchangeable.
+    ///
+    /// A candidate is a letter, its origin, the seconds since it was first seen, its groups, and its rival.
+    fn of_two(candidates: &[(&str, Origin, u64, &[usize], Option<Rival>)]) -> String {
+        let orders = ["30", "89"].map(|prefix| {
+            vec![Order {
+                absent_since: Some(AS_OF.minus(SETTLE)),
+                ..order(json!({ "country": "DE", "prefix": prefix }))
+            }]
+        });
+        let candidates: Vec<Candidate> = candidates
+            .iter()
+            .map(|(id, origin, seen, groups, rival)| Candidate {
+                id: format!("phon_{id}").parse().unwrap(),
+                origin: *origin,
+                recent: Duration::from_secs(*seen) < SETTLE,
+                groups: groups.iter().copied().collect(),
+                rival: *rival,
+            })
+            .collect();
+        letters(&decide_all(&orders, &candidates, &look(Vec::new(), false)))
+    }
+
+    #[test]
+    fn a_number_of_several_orders_decides_nothing_until_the_others_have_theirs() {
+        use Origin::{Desk, Unclear, Unlogged};
+        let both: &[usize] = &[0, 1];
+        assert_eq!(of_two(&[]), "xx");
+        assert_eq!(of_two(&[("A", Desk, 0, &[0], None)]), "Ax");
+        assert_eq!(of_two(&[("A", Desk, 0, both, None)]), "??", "it is too early");
+        assert_eq!(of_two(&[("A", Desk, 300, both, None)]), "!!");
+        assert_eq!(
+            of_two(&[("A", Desk, 0, both, None), ("B", Desk, 0, &[1], None)]),
+            "AB",
+            "the second order has its own number, so the other number is of the first"
+        );
+        assert_eq!(
+            of_two(&[("A", Desk, 300, both, None), ("B", Desk, 300, both, None)]),
+            "!!",
+            "which number is of which order?"
+        );
+        assert_eq!(
+            of_two(&[("A", Unlogged, 300, both, None), ("B", Desk, 0, &[1], None)]),
+            "AB"
+        );
+        assert_eq!(
+            of_two(&[("A", Desk, 0, both, None), ("B", Unlogged, 0, &[1], None)]),
+            "??"
+        );
+        assert_eq!(of_two(&[("A", Unclear, 300, &[0], None)]), "!x");
+    }
+
+    #[test]
+    fn a_number_that_may_belong_to_a_call_in_progress_proves_neither_result() {
+        use Origin::{Desk, Unlogged};
+        let call = Some(Rival::InProgress);
+        assert_eq!(of_two(&[("A", Desk, 900, &[0], call)]), "~x");
+        assert_eq!(of_two(&[("A", Unlogged, 900, &[0, 1], call)]), "~~");
+        assert_eq!(
+            of_two(&[("A", Desk, 0, &[0], call), ("B", Desk, 0, &[0], None)]),
+            "Bx",
+            "the order has a number that nobody else can have rented"
+        );
+        let review = Some(Rival::InReview);
+        assert_eq!(of_two(&[("A", Desk, 0, &[0], review)]), "?x");
+        assert_eq!(of_two(&[("A", Desk, 300, &[0], review)]), "!x");
     }
 
     #[test]
@@ -319,6 +461,7 @@ mod tests {
             "A?"
         );
     }
+
     #[test]
     fn an_odd_record_leaves_absence_unproved_and_goes_to_a_person_after_the_settling_period() {
         use Origin::{Desk, Unlogged};
@@ -346,25 +489,22 @@ mod tests {
         for (sent, confirmed) in [(599, false), (600, true)] {
             order.sent_at = Some(AS_OF.minus(Duration::from_secs(sent)));
             order.absent_since = order.sent_at;
-            let look = Look {
-                as_of: AS_OF,
-                settle_after: SETTLE,
-                obscuring: &[],
-                log_missing: true,
-            };
-            let one = std::slice::from_ref(&order);
-            assert_eq!(decide_all(one, &[], &look), [Verdict::Absent { confirmed }]);
+            let look = look(Vec::new(), true);
+            let one = [vec![order.clone()]];
+            assert_eq!(decide_all(&one, &[], &look), [[Verdict::Absent { confirmed }]]);
             let candidate = Candidate {
                 id: "phon_A".parse().unwrap(),
                 origin: Origin::Unlogged,
-                seen_at: order.sent_at.unwrap(),
+                recent: false,
+                groups: BTreeSet::from([0]),
+                rival: None,
             };
             let expected = if confirmed {
                 Verdict::Found("phon_A".parse().unwrap())
             } else {
                 Verdict::Undecided
             };
-            assert_eq!(decide_all(one, &[candidate], &look), [expected]);
+            assert_eq!(decide_all(&one, &[candidate], &look), [[expected]]);
         }
     }
 }

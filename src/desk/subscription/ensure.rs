@@ -195,7 +195,7 @@ impl CloseSubscription {
 
     /// Whether the subscription is old enough that every replica knows its key.
     fn key_is_known_everywhere(&self, newest: &Subscription) -> bool {
-        let (close_now, _) = self.account.to_close_clock(self.core.now());
+        let (close_now, _) = self.account.close_now();
         newest.is_active()
             && newest
                 .created_at

@@ -1,5 +1,8 @@
 //! Accepts Close's webhooks: verifies the signature, and stores the event before Close gets a response.
 //!
+//! Anybody can send a webhook, so each step costs no more than what the previous one has shown: first the headers,
+//! then the body, and only a delivery of Close reaches the database.
+//!
 //! The content of a webhook is not trusted: it only names the object to refetch. Events that arrive at the same time
 //! are stored in one transaction.
 
@@ -7,7 +10,7 @@ use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::close::{Forged, webhook};
+use crate::close::{Forged, Signature};
 use crate::desk::sync::{Inbox, InventorySync};
 use crate::domain::close_event::CloseEvent;
 use crate::domain::odd_record::{OddKind, OddRecord};
@@ -30,8 +33,14 @@ pub enum Ingested {
 /// The most events that are stored in one transaction.
 const BATCH: usize = 500;
 
+/// A delivery whose signature was verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Genuine<'a> {
+    body: &'a [u8],
+}
+
 impl InventorySync {
-    /// Accepts a delivery.
+    /// Accepts a delivery in one step.
     ///
     /// `signature` and `timestamp` are the headers `close-sig-hash` and `close-sig-timestamp`. `body` is the unchanged
     /// body.
@@ -41,7 +50,35 @@ impl InventorySync {
         timestamp: Option<&str>,
         body: &[u8],
     ) -> Result<Ingested, Error> {
-        let result = self.verify_and_enqueue(signature, timestamp, body).await;
+        let signature = self.signature(signature, timestamp);
+        match signature.and_then(|signature| self.verify(&signature, body)) {
+            Ok(genuine) => self.accept(genuine).await,
+            Err(forged) => Ok(Ingested::Forged(forged)),
+        }
+    }
+
+    /// Checks the headers of a delivery, before its body has arrived.
+    pub fn signature(&self, signature: Option<&str>, timestamp: Option<&str>) -> Result<Signature, Forged> {
+        let tolerance = self.core.settings.webhook_tolerance;
+        let read = Signature::from_headers(signature, timestamp, self.core.now(), tolerance);
+        let signature = match read {
+            Ok(_) if self.subscription.keys().is_empty() => Err(Forged::NoKey),
+            read => read,
+        };
+        signature.map_err(|forged| self.refused(forged))
+    }
+
+    /// Verifies that Close signed the body.
+    pub fn verify<'a>(&self, signature: &Signature, body: &'a [u8]) -> Result<Genuine<'a>, Forged> {
+        let verified = signature.verify(&self.subscription.keys(), body);
+        verified
+            .map(|()| Genuine { body })
+            .map_err(|forged| self.refused(forged))
+    }
+
+    /// Stores the event of a delivery.
+    pub async fn accept(&self, delivery: Genuine<'_>) -> Result<Ingested, Error> {
+        let result = self.read_and_enqueue(delivery.body).await;
         let outcome = match &result {
             Ok(Ingested::New) => "new",
             Ok(Ingested::Repeated) => "repeated",
@@ -53,20 +90,15 @@ impl InventorySync {
         result
     }
 
-    async fn verify_and_enqueue(
-        &self,
-        signature: Option<&str>,
-        timestamp: Option<&str>,
-        body: &[u8],
-    ) -> Result<Ingested, Error> {
-        let (keys, now) = (self.subscription.keys(), self.core.now());
-        let tolerance = self.core.settings.webhook_tolerance;
-        if let Err(forged) = webhook::verify(&keys, signature, timestamp, body, now, tolerance) {
-            if matches!(forged, Forged::WrongSignature | Forged::NoKey) {
-                self.subscription.recheck_keys();
-            }
-            return Ok(Ingested::Forged(forged));
+    fn refused(&self, forged: Forged) -> Forged {
+        metrics::counter!(WEBHOOKS_RECEIVED_TOTAL, "outcome" => forged.word()).increment(1);
+        if matches!(forged, Forged::WrongSignature | Forged::NoKey) {
+            self.subscription.recheck_keys();
         }
+        forged
+    }
+
+    async fn read_and_enqueue(&self, body: &[u8]) -> Result<Ingested, Error> {
         // An unknown event is acknowledged: after too many refusals Close would pause the subscription.
         let Some(event) = self.core.close.delivery(body) else {
             tracing::warn!("webhook from Close ignored: the body has no event");
@@ -83,7 +115,7 @@ impl InventorySync {
             return Ok(Ingested::Ignored);
         }
         if let Some(updated) = event.updated {
-            metrics::histogram!(WEBHOOK_LAG_SECONDS).record(now.since(updated).as_secs_f64());
+            metrics::histogram!(WEBHOOK_LAG_SECONDS).record(self.core.now().since(updated).as_secs_f64());
         }
         let sync = self.clone();
         let new = self

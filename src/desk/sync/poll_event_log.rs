@@ -22,7 +22,7 @@ impl InventorySync {
     ///
     /// If the log cannot be read, compares the whole inventory instead. Idempotent: any replica can run it at any time.
     pub async fn poll_event_log(&self) -> Result<(), Error> {
-        let (now, skew) = self.account.to_close_clock(self.core.now());
+        let (now, skew) = self.account.close_now();
         let Some(read_to) = self.core.store.event_log_position().await? else {
             // The first complete comparison has everything up to now.
             return self.core.store.advance_event_log_position(now).await;

@@ -2,11 +2,11 @@
 //!
 //! If the process dies before it writes the outcome, its claim expires and the event is sent again with the same id.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -14,7 +14,9 @@ use crate::domain::delivery::Delivery;
 use crate::domain::event::Event;
 use crate::domain::event_data::WebhookEndpointData;
 use crate::domain::event_kind::EventKind;
+use crate::domain::fair_pool::FairPermit;
 use crate::domain::id::{EndpointId, RequestId};
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DisabledReason, Endpoint};
 use crate::error::{Error, chain};
@@ -25,8 +27,10 @@ use crate::telemetry::metrics::{
     WEBHOOK_DELIVERIES_PENDING, WEBHOOK_DELIVERIES_TOTAL, WEBHOOK_OLDEST_PENDING_AGE_SECONDS,
 };
 
-/// Endpoints served in one step. The next step continues with the next ones.
-const BATCH: u32 = 64;
+/// Endpoints read in one step. The next step continues with the next ones.
+const BATCH: u32 = 1_000;
+/// Deliveries to one endpoint that are started at once.
+const AT_ONCE: usize = 4;
 /// How much longer than the timeout of a delivery its claim lasts: the time for writing the outcome.
 const MARGIN: Duration = Duration::from_secs(15);
 /// How long finished deliveries are kept.
@@ -35,17 +39,23 @@ const RETENTION: Duration = Duration::from_hours(30 * 24);
 const DELETE_BATCH: u32 = 1_000;
 
 impl Webhooks {
-    /// One step: starts as many due deliveries as there are free slots.
+    /// One step: starts as many due deliveries as there are free slots, for the teams in turn.
     ///
-    /// A delivery that ends frees its slot and wakes the next step. Any replica can run the step at any time.
+    /// A team gets a slot as long as it has fewer than are free. So the endpoints of one team, however slow they are and
+    /// however many deliveries wait for them, leave slots for the others. A delivery that ends frees its slot and wakes
+    /// the next step. Any replica can run the step at any time.
     pub async fn deliver(&self) -> Result<(), Error> {
         if self.outgoing().is_err() {
             return Ok(());
         }
-        for endpoint in self.core.store.due_endpoints(self.core.now(), BATCH).await? {
-            if self.core.tasks.stop.is_cancelled() || !self.start_deliveries(&endpoint).await? {
+        let due = self.core.store.due_endpoints(self.core.now(), BATCH).await?;
+        let teams: BTreeSet<&Team> = due.iter().map(|(_, team)| team).collect();
+        let share = (self.slots.free() / teams.len().max(1)).clamp(1, AT_ONCE);
+        for (endpoint, team) in self.turns.sort(due) {
+            if self.core.tasks.stop.is_cancelled() {
                 break;
             }
+            self.start_deliveries(&endpoint, &team, share).await?;
         }
         Ok(())
     }
@@ -61,43 +71,35 @@ impl Webhooks {
         Ok(())
     }
 
-    /// Claims the due deliveries of one endpoint, and sends each on a task of its own.
-    ///
-    /// Returns `false` if no slot is free.
-    async fn start_deliveries(&self, id: &EndpointId) -> Result<bool, Error> {
-        let (store, slots) = (&self.core.store, &self.slots);
-        let free = slots.available_permits();
-        if free == 0 {
-            return Ok(false);
+    /// Claims up to `most` due deliveries of one endpoint, and sends each on a task of its own.
+    async fn start_deliveries(&self, id: &EndpointId, team: &Team, most: usize) -> Result<(), Error> {
+        let store = &self.core.store;
+        let slots = std::iter::from_fn(|| self.slots.acquire(team.as_str()).ok());
+        let slots: Vec<FairPermit> = slots.take(most).collect();
+        if slots.is_empty() {
+            return Ok(());
         }
         let now = self.core.now();
         let lease = self.core.settings.outgoing.timeout() + MARGIN;
         let holder = format!("{}/{}", self.core.tasks.process, RequestId::generate(now));
-        let claimed = store.claim_deliveries(id, &holder, now, lease, free).await?;
+        let claimed = store
+            .claim_deliveries(id, &holder, now, lease, slots.len())
+            .await?;
         let Some((endpoint, deliveries)) = claimed else {
-            return Ok(true);
+            return Ok(());
         };
+        self.turns.served(team);
         failpoint::reached("deliver.claimed");
-        for delivery in deliveries {
-            // Only this step takes slots, and a process runs one step at a time, so this does not wait.
-            let Ok(slot) = slots.clone().acquire_owned().await else {
-                return Ok(false);
-            };
+        for (delivery, slot) in deliveries.into_iter().zip(slots) {
             let (webhooks, endpoint, holder) = (self.clone(), endpoint.clone(), holder.clone());
             self.core.tasks.tracker.spawn(async move {
                 webhooks.attempt(endpoint, delivery, &holder, slot).await;
             });
         }
-        Ok(true)
+        Ok(())
     }
 
-    async fn attempt(
-        &self,
-        endpoint: Endpoint,
-        delivery: Delivery,
-        holder: &str,
-        slot: OwnedSemaphorePermit,
-    ) {
+    async fn attempt(&self, endpoint: Endpoint, delivery: Delivery, holder: &str, slot: FairPermit) {
         let (outgoing, now) = (&self.core.settings.outgoing, self.core.now());
         let answer = outgoing
             .send(&Message {

@@ -4,14 +4,16 @@ mod deliver;
 mod endpoints;
 mod replay;
 pub(in crate::desk) mod rotate;
+mod turns;
 
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 
 use crate::desk::core::Core;
+use crate::desk::webhooks::turns::Turns;
 use crate::domain::authority::{Authority, CallContext};
+use crate::domain::fair_pool::FairPool;
 use crate::domain::id::EndpointId;
 use crate::domain::permission::needs;
 use crate::domain::webhook::Endpoint;
@@ -25,15 +27,18 @@ const PARALLEL_DELIVERIES: usize = 32;
 #[derive(Clone)]
 pub struct Webhooks {
     core: Core,
-    /// Limits the deliveries that are in progress.
-    slots: Arc<Semaphore>,
+    /// Limits the deliveries that are in progress, and shares them between teams.
+    slots: FairPool,
+    /// The turns of the teams.
+    turns: Arc<Turns>,
 }
 
 impl Webhooks {
     pub(in crate::desk) fn new(core: Core) -> Self {
         Self {
             core,
-            slots: Arc::new(Semaphore::new(PARALLEL_DELIVERIES)),
+            slots: FairPool::new(PARALLEL_DELIVERIES),
+            turns: Arc::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The parts of a `postgres://` URL.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -16,7 +17,7 @@ pub struct PostgresUrl {
     pub password: Option<SecretString>,
     /// The name of the database.
     pub database: Option<String>,
-    /// How the connection is encrypted.
+    /// How the connection is encrypted; `None` if the URL does not say, see [`PostgresUrl::tls_to`].
     pub tls: Option<TlsMode>,
     /// The authorities that certify the server.
     pub authorities: Option<Authorities>,
@@ -36,6 +37,42 @@ pub struct PostgresUrl {
     pub transaction_pooling: bool,
 }
 
+impl PostgresUrl {
+    /// How the connection to this host is encrypted.
+    ///
+    /// Unless the URL says otherwise, the certificate of another machine is verified. `None` leaves it to the driver,
+    /// for a server on this machine.
+    pub fn tls_to(&self, host: &Host) -> Option<TlsMode> {
+        match self.tls {
+            Some(mode) => Some(mode),
+            None if host.is_local() && self.authorities.is_none() => None,
+            None => Some(TlsMode::VerifyFull),
+        }
+    }
+
+    /// Says what the connection to another machine does not protect from; `None` if its certificate is verified.
+    pub fn weakness(&self) -> Option<String> {
+        let remote = self.hosts.iter().find(|host| !host.is_local())?;
+        let (mode, danger) = match self.tls_to(remote)? {
+            TlsMode::VerifyFull => return None,
+            mode @ TlsMode::VerifyCa => (mode, "a server with another name's certificate is accepted"),
+            mode @ TlsMode::Require => (
+                mode,
+                "no certificate is verified, so any server can pretend to be it",
+            ),
+            mode @ TlsMode::Prefer => (
+                mode,
+                "the connection may be unencrypted, and no certificate is verified",
+            ),
+            mode @ TlsMode::Disable => (mode, "the connection is not encrypted"),
+        };
+        Some(format!(
+            "the URL of the database has sslmode={} for {remote}: {danger}; remove it, or write sslmode=verify-full",
+            mode.as_str()
+        ))
+    }
+}
+
 /// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -43,6 +80,19 @@ pub struct Host {
     pub name: Option<String>,
     /// The port; `None` for the default.
     pub port: Option<u16>,
+}
+
+impl Host {
+    /// Whether the server is on this machine: a socket, a loopback address, or the default.
+    pub fn is_local(&self) -> bool {
+        let Some(name) = &self.name else { return true };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        name.starts_with('/')
+            || name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.to_canonical().is_loopback())
+    }
 }
 
 /// How the connection to the server is encrypted: libpq's `sslmode`.

@@ -185,3 +185,46 @@ fn a_parameter_that_can_t_be_honoured_is_a_fault_that_names_it() {
         assert!(!fault.contains("hunter2"), "{fault}");
     }
 }
+
+#[test]
+fn the_certificate_of_another_machine_is_verified_unless_the_url_says_otherwise() {
+    for (text, mode) in [
+        ("postgres://u@db.example.com/d", Some(TlsMode::VerifyFull)),
+        ("postgres://u@10.0.0.7/d", Some(TlsMode::VerifyFull)),
+        ("postgres://u@[fd00::1]/d", Some(TlsMode::VerifyFull)),
+        ("postgres://u@localhost.example.com/d", Some(TlsMode::VerifyFull)),
+        ("postgres://u@db/d?sslrootcert=/ca.pem", Some(TlsMode::VerifyFull)),
+        ("postgres://u@db/d?sslmode=prefer", Some(TlsMode::Prefer)),
+        ("postgres://u@db/d?sslmode=disable", Some(TlsMode::Disable)),
+        (
+            "postgres://u@127.0.0.1/d?sslrootcert=/ca.pem",
+            Some(TlsMode::VerifyFull),
+        ),
+        ("postgres://u@localhost/d", None),
+        ("postgres://u@127.1.2.3/d", None),
+        ("postgres://u@[::1]/d", None),
+        ("postgres:///d?host=/var/run/postgresql", None),
+    ] {
+        let url = postgres(text);
+        assert_eq!(url.tls_to(&url.hosts[0]), mode, "{text}");
+    }
+    let mixed = postgres("postgres://u@localhost,db.example.com/d");
+    let modes: Vec<_> = mixed.hosts.iter().map(|host| mixed.tls_to(host)).collect();
+    assert_eq!(modes, [None, Some(TlsMode::VerifyFull)]);
+}
+
+#[test]
+fn a_mode_that_verifies_less_is_a_weakness_that_is_named_without_a_value() {
+    for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+        let text = format!("postgres://u:hunter2@localhost,db.example.com:5433/d?sslmode={mode}");
+        let weakness = postgres(&text).weakness().expect("a weakness");
+        let shown = if mode == "allow" { "prefer" } else { mode };
+        assert!(weakness.contains(&format!("sslmode={shown}")), "{weakness}");
+        assert!(weakness.contains("db.example.com:5433"), "{weakness}");
+        assert!(!weakness.contains("hunter2"), "{weakness}");
+        let local = postgres(&format!("postgres://u:hunter2@localhost/d?sslmode={mode}"));
+        assert_eq!(local.weakness(), None);
+    }
+    assert_eq!(postgres("postgres://u@db/d").weakness(), None);
+    assert_eq!(postgres("postgres://u@db/d?sslmode=verify-full").weakness(), None);
+}

@@ -2,17 +2,18 @@
 //!
 //! The policy decides which orders need one.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::audit::Actor;
 use crate::domain::id::UserId;
+use crate::domain::later_word::StoredWord as _;
 use crate::domain::order::request::Terms;
 use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
 string_enum! {
     /// The verdict on an order that needs an approval.
-    Verdict: open {
+    Verdict: stored {
         /// Nobody has decided yet.
         Pending = "pending",
         /// A second person approved the order.
@@ -41,6 +42,7 @@ pub struct Approval {
     /// The creator's user in Close, if the token named one.
     pub close_user: Option<UserId>,
     /// The verdict.
+    #[serde(deserialize_with = "stored_verdict")]
     pub decision: Verdict,
     /// The person who decided.
     pub by: Option<Actor>,
@@ -53,6 +55,11 @@ pub struct Approval {
     /// It has a column of its own, so that the store can select the orders that are overdue.
     #[serde(skip, default = "long_ago")]
     pub expires_at: Timestamp,
+}
+
+/// Reads a verdict that may be one of a later version.
+fn stored_verdict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Verdict, D::Error> {
+    String::deserialize(deserializer).map(|text| Verdict::stored(&text))
 }
 
 /// Returns a deadline in the past, for an approval that was read without its column.

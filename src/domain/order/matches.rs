@@ -10,12 +10,15 @@ impl Order {
     /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
     ///
     /// A property that Close does not report matches, and so does a kind of line that Close names by a new word. Where
-    /// several countries share a calling code, Close may list the number in the main one: then the digits decide.
+    /// several countries share a calling code, Close may list the number in the main one: then the digits decide, as
+    /// they do for a number that Close lists without a country. [`overlap`](super::overlap) has the same rules for two
+    /// orders.
     pub fn matches(&self, facts: &Facts) -> bool {
         let request = &self.request;
-        let country = facts
-            .country
-            .is_none_or(|listed| phone::is_listed_as(&facts.number, request.country, listed));
+        let country = match facts.country {
+            Some(listed) => phone::is_listed_as(&facts.number, request.country, listed),
+            None => phone::can_be_of(&facts.number, request.country),
+        };
         let prefix = request
             .prefix
             .as_deref()
@@ -67,6 +70,7 @@ pub(crate) mod sample {
             state: State::Unverified,
             attempt: 1,
             sent_at: Some(now),
+            close_sent_after: None,
             absent_since: None,
             not_before: None,
             phone_number_id: None,
@@ -79,16 +83,9 @@ pub(crate) mod sample {
             finished_at: None,
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::sample::order;
-    use super::*;
-
-    fn facts(number: &str, country: Option<&str>, line: Option<&str>, sms: Option<bool>) -> Facts {
+    /// Returns a number as Close lists it.
+    pub(crate) fn facts(number: &str, country: Option<&str>, line: Option<&str>, sms: Option<bool>) -> Facts {
         Facts {
             id: "phon_1".parse().unwrap(),
             organization: None,
@@ -108,6 +105,13 @@ mod tests {
             object: crate::domain::raw_object::RawObject::default(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::sample::{facts, order};
 
     #[test]
     fn a_number_matches_if_country_prefix_line_and_sms_match_or_are_unknown() {

@@ -1,13 +1,16 @@
 //! An order: the durable intent to rent one number.
 //!
-//! `state` names the states, `transition` has the table of all transitions, `request` reads the body, and `matches`
-//! decides whether a number can be the result of an order.
+//! `state` names the states, `transition` has the table of all transitions, `request` reads the body, `matches` decides
+//! whether a number can be the result of an order, `overlap` whether it can be the result of two, and `turn` which order
+//! is sent next.
 
 pub mod approval;
 pub mod matches;
+pub mod overlap;
 pub mod request;
 pub mod state;
 pub mod transition;
+pub mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -97,7 +100,9 @@ pub struct Order {
     pub attempt: i64,
     /// When the last send began.
     pub sent_at: Option<Timestamp>,
-    /// The time since which reconciliation has found no matching number in Close.
+    /// The earliest time by Close's clock at which that send can have rented a number.
+    pub close_sent_after: Option<Timestamp>,
+    /// The time since which reconciliation has found no matching number in Close, by Close's clock.
     pub absent_since: Option<Timestamp>,
     /// The earliest time of the next send.
     pub not_before: Option<Timestamp>,
@@ -149,6 +154,7 @@ impl Order {
             approval,
             attempt: 0,
             sent_at: None,
+            close_sent_after: None,
             absent_since: None,
             not_before: None,
             phone_number_id: None,

@@ -4,7 +4,7 @@ use crate::domain::string_enum::string_enum;
 
 string_enum! {
     /// The state of an order.
-    State: open {
+    State: stored {
         /// A second person must approve it.
         AwaitingApproval = "awaiting_approval",
         /// Accepted; nothing has been sent to Close.
@@ -45,7 +45,7 @@ impl State {
 
 string_enum! {
     /// The evidence for a final state.
-    Evidence: open {
+    Evidence: stored {
         /// Close answered 201 with the number.
         Close201 = "close-201",
         /// Close answered that it did not rent.

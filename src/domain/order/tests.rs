@@ -42,6 +42,7 @@ fn waiting() -> Order {
         state: State::AwaitingApproval,
         attempt: 0,
         sent_at: None,
+        close_sent_after: None,
         absent_since: None,
         not_before: None,
         phone_number_id: None,

@@ -86,6 +86,18 @@ pub fn main_country(of: Country) -> Country {
         .unwrap_or(of)
 }
 
+/// Returns the countries that share the calling code of `country`, itself among them.
+pub fn sharing_calling_code(country: Country) -> Vec<Country> {
+    let code = Region::try_from(country.as_str())
+        .ok()
+        .and_then(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(region));
+    let mut countries = code.map(of_code).unwrap_or_default();
+    if !countries.contains(&country) {
+        countries.push(country);
+    }
+    countries
+}
+
 /// Returns the prefix without its zero, if that zero is dialled only inside the country; otherwise `None`.
 ///
 /// In most countries such a zero stands before an area code, and no number in E.164 has it. Elsewhere, such as in

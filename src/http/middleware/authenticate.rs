@@ -60,6 +60,7 @@ async fn resolve(http: &Http, context: &RequestContext, headers: &HeaderMap) -> 
         .await
         .map_err(|rejection| match rejection {
             Rejection::Invalid { reason } => unauthorized(reason),
+            Rejection::LivesTooLong { .. } => unauthorized(&rejection.to_string()),
             Rejection::KeysUnavailable => Problem::new(ProblemType::KeysUnavailable)
                 .retry_after(10)
                 .cause("no usable keys of the token's issuer"),

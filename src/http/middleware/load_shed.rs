@@ -1,15 +1,21 @@
 //! Load shedding: bounds the requests that run, send their body, or wait for an order at the same time.
 //!
 //! A request above a bound gets a 503 before the service does any work for it. Webhooks from Close have a pool of their
-//! own, so that requests of apps cannot displace them.
+//! own, so that requests of apps cannot displace them. Anybody can send such a webhook, so it needs a permit to run only
+//! after its signature has been verified, and then it waits for one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::limits::Limits;
+use crate::http::middleware::receiving::Receiving;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
 use crate::telemetry::metrics::REQUESTS_SHED_TOTAL;
@@ -18,7 +24,7 @@ use crate::telemetry::metrics::REQUESTS_SHED_TOTAL;
 const CLOSE_WEBHOOKS: usize = 64;
 /// Requests that may send their body, for each request that may run.
 ///
-/// A request that sends its body slowly costs only memory, so more of them are allowed.
+/// A request that sends its body slowly costs only memory, so more of them are allowed. Beyond them, the slowest ends.
 const SENDING_PER_RUNNING: usize = 2;
 /// `Retry-After` of a refused request, in seconds.
 const RETRY_AFTER: u64 = 1;
@@ -33,7 +39,7 @@ pub(in crate::http) struct LoadShed {
 /// The limits for one kind of request.
 struct Pool {
     running: Arc<Semaphore>,
-    sending: Semaphore,
+    receiving: Receiving,
 }
 
 /// A request's permit to run. The last clone returns the permit to its pool when dropped.
@@ -59,14 +65,14 @@ impl LoadShed {
 
     /// Takes a permit to run from the pool for the path, or returns the problem `busy`.
     pub(in crate::http) fn acquire(&self, path: &str) -> Result<Permit, Problem> {
-        let pool = if path == WEBHOOK_PATH {
-            &self.close
+        let (pool, running) = if path == WEBHOOK_PATH {
+            (&self.close, None)
         } else {
-            &self.apps
+            (&self.apps, Some(self.apps.acquire()?))
         };
         let held = Held {
             pool: pool.clone(),
-            running: Mutex::new(Some(pool.acquire()?)),
+            running: Mutex::new(running),
         };
         Ok(Permit(Some(Arc::new(held))))
     }
@@ -81,7 +87,7 @@ impl Pool {
     fn new(running: usize) -> Arc<Self> {
         Arc::new(Self {
             running: Arc::new(Semaphore::new(running)),
-            sending: Semaphore::new(running.saturating_mul(SENDING_PER_RUNNING)),
+            receiving: Receiving::new(running.saturating_mul(SENDING_PER_RUNNING)),
         })
     }
 
@@ -98,14 +104,31 @@ impl Permit {
         &self,
         body: impl Future<Output = T>,
     ) -> Result<T, Problem> {
+        let received = self.receive(body).await?;
+        if let Some(held) = &self.0 {
+            held.replace(Some(held.pool.acquire()?));
+        }
+        Ok(received)
+    }
+
+    /// Waits for `body` without a permit to run. Fails if too many bodies arrive, of which this one is the slowest.
+    pub(in crate::http) async fn receive<T>(&self, body: impl Future<Output = T>) -> Result<T, Problem> {
         let Some(held) = &self.0 else {
             return Ok(body.await);
         };
-        let _sending = held.pool.sending.try_acquire().map_err(|_| overloaded())?;
         held.replace(None);
-        let received = body.await;
-        held.replace(Some(held.pool.acquire()?));
-        Ok(received)
+        held.pool.receiving.receive(body).await.map_err(|_| {
+            metrics::counter!(REQUESTS_SHED_TOTAL).increment(1);
+            Problem::new(ProblemType::BodyTooSlow).header(CONNECTION, HeaderValue::from_static("close"))
+        })
+    }
+
+    /// Takes a permit to run. Waits at most `limit` for one.
+    pub(in crate::http) async fn wait(&self, limit: Duration) -> Result<(), Problem> {
+        let Some(held) = &self.0 else { return Ok(()) };
+        let permit = timeout(limit, held.pool.running.clone().acquire_owned()).await;
+        held.replace(Some(permit.ok().and_then(Result::ok).ok_or_else(overloaded)?));
+        Ok(())
     }
 
     /// Returns the permit to its pool when the work is done, before the response has been sent.

@@ -13,6 +13,7 @@ pub(super) mod fallback;
 pub(super) mod gcra;
 pub(super) mod load_shed;
 pub(super) mod rate_limit;
+pub(super) mod receiving;
 pub(super) mod request_context;
 pub(super) mod security_headers;
 pub(super) mod serve_request;

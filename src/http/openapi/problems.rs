@@ -73,8 +73,13 @@ fn specific_problems(operation: &str) -> &'static [ProblemType] {
             ProblemType::CloseUnavailable,
         ],
         "keep_phone_number" => &[ProblemType::ReleaseUnderWay],
-        "release_phone_number" => &[ProblemType::CloseRefused, ProblemType::CloseUnavailable],
+        "release_phone_number" => &[
+            ProblemType::PreconditionFailed,
+            ProblemType::CloseRefused,
+            ProblemType::CloseUnavailable,
+        ],
         "transfer_phone_number" => &[
+            ProblemType::PreconditionFailed,
             ProblemType::PolicyDenied,
             ProblemType::QuotaExceeded,
             ProblemType::BudgetExceeded,

@@ -100,6 +100,9 @@ impl From<Error> for Problem {
                 errors,
             } => close_refused(Some(&close_status), message.as_deref(), errors.as_ref()),
             Error::Busy { detail } => Self::new(ProblemType::Busy).detail(detail).retry_after(5),
+            Error::ShareUsedUp { detail } => {
+                Self::new(ProblemType::RateLimited).detail(detail).retry_after(5)
+            }
             Error::CloseUnavailable { reason } => Self::new(ProblemType::CloseUnavailable).cause(reason),
             Error::StoreUnavailable(cause) => Self::new(ProblemType::StoreUnavailable)
                 .retry_after(5)

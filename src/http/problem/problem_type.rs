@@ -173,10 +173,11 @@ problem_types! {
         "You can safely order again under a new key. `evidence` says how the outcome became known: \
          `absent-after-reconciliation` (Close showed no such number for long enough) or `settled-by-person`.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "The team sends too many requests",
-        "The team has used up its request quota, which all tokens of the team share. Numberdesk did not execute the \
-         request.",
+        "The team has used up its request quota, which all tokens of the team share, or its share of this replica's \
+         event streams or exports. `detail` gives the reason. Numberdesk did not execute the request.",
         "Try again after the seconds in `Retry-After`. `RateLimit` and `RateLimit-Policy` in every response show the \
-         quota. Spread your requests, or follow events instead of polling.";
+         quota. Spread your requests, or follow events instead of polling. Close streams and exports that you do not \
+         read.";
     HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
         "The request has more headers than this service accepts (100, unless the operator configured another limit), \
          or its headers together exceed 32 KiB.",
@@ -189,8 +190,8 @@ problem_types! {
         "Close does not respond, or its response is not readable. Numberdesk does not know of any change.",
         "Try again later. You can still read numbers, because Numberdesk reads them from its own inventory.";
     Busy = "busy", SERVICE_UNAVAILABLE, "The service is overloaded",
-        "This replica already runs the maximum number of requests of this kind. Numberdesk did not execute the \
-         request.",
+        "This replica already runs the maximum number of requests of this kind, or another change of the same number \
+         takes long. Numberdesk did not execute the request.",
         "Try again after the seconds in `Retry-After`. Another replica may have capacity.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The database is unavailable",
         "The service cannot reach its database. It has not sent your order to Close, unless it had accepted the order \

@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
-use crate::desk::Ingested;
+use crate::desk::{Forged, Ingested};
 use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 use crate::http::problem::problem_type::ProblemType;
@@ -21,6 +21,8 @@ use crate::http::state::Http;
 const MAX_BYTES: usize = 256 << 10;
 /// Maximum time for the body of a webhook to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time that a webhook with a valid signature waits while others are stored.
+const RUN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `POST /webhooks/close`: receives a webhook from Close.
 ///
@@ -36,22 +38,26 @@ pub(in crate::http) async fn receive(
         return Err(Problem::new(ProblemType::NotFromClose)
             .detail("The body is compressed. Close does not compress its webhooks."));
     }
+    let header = |name| single(&parts.headers, name);
+    let sync = &http.desk.sync;
+    // Before the body, which may be slow and large: only Close knows what makes the body worth reading.
+    let signature = sync
+        .signature(header("close-sig-hash"), header("close-sig-timestamp"))
+        .map_err(not_from_close)?;
     let context = parts.extensions.get::<RequestContext>();
     let permit = &context.expect("every request has a context").permit;
-    let body = permit.without_permit(read(body)).await??;
-    let header = |name| single(&parts.headers, name);
-    let received = http
-        .desk
-        .sync
-        .ingest(header("close-sig-hash"), header("close-sig-timestamp"), &body)
-        .await;
-    match received? {
+    let body = permit.receive(read(body)).await??;
+    let delivery = sync.verify(&signature, &body).map_err(not_from_close)?;
+    permit.wait(RUN_TIMEOUT).await?;
+    match sync.accept(delivery).await? {
         Ingested::New | Ingested::Repeated | Ingested::Ignored => Ok(StatusCode::NO_CONTENT),
-        Ingested::Forged(forged) => {
-            let detail = sentence(&format!("The webhook is not valid: {forged}"));
-            Err(Problem::new(ProblemType::NotFromClose).detail(detail))
-        }
+        Ingested::Forged(forged) => Err(not_from_close(forged)),
     }
+}
+
+fn not_from_close(forged: Forged) -> Problem {
+    let detail = sentence(&format!("The webhook is not valid: {forged}"));
+    Problem::new(ProblemType::NotFromClose).detail(detail)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {

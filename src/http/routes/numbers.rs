@@ -118,10 +118,13 @@ pub(in crate::http) async fn update(
 ///
 /// Releases the number in Close. Nobody can undo a release. If the team's policy has a `release_delay`, Numberdesk
 /// asks Close only after that time. Until then, the number belongs to the team and counts towards its limits, and you
-/// can cancel the release.
+/// can cancel the release. Send `If-Match` to release the number only if it is still the version that you read.
 #[utoipa::path(
     delete, path = "/v1/phone-numbers/{id}", tag = "phone numbers", operation_id = "release_phone_number",
-    params(("id" = PhoneNumberId, Path)),
+    params(
+        ("id" = PhoneNumberId, Path),
+        IfMatch,
+    ),
     responses(
         (status = 204, description = "Released"),
         (status = 202, description = "`release_scheduled`: Numberdesk asks Close at `release_at`; a repeated request does not change that time. `releasing`: Numberdesk does not know yet whether Close has released the number, and is finding out", body = ReleaseView),
@@ -132,8 +135,10 @@ pub(in crate::http) async fn release(
     caller: Caller<needs::NumbersRelease>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
+    IfMatch(expected): IfMatch,
 ) -> Result<Response, Problem> {
-    Ok(match http.desk.numbers.release(caller.call(), &id).await? {
+    let released = http.desk.numbers.release(caller.call(), &id, expected.as_ref());
+    Ok(match released.await? {
         Released::Done => StatusCode::NO_CONTENT.into_response(),
         Released::Pending => (StatusCode::ACCEPTED, Json(view::release(&id, None))).into_response(),
         Released::Scheduled(at) => (StatusCode::ACCEPTED, Json(view::release(&id, Some(at)))).into_response(),
@@ -163,9 +168,13 @@ pub(in crate::http) async fn keep(
 /// Transfer a phone number to a team
 ///
 /// Adopts a number that has no team, or moves a number to another team. The quota and budget of the new team apply.
+/// Send `If-Match` to transfer the number only if it is still the version that you read.
 #[utoipa::path(
     put, path = "/v1/phone-numbers/{id}/team", tag = "phone numbers", operation_id = "transfer_phone_number",
-    params(("id" = PhoneNumberId, Path)),
+    params(
+        ("id" = PhoneNumberId, Path),
+        IfMatch,
+    ),
     request_body = TransferRequest,
     responses((status = 200, description = "The number with its new team", body = NumberView, headers(("ETag")))),
 )]
@@ -174,9 +183,14 @@ pub(in crate::http) async fn transfer(
     caller: Caller<needs::NumbersAdmin>,
     Id(id): Id<PhoneNumberId>,
     _: NoQuery,
+    IfMatch(expected): IfMatch,
     JsonBody(TransferRequest { team }): JsonBody<TransferRequest>,
 ) -> Result<Response, Problem> {
-    let number = http.desk.numbers.transfer(caller.call(), &id, &team).await?;
+    let transferred = http
+        .desk
+        .numbers
+        .transfer(caller.call(), &id, &team, expected.as_ref());
+    let number = transferred.await?;
     Ok(with_etag(&number))
 }
 

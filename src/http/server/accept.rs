@@ -2,15 +2,15 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::{Frame, Incoming, SizeHint};
+use axum::http::Version;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -22,8 +22,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::http::limits::Limits;
-use crate::http::server::activity::{ActiveRequest, Activity, Timeouts, TooLong, Watched};
+use crate::http::server::activity::{Activity, Timeouts, TooLong, Watched};
+use crate::http::server::response_body::ResponseBody;
+use crate::http::server::socket::{Progress, Socket};
 use crate::http::server::tls::Tls;
+use crate::telemetry::metrics::RESPONSES_STALLED_TOTAL;
 
 /// Hyper's limit for a request's head, in bytes.
 ///
@@ -32,6 +35,9 @@ use crate::http::server::tls::Tls;
 const MAX_HEAD_BYTES: usize = 128 << 10;
 /// Hyper's limit for the number of headers, above the limit of `check_head` for the same reason.
 const MAX_HYPER_HEADERS: usize = 1_024;
+
+/// The bytes of one response that HTTP/2 holds for a client that does not read.
+const MAX_STREAM_BUFFER: usize = 64 << 10;
 
 /// Serves connections until `shutdown`, then waits for running requests.
 ///
@@ -68,6 +74,7 @@ pub async fn serve(
                     head: limits.header_timeout,
                     idle: limits.idle_timeout,
                 },
+                send: limits.send_timeout,
                 crowded: crowded.clone(),
                 shutdown: shutdown.clone(),
                 abort: abort.clone(),
@@ -106,6 +113,8 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         // Hyper's own limit would also close idle connections. `Activity` has one limit for each.
         .header_read_timeout(None)
         .max_headers(MAX_HYPER_HEADERS.max(limits.max_headers))
+        // Responses wait in their own memory instead of in a copy for each connection.
+        .writev(true)
         .max_buf_size(MAX_HEAD_BYTES);
     server
         .http2()
@@ -115,6 +124,7 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(100)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(100)
+        .max_send_buf_size(MAX_STREAM_BUFFER)
         .max_header_list_size(64 << 10);
     server
 }
@@ -146,6 +156,8 @@ struct Connection {
     tls: Option<Tls>,
     router: Router,
     timeouts: Timeouts,
+    /// Maximum time without progress of a write.
+    send: Duration,
     /// Ends the connection when it is idle for the time of a head, because there are too many connections.
     crowded: CancellationToken,
     /// Ends the connection after its running requests.
@@ -156,10 +168,10 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        // Each response is written at once, and Nagle's algorithm would only delay it.
-        let _ = stream.set_nodelay(true);
+        let stream = Socket::new(stream);
+        let progress = stream.progress();
         let Some(tls) = &self.tls else {
-            return self.serve(stream).await;
+            return self.serve(stream, progress).await;
         };
         let handshake = tokio::select! {
             stream = tls.handshake(stream, self.timeouts.head) => stream,
@@ -167,21 +179,21 @@ impl Connection {
             () = self.shutdown.cancelled() => None,
         };
         if let Some(stream) = handshake {
-            self.serve(stream).await;
+            self.serve(stream, progress).await;
         }
     }
 
-    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, progress: Progress) {
+        let send = self.send;
         let activity = Activity::begin();
         let service = service_fn(|request: Request<Incoming>| {
             let active = activity.begin_request(request.version());
+            // On HTTP/1.1, the client that takes nothing stalls the whole connection, which `stalled` notices.
+            let limit = (request.version() == Version::HTTP_2).then_some(send);
             let router = self.router.clone();
             async move {
                 let response = router.oneshot(request.map(Body::new)).await?;
-                Ok::<_, Infallible>(response.map(|body| ActiveBody {
-                    body,
-                    _active: active,
-                }))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, active, limit)))
             }
         });
         let stream = Watched {
@@ -189,12 +201,17 @@ impl Connection {
             activity: activity.clone(),
         };
         let mut connection = pin!(self.server.serve_connection(TokioIo::new(stream), service));
+        let mut stalled = pin!(progress.stalled(send));
         let (mut closing, mut crowded) = (false, false);
         loop {
             tokio::select! {
                 // An error here is caused by the client, so it is not logged.
                 _ = connection.as_mut() => return,
                 () = self.abort.cancelled() => return,
+                () = stalled.as_mut() => {
+                    metrics::counter!(RESPONSES_STALLED_TOTAL).increment(1);
+                    return;
+                }
                 () = self.shutdown.cancelled(), if !closing => {}
                 () = self.crowded.cancelled(), if !crowded => {
                     crowded = true;
@@ -210,30 +227,6 @@ impl Connection {
             connection.as_mut().graceful_shutdown();
             closing = true;
         }
-    }
-}
-
-/// The body of a response. Its request counts as active until the body has been written.
-struct ActiveBody {
-    body: Body,
-    _active: ActiveRequest,
-}
-
-impl HttpBody for ActiveBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -3,4 +3,6 @@
 pub(super) mod accept;
 mod activity;
 pub(super) mod listener;
+mod response_body;
+mod socket;
 pub(super) mod tls;

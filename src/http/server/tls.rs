@@ -11,10 +11,10 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, ServerConfig};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::http::server::socket::Socket;
 use crate::telemetry::metrics::TLS_HANDSHAKES_FAILED_TOTAL;
 
 /// The TLS side of a listener. Clones share the certificate.
@@ -60,9 +60,9 @@ impl Tls {
     /// Runs the handshake. Returns `None` if it fails or takes longer than `limit`, and counts the failure.
     pub(in crate::http) async fn handshake(
         &self,
-        stream: TcpStream,
+        stream: Socket,
         limit: Duration,
-    ) -> Option<TlsStream<TcpStream>> {
+    ) -> Option<TlsStream<Socket>> {
         let reason = match tokio::time::timeout(limit, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => reason(&error),

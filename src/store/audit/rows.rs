@@ -128,7 +128,7 @@ fn read(row: &Row) -> Result<AuditRow, Error> {
             sub: None,
         },
         team: row.parsed_opt("team")?,
-        action: row.parsed("action")?,
+        action: row.word("action")?,
         allowed: row.flag_opt("allowed")?,
         rule: row.text_opt("rule")?,
         // It is in the detail.

@@ -2,6 +2,7 @@
 
 pub(super) mod assign;
 pub(super) mod cache_source;
+pub(super) mod claim;
 pub(super) mod find;
 pub(super) mod release;
 pub(super) mod row;

@@ -25,6 +25,18 @@ pub struct UnassignedNumber {
     pub number: Number,
     /// When the service first saw the number.
     pub seen_at: Timestamp,
+    /// How many claims its lane had counted then; `None`: unknown.
+    pub seen_turn: Option<i64>,
+}
+
+impl UnassignedNumber {
+    /// Whether the number can be the result of a claim in this turn: not if it was seen before the claim.
+    pub fn can_be_of_turn(&self, turn: Option<i64>) -> bool {
+        match (turn, self.seen_turn) {
+            (Some(turn), Some(seen)) => turn <= seen,
+            _ => true,
+        }
+    }
 }
 
 impl Store {
@@ -42,7 +54,7 @@ impl Store {
             .db
             .rows(sql!(
                 select_number!(
-                    ", seen_at",
+                    ", seen_at, seen_turn",
                     " WHERE order_id IS NULL AND kind NOT IN ('external', 'virtual') \
                         AND (country IN ($1, $2) OR country IS NULL) AND seen_at >= $3 ORDER BY id"
                 ),
@@ -56,6 +68,7 @@ impl Store {
                 Ok(UnassignedNumber {
                     number: read(row)?,
                     seen_at: row.time("seen_at")?,
+                    seen_turn: row.int_opt("seen_turn")?,
                 })
             })
             .collect()
@@ -118,25 +131,21 @@ impl Store {
 
     /// Links an unassigned number to the order that it arrived too late for.
     ///
-    /// With `quiet`, only while no order of that country is in progress, unverified or in review, because the number
-    /// may belong to that order. Returns `false`, and changes nothing, when the number has a team or an order, or may
-    /// belong to another order.
+    /// Returns `false`, and changes nothing, when the number has a team or an order. The caller makes sure that the number
+    /// belongs to no other order.
     pub async fn record_late_arrival(
         &self,
         id: &PhoneNumberId,
         order: &OrderId,
-        quiet: Option<Country>,
         audit: &AuditRow,
     ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let named = tx
             .row(sql!(
                 "UPDATE numbers SET order_id = $2 WHERE id = $1 AND team IS NULL AND order_id IS NULL \
-                    AND NOT EXISTS (SELECT 1 FROM orders WHERE country = $3 \
-                        AND state IN ('renting', 'unverified', 'needs_review')) RETURNING facts",
+                 RETURNING facts",
                 id.as_str(),
-                order.as_str(),
-                quiet.as_ref().map(Country::as_str)
+                order.as_str()
             ))
             .await?;
         let Some(row) = named else {

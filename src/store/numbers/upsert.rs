@@ -13,6 +13,7 @@ use crate::domain::event_kind::EventKind;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::money::Money;
 use crate::domain::number::Facts;
+use crate::domain::phone::main_country;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -177,7 +178,7 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
     }
     tx.execute(sql!(
         "UPDATE numbers SET number = $2, country = $3, kind = $4, label_folded = $5, facts = $6, monthly = $7, \
-            as_of = $8, gone_at = NULL WHERE id = $1",
+            as_of = $8, gone_at = NULL, seen_turn = CASE WHEN country = $3 THEN seen_turn END WHERE id = $1",
         seen.facts.id.as_str(),
         seen.facts.number.as_str(),
         seen.facts.country.as_ref().map(Country::as_str),
@@ -217,8 +218,11 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
 async fn insert(tx: &mut Tx, seen: &Observation) -> Result<bool, Error> {
     let inserted = tx
         .execute(sql!(
-            "INSERT INTO numbers (id, number, country, kind, label_folded, facts, monthly, as_of, seen_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO NOTHING",
+            // An order that is claimed after this statement did not rent the number.
+            "INSERT INTO numbers (id, number, country, kind, label_folded, facts, monthly, as_of, seen_at, seen_turn) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, \
+                CASE WHEN $9 IS NOT NULL THEN COALESCE((SELECT turn FROM lanes WHERE country = $9), 0) END) \
+             ON CONFLICT (id) DO NOTHING",
             seen.facts.id.as_str(),
             seen.facts.number.as_str(),
             seen.facts.country.as_ref().map(Country::as_str),
@@ -227,6 +231,7 @@ async fn insert(tx: &mut Tx, seen: &Observation) -> Result<bool, Error> {
             json(&seen.facts)?,
             seen.monthly(0),
             seen.as_of,
+            seen.facts.country.map(main_country).as_ref().map(Country::as_str),
         ))
         .await?;
     if inserted == 0 {

@@ -1,18 +1,21 @@
 //! Claims orders before the paid call, so that one replica sends each attempt.
 //!
-//! All orders in progress in one country have the same shape. So a number that Close rented for an unknown outcome can
-//! be assigned to any of them. The outcome of an order is unknown while it is `unverified`, or after its sender died
-//! (`renting` with a lapsed lease). Nothing new is sent in a country with such an order.
+//! Whether an order may be sent beside the orders whose outcome is open is decided by [`turn`], in the transaction of
+//! the claim. The claims of a lane, which is all countries that share a calling code, are serialized by its row in
+//! `lanes` and counted there: by its turn, an order is known to be sent before or after a number was seen.
+//!
+//! [`turn`]: crate::domain::order::turn
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::audit::AuditRow;
-use crate::domain::country::Country;
 use crate::domain::event::Event;
 use crate::domain::id::OrderId;
 use crate::domain::order::Order;
+use crate::domain::order::overlap::Footprint;
 use crate::domain::order::transition::Step;
+use crate::domain::order::turn::{Open, Wait, waits};
+use crate::domain::phone::{main_country, sharing_calling_code};
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -20,9 +23,28 @@ use crate::failpoint;
 use crate::store::audit::rows;
 use crate::store::events::write;
 use crate::store::handle::Store;
+use crate::store::orders::open::{UnsettledOrder, open_in, queue_in};
 use crate::store::orders::row::{allows, read, select_order};
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::error::corrupt;
+
+/// When a send begins.
+#[derive(Debug, Clone, Copy)]
+pub struct SendTime {
+    /// By our clock.
+    pub now: Timestamp,
+    /// The earliest time by Close's clock.
+    pub close_after: Option<Timestamp>,
+}
+
+impl From<Timestamp> for SendTime {
+    fn from(now: Timestamp) -> Self {
+        Self {
+            now,
+            close_after: None,
+        }
+    }
+}
 
 /// The result of a claim.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,56 +53,36 @@ pub enum Claim {
     Claimed(Order),
     /// The order is not queued, not due yet, or another replica is claiming it.
     Unavailable,
-    /// The outcome of another order of its country is unknown; the order stays queued.
-    Frozen,
-    /// An order of another shape is being sent in its country; the order stays queued.
-    Occupied,
+    /// The order must wait for others; it stays queued.
+    Waiting(Wait),
     /// The order differs from the approved one; it stays queued.
     NotAsApproved(Order),
 }
 
-/// Why a country accepts no new send now.
-enum Blocked {
-    /// The outcome of an order there is unknown.
-    ByUnknownOutcome,
-    /// An order of another shape is being sent there.
-    ByOtherShape,
-}
-
 impl Store {
     /// Queued orders that may be sent now, with their teams: teams in turn, the oldest order of each first.
-    ///
-    /// For each country, it returns only orders of one shape, and none while the country is blocked.
     pub async fn due_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, Team)>, Error> {
-        let rows = self
-            .db
-            .rows(sql!(
-                // Orders of a blocked country must not crowd out the others.
-                format!(
-                    "SELECT id, team, country, shape FROM orders o \
-                     WHERE o.{} AND (o.not_before IS NULL OR o.not_before <= $1) \
-                        AND NOT EXISTS (SELECT 1 FROM orders d WHERE d.country = o.country \
-                            AND d.state IN ('renting', 'unverified') \
-                            AND (d.state = 'unverified' OR d.lease_until <= $1 OR d.shape <> o.shape)) \
-                     ORDER BY ROW_NUMBER() OVER (PARTITION BY team ORDER BY id), id LIMIT $2",
-                    allows(Step::Claim)
-                ),
-                now,
-                i64::from(limit)
-            ))
-            .await?;
-        let mut shapes = BTreeMap::new();
-        let mut due = Vec::new();
-        for row in rows {
-            let shape = row.text("shape")?;
-            let first = shapes
-                .entry(row.text("country")?)
-                .or_insert_with(|| shape.clone());
-            if *first == shape {
-                due.push((row.parsed("id")?, row.parsed("team")?));
-            }
+        let queue = self.queue(now).await?;
+        if queue.orders.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(due)
+        let open = as_open(&self.unsettled_orders(&[]).await?, now);
+        let mut due = Vec::new();
+        for (countries, lane) in queue.by_lane() {
+            let queued = lane.in_turn(&countries);
+            let footprints: Vec<Footprint> = queued.iter().map(Footprint::of).collect();
+            let waits = waits(&footprints, &open);
+            let free = queued.into_iter().zip(waits).filter(|(_, wait)| wait.is_none());
+            due.extend(free.enumerate().map(|(nth, (order, _))| (nth, order)));
+        }
+        // Lanes in turn too, so that a limited step leaves none out.
+        due.sort_by_key(|(nth, _)| *nth);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(due
+            .into_iter()
+            .take(limit)
+            .map(|(_, order)| (order.id, order.team))
+            .collect())
     }
 
     /// Moves a queued order to `renting`, with a lease for `holder`.
@@ -90,10 +92,11 @@ impl Store {
         &self,
         id: &OrderId,
         holder: &str,
-        now: Timestamp,
+        at: impl Into<SendTime>,
         lease: Duration,
         audit: &AuditRow,
     ) -> Result<Claim, Error> {
+        let SendTime { now, close_after } = at.into();
         let mut tx = self.db.begin().await?;
         let text = format!(
             "{} WHERE id = $1 AND {} AND (not_before IS NULL OR not_before <= $2)",
@@ -108,21 +111,20 @@ impl Store {
         if !order.is_as_approved() {
             return Ok(Claim::NotAsApproved(order));
         }
-        let country = order.request.country;
-        lock_country(&mut tx, country).await?;
-        match blocked(&mut tx, id, country, now).await? {
-            None => {}
-            Some(Blocked::ByUnknownOutcome) => return Ok(Claim::Frozen),
-            Some(Blocked::ByOtherShape) => return Ok(Claim::Occupied),
+        let turn = lock_lane(&mut tx, &order).await?;
+        if let Some(wait) = wait_of(&mut tx, &order, now).await? {
+            return Ok(Claim::Waiting(wait));
         }
-        let order = order
+        let mut order = order
             .claimed(now)
             .map_err(|wrong| corrupt("a queued order can't be claimed", Some(wrong.into())))?;
+        order.close_sent_after = close_after;
         let won = tx
             .execute(sql!(
                 format!(
                     "UPDATE orders SET state = $2, attempt = $3, sent_at = $4, not_before = NULL, reason = NULL, \
-                        updated_at = $4, holder = $5, lease_until = $6 \
+                        updated_at = $4, holder = $5, lease_until = $6, close_sent_after = $7, turn = $8, \
+                        quiet_until = NULL \
                      WHERE id = $1 AND {} AND attempt = $3 - 1",
                     allows(Step::Claim)
                 ),
@@ -132,11 +134,14 @@ impl Store {
                 now,
                 holder,
                 now.plus(lease),
+                close_after,
+                turn,
             ))
             .await?;
         if won == 0 {
             return Ok(Claim::Unavailable);
         }
+        take_turn(&mut tx, &order, turn).await?;
         rows::write(&mut tx, &audit.clone().team(Some(&order.team))).await?;
         write::order(&mut tx, &order).await?;
         failpoint::reached("claim.commit");
@@ -185,47 +190,58 @@ impl Store {
     }
 }
 
-/// Locks the country's row in `lanes`, so that only one claim at a time checks the country.
-async fn lock_country(tx: &mut Tx, country: Country) -> Result<(), Error> {
+/// Locks the lane of the order, so that only one claim at a time checks it, and returns the next turn.
+async fn lock_lane(tx: &mut Tx, order: &Order) -> Result<i64, Error> {
+    let lane = main_country(order.request.country);
     tx.execute(sql!(
         "INSERT INTO lanes (country) VALUES ($1) ON CONFLICT (country) DO NOTHING",
-        country.as_str()
+        lane.as_str()
     ))
     .await?;
-    tx.lock(sql!(
-        "SELECT country FROM lanes WHERE country = $1",
-        country.as_str()
+    let row = tx
+        .lock(sql!("SELECT turn FROM lanes WHERE country = $1", lane.as_str()))
+        .await?
+        .ok_or_else(|| corrupt("the lane of an order is missing", None))?;
+    Ok(row.int("turn")? + 1)
+}
+
+/// Records the turn of a claim, for the lane and for the team.
+async fn take_turn(tx: &mut Tx, order: &Order, turn: i64) -> Result<(), Error> {
+    let country = order.request.country;
+    tx.execute(sql!(
+        "UPDATE lanes SET turn = $2 WHERE country = $1",
+        main_country(country).as_str(),
+        turn
+    ))
+    .await?;
+    tx.execute(sql!(
+        "INSERT INTO team_turns (country, team, turn) VALUES ($1, $2, $3) \
+         ON CONFLICT (country, team) DO UPDATE SET turn = excluded.turn",
+        country.as_str(),
+        order.team.as_str(),
+        turn
     ))
     .await
     .map(drop)
 }
 
-/// Why the order `id` can't be sent in its country now; an unknown outcome comes before another shape.
-async fn blocked(
-    tx: &mut Tx,
-    id: &OrderId,
-    country: Country,
-    now: Timestamp,
-) -> Result<Option<Blocked>, Error> {
-    let row = tx
-        .row(sql!(
-            "SELECT CAST(CASE WHEN state = 'unverified' OR lease_until <= $2 THEN 1 ELSE 0 END AS BIGINT) \
-                AS doubtful FROM orders \
-             WHERE country = $1 AND state IN ('renting', 'unverified') \
-                AND (state = 'unverified' OR lease_until <= $2 \
-                    OR shape <> (SELECT o.shape FROM orders o WHERE o.id = $3)) \
-             ORDER BY doubtful DESC LIMIT 1",
-            country.as_str(),
-            now,
-            id.as_str()
-        ))
-        .await?;
-    row.map(|row| {
-        Ok(if row.int("doubtful")? == 1 {
-            Blocked::ByUnknownOutcome
-        } else {
-            Blocked::ByOtherShape
-        })
-    })
-    .transpose()
+/// What the order waits for, by all that the store knows while the lane is locked.
+async fn wait_of(tx: &mut Tx, order: &Order, now: Timestamp) -> Result<Option<Wait>, Error> {
+    let countries = sharing_calling_code(order.request.country);
+    let open = as_open(&open_in(tx, &countries).await?, now);
+    let mut queued = queue_in(tx, &countries, now).await?.in_turn(&countries);
+    // An order beyond the part of the queue that is read comes last.
+    if queued.iter().all(|other| other.id != order.id) {
+        queued.push(order.clone());
+    }
+    let until = queued
+        .iter()
+        .position(|other| other.id == order.id)
+        .unwrap_or_default();
+    let footprints: Vec<Footprint> = queued.iter().take(until + 1).map(Footprint::of).collect();
+    Ok(waits(&footprints, &open).pop().flatten())
+}
+
+fn as_open(orders: &[UnsettledOrder], now: Timestamp) -> Vec<Open> {
+    orders.iter().filter_map(|open| open.as_open(now)).collect()
 }

@@ -43,10 +43,11 @@ impl Store {
             id.as_str()
         ))
         .await
+        .map(drop)
     }
 
-    /// Makes the label due again at `at`, unless it was set meanwhile.
-    pub async fn retry_label(&self, id: &OrderId, at: Timestamp) -> Result<(), Error> {
+    /// Makes the label due again at `at`. Returns `false`, and changes nothing, when it was set meanwhile.
+    pub async fn retry_label(&self, id: &OrderId, at: Timestamp) -> Result<bool, Error> {
         self.update_label(sql!(
             "UPDATE orders SET label_due_at = $2 WHERE id = $1 AND label_due_at IS NOT NULL",
             id.as_str(),
@@ -55,9 +56,10 @@ impl Store {
         .await
     }
 
-    async fn update_label(&self, statement: Statement) -> Result<(), Error> {
+    async fn update_label(&self, statement: Statement) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        tx.execute(statement).await?;
-        tx.commit().await
+        let changed = tx.execute(statement).await?;
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 }

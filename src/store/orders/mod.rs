@@ -6,6 +6,7 @@ pub(super) mod claim;
 pub(super) mod find;
 pub(super) mod insert;
 pub(super) mod label;
+pub(super) mod open;
 pub(super) mod queue;
 pub(super) mod row;
 pub(super) mod settle;

@@ -1,12 +1,10 @@
-//! Reads what the queued orders of a country wait for: their positions, and the orders in progress there.
+//! Reads the positions of queued orders.
 
 use std::collections::BTreeMap;
 
 use crate::domain::country::Country;
 use crate::domain::id::OrderId;
-use crate::domain::order::State;
 use crate::domain::scope::Scope;
-use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;
 use crate::store::sql::error::corrupt;
@@ -14,22 +12,13 @@ use crate::store::sql::select::Select;
 
 /// The queued orders with their positions: in each country, the teams in turn, the oldest order of each team first.
 const POSITIONS: &str = "SELECT id, position FROM (\
-        SELECT id, country, ROW_NUMBER() OVER (PARTITION BY country ORDER BY round, id) AS position FROM (\
-            SELECT id, country, ROW_NUMBER() OVER (PARTITION BY country, team ORDER BY id) AS round \
-            FROM orders WHERE state = 'queued'\
+        SELECT id, country, ROW_NUMBER() OVER (PARTITION BY country ORDER BY round, turn, id) AS position FROM (\
+            SELECT o.id, o.country, COALESCE(t.turn, 0) AS turn, \
+                ROW_NUMBER() OVER (PARTITION BY o.country, o.team ORDER BY o.id) AS round \
+            FROM orders o LEFT JOIN team_turns t ON t.country = o.country AND t.team = o.team \
+            WHERE o.state = 'queued'\
         ) AS rounds\
     ) AS positions";
-
-/// The orders of a country that keep others from being sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CountryStatus {
-    /// One entry for each order with an unknown outcome: since when Close has shown no matching number.
-    ///
-    /// `None`: no complete answer of Close has shown that yet.
-    pub unverified: Vec<Option<Timestamp>>,
-    /// The shapes of the orders that are being sent.
-    pub sending: Vec<String>,
-}
 
 impl Store {
     /// The positions of these orders among the queued orders of their countries, counted from 1.
@@ -53,30 +42,5 @@ impl Store {
                 Ok((row.parsed("id")?, position))
             })
             .collect()
-    }
-
-    /// The status of these countries, of which there must be at least one, at `now`.
-    ///
-    /// Countries in which nothing is in progress are missing.
-    pub async fn country_status(
-        &self,
-        countries: &[Country],
-        now: Timestamp,
-    ) -> Result<BTreeMap<Country, CountryStatus>, Error> {
-        let text = "SELECT country, state, absent_since, lease_until, shape FROM orders";
-        let mut select = Select::within(&Scope::system("country status"), text);
-        select.and_just("state IN ('renting', 'unverified')");
-        select.and_one_of("country IN (?)", countries.iter().map(Country::as_str));
-        let mut found: BTreeMap<Country, CountryStatus> = BTreeMap::new();
-        for row in self.db.rows(select.statement()).await? {
-            let status = found.entry(row.parsed("country")?).or_default();
-            let lapsed = row.time_opt("lease_until")?.is_some_and(|until| until <= now);
-            if row.parsed::<State>("state")? == State::Unverified || lapsed {
-                status.unverified.push(row.time_opt("absent_since")?);
-            } else {
-                status.sending.push(row.text("shape")?);
-            }
-        }
-        Ok(found)
     }
 }

@@ -13,7 +13,7 @@ macro_rules! select_order {
     ($rest:literal) => {
         concat!(
             "SELECT id, team, issuer, created_by, idempotency_key, fingerprint, request, terms, approval, \
-                approve_by, state, attempt, sent_at, absent_since, not_before, phone_number_id, close_status, \
+                approve_by, state, attempt, sent_at, close_sent_after, absent_since, not_before, phone_number_id, close_status, \
                 reason, close_errors, evidence, created_at, updated_at, finished_at FROM orders",
             $rest
         )
@@ -56,16 +56,17 @@ pub(in crate::store) fn read(row: &Row) -> Result<Order, Error> {
         request: row.json("request")?,
         terms: row.json("terms")?,
         approval: read_approval(row)?,
-        state: row.parsed("state")?,
+        state: row.word("state")?,
         attempt: row.int("attempt")?,
         sent_at: row.time_opt("sent_at")?,
+        close_sent_after: row.time_opt("close_sent_after")?,
         absent_since: row.time_opt("absent_since")?,
         not_before: row.time_opt("not_before")?,
         phone_number_id: row.parsed_opt("phone_number_id")?,
         close_status: row.text_opt("close_status")?,
         reason: row.text_opt("reason")?,
         close_errors: row.json_opt("close_errors")?,
-        evidence: row.parsed_opt("evidence")?,
+        evidence: row.word_opt("evidence")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         finished_at: row.time_opt("finished_at")?,

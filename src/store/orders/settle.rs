@@ -72,7 +72,7 @@ fn step_to(state: State) -> Result<Step, Error> {
         State::Unverified => Ok(Step::MarkUnverified),
         State::NeedsReview => Ok(Step::Review),
         State::Queued => Ok(Step::Requeue),
-        State::AwaitingApproval | State::Renting | State::Cancelled => {
+        State::AwaitingApproval | State::Renting | State::Cancelled | State::Later(_) => {
             Err(corrupt(format!("a send can't end as {state}"), None))
         }
     }

@@ -8,6 +8,7 @@ use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;
+use crate::store::orders::open::QUIET;
 use crate::store::orders::row::{read, select_order};
 use crate::store::sql::db::sql;
 
@@ -19,8 +20,8 @@ const MEMORY: Duration = Duration::from_hours(30 * 24);
 impl Store {
     /// Takes the unverified orders that are due for a check, and schedules the next check after `pause`.
     ///
-    /// Only one replica takes each order. None is taken while a call is in progress in its country, because the number
-    /// that the call rents could be mistaken for the number of the unverified order.
+    /// Only one replica takes each order. An order whose last look was [kept from proving](Self::hold_for_look) anything
+    /// by a call in progress is taken once no call is in progress in its country, or when that takes too long.
     pub async fn take_due_unverified(
         &self,
         now: Timestamp,
@@ -30,8 +31,9 @@ impl Store {
             .db
             .rows(sql!(
                 select_order!(
-                    " WHERE state = 'unverified' AND look_at <= $1 AND NOT EXISTS (SELECT 1 FROM orders r \
-                        WHERE r.country = orders.country AND r.state = 'renting') ORDER BY id LIMIT $2"
+                    " WHERE state = 'unverified' AND look_at <= $1 AND (quiet_until IS NULL OR quiet_until <= $1 \
+                        OR NOT EXISTS (SELECT 1 FROM orders r WHERE r.country = orders.country \
+                            AND r.state = 'renting')) ORDER BY look_at, id LIMIT $2"
                 ),
                 now,
                 BATCH
@@ -73,18 +75,42 @@ impl Store {
         Ok(changed)
     }
 
-    /// All unverified orders of a country, oldest first.
+    /// Keeps overlapping calls from beginning until the next look at these orders, which is due now.
     ///
-    /// For reconciliation only, which must see the orders of every team.
-    pub async fn unverified_orders(&self, country: Country) -> Result<Vec<Order>, Error> {
-        let rows = self
-            .db
-            .rows(sql!(
-                select_order!(" WHERE country = $1 AND state = 'unverified' ORDER BY id"),
-                country.as_str()
+    /// A call in progress kept the last look from proving anything: the number that it found may belong to the call.
+    pub async fn hold_for_look(&self, orders: &[&Order], now: Timestamp) -> Result<(), Error> {
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin().await?;
+        for order in orders {
+            tx.execute(sql!(
+                "UPDATE orders SET look_at = $3, quiet_until = $4 \
+                 WHERE id = $1 AND attempt = $2 AND state = 'unverified'",
+                order.id.as_str(),
+                order.attempt,
+                now,
+                now.plus(QUIET)
             ))
             .await?;
-        rows.iter().map(read).collect()
+        }
+        tx.commit().await
+    }
+
+    /// Lets overlapping calls begin again, after a look that proved something.
+    pub async fn end_hold(&self, orders: &[&Order]) -> Result<(), Error> {
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin().await?;
+        for order in orders {
+            tx.execute(sql!(
+                "UPDATE orders SET quiet_until = NULL WHERE id = $1 AND quiet_until IS NOT NULL",
+                order.id.as_str()
+            ))
+            .await?;
+        }
+        tx.commit().await
     }
 
     /// Records since when Close has shown no matching number; `None` when it shows one again.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{Connection as _, Row as _};
 use url::form_urlencoded::byte_serialize;
 
@@ -74,7 +74,8 @@ fn options_of(url: &PostgresUrl, host: &Host, access: Access) -> Result<PgConnec
     if let Some(password) = &url.password {
         add("password", password.expose_secret());
     }
-    if let Some(tls) = url.tls {
+    let tls = url.tls_to(host);
+    if let Some(tls) = tls {
         add("sslmode", tls.as_str());
     }
     if let Some(Authorities::File(path)) = &url.authorities {
@@ -87,7 +88,13 @@ fn options_of(url: &PostgresUrl, host: &Host, access: Access) -> Result<PgConnec
     let mut options: PgConnectOptions = text
         .parse()
         .map_err(|cause| CannotOpen::because("store.url is not a PostgreSQL URL", cause))?;
-    if url.authorities == Some(Authorities::System) {
+    if url.tls.is_none() && host.name.is_none() && is_remote(&options) {
+        options = options.ssl_mode(PgSslMode::VerifyFull);
+    }
+    // A verified certificate needs authorities: also those of this machine, unless the URL names a file.
+    if url.authorities == Some(Authorities::System)
+        || (url.authorities.is_none() && matches!(options.get_ssl_mode(), PgSslMode::VerifyFull))
+    {
         options = options.ssl_root_cert_from_pem(system_authorities());
     }
     let mut name = url.application_name.clone().unwrap_or_else(|| NAME.to_owned());
@@ -96,6 +103,15 @@ fn options_of(url: &PostgresUrl, host: &Host, access: Access) -> Result<PgConnec
     }
     // Old poolers refuse `extra_float_digits`, and the store has no floats.
     Ok(options.application_name(&name).extra_float_digits(None))
+}
+
+/// Whether the driver's default host, such as the one of `PGHOST`, is another machine.
+fn is_remote(options: &PgConnectOptions) -> bool {
+    let host = Host {
+        name: Some(options.get_host().to_owned()),
+        port: None,
+    };
+    options.get_socket().is_none() && !host.is_local()
 }
 
 /// The certificates of this machine's trust store, in PEM. The driver adds the public ones that it contains.

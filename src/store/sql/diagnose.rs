@@ -84,9 +84,9 @@ fn of_server(cause: &dyn DatabaseError) -> Option<&'static str> {
 
 fn of_tls(message: &str) -> &'static str {
     if message.contains("does not support TLS") {
-        "it does not support TLS, which sslmode requires"
+        "it does not support TLS, which is required unless the URL has sslmode=disable: switch TLS on in the server"
     } else if message.contains("UnknownIssuer") {
-        "no trusted authority issued its certificate: name the authority's PEM file in sslrootcert"
+        "no trusted authority issued its certificate: name the authority's PEM file in store.ca_file, or in sslrootcert"
     } else if message.contains("NotValidForName") || message.contains("not valid for name") {
         "its certificate is for another name than the URL's host: use a name of the certificate, or sslmode=verify-ca"
     } else if message.contains("Expired") || message.contains("expired") {

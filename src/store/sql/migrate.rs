@@ -30,7 +30,10 @@ const MIGRATIONS: &[Migration] = &[
     step!("0006_feed"),
     step!("0007_inbox"),
     step!("0008_outgoing"),
+    step!("0009_turns"),
+    step!("0010_clocks"),
     step!("0012_odd_records"),
+    step!("0013_claims_and_probes"),
 ];
 
 /// The table of applied migrations.
@@ -49,22 +52,33 @@ impl Migration {
 ///
 /// An up-to-date schema needs no right to change it.
 pub(in crate::store) async fn migrate(db: &Db) -> Result<Vec<String>, Error> {
-    if migrated(db).await? {
+    let missing = missing(db).await.map_err(|error| explained(error, &[]))?;
+    if missing.is_empty() {
         return Ok(Vec::new());
     }
     // On SQLite the transaction itself is the lock.
     let mut tx = db.begin().await?;
-    let applied = apply(&mut tx).await.map_err(explained)?;
+    let applied = apply(&mut tx).await.map_err(|error| explained(error, &missing))?;
     tx.commit().await?;
     Ok(applied)
 }
 
-/// Names the missing right, if that is why the schema can't be changed.
-fn explained(error: Error) -> Error {
+/// Names the missing right and the missing migrations, if that is why the schema can't be changed.
+fn explained(error: Error, missing: &[&str]) -> Error {
     match error {
         Error::Internal(cause) => match cause.downcast::<sqlx::Error>() {
             Ok(cause) => match remedy(&cause) {
-                Some(remedy) => Error::StoreUnavailable(Box::new(CannotOpen::because(remedy, *cause))),
+                Some(remedy) if missing.is_empty() => {
+                    Error::StoreUnavailable(Box::new(CannotOpen::because(remedy, *cause)))
+                }
+                Some(remedy) => {
+                    let what = format!(
+                        "the schema lacks {}: run `numberdesk migrate` as the owner of the tables, and let this user \
+                         read and write them. If this user is to migrate by itself: {remedy}",
+                        missing.join(", ")
+                    );
+                    Error::StoreUnavailable(Box::new(CannotOpen::because(what, *cause)))
+                }
                 None => Error::Internal(cause),
             },
             Err(cause) => Error::Internal(cause),
@@ -137,8 +151,13 @@ pub(in crate::store) async fn apply(tx: &mut Tx) -> Result<Vec<String>, Error> {
 ///
 /// Migrations of a newer binary are ignored, so that old replicas keep serving during a rollout.
 pub(in crate::store) async fn migrated(db: &Db) -> Result<bool, Error> {
+    Ok(missing(db).await?.is_empty())
+}
+
+/// The names of the migrations that are still to be applied, or that were applied with another text.
+async fn missing(db: &Db) -> Result<Vec<&'static str>, Error> {
     let rows = match db.rows(sql!("SELECT name, checksum FROM migrations")).await {
-        Err(error) if no_such_table(&error) => return Ok(false),
+        Err(error) if no_such_table(&error) => Vec::new(),
         rows => rows?,
     };
     let applied = rows
@@ -147,7 +166,9 @@ pub(in crate::store) async fn migrated(db: &Db) -> Result<bool, Error> {
         .collect::<Result<Vec<_>, Error>>()?;
     Ok(MIGRATIONS
         .iter()
-        .all(|known| applied.contains(&(known.name.to_owned(), known.checksum()))))
+        .filter(|known| !applied.contains(&(known.name.to_owned(), known.checksum())))
+        .map(|known| known.name)
+        .collect())
 }
 
 /// How the schema of a database differs from the one of this binary.

@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
+use crate::domain::later_word::StoredWord;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
@@ -83,6 +84,14 @@ impl Row {
     /// An id or enum value.
     pub(in crate::store) fn parsed<T: FromStr<Err: Display>>(&self, column: &str) -> Result<T, Error> {
         present(self.parsed_opt(column)?, column)
+    }
+    /// A nullable word, which may be one of a later version.
+    pub(in crate::store) fn word_opt<T: StoredWord>(&self, column: &str) -> Result<Option<T>, Error> {
+        Ok(self.text_opt(column)?.map(|text| T::stored(&text)))
+    }
+    /// A word, which may be one of a later version.
+    pub(in crate::store) fn word<T: StoredWord>(&self, column: &str) -> Result<T, Error> {
+        present(self.word_opt(column)?, column)
     }
     /// Nullable JSON.
     pub(in crate::store) fn json_opt<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::id::EndpointId;
+use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
@@ -18,7 +19,13 @@ use crate::store::webhooks::endpoints::{self, DisableEndpoint};
 use crate::store::webhooks::row::{delivery_columns, read_delivery, read_endpoint, select_endpoint};
 
 /// Concurrent deliveries to one endpoint by all replicas, so that a slow endpoint delays no other.
-const AT_ONCE: i64 = 4;
+///
+/// An endpoint whose last attempt failed gets one delivery at a time.
+macro_rules! at_once {
+    () => {
+        "CAST(CASE WHEN failing = 0 THEN 4 ELSE 1 END AS BIGINT)"
+    };
+}
 
 /// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,25 +39,39 @@ pub enum AttemptResult {
 }
 
 impl Store {
-    /// Active endpoints with a due delivery, longest due first.
-    pub async fn due_endpoints(&self, now: Timestamp, limit: u32) -> Result<Vec<EndpointId>, Error> {
+    /// Active endpoints with a due delivery that may be sent now.
+    ///
+    /// First comes the endpoint of each team that is longest due, then the second one of each team, and so on. So the
+    /// endpoints of one team, however many wait, keep no other team out of the first rows.
+    pub async fn due_endpoints(&self, now: Timestamp, limit: u32) -> Result<Vec<(EndpointId, Team)>, Error> {
         let rows = self
             .db
             .rows(sql!(
-                "SELECT id FROM (SELECT e.id, (SELECT MIN(d.due_at) FROM webhook_deliveries d \
-                    WHERE d.endpoint_id = e.id AND d.state = 'pending') AS since \
-                    FROM webhook_endpoints e WHERE e.disabled IS NULL) AS waiting \
-                 WHERE since <= $1 ORDER BY since, id LIMIT $2",
+                concat!(
+                    "SELECT id, team FROM (SELECT id, team, since, \
+                        ROW_NUMBER() OVER (PARTITION BY team ORDER BY since, id) AS nth FROM (\
+                        SELECT e.id, e.team, e.failing, (SELECT MIN(d.due_at) FROM webhook_deliveries d \
+                            WHERE d.endpoint_id = e.id AND d.state = 'pending') AS since, \
+                            (SELECT COUNT(*) FROM webhook_deliveries d WHERE d.endpoint_id = e.id \
+                                AND d.holder IS NOT NULL AND d.due_at > $1) AS under_way \
+                        FROM webhook_endpoints e WHERE e.disabled IS NULL) AS waiting \
+                        WHERE since <= $1 AND under_way < ",
+                    at_once!(),
+                    ") AS due ORDER BY nth, since, id LIMIT $2"
+                ),
                 now,
                 i64::from(limit)
             ))
             .await?;
-        rows.iter().map(|row| row.parsed("id")).collect()
+        rows.iter()
+            .map(|row| Ok((row.parsed("id")?, row.parsed("team")?)))
+            .collect()
     }
 
     /// Claims up to `limit` due deliveries of an endpoint for `holder`, until `lease` is over.
     ///
-    /// `holder` must be unique to the claim. At most four deliveries to one endpoint are claimed at the same time.
+    /// `holder` must be unique to the claim. At most four deliveries to one endpoint are claimed at the same time, and
+    /// one if the last attempt failed.
     /// Returns `None` while another replica is claiming, when nothing can be claimed, or when the endpoint is disabled.
     pub async fn claim_deliveries(
         &self,
@@ -69,17 +90,22 @@ impl Store {
             .await?;
         let Some(row) = found else { return Ok(None) };
         let endpoint = read_endpoint(&row)?;
-        let under_way = tx
+        let row = tx
             .row(sql!(
-                "SELECT COUNT(*) AS n FROM webhook_deliveries WHERE endpoint_id = $1 AND holder IS NOT NULL \
-                    AND due_at > $2",
+                concat!(
+                    "SELECT ",
+                    at_once!(),
+                    " AS at_once, (SELECT COUNT(*) FROM webhook_deliveries WHERE endpoint_id = $1 \
+                        AND holder IS NOT NULL AND due_at > $2) AS under_way \
+                     FROM webhook_endpoints WHERE id = $1"
+                ),
                 id.as_str(),
                 now
             ))
             .await?
-            .ok_or_else(|| corrupt("COUNT returned no row", None))?
-            .int("n")?;
-        let free = i64::try_from(limit).unwrap_or(AT_ONCE).min(AT_ONCE - under_way);
+            .ok_or_else(|| corrupt("the row of a locked endpoint is missing", None))?;
+        let free = row.int("at_once")? - row.int("under_way")?;
+        let free = i64::try_from(limit).unwrap_or(free).min(free);
         if free <= 0 {
             return Ok(None);
         }
@@ -126,6 +152,13 @@ impl Store {
         if let Some(disabling) = disabling {
             endpoints::disable(&mut tx, &delivery.endpoint_id, disabling, now).await?;
         }
+        let failing = !matches!(result, AttemptResult::Delivered);
+        tx.execute(sql!(
+            "UPDATE webhook_endpoints SET failing = $2 WHERE id = $1 AND failing <> $2",
+            delivery.endpoint_id.as_str(),
+            failing
+        ))
+        .await?;
         let written = tx
             .execute(sql!(
                 "UPDATE webhook_deliveries SET state = $3, due_at = $4, finished_at = $5, outcome = $6, holder = NULL \

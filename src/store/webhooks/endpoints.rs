@@ -45,7 +45,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         // Without the lock, two concurrent transactions could each miss the endpoint that the other one inserts.
         if tx.on_postgres() {
-            tx.script(COUNTING.to_owned()).await?;
+            tx.execute(sql!(COUNTING)).await?;
         }
         let had = tx
             .row(sql!(

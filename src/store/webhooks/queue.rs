@@ -77,7 +77,7 @@ pub(in crate::store) async fn queue(tx: &mut Tx, deliveries: &[Delivery]) -> Res
                         state, attempts) VALUES {} \
                      ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, \
                         queued_at = excluded.queued_at, began_at = NULL, due_at = excluded.due_at, finished_at = NULL \
-                        WHERE webhook_deliveries.state <> 'pending'",
+                        WHERE webhook_deliveries.state IN ('delivered', 'dead')",
                     rows.join(", ")
                 ),
                 args,

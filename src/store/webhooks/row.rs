@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::domain::delivery::Delivery;
-use crate::domain::webhook::Endpoint;
+use crate::domain::webhook::{Endpoint, Types};
 use crate::error::Error;
 use crate::store::sql::row::Row;
 
@@ -35,8 +35,8 @@ pub(in crate::store) fn read_endpoint(row: &Row) -> Result<Endpoint, Error> {
         team: row.parsed("team")?,
         url: row.parsed::<Url>("url")?,
         description: row.text_opt("description")?,
-        types: row.json("types")?,
-        disabled: row.parsed_opt("disabled")?,
+        types: Types::stored(row.json("types")?),
+        disabled: row.word_opt("disabled")?,
         generation: row.int("generation")?,
         rotated_at: row.time_opt("rotated_at")?,
         created_by: row.text("created_by")?,
@@ -54,7 +54,7 @@ pub(in crate::store) fn read_delivery(row: &Row) -> Result<Delivery, Error> {
         event_id: row.parsed("event_id")?,
         kind: row.text("kind")?,
         body: row.text("body")?,
-        state: row.parsed("state")?,
+        state: row.word("state")?,
         attempts: row.int("attempts")?,
         queued_at: row.time("queued_at")?,
         began_at: row.time_opt("began_at")?,

@@ -174,3 +174,40 @@ async fn check_warns_of_a_policy_that_denies_everything() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_connection_to_another_machine_that_is_not_verified_is_a_warning_of_check_and_doctor() {
+    let folder = config_folder();
+    let file = folder.path().join("numberdesk.toml");
+    let text = std::fs::read_to_string(&file).expect("the file can be read");
+    let url = text
+        .lines()
+        .find(|line| line.starts_with("url = "))
+        .expect("the file has a URL")
+        .to_owned();
+    let remote = "url = \"postgres://desk:hunter2@db.invalid/desk?connect_timeout=1&sslmode=require\"";
+    rewrite(folder.path(), "numberdesk.toml", &url, remote);
+    for command in ["check", "doctor"] {
+        let output = run(folder.path(), &[command, "--config", "numberdesk.toml"]).await;
+        assert!(
+            output.stdout.contains("sslmode=require for db.invalid"),
+            "{output:?}"
+        );
+        assert!(!format!("{output:?}").contains("hunter2"), "{output:?}");
+    }
+    let checked = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    assert_eq!(checked.code, 0, "a warning is no fault: {checked:?}");
+    rewrite(folder.path(), "numberdesk.toml", "&sslmode=require", "");
+    let checked = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    assert!(!checked.stdout.contains("warning"), "{checked:?}");
+    rewrite(
+        folder.path(),
+        "numberdesk.toml",
+        "connect_timeout=1",
+        "frobnicate=hunter2",
+    );
+    let refused = run(folder.path(), &["check", "--config", "numberdesk.toml"]).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("frobnicate"), "{refused:?}");
+    assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+}

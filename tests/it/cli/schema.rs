@@ -128,7 +128,7 @@ async fn an_editor_marks_a_misspelled_key_and_a_wrong_type() {
     ] {
         let sample = match schema {
             "policy" => root().join("src/cli/dev/policy.toml"),
-            _ => root().join("k8s/examples/acme/numberdesk.toml"),
+            _ => root().join("k8s/examples/acme/base/numberdesk.toml"),
         };
         let text = std::fs::read_to_string(sample).expect("the sample can be read");
         assert!(text.contains(from), "{from}");

@@ -13,8 +13,9 @@ use crate::support::proxy::Forward;
 use crate::support::scripted::{Scripted, says};
 use crate::support::server::{POLICY, TestConfig, TestServer};
 
-/// The time limit of the browser. It is generous because a busy machine starts a browser slowly.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// The time limit of the browser. It is generous because a busy machine draws pages slowly, and longer than the limit
+/// in the scripts, so that they can say which check hangs.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// A label with HTML in it. `docs.mjs` fails if the browser interprets it.
 const HOSTILE: &str =
     r#"<img src=x data-hostile onerror="window.hostile=1"><script data-hostile>window.hostile=1</script>"#;

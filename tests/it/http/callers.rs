@@ -11,6 +11,7 @@ use crate::support::server::{TestConfig, TestServer, send, text};
 on_sqlite! {
     a_request_without_one_bearer_token_is_401_with_a_challenge,
     an_invalid_token_is_401_and_not_repeated_in_the_response,
+    a_token_that_is_valid_for_years_is_401_and_the_longest_life_named,
     a_missing_permission_is_403_and_named,
     me_accepts_every_valid_token,
     a_caller_in_several_teams_must_name_one_in_an_order,
@@ -62,6 +63,27 @@ async fn a_request_without_one_bearer_token_is_401_with_a_challenge(database: Da
         [400, 401].contains(&response.status),
         "two tokens were accepted: {response}"
     );
+}
+
+async fn a_token_that_is_valid_for_years_is_401_and_the_longest_life_named(database: Database) {
+    let server = TestServer::new(database).await;
+    let lasting = |hours: i64| {
+        let mut claims = ALICE.claims(&server.close.users());
+        claims["exp"] = json!(claims["iat"].as_i64().expect("a time") + hours * 3_600);
+        let token = server.issuer.sign(&claims).expect("the claims can be signed");
+        send(server.request("GET", "/v1/me").bearer_auth(token))
+    };
+    lasting(24).await.expect(200);
+    for hours in [25, 10 * 365 * 24] {
+        let refused = lasting(hours).await;
+        let problem = refused.problem(401, "unauthorized");
+        let detail = text(&problem["detail"]);
+        assert!(
+            detail.contains("longer than 24h") && detail.contains("max_lifetime"),
+            "{detail}"
+        );
+        assert!(refused.header("www-authenticate").contains("longer than 24h"));
+    }
 }
 
 async fn an_invalid_token_is_401_and_not_repeated_in_the_response(database: Database) {

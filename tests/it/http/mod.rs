@@ -13,4 +13,5 @@ pub(crate) mod paths;
 pub(crate) mod prefix;
 pub(crate) mod problems;
 mod rights;
-pub(crate) mod tls;
+pub(crate) mod stalled;
+mod tls;

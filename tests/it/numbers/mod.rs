@@ -3,6 +3,7 @@
 pub(crate) mod reads;
 pub(crate) mod releases;
 
+mod concurrent;
 mod list;
 mod transfer;
 mod update;

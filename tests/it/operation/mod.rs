@@ -5,5 +5,6 @@ pub(crate) mod mounted;
 pub(crate) mod one_process;
 pub(crate) mod readiness;
 pub(crate) mod replicas;
+pub(crate) mod rollout;
 pub(crate) mod runbooks;
 pub(crate) mod shutdown;

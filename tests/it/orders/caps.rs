@@ -117,13 +117,17 @@ async fn refused_and_cancelled_orders_do_not_count_against_the_daily_limit(datab
         .order(&ALICE, "refused", &local("DE"))
         .await
         .problem(422, "close-refused");
+    // The next order waits while a different one is being sent in the country.
+    server.close.set(json!({ "rents_held": true })).await;
     server
-        .close
-        .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
-        .await;
-    server.order(&ALICE, "unverified", &local("DE")).await.expect(202);
+        .order_at_once(&ALICE, "sending", &local("DE"))
+        .await
+        .expect(202);
+    server.close.wait_for_requests("POST", RENT, 2).await;
+    let mut berlin = local("DE");
+    berlin["prefix"] = json!("30");
     let queued = server
-        .order_at_once(&ALICE, "cancelled", &local("DE"))
+        .order_at_once(&ALICE, "cancelled", &berlin)
         .await
         .expect(202);
     server
@@ -132,6 +136,7 @@ async fn refused_and_cancelled_orders_do_not_count_against_the_daily_limit(datab
         .problem(403, "quota-exceeded");
     let path = format!("/v1/orders/{}/cancel", text(&queued["id"]));
     send(server.request_as(&ALICE, "POST", &path)).await.expect(200);
+    server.close.set(json!({ "rents_held": false })).await;
     let number = server.rent(&ALICE, "third", "FR").await;
     // A released number still counts as an order of the day.
     server.release(&ALICE, &number).await.empty(204);

@@ -58,14 +58,15 @@ async fn a_repeated_key_returns_the_same_order_in_every_state(database: Database
         unverified
     );
 
-    let queued = server.order_at_once(&ALICE, "queued", &france).await.expect(202);
+    let local = hold_back(&server, 3).await;
+    let queued = server.order_at_once(&ALICE, "queued", &local).await.expect(202);
     let path = format!("/v1/orders/{}/cancel", text(&queued["id"]));
     send(server.request_as(&ALICE, "POST", &path)).await.expect(200);
     server
-        .order(&ALICE, "queued", &france)
+        .order(&ALICE, "queued", &local)
         .await
         .problem(409, "order-cancelled");
-    assert_eq!(server.close.rents().await.len(), 2);
+    assert_eq!(server.close.rents().await.len(), 3);
 }
 
 /// Whether the answer says that it repeats an earlier one.
@@ -110,11 +111,13 @@ async fn a_repeated_key_is_marked_in_every_answer_except_the_first(database: Dat
     server.close.fault(lost_answer).await;
     let france = json!({ "country": "FR" });
     twice("unverified", &france).await.expect(202);
-    let queued = server.order_at_once(&ALICE, "queued", &france).await;
+    let rents = server.close.rents().await.len();
+    let local = hold_back(&server, rents + 1).await;
+    let queued = server.order_at_once(&ALICE, "queued", &local).await;
     assert!(!is_replayed(&queued), "{queued}");
     let path = format!("/v1/orders/{}/cancel", text(&queued.expect(202)["id"]));
     send(server.request_as(&ALICE, "POST", &path)).await.expect(200);
-    let cancelled = server.order(&ALICE, "queued", &france).await;
+    let cancelled = server.order(&ALICE, "queued", &local).await;
     cancelled.problem(409, "order-cancelled");
     assert!(is_replayed(&cancelled), "{cancelled}");
 
@@ -167,4 +170,15 @@ async fn an_order_without_a_key_is_400(database: Database) {
         .await
         .problem_snapshot(400, "idempotency-key-missing");
     server.assert_nothing_happened().await;
+}
+
+/// Lets Close hold a rent in France, its `nth`, and returns a request that waits for it in the queue.
+async fn hold_back(server: &TestServer, nth: usize) -> Value {
+    server.close.set(json!({ "rents_held": true })).await;
+    server
+        .order_at_once(&ALICE, "sending", &json!({ "country": "FR" }))
+        .await
+        .expect(202);
+    server.close.wait_for_requests("POST", RENT, nth).await;
+    json!({ "country": "FR", "carrier_type": "local" })
 }

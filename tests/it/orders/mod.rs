@@ -13,6 +13,7 @@ mod create;
 mod epochs;
 mod idempotency;
 mod not_rented;
+mod overlap;
 mod pending;
 mod queue;
 mod released;
@@ -117,6 +118,10 @@ async fn only_an_order_that_was_not_sent_can_be_cancelled(database: Database) {
     cancel(&ALICE, &unverified)
         .await
         .problem(409, "order-not-cancellable");
+    // A different order is being sent in the country, so the next one waits.
+    server.close.set(json!({ "rents_held": true })).await;
+    server.order_at_once(&BOB, "sending", &berlin()).await.expect(202);
+    server.close.wait_for_requests("POST", RENT, 3).await;
     let queued = server
         .order_at_once(&ALICE, "queued", &berlin())
         .await
@@ -137,7 +142,8 @@ async fn only_an_order_that_was_not_sent_can_be_cancelled(database: Database) {
         json!({ "held": 1, "reserved": 1, "today": 2 }),
         "the cancelled order does not count"
     );
-    assert_eq!(server.close.rents().await.len(), 2);
+    assert_eq!(server.close.rents().await.len(), 3);
+    server.close.set(json!({ "rents_held": false })).await;
 }
 
 async fn an_order_that_needs_no_review_cannot_be_settled(database: Database) {

@@ -107,6 +107,7 @@ impl Model {
                 let seconds = self.dice.one(&[1, 10, 40, 120, 301]);
                 test_desk.advance_clock(Duration::from_secs(seconds));
                 test_desk.run_steps().await;
+                self.assert_queue_moves(test_desk).await;
             }
         }
     }
@@ -116,8 +117,13 @@ impl Model {
         let (team, index) = (self.dice.below(2), self.dice.below(8));
         let country = if index % 2 == 0 { "DE" } else { "US" };
         let mut body = json!({ "country": country, "carrier_type": "local" });
-        if index % 4 == 3 {
-            body["prefix"] = json!("415");
+        // Orders that overlap others of their country, and orders that overlap few.
+        match index {
+            3 => body["prefix"] = json!("415"),
+            4 => body["prefix"] = json!("30"),
+            6 => body["prefix"] = json!("89"),
+            7 => body["prefix"] = json!("41"),
+            _ => {}
         }
         (team, format!("key-{index}"), request(&body))
     }

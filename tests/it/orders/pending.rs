@@ -4,7 +4,7 @@ use super::*;
 
 on_both_stores_and_next_close! {
     an_order_with_an_unknown_outcome_is_202_unverified_and_never_sent_again,
-    while_an_order_is_unverified_no_other_order_for_its_country_is_sent,
+    beside_one_unverified_order_the_next_is_sent_and_beside_two_none_that_overlaps_both,
     a_client_that_disconnects_gets_its_number_when_it_repeats_the_request,
     an_order_is_fulfilled_although_its_client_disconnected,
     a_client_that_does_not_wait_gets_202_and_finds_the_number_later,
@@ -100,40 +100,46 @@ async fn an_order_with_an_unknown_outcome_is_202_unverified_and_never_sent_again
     );
 }
 
-async fn while_an_order_is_unverified_no_other_order_for_its_country_is_sent(database: Database) {
+async fn beside_one_unverified_order_the_next_is_sent_and_beside_two_none_that_overlaps_both(
+    database: Database,
+) {
     let server = TestServer::new(database).await;
-    let lost_answer = json!({ "path": RENT, "times": 1, "answer": "drop_before_headers", "effect": true });
+    let lost_answer = json!({ "path": RENT, "times": 2, "answer": "drop_before_headers", "effect": true });
     let no_listing = json!({ "method": "GET", "path": "/phone_number/", "answer": { "status": 503 } });
     server.close.fault(json!([lost_answer, no_listing])).await;
-    let unverified = server.order(&ALICE, "lost", &berlin()).await.expect(202);
-    assert_eq!(unverified["state"], "unverified");
-    let queued = server
-        .order_at_once(&BOB, "queued", &json!({ "country": "DE" }))
-        .await
-        .expect(202);
-    // An order for another country is not held back. When it is done, the queued order would have been sent too.
+    let germany = json!({ "country": "DE", "carrier_type": "local" });
+    let munich = json!({ "country": "DE", "carrier_type": "local", "prefix": "89" });
+    let one = server.order(&ALICE, "lost", &berlin()).await.expect(202);
+    let two = server.order(&BOB, "also-lost", &munich).await.expect(202);
+    assert_eq!(
+        (&one["state"], &two["state"]),
+        (&json!("unverified"), &json!("unverified"))
+    );
+    let queued = server.order_at_once(&BOB, "queued", &germany).await.expect(202);
+    assert_eq!(queued["state"], "queued");
+    assert!(
+        text(&queued["reason"]).starts_with("the outcomes of 2 earlier orders in DE are unknown"),
+        "{queued}"
+    );
+    // Orders that overlap at most one of them are not held back. When they are done, the queued order would be, too.
+    server.order(&ALICE, "munich", &munich).await.expect(201);
     server.rent(&ALICE, "elsewhere", "FR").await;
     let path = format!("/v1/orders/{}", text(&queued["id"]));
     assert_eq!(server.get(&BOB, &path).await.expect(200)["state"], "queued");
-    let countries: Vec<Value> = server
-        .close
-        .rents()
-        .await
-        .iter()
-        .map(|rent| rent["body"]["country"].clone())
-        .collect();
-    assert_eq!(countries, ["DE", "FR"]);
+    assert_eq!(server.close.rents().await.len(), 4);
 
-    // Once Close shows the outcome of the unverified order, the queued order is sent.
+    // Once Close shows the outcome of one of them, the queued order is sent.
     server.close.clear_faults().await;
-    let found = server
-        .wait_for_state(&ALICE, &text(&unverified["id"]), "fulfilled")
-        .await;
-    assert_eq!(found["evidence"], "found-by-reconciliation");
     server
         .wait_for_state(&BOB, &text(&queued["id"]), "fulfilled")
         .await;
-    assert_eq!(server.close.held().await.len(), 3);
+    for (person, order) in [(&ALICE, &one), (&BOB, &two)] {
+        let found = server
+            .wait_for_state(person, &text(&order["id"]), "fulfilled")
+            .await;
+        assert_eq!(found["evidence"], "found-by-reconciliation");
+    }
+    assert_eq!(server.close.held().await.len(), 5);
 }
 
 async fn a_client_that_disconnects_gets_its_number_when_it_repeats_the_request(database: Database) {

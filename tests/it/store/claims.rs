@@ -1,16 +1,21 @@
 //! Claims: at most one sender for an order, and which orders are due.
 
+use std::collections::BTreeSet;
 use std::slice::from_ref;
+
+use numberdesk::domain::order::turn::Wait;
 
 use super::*;
 
 on_both_stores! {
     of_concurrent_claims_of_an_order_exactly_one_succeeds,
-    an_unverified_order_freezes_its_country_and_no_other,
-    orders_in_progress_in_one_country_have_one_shape,
-    of_concurrent_claims_in_one_country_only_orders_of_one_shape_succeed,
+    beside_one_unverified_order_claims_succeed_one_at_a_time_and_beside_two_not_at_all,
+    overlapping_orders_in_progress_have_one_shape,
+    orders_of_countries_with_one_calling_code_overlap,
+    of_concurrent_claims_only_orders_of_one_shape_succeed,
+    teams_take_turns_across_replicas_and_restarts,
     a_claim_is_withdrawn_only_by_its_holder,
-    an_expired_lease_freezes_its_country_and_is_found,
+    an_order_with_an_expired_lease_is_in_doubt_and_is_found,
     a_requeued_order_waits_until_its_time_and_ignores_its_old_sender,
     the_oldest_order_is_due_first,
     no_team_waits_for_all_orders_of_another,
@@ -46,82 +51,97 @@ async fn of_concurrent_claims_of_an_order_exactly_one_succeeds(database: Databas
     );
 }
 
-async fn an_unverified_order_freezes_its_country_and_no_other(database: Database) {
+async fn beside_one_unverified_order_claims_succeed_one_at_a_time_and_beside_two_not_at_all(
+    database: Database,
+) {
     let store = database.store().await;
-    let unverified_order = renting(&store, &order("sales", "unverified", "DE")).await;
-    let in_progress = renting(&store, &order("sales", "in-progress", "DE")).await;
-    let (same_country, other_country) = (order("support", "same", "DE"), order("support", "other", "FR"));
-    let same_shape = order("sales", "same-shape", "DE");
-    insert(&store, &same_country, &NO_CAPS).await;
-    insert(&store, &same_shape, &NO_CAPS).await;
-    insert(&store, &other_country, &NO_CAPS).await;
-    assert!(settle(&store, &unverified_order, unverified(), None).await);
-
-    assert_eq!(due_ids(&store, NOW, 10).await, from_ref(&other_country.id));
-    assert_eq!(claim(&store, &same_country.id, NOW).await, Claim::Frozen);
-    assert_eq!(claim(&store, &same_shape.id, NOW).await, Claim::Frozen);
-    assert!(matches!(
-        claim(&store, &other_country.id, NOW).await,
-        Claim::Claimed(_)
-    ));
-    assert!(settle(&store, &in_progress, fulfilled("A"), Some(&observation("A", NOW))).await);
+    let first = renting(&store, &order("sales", "first", "DE")).await;
+    let second = renting(&store, &order("sales", "second", "DE")).await;
+    assert!(settle(&store, &first, unverified(), None).await);
+    let (waiting, elsewhere) = (order("support", "waiting", "DE"), order("support", "other", "FR"));
+    let mut munich = order("support", "munich", "DE");
+    munich.request.prefix = Some("89".into());
+    for order in [&waiting, &elsewhere, &munich] {
+        insert(&store, order, &NO_CAPS).await;
+    }
+    // The second order is still being sent.
+    let due: BTreeSet<OrderId> = due_ids(&store, NOW, 10).await.into_iter().collect();
+    assert_eq!(due, BTreeSet::from([elsewhere.id.clone(), munich.id.clone()]));
+    assert_eq!(claim(&store, &waiting.id, NOW).await, Claim::Waiting(Wait::Calls));
+    for independent in [&elsewhere, &munich] {
+        assert!(matches!(
+            claim(&store, &independent.id, NOW).await,
+            Claim::Claimed(_)
+        ));
+    }
+    assert!(settle(&store, &second, unverified(), None).await);
+    assert_eq!(due_ids(&store, NOW, 10).await, []);
     assert_eq!(
-        store
-            .order(&Scope::system("test"), &same_country.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .state,
-        State::Queued
+        claim(&store, &waiting.id, NOW).await,
+        Claim::Waiting(Wait::Doubts)
     );
+    assert!(settle(&store, &second, fulfilled("A"), Some(&observation("A", NOW))).await);
+    assert_eq!(due_ids(&store, NOW, 10).await, from_ref(&waiting.id));
+    // A look that a call in progress kept from proving anything takes precedence over the next call.
+    store.hold_for_look(&[&first], NOW).await.unwrap();
+    assert_eq!(claim(&store, &waiting.id, NOW).await, Claim::Waiting(Wait::Look));
+    assert_eq!(
+        due_ids(&store, later(20), 10).await,
+        from_ref(&waiting.id),
+        "but not for ever"
+    );
+    store.end_hold(&[&first]).await.unwrap();
+    assert!(matches!(claim(&store, &waiting.id, NOW).await, Claim::Claimed(_)));
     assert_eq!(
         store.usage(&team("sales"), NOW).await.unwrap().numbers_reserved,
-        2,
-        "for the unverified order, and for the queued one"
+        1,
+        "for the unverified order"
     );
     assert_books_balance(&database).await;
 }
 
-async fn orders_in_progress_in_one_country_have_one_shape(database: Database) {
+async fn overlapping_orders_in_progress_have_one_shape(database: Database) {
     let store = database.store().await;
-    let (first, other_shape) = (order("sales", "first", "DE"), order("support", "other", "DE"));
+    let first = renting(&store, &order("sales", "first", "DE")).await;
     let (same_shape, elsewhere) = (
         order("sales", "same-shape", "DE"),
         order("support", "elsewhere", "FR"),
     );
-    for order in [&first, &other_shape, &same_shape, &elsewhere] {
+    let other_shape = order("support", "other", "DE");
+    for order in [&same_shape, &elsewhere] {
         insert(&store, order, &NO_CAPS).await;
+        assert!(matches!(claim(&store, &order.id, NOW).await, Claim::Claimed(_)));
     }
-    // Of orders that exclude each other, only those of one shape are due.
-    let due = due_ids(&store, NOW, 10).await;
-    assert!(due.contains(&elsewhere.id));
-    let first_shape_is_due = due.contains(&first.id);
+    insert(&store, &other_shape, &NO_CAPS).await;
     assert_eq!(
-        (due.contains(&same_shape.id), due.contains(&other_shape.id)),
-        (first_shape_is_due, !first_shape_is_due)
+        claim(&store, &other_shape.id, NOW).await,
+        Claim::Waiting(Wait::Calls)
     );
-    let Claim::Claimed(first) = claim(&store, &first.id, NOW).await else {
-        panic!("a claim succeeds while no order is in progress")
-    };
-    assert_eq!(claim(&store, &other_shape.id, NOW).await, Claim::Occupied);
-    assert!(matches!(
-        claim(&store, &same_shape.id, NOW).await,
-        Claim::Claimed(_)
-    ));
-    assert!(matches!(
-        claim(&store, &elsewhere.id, NOW).await,
-        Claim::Claimed(_)
-    ));
+    // Nobody joins the calls in progress past the order that waits for them.
+    let late = order("sales", "late", "DE");
+    insert(&store, &late, &NO_CAPS).await;
+    assert_eq!(claim(&store, &late.id, NOW).await, Claim::Waiting(Wait::Turn));
     assert_eq!(due_ids(&store, NOW, 10).await, []);
     assert!(settle(&store, &first, refused(), None).await);
     assert_eq!(
         claim(&store, &other_shape.id, NOW).await,
-        Claim::Occupied,
+        Claim::Waiting(Wait::Calls),
         "an order of the first shape is still in progress"
     );
 }
 
-async fn of_concurrent_claims_in_one_country_only_orders_of_one_shape_succeed(database: Database) {
+async fn orders_of_countries_with_one_calling_code_overlap(database: Database) {
+    let store = database.store().await;
+    let mut states = order("sales", "states", "US");
+    states.request.prefix = None;
+    renting(&store, &states).await;
+    let mut island = order("support", "island", "PR");
+    island.request.prefix = None;
+    insert(&store, &island, &NO_CAPS).await;
+    assert_eq!(claim(&store, &island.id, NOW).await, Claim::Waiting(Wait::Calls));
+}
+
+async fn of_concurrent_claims_only_orders_of_one_shape_succeed(database: Database) {
     let store = database.store().await;
     let mut ids = Vec::new();
     for n in 0..24 {
@@ -134,7 +154,7 @@ async fn of_concurrent_claims_in_one_country_only_orders_of_one_shape_succeed(da
         let store = store.clone();
         tokio::spawn(async move { (team, claim(&store, &id, NOW).await) })
     });
-    let mut winners = std::collections::BTreeSet::new();
+    let mut winners = BTreeSet::new();
     for claim in futures::future::join_all(claims).await {
         let (team, claim) = claim.unwrap();
         if matches!(claim, Claim::Claimed(_)) {
@@ -142,6 +162,38 @@ async fn of_concurrent_claims_in_one_country_only_orders_of_one_shape_succeed(da
         }
     }
     assert_eq!(winners.len(), 1, "{winners:?} are in progress at the same time");
+}
+
+async fn teams_take_turns_across_replicas_and_restarts(database: Database) {
+    let store = database.store().await;
+    // The greedy team ordered first, with different requests.
+    for nth in 0..6 {
+        let mut greedy = order("sales", &format!("greedy-{nth}"), "DE");
+        greedy.request.assign_to = Some(vec![format!("user_{nth}").parse().unwrap()]);
+        greedy.id = OrderId::generate(later(nth));
+        insert(&store, &greedy, &NO_CAPS).await;
+    }
+    for nth in 0..3 {
+        let mut modest = order("support", &format!("modest-{nth}"), "DE");
+        modest.id = OrderId::generate(later(10 + nth));
+        insert(&store, &modest, &NO_CAPS).await;
+    }
+    let mut sent = String::new();
+    loop {
+        // Each decision is made by a store that knows nothing of the earlier ones.
+        let replica = database.store().await;
+        let due = replica.due_orders(NOW, 10).await.unwrap();
+        let [(id, team)] = due.as_slice() else {
+            assert_eq!(due, []);
+            break;
+        };
+        let Claim::Claimed(order) = claim(&replica, id, NOW).await else {
+            panic!("the order that is due can be claimed")
+        };
+        sent.push(if team.as_str() == "sales" { 'g' } else { 'm' });
+        assert!(settle(&replica, &order, refused(), None).await);
+    }
+    assert_eq!(sent, "gmgmgmggg");
 }
 
 async fn a_claim_is_withdrawn_only_by_its_holder(database: Database) {
@@ -179,27 +231,33 @@ async fn a_claim_is_withdrawn_only_by_its_holder(database: Database) {
     );
 }
 
-async fn an_expired_lease_freezes_its_country_and_is_found(database: Database) {
+async fn an_order_with_an_expired_lease_is_in_doubt_and_is_found(database: Database) {
     let store = database.store().await;
     let expired = renting(&store, &order("sales", "expired", "DE")).await;
     let waiting = order("sales", "waiting", "DE");
     insert(&store, &waiting, &NO_CAPS).await;
     let (before, after) = (NOW.plus(LEASE).minus(Duration::from_micros(1)), NOW.plus(LEASE));
     assert_eq!(store.lapsed_orders(before, 10).await.unwrap(), []);
-    assert_eq!(due_ids(&store, before, 10).await, from_ref(&waiting.id));
+    let mut other = order("support", "other", "DE");
+    other.id = OrderId::generate(later(1));
+    insert(&store, &other, &NO_CAPS).await;
+    assert_eq!(
+        claim(&store, &other.id, before).await,
+        Claim::Waiting(Wait::Calls)
+    );
     assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), from_ref(&expired));
-    assert_eq!(due_ids(&store, after, 10).await, []);
-    assert_eq!(claim(&store, &waiting.id, after).await, Claim::Frozen);
+    assert_eq!(
+        due_ids(&store, after, 10).await,
+        from_ref(&other.id),
+        "one at a time beside a doubt, and the other team's turn comes first"
+    );
     assert!(settle(&store, &expired, unverified(), None).await);
     assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), []);
     // The sender was only slow. Its certain result replaces `unverified`, but only once.
     assert!(settle(&store, &expired, fulfilled("A"), Some(&observation("A", NOW))).await);
     assert!(!settle(&store, &expired, unverified(), None).await);
     assert!(!settle(&store, &expired, refused(), None).await);
-    assert!(matches!(
-        claim(&store, &waiting.id, after).await,
-        Claim::Claimed(_)
-    ));
+    assert!(matches!(claim(&store, &other.id, after).await, Claim::Claimed(_)));
     assert_books_balance(&database).await;
 }
 

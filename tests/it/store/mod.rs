@@ -7,6 +7,7 @@ mod events;
 mod inventory;
 mod ledger;
 mod list;
+mod number_claims;
 mod open;
 mod order;
 mod policy;
@@ -92,6 +93,7 @@ fn order(team_name: &str, key: &str, country: &str) -> Order {
         state: State::Queued,
         attempt: 0,
         sent_at: None,
+        close_sent_after: None,
         absent_since: None,
         not_before: None,
         phone_number_id: None,

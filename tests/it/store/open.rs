@@ -78,11 +78,11 @@ async fn a_corrupt_row_is_an_internal_error(database: Database) {
     let order = order("sales", "k", "DE");
     insert(&store, &order, &NO_CAPS).await;
     database
-        .query_integer("UPDATE orders SET state = 'confused' RETURNING attempt")
+        .query_integer("UPDATE orders SET terms = 'confused' RETURNING attempt")
         .await;
     let error = store.order(&Scope::system("test"), &order.id).await.unwrap_err();
     assert!(matches!(error, Error::Internal(_)));
-    assert!(chain(&error).contains("column state"), "{}", chain(&error));
+    assert!(chain(&error).contains("column terms"), "{}", chain(&error));
 }
 
 #[tokio::test]

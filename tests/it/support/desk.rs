@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::calls::{
     adopt, caller, caller_with, cancel, find, find_order, list, order, release, request, settle_review,
+    update,
 };
 use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
@@ -150,7 +151,7 @@ impl Drop for Process {
 impl TestDesk {
     pub(crate) async fn new(database: Database, policy: &str, seed: u64) -> Self {
         let clock = Clock::manual(Clock::system().now());
-        let (clock_of_close, settings) = (clock.clone(), sandbox::Settings::default());
+        let (clock_of_close, settings) = (clock.of_another_machine(), sandbox::Settings::default());
         let options = sandbox::Options {
             seed,
             clock: sandbox::Clock::new(move || {
@@ -270,6 +271,11 @@ impl TestDesk {
     /// Moves the clock of the service and of Close.
     pub(crate) fn advance_clock(&self, time: Duration) {
         self.clock.advance(time);
+    }
+
+    /// Sets the clock of the service to a time that is wrong by `seconds`. Close's clock stays right.
+    pub(crate) fn set_clock_wrong_by(&self, seconds: i64) {
+        self.clock.set_wrong_by(seconds);
     }
 
     /// Orders a number, and waits until all calls to Close that follow from the order have ended.

@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
@@ -85,6 +85,15 @@ impl Drop for TlsFront {
 impl TlsFront {
     /// Starts a server with this certificate in front of the address.
     pub(crate) async fn start(pair: &Pair, behind: SocketAddr) -> Self {
+        Self::with_request(pair, behind, false).await
+    }
+
+    /// Starts a server with this certificate in front of a PostgreSQL, whose clients first ask for TLS in plain text.
+    pub(crate) async fn of_postgres(pair: &Pair, behind: SocketAddr) -> Self {
+        Self::with_request(pair, behind, true).await
+    }
+
+    async fn with_request(pair: &Pair, behind: SocketAddr, requested: bool) -> Self {
         let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -98,9 +107,14 @@ impl TlsFront {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((mut stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
+                    if requested {
+                        // The message `SSLRequest`, and the answer that TLS may begin.
+                        stream.read_exact(&mut [0; 8]).await.unwrap();
+                        stream.write_all(b"S").await.unwrap();
+                    }
                     // A client that refuses the certificate ends the handshake.
                     let Ok(mut stream) = acceptor.accept(stream).await else {
                         return;

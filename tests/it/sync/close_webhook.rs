@@ -1,5 +1,6 @@
 //! Webhooks from Close: authenticated, stored, idempotent, and used only as a reason to refetch from Close.
 
+mod anonymous;
 mod signature;
 
 use serde_json::{Value, json};

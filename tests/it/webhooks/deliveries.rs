@@ -385,5 +385,6 @@ async fn after_a_rotation_webhooks_are_signed_with_both_secrets_until_the_overla
 }
 
 mod claims;
+mod fair;
 mod replay;
 mod retry;

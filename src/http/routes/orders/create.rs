@@ -99,12 +99,12 @@ pub(in crate::http) struct CreateQuery {
 /// Renders the response to a new or repeated order.
 fn answer(current: OrderWithNumber, wait: Option<Duration>, now: Timestamp) -> Result<Response, Problem> {
     use order::State::{
-        AwaitingApproval, Cancelled, Fulfilled, NeedsReview, Queued, Refused, Renting, Unverified,
+        AwaitingApproval, Cancelled, Fulfilled, Later, NeedsReview, Queued, Refused, Renting, Unverified,
     };
     let order = &current.order;
     let retry_after = match order.state {
         Fulfilled => None,
-        Renting => Some(2),
+        Renting | Later(_) => Some(2),
         Queued => Some(
             order
                 .not_before

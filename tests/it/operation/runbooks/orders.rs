@@ -81,17 +81,24 @@ pub(in crate::operation::runbooks) async fn listings_fail_for_an_unverified_orde
             .len(),
         1
     );
-    // Further orders of the country wait in the queue, and say for what.
+    // One more order is sent. While two are in doubt, further ones that could get their numbers wait, and say for what.
+    scenario.server.close.fault(lost(true)).await;
+    let second = scenario
+        .server
+        .order(&ALICE, "second", &berlin())
+        .await
+        .expect(202);
+    assert_eq!(second["state"], "unverified", "{second}");
     scenario
         .server
-        .order_at_once(&ALICE, "frozen", &berlin())
+        .order_at_once(&ALICE, "waits", &berlin())
         .await
         .expect(202);
     let waiting = scenario.server.list(&OLGA, "/v1/orders?state=queued").await;
     assert_eq!(waiting.len(), 1);
     let reason = text(&waiting[0]["reason"]);
     assert!(
-        reason.contains("the outcome of an earlier order in DE is unknown"),
+        reason.contains("the outcomes of 2 earlier orders in DE are unknown"),
         "{reason}"
     );
     scenario.assert_logged(&["\"worker\":\"reconcile\"", "close is unavailable"]);

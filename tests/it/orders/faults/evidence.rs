@@ -13,6 +13,10 @@ on_both_stores_and_next_close! {
     an_incomplete_lookup_proves_nothing,
     without_access_to_the_event_log_the_listing_decides_after_the_settling_period,
     a_wrong_clock_at_close_does_not_change_the_outcome,
+    a_clock_that_is_corrected_after_the_send_does_not_change_the_outcome,
+    a_clock_that_is_wrong_before_close_has_ever_answered_does_not_hide_the_number,
+    a_number_that_turns_up_late_names_its_order_although_the_clock_was_corrected,
+    an_order_finds_its_number_after_the_api_key_was_replaced,
 }
 
 async fn a_webhook_triggers_a_lookup_of_an_unverified_order_and_is_not_evidence_itself(database: Database) {
@@ -349,5 +353,119 @@ async fn a_wrong_clock_at_close_does_not_change_the_outcome(database: Database) 
         }
         test_desk.advance_clock(Duration::from_mins(30));
     }
+    assert_books_balance(&test_desk.database).await;
+}
+
+async fn a_clock_that_is_corrected_after_the_send_does_not_change_the_outcome(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 14).await;
+    let sales = caller("sales");
+    for wrong_by in [60, -60, 480, -480] {
+        for effect in [true, false] {
+            test_desk.set_clock_wrong_by(wrong_by);
+            test_desk.close.fault(lost_answer(effect)).await;
+            let key = format!("{wrong_by}-{effect}");
+            let created = test_desk.order(&sales, &key, &berlin()).await.unwrap();
+            test_desk.set_clock_wrong_by(0);
+            // The next lookup may have been scheduled by the wrong clock.
+            test_desk.advance_clock(Duration::from_mins(10));
+            test_desk.settle().await;
+            let order = stored_order(&test_desk, &created).await;
+            let expected = if effect {
+                (State::Fulfilled, Some(Evidence::FoundByReconciliation))
+            } else {
+                (State::Refused, Some(Evidence::AbsentAfterReconciliation))
+            };
+            assert_eq!((order.state, order.evidence), expected, "{key}: {order:?}");
+            test_desk.advance_clock(Duration::from_mins(30));
+        }
+    }
+    assert_books_balance(&test_desk.database).await;
+}
+
+async fn a_clock_that_is_wrong_before_close_has_ever_answered_does_not_hide_the_number(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 15).await;
+    let sales = caller("sales");
+    test_desk.set_clock_wrong_by(60);
+    // This replica has received no answer of Close.
+    let (replica, process) = test_desk.another_replica().await;
+    test_desk.close.fault(lost_answer(true)).await;
+    let created = order(&sales, "key", &berlin())(replica.desk.clone())
+        .await
+        .unwrap();
+    replica.wait_until_idle().await;
+    test_desk.wait_until_close_is_idle().await;
+    drop(process);
+    test_desk.set_clock_wrong_by(0);
+    test_desk.advance_clock(Duration::from_mins(2));
+    test_desk.settle().await;
+    let order = stored_order(&test_desk, &created).await;
+    assert_eq!(
+        (order.state, order.evidence),
+        (State::Fulfilled, Some(Evidence::FoundByReconciliation)),
+        "{order:?}"
+    );
+}
+
+async fn a_number_that_turns_up_late_names_its_order_although_the_clock_was_corrected(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 16).await;
+    let sales = caller("sales");
+    test_desk
+        .close
+        .set(json!({ "listing_lag": "1h", "event_lag": "1h" }))
+        .await;
+    test_desk.set_clock_wrong_by(60);
+    test_desk.close.fault(lost_answer(true)).await;
+    let created = test_desk.order(&sales, "key", &berlin()).await.unwrap();
+    test_desk.set_clock_wrong_by(0);
+    test_desk.advance_clock(Duration::from_mins(2));
+    test_desk.settle().await;
+    assert_eq!(stored_order(&test_desk, &created).await.state, State::Refused);
+    test_desk.advance_clock(Duration::from_hours(1));
+    test_desk
+        .run(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
+    let (held, _) = test_desk.rented_by_key().await;
+    let number = held.first().unwrap().parse().unwrap();
+    let found = test_desk
+        .store()
+        .number(&Scope::system("test"), &number)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.order_id, Some(created.order.id));
+}
+
+async fn an_order_finds_its_number_after_the_api_key_was_replaced(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 17).await;
+    let sales = caller("sales");
+    // The service learns from its own number that Close's event log names the API key of a rent.
+    test_desk.order(&sales, "own", &berlin()).await.unwrap();
+    // One order loses its answer before the replacement, and one after it.
+    test_desk.close.fault(lost_answer(true)).await;
+    let before = test_desk.order(&sales, "before", &berlin()).await.unwrap();
+    test_desk
+        .close
+        .set(json!({ "other_key": "api_another.key" }))
+        .await;
+    test_desk
+        .run(|desk| async move { desk.api_key.rotate("api_another.key".into()).await })
+        .await
+        .unwrap();
+    test_desk.close.set(json!({ "key_valid": false })).await;
+    test_desk.settle().await;
+    test_desk.close.fault(lost_answer(true)).await;
+    let after = test_desk.order(&sales, "after", &berlin()).await.unwrap();
+    test_desk.settle().await;
+    for created in [&before, &after] {
+        let order = stored_order(&test_desk, created).await;
+        assert_eq!(
+            (order.state, order.evidence),
+            (State::Fulfilled, Some(Evidence::FoundByReconciliation)),
+            "{order:?}"
+        );
+    }
+    let keys = test_desk.store().own_keys().await.unwrap();
+    assert!(keys.contains("api_another") && keys.len() == 2, "{keys:?}");
     assert_books_balance(&test_desk.database).await;
 }

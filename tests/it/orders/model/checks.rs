@@ -6,6 +6,8 @@ use std::time::Duration;
 use numberdesk::desk::{Finding, Period};
 use numberdesk::domain::audit_chain::Verifier;
 use numberdesk::domain::id::PhoneNumberId;
+use numberdesk::domain::order::overlap::Footprint;
+use numberdesk::domain::order::turn::{Open, Wait, blocked_by};
 use numberdesk::domain::order::{Order, State};
 use numberdesk::domain::scope::Scope;
 use numberdesk::domain::time::Clock;
@@ -61,6 +63,22 @@ impl Model {
             i64::try_from(rents).expect("a count") <= claims,
             "{rents} rents for {claims} stored claims"
         );
+    }
+
+    /// Asserts that an order that overlaps at most one order in doubt is sent within a minute.
+    pub(super) async fn assert_queue_moves(&self, test_desk: &TestDesk) {
+        for _ in 0..60 {
+            if stuck_orders(test_desk).await.is_empty() {
+                return;
+            }
+            test_desk.advance_clock(Duration::from_secs(1));
+            let _ = test_desk
+                .run(|desk| async move { desk.orders.recover().await })
+                .await;
+            test_desk.wait_until_idle().await;
+        }
+        let stuck = stuck_orders(test_desk).await;
+        assert!(stuck.is_empty(), "not sent for a minute: {stuck:?}");
     }
 
     /// Lets time pass without faults, and asserts what must hold at the end.
@@ -141,13 +159,24 @@ impl Model {
                 .iter()
                 .filter_map(|order| Some(order.phone_number_id.as_ref()?.to_string()))
                 .collect();
-            let Some(order) = orders.iter().find(|order| order.state == State::NeedsReview) else {
+            // Orders for an area first: their numbers suit orders without an area, too.
+            let in_review = orders.iter().filter(|order| order.state == State::NeedsReview);
+            let Some(order) = in_review.max_by_key(|order| order.request.prefix.is_some()) else {
                 return;
             };
+            let code = if order.request.country.as_str() == "DE" {
+                "49"
+            } else {
+                "1"
+            };
+            let start = format!("+{code}{}", order.request.prefix.as_deref().unwrap_or_default());
             let numbers = test_desk.close.numbers().await;
             let number = numbers.iter().find(|number| {
                 number["_control"]["made_by"] == "api"
                     && number["country"] == order.request.country.as_str()
+                    && number["number"]
+                        .as_str()
+                        .is_some_and(|digits| digits.starts_with(&start))
                     && !taken.contains(number["id"].as_str().expect("an id"))
             });
             let finding = number.map_or(Finding::Absent, |number| {
@@ -159,6 +188,24 @@ impl Model {
                 .unwrap_or_else(|error| panic!("{finding:?} of {order:?}: {error:?}"));
         }
     }
+}
+
+/// The queued orders that are due and overlap at most one order in doubt.
+async fn stuck_orders(test_desk: &TestDesk) -> Vec<Order> {
+    let now = test_desk.replica().desk.now();
+    let open: Vec<Open> = test_desk
+        .store()
+        .unsettled_orders(&[])
+        .await
+        .expect("orders can be read")
+        .iter()
+        .filter_map(|order| order.as_open(now))
+        .collect();
+    let orders = test_desk.orders().await.into_iter();
+    orders
+        .filter(|order| order.state == State::Queued && order.not_before.is_none_or(|time| time <= now))
+        .filter(|order| blocked_by(&Footprint::of(order), &open) != Some(Wait::Doubts))
+        .collect()
 }
 
 /// Asserts that the audit trail is one valid chain from its first row to its head, and that each row is in it.

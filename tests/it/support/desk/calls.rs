@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use numberdesk::desk::{Desk, Finding, NumberFilter, OrderWithNumber, Released};
+use numberdesk::desk::{Desk, Finding, NumberFilter, OrderWithNumber, Precondition, Released};
 use numberdesk::domain::authority::CallContext;
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
@@ -56,7 +56,26 @@ pub(crate) fn release(
     number: &PhoneNumberId,
 ) -> impl FnOnce(Desk) -> Work<Released> + use<> {
     let number = number.clone();
-    use_case!(caller, |desk, context| desk.numbers.release(context, &number))
+    use_case!(caller, |desk, context| desk
+        .numbers
+        .release(context, &number, None))
+}
+
+/// Changes a number, if it has the version, or in any case if there is none. Returns the number after the change.
+pub(crate) fn update(
+    caller: &Caller,
+    number: &PhoneNumberId,
+    patch: Value,
+    version: Option<&str>,
+) -> impl FnOnce(Desk) -> Work<Number> + use<> {
+    let number = number.clone();
+    let expected = version.map(|version| Precondition::OneOf(vec![version.to_owned()]));
+    use_case!(caller, |desk, context| desk.numbers.update(
+        context,
+        &number,
+        &patch,
+        expected.as_ref()
+    ))
 }
 
 /// Reads a number.
@@ -92,7 +111,7 @@ pub(crate) fn adopt(
     let (number, team) = (number.clone(), team.parse().expect("a team"));
     use_case!(caller, |desk, context| desk
         .numbers
-        .transfer(context, &number, &team))
+        .transfer(context, &number, &team, None))
 }
 
 /// Lists the first 200 numbers.

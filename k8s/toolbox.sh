@@ -1,0 +1,35 @@
+#!/bin/sh
+# Runs a command of numberdesk as a Job beside the service, also while the service is scaled down, prints its output and
+# ends with its success: k8s/toolbox.sh NAMESPACE COMMAND ARGUMENT…
+# It needs the component toolbox, and the right to create Jobs and to read logs. TOOLBOX names another CronJob.
+set -eu
+[ $# -ge 1 ] || { echo "usage: $0 NAMESPACE [COMMAND ARGUMENT…]" >&2; exit 2; }
+namespace=$1 cron_job=${TOOLBOX:-numberdesk-toolbox}
+shift
+job=$cron_job-$(date +%s)
+k() { kubectl --namespace "$namespace" "$@"; }
+
+# Without arguments, those of the CronJob stay. In JSON, only backslashes and quotes need to be escaped here.
+patch='[]'
+if [ $# -gt 0 ]; then
+    list=''
+    for argument; do
+        list="$list,\"$(printf '%s' "$argument" | sed 's/[\\"]/\\&/g')\""
+    done
+    patch="[{\"op\":\"add\",\"path\":\"/spec/template/spec/containers/0/args\",\"value\":[${list#,}]}]"
+fi
+k create job "$job" --from="cronjob/$cron_job" --dry-run=client --output=json |
+    k patch --local --filename=- --type=json --patch="$patch" --output=json |
+    k create --filename=- >&2
+
+# A Job ends after its deadline at the latest, which is an hour.
+waited=0
+until k get job "$job" --output=jsonpath='{.status.conditions[*].type}' | grep -Eq 'Complete|Failed'; do
+    [ $((waited += 2)) -lt 3900 ] || { echo "the job $job does not end" >&2; exit 1; }
+    sleep 2
+done
+k logs "job/$job" --all-containers || true
+if ! k get job "$job" --output=jsonpath='{.status.conditions[*].type}' | grep -q Complete; then
+    echo "the job $job failed; kubectl --namespace $namespace describe job $job" >&2
+    exit 1
+fi

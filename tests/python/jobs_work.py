@@ -1,0 +1,222 @@
+"""Runs the scripts of the CronJobs in k8s/components against a service of `numberdesk dev`, and the toolbox without a cluster.
+
+The audit export must be complete and go on at its cursor, a copy of SQLite must pass the verification of its chain, and a
+restored copy too. For k8s/toolbox.sh a small program stands in for the API server; the Job that would be created must be
+valid, and its command is run. Under scripts/with-postgres.sh, the commands of backup-postgres are run too. NUMBERDESK_BIN is the binary, by default target/debug/numberdesk."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+KUBECTL = ROOT / ".venv/bin/kubectl"
+BINARY = Path(os.environ.get("NUMBERDESK_BIN", ROOT / "target/debug/numberdesk")).resolve()
+COMPONENTS = ROOT / "k8s/components"
+POSTGRES = os.environ.get("NUMBERDESK_TEST_POSTGRES")
+# The binary takes variables that begin with NUMBERDESK_ for settings.
+CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("NUMBERDESK_")}
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        service, dev = start(folder)
+        try:
+            export_goes_on_at_its_cursor(folder, dev)
+            copy = sqlite_is_copied_while_the_service_runs(folder)
+            toolbox_runs_commands_as_jobs(folder)
+        finally:
+            service.send_signal(signal.SIGTERM)
+            service.wait(60)
+        sqlite_is_restored(folder, copy)
+        if POSTGRES:
+            postgres_is_copied_and_restored(folder)
+        else:
+            print("backup-postgres: not run, run this under scripts/with-postgres.sh")
+    return 0
+
+
+def start(folder):
+    """Starts `numberdesk dev`, and returns it with its URLs and tokens, which it prints when it is ready."""
+    command = [BINARY, "dev", "--json", "--no-tour"]
+    service = subprocess.Popen(command, cwd=folder, env=CLEAN, stdout=subprocess.PIPE, text=True)
+    decoder, printed = json.JSONDecoder(), ""
+    for line in service.stdout:
+        printed += line
+        try:
+            return service, decoder.decode(printed)
+        except json.JSONDecodeError:
+            continue
+    raise SystemExit(f"numberdesk dev has ended: {printed}")
+
+
+def numberdesk(folder, *arguments, **options):
+    return run([BINARY, *arguments], cwd=folder, **options)
+
+
+def run(command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, **{"env": CLEAN, **options})
+    if done.returncode:
+        raise SystemExit(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def export_goes_on_at_its_cursor(folder, dev):
+    received = []
+
+    class Sink(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(500 if len(received) == 2 else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    sink = HTTPServer(("127.0.0.1", 0), Sink)
+    threading.Thread(target=sink.serve_forever, daemon=True).start()
+    exported, token = folder / "export", folder / "token"
+    exported.mkdir()
+    token.write_text(dev["OLAF"])
+    env = {
+        "API": dev["API"],
+        "EXPORT": str(exported),
+        "TOKEN_FILE": str(token),
+        "SINK_URL": f"http://127.0.0.1:{sink.server_port}/",
+        "PATH": os.environ["PATH"],
+    }
+    script = [sys.executable, COMPONENTS / "audit-export/export.py"]
+
+    def export():
+        return subprocess.run(script, env=env, capture_output=True, text=True)
+
+    def change():
+        """Makes an audit row, and waits until it is sealed."""
+        body = '{"country":"US","carrier_type":"local"}'
+        key = f"export-{len(received)}"
+        headers = ["-H", f"Authorization: Bearer {dev['ALICE']}", "-H", "Content-Type: application/json"]
+        run(["curl", "-sS", f"{dev['API']}/v1/orders", *headers, "-H", f"Idempotency-Key: {key}", "-d", body])
+        while "unsealed  0 rows" not in numberdesk(folder, "audit", "verify", "--config", ".dev/numberdesk.toml"):
+            pass
+
+    change()
+    assert export().returncode == 0
+    first = json.loads((exported / "cursor").read_text())
+    change()
+    failed = export()
+    assert failed.returncode != 0 and json.loads((exported / "cursor").read_text()) == first, failed
+    again = export()
+    assert again.returncode == 0 and received[1] == received[2], again
+    assert export().stdout.startswith("no row after"), "nothing is new"
+    whole = b"".join(path.read_bytes() for path in sorted(exported.glob("audit-*.ndjson")))
+    assert whole == received[0] + received[2]
+    (folder / "whole.ndjson").write_bytes(whole)
+    verified = numberdesk(folder, "audit", "verify", "--export", "whole.ndjson")
+    # A cursor that is behind a row that nobody has is no success.
+    (exported / "cursor").write_text(json.dumps({"seq": first["seq"] - 10**6, "at": None}))
+    assert "is missing" in export().stderr
+    sink.shutdown()
+    print("audit-export:", verified.splitlines()[-2])
+
+
+def sqlite_is_copied_while_the_service_runs(folder):
+    backups = folder / "backups"
+    backups.mkdir()
+    (backups / "numberdesk-19700101T000000Z.db").write_text("old")
+    env = {"DATABASE": str(folder / ".dev/numberdesk.db"), "BACKUPS": str(backups), "KEPT": "1"}
+    printed = run([sys.executable, COMPONENTS / "backup-sqlite/backup.py"], env=env)
+    (copy,) = backups.iterdir()
+    assert str(copy) in printed
+    return env | {"COPY": str(copy)}
+
+
+def sqlite_is_restored(folder, env):
+    head = head_of(numberdesk(folder, "audit", "verify", "--config", ".dev/numberdesk.toml"))
+    Path(env["DATABASE"]).write_text("destroyed")
+    run([sys.executable, COMPONENTS / "backup-sqlite/restore.py"], env=env)
+    verify = ["audit", "verify", "--config", ".dev/numberdesk.toml", "--head", head]
+    print("backup-sqlite:", head_of(numberdesk(folder, *verify)))
+    assert Path(env["DATABASE"] + ".replaced").read_text() == "destroyed"
+
+
+def head_of(verified):
+    return next(line.split()[1] for line in verified.splitlines() if line.startswith("head "))
+
+
+def toolbox_runs_commands_as_jobs(folder):
+    rendered = run([KUBECTL, "kustomize", ROOT / "k8s/examples/small"])
+    cron_jobs = [one for one in yaml.safe_load_all(rendered) if one["kind"] == "CronJob"]
+    cron_job = next(one for one in cron_jobs if one["metadata"]["name"] == "numberdesk-toolbox")
+    tools, job = folder / "tools", folder / "job.json"
+    tools.mkdir()
+    template = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "toolbox", "namespace": "numberdesk"},
+        "spec": cron_job["spec"]["jobTemplate"]["spec"],
+    }
+    (tools / "template.json").write_text(json.dumps(template))
+    # What needs an API server is answered here; the rest is the real kubectl.
+    (tools / "kubectl").write_text(f"""#!/bin/sh
+case " $* " in
+*" create job "*) cat '{tools}/template.json' ;;
+*" patch --local "*) exec '{KUBECTL}' "$@" ;;
+*" create --filename=- "*) cat > '{job}' ;;
+*" get job "*) echo "${{CONDITION:-SuccessCriteriaMet Complete}}" ;;
+*" logs "*) echo 'the output' ;;
+*) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+""")
+    (tools / "kubectl").chmod(0o755)
+    env = CLEAN | {"PATH": f"{tools}:{CLEAN['PATH']}"}
+    toolbox = [ROOT / "k8s/toolbox.sh", "numberdesk"]
+    arguments = ["audit", "verify", "--config", "/etc/numberdesk/numberdesk.toml", "--head", '9:a"b\\c d']
+    assert run([*toolbox, *arguments], env=env) == "the output\n"
+    created = json.loads(job.read_text())
+    kubernetes_validate.validate(created, "1.37", strict=True)
+    assert created["spec"]["template"]["spec"]["containers"][0]["args"] == arguments
+    run(toolbox, env=env)
+    command = json.loads(job.read_text())["spec"]["template"]["spec"]["containers"][0]["args"]
+    local = [".dev/numberdesk.toml" if word == "/etc/numberdesk/numberdesk.toml" else word for word in command]
+    numberdesk(folder, *local)
+    failed = subprocess.run(toolbox, env=env | {"CONDITION": "Failed"}, capture_output=True, text=True)
+    assert failed.returncode == 1 and "failed" in failed.stderr, failed
+    print("toolbox:", " ".join(command))
+
+
+def postgres_is_copied_and_restored(folder):
+    """Runs the shell commands of the two CronJobs, with folders of this machine."""
+    backups, secrets = folder / "dumps", folder / "secrets"
+    (secrets / "numberdesk-db").mkdir(parents=True)
+    (secrets / "numberdesk-db-new").mkdir()
+    backups.mkdir()
+    urls = [urlsplit(POSTGRES)._replace(path=f"/{one}").geturl() for one in ("desk_to_copy", "desk_restored")]
+    for url, secret in zip(urls, ("numberdesk-db", "numberdesk-db-new")):
+        run(["psql", POSTGRES, "-c", f"CREATE DATABASE {urlsplit(url).path[1:]}"])
+        (secrets / secret / "url").write_text(url)
+    copy = ["store", "copy", "--from", f"sqlite://{folder}/.dev/numberdesk.db"]
+    numberdesk(folder, *copy, "--to-file", secrets / "numberdesk-db/url")
+    for job in ("backup", "restore"):
+        cron_job = yaml.safe_load((COMPONENTS / f"backup-postgres/{job}.yaml").read_text())
+        (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        (script,) = container["args"]
+        script = script.replace("/backups", str(backups)).replace("/run/secrets", str(secrets))
+        print("backup-postgres:", run([*container["command"], script]).strip())
+    tables = "SELECT count(*) FROM audit"
+    counts = [run(["psql", "-At", url, "-c", tables]) for url in urls]
+    assert counts[0] == counts[1] != "0\n", counts
+
+
+if __name__ == "__main__":
+    sys.exit(main())
