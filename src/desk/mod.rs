@@ -1,8 +1,8 @@
 //! The use cases. They know the policy, Close and the store, but no HTTP, no SQL and no JSON of Close.
 //!
 //! Each part is named after a noun, such as [`orders`](Parts::orders), and has only the fields that it needs. All parts
-//! use `core`, `account` (facts about the Close account), `number_cache` and `number_claims`. Calls between parts have one
-//! direction: `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
+//! use `core`, `account` (facts about the Close account), `number_cache` and `number_claims`. Calls between parts have
+//! one direction: `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
 
 mod account;
 mod audit;

@@ -1,8 +1,8 @@
 //! Load shedding: bounds the requests that run, send their body, or wait for an order at the same time.
 //!
 //! A request above a bound gets a 503 before the service does any work for it. Webhooks from Close have a pool of their
-//! own, so that requests of apps cannot displace them. Anybody can send such a webhook, so it needs a permit to run only
-//! after its signature has been verified, and then it waits for one.
+//! own, so that requests of apps cannot displace them. Anybody can send such a webhook, so it gets a permit to run only
+//! after its signature was verified, and then it waits for one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The bodies that arrive at the moment: a bounded number, of which the slowest give way to new ones.
 //!
 //! A body that arrives normally takes milliseconds, one that drips takes seconds. So when the number is reached, the
-//! body that has taken longest is given up. Clients that drip, however many they are, displace each other and nobody else.
+//! body that has taken longest is given up. Clients that drip, however many they are, displace only each other.
 
 use std::collections::BTreeMap;
 

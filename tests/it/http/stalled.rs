@@ -115,9 +115,14 @@ async fn a_client_that_reads_slowly_gets_the_whole_file(database: Database) {
 }
 
 async fn exports_that_nobody_reads_end_and_a_team_has_only_its_share(database: Database) {
-    let server = TestServer::with(database.clone(), impatient()).await;
+    // Long enough for all exports to begin on a busy machine.
+    let config = TestConfig {
+        server: "send_timeout = \"20s\"",
+        ..TestConfig::default()
+    };
+    let server = TestServer::with(database.clone(), config).await;
     let store = database.store().await;
-    for nth in 0..100 {
+    for nth in 0..40 {
         let row = AuditRow::new(Clock::system().now(), Actor::desk(), Action::NumberUpdate, "test")
             .detail(json!({ "nth": nth, "text": "x".repeat(20_000) }));
         store.record_audit(&row).await.expect("the row is written");
