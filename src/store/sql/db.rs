@@ -232,11 +232,13 @@ impl Tx {
 
     /// Undoes every change of the transaction.
     pub(in crate::store) async fn rollback(self) -> Result<(), Error> {
-        match self.on {
-            On::Sqlite(tx) => tx.rollback().await,
-            On::Postgres(session) => session.rollback().await,
-        }
-        .map_err(store_error)
+        bounded(async {
+            match self.on {
+                On::Sqlite(tx) => tx.rollback().await,
+                On::Postgres(session) => session.rollback().await,
+            }
+        })
+        .await
     }
 
     /// The effects of this transaction, which the commit hooks report after the commit.

@@ -90,7 +90,7 @@ pub(in crate::store) async fn apply(tx: &mut Tx) -> Result<Vec<String>, Error> {
         // Also the limits that a provider has set. `transaction_timeout` exists since PostgreSQL 17.
         tx.script(
             "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '10min'; \
-             SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SET LOCAL idle_in_transaction_session_timeout = '60s'; \
              SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
                 .to_owned(),
         )
