@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0006_feed"),
     step!("0007_inbox"),
     step!("0008_outgoing"),
+    step!("0011_long_reads"),
 ];
 
 /// The table of applied migrations.

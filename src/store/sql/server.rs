@@ -39,10 +39,12 @@ const SEARCHED: Duration = Duration::from_millis(500);
 /// The limits of every session or transaction, independent of the server's defaults.
 ///
 /// No statement hangs forever, and a commit is on disk before a paid call follows it.
-const LIMITS: [(&str, &str); 3] = [
+const LIMITS: [(&str, &str); 4] = [
     ("statement_timeout", "10s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "15s"),
+    // A plan for any value reads a whole table to find the few rows of a small team.
+    ("plan_cache_mode", "force_custom_plan"),
 ];
 
 /// The connections to PostgreSQL. Clones share them.
@@ -270,6 +272,11 @@ impl Server {
                 Box::pin(async move { shared.prepare(connection).await })
             });
         PgListener::connect_with(&pool.connect_lazy_with(host)).await
+    }
+
+    /// How many long reads may run at once.
+    pub(in crate::store) fn long_reads(&self) -> usize {
+        self.connections.long_reads()
     }
 
     /// Closes every connection after its current work.
