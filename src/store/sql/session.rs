@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::runtime::Handle;
 
+use crate::failpoint;
 use crate::store::sql::connections::{Loan, Purpose};
 use crate::store::sql::server::Server;
 use crate::store::sql::statement::{Statement, bound, sql};
@@ -79,6 +80,7 @@ impl Session {
 
     /// All rows that a statement finds or returns.
     pub(in crate::store) async fn rows(&mut self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
+        failpoint::executed(&statement.text, || statement.example());
         let query = bound!(statement).persistent(!self.server.transaction_pooling());
         let connection = self.start();
         let done = in_time(query.fetch_all(connection)).await;
@@ -87,6 +89,7 @@ impl Session {
 
     /// Runs a statement; returns the number of affected rows.
     pub(in crate::store) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        failpoint::executed(&statement.text, || statement.example());
         let query = bound!(statement).persistent(!self.server.transaction_pooling());
         let connection = self.start();
         let done = in_time(query.execute(connection)).await;
@@ -136,6 +139,7 @@ impl Session {
         &mut self,
         statement: Statement,
     ) -> BoxStream<'_, Result<PgRow, sqlx::Error>> {
+        failpoint::executed(&statement.text, || statement.example());
         let query = bound!(statement).persistent(false);
         let rows = query.fetch(self.start());
         stream::try_unfold(rows, |mut rows| async move {
