@@ -361,6 +361,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     workers.every("labels", SLOW_TICK, RETRY, step!(desk.orders.set_labels));
     workers.every("seal", TICK, RETRY, step!(desk.audit.append));
     workers.every("close-drift", SLOW_TICK, RETRY, step!(desk.close_drift.record));
+    workers.every("spend", SLOW_TICK, RETRY, step!(desk.spend.count));
     workers.every("measure", GAUGES, GAUGES, step!(desk.gauges.record));
 }
 

@@ -70,6 +70,11 @@ macro_rules! own_id {
             pub fn generate(now: Timestamp) -> Self {
                 Self(format!(concat!($prefix, "{}"), sortable(now)))
             }
+            /// Returns a text that sorts before every id of this moment or later, and after every earlier one, to the
+            /// millisecond.
+            pub fn start_of(at: Timestamp) -> String {
+                format!(concat!($prefix, "{}"), start_of(at))
+            }
         }
     };
 }
@@ -146,7 +151,17 @@ fn sortable(now: Timestamp) -> String {
         0,
         0,
     );
-    let bits = uuid::Uuid::new_v7(time).as_u128();
+    base32(uuid::Uuid::new_v7(time).as_u128())
+}
+
+/// Returns the smallest text that [`sortable`] can return for this millisecond.
+fn start_of(at: Timestamp) -> String {
+    // The first 48 bits of a version 7 UUID are the milliseconds since 1970.
+    let millis = u128::from(at.as_micros().max(0).unsigned_abs() / 1_000);
+    base32(millis.min((1 << 48) - 1) << 80)
+}
+
+fn base32(bits: u128) -> String {
     (0..26)
         .rev()
         .map(|digit| char::from(CROCKFORD[(bits >> (digit * 5) & 31) as usize]))
@@ -178,6 +193,26 @@ mod tests {
                 .is_err()
         );
         assert!("phon_Abc09".parse::<PhoneNumberId>().is_ok());
+    }
+
+    #[test]
+    fn the_start_of_a_millisecond_is_between_the_ids_before_and_those_from_then_on() {
+        let at = |micros| Timestamp::from_micros(micros);
+        for micros in [
+            1_700_000_000_000_000,
+            1_700_000_000_123_456,
+            1_795_000_000_999_999,
+        ] {
+            let (millisecond, start) = (micros / 1_000 * 1_000, OrderId::start_of(at(micros)));
+            assert_eq!(start, OrderId::start_of(at(millisecond)));
+            for _ in 0..50 {
+                assert!(OrderId::generate(at(millisecond - 1)).as_str() < start.as_str());
+                assert!(OrderId::generate(at(millisecond)).as_str() >= start.as_str());
+                assert!(OrderId::generate(at(millisecond + 999)).as_str() >= start.as_str());
+            }
+        }
+        assert!(OrderId::start_of(at(-1)).as_str() <= OrderId::start_of(at(0)).as_str());
+        assert!(OrderId::start_of(at(i64::MAX)).starts_with("ord_7"));
     }
 
     #[test]

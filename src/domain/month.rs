@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,23 @@ impl Month {
     /// Returns the first moment of the month.
     pub const fn start(self) -> Timestamp {
         self.start
+    }
+    /// Returns the month of this moment; `None` before 1970 and after 9999.
+    pub fn of(at: Timestamp) -> Option<Self> {
+        at.to_string().get(..7)?.parse().ok()
+    }
+    /// Returns the next month.
+    pub fn next(self) -> Option<Self> {
+        Self::of(self.end)
+    }
+    /// Returns the previous month.
+    pub fn previous(self) -> Option<Self> {
+        Self::of(self.start.minus(Duration::from_secs(1)))
+    }
+    /// Returns the number of months since the year 0, for comparisons.
+    pub fn number(self) -> i64 {
+        let (year, month) = self.named;
+        i64::from(year) * 12 + i64::from(month) - 1
     }
     /// Returns the first moment of the next month.
     pub const fn end(self) -> Timestamp {

@@ -127,6 +127,52 @@ impl Tally {
     }
 }
 
+/// The cost of one number in several months in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthlyShare {
+    /// The first month.
+    pub from: Month,
+    /// The last month; `None`: all months from the first one on.
+    pub until: Option<Month>,
+    /// The cost in each of them.
+    pub share: Share,
+}
+
+/// Computes the cost of one number in all months, from all its ledger entries in their order.
+///
+/// Between two months with entries nothing changes, so one month stands for all of them.
+pub fn monthly_shares(bookings: &[Booking]) -> Vec<MonthlyShare> {
+    let of = |month: Month| {
+        let mut tally = Tally::new(month);
+        for booking in bookings {
+            tally.book(booking.clone());
+        }
+        tally.share()
+    };
+    let mut months: Vec<Month> = bookings
+        .iter()
+        .filter_map(|booking| Month::of(booking.at))
+        .collect();
+    months.sort_by_key(|month| month.start());
+    months.dedup();
+    let mut shares: Vec<MonthlyShare> = Vec::new();
+    let mut add = |from: Month, until: Option<Month>| {
+        if let Some(share) = of(from) {
+            shares.push(MonthlyShare { from, until, share });
+        }
+    };
+    for (index, month) in months.iter().enumerate() {
+        add(*month, Some(*month));
+        let Some(next) = month.next() else { continue };
+        match months.get(index + 1) {
+            None => add(next, None),
+            Some(later) if *later != next => add(next, later.previous()),
+            Some(_) => {}
+        }
+    }
+    shares
+}
+
 /// A count of numbers and their total cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum {
@@ -263,6 +309,39 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_shares_of_all_months_are_those_of_each_month(
+            steps in proptest::collection::vec((0..700_i64, 0..3_usize, -1..=1_i64, -500..900_i64), 0..12),
+        ) {
+            let start: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
+            let mut steps = steps;
+            steps.sort_by_key(|step| step.0);
+            let bookings: Vec<Booking> = steps
+                .iter()
+                .map(|(day, who, numbers, cents)| Booking {
+                    at: start.plus(std::time::Duration::from_hours(24 * day.unsigned_abs())),
+                    team: ["a", "b", "c"].map(team)[*who].clone(),
+                    numbers: *numbers,
+                    monthly: Money::from_cents(*cents),
+                })
+                .collect();
+            let shares = monthly_shares(&bookings);
+            let mut at = Some(month("2024-11"));
+            for _ in 0..40 {
+                let one = at.unwrap();
+                let mut tally = Tally::new(one);
+                bookings.iter().for_each(|booking| tally.book(booking.clone()));
+                let covering: Vec<_> = shares
+                    .iter()
+                    .filter(|share| share.from.number() <= one.number()
+                        && share.until.is_none_or(|until| until.number() >= one.number()))
+                    .map(|share| share.share.clone())
+                    .collect();
+                prop_assert_eq!(covering, tally.share().into_iter().collect::<Vec<_>>(), "{}", one);
+                at = one.next();
+            }
+        }
+
         #[test]
         fn a_number_held_at_the_end_of_the_month_costs_its_last_price(
             steps in proptest::collection::vec((1..=28_u8, 0..3_u8, 0..3_usize, 1..900_i64), 0..12),

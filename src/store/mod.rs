@@ -46,7 +46,6 @@ pub use crate::store::orders::find::OrderFilter;
 pub use crate::store::orders::insert::Inserted;
 pub use crate::store::orders::open::UnsettledOrder;
 pub use crate::store::refetch_queue::RefetchJob;
-pub use crate::store::spend::LedgerRow;
 pub use crate::store::sql::process_lock::{ProcessLock, ProcessLockError};
 pub use crate::store::webhooks::deliveries::AttemptResult;
 pub use crate::store::webhooks::endpoints::DisableEndpoint;

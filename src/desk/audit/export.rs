@@ -21,6 +21,8 @@ pub struct Export {
     head: Head,
     /// The sequence number of the last exported row.
     at: i64,
+    /// The sequence number of the last row that can be in the period.
+    last: i64,
     _permit: FairPermit,
 }
 
@@ -40,12 +42,14 @@ impl Audit {
             .audit_head()
             .await?
             .ok_or_else(|| Error::Internal("the audit chain has no head".into()))?;
+        let (at, last) = store.chain_bounds(&period, head.seq).await?;
         Ok(Export {
             store,
             scope: authority.scope().clone(),
             period,
             head,
-            at: 0,
+            at,
+            last,
             _permit: permit,
         })
     }
@@ -61,7 +65,7 @@ impl Export {
     pub async fn next(&mut self) -> Result<Vec<Link>, Error> {
         let page = self
             .store
-            .chain_links(&self.scope, &self.period, self.at, self.head.seq, PAGE)
+            .chain_links(&self.scope, &self.period, self.at, self.last, PAGE)
             .await?;
         if let Some(last) = page.last() {
             self.at = last.seq;

@@ -1,5 +1,7 @@
 //! Reads the hash chain over the audit trail as it is stored, for exports and for verification.
 
+use std::time::Duration;
+
 use crate::domain::audit_chain::{GENESIS, Head, Link, StoredRow};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
@@ -9,6 +11,9 @@ use crate::store::sql::db::{Statement, sql};
 use crate::store::sql::error::corrupt;
 use crate::store::sql::row::Row;
 use crate::store::sql::select::Select;
+
+/// By how much the order of the chain may differ from the order of the rows' times.
+const DAY: Duration = Duration::from_hours(24);
 
 /// The columns that the hash covers, besides the sequence number.
 macro_rules! columns {
@@ -44,6 +49,55 @@ impl Store {
         row.as_ref().map(head).transpose()
     }
 
+    /// The sequence numbers between which all rows of a period are: after the first one, up to the second one.
+    ///
+    /// The chain is in the order in which rows became visible, which can differ from that of their times by the length
+    /// of a transaction and by the difference of two clocks. So a day of rows decides at either end.
+    pub async fn chain_bounds(&self, period: &Period, head: i64) -> Result<(i64, i64), Error> {
+        let first = match period.since {
+            None => Some(1),
+            Some(since) => {
+                let (next, bound) = (
+                    "SELECT at FROM audit WHERE at >= $1 AND seq IS NOT NULL ORDER BY at LIMIT 1",
+                    "SELECT MIN(seq + 0) AS seq FROM audit WHERE at >= $1 AND at < $2 AND seq IS NOT NULL",
+                );
+                match self.db.row(sql!(next, since)).await? {
+                    Some(row) => {
+                        let at = row.time("at")?;
+                        self.bound(bound, at, at.plus(DAY)).await?
+                    }
+                    None => None,
+                }
+            }
+        };
+        let last = match period.until {
+            None => Some(head),
+            Some(until) => {
+                let (next, bound) = (
+                    "SELECT at FROM audit WHERE at < $1 AND seq IS NOT NULL ORDER BY at DESC LIMIT 1",
+                    "SELECT MAX(seq + 0) AS seq FROM audit WHERE at >= $1 AND at <= $2 AND seq IS NOT NULL",
+                );
+                match self.db.row(sql!(next, until)).await? {
+                    Some(row) => {
+                        let at = row.time("at")?;
+                        self.bound(bound, at.minus(DAY), at).await?
+                    }
+                    None => None,
+                }
+            }
+        };
+        Ok(match (first, last) {
+            (Some(first), Some(last)) => (first - 1, last.min(head)),
+            _ => (head, head),
+        })
+    }
+
+    /// The result of a query, whose `+ 0` keeps PostgreSQL from walking along the chain until a row fits.
+    async fn bound(&self, text: &str, from: Timestamp, to: Timestamp) -> Result<Option<i64>, Error> {
+        let row = self.db.long_rows(sql!(text, from, to)).await?.into_iter().next();
+        row.map_or(Ok(None), |row| row.int_opt("seq"))
+    }
+
     /// The next rows in scope after sequence number `after` and up to `last`, each with the hash before it.
     pub async fn chain_links(
         &self,
@@ -58,7 +112,7 @@ impl Store {
         select.and("seq <= ?", last);
         select.and_some("at >= ?", period.since);
         select.and_some("at < ?", period.until);
-        let rows = self.db.rows(select.first("seq", limit)).await?;
+        let rows = self.db.long_rows(select.first("seq", limit)).await?;
         rows.iter()
             .map(|row| {
                 let mut link = link(row)?;

@@ -1,9 +1,11 @@
 //! The audit trail: rows are added, never changed.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
+use crate::domain::id::{AuditId, OrderId, PhoneNumberId, RequestId};
 use crate::domain::page::{Limit, Page};
 use crate::domain::scope::Scope;
 use crate::domain::team::Team;
@@ -18,6 +20,9 @@ use crate::store::sql::select::Select;
 pub(in crate::store) const GRANT: &str = "grant";
 /// The member of a stored detail with the `sub` of the actor's token, if the row shows another claim.
 pub(in crate::store) const SUB: &str = "sub";
+
+/// The precision of the time in an id.
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Filters of the audit trail; `None` does not filter. The scope selects the teams.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +70,14 @@ impl Store {
         select.and_some(
             "phone_number_id = ?",
             filter.phone_number_id.as_ref().map(PhoneNumberId::as_str),
+        );
+        // An id begins with the millisecond of `at`, and every index ends with the id.
+        select.and_some("id >= ?", filter.since.map(AuditId::start_of));
+        select.and_some(
+            "id < ?",
+            filter
+                .until
+                .map(|until| AuditId::start_of(until.plus(MILLISECOND))),
         );
         select.and_some("at >= ?", filter.since);
         select.and_some("at < ?", filter.until);

@@ -37,7 +37,7 @@ impl Store {
         if !kinds.is_empty() {
             select.and_one_of("kind IN (?)", kinds.iter().map(|kind| kind.as_str()));
         }
-        let rows = self.db.rows(select.first("seq", limit)).await?;
+        let rows = self.db.long_rows(select.first("seq", limit)).await?;
         rows.iter().map(read_sequenced).collect()
     }
 
@@ -64,7 +64,7 @@ impl Store {
         let deleted = tx
             .execute(sql!(
                 "DELETE FROM events WHERE id IN \
-                    (SELECT id FROM events WHERE seq IS NOT NULL AND at < $1 ORDER BY seq LIMIT $2)",
+                    (SELECT id FROM events WHERE seq IS NOT NULL AND at < $1 ORDER BY at LIMIT $2)",
                 before,
                 i64::from(limit)
             ))

@@ -1,12 +1,19 @@
 //! Listens for events that other replicas have sequenced.
 
-use sqlx::postgres::PgListener;
+use std::time::Duration;
+
+use sqlx::Executor as _;
 
 use crate::error::Error;
 use crate::store::events::sequence::CHANNEL;
 use crate::store::handle::Store;
 use crate::store::sql::error::store_error;
 use crate::store::sql::pool::Pools;
+
+/// How often the server is asked whether the connection still works.
+const CHECK: Duration = Duration::from_secs(10);
+/// How long the answer may take, and the start.
+const ANSWER: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Notifies [`Store::new_events`] whenever another replica has sequenced events.
@@ -21,20 +28,36 @@ impl Store {
         };
         let stale = server.stale();
         tokio::pin!(stale);
-        let mut listener = PgListener::connect_with(server.pool())
-            .await
-            .map_err(store_error)?;
-        listener.listen(CHANNEL).await.map_err(store_error)?;
+        let started = tokio::time::timeout(ANSWER, async {
+            let mut listener = server.listener().await?;
+            listener.listen(CHANNEL).await?;
+            Ok(listener)
+        });
+        let mut listener = started.await.map_err(silent)?.map_err(store_error)?;
+        // Events that were sequenced before the start are to be read, too.
+        self.new_events().notify_one();
         loop {
             tokio::select! {
                 // `None`: the driver has reconnected, and notifications may have been lost. Readers are notified too.
-                received = listener.try_recv() => {
-                    received.map_err(store_error)?;
-                    self.new_events().notify_one();
-                }
+                received = tokio::time::timeout(CHECK, listener.try_recv()) => match received {
+                    Ok(received) => {
+                        received.map_err(store_error)?;
+                        self.new_events().notify_one();
+                    }
+                    // A server that vanished without closing the connection would be listened to forever.
+                    Err(_) => {
+                        let asked = tokio::time::timeout(ANSWER, listener.execute("SELECT 1"));
+                        asked.await.map_err(silent)?.map_err(store_error)?;
+                    }
+                },
                 // The listener may be at a server that became a standby, which notifies nobody.
                 () = &mut stale => return Ok(()),
             }
         }
     }
+}
+
+/// The error of a server that does not respond.
+fn silent(_: tokio::time::error::Elapsed) -> Error {
+    store_error(sqlx::Error::PoolTimedOut)
 }

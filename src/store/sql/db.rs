@@ -3,12 +3,14 @@
 //! Every statement uses `$1` placeholders and binds only texts and 64-bit integers. This module does not know what is
 //! stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::sqlite::Sqlite;
 use sqlx::{AssertSqlSafe, Transaction};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
 use crate::store::sql::commit_hooks::{CommitEffects, CommitHooks};
@@ -24,6 +26,9 @@ pub(in crate::store) use crate::store::sql::statement::{Statement, sql};
 /// It is longer than all time-outs of a session, so that only a dead server reaches it.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long a long read waits for others to end.
+const LONG_READ_WAIT: Duration = Duration::from_secs(5);
+
 /// Runs a database call with the deadline.
 async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(DEADLINE, work).await {
@@ -36,6 +41,8 @@ async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 #[derive(Clone)]
 pub(in crate::store) struct Db {
     pub(in crate::store) pools: Pools,
+    /// One permit for each long read at once.
+    long_reads: Arc<Semaphore>,
     pub(in crate::store) hooks: CommitHooks,
 }
 
@@ -103,6 +110,24 @@ impl Db {
         .await
     }
 
+    /// All rows of a statement that only reads and may read much, such as a page of the audit trail.
+    ///
+    /// Few of them run at once, so that short reads find a free connection. Fails with [`Error::Busy`] after a wait.
+    pub(in crate::store) async fn long_rows(&self, statement: Statement) -> Result<Vec<Row>, Error> {
+        let _turn = self.long_turn().await?;
+        self.rows(statement).await
+    }
+
+    /// Waits until another long read may run, which lasts until the result is dropped.
+    pub(in crate::store) async fn long_turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        match tokio::time::timeout(LONG_READ_WAIT, self.long_reads.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Error::Busy {
+                detail: "too many long reads, such as audit pages, exports and reports, are in progress",
+            }),
+        }
+    }
+
     /// The row of a statement that only reads and finds at most one.
     pub(in crate::store) async fn row(&self, statement: Statement) -> Result<Option<Row>, Error> {
         Ok(self.rows(statement).await?.into_iter().next())
@@ -123,6 +148,7 @@ impl Db {
 impl From<Pools> for Db {
     fn from(pools: Pools) -> Self {
         Self {
+            long_reads: Arc::new(Semaphore::new(pools.long_reads())),
             pools,
             hooks: CommitHooks::default(),
         }
@@ -232,11 +258,13 @@ impl Tx {
 
     /// Undoes every change of the transaction.
     pub(in crate::store) async fn rollback(self) -> Result<(), Error> {
-        match self.on {
-            On::Sqlite(tx) => tx.rollback().await,
-            On::Postgres(session) => session.rollback().await,
-        }
-        .map_err(store_error)
+        bounded(async {
+            match self.on {
+                On::Sqlite(tx) => tx.rollback().await,
+                On::Postgres(session) => session.rollback().await,
+            }
+        })
+        .await
     }
 
     /// The effects of this transaction, which the commit hooks report after the commit.

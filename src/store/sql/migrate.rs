@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0008_outgoing"),
     step!("0009_turns"),
     step!("0010_clocks"),
+    step!("0011_long_reads"),
     step!("0012_odd_records"),
     step!("0013_claims_and_probes"),
 ];
@@ -94,7 +95,7 @@ pub(in crate::store) async fn apply(tx: &mut Tx) -> Result<Vec<String>, Error> {
         // Also the limits that a provider has set. `transaction_timeout` exists since PostgreSQL 17.
         tx.script(
             "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '10min'; \
-             SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SET LOCAL idle_in_transaction_session_timeout = '60s'; \
              SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
                 .to_owned(),
         )

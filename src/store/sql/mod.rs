@@ -2,6 +2,7 @@
 
 pub(super) mod commit_hooks;
 pub(super) mod connect;
+pub(super) mod connections;
 pub(super) mod db;
 pub(super) mod diagnose;
 pub(super) mod error;

@@ -59,6 +59,14 @@ impl Pools {
         }
     }
 
+    /// How many long reads may run at once, so that connections stay free for short ones.
+    pub(in crate::store) fn long_reads(&self) -> usize {
+        match self {
+            Self::Sqlite { .. } => 2,
+            Self::Postgres(server) => server.long_reads(),
+        }
+    }
+
     async fn open_file(options: SqliteConnectOptions) -> Result<Self, CannotOpen> {
         let file = options.get_filename().display().to_string();
         let cannot = |cause| CannotOpen::because(format!("can't open the SQLite file {file}"), cause);

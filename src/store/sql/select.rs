@@ -21,7 +21,7 @@ impl Select {
 
     /// Starts with the rows of `scope`, where `condition` decides which team a row belongs to.
     ///
-    /// `?` in it is replaced by the teams.
+    /// `?` in it, and in `from`, is replaced by the teams.
     pub(in crate::store) fn within_by(scope: &Scope, from: &'static str, condition: &'static str) -> Self {
         let mut select = Self {
             text: from.to_owned(),
@@ -29,16 +29,19 @@ impl Select {
         };
         match scope.teams() {
             None => select.text.push_str(" WHERE 1 = 1"),
-            Some([]) => select.text.push_str(" WHERE 1 = 0"),
+            Some([]) => {
+                select.text = from.replace('?', "NULL");
+                select.text.push_str(" WHERE 1 = 0");
+            }
             Some(teams) => {
                 let placeholders: Vec<String> = teams
                     .iter()
                     .map(|team| select.placeholder(team.as_str()))
                     .collect();
+                let placeholders = placeholders.join(", ");
+                select.text = from.replace('?', &placeholders);
                 select.text.push_str(" WHERE ");
-                select
-                    .text
-                    .push_str(&condition.replace('?', &placeholders.join(", ")));
+                select.text.push_str(&condition.replace('?', &placeholders));
             }
         }
         select
@@ -49,19 +52,6 @@ impl Select {
         let placeholder = self.placeholder(value);
         self.text.push_str(" AND ");
         self.text.push_str(&condition.replace('?', &placeholder));
-    }
-
-    /// Adds a condition with two values; the first `?` in it is replaced by `one`, the second by `other`.
-    pub(in crate::store) fn and_both(
-        &mut self,
-        condition: &'static str,
-        one: impl Into<Param>,
-        other: impl Into<Param>,
-    ) {
-        let placeholders = [self.placeholder(one), self.placeholder(other)];
-        let condition = condition.replacen('?', &placeholders[0], 1);
-        self.text.push_str(" AND ");
-        self.text.push_str(&condition.replacen('?', &placeholders[1], 1));
     }
 
     /// Adds a condition with a list of values, never empty; `?` in it is replaced by the list.
@@ -112,7 +102,7 @@ impl Select {
         let placeholder = self.placeholder(i64::from(limit.rows()) + 1);
         self.text.push_str(" ORDER BY id DESC LIMIT ");
         self.text.push_str(&placeholder);
-        let mut found = db.rows(self.statement()).await?;
+        let mut found = db.long_rows(self.statement()).await?;
         let wanted = limit.rows() as usize;
         let next = if found.len() > wanted {
             found.truncate(wanted);
@@ -122,6 +112,13 @@ impl Select {
         };
         let rows = found.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Page { rows, next })
+    }
+
+    /// One row for each value of these columns of the result.
+    pub(in crate::store) fn grouped(mut self, columns: &'static str) -> Statement {
+        self.text.push_str(" GROUP BY ");
+        self.text.push_str(columns);
+        self.statement()
     }
 
     /// The first rows in the order of these columns.

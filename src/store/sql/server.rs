@@ -13,21 +13,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, Postgres};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::domain::database_url::PostgresUrl;
 use crate::store::sql::connect::{self, Access, PAUSE, only_reads, passes};
+use crate::store::sql::connections::{Connections, Idle, Loan, Purpose};
 use crate::store::sql::diagnose::diagnose;
 use crate::store::sql::error::{CannotOpen, OnlyReads};
 use crate::store::sql::verdict::Verdict;
 
 /// How long a task waits for a connection before the database counts as unavailable.
 pub(in crate::store) const ACQUIRE: Duration = Duration::from_secs(5);
-/// Connections of a process, unless the URL sets another number.
+/// Connections of a process, unless the URL sets another number. One of them listens.
 const CONNECTIONS: u32 = 10;
 /// Connections of a command that only reads, which it does sequentially.
 const READER_CONNECTIONS: u32 = 2;
@@ -38,16 +39,18 @@ const SEARCHED: Duration = Duration::from_millis(500);
 /// The limits of every session or transaction, independent of the server's defaults.
 ///
 /// No statement hangs forever, and a commit is on disk before a paid call follows it.
-const LIMITS: [(&str, &str); 3] = [
+const LIMITS: [(&str, &str); 4] = [
     ("statement_timeout", "10s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "15s"),
+    // A plan for any value reads a whole table to find the few rows of a small team.
+    ("plan_cache_mode", "force_custom_plan"),
 ];
 
 /// The connections to PostgreSQL. Clones share them.
 #[derive(Clone)]
 pub(in crate::store) struct Server {
-    pool: PgPool,
+    connections: Arc<Connections>,
     shared: Arc<Shared>,
 }
 
@@ -82,7 +85,8 @@ impl Server {
         let cannot = |cause| diagnose(url, cause);
         let first = connect::first(&hosts, access, wait).await.map_err(cannot)?;
         let (current, mut connection) = first;
-        connect::check_server(&mut connection).await?;
+        let checked = tokio::time::timeout(wait.max(ACQUIRE), connect::check_server(&mut connection));
+        checked.await.map_err(|_| cannot(sqlx::Error::PoolTimedOut))??;
         let pooling = url.transaction_pooling
             || connect::is_transaction_pooled(&mut connection, &hosts[current], wait)
                 .await
@@ -102,23 +106,72 @@ impl Server {
             stale: Notify::new(),
         });
         let connections = match access {
-            Access::Write => url.connections.unwrap_or(CONNECTIONS),
-            Access::Read => READER_CONNECTIONS,
+            Access::Write => {
+                let all = url.connections.unwrap_or(CONNECTIONS);
+                let of_pool = if pooling { all } else { all - 1 };
+                Connections::new(of_pool, (of_pool / 3).max(1))
+            }
+            Access::Read => Connections::new(READER_CONNECTIONS, 0),
         };
-        let pool = pool(shared.clone(), connections, wait).connect_lazy_with(shared.hosts[current].clone());
-        Ok(Self { pool, shared })
+        Ok(Self { connections, shared })
     }
 
     /// Takes a connection. Fails with [`OnlyReads`] if no server accepts writes now.
-    pub(in crate::store) async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    pub(in crate::store) async fn acquire(&self, purpose: Purpose) -> Result<Loan, sqlx::Error> {
         if self.shared.suspect.load(Ordering::Relaxed) {
             self.search().await?;
         }
-        let taken = self.pool.acquire().await;
-        if taken.is_err() {
+        let place = self.connections.place(purpose, self.shared.wait).await?;
+        loop {
+            if self.shared.suspect.load(Ordering::Relaxed) {
+                self.search().await?;
+            }
+            let Some(mut idle) = self.connections.take_idle() else {
+                return Ok(place.fill(self.connect().await?, Instant::now()));
+            };
+            if self.is_usable(&mut idle).await {
+                return Ok(place.fill(idle.connection, idle.born));
+            }
+        }
+    }
+
+    /// Makes a connection.
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let host = &self.shared.hosts[self.shared.current.load(Ordering::Relaxed)];
+        let connect = async {
+            let mut connection = PgConnection::connect_with(host).await?;
+            self.shared.prepare(&mut connection).await?;
+            Ok(connection)
+        };
+        let made = match tokio::time::timeout(self.shared.wait, connect).await {
+            Ok(made) => made,
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        };
+        if made.is_err() {
             self.shared.suspect.store(true, Ordering::Relaxed);
         }
-        taken
+        made
+    }
+
+    /// Whether a connection that waited can be used.
+    async fn is_usable(&self, idle: &mut Idle) -> bool {
+        let stale_before = *self.shared.stale_before.lock();
+        if stale_before.is_some_and(|moment| idle.born <= moment) {
+            return false;
+        }
+        match tokio::time::timeout(PING, idle.connection.ping()).await {
+            Ok(Ok(())) => true,
+            // The server closed this connection. The next one, or a new one, may work.
+            Ok(Err(_)) => {
+                self.shared.suspect.store(true, Ordering::Relaxed);
+                false
+            }
+            // The server vanished without closing its connections.
+            Err(_) => {
+                self.make_stale();
+                false
+            }
+        }
     }
 
     /// Lets new connections go to the first server that suits. Waits for one, as long as a task waits for a connection.
@@ -141,7 +194,6 @@ impl Server {
                 Ok((index, connection)) => {
                     connect::close(connection).await;
                     if shared.current.swap(index, Ordering::Relaxed) != index {
-                        self.pool.set_connect_options(shared.hosts[index].clone());
                         self.make_stale();
                     }
                     shared.only_reads.store(false, Ordering::Relaxed);
@@ -177,8 +229,11 @@ impl Server {
 
     /// Closes all connections of before, as soon as they are free, and searches a server that suits.
     pub(in crate::store) fn make_stale(&self) {
-        self.shared.make_stale();
+        let now = Instant::now();
+        *self.shared.stale_before.lock() = Some(now);
+        self.connections.drop_idle_before(now);
         self.shared.suspect.store(true, Ordering::Relaxed);
+        self.shared.stale.notify_waiters();
     }
 
     /// Completes when the connections of the time of this call have become stale.
@@ -196,14 +251,37 @@ impl Server {
         self.shared.only_reads.load(Ordering::Relaxed)
     }
 
-    /// The pool, for a listener that keeps a connection.
-    pub(in crate::store) fn pool(&self) -> &PgPool {
-        &self.pool
+    /// Makes a listener with a connection of its own.
+    ///
+    /// The driver ends a listener by a statement. On a server that vanished, the connection is therefore closed when
+    /// the kernel gives up; nobody waits for it.
+    pub(in crate::store) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        if self.shared.suspect.load(Ordering::Relaxed) {
+            self.search().await?;
+        }
+        let shared = self.shared.clone();
+        let host = self.shared.hosts[self.shared.current.load(Ordering::Relaxed)].clone();
+        let pool = PoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(self.shared.wait)
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let shared = shared.clone();
+                Box::pin(async move { shared.prepare(connection).await })
+            });
+        PgListener::connect_with(&pool.connect_lazy_with(host)).await
+    }
+
+    /// How many long reads may run at once.
+    pub(in crate::store) fn long_reads(&self) -> usize {
+        self.connections.long_reads()
     }
 
     /// Closes every connection after its current work.
     pub(in crate::store) async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 
     /// The statements that begin a transaction; `snapshot` for one that sees the same data throughout.
@@ -261,41 +339,6 @@ impl Shared {
         }
         Ok(())
     }
-
-    /// Whether an idle connection of this age can be used.
-    async fn check(&self, connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
-        let stale_before = *self.stale_before.lock();
-        if stale_before.is_some_and(|moment| age >= moment.elapsed()) {
-            return Ok(false);
-        }
-        if let Ok(answered) = tokio::time::timeout(PING, connection.ping()).await {
-            return answered.map(|()| true);
-        }
-        // The server vanished without closing its connections.
-        self.make_stale();
-        Err(sqlx::Error::PoolTimedOut)
-    }
-
-    fn make_stale(&self) {
-        *self.stale_before.lock() = Some(Instant::now());
-        self.stale.notify_waiters();
-    }
-}
-
-fn pool(shared: Arc<Shared>, connections: u32, wait: Duration) -> PoolOptions<Postgres> {
-    let of_new = shared.clone();
-    PoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(wait)
-        .after_connect(move |connection, _| {
-            let shared = of_new.clone();
-            Box::pin(async move { shared.prepare(connection).await })
-        })
-        .test_before_acquire(false)
-        .before_acquire(move |connection, about| {
-            let shared = shared.clone();
-            Box::pin(async move { shared.check(connection, about.age).await })
-        })
 }
 
 /// The value of `search_path` for these schemas, quoted.

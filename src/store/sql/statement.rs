@@ -11,6 +11,24 @@ pub(in crate::store) struct Statement {
     pub(in crate::store) args: Vec<Param>,
 }
 
+impl Statement {
+    /// The text with the arguments in it.
+    pub(in crate::store) fn example(&self) -> String {
+        let mut text = self.text.clone();
+        // From the last one, so that `$1` is not found in `$12`.
+        for (index, arg) in self.args.iter().enumerate().rev() {
+            let literal = match arg {
+                Param::Text(Some(text)) => format!("'{}'::text", text.replace('\'', "''")),
+                Param::Text(None) => "NULL::text".to_owned(),
+                Param::Int(Some(int)) => format!("({int})::bigint"),
+                Param::Int(None) => "NULL::bigint".to_owned(),
+            };
+            text = text.replace(&format!("${}", index + 1), &literal);
+        }
+        text
+    }
+}
+
 /// Builds a statement: `sql!("… $1 …", value)`.
 macro_rules! sql {
     ($text:expr $(, $arg:expr)* $(,)?) => {

@@ -9,7 +9,7 @@ pub(in crate::store) enum Verdict {
     Usable,
     /// The connection can't be used again.
     Broken,
-    /// The server became a standby or is going away: no connection to it can be used again.
+    /// The server became a standby, is going away or vanished: no connection to it can be used again.
     ServerChanges,
     /// Another client's prepared statements are on the connection: a pooler shares it.
     StatementsShared,
@@ -23,6 +23,8 @@ impl Verdict {
                 Some(cause) => Self::of_code(cause.code()),
                 None => Self::Usable,
             },
+            // A statement without a response: the server vanished, and with it every connection of that time.
+            sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::TimedOut => Self::ServerChanges,
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
@@ -69,6 +71,8 @@ mod tests {
         }
         let ended = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         assert_eq!(Verdict::of(&sqlx::Error::Io(ended)), Verdict::Broken);
+        let silent = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        assert_eq!(Verdict::of(&sqlx::Error::Io(silent)), Verdict::ServerChanges);
         assert_eq!(Verdict::of(&sqlx::Error::PoolTimedOut), Verdict::Usable);
     }
 }

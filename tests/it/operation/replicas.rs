@@ -2,14 +2,17 @@
 //!
 //! Each replica is a process of its own.
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::support::binary::ServerProcess;
 use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_postgres_only, with_postgres};
 use crate::support::eventually;
-use crate::support::personas::ALICE;
+use crate::support::personas::{ALICE, LENA};
 use crate::support::server::{TestConfig, TestServer, send, text};
 
 on_postgres_only! {
@@ -19,6 +22,7 @@ on_postgres_only! {
     the_open_order_of_a_killed_replica_is_settled_by_another_one,
     a_change_through_one_replica_is_shown_by_the_others,
     an_order_fulfilled_by_one_replica_has_its_number_on_the_others_at_once,
+    orders_are_rented_however_many_long_reads_wait,
 }
 
 /// Starts `count` processes of one service.
@@ -264,3 +268,49 @@ async fn an_order_fulfilled_by_one_replica_has_its_number_on_the_others_at_once(
 }
 
 mod restart;
+
+async fn orders_are_rented_however_many_long_reads_wait(database: Database) {
+    let server = TestServer::new(database.clone()).await;
+    let reader = LENA.with("numbers:read numbers:rent spend:read");
+    server.rent(&ALICE, "before", "DE").await;
+    server.get(&reader, "/v1/spend?month=2026-11").await.expect(200);
+    // Every report now waits for this lock, until the time-out of the database.
+    let options: PgConnectOptions = database.url().expose_secret().parse().expect("a URL");
+    let mut locker = options.connect().await.expect("a connection");
+    sqlx::raw_sql("BEGIN; LOCK TABLE spend_shares IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut locker)
+        .await
+        .expect("the lock is free");
+    let reports = futures::future::join_all((0..40).map(|_| server.get(&reader, "/v1/spend?month=2026-11")));
+    let orders = async {
+        let waiting = format!(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
+            database.name()
+        );
+        eventually("reports wait", || async {
+            (database.query_integer(&waiting).await >= 2).then_some(())
+        })
+        .await;
+        let begun = std::time::Instant::now();
+        for nth in 0..5 {
+            server.rent(&ALICE, &format!("meanwhile-{nth}"), "DE").await;
+            assert_eq!(server.at_ops("/readyz").await.status, 200);
+        }
+        let took = begun.elapsed();
+        let most = database.query_integer(&waiting).await;
+        sqlx::raw_sql("ROLLBACK")
+            .execute(&mut locker)
+            .await
+            .expect("the lock is released");
+        (took, most)
+    };
+    let (reports, (took, waiting)) = tokio::join!(reports, orders);
+    println!("5 orders took {took:?} beside 40 reports, of which {waiting} waited in the database");
+    assert!(waiting <= 4, "{waiting} of 10 connections were taken by reports");
+    for report in reports {
+        if report.status != 200 {
+            assert_eq!(report.status, 503, "{report}");
+            assert!(!report.header("retry-after").is_empty(), "{report}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use super::*;
 use crate::support::eventually;
 
 on_both_stores! {
+    the_bounds_of_a_period_have_all_its_rows_and_few_others,
     rows_are_appended_once_in_the_order_of_their_ids_in_batches,
     replicas_that_append_concurrently_make_one_chain,
     a_replica_does_not_append_while_another_one_does,
@@ -192,4 +193,51 @@ async fn opening_a_missing_file_read_only_does_not_create_it() {
     let url = format!("sqlite://{}", file.display());
     assert!(Store::open_read_only(&url.into()).await.is_err());
     assert!(!file.exists());
+}
+
+async fn the_bounds_of_a_period_have_all_its_rows_and_few_others(database: Database) {
+    let store = database.store().await;
+    const HOUR: i64 = 3_600_000_000;
+    // A row each hour, in the order of the chain up to two hours early or late.
+    database
+        .execute(&format!(
+            "INSERT INTO audit (id, at, issuer, subject, action, outcome, detail, seq, hash) \
+                WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                SELECT 'aud_' || CAST(i AS TEXT), (i + (i * 7) % 5 - 2) * {HOUR}, '', 'x', 'order.send', 'x', '{{}}', \
+                    i, 'h' FROM n"
+        ))
+        .await;
+    for (since, until) in [
+        (None, None),
+        (Some(0), None),
+        (Some(500), None),
+        (Some(999), None),
+        (Some(5_000), None),
+        (None, Some(-5)),
+        (None, Some(500)),
+        (Some(300), Some(400)),
+        (Some(300), Some(301)),
+        (Some(600), Some(5_000)),
+    ] {
+        let at = |hours: Option<i64>| hours.map(|hours| Timestamp::from_micros(hours * HOUR));
+        let period = Period {
+            since: at(since),
+            until: at(until),
+        };
+        let (after, last) = store.chain_bounds(&period, 1_000).await.unwrap();
+        let inside = format!(
+            "at >= {} AND at < {}",
+            since.unwrap_or(-100) * HOUR,
+            until.unwrap_or(10_000) * HOUR
+        );
+        let outside =
+            format!("SELECT COUNT(*) FROM audit WHERE {inside} AND NOT (seq > {after} AND seq <= {last})");
+        assert_eq!(database.query_integer(&outside).await, 0, "{since:?} {until:?}");
+        let rows = format!("SELECT COUNT(*) FROM audit WHERE {inside}");
+        let rows = database.query_integer(&rows).await;
+        assert!(
+            last - after <= rows + 60,
+            "{since:?} {until:?}: {after} {last} for {rows}"
+        );
+    }
 }

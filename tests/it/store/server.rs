@@ -14,6 +14,7 @@ use crate::support::eventually;
 use crate::support::forwarder::Forwarder;
 use crate::support::pooler::Pooler;
 use crate::support::scripted::unused_address;
+use crate::support::tls::{self, TlsFront};
 
 on_postgres_only! {
     behind_a_pooler_in_transaction_mode_the_store_works_and_leaves_no_trace_in_other_sessions,
@@ -30,6 +31,11 @@ on_postgres_only! {
     a_database_that_can_t_be_used_says_what_to_do,
     a_user_without_rights_to_the_schema_is_told_which_to_grant,
     a_user_without_the_right_to_create_can_use_a_finished_schema,
+    a_user_without_the_right_to_create_is_told_which_migrations_are_missing,
+    the_certificate_of_another_machine_is_verified_unless_the_url_says_otherwise,
+    statements_under_way_when_the_server_vanishes_keep_no_connection,
+    notifications_arrive_again_after_each_failover,
+    a_migration_whose_server_vanishes_ends_and_can_be_repeated,
 }
 
 /// The server processes of the service in this database.
@@ -384,4 +390,205 @@ async fn a_user_without_the_right_to_create_can_use_a_finished_schema(database: 
         store.close().await;
     }
     remove(&database, &name).await;
+}
+
+async fn a_user_without_the_right_to_create_is_told_which_migrations_are_missing(database: Database) {
+    let (name, by) = user(&database).await;
+    database.store().await.close().await;
+    let rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public";
+    database.execute(&format!("GRANT {rights} TO {name}")).await;
+    database
+        .execute("DELETE FROM migrations WHERE name = '0008_outgoing'")
+        .await;
+    let store = by.open().await;
+    let error = chain(&store.migrate().await.unwrap_err());
+    for part in ["lacks 0008_outgoing", "numberdesk migrate"] {
+        assert!(error.contains(part), "{error}");
+    }
+    store.close().await;
+    remove(&database, &name).await;
+}
+
+/// Returns the URL with the address 0.0.0.0, which is this machine, but not by its name: the service must take it for
+/// another one.
+fn remote(url: &str, port: u16, parameters: &str) -> Database {
+    let mut url = url::Url::parse(url).unwrap();
+    url.set_host(Some("0.0.0.0")).unwrap();
+    url.set_port(Some(port)).unwrap();
+    url.set_query(Some(parameters).filter(|parameters| !parameters.is_empty()));
+    Database::by(url.as_str())
+}
+
+async fn the_certificate_of_another_machine_is_verified_unless_the_url_says_otherwise(database: Database) {
+    let url = database.url().expose_secret();
+    let forwarder = Forwarder::start(&database).await;
+    let plain = url::Url::parse(forwarder.database.url().expose_secret())
+        .unwrap()
+        .port()
+        .unwrap();
+    let failure = async |database: Database| match Store::open(database.url()).await {
+        Err(error) => chain(&error),
+        Ok(_) => panic!("the server was trusted"),
+    };
+    let refused = failure(remote(url, plain, "")).await;
+    for part in ["does not support TLS", "sslmode=disable"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    for mode in ["disable", "prefer"] {
+        let store = remote(url, plain, &format!("sslmode={mode}")).open().await;
+        store.ping().await.unwrap();
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let authority = tls::Authority::new();
+    let file = folder.path().join("ca.crt");
+    let behind = std::net::SocketAddr::from(([127, 0, 0, 1], plain));
+    let pair = authority.issue_to(&["0.0.0.0"], 2020, 2090);
+    std::fs::write(&file, &pair.authority).unwrap();
+    let front = TlsFront::of_postgres(&pair, behind).await;
+    let port = front.address.port();
+    let unknown = failure(remote(url, port, "")).await;
+    assert!(unknown.contains("sslrootcert"), "{unknown}");
+    let trusting = format!("sslrootcert={}", file.display());
+    let store = remote(url, port, &trusting).open().await;
+    store.probe_write(NOW).await.unwrap();
+    remote(url, port, "sslmode=require")
+        .open()
+        .await
+        .ping()
+        .await
+        .unwrap();
+
+    let of_another =
+        TlsFront::of_postgres(&authority.issue_to(&["db.example.com"], 2020, 2090), behind).await;
+    let other = failure(remote(url, of_another.address.port(), &trusting)).await;
+    assert!(other.contains("another name"), "{other}");
+}
+
+async fn statements_under_way_when_the_server_vanishes_keep_no_connection(database: Database) {
+    let forwarder = Forwarder::start(&database).await;
+    let store = forwarder.database.store().await;
+    let begun = std::time::Instant::now();
+    for failover in 0..2 {
+        // Every connection of the service is in the middle of a statement.
+        let options: PgConnectOptions = database.url().expose_secret().parse().unwrap();
+        let mut locker = options.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut locker)
+            .await
+            .unwrap();
+        let under_way: Vec<_> = (0..20)
+            .map(|nth| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let order = order("sales", &format!("{failover}-{nth}"), "DE");
+                    let (audit, fingerprint) = (audit_row(Action::OrderCreate), "f");
+                    drop(store.insert_order(&order, fingerprint, &NO_CAPS, &audit).await);
+                    drop(store.order(&Scope::system("test"), &order.id).await);
+                })
+            })
+            .collect();
+        let waiting = format!(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
+            database.name()
+        );
+        eventually("statements are under way", || async {
+            (database.query_integer(&waiting).await >= 5).then_some(())
+        })
+        .await;
+        forwarder.freeze();
+        sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
+        eventually("the store writes again", || async {
+            store.probe_write(NOW).await.ok()
+        })
+        .await;
+        for task in under_way {
+            task.await.unwrap();
+        }
+        // As many as there are connections, each of which must answer.
+        let reads = (0..20).map(|_| store.ping());
+        for outcome in futures::future::join_all(reads).await {
+            outcome.unwrap();
+        }
+        let writes = (0..20).map(|_| store.probe_write(NOW));
+        for outcome in futures::future::join_all(writes).await {
+            outcome.unwrap();
+        }
+    }
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(80),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+async fn notifications_arrive_again_after_each_failover(database: Database) {
+    let forwarder = Forwarder::start(&database).await;
+    let (store, other) = (forwarder.database.store().await, database.open().await);
+    let listener = store.clone();
+    // As the worker does.
+    let listening = tokio::spawn(async move {
+        loop {
+            drop(listener.listen().await);
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    });
+    for failover in 0..3 {
+        let mut nth = 0;
+        // A start of the listener notifies once by itself, so several in a row show that another process does.
+        let mut in_a_row = 0;
+        let begun = std::time::Instant::now();
+        while in_a_row < 4 {
+            nth += 1;
+            insert(
+                &other,
+                &order("sales", &format!("{failover}-{nth}"), "DE"),
+                &NO_CAPS,
+            )
+            .await;
+            while other.assign_sequence().await.unwrap() > 0 {}
+            let notified = store.new_events();
+            let notified = tokio::time::timeout(std::time::Duration::from_secs(1), notified.notified());
+            in_a_row = if notified.await.is_ok() { in_a_row + 1 } else { 0 };
+            assert!(
+                begun.elapsed() < std::time::Duration::from_secs(90),
+                "nobody listens"
+            );
+        }
+        forwarder.freeze();
+    }
+    listening.abort();
+}
+
+async fn a_migration_whose_server_vanishes_ends_and_can_be_repeated(database: Database) {
+    let database = database.without_schema().await;
+    let forwarder = Forwarder::start(&database).await;
+    let store = forwarder.database.open().await;
+    let options: PgConnectOptions = database.url().expose_secret().parse().unwrap();
+    let mut migrator = options.connect().await.unwrap();
+    // The lock of migrators, as another one holds it.
+    sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock(7126083515430211)")
+        .execute(&mut migrator)
+        .await
+        .unwrap();
+    let migration = tokio::spawn({
+        let store = store.clone();
+        async move { store.migrate().await }
+    });
+    let waiting = format!(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock'",
+        database.name()
+    );
+    eventually("the migration waits", || async {
+        (database.query_integer(&waiting).await == 1).then_some(())
+    })
+    .await;
+    forwarder.freeze();
+    sqlx::raw_sql("ROLLBACK").execute(&mut migrator).await.unwrap();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(90), migration).await;
+    let error = ended.expect("the migration ends").unwrap().unwrap_err();
+    assert!(matches!(error, Error::StoreUnavailable(_)), "{error:?}");
+    // The server ends the session that nobody answers, and with it the lock.
+    eventually("the schema is migrated", || async { store.migrate().await.ok() }).await;
+    assert!(store.migrated().await.unwrap());
 }
