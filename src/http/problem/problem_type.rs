@@ -173,10 +173,12 @@ problem_types! {
         "You can safely order again under a new key. `evidence` says how the outcome became known: \
          `absent-after-reconciliation` (Close showed no such number for long enough) or `settled-by-person`.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "The team sends too many requests",
-        "The team has used up its request quota, which all tokens of the team share. Numberdesk did not execute the \
-         request.",
+        "The team has used up its request quota, which all tokens of the team share; or too many of its orders were \
+         refused within the hour, and `decision` names that limit. Numberdesk did not execute the request, and the \
+         idempotency key is not used up.",
         "Try again after the seconds in `Retry-After`. `RateLimit` and `RateLimit-Policy` in every response show the \
-         quota. Spread your requests, or follow events instead of polling.";
+         request quota. Spread your requests, or follow events instead of polling. If orders are refused, read why \
+         in `GET /v1/orders?state=refused` before you order again.";
     HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
         "The request has more headers than this service accepts (100, unless the operator configured another limit), \
          or its headers together exceed 32 KiB.",
