@@ -17,6 +17,8 @@ pub enum Refusal {
     Quota,
     /// The monthly price of all the team's numbers would exceed its budget.
     Budget,
+    /// Too many orders of the team were refused within the hour.
+    Rate,
 }
 
 /// A decision of the policy: the rule, the actual value, the required value and a hint.
@@ -67,6 +69,8 @@ pub struct Caps {
     pub max_numbers: Option<i64>,
     /// The most orders in 24 hours.
     pub max_orders_per_day: Option<i64>,
+    /// The most orders that may end refused within an hour, before the team must wait.
+    pub max_refused_per_hour: Option<i64>,
     /// The highest monthly price of all numbers in US dollars, reservations included.
     pub monthly_budget: Option<Money>,
 }
@@ -83,6 +87,12 @@ pub struct Usage {
     /// The orders of the last 24 hours, without refused and cancelled orders.
     #[schema(example = 2)]
     pub orders_last_day: i64,
+    /// The orders that Close refused, or that rented no number, within the last hour.
+    #[schema(example = 0)]
+    pub refused_last_hour: i64,
+    /// Seconds until the first of them is an hour old.
+    #[serde(skip)]
+    pub refused_wait_seconds: u64,
     /// The monthly price of the numbers that the team holds, in US dollars.
     pub monthly_held: Money,
     /// The monthly price that open orders reserve, in US dollars.

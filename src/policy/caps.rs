@@ -36,6 +36,22 @@ pub(super) fn one_more_order(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Res
     Err(Denial::new(Refusal::Quota, rule, have, max, hint))
 }
 
+/// Checks whether so many orders of the team were refused within the hour that the next one must wait.
+pub(super) fn few_refused(team_policy: &TeamPolicy<'_>, usage: &Usage) -> Result<(), Denial> {
+    let Some(max) = team_policy.rules.caps().max_refused_per_hour else {
+        return Ok(());
+    };
+    if usage.refused_last_hour < max {
+        return Ok(());
+    }
+    let rule = team_policy.rule("max_refused_per_hour");
+    let hint = format!(
+        "find out why Close refuses the team's orders, and wait until fewer than {max} were refused within an hour"
+    );
+    let have = json!({"refused_last_hour": usage.refused_last_hour});
+    Err(Denial::new(Refusal::Rate, rule, have, max, hint))
+}
+
 /// Checks whether the budget allows a number at this monthly price, and returns the price to reserve.
 ///
 /// Without a budget, an unknown price counts as zero. With a budget, an unknown price is denied.
@@ -124,6 +140,8 @@ mod tests {
             numbers_held: held,
             numbers_reserved: reserved,
             orders_last_day: orders,
+            refused_last_hour: 0,
+            refused_wait_seconds: 0,
             monthly_held: Money::from_cents(held_cents),
             monthly_reserved: Money::from_cents(reserved_cents),
         }
@@ -159,6 +177,31 @@ mod tests {
         assert_eq!(money, (Refusal::Budget, "teams.sales.monthly_budget".into()));
         let unknown = family(money_for(&team_policy, &full, None).unwrap_err());
         assert_eq!(unknown, (Refusal::Policy, "prices".into()));
+    }
+
+    #[test]
+    fn refused_orders_are_bounded_by_default_and_by_the_entry_of_the_team() {
+        let refused = |refused| Usage {
+            refused_last_hour: refused,
+            ..usage(0, 0, 0, 0, 0)
+        };
+        for (rules, max) in [
+            ("", 60),
+            ("max_refused_per_hour = 2", 2),
+            ("max_refused_per_hour = 0", 0),
+        ] {
+            let (policy, team) = (policy(rules), sales());
+            let team_policy = TeamPolicy::of(&policy, &team).unwrap();
+            assert!(few_refused(&team_policy, &refused(max - 1)).is_ok(), "{rules}");
+            let denial = few_refused(&team_policy, &refused(max)).unwrap_err();
+            let Decision::Denied(refusal, why) = Decision::from(denial) else {
+                panic!("a denial never allows")
+            };
+            assert_eq!(
+                (refusal, why.rule.as_str()),
+                (Refusal::Rate, "teams.sales.max_refused_per_hour")
+            );
+        }
     }
 
     #[test]

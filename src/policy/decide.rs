@@ -94,6 +94,7 @@ fn rent(
     let assign_to = assignees::choose(&team_policy, caller, members, request.assign_to.as_deref())?;
     caps::one_more_number(&team_policy, usage)?;
     caps::one_more_order(&team_policy, usage)?;
+    caps::few_refused(&team_policy, usage)?;
     let price = policy.estimate(Some(request.country));
     let monthly = caps::money_for(&team_policy, usage, price)?;
     let approval = approval::required(&team_policy, request, price);

@@ -84,6 +84,7 @@ impl Policy {
             Caps {
                 max_numbers: Some(0),
                 max_orders_per_day: Some(0),
+                max_refused_per_hour: Some(0),
                 monthly_budget: Some(Money::ZERO),
             },
             |(_, rules)| rules.caps(),

@@ -25,6 +25,9 @@ pub(super) const ANY_TEAM: &str = "*";
 /// The members of Close groups, as far as the service knows them; an unknown group has no entry.
 pub type Members = BTreeMap<GroupId, BTreeSet<UserId>>;
 
+/// The refused orders of a team within an hour, if its entry names no number. Each one costs a call to Close.
+const REFUSED_PER_HOUR: i64 = 60;
+
 /// A cap. The largest is more than any organization needs, and keeps every sum in range.
 type Cap = Whole<0, 1_000_000>;
 
@@ -45,6 +48,10 @@ pub struct TeamRules {
     /// The maximum number of orders within 24 hours. Unlimited by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_orders_per_day: Option<Cap>,
+    /// The number of orders that Close may refuse within an hour before further orders of the team must wait. 60 by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_refused_per_hour: Option<Cap>,
     /// The highest monthly price of all numbers of the team, with those that its open orders reserve. Unlimited by
     /// default.
     ///
@@ -77,6 +84,7 @@ impl TeamRules {
         Caps {
             max_numbers: self.max_numbers.map(Whole::get),
             max_orders_per_day: self.max_orders_per_day.map(Whole::get),
+            max_refused_per_hour: Some(self.max_refused_per_hour.map_or(REFUSED_PER_HOUR, Whole::get)),
             monthly_budget: self.monthly_budget.map(|Amount(budget)| budget),
         }
     }

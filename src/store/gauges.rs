@@ -62,6 +62,8 @@ impl Store {
                     monthly_held: row.money("monthly_held")?,
                     monthly_reserved: row.money("monthly_reserved")?,
                     orders_last_day: 0,
+                    refused_last_hour: 0,
+                    refused_wait_seconds: 0,
                 };
                 Ok((row.parsed("team")?, usage))
             })

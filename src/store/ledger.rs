@@ -250,6 +250,23 @@ fn orders_last_day(team: &Team, now: Timestamp, except: Option<&OrderId>) -> Sta
     )
 }
 
+/// The orders that ended without a number after their send, within the last hour.
+fn refused_last_hour(team: &Team, now: Timestamp) -> Statement {
+    sql!(
+        "SELECT COUNT(*) AS refused, MIN(finished_at) AS first FROM orders WHERE team = $1 AND state = 'refused' \
+            AND finished_at > $2 AND finished_at <= $3 \
+            AND evidence IN ('close-refusal', 'absent-after-reconciliation')",
+        team.as_str(),
+        now.minus(HOUR),
+        now.plus(CLOCKS)
+    )
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How far the clocks of two replicas may differ. A time that lies further ahead is no fact about the last hour.
+const CLOCKS: Duration = Duration::from_mins(1);
+
 fn read(row: Option<&Row>, orders: Option<&Row>) -> Result<Usage, Error> {
     let mut usage = Usage::default();
     if let Some(row) = row {
@@ -275,6 +292,21 @@ impl Store {
             ))
             .await?;
         let orders = self.db.row(orders_last_day(team, now, None)).await?;
-        read(row.as_ref(), orders.as_ref())
+        let mut usage = read(row.as_ref(), orders.as_ref())?;
+        let (refused, first) = self.refused_last_hour(team, now).await?;
+        usage.refused_last_hour = refused;
+        usage.refused_wait_seconds = first.map_or(0, |first| first.plus(HOUR).since(now).as_secs() + 1);
+        Ok(usage)
+    }
+
+    /// How many orders of the team were refused within the last hour, and when the first of them was.
+    pub async fn refused_last_hour(
+        &self,
+        team: &Team,
+        now: Timestamp,
+    ) -> Result<(i64, Option<Timestamp>), Error> {
+        let row = self.db.row(refused_last_hour(team, now)).await?;
+        let row = row.ok_or_else(|| corrupt("a count has no row", None))?;
+        Ok((row.int("refused")?, row.time_opt("first")?))
     }
 }

@@ -25,6 +25,9 @@ use crate::telemetry::metrics::{CLOSE_FORBIDDEN_TOTAL, CLOSE_UNAUTHORIZED_TOTAL}
 /// How long no order is sent after Close refused the API key, because Close counts refused calls too.
 const KEY_PAUSE: Duration = Duration::from_secs(15);
 
+/// The time within which refused orders count.
+const REFUSALS: Duration = Duration::from_hours(1);
+
 /// Pauses between attempts to send an order that Close did not execute.
 const SEND_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
@@ -60,6 +63,9 @@ impl Orders {
             return Ok(());
         };
         let now = self.core.now();
+        if self.postpone_after_refusals(id, team, now).await? {
+            return Ok(());
+        }
         let lease = self.core.settings.deadline + self.core.settings.lease_margin;
         let row = AuditRow::new(now, Actor::desk(), Action::OrderSend, "renting").order(id);
         // Unique to this claim, so that reverting it cannot touch another one.
@@ -124,6 +130,29 @@ impl Orders {
             // The queue is looked at again when a call ends, and every second.
             Err(RentHold::CallsInProgress | RentHold::CircuitOpen) => None,
         }
+    }
+
+    /// Postpones an order that was accepted before too many orders of its team were refused.
+    async fn postpone_after_refusals(
+        &self,
+        id: &OrderId,
+        team: &Team,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let Some(max) = self.core.policy.load().caps(team).max_refused_per_hour else {
+            return Ok(false);
+        };
+        let (refused, first) = self.core.store.refused_last_hour(team, now).await?;
+        let Some(first) = first.filter(|_| refused >= max) else {
+            return Ok(false);
+        };
+        let reason =
+            format!("{refused} orders of the team were refused within an hour, and the limit is {max}");
+        let until = first.plus(REFUSALS);
+        self.core.store.postpone_order(id, until, &reason).await?;
+        tracing::warn!(order_id = %id, %team, reason, "order postponed");
+        self.changes.notify(id);
+        Ok(true)
     }
 
     /// Wakes the queue at the reset of a rate limit.

@@ -215,20 +215,26 @@ fn denied(refusal: Refusal, explanation: &Explanation, caps: Option<(Caps, Usage
         Refusal::Policy => ProblemType::PolicyDenied,
         Refusal::Quota => ProblemType::QuotaExceeded,
         Refusal::Budget => ProblemType::BudgetExceeded,
+        Refusal::Rate => ProblemType::RateLimited,
     };
+    let wait = caps.map(|(_, usage)| usage.refused_wait_seconds.max(1));
     let detail = format!(
         "The rule {} denies the request: {}",
         explanation.rule, explanation.hint
     );
     let figures = caps.and_then(|(caps, usage)| figures(refusal, &explanation.rule, &caps, &usage));
-    Problem::new(problem_type)
+    let problem = Problem::new(problem_type)
         .detail(sentence(&detail))
         .with(|members| {
             members.decision = Some(explanation.clone());
             if let Some([limit, used, reserved]) = figures {
                 (members.limit, members.used, members.reserved) = (Some(limit), Some(used), Some(reserved));
             }
-        })
+        });
+    match wait.filter(|_| refusal == Refusal::Rate) {
+        Some(seconds) => problem.retry_after(seconds),
+        None => problem,
+    }
 }
 
 /// Returns the limit of the exceeded cap, and how much of it is used and reserved.
@@ -246,6 +252,11 @@ fn figures(refusal: Refusal, rule: &str, caps: &Caps, usage: &Usage) -> Option<[
             json!(caps.max_numbers),
             json!(usage.numbers_held),
             json!(usage.numbers_reserved),
+        ]),
+        Refusal::Rate => Some([
+            json!(caps.max_refused_per_hour),
+            json!(usage.refused_last_hour),
+            json!(0),
         ]),
         Refusal::Budget => Some([
             json!(caps.monthly_budget),

@@ -174,10 +174,11 @@ problem_types! {
          `absent-after-reconciliation` (Close showed no such number for long enough) or `settled-by-person`.";
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "The team sends too many requests",
         "The team has used up its request quota, which all tokens of the team share, or its share of this replica's \
-         event streams or exports. `detail` gives the reason. Numberdesk did not execute the request.",
+         event streams or exports; or too many of its orders were refused within the hour, and `decision` names that \
+         limit. Numberdesk did not execute the request, and the idempotency key is not used up.",
         "Try again after the seconds in `Retry-After`. `RateLimit` and `RateLimit-Policy` in every response show the \
-         quota. Spread your requests, or follow events instead of polling. Close streams and exports that you do not \
-         read.";
+         request quota. Spread your requests, or follow events instead of polling. Close streams and exports that you \
+         do not read. If orders are refused, read why in `GET /v1/orders?state=refused` before you order again.";
     HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
         "The request has more headers than this service accepts (100, unless the operator configured another limit), \
          or its headers together exceed 32 KiB.",

@@ -85,6 +85,7 @@ fn limits(caps: &Caps) -> LimitsView {
     LimitsView {
         max_numbers: caps.max_numbers,
         max_orders_per_day: caps.max_orders_per_day,
+        max_refused_per_hour: caps.max_refused_per_hour,
         monthly_budget: caps.monthly_budget,
     }
 }
@@ -100,6 +101,9 @@ fn left(caps: &Caps, usage: &Usage) -> LeftView {
         orders_today: caps
             .max_orders_per_day
             .map(|max| max.saturating_sub(usage.orders_last_day).max(0)),
+        refused_this_hour: caps
+            .max_refused_per_hour
+            .map(|max| max.saturating_sub(usage.refused_last_hour).max(0)),
         monthly_budget: caps
             .monthly_budget
             .map(|budget| budget.minus(spent).max(Money::ZERO)),
@@ -222,6 +226,9 @@ struct LimitsView {
     /// Maximum of orders in 24 hours.
     #[schema(required, example = 10)]
     max_orders_per_day: Option<i64>,
+    /// Maximum of orders that may be refused within an hour, before further orders must wait.
+    #[schema(required, example = 60)]
+    max_refused_per_hour: Option<i64>,
     /// Maximum monthly price of all numbers in US dollars, including open orders.
     #[schema(required, example = "120.00")]
     monthly_budget: Option<Money>,
@@ -237,6 +244,9 @@ struct LeftView {
     /// Orders that the team can send now.
     #[schema(required, example = 8)]
     orders_today: Option<i64>,
+    /// Orders that may still be refused within this hour.
+    #[schema(required, example = 60)]
+    refused_this_hour: Option<i64>,
     /// What is left of the monthly budget, in US dollars.
     #[schema(required, example = "115.40")]
     monthly_budget: Option<Money>,
@@ -252,12 +262,15 @@ mod tests {
             numbers_held: 3,
             numbers_reserved: 1,
             orders_last_day: 9,
+            refused_last_hour: 0,
+            refused_wait_seconds: 0,
             monthly_held: Money::from_cents(345),
             monthly_reserved: Money::from_cents(115),
         };
         let caps = |numbers, cents| Caps {
             max_numbers: Some(numbers),
             max_orders_per_day: None,
+            max_refused_per_hour: None,
             monthly_budget: Some(Money::from_cents(cents)),
         };
         let roomy = left(&caps(50, 12_000), &usage);

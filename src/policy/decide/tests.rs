@@ -33,6 +33,8 @@ fn an_allowed_order_has_terms_and_a_hint_with_the_remaining_caps() {
     let usage = Usage {
         numbers_held: 3,
         orders_last_day: 1,
+        refused_last_hour: 0,
+        refused_wait_seconds: 0,
         ..Usage::default()
     };
     let Ruling { decision, terms, .. } = ruling(rules, &alice(), &json!({"country": "US"}), &usage);
@@ -91,6 +93,8 @@ fn the_first_failed_check_decides() {
     let full = Usage {
         numbers_held: 1,
         orders_last_day: 1,
+        refused_last_hour: 0,
+        refused_wait_seconds: 0,
         monthly_held: Money::from_cents(100),
         ..Usage::default()
     };
@@ -295,6 +299,8 @@ proptest! {
             numbers_held: held,
             numbers_reserved: reserved,
             orders_last_day: orders,
+            refused_last_hour: 0,
+            refused_wait_seconds: 0,
             monthly_held: Money::from_cents(monthly_held),
             monthly_reserved: Money::from_cents(monthly_reserved),
         };

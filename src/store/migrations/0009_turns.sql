@@ -6,6 +6,9 @@ ALTER TABLE orders ADD COLUMN turn BIGINT;
 -- Until when no overlapping call begins, so that the next look at an order in doubt can prove something.
 ALTER TABLE orders ADD COLUMN quiet_until BIGINT;
 
+-- The refused orders of a team within the last hour.
+CREATE INDEX orders_refused_of_a_team ON orders (team, finished_at) WHERE state = 'refused';
+
 -- The turn of the lane when the number was first seen: an order with a later turn did not rent it. NULL: unknown.
 ALTER TABLE numbers ADD COLUMN seen_turn BIGINT;
 

@@ -149,6 +149,17 @@ impl Store {
         Ok(Claim::Claimed(order))
     }
 
+    /// Postpones a queued order, which is not due before `until`.
+    pub async fn postpone_order(&self, id: &OrderId, until: Timestamp, reason: &str) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        let text = format!(
+            "UPDATE orders SET not_before = $2, reason = $3 WHERE id = $1 AND {}",
+            allows(Step::Claim)
+        );
+        tx.execute(sql!(text, id.as_str(), until, reason)).await?;
+        tx.commit().await
+    }
+
     /// Returns a claimed order to the queue, if certainly nothing was sent under the claim.
     ///
     /// `holder` must be unique to the claim. Returns `false`, and changes nothing, when there is no such claim.

@@ -21,6 +21,8 @@ on_both_stores_and_next_close! {
     a_bill_above_the_estimate_blocks_new_orders_and_keeps_the_held_numbers,
     each_team_under_the_wildcard_entry_has_its_own_quota,
     the_quota_also_applies_to_leads_and_administrators,
+    refused_orders_of_a_team_are_bounded_per_hour_like_a_rate_limit,
+    orders_that_were_queued_before_too_many_refusals_are_postponed,
     me_reports_the_usage_and_validation_names_the_limit_that_is_reached,
 }
 
@@ -209,6 +211,90 @@ async fn the_quota_also_applies_to_leads_and_administrators(database: Database) 
     let orphan = server.close.person_rents(json!({ "country": "FR" })).await;
     assert!(orphan["id"].is_string());
     assert_eq!(server.close.rents().await.len(), 1);
+}
+
+async fn refused_orders_of_a_team_are_bounded_per_hour_like_a_rate_limit(database: Database) {
+    let rules = "[teams.\"*\"]\ncountries = [\"DE\", \"FR\"]\nmax_refused_per_hour = 2\n[prices]\ndefault = \"5.00\"\n";
+    let config = TestConfig {
+        policy: rules.into(),
+        ..TestConfig::default()
+    };
+    let server = TestServer::with(database.clone(), config).await;
+    server.close.fault(json!({ "refuse": "error", "times": 2 })).await;
+    for key in ["one", "two"] {
+        server
+            .order(&ALICE, key, &local("DE"))
+            .await
+            .problem(422, "close-refused");
+    }
+    let limited = server.order(&ALICE, "three", &local("DE")).await;
+    let problem = limited.problem(429, "rate-limited");
+    assert_eq!(problem["decision"]["rule"], "teams.\"*\".max_refused_per_hour");
+    assert_eq!(
+        (&problem["limit"], &problem["used"]),
+        (&json!(2), &json!(2)),
+        "{problem}"
+    );
+    let wait: u32 = limited
+        .header("retry-after")
+        .parse()
+        .expect("a number of seconds");
+    assert!((1..=3_600).contains(&wait), "{wait}");
+    let me = server.get(&ALICE, "/v1/me").await.expect(200);
+    let team = &me["teams"][0];
+    assert_eq!(team["limits"]["max_refused_per_hour"], 2, "{me}");
+    assert_eq!(team["left"]["refused_this_hour"], 0, "{me}");
+    assert_eq!(team["usage"]["refused_last_hour"], 2, "{me}");
+    // The orders that were refused keep their answers, and another team is not concerned.
+    server
+        .order(&ALICE, "one", &local("DE"))
+        .await
+        .problem(422, "close-refused");
+    server.order(&BOB, "one", &local("DE")).await.expect(201);
+    assert_eq!(server.close.rents().await.len(), 3);
+    // An hour later the key can be used: the denial stored no order.
+    database
+        .execute("UPDATE orders SET finished_at = finished_at - 3600000000 WHERE state = 'refused'")
+        .await;
+    server.order(&ALICE, "three", &local("DE")).await.expect(201);
+}
+
+async fn orders_that_were_queued_before_too_many_refusals_are_postponed(database: Database) {
+    let server = TestServer::with(database.clone(), policy("max_refused_per_hour = 2")).await;
+    let refused = json!({ "refuse": "error", "times": 100, "delay": "3s" });
+    server.close.fault(refused).await;
+    // Orders that overlap and differ, so that they are sent one after another.
+    for nth in 0..6 {
+        let mut body = local("DE");
+        if nth % 2 == 0 {
+            body["prefix"] = json!("30");
+        }
+        let key = format!("key-{nth}");
+        server.order_at_once(&ALICE, &key, &body).await.expect(202);
+    }
+    let waiting = eventually("four orders are postponed", || async {
+        let waiting = server.list(&ALICE, "/v1/orders?state=queued").await;
+        let says_why = |order: &Value| {
+            let reason = text(&order["reason"]);
+            reason.starts_with("2 orders of the team were refused within an hour, and the limit is 2; ")
+        };
+        (waiting.len() == 4 && waiting.iter().all(says_why)).then_some(waiting)
+    })
+    .await;
+    assert_eq!(server.close.rents().await.len(), 2, "{waiting:?}");
+    // An hour later they are sent.
+    server.close.clear_faults().await;
+    database
+        .execute("UPDATE orders SET finished_at = finished_at - 3600000000 WHERE state = 'refused'")
+        .await;
+    database
+        .execute("UPDATE orders SET not_before = not_before - 3600000000 WHERE state = 'queued'")
+        .await;
+    for order in &waiting {
+        server
+            .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
+            .await;
+    }
 }
 
 async fn me_reports_the_usage_and_validation_names_the_limit_that_is_reached(database: Database) {

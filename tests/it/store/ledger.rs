@@ -25,6 +25,7 @@ const TEAMS: [&str; 3] = ["red", "green", "blue"];
 const CAPS: Caps = Caps {
     max_numbers: Some(6),
     max_orders_per_day: None,
+    max_refused_per_hour: None,
     monthly_budget: Some(Money::from_cents(4000)),
 };
 

@@ -43,6 +43,7 @@ const LEASE: Duration = Duration::from_mins(1);
 const NO_CAPS: Caps = Caps {
     max_numbers: None,
     max_orders_per_day: None,
+    max_refused_per_hour: None,
     monthly_budget: None,
 };
 

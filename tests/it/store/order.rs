@@ -72,6 +72,7 @@ async fn two_hundred_orders_on_a_budget_for_three_leave_exactly_three(database: 
 async fn two_hundred_orders_on_three_a_day_leave_exactly_three(database: Database) {
     let caps = Caps {
         max_orders_per_day: Some(3),
+        max_refused_per_hour: None,
         ..NO_CAPS
     };
     assert_three_of_two_hundred(database, caps, Refusal::Quota, Cap::OrdersPerDay).await;
@@ -82,6 +83,7 @@ async fn fifty_requests_with_one_key_are_one_order(database: Database) {
     let caps = Caps {
         max_numbers: Some(1),
         max_orders_per_day: Some(1),
+        max_refused_per_hour: None,
         monthly_budget: Some(Money::from_cents(500)),
     };
     let outcomes = run_concurrently(&database, 50, |store, _| async move {
@@ -175,6 +177,7 @@ async fn the_daily_cap_counts_the_last_24_hours_without_failed_orders(database: 
     let store = database.store().await;
     let caps = Caps {
         max_orders_per_day: Some(2),
+        max_refused_per_hour: None,
         ..NO_CAPS
     };
     let refused_order = renting(&store, &order("sales", "refused", "DE")).await;

@@ -57,11 +57,14 @@ fn every_error_has_its_status_and_type() {
         numbers_held: 2,
         numbers_reserved: 1,
         orders_last_day: 4,
+        refused_last_hour: 0,
+        refused_wait_seconds: 0,
         ..Usage::default()
     };
     let caps = Caps {
         max_numbers: Some(3),
         max_orders_per_day: Some(4),
+        max_refused_per_hour: None,
         monthly_budget: None,
     };
     let cases = [
@@ -193,12 +196,15 @@ fn the_problem_of_a_reached_cap_contains_its_figures() {
         numbers_held: 2,
         numbers_reserved: 1,
         orders_last_day: 4,
+        refused_last_hour: 0,
+        refused_wait_seconds: 0,
         monthly_held: Money::from_cents(230),
         monthly_reserved: Money::from_cents(115),
     };
     let caps = Caps {
         max_numbers: Some(3),
         max_orders_per_day: Some(4),
+        max_refused_per_hour: None,
         monthly_budget: Some(Money::from_cents(400)),
     };
     let figures = |refusal, rule: &str| {
