@@ -133,6 +133,7 @@ impl Orders {
                 (open || origin == Origin::Desk).then(|| Candidate {
                     origin,
                     recent: seen_lately || rented_lately,
+                    adopted: unassigned.number.team.is_some(),
                     id: unassigned.number.facts.id,
                 })
             })

@@ -52,6 +52,8 @@ pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) origin: Origin,
     /// Whether it is so new that the event log may still lack it.
     pub(in crate::desk::orders) recent: bool,
+    /// Whether a team has adopted it.
+    pub(in crate::desk::orders) adopted: bool,
 }
 
 /// The decision about one order.
@@ -193,6 +195,7 @@ mod tests {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
                 recent: Duration::from_secs(*seen) < SETTLE,
+                adopted: false,
             })
             .collect();
         decide_all(&orders, &candidates, AS_OF, SETTLE)
