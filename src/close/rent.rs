@@ -59,11 +59,13 @@ impl CloseClient {
         let transport = &self.0;
         if let Some(until) = transport
             .limits
-            .held(Endpoint::Rent.group(), transport.clock.now())
+            .held(Endpoint::Rent.group(), transport.clock.steady())
         {
-            return RentOutcome::RateLimited { until };
+            return RentOutcome::RateLimited {
+                until: transport.time_of_day(until),
+            };
         }
-        let with_sharing = transport.sharing.is_sent(request, transport.clock.now());
+        let with_sharing = transport.sharing.is_sent(request, transport.clock.steady());
         let fields = json::rent(request, terms, with_sharing);
         let body = Value::Object(fields.clone());
         let outcome = transport
@@ -72,7 +74,7 @@ impl CloseClient {
         if let Outcome::Refused(refusal) = &outcome
             && let Some(lesson) = transport
                 .sharing
-                .learn(request, &fields, refusal, transport.clock.now())
+                .learn(request, &fields, refusal, transport.clock.steady())
         {
             if lesson != Lesson::Required {
                 transport.radar.retired(sharing::FIELD);
@@ -94,7 +96,9 @@ impl CloseClient {
                 forbidden: refusal.status == 403,
             },
             Outcome::NotSent { reason } => RentOutcome::NotSent { reason },
-            Outcome::RateLimited { until } => RentOutcome::RateLimited { until },
+            Outcome::RateLimited { until } => RentOutcome::RateLimited {
+                until: transport.time_of_day(until),
+            },
             Outcome::Unauthorized => RentOutcome::Unauthorized,
             Outcome::Unclear { reason } => RentOutcome::Unknown { reason },
         }
@@ -103,7 +107,7 @@ impl CloseClient {
     /// The field that [`Self::rent`] leaves out of the call for this request, because Close has retired it.
     pub fn retired_field(&self, request: &Request) -> Option<&'static str> {
         let transport = &self.0;
-        let left_out = transport.sharing.is_left_out(request, transport.clock.now());
+        let left_out = transport.sharing.is_left_out(request, transport.clock.steady());
         left_out.then_some(sharing::FIELD)
     }
 }

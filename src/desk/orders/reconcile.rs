@@ -29,7 +29,7 @@ impl Orders {
         let taken = self
             .core
             .store
-            .take_due_unverified(now, |order| self.pause(order))
+            .take_due_unverified(now, self.core.settings.reconcile_every, |order| self.pause(order))
             .await?;
         let countries: BTreeSet<Country> = taken.iter().map(|order| order.request.country).collect();
         // Read before the evidence is collected: an order that becomes unverified later may have been sent meanwhile.

@@ -161,7 +161,7 @@ impl InventorySync {
                 return Ok(Freshness::Current);
             }
         };
-        let asked_at = self.core.now();
+        let asked_at = self.account.observation_time(id).await?;
         match self.core.close.number(id).await {
             Ok(Some(facts)) => {
                 let freshness = freshness(job, Some(&facts));

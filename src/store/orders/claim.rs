@@ -18,6 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::audit::rows;
+use crate::store::due_times::{due, latest};
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::orders::row::{allows, read, select_order};
@@ -57,6 +58,9 @@ pub enum Claim {
     NotAsApproved(Order),
 }
 
+/// The longest pause before an order is sent again: the longest reset of a rate limit that counts.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
 /// Why a country accepts no new send now.
 enum Blocked {
     /// The outcome of an order there is unknown.
@@ -76,15 +80,17 @@ impl Store {
                 // Orders of a blocked country must not crowd out the others.
                 format!(
                     "SELECT id, team, country, shape FROM orders o \
-                     WHERE o.{} AND (o.not_before IS NULL OR o.not_before <= $1) \
+                     WHERE o.{} AND (o.not_before IS NULL OR {}) \
                         AND NOT EXISTS (SELECT 1 FROM orders d WHERE d.country = o.country \
                             AND d.state IN ('renting', 'unverified') \
                             AND (d.state = 'unverified' OR d.lease_until <= $1 OR d.shape <> o.shape)) \
                      ORDER BY ROW_NUMBER() OVER (PARTITION BY team ORDER BY id), id LIMIT $2",
-                    allows(Step::Claim)
+                    allows(Step::Claim),
+                    due("o.not_before", "$1", "$3")
                 ),
                 now,
-                i64::from(limit)
+                i64::from(limit),
+                latest(now, LONGEST_PAUSE)
             ))
             .await?;
         let mut shapes = BTreeMap::new();
@@ -115,11 +121,13 @@ impl Store {
         let SendTime { now, close_after } = at.into();
         let mut tx = self.db.begin().await?;
         let text = format!(
-            "{} WHERE id = $1 AND {} AND (not_before IS NULL OR not_before <= $2)",
+            "{} WHERE id = $1 AND {} AND (not_before IS NULL OR {})",
             select_order!(""),
-            allows(Step::Claim)
+            allows(Step::Claim),
+            due("not_before", "$2", "$3")
         );
-        let row = tx.lock_if_free(sql!(text, id.as_str(), now)).await?;
+        let by = latest(now, LONGEST_PAUSE);
+        let row = tx.lock_if_free(sql!(text, id.as_str(), now, by)).await?;
         let Some(row) = row else {
             return Ok(Claim::Unavailable);
         };
@@ -193,14 +201,23 @@ impl Store {
     }
 
     /// Orders in `renting` whose lease has lapsed: their sender died, or lost the database.
-    pub async fn lapsed_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
+    ///
+    /// No lease is longer than `lease`. An order that is still being sent may be among them, if clocks are wrong. Its
+    /// answer counts all the same.
+    pub async fn lapsed_orders(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Order>, Error> {
+        let text = format!(
+            "{} WHERE state = 'renting' AND {} ORDER BY id LIMIT $2",
+            select_order!(""),
+            due("lease_until", "$1", "$3")
+        );
         let rows = self
             .db
-            .rows(sql!(
-                select_order!(" WHERE state = 'renting' AND lease_until <= $1 ORDER BY id LIMIT $2"),
-                now,
-                i64::from(limit)
-            ))
+            .rows(sql!(text, now, i64::from(limit), latest(now, lease)))
             .await?;
         rows.iter().map(read).collect()
     }

@@ -7,6 +7,7 @@ use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
 use crate::store::orders::row::{read, select_order};
 use crate::store::sql::db::sql;
@@ -19,34 +20,38 @@ const MEMORY: Duration = Duration::from_hours(30 * 24);
 impl Store {
     /// Takes the unverified orders that are due for a check, and schedules the next check after `pause`.
     ///
+    /// No pause is longer than `longest`.
+    ///
     /// Only one replica takes each order. None is taken while a call is in progress in its country, because the number
     /// that the call rents could be mistaken for the number of the unverified order.
     pub async fn take_due_unverified(
         &self,
         now: Timestamp,
+        longest: Duration,
         pause: impl Fn(&Order) -> Duration,
     ) -> Result<Vec<Order>, Error> {
-        let rows = self
-            .db
-            .rows(sql!(
-                select_order!(
-                    " WHERE state = 'unverified' AND look_at <= $1 AND NOT EXISTS (SELECT 1 FROM orders r \
-                        WHERE r.country = orders.country AND r.state = 'renting') ORDER BY id LIMIT $2"
-                ),
-                now,
-                BATCH
-            ))
-            .await?;
+        let by = latest(now, longest);
+        let text = format!(
+            "{} WHERE state = 'unverified' AND {} AND NOT EXISTS (SELECT 1 FROM orders r \
+                WHERE r.country = orders.country AND r.state = 'renting') ORDER BY id LIMIT $2",
+            select_order!(""),
+            due("look_at", "$1", "$3")
+        );
+        let rows = self.db.rows(sql!(text, now, BATCH, by)).await?;
         let mut taken = Vec::new();
         for row in &rows {
             let order = read(row)?;
             let mut tx = self.db.begin().await?;
             let updated = tx
                 .execute(sql!(
-                    "UPDATE orders SET look_at = $2 WHERE id = $1 AND state = 'unverified' AND look_at <= $3",
+                    format!(
+                        "UPDATE orders SET look_at = $2 WHERE id = $1 AND state = 'unverified' AND {}",
+                        due("look_at", "$3", "$4")
+                    ),
                     order.id.as_str(),
                     now.plus(pause(&order)),
-                    now
+                    now,
+                    by
                 ))
                 .await?;
             tx.commit().await?;

@@ -185,13 +185,16 @@ async fn an_expired_lease_freezes_its_country_and_is_found(database: Database) {
     let waiting = order("sales", "waiting", "DE");
     insert(&store, &waiting, &NO_CAPS).await;
     let (before, after) = (NOW.plus(LEASE).minus(Duration::from_micros(1)), NOW.plus(LEASE));
-    assert_eq!(store.lapsed_orders(before, 10).await.unwrap(), []);
+    assert_eq!(store.lapsed_orders(before, LEASE, 10).await.unwrap(), []);
     assert_eq!(due_ids(&store, before, 10).await, from_ref(&waiting.id));
-    assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), from_ref(&expired));
+    assert_eq!(
+        store.lapsed_orders(after, LEASE, 10).await.unwrap(),
+        from_ref(&expired)
+    );
     assert_eq!(due_ids(&store, after, 10).await, []);
     assert_eq!(claim(&store, &waiting.id, after).await, Claim::Frozen);
     assert!(settle(&store, &expired, unverified(), None).await);
-    assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), []);
+    assert_eq!(store.lapsed_orders(after, LEASE, 10).await.unwrap(), []);
     // The sender was only slow. Its certain result replaces `unverified`, but only once.
     assert!(settle(&store, &expired, fulfilled("A"), Some(&observation("A", NOW))).await);
     assert!(!settle(&store, &expired, unverified(), None).await);
