@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod event;
 pub mod event_data;
 pub mod event_kind;
+pub mod hold;
 pub mod id;
 pub mod identity;
 pub mod input;

@@ -8,6 +8,7 @@ pub(in crate::desk) mod update;
 
 use crate::desk::account::Account;
 use crate::desk::core::Core;
+use crate::desk::hold::Holds;
 use crate::desk::number_cache::NumberCache;
 use crate::domain::authority::{Authority, CallContext};
 use crate::domain::id::PhoneNumberId;
@@ -21,11 +22,18 @@ pub struct Numbers {
     core: Core,
     account: Account,
     cache: NumberCache,
+    /// Nothing is released while one is in force.
+    holds: Holds,
 }
 
 impl Numbers {
-    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
-        Self { core, account, cache }
+    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache, holds: Holds) -> Self {
+        Self {
+            core,
+            account,
+            cache,
+            holds,
+        }
     }
 
     /// The number as the database has it, and the authority of the caller over it. A number outside the caller's scope does

@@ -51,6 +51,7 @@ impl Numbers {
             if let (Some(at), false) = (number.release_at, number.releasing) {
                 return Ok(Released::Scheduled(at));
             }
+            self.holds.check_calls().await?;
             let now = self.core.now();
             let row = |outcome| {
                 authority
@@ -77,7 +78,10 @@ impl Numbers {
 
     /// One step: executes the scheduled releases that are due. Only one replica executes each.
     pub async fn release_due(&self) -> Result<(), Error> {
-        let now = self.core.now();
+        if !self.holds.permits_calls().await? {
+            return Ok(());
+        }
+        let now = self.account.no_earlier_than_now();
         for (number, requested_by) in self.core.store.due_releases(now, BATCH).await? {
             let now = self.core.now();
             let mark = AuditRow::requested(now, requested_by, Action::NumberRelease, "releasing")
@@ -89,6 +93,9 @@ impl Numbers {
 
     /// One step: repeats releases whose outcome is unknown. Releasing a number twice does no harm.
     pub async fn finish_releases(&self) -> Result<(), Error> {
+        if !self.holds.permits_calls().await? {
+            return Ok(());
+        }
         let marked_before = self.core.now().minus(self.core.settings.deadline * 2);
         for (number, requested_by) in self.core.store.unfinished_releases(marked_before, BATCH).await? {
             let now = self.core.now();

@@ -56,8 +56,9 @@ impl Orders {
             return Ok(());
         };
         if self.core.tasks.stop.is_cancelled()
-            || self.key_refused.is_active(self.core.now())
+            || self.key_refused.is_active(self.core.clock.steady())
             || self.core.close.circuit_open()
+            || !self.holds.permits_calls().await?
         {
             return Ok(());
         }
@@ -198,7 +199,7 @@ impl Orders {
                 tracing::error!(order_id = %order.id, "order requeued: Close does not accept the API key");
                 metrics::counter!(CLOSE_UNAUTHORIZED_TOTAL).increment(1);
                 self.account.set_status("the API key is not accepted");
-                self.key_refused.start(self.core.now().plus(KEY_PAUSE));
+                self.key_refused.start(self.core.clock.steady().plus(KEY_PAUSE));
                 (
                     self.retry_later(order, "Close does not accept the API key of the service".into()),
                     None,

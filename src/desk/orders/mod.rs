@@ -29,6 +29,7 @@ mod verdict;
 use crate::desk::account::Account;
 use crate::desk::cooldown::Cooldown;
 use crate::desk::core::Core;
+use crate::desk::hold::Holds;
 use crate::desk::number_cache::NumberCache;
 pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
 use crate::desk::orders::fair_queue::FairQueue;
@@ -42,6 +43,8 @@ pub struct Orders {
     core: Core,
     account: Account,
     cache: NumberCache,
+    /// Nothing is sent while one is in force.
+    holds: Holds,
     /// Shares the paid calls fairly between teams.
     queue: FairQueue,
     /// Notifies waiting requests when their order changes.
@@ -53,11 +56,12 @@ pub struct Orders {
 }
 
 impl Orders {
-    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache) -> Self {
+    pub(in crate::desk) fn new(core: Core, account: Account, cache: NumberCache, holds: Holds) -> Self {
         Self {
             core,
             account,
             cache,
+            holds,
             queue: FairQueue::new(PARALLEL_CALLS),
             changes: OrderChanges::default(),
             key_refused: Cooldown::default(),

@@ -44,20 +44,24 @@ impl Orders {
         let now = self.core.now();
         let positions = self.core.store.queue_positions(&ids, &countries).await?;
         let countries = self.core.store.country_status(&countries, now).await?;
-        let pause = self.pause_of_sending(now);
+        let pause = self.pause_of_sending();
+        let hold = self.holds.reason().await?;
         for row in rows.iter_mut().filter(|row| row.order.state == State::Queued) {
             let order = &row.order;
             let country = countries.get(&order.request.country);
             row.queue = Some(QueueStatus {
-                reason: reason(order, country, pause, self.core.settings.settle_after, now),
+                reason: hold.as_ref().map_or_else(
+                    || reason(order, country, pause, self.core.settings.settle_after, now),
+                    |hold| format!("all orders are on hold until a person ends the hold: {hold}"),
+                ),
                 position: positions.get(&order.id).copied(),
             });
         }
         Ok(())
     }
 
-    fn pause_of_sending(&self, now: Timestamp) -> Option<Pause> {
-        if self.key_refused.is_active(now) {
+    fn pause_of_sending(&self) -> Option<Pause> {
+        if self.key_refused.is_active(self.core.clock.steady()) {
             Some(Pause::KeyRefused)
         } else if self.core.close.circuit_open() {
             Some(Pause::CloseSilent)

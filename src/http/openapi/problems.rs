@@ -58,6 +58,7 @@ fn specific_problems(operation: &str) -> &'static [ProblemType] {
             ProblemType::IdempotencyKeyReused,
             ProblemType::CloseRefused,
             ProblemType::NotRented,
+            ProblemType::OrdersOnHold,
         ],
         "cancel_order" => &[ProblemType::OrderNotCancellable],
         "settle_order" => &[
@@ -73,7 +74,11 @@ fn specific_problems(operation: &str) -> &'static [ProblemType] {
             ProblemType::CloseUnavailable,
         ],
         "keep_phone_number" => &[ProblemType::ReleaseUnderWay],
-        "release_phone_number" => &[ProblemType::CloseRefused, ProblemType::CloseUnavailable],
+        "release_phone_number" => &[
+            ProblemType::CloseRefused,
+            ProblemType::CloseUnavailable,
+            ProblemType::OrdersOnHold,
+        ],
         "transfer_phone_number" => &[
             ProblemType::PolicyDenied,
             ProblemType::QuotaExceeded,
