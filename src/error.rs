@@ -122,6 +122,12 @@ pub enum Error {
     /// The number changed since the caller read it.
     #[error("the number has changed")]
     PreconditionFailed,
+    /// Calls that cost or destroy are on hold.
+    #[error("on hold: {reason}")]
+    OrdersOnHold {
+        /// The reason of the hold.
+        reason: String,
+    },
     /// This replica is at its limit for this kind of work.
     #[error("too busy: {detail}")]
     Busy {

@@ -345,6 +345,7 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
         RETRY,
         step!(desk.subscription.ensure),
     );
+    workers.every("hold", SYNC_CHECK, RETRY, step!(desk.holds.search_when_due));
     workers.every("orphans", SLOW_TICK, RETRY, step!(desk.orders.explain_orphans));
     workers.every("forget", RETENTION, RETRY, step!(desk.retention.delete_expired));
     workers.woken(

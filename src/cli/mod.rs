@@ -12,6 +12,7 @@ mod env_file;
 mod explain;
 mod failure;
 mod health;
+mod hold;
 mod listen;
 mod load;
 mod migrate;
@@ -20,6 +21,7 @@ mod output;
 #[cfg(feature = "dev")]
 mod private_file;
 mod progress;
+mod recover;
 #[cfg(feature = "dev")]
 mod sandbox;
 mod schema;
@@ -97,6 +99,10 @@ enum Command {
     Store(StoreCommand),
     /// Applies database migrations and exits
     Migrate(migrate::Arguments),
+    /// Stops orders and releases on all replicas, and permits them again
+    Hold(hold::Arguments),
+    /// Shows what happened in Close after the backup that was restored, and confirms it
+    Recover(recover::Arguments),
     /// Checks that a running service is ready; for container health checks
     Health(health::Arguments),
 }
@@ -147,6 +153,8 @@ pub fn run() -> ExitCode {
             Command::Schema(arguments) => exit_code(schema::run(&arguments)),
             Command::Store(StoreCommand::Copy(arguments)) => exit_code(store_copy::run(&arguments).await),
             Command::Migrate(arguments) => exit_code(migrate::run(&arguments).await),
+            Command::Hold(arguments) => exit_code(hold::run(&arguments).await),
+            Command::Recover(arguments) => exit_code(recover::run(&arguments).await),
             Command::Health(arguments) => exit_code(health::run(&arguments).await),
         }
     });

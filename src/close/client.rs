@@ -36,7 +36,12 @@ impl CloseClient {
 
     /// Whether the circuit breaker is open: Close does not answer, and calls fail at once.
     pub fn circuit_open(&self) -> bool {
-        self.0.breaker.is_open(self.0.clock.now())
+        self.0.breaker.is_open(self.0.clock.steady())
+    }
+
+    /// Whether the last call could not be sent, because no connection was made.
+    pub fn is_disconnected(&self) -> bool {
+        self.0.is_disconnected()
     }
 
     /// Uses another key from the next call on; calls in progress end with the old one.

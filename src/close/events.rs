@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 /// The most pages of the log that are read at once: more events than happen between two reads.
 const PAGES: usize = 100;
 
-/// How a number came into the organization, according to the event log.
+/// How a number came into the organization, or left it, according to the event log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Creation {
     /// When, by Close's clock.
@@ -58,6 +58,16 @@ impl CloseClient {
             known: found.items.into_iter().map(|(_, creation)| creation).collect(),
             odd: found.odd,
         })
+    }
+
+    /// Reads releases of numbers, by number: the newest fifty, and all since `since` by Close's clock.
+    ///
+    /// All pages that are needed are complete, or it is an error.
+    pub async fn deletions(&self, since: Timestamp) -> Result<BTreeMap<PhoneNumberId, Creation>, Error> {
+        let (change, bound) = (Change::Deleted, None);
+        let of = Events::Changes { change, since: bound };
+        let found = self.log(of, since, creation).await?;
+        Ok(found.into_iter().map(|(_, deletion)| deletion).collect())
     }
 
     /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an

@@ -143,7 +143,7 @@ impl CloseClient {
     /// Releases a number. Sent at most once: an attempt is repeated only if nothing was sent.
     pub async fn release(&self, id: &PhoneNumberId) -> ReleaseOutcome {
         let (transport, endpoint) = (&self.0, Endpoint::Release(id));
-        if let Some(until) = transport.limits.held(endpoint.group(), transport.clock.now()) {
+        if let Some(until) = transport.limits.held(endpoint.group(), transport.clock.steady()) {
             return ReleaseOutcome::RateLimited { until };
         }
         let deadline = Instant::now() + transport.timeout;

@@ -69,7 +69,8 @@ impl CloseClient {
         let transport = &self.0;
         transport
             .limits
-            .held(Endpoint::Rent.group(), transport.clock.now())
+            .held(Endpoint::Rent.group(), transport.clock.steady())
+            .map(|until| transport.time_of_day(until))
     }
 
     /// Permits one paid call, by the circuit breaker and the rate limit.
@@ -83,7 +84,7 @@ impl CloseClient {
         if !transport.is_ready(transport.timeout).await {
             return Err(RentHold::CircuitOpen);
         }
-        let permit = transport.pace.admit(transport.clock.now()).await;
+        let permit = transport.pace.admit(transport.clock.steady()).await;
         // The wait for the first response may have shown a limit.
         match self.rent_limited_until() {
             Some(until) => Err(RentHold::Limited(until)),
@@ -98,11 +99,13 @@ impl CloseClient {
         let transport = &self.0;
         if let Some(until) = transport
             .limits
-            .held(Endpoint::Rent.group(), transport.clock.now())
+            .held(Endpoint::Rent.group(), transport.clock.steady())
         {
-            return RentOutcome::RateLimited { until };
+            return RentOutcome::RateLimited {
+                until: transport.time_of_day(until),
+            };
         }
-        let with_sharing = transport.sharing.is_sent(request, transport.clock.now());
+        let with_sharing = transport.sharing.is_sent(request, transport.clock.steady());
         let fields = json::rent(request, terms, with_sharing);
         let body = Value::Object(fields.clone());
         let outcome = transport
@@ -111,7 +114,7 @@ impl CloseClient {
         if let Outcome::Refused(refusal) = &outcome
             && let Some(lesson) = transport
                 .sharing
-                .learn(request, &fields, refusal, transport.clock.now())
+                .learn(request, &fields, refusal, transport.clock.steady())
         {
             if lesson != Lesson::Required {
                 transport.radar.retired(sharing::FIELD);
@@ -133,7 +136,9 @@ impl CloseClient {
                 forbidden: refusal.status == 403,
             },
             Outcome::NotSent { reason } => RentOutcome::NotSent { reason },
-            Outcome::RateLimited { until } => RentOutcome::RateLimited { until },
+            Outcome::RateLimited { until } => RentOutcome::RateLimited {
+                until: transport.time_of_day(until),
+            },
             Outcome::Unauthorized => RentOutcome::Unauthorized,
             Outcome::Unclear { reason } => RentOutcome::Unknown { reason },
         }
@@ -142,7 +147,7 @@ impl CloseClient {
     /// The field that [`Self::rent`] leaves out of the call for this request, because Close has retired it.
     pub fn retired_field(&self, request: &Request) -> Option<&'static str> {
         let transport = &self.0;
-        let left_out = transport.sharing.is_left_out(request, transport.clock.now());
+        let left_out = transport.sharing.is_left_out(request, transport.clock.steady());
         left_out.then_some(sharing::FIELD)
     }
 }

@@ -39,7 +39,7 @@ impl Transport {
                 sleep(pause).await;
             }
             self.wait_for_limit(endpoint, deadline).await?;
-            if attempt > 0 && self.breaker.is_open(self.clock.now()) {
+            if attempt > 0 && self.breaker.is_open(self.clock.steady()) {
                 break;
             }
             // An attempt that hangs leaves time for another one.
@@ -51,7 +51,7 @@ impl Transport {
             if limit.is_zero() {
                 break;
             }
-            let circuit_open = self.breaker.is_open(self.clock.now());
+            let circuit_open = self.breaker.is_open(self.clock.steady());
             error = match self.exchange(endpoint, body, limit).await {
                 Outcome::Done(reply) => {
                     let status = reply.status;
@@ -76,7 +76,7 @@ impl Transport {
     /// Waits until the endpoint's group has calls left, if that is before the deadline.
     async fn wait_for_limit(&self, endpoint: Endpoint<'_>, deadline: Instant) -> Result<(), Error> {
         loop {
-            let now = self.clock.now();
+            let now = self.clock.steady();
             let Some(until) = self.limits.held_for(endpoint, now) else {
                 return Ok(());
             };

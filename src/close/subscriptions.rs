@@ -141,7 +141,7 @@ impl CloseClient {
     /// Sent at most once: after an error the subscription may exist, and [`Self::subscriptions`] shows it.
     pub async fn subscribe(&self, url: &str) -> Result<Subscription, Error> {
         let (transport, endpoint) = (&self.0, Endpoint::Subscribe);
-        if let Some(until) = transport.limits.held(endpoint.group(), transport.clock.now()) {
+        if let Some(until) = transport.limits.held(endpoint.group(), transport.clock.steady()) {
             return Err(Error::RateLimited { until });
         }
         let body = json!({"url": url, "events": wanted()});

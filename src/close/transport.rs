@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -25,7 +26,7 @@ use crate::close::rate_limit::Limits;
 use crate::close::response::{self, Outcome};
 use crate::close::server_clock::ServerClock;
 use crate::close::sharing::SharingField;
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Timestamp};
 use crate::egress::Failure;
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
@@ -44,6 +45,8 @@ pub(super) struct Transport {
     pub(super) server_clock: ServerClock,
     /// The fault of the last call, unless it got a response.
     last_error: ArcSwapOption<String>,
+    /// Whether the last call could not be sent at all.
+    disconnected: AtomicBool,
     key: ArcSwap<SecretString>,
     /// The public parts of the keys that were used before.
     former_keys: Mutex<BTreeSet<String>>,
@@ -55,6 +58,7 @@ impl Transport {
         Ok(Self {
             clients: Clients::new(&settings)?,
             last_error: ArcSwapOption::empty(),
+            disconnected: AtomicBool::new(false),
             key: ArcSwap::from_pointee(key),
             former_keys: Mutex::default(),
             limits: Limits::default(),
@@ -77,6 +81,15 @@ impl Transport {
                 .lock()
                 .extend(public_part(&former).map(str::to_owned));
         }
+    }
+
+    pub(super) fn is_disconnected(&self) -> bool {
+        self.disconnected.load(Ordering::Relaxed)
+    }
+
+    /// Converts a later time of the steady clock to the time of day.
+    pub(super) fn time_of_day(&self, steady: Timestamp) -> Timestamp {
+        self.clock.now().plus(steady.since(self.clock.steady()))
     }
 
     pub(super) fn has_used_key(&self, id: &str) -> bool {
@@ -102,7 +115,7 @@ impl Transport {
         limit: Duration,
     ) -> Outcome {
         let deadline = Instant::now() + limit;
-        let Some(mut pass) = self.breaker.enter(self.clock.now(), limit) else {
+        let Some(mut pass) = self.breaker.enter(self.clock.steady(), limit) else {
             return self.circuit_open();
         };
         if pass == Pass::Probe && !endpoint.is_idempotent() {
@@ -170,7 +183,7 @@ impl Transport {
                     reason: format!("no complete answer within {}", in_seconds(limit)),
                 },
             });
-        self.breaker.record(pass, end, self.clock.now());
+        self.breaker.record(pass, end, self.clock.steady());
         let (name, word, took) = (endpoint.name(), outcome.word(), started.elapsed());
         context::add_upstream_time(took);
         span.record("outcome", word);
@@ -179,6 +192,8 @@ impl Transport {
         }
         metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
         metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
+        let disconnected = matches!(outcome, Outcome::NotSent { .. });
+        self.disconnected.store(disconnected, Ordering::Relaxed);
         let error = match &outcome {
             Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
             _ => None,
@@ -236,7 +251,7 @@ impl Transport {
                 .unwrap_or_else(|late| Err(late.into())),
         };
         let received = read.as_deref().unwrap_or_default();
-        let now = self.clock.now();
+        let now = self.clock.steady();
         if matches!(endpoint, Endpoint::Rent) {
             self.pace.record(&headers, now);
         }

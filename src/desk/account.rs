@@ -28,6 +28,9 @@ pub(in crate::desk) const MEASURED_SKEW: Duration = Duration::from_secs(10);
 /// The tolerance while no answer has shown Close's clock, so that ours stands in for it.
 pub(in crate::desk) const UNMEASURED_SKEW: Duration = Duration::from_mins(15);
 
+/// How far the clocks of replicas may differ.
+const CLOCKS_APART: Duration = Duration::from_mins(5);
+
 /// The facts that this process has about the Close account. Clones share them.
 #[derive(Clone)]
 pub(in crate::desk) struct Account {
@@ -149,6 +152,24 @@ impl Account {
         now.minus(skew)
     }
 
+    /// The time, or Close's time if that is earlier: what can't be taken back happens by neither clock too early.
+    pub(in crate::desk) fn no_earlier_than_now(&self) -> Timestamp {
+        let now = self.core.now();
+        match self.core.close.server_time() {
+            Some(theirs) => now.min(theirs.at.plus(MEASURED_SKEW)),
+            None => now,
+        }
+    }
+
+    /// The time for an observation of the number that begins now: later than the last one, on any replica.
+    pub(in crate::desk) async fn observation_time(&self, id: &PhoneNumberId) -> Result<Timestamp, Error> {
+        let now = self.core.now();
+        let known = self.core.store.number_as_of(id).await?;
+        // Further ahead than replicas' clocks differ, it is absurd, and the store ignores it.
+        let ahead = known.filter(|known| *known >= now && known.since(now) <= CLOCKS_APART);
+        Ok(ahead.map_or(now, |known| known.plus(Duration::from_micros(1))))
+    }
+
     /// Returns the owner of the API key. Fails if the key belongs to another organization, or if that can't be told.
     ///
     /// The inventory belongs to one organization. A key of another organization sees other numbers, so its answers
@@ -243,7 +264,7 @@ impl Account {
 
     /// Fetches one number from Close into the inventory.
     pub(in crate::desk) async fn refetch_number(&self, id: &PhoneNumberId) -> Result<Refetched, Error> {
-        let asked_at = self.core.now();
+        let asked_at = self.observation_time(id).await?;
         match self.read_number(id).await {
             Ok(Shown::Number(facts)) => {
                 self.core

@@ -1,4 +1,7 @@
 //! A cooldown: until its end, an operation that failed is not repeated.
+//!
+//! Its times are those of [`Clock::steady`](crate::domain::time::Clock::steady), so that no correction of the clock
+//! prolongs it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

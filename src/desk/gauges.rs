@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 use crate::desk::core::Core;
 use crate::desk::number_cache::NumberCache;
 use crate::domain::decision::Usage;
+use crate::domain::hold::HoldCause;
 use crate::domain::money::Money;
 use crate::domain::odd_record::{KnownOddRecord, OddKind};
 use crate::domain::order::State;
 use crate::error::Error;
 use crate::telemetry::metrics::{
-    CLOSE_ODD_RECORDS, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, STORE_UP,
+    CLOSE_ODD_RECORDS, ORDERS_HELD, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, STORE_UP,
     TEAM_MONTHLY_BUDGET_DOLLARS, TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
 };
 
@@ -81,6 +82,11 @@ impl Gauges {
             metrics::gauge!(ORDERS_OLDEST_AGE_SECONDS, "state" => state).set(age);
         }
         self.record_open(&open);
+        let holds = self.core.store.holds().await?;
+        for cause in HoldCause::ALL {
+            let held = holds.iter().any(|hold| hold.cause == *cause);
+            metrics::gauge!(ORDERS_HELD, "cause" => cause.as_str()).set(f64::from(u8::from(held)));
+        }
         metrics::gauge!(ORPHANS).set(real(self.cache.orphans()));
         self.record_odd().await?;
         self.record_teams().await

@@ -41,6 +41,8 @@ pub struct Readiness {
     pub close: String,
     /// `ok`, or the state of the webhook subscription in Close.
     pub webhooks: &'static str,
+    /// `ok`, or why orders and releases are on hold.
+    pub orders: String,
     /// The time of the last complete comparison with Close.
     pub inventory_as_of: Option<Timestamp>,
     /// A short fingerprint of the policy in force.
@@ -93,6 +95,14 @@ impl Health {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the database does not answer".to_owned(),
         };
+        let hold = tokio::time::timeout(Duration::from_secs(2), store.holds()).await;
+        let orders = match hold {
+            Ok(Ok(holds)) => holds
+                .into_iter()
+                .next()
+                .map_or_else(|| "ok".to_owned(), |hold| format!("on hold: {}", hold.reason)),
+            _ => "unknown: the database does not answer".to_owned(),
+        };
         let close = self.account.health();
         let stopping = self.is_leaving();
         let loaded = self.cache.loaded();
@@ -103,6 +113,7 @@ impl Health {
             inventory: if loaded { "ok" } else { "being loaded" },
             close: close.status.clone(),
             webhooks: self.subscription.health(),
+            orders,
             inventory_as_of: close.inventory_as_of,
             policy: self.core.policy.load().fingerprint(),
         }

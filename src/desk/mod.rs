@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod gauges;
 mod health;
+mod hold;
 mod me;
 mod number_cache;
 mod number_claims;
@@ -47,6 +48,7 @@ pub use crate::desk::events::Events;
 pub use crate::desk::events::stream::{EventFilter, EventStream};
 pub use crate::desk::gauges::Gauges;
 pub use crate::desk::health::{Health, Readiness};
+pub use crate::desk::hold::Holds;
 pub use crate::desk::me::{Me, TeamUsage};
 pub use crate::desk::numbers::Numbers;
 pub use crate::desk::numbers::precondition::Precondition;
@@ -116,6 +118,8 @@ pub struct Parts {
     pub access: Access,
     /// The policy file.
     pub policy: PolicyFile,
+    /// Holds on everything that costs or destroys.
+    pub holds: Holds,
     /// The API key for Close.
     pub api_key: ApiKey,
     /// The readiness report.
@@ -155,10 +159,23 @@ impl Desk {
         let cache = NumberCache::new(core.clone());
         let claims = NumberClaims::new(core.clone());
         let access = Access::new(core.clone());
-        let orders = Orders::new(core.clone(), account.clone(), cache.clone(), claims.clone());
+        let holds = Holds::new(core.clone(), account.clone());
+        let orders = Orders::new(
+            core.clone(),
+            account.clone(),
+            cache.clone(),
+            claims.clone(),
+            holds.clone(),
+        );
         let subscription = CloseSubscription::new(core.clone(), account.clone());
         Self(Arc::new(Parts {
-            numbers: Numbers::new(core.clone(), account.clone(), cache.clone(), claims),
+            numbers: Numbers::new(
+                core.clone(),
+                account.clone(),
+                cache.clone(),
+                claims,
+                holds.clone(),
+            ),
             sync: InventorySync::new(
                 core.clone(),
                 account.clone(),
@@ -184,6 +201,7 @@ impl Desk {
             gauges: Gauges::new(core.clone(), cache),
             retention: Retention::new(core.clone()),
             access,
+            holds,
             orders,
             subscription,
             core,

@@ -62,6 +62,10 @@ string_enum! {
         PolicyChange = "policy.change",
         /// The service rejected an invalid policy file.
         PolicyReject = "policy.reject",
+        /// The service or an operator stopped all calls that cost or destroy.
+        HoldStart = "hold.start",
+        /// A person permitted these calls again.
+        HoldEnd = "hold.end",
     }
 }
 

@@ -16,6 +16,7 @@ pub mod event;
 pub mod event_data;
 pub mod event_kind;
 pub mod fair_pool;
+pub mod hold;
 pub mod id;
 pub mod identity;
 pub mod input;

@@ -113,8 +113,8 @@ impl From<Timestamp> for String {
     }
 }
 
-/// When this process first asked for [`Clock::elapsed`].
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// When this process first needed [`Clock::elapsed`] or [`Clock::steady`]: by a clock that nobody sets, and the time.
+static START: LazyLock<(Instant, Timestamp)> = LazyLock::new(|| (Instant::now(), Clock::system().now()));
 
 /// A clock: the system's, or one that a test moves.
 ///
@@ -162,8 +162,15 @@ impl Clock {
             Some(manual) => {
                 Duration::from_micros(u64::try_from(manual.elapsed.load(Ordering::SeqCst)).unwrap_or(0))
             }
-            None => START.elapsed(),
+            None => START.0.elapsed(),
         }
+    }
+    /// Returns a time that only grows, for waits inside this process: the time of its start, and what has passed since.
+    ///
+    /// Never store it, and never compare it with [`Clock::now`].
+    pub fn steady(&self) -> Timestamp {
+        let start = self.0.as_ref().map_or_else(|| START.1, |manual| manual.start);
+        start.plus(self.elapsed())
     }
     /// Moves a manual clock forward; it has no effect on the system's clock.
     pub fn advance(&self, length: Duration) {

@@ -12,11 +12,14 @@ use crate::domain::event_kind::EventKind;
 use crate::domain::id::GroupId;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::row::Row;
 
+/// The longest pause and the longest lease of a job.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// Jobs per transaction, few enough to let other writers in between.
 const BATCH: usize = 100;
 
@@ -55,13 +58,16 @@ impl Store {
             .rows(sql!(
                 format!(
                     "UPDATE errands SET lease_until = $2 WHERE object_id IN (SELECT object_id FROM errands \
-                        WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
+                        WHERE {} AND (lease_until IS NULL OR {}) \
                         ORDER BY due_at, object_id LIMIT $3{locked}) \
-                     RETURNING object_id, notices, told_at, tries, gone, version_at"
+                     RETURNING object_id, notices, told_at, tries, gone, version_at",
+                    due("due_at", "$1", "$4"),
+                    due("lease_until", "$1", "$4")
                 ),
                 now,
                 now.plus(lease),
-                i64::from(limit)
+                i64::from(limit),
+                latest(now, LONGEST_WAIT)
             ))
             .await?;
         tx.commit().await?;
@@ -78,9 +84,14 @@ impl Store {
         let row = self
             .db
             .row(sql!(
-                "SELECT COUNT(CASE WHEN due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) THEN 1 END) AS n, \
-                    MIN(CASE WHEN tries = 0 THEN told_at WHEN due_at <= $1 THEN due_at END) AS since FROM errands",
-                now
+                format!(
+                    "SELECT COUNT(CASE WHEN {} AND (lease_until IS NULL OR {}) THEN 1 END) AS n, \
+                        MIN(CASE WHEN tries = 0 THEN told_at WHEN due_at <= $1 THEN due_at END) AS since FROM errands",
+                    due("due_at", "$1", "$2"),
+                    due("lease_until", "$1", "$2")
+                ),
+                now,
+                latest(now, LONGEST_WAIT)
             ))
             .await?;
         row.map_or(Ok((0, None)), |row| Ok((row.int("n")?, row.time_opt("since")?)))

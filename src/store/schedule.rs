@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 
@@ -23,11 +24,15 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let claimed = tx
             .execute(sql!(
-                "INSERT INTO turns (name, due_at) VALUES ($1, $3) ON CONFLICT (name) DO UPDATE \
-                    SET due_at = excluded.due_at WHERE turns.due_at <= $2",
+                format!(
+                    "INSERT INTO turns (name, due_at) VALUES ($1, $3) ON CONFLICT (name) DO UPDATE \
+                        SET due_at = excluded.due_at WHERE {}",
+                    due("turns.due_at", "$2", "$4")
+                ),
                 name,
                 now,
-                now.plus(every)
+                now.plus(every),
+                latest(now, every)
             ))
             .await?;
         tx.commit().await?;

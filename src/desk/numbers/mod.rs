@@ -9,6 +9,7 @@ pub(in crate::desk) mod update;
 
 use crate::desk::account::Account;
 use crate::desk::core::Core;
+use crate::desk::hold::Holds;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::number_claims::NumberClaims;
 use crate::domain::authority::{Authority, CallContext};
@@ -24,6 +25,8 @@ pub struct Numbers {
     account: Account,
     cache: NumberCache,
     claims: NumberClaims,
+    /// Nothing is released while one is in force.
+    holds: Holds,
 }
 
 impl Numbers {
@@ -32,12 +35,14 @@ impl Numbers {
         account: Account,
         cache: NumberCache,
         claims: NumberClaims,
+        holds: Holds,
     ) -> Self {
         Self {
             core,
             account,
             cache,
             claims,
+            holds,
         }
     }
 

@@ -66,6 +66,7 @@ impl Numbers {
             if let Some(at) = scheduled(&number) {
                 return Ok(Released::Scheduled(at));
             }
+            self.holds.check_calls().await?;
             let now = self.core.now();
             let row = |outcome| {
                 authority
@@ -97,7 +98,10 @@ impl Numbers {
 
     /// One step: executes the scheduled releases that are due. Only one replica executes each.
     pub async fn release_due(&self) -> Result<(), Error> {
-        let now = self.core.now();
+        if !self.holds.permits_calls().await? {
+            return Ok(());
+        }
+        let now = self.account.no_earlier_than_now();
         for (number, requested_by) in self.core.store.due_releases(now, BATCH).await? {
             // A change of the number is under way: the next step comes soon.
             let Some(claim) = self.claims.try_claim(&number.facts.id).await? else {
@@ -115,6 +119,9 @@ impl Numbers {
 
     /// One step: repeats releases whose outcome is unknown. Releasing a number twice does no harm.
     pub async fn finish_releases(&self) -> Result<(), Error> {
+        if !self.holds.permits_calls().await? {
+            return Ok(());
+        }
         let marked_before = self.core.now().minus(self.core.settings.deadline * 2);
         for (number, requested_by) in self.core.store.unfinished_releases(marked_before, BATCH).await? {
             let now = self.core.now();

@@ -75,10 +75,11 @@ impl Numbers {
             return Err(Error::NotFound);
         };
         self.core.store.record_audit(attempt).await?;
+        let asked_at = self.account.observation_time(id).await?;
         let failure = match self.core.close.update(id, &changes.object()).await {
             Ok(facts) => {
                 let now = self.core.now();
-                let seen = self.core.observation(facts, now);
+                let seen = self.core.observation(facts, now.max(asked_at));
                 self.core
                     .store
                     .observe_change(&seen, &attempt.then(now, "updated"))

@@ -43,7 +43,12 @@ impl Orders {
 
     /// One step: cancels orders whose approval deadline has passed.
     pub async fn expire_approvals(&self) -> Result<(), Error> {
-        for order in self.core.store.overdue_approvals(self.core.now(), BATCH).await? {
+        for order in self
+            .core
+            .store
+            .overdue_approvals(self.account.no_earlier_than_now(), BATCH)
+            .await?
+        {
             self.expire(order).await?;
         }
         Ok(())
@@ -81,7 +86,7 @@ impl Orders {
         comment: Option<String>,
     ) -> Result<OrderWithNumber, Error> {
         let (order, authority) = self.find_authorized(ctx, id).await?;
-        let now = self.core.now();
+        let now = self.account.no_earlier_than_now();
         let team = order.team.clone();
         let action = if verdict == Verdict::Approved {
             Action::OrderApprove

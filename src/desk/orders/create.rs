@@ -80,6 +80,7 @@ impl Orders {
         key: IdempotencyKey,
     ) -> Result<(Order, bool), Error> {
         request.check_new().map_err(Error::Invalid)?;
+        self.holds.check_new_orders().await?;
         let now = self.core.now();
         let (policy, members) = (self.core.policy.load_full(), self.account.members_for(team).await);
         let (caps, usage) = (policy.caps(team), self.core.store.usage(team, now).await?);

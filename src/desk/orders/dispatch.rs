@@ -59,6 +59,9 @@ impl Orders {
         let Some(_slot) = self.queue.acquire(team).await else {
             return Ok(());
         };
+        if !self.holds.permits_calls().await? {
+            return Ok(());
+        }
         let Some(permit) = self.admit().await else {
             return Ok(());
         };
@@ -118,7 +121,7 @@ impl Orders {
     /// Permits one paid call, if the service may make one now. Asked before the claim: an order that could not be sent
     /// is not claimed.
     async fn admit(&self) -> Option<RentPermit> {
-        if self.core.tasks.stop.is_cancelled() || self.key_refused.is_active(self.core.now()) {
+        if self.core.tasks.stop.is_cancelled() || self.key_refused.is_active(self.core.clock.steady()) {
             return None;
         }
         match self.core.close.admit_rent().await {
@@ -256,7 +259,7 @@ impl Orders {
                 tracing::error!(order_id = %order.id, "order requeued: Close does not accept the API key");
                 metrics::counter!(CLOSE_UNAUTHORIZED_TOTAL).increment(1);
                 self.account.set_status("the API key is not accepted");
-                self.key_refused.start(self.core.now().plus(KEY_PAUSE));
+                self.key_refused.start(self.core.clock.steady().plus(KEY_PAUSE));
                 (
                     self.retry_later(order, "Close does not accept the API key of the service".into()),
                     None,

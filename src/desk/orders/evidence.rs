@@ -204,6 +204,7 @@ impl Orders {
                     id: facts.id.clone(),
                     origin,
                     recent: self.is_recent(number, view),
+                    adopted: number.number.team.is_some(),
                     groups,
                     rival: rivals.iter().filter_map(|other| rival(other, number)).max(),
                 })

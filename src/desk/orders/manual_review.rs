@@ -91,7 +91,8 @@ impl Orders {
                 number.facts.carrier_type.as_deref().unwrap_or("unknown"),
             )));
         }
-        if let Some(team) = &number.team {
+        // The order's own team may have adopted the number meanwhile.
+        if let Some(team) = number.team.as_ref().filter(|team| **team != order.team) {
             return Err(contradicted(format!("`{id}` belongs to the team `{team}`")));
         }
         Ok(Settlement::Fulfilled {
@@ -111,12 +112,12 @@ impl Orders {
         let candidates = self.candidates(&[own], &[], &unassigned, &view);
         let ours: Vec<&str> = candidates
             .iter()
-            .filter(|candidate| candidate.origin == Origin::Desk)
+            .filter(|candidate| candidate.origin == Origin::Desk && !candidate.adopted)
             .map(|candidate| candidate.id.as_str())
             .collect();
         if !ours.is_empty() {
             return Err(contradicted(format!(
-                "Close shows numbers that the service's API key rented and that belong to no order: {}",
+                "Close shows numbers that the service's API key rented and that belong to no order and no team: {}",
                 ours.join(", ")
             )));
         }

@@ -30,6 +30,7 @@ mod verdict;
 use crate::desk::account::Account;
 use crate::desk::cooldown::Cooldown;
 use crate::desk::core::Core;
+use crate::desk::hold::Holds;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::number_claims::NumberClaims;
 pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
@@ -45,6 +46,8 @@ pub struct Orders {
     account: Account,
     cache: NumberCache,
     claims: NumberClaims,
+    /// Nothing is sent while one is in force.
+    holds: Holds,
     /// Shares the paid calls fairly between teams.
     queue: FairQueue,
     /// Notifies waiting requests when their order changes.
@@ -63,12 +66,14 @@ impl Orders {
         account: Account,
         cache: NumberCache,
         claims: NumberClaims,
+        holds: Holds,
     ) -> Self {
         Self {
             core,
             account,
             cache,
             claims,
+            holds,
             queue: FairQueue::new(PARALLEL_CALLS),
             changes: OrderChanges::default(),
             key_refused: Cooldown::default(),

@@ -25,7 +25,7 @@ impl Orders {
     /// Idempotent: any replica can run it at any time.
     pub async fn explain_orphans(&self) -> Result<(), Error> {
         let now = self.core.now();
-        if self.log_refused.is_active(now) {
+        if self.log_refused.is_active(self.core.clock.steady()) {
             return Ok(());
         }
         let mut last = Ok(());
@@ -44,7 +44,7 @@ impl Orders {
                             error = %failure,
                             "event log of Close refused to this API key; the provenance of orphans stays unknown"
                         );
-                        self.log_refused.start(now.plus(REFUSED));
+                        self.log_refused.start(self.core.clock.steady().plus(REFUSED));
                         return Ok(());
                     }
                     // One failed lookup must not keep the other numbers from being looked up.

@@ -71,18 +71,22 @@ impl Orders {
             settle_after: self.core.settings.settle_after,
             deadline: self.core.settings.deadline,
         };
-        let pause = self.pause_of_sending(now);
+        let pause = self.pause_of_sending();
+        let hold = self.holds.reason().await?;
         for row in rows.iter_mut().filter(|row| row.order.state == State::Queued) {
             row.queue = Some(QueueStatus {
-                reason: reason(&row.order, &open, pause, times),
+                reason: hold.as_ref().map_or_else(
+                    || reason(&row.order, &open, pause, times),
+                    |hold| format!("all orders are on hold until a person ends the hold: {hold}"),
+                ),
                 position: positions.get(&row.order.id).copied(),
             });
         }
         Ok(())
     }
 
-    fn pause_of_sending(&self, now: Timestamp) -> Option<Pause> {
-        if self.key_refused.is_active(now) {
+    fn pause_of_sending(&self) -> Option<Pause> {
+        if self.key_refused.is_active(self.core.clock.steady()) {
             Some(Pause::KeyRefused)
         } else if self.core.close.circuit_open() {
             Some(Pause::CloseSilent)

@@ -31,7 +31,7 @@ impl Orders {
         let taken = self
             .core
             .store
-            .take_due_unverified(now, |order| self.pause(order))
+            .take_due_unverified(now, self.core.settings.reconcile_every, |order| self.pause(order))
             .await?;
         let lanes: BTreeSet<Country> = taken
             .iter()

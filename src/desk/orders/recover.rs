@@ -15,13 +15,17 @@ impl Orders {
     /// replica can run it at any time.
     pub async fn recover(&self) -> Result<(), Error> {
         let now = self.core.now();
-        for order in self.core.store.lapsed_orders(now, BATCH).await? {
+        let lease = self.core.settings.deadline + self.core.settings.lease_margin;
+        for order in self.core.store.lapsed_orders(now, lease, BATCH).await? {
             let reason = "the service stopped during the call to Close".to_owned();
             let row = self.settlement_row(&order, Actor::desk(), None);
             self.record_settlement(&order, Settlement::Unverified { reason }, None, row)
                 .await?;
         }
-        if self.key_refused.is_active(now) || self.core.close.circuit_open() {
+        if self.key_refused.is_active(self.core.clock.steady())
+            || self.core.close.circuit_open()
+            || !self.holds.permits_calls().await?
+        {
             return Ok(());
         }
         if let Some(until) = self.core.close.rent_limited_until() {

@@ -56,6 +56,8 @@ pub(in crate::desk::orders) struct Candidate {
     pub(in crate::desk::orders) origin: Origin,
     /// Whether it is so new that the event log may still lack it.
     pub(in crate::desk::orders) recent: bool,
+    /// Whether a team has adopted it.
+    pub(in crate::desk::orders) adopted: bool,
     /// Which groups of interchangeable orders it matches, by index.
     pub(in crate::desk::orders) groups: BTreeSet<usize>,
     /// Another order that it may belong to, besides those of the groups.
@@ -306,6 +308,7 @@ mod tests {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
                 recent: Duration::from_secs(*seen) < SETTLE,
+                adopted: false,
                 groups: BTreeSet::from([0]),
                 rival: None,
             })
@@ -364,6 +367,7 @@ mod tests {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
                 recent: Duration::from_secs(*seen) < SETTLE,
+                adopted: false,
                 groups: groups.iter().copied().collect(),
                 rival: *rival,
             })
@@ -496,6 +500,7 @@ mod tests {
                 id: "phon_A".parse().unwrap(),
                 origin: Origin::Unlogged,
                 recent: false,
+                adopted: false,
                 groups: BTreeSet::from([0]),
                 rival: None,
             };

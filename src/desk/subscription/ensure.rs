@@ -74,7 +74,7 @@ impl CloseSubscription {
     ///
     /// Another replica or a person may have rotated the key.
     pub fn recheck_keys(&self) {
-        let (now, rechecked) = (self.core.now(), &self.state.rechecked);
+        let (now, rechecked) = (self.core.clock.steady(), &self.state.rechecked);
         if !rechecked.is_active(now) {
             rechecked.start(now.plus(RECHECK));
             self.core.signals.subscription.notify_one();

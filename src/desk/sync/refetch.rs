@@ -166,7 +166,7 @@ impl InventorySync {
                 return Ok(Freshness::Current);
             }
         };
-        let asked_at = self.core.now();
+        let asked_at = self.account.observation_time(id).await?;
         match self.account.read_number(id).await {
             Ok(Shown::Number(facts)) => {
                 let freshness = freshness(job, Some(&facts));

@@ -190,6 +190,7 @@ fn moved(order: &Order, step: Step) -> Option<Result<Order, WrongState>> {
         Step::Review => settled(Settlement::Review {
             reason: "two numbers fit".into(),
         }),
+        Step::Suspect => order.suspected("restored".into(), now),
         Step::Fulfil => settled(Settlement::Fulfilled {
             phone_number_id: "phon_1".parse().unwrap(),
             evidence: Evidence::Close201,

@@ -11,6 +11,8 @@
 //!        ├─reject─▶ refused       │               └─mark unverified─▶ unverified ─fulfil, refuse, requeue
 //!        └─expire, cancel─▶ cancelled ◀─cancel                            └─review─▶ needs_review ─fulfil, refuse
 //! ```
+//!
+//! After a restore, `suspect` leads from `awaiting_approval` and `queued` to `needs_review`.
 
 use serde_json::{Map, Value};
 
@@ -45,6 +47,8 @@ pub enum Step {
     MarkUnverified,
     /// Close's records are ambiguous, so a person must decide.
     Review,
+    /// The database was restored and the order may have been sent since, so a person must decide.
+    Suspect,
     /// Close rented the number.
     Fulfil,
     /// Close rented nothing.
@@ -63,6 +67,7 @@ impl Step {
         Self::Requeue,
         Self::MarkUnverified,
         Self::Review,
+        Self::Suspect,
         Self::Fulfil,
         Self::Refuse,
     ];
@@ -82,6 +87,7 @@ impl Step {
             Self::Requeue => (&[Renting, Unverified], Queued),
             Self::MarkUnverified => (&[Renting], Unverified),
             Self::Review => (&[Unverified], NeedsReview),
+            Self::Suspect => (&[AwaitingApproval, Queued], NeedsReview),
             Self::Fulfil => (&[Renting, Unverified, NeedsReview], Fulfilled),
             Self::Refuse => (&[Renting, Unverified, NeedsReview], Refused),
         }
@@ -202,6 +208,14 @@ impl Order {
                 self.reason = Some(reason);
             }
         }
+        Ok(self.stamped(now))
+    }
+
+    /// Sends the order to review, because it may have been sent before the database was restored: [`Step::Suspect`].
+    pub fn suspected(mut self, reason: String, now: Timestamp) -> Result<Self, WrongState> {
+        self.advance(Step::Suspect)?;
+        self.not_before = None;
+        self.reason = Some(reason);
         Ok(self.stamped(now))
     }
 

@@ -58,6 +58,7 @@ fn specific_problems(operation: &str) -> &'static [ProblemType] {
             ProblemType::IdempotencyKeyReused,
             ProblemType::CloseRefused,
             ProblemType::NotRented,
+            ProblemType::OrdersOnHold,
         ],
         "cancel_order" => &[ProblemType::OrderNotCancellable],
         "settle_order" => &[
@@ -77,6 +78,7 @@ fn specific_problems(operation: &str) -> &'static [ProblemType] {
             ProblemType::PreconditionFailed,
             ProblemType::CloseRefused,
             ProblemType::CloseUnavailable,
+            ProblemType::OrdersOnHold,
         ],
         "transfer_phone_number" => &[
             ProblemType::PreconditionFailed,

@@ -99,6 +99,9 @@ impl From<Error> for Problem {
                 message,
                 errors,
             } => close_refused(Some(&close_status), message.as_deref(), errors.as_ref()),
+            Error::OrdersOnHold { reason } => Self::new(ProblemType::OrdersOnHold)
+                .detail(sentence(&format!("Orders and releases are on hold: {reason}")))
+                .retry_after(60),
             Error::Busy { detail } => Self::new(ProblemType::Busy).detail(detail).retry_after(5),
             Error::ShareUsedUp { detail } => {
                 Self::new(ProblemType::RateLimited).detail(detail).retry_after(5)

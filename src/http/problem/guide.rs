@@ -21,7 +21,7 @@ pub(in crate::http) const fn guide(problem_type: ProblemType) -> (&'static str, 
         P::WebhooksOff | P::TooManyEndpoints | P::EndpointDisabled => ("events", ""),
         P::RateLimited => ("capacity", "#a-team-sends-too-many-requests"),
         P::Busy => ("capacity", "#all-callers-together-send-too-much"),
-        P::Internal | P::CloseUnavailable | P::StoreUnavailable => ("guarantees", ""),
+        P::Internal | P::CloseUnavailable | P::StoreUnavailable | P::OrdersOnHold => ("guarantees", ""),
         _ => ("testing-your-app", "#what-your-app-must-handle"),
     }
 }

@@ -194,6 +194,11 @@ problem_types! {
         "This replica already runs the maximum number of requests of this kind, or another change of the same number \
          takes long. Numberdesk did not execute the request.",
         "Try again after the seconds in `Retry-After`. Another replica may have capacity.";
+    OrdersOnHold = "orders-on-hold", SERVICE_UNAVAILABLE, "Orders and releases are on hold",
+        "The operator of the service has stopped orders and releases, or the service has found that its database may be \
+         older than Close. Numberdesk did not execute the request.",
+        "`detail` gives the reason. Try again after the seconds in `Retry-After`, an order under the same key. You can \
+         still read orders and numbers.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The database is unavailable",
         "The service cannot reach its database. It has not sent your order to Close, unless it had accepted the order \
          in an earlier request.",

@@ -8,3 +8,26 @@ CREATE TABLE own_keys (
     id TEXT NOT NULL PRIMARY KEY,
     known_since BIGINT NOT NULL
 );
+
+-- The holds that are in force. While there is one, nothing that costs or destroys is sent to Close.
+CREATE TABLE holds (
+    cause TEXT NOT NULL PRIMARY KEY,
+    reason TEXT NOT NULL,
+    since BIGINT NOT NULL
+);
+
+-- Calls with the service's own API key that Close has logged and this database does not know.
+CREATE TABLE unknown_calls (
+    kind TEXT NOT NULL,
+    number_id TEXT NOT NULL,
+    -- When, by Close's clock.
+    at BIGINT NOT NULL,
+    -- The number as it was rented; NULL where the log does not have it.
+    facts TEXT,
+    -- The order that the number was probably rented for.
+    order_id TEXT,
+    found_at BIGINT NOT NULL,
+    -- When a person confirmed the call; NULL until then.
+    confirmed_at BIGINT,
+    PRIMARY KEY (kind, number_id)
+);

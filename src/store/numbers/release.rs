@@ -2,6 +2,8 @@
 //!
 //! A finished release leaves a tombstone. A number counts as held by its team until it is gone.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::domain::audit::{Actor, AuditRow, Requester};
@@ -12,10 +14,12 @@ use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;
+use crate::store::due_times::{due, latest};
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::numbers::row::{read, select_number};
+use crate::store::numbers::upsert::is_later;
 use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::row::Row;
 
@@ -27,6 +31,11 @@ const SELECT: &str = select_number!(
         AND audit.outcome IN ('scheduled', 'releasing') ORDER BY audit.id DESC LIMIT 1) AS release_detail",
     ""
 );
+
+/// The longest pause before a release is tried again.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// The longest time between a mark and its check.
+const LONGEST_CALL: Duration = Duration::from_hours(1);
 
 /// Clears every column of a release.
 macro_rules! cleared {
@@ -88,10 +97,15 @@ impl Store {
 
     /// Numbers whose scheduled release is due, with its requester; longest due first.
     pub async fn due_releases(&self, now: Timestamp, limit: u32) -> Result<Vec<(Number, Requester)>, Error> {
-        let due = " WHERE release_try_at <= $1 AND releasing_at IS NULL AND gone_at IS NULL \
-            ORDER BY release_try_at, id LIMIT $2";
-        self.with_requester(sql!(format!("{SELECT}{due}"), now, i64::from(limit)))
-            .await
+        // A retry may be early, the end of the undo window never: the release can't be taken back.
+        let text = format!(
+            "{SELECT} WHERE release_try_at IS NOT NULL \
+                AND (release_try_at <= $1 OR (release_at <= $1 AND {})) AND releasing_at IS NULL \
+                AND gone_at IS NULL ORDER BY release_try_at, id LIMIT $2",
+            due("release_try_at", "$1", "$3")
+        );
+        let by = latest(now, LONGEST_WAIT);
+        self.with_requester(sql!(text, now, i64::from(limit), by)).await
     }
 
     /// Numbers marked for release at or before `marked`, whose outcome is unknown; longest marked first.
@@ -102,8 +116,12 @@ impl Store {
         marked: Timestamp,
         limit: u32,
     ) -> Result<Vec<(Number, Requester)>, Error> {
-        let open = " WHERE releasing_at <= $1 AND gone_at IS NULL ORDER BY releasing_at, id LIMIT $2";
-        self.with_requester(sql!(format!("{SELECT}{open}"), marked, i64::from(limit)))
+        let text = format!(
+            "{SELECT} WHERE {} AND gone_at IS NULL ORDER BY releasing_at, id LIMIT $2",
+            due("releasing_at", "$1", "$3")
+        );
+        let by = latest(marked, LONGEST_CALL);
+        self.with_requester(sql!(text, marked, i64::from(limit), by))
             .await
     }
 
@@ -181,7 +199,7 @@ impl Store {
         let Some(row) = present(&mut tx, id).await? else {
             return Ok(false);
         };
-        if row.time("as_of")? > at {
+        if is_later(row.time("as_of")?, at) {
             return Ok(false);
         }
         let (mut audit, mut kind) = (audit.clone(), EventKind::NumberVanished);

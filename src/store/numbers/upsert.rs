@@ -1,6 +1,6 @@
 //! Upserts numbers as Close shows them.
 //!
-//! A later observation wins, and no observation changes the team of a number.
+//! The more recent state wins, by Close's date of the last change, and no observation changes the team of a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,7 +56,8 @@ const BATCH: usize = 100;
 impl Store {
     /// Upserts observations; returns how many numbers are new or have changed.
     ///
-    /// It never changes team or order. A row with a later observation stays as it is. A number that is gone comes back
+    /// It never changes team or order. A row that is more recent by Close's own date, or with a later observation,
+    /// stays as it is. A number that is gone comes back
     /// only if Close showed it more than ten minutes after it was gone. When the monthly price of a team's number
     /// changes, the team's usage follows.
     pub async fn observe(&self, seen: &[Observation]) -> Result<u64, Error> {
@@ -100,6 +101,15 @@ impl Store {
         }
         rows::write(&mut tx, &audit).await?;
         tx.commit().await
+    }
+
+    /// When Close last showed the number.
+    pub async fn number_as_of(&self, id: &PhoneNumberId) -> Result<Option<Timestamp>, Error> {
+        let row = self
+            .db
+            .row(sql!("SELECT as_of FROM numbers WHERE id = $1", id.as_str()))
+            .await?;
+        row.map(|row| row.time("as_of")).transpose()
     }
 
     /// The ids of all numbers that are not gone.
@@ -154,14 +164,20 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
         changed: false,
         entry: None,
     };
-    if row.time("as_of")? > seen.as_of {
+    let (known, known_at): (Facts, _) = (row.json("facts")?, row.time("as_of")?);
+    if is_stale(seen, &known, known_at) {
         return Ok(unchanged);
     }
+    // It never goes back, unless it was absurd.
+    let as_of = if is_later(known_at, seen.as_of) {
+        known_at
+    } else {
+        seen.as_of
+    };
     let gone_at = row.time_opt("gone_at")?;
     if gone_at.is_some_and(|gone_at| seen.as_of <= gone_at.plus(LISTINGS_LAG)) {
         return Ok(unchanged);
     }
-    let known: Facts = row.json("facts")?;
     let monthly_before = row.int("monthly")?;
     let monthly = seen.monthly(monthly_before);
     let facts = json(&seen.facts)?;
@@ -171,7 +187,7 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
         tx.execute(sql!(
             "UPDATE numbers SET as_of = $2 WHERE id = $1",
             seen.facts.id.as_str(),
-            seen.as_of
+            as_of
         ))
         .await?;
         return Ok(unchanged);
@@ -186,7 +202,7 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
         folded(&seen.facts),
         facts,
         monthly,
-        seen.as_of,
+        as_of,
     ))
     .await?;
     if known.participants != seen.facts.participants || known.user != seen.facts.user {
@@ -213,6 +229,25 @@ async fn refresh(tx: &mut Tx, seen: &Observation, row: &Row) -> Result<Upserted,
         }
     });
     Ok(Upserted { changed: true, entry })
+}
+
+/// Whether Close showed an older state than the known one.
+///
+/// Its own date decides where both have one, because the clocks of replicas differ. A date that is older all the same
+/// after ten minutes is no lag: it counts.
+fn is_stale(seen: &Observation, known: &Facts, known_at: Timestamp) -> bool {
+    match (seen.facts.updated_at, known.updated_at) {
+        (Some(shown), Some(before)) if shown > before => false,
+        (Some(shown), Some(before)) if shown < before => seen.as_of <= known_at.plus(LISTINGS_LAG),
+        _ => is_later(known_at, seen.as_of),
+    }
+}
+
+/// Whether the first of two times of observations is later.
+///
+/// One that is ahead by more than ten minutes was recorded by a wrong clock, and counts as earlier.
+pub(in crate::store) fn is_later(one: Timestamp, other: Timestamp) -> bool {
+    one > other && one <= other.plus(LISTINGS_LAG)
 }
 
 async fn insert(tx: &mut Tx, seen: &Observation) -> Result<bool, Error> {

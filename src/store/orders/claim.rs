@@ -21,6 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::audit::rows;
+use crate::store::due_times::{due, latest};
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::orders::open::{UnsettledOrder, open_in, queue_in};
@@ -58,6 +59,9 @@ pub enum Claim {
     /// The order differs from the approved one; it stays queued.
     NotAsApproved(Order),
 }
+
+/// The longest pause before an order is sent again: the longest reset of a rate limit that counts.
+pub(in crate::store) const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 impl Store {
     /// Queued orders that may be sent now, with their teams: teams in turn, the oldest order of each first.
@@ -99,11 +103,13 @@ impl Store {
         let SendTime { now, close_after } = at.into();
         let mut tx = self.db.begin().await?;
         let text = format!(
-            "{} WHERE id = $1 AND {} AND (not_before IS NULL OR not_before <= $2)",
+            "{} WHERE id = $1 AND {} AND (not_before IS NULL OR {})",
             select_order!(""),
-            allows(Step::Claim)
+            allows(Step::Claim),
+            due("not_before", "$2", "$3")
         );
-        let row = tx.lock_if_free(sql!(text, id.as_str(), now)).await?;
+        let by = latest(now, LONGEST_PAUSE);
+        let row = tx.lock_if_free(sql!(text, id.as_str(), now, by)).await?;
         let Some(row) = row else {
             return Ok(Claim::Unavailable);
         };
@@ -188,14 +194,23 @@ impl Store {
     }
 
     /// Orders in `renting` whose lease has lapsed: their sender died, or lost the database.
-    pub async fn lapsed_orders(&self, now: Timestamp, limit: u32) -> Result<Vec<Order>, Error> {
+    ///
+    /// No lease is longer than `lease`. An order that is still being sent may be among them, if clocks are wrong. Its
+    /// answer counts all the same.
+    pub async fn lapsed_orders(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Order>, Error> {
+        let text = format!(
+            "{} WHERE state = 'renting' AND {} ORDER BY id LIMIT $2",
+            select_order!(""),
+            due("lease_until", "$1", "$3")
+        );
         let rows = self
             .db
-            .rows(sql!(
-                select_order!(" WHERE state = 'renting' AND lease_until <= $1 ORDER BY id LIMIT $2"),
-                now,
-                i64::from(limit)
-            ))
+            .rows(sql!(text, now, i64::from(limit), latest(now, lease)))
             .await?;
         rows.iter().map(read).collect()
     }

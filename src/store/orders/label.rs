@@ -1,12 +1,18 @@
 //! Labels that the service still has to set on the numbers of fulfilled orders.
 
+use std::time::Duration;
+
 use crate::domain::id::{OrderId, PhoneNumberId};
 use crate::domain::order::Request;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
 use crate::store::sql::db::{Statement, sql};
 use crate::store::sql::error::corrupt;
+
+/// The longest pause before a label is tried again.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 impl Store {
     /// Fulfilled orders whose label is due, longest due first.
@@ -18,11 +24,15 @@ impl Store {
         let rows = self
             .db
             .rows(sql!(
-                "SELECT o.id, o.phone_number_id, o.request FROM orders o \
-                    JOIN numbers n ON n.id = o.phone_number_id AND n.gone_at IS NULL AND n.team = o.team \
-                 WHERE o.label_due_at IS NOT NULL AND o.label_due_at <= $1 ORDER BY o.label_due_at, o.id LIMIT $2",
+                format!(
+                    "SELECT o.id, o.phone_number_id, o.request FROM orders o \
+                        JOIN numbers n ON n.id = o.phone_number_id AND n.gone_at IS NULL AND n.team = o.team \
+                     WHERE o.label_due_at IS NOT NULL AND {} ORDER BY o.label_due_at, o.id LIMIT $2",
+                    due("o.label_due_at", "$1", "$3")
+                ),
                 now,
-                i64::from(limit)
+                i64::from(limit),
+                latest(now, LONGEST_WAIT)
             ))
             .await?;
         rows.iter()

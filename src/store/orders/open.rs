@@ -12,7 +12,9 @@ use crate::domain::phone::sharing_calling_code;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
+use crate::store::orders::claim::LONGEST_PAUSE;
 use crate::store::orders::row::{allows, read, select_order};
 use crate::store::sql::db::{Statement, Tx};
 use crate::store::sql::param::Param;
@@ -191,11 +193,13 @@ fn select_open(countries: &[Country]) -> Statement {
 fn select_queue(countries: &[Country], now: Timestamp) -> Statement {
     let (condition, mut args) = in_countries(countries, 2);
     args.insert(0, now.into());
+    args.push(latest(now, LONGEST_PAUSE).into());
+    let not_before = due("not_before", "$1", &format!("${}", args.len()));
     Statement {
         text: format!(
             "{} JOIN (SELECT id AS due, ROW_NUMBER() OVER (PARTITION BY shape ORDER BY id) AS nth, \
                     ROW_NUMBER() OVER (PARTITION BY team ORDER BY id) AS round FROM orders \
-                WHERE {} AND (not_before IS NULL OR not_before <= $1){condition}) AS queue ON due = id \
+                WHERE {} AND (not_before IS NULL OR {not_before}){condition}) AS queue ON due = id \
              WHERE nth <= {OF_A_SHAPE} ORDER BY round, id LIMIT {CONSIDERED}",
             select_order!(""),
             allows(Step::Claim)

@@ -7,6 +7,7 @@ use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
 use crate::store::orders::open::QUIET;
 use crate::store::orders::row::{read, select_order};
@@ -20,24 +21,28 @@ const MEMORY: Duration = Duration::from_hours(30 * 24);
 impl Store {
     /// Takes the unverified orders that are due for a check, and schedules the next check after `pause`.
     ///
+    /// No pause is longer than `longest`.
+    ///
     /// Only one replica takes each order. An order whose last look was [kept from proving](Self::hold_for_look) anything
     /// by a call in progress is taken once no call is in progress in its country, or when that takes too long.
     pub async fn take_due_unverified(
         &self,
         now: Timestamp,
+        longest: Duration,
         pause: impl Fn(&Order) -> Duration,
     ) -> Result<Vec<Order>, Error> {
+        let by = latest(now, longest);
+        let text = format!(
+            "{} WHERE state = 'unverified' AND {} AND (quiet_until IS NULL OR {} \
+                OR NOT EXISTS (SELECT 1 FROM orders r WHERE r.country = orders.country AND r.state = 'renting')) \
+             ORDER BY look_at, id LIMIT $2",
+            select_order!(""),
+            due("look_at", "$1", "$3"),
+            due("quiet_until", "$1", "$4")
+        );
         let rows = self
             .db
-            .rows(sql!(
-                select_order!(
-                    " WHERE state = 'unverified' AND look_at <= $1 AND (quiet_until IS NULL OR quiet_until <= $1 \
-                        OR NOT EXISTS (SELECT 1 FROM orders r WHERE r.country = orders.country \
-                            AND r.state = 'renting')) ORDER BY look_at, id LIMIT $2"
-                ),
-                now,
-                BATCH
-            ))
+            .rows(sql!(text, now, BATCH, by, latest(now, QUIET)))
             .await?;
         let mut taken = Vec::new();
         for row in &rows {
@@ -45,10 +50,14 @@ impl Store {
             let mut tx = self.db.begin().await?;
             let updated = tx
                 .execute(sql!(
-                    "UPDATE orders SET look_at = $2 WHERE id = $1 AND state = 'unverified' AND look_at <= $3",
+                    format!(
+                        "UPDATE orders SET look_at = $2 WHERE id = $1 AND state = 'unverified' AND {}",
+                        due("look_at", "$3", "$4")
+                    ),
                     order.id.as_str(),
                     now.plus(pause(&order)),
-                    now
+                    now,
+                    by
                 ))
                 .await?;
             tx.commit().await?;

@@ -34,6 +34,7 @@ async fn a_verbose_probe_adds_files_and_issuers_and_a_plain_probe_has_only_the_u
         "inventory",
         "close",
         "webhooks",
+        "orders",
         "inventory_as_of",
         "policy",
     ];

@@ -237,7 +237,7 @@ async fn an_order_with_an_expired_lease_is_in_doubt_and_is_found(database: Datab
     let waiting = order("sales", "waiting", "DE");
     insert(&store, &waiting, &NO_CAPS).await;
     let (before, after) = (NOW.plus(LEASE).minus(Duration::from_micros(1)), NOW.plus(LEASE));
-    assert_eq!(store.lapsed_orders(before, 10).await.unwrap(), []);
+    assert_eq!(store.lapsed_orders(before, LEASE, 10).await.unwrap(), []);
     let mut other = order("support", "other", "DE");
     other.id = OrderId::generate(later(1));
     insert(&store, &other, &NO_CAPS).await;
@@ -245,14 +245,17 @@ async fn an_order_with_an_expired_lease_is_in_doubt_and_is_found(database: Datab
         claim(&store, &other.id, before).await,
         Claim::Waiting(Wait::Calls)
     );
-    assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), from_ref(&expired));
+    assert_eq!(
+        store.lapsed_orders(after, LEASE, 10).await.unwrap(),
+        from_ref(&expired)
+    );
     assert_eq!(
         due_ids(&store, after, 10).await,
         from_ref(&other.id),
         "one at a time beside a doubt, and the other team's turn comes first"
     );
     assert!(settle(&store, &expired, unverified(), None).await);
-    assert_eq!(store.lapsed_orders(after, 10).await.unwrap(), []);
+    assert_eq!(store.lapsed_orders(after, LEASE, 10).await.unwrap(), []);
     // The sender was only slow. Its certain result replaces `unverified`, but only once.
     assert!(settle(&store, &expired, fulfilled("A"), Some(&observation("A", NOW))).await);
     assert!(!settle(&store, &expired, unverified(), None).await);

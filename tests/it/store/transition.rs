@@ -1,5 +1,7 @@
 //! The statements of the store follow the transition table of orders: every step from every state.
 
+use numberdesk::domain::audit::Actor;
+use numberdesk::domain::hold::{CallKind, Hold, HoldCause, UnknownCall};
 use numberdesk::domain::order::transition::Step;
 
 use super::*;
@@ -58,6 +60,29 @@ async fn run_step(store: &Store, order: &Order, step: Step, nth: usize) -> bool 
                 .settle_order(&after, Some(&observation(&number, NOW)), &audit)
                 .await
                 .unwrap()
+        }
+        Step::Suspect => {
+            // A rent of which nothing is known but its number may belong to any order that was not sent.
+            let call = UnknownCall {
+                kind: CallKind::Rent,
+                number_id: number_id(&format!("S{nth}")),
+                at: NOW,
+                facts: None,
+                order_id: None,
+            };
+            let hold = Hold {
+                cause: HoldCause::UnknownCalls,
+                reason: "restored".to_owned(),
+                since: NOW,
+            };
+            assert!(
+                store
+                    .hold_for_unknown_calls(&[call], &hold, &audit)
+                    .await
+                    .unwrap()
+            );
+            let confirmed = store.confirm_unknown_calls(&Actor::desk(), NOW).await.unwrap();
+            confirmed.in_review.contains(&order.id)
         }
         Step::Requeue | Step::MarkUnverified | Step::Review | Step::Refuse => {
             store.settle_order(&after, None, &audit).await.unwrap()

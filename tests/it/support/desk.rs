@@ -129,7 +129,8 @@ impl Process {
         Self(Some(runtime))
     }
 
-    fn spawn<T: Send + 'static>(
+    /// Starts work that ends with the process.
+    pub(crate) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
@@ -184,7 +185,7 @@ impl TestDesk {
     /// Starts a replica, as after a crash. It continues with the state that the previous one has stored.
     pub(crate) async fn start(&mut self) {
         let process = Process::start();
-        let replica = self.build_replica(&process).await;
+        let replica = self.build_replica(&process, self.clock.clone()).await;
         self.running = Some(Running { replica, process });
         // The comparison with Close fails if a fault is armed. The service repeats it later.
         let _ = self.run(|desk| async move { desk.sync.compare().await }).await;
@@ -193,11 +194,18 @@ impl TestDesk {
     /// Starts a second replica on the same database. It runs until its `Process` is dropped.
     pub(crate) async fn another_replica(&self) -> (Replica, Process) {
         let process = Process::start();
-        (self.build_replica(&process).await, process)
+        (self.build_replica(&process, self.clock.clone()).await, process)
     }
 
-    async fn build_replica(&self, process: &Process) -> Replica {
-        let (database, clock) = (self.database.clone(), self.clock.clone());
+    /// Starts a second replica as [`Self::another_replica`] does, on a machine whose clock is wrong by `seconds`.
+    pub(crate) async fn replica_with_a_clock_wrong_by(&self, seconds: i64) -> (Replica, Process) {
+        let (process, clock) = (Process::start(), self.clock.of_another_machine());
+        clock.set_wrong_by(seconds);
+        (self.build_replica(&process, clock).await, process)
+    }
+
+    async fn build_replica(&self, process: &Process, clock: Clock) -> Replica {
+        let database = self.database.clone();
         let base_url = self.close.base_url().parse().expect("a URL");
         let (key, policy) = (self.close.api_key().to_owned(), self.policy.clone());
         let (webhooks, organization) = (self.webhooks.clone(), self.organization.clone());

@@ -6,6 +6,7 @@
 
 mod close;
 mod desk;
+mod hold;
 mod orders;
 mod scenario;
 
@@ -62,6 +63,8 @@ scenarios! {
     NumberdeskWebhookLag: with_sqlite, close::the_clock_of_close_is_wrong;
     NumberdeskReadBacksOld: with_sqlite, close::refetching_a_number_fails;
     NumberdeskOrderAltered: with_sqlite, orders::an_order_is_altered_in_the_database;
+    NumberdeskHeldAfterRestore: with_sqlite, hold::somebody_else_uses_the_api_key;
+    NumberdeskHeldByOperator: with_sqlite, hold::an_operator_forgets_a_hold;
     NumberdeskLateArrival: with_sqlite, orders::a_number_appears_after_its_order_was_refused;
 }
 

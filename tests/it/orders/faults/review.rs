@@ -5,6 +5,8 @@ use super::*;
 on_both_stores_and_next_close! {
     ambiguous_evidence_needs_a_review_whose_finding_must_match_close,
     the_finding_that_nothing_was_rented_is_accepted_only_if_close_agrees,
+    an_order_is_settled_with_the_number_that_an_administrator_adopted_for_its_team,
+    a_number_that_a_team_has_adopted_does_not_contradict_that_nothing_was_rented,
     a_number_that_appears_after_its_order_was_refused_is_linked_to_that_order,
     a_number_of_an_unverified_order_is_not_linked_to_an_earlier_refused_order,
 }
@@ -193,5 +195,79 @@ async fn a_number_of_an_unverified_order_is_not_linked_to_an_earlier_refused_ord
         stored_order(&test_desk, &unverified).await.state,
         State::Fulfilled
     );
+    assert_books_balance(&test_desk.database).await;
+}
+
+/// Leaves an order in review, with two numbers in question: the own one, whose id is returned, and a person's.
+async fn order_in_review(test_desk: &TestDesk, key: &str) -> (OrderWithNumber, String) {
+    test_desk.close.set(json!({ "event_lag": "48h" })).await;
+    test_desk.close.fault(lost_answer(true)).await;
+    let (before, _) = test_desk.rented_by_key().await;
+    let created = test_desk.order(&caller("sales"), key, &berlin()).await.unwrap();
+    test_desk
+        .close
+        .person_rents(json!({ "country": "DE", "carrier_type": "local" }))
+        .await;
+    test_desk.settle().await;
+    assert_eq!(stored_order(test_desk, &created).await.state, State::NeedsReview);
+    let (held, _) = test_desk.rented_by_key().await;
+    let ours = held.difference(&before).next().unwrap().clone();
+    (created, ours)
+}
+
+async fn an_order_is_settled_with_the_number_that_an_administrator_adopted_for_its_team(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 18).await;
+    let sales = caller("sales");
+    let (created, ours) = order_in_review(&test_desk, "key").await;
+    let number = ours.parse().unwrap();
+    // Adopted for another team, it contradicts the order.
+    test_desk.run(adopt(&sales, &number, "support")).await.unwrap();
+    let settle = || {
+        test_desk.run(settle_review(
+            &sales,
+            &created.order.id,
+            Finding::Number(number.clone()),
+        ))
+    };
+    let refused = settle().await;
+    let Err(Error::SettleContradicted { reason }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(reason.contains("support"), "{reason}");
+    test_desk.run(adopt(&sales, &number, "sales")).await.unwrap();
+    let settled = settle().await.unwrap().order;
+    assert_eq!(
+        (settled.state, settled.phone_number_id.as_ref()),
+        (State::Fulfilled, Some(&number))
+    );
+    let usage = test_desk
+        .store()
+        .usage(&settled.team, settled.updated_at)
+        .await
+        .unwrap();
+    assert_eq!(
+        (usage.numbers_held, usage.numbers_reserved),
+        (1, 0),
+        "it counts once"
+    );
+    assert_books_balance(&test_desk.database).await;
+}
+
+async fn a_number_that_a_team_has_adopted_does_not_contradict_that_nothing_was_rented(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 19).await;
+    let sales = caller("sales");
+    let (created, ours) = order_in_review(&test_desk, "key").await;
+    // Now the event log shows that the own key rented the number.
+    test_desk.close.set(json!({ "event_lag": "0s" })).await;
+    let settle = || test_desk.run(settle_review(&sales, &created.order.id, Finding::Absent));
+    let refused = settle().await;
+    assert!(
+        matches!(refused, Err(Error::SettleContradicted { .. })),
+        "{refused:?}"
+    );
+    let number = ours.parse().unwrap();
+    test_desk.run(adopt(&sales, &number, "sales")).await.unwrap();
+    let settled = settle().await.unwrap().order;
+    assert_eq!(settled.state, State::Refused);
     assert_books_balance(&test_desk.database).await;
 }
