@@ -133,3 +133,52 @@ impl HttpBody for ResponseBody {
         hint
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::server::activity::Activity;
+    use axum::http::Version;
+    use futures::stream;
+    use http_body_util::BodyExt as _;
+    use std::io;
+
+    fn active() -> ActiveRequest {
+        Activity::begin().begin_request(Version::HTTP_2)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_sent_in_pieces_and_announces_its_length() {
+        let text = "0123456789".repeat(10_000);
+        let mut body = ResponseBody::new(Body::from(text.clone()), active(), None);
+        let mut sent = Vec::new();
+        assert_eq!(body.size_hint().exact(), Some(100_000));
+        while let Some(frame) = body.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE);
+            sent.extend_from_slice(&piece);
+            assert_eq!(body.size_hint().exact(), Some(100_000 - sent.len() as u64));
+        }
+        assert!(body.is_end_stream());
+        assert_eq!(sent, text.as_bytes());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_its_client_does_not_take_is_given_up() {
+        let held = Arc::new(());
+        let still_held = Arc::downgrade(&held);
+        let pages = stream::repeat_with(move || {
+            let _held = &held;
+            Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * PIECE]))
+        });
+        let limit = Duration::from_millis(50);
+        let mut body = ResponseBody::new(Body::from_stream(pages), active(), Some(limit));
+        for _ in 0..3 {
+            body.frame().await.unwrap().unwrap();
+        }
+        while still_held.upgrade().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(body.frame().await.unwrap().is_err());
+    }
+}
