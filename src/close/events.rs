@@ -67,7 +67,7 @@ impl CloseClient {
         let (change, bound) = (Change::Deleted, None);
         let of = Events::Changes { change, since: bound };
         let found = self.log(of, since, creation).await?;
-        Ok(found.into_iter().map(|(_, deletion)| deletion).collect())
+        Ok(found.items.into_iter().map(|(_, deletion)| deletion).collect())
     }
 
     /// Reads one kind of change to numbers since `since` by Close's clock, newest first: all pages complete, or an

@@ -171,7 +171,7 @@ impl Holds {
         };
         let logged = self.core.close.creations(since).await;
         let logged = match logged {
-            Ok(created) => Ok((created, self.core.close.deletions(since).await)),
+            Ok(created) => Ok((created.known, self.core.close.deletions(since).await)),
             Err(failure) => Err(failure),
         };
         let (created, deleted) = match logged {

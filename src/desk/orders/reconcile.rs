@@ -119,8 +119,8 @@ impl Orders {
             }
             self.apply_verdict(order, verdict, view).await?;
         }
-        self.core.store.end_hold(&proven).await?;
-        self.core.store.hold_for_look(&contested, self.core.now()).await
+        self.core.store.end_quiet(&proven).await?;
+        self.core.store.keep_quiet(&contested, self.core.now()).await
     }
 
     async fn apply_verdict(&self, order: &Order, verdict: Verdict, view: &CloseView) -> Result<(), Error> {

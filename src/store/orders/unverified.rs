@@ -23,7 +23,7 @@ impl Store {
     ///
     /// No pause is longer than `longest`.
     ///
-    /// Only one replica takes each order. An order whose last look was [kept from proving](Self::hold_for_look) anything
+    /// Only one replica takes each order. An order whose last look was [kept from proving](Self::keep_quiet) anything
     /// by a call in progress is taken once no call is in progress in its country, or when that takes too long.
     pub async fn take_due_unverified(
         &self,
@@ -87,7 +87,7 @@ impl Store {
     /// Keeps overlapping calls from beginning until the next look at these orders, which is due now.
     ///
     /// A call in progress kept the last look from proving anything: the number that it found may belong to the call.
-    pub async fn hold_for_look(&self, orders: &[&Order], now: Timestamp) -> Result<(), Error> {
+    pub async fn keep_quiet(&self, orders: &[&Order], now: Timestamp) -> Result<(), Error> {
         if orders.is_empty() {
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl Store {
     }
 
     /// Lets overlapping calls begin again, after a look that proved something.
-    pub async fn end_hold(&self, orders: &[&Order]) -> Result<(), Error> {
+    pub async fn end_quiet(&self, orders: &[&Order]) -> Result<(), Error> {
         if orders.is_empty() {
             return Ok(());
         }

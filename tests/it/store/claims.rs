@@ -83,14 +83,14 @@ async fn beside_one_unverified_order_claims_succeed_one_at_a_time_and_beside_two
     assert!(settle(&store, &second, fulfilled("A"), Some(&observation("A", NOW))).await);
     assert_eq!(due_ids(&store, NOW, 10).await, from_ref(&waiting.id));
     // A look that a call in progress kept from proving anything takes precedence over the next call.
-    store.hold_for_look(&[&first], NOW).await.unwrap();
+    store.keep_quiet(&[&first], NOW).await.unwrap();
     assert_eq!(claim(&store, &waiting.id, NOW).await, Claim::Waiting(Wait::Look));
     assert_eq!(
         due_ids(&store, later(20), 10).await,
         from_ref(&waiting.id),
         "but not for ever"
     );
-    store.end_hold(&[&first]).await.unwrap();
+    store.end_quiet(&[&first]).await.unwrap();
     assert!(matches!(claim(&store, &waiting.id, NOW).await, Claim::Claimed(_)));
     assert_eq!(
         store.usage(&team("sales"), NOW).await.unwrap().numbers_reserved,
