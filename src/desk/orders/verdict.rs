@@ -306,6 +306,8 @@ mod tests {
                 id: format!("phon_{id}").parse().unwrap(),
                 origin: *origin,
                 recent: Duration::from_secs(*seen) < SETTLE,
+                groups: BTreeSet::from([0]),
+                rival: None,
             })
             .collect();
         let obscuring: Vec<Obscuring> = odd
@@ -313,8 +315,6 @@ mod tests {
             .map(|seen| Obscuring {
                 name: "odd".to_owned(),
                 seen_at: ago(seen),
-                groups: BTreeSet::from([0]),
-                rival: None,
             })
             .collect();
         letters(&decide_all(

@@ -8,7 +8,7 @@ use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::handle::Store;
-use crate::store::orders::open::QUIET;
+use crate::store::orders::open::{FIRST_LOOK, QUIET};
 use crate::store::orders::row::{read, select_order};
 use crate::store::sql::db::sql;
 
@@ -31,12 +31,15 @@ impl Store {
             .db
             .rows(sql!(
                 select_order!(
-                    " WHERE state = 'unverified' AND look_at <= $1 AND (quiet_until IS NULL OR quiet_until <= $1 \
-                        OR NOT EXISTS (SELECT 1 FROM orders r WHERE r.country = orders.country \
-                            AND r.state = 'renting')) ORDER BY look_at, id LIMIT $2"
+                    // The hold of the first look does not delay the look itself.
+                    " WHERE state = 'unverified' AND look_at <= $1 \
+                        AND (quiet_until IS NULL OR quiet_until <= $1 OR quiet_until <= updated_at + $3 \
+                            OR NOT EXISTS (SELECT 1 FROM orders r WHERE r.country = orders.country \
+                                AND r.state = 'renting')) ORDER BY look_at, id LIMIT $2"
                 ),
                 now,
-                BATCH
+                BATCH,
+                i64::try_from(FIRST_LOOK.as_micros()).unwrap_or(i64::MAX)
             ))
             .await?;
         let mut taken = Vec::new();
