@@ -6,7 +6,7 @@
 use crate::desk::account::Refetched;
 use crate::desk::errors::unavailable;
 use crate::desk::orders::Orders;
-use crate::desk::orders::evidence::first_send;
+use crate::desk::orders::evidence::{could_answer, first_send};
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::desk::orders::verdict::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -69,7 +69,7 @@ impl Orders {
         match self.account.refetch_number(id).await? {
             Refetched::Current => {}
             Refetched::Failed { reason } => return Err(unavailable(reason)),
-            Refetched::Missing => return Err(contradicted(format!("Close has no number `{id}`"))),
+            Refetched::Missing => return self.check_released(order, id).await,
             Refetched::Unreadable(record) => {
                 return Err(contradicted(format!(
                     "Close shows the number `{id}` in a form that can't be read: {}",
@@ -94,6 +94,22 @@ impl Orders {
         // The order's own team may have adopted the number meanwhile.
         if let Some(team) = number.team.as_ref().filter(|team| **team != order.team) {
             return Err(contradicted(format!("`{id}` belongs to the team `{team}`")));
+        }
+        Ok(Settlement::Fulfilled {
+            phone_number_id: id.clone(),
+            evidence: Evidence::SettledByPerson,
+        })
+    }
+
+    /// Checks a number that was rented for the order and has been released since. Without it, no finding would be true.
+    async fn check_released(&self, order: &Order, id: &PhoneNumberId) -> Result<Settlement, Error> {
+        let known = self.possible_answers(std::slice::from_ref(order)).await?;
+        let fits = known.iter().any(|unassigned| {
+            let number = &unassigned.number;
+            number.facts.id == *id && number.team.is_none() && could_answer(order, unassigned)
+        });
+        if !fits {
+            return Err(contradicted(format!("Close has no number `{id}`")));
         }
         Ok(Settlement::Fulfilled {
             phone_number_id: id.clone(),

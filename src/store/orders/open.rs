@@ -24,6 +24,10 @@ use crate::store::sql::row::Row;
 const OF_A_SHAPE: i64 = 16;
 /// Queued orders that one decision considers, teams in turn.
 const CONSIDERED: i64 = 1_024;
+/// How long the first look at an order in doubt keeps overlapping calls from beginning.
+///
+/// It usually finds the number at once. A call that began before could not be told from the order in doubt.
+pub(in crate::store) const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How long the next look at an order keeps overlapping calls from beginning.
 ///
 /// A later stored time comes from another clock, and counts as over.

@@ -12,6 +12,7 @@ use crate::store::handle::Store;
 use crate::store::ledger::{self, Entry, Kind};
 use crate::store::numbers::assign;
 use crate::store::numbers::upsert::{self, Observation};
+use crate::store::orders::open::FIRST_LOOK;
 use crate::store::orders::row::allows;
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::error::corrupt;
@@ -87,7 +88,7 @@ async fn update(tx: &mut Tx, order: &Order, step: Step) -> Result<Option<Row>, E
         format!(
             "UPDATE orders SET state = $3, holder = NULL, lease_until = NULL, not_before = $4, close_status = $5, \
                 reason = $6, close_errors = $7, evidence = $8, label_due_at = $9, updated_at = $10, \
-                finished_at = $11, look_at = $12, absent_since = NULL \
+                finished_at = $11, look_at = $12, absent_since = NULL, quiet_until = $13 \
              WHERE id = $1 AND attempt = $2 AND {} RETURNING team, monthly",
             allows(step)
         ),
@@ -103,6 +104,7 @@ async fn update(tx: &mut Tx, order: &Order, step: Step) -> Result<Option<Row>, E
         order.updated_at,
         order.finished_at,
         (order.state == State::Unverified).then_some(order.updated_at),
+        (order.state == State::Unverified).then(|| order.updated_at.plus(FIRST_LOOK)),
     ))
     .await
 }

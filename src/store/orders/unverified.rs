@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
-use crate::store::orders::open::QUIET;
+use crate::store::orders::open::{FIRST_LOOK, QUIET};
 use crate::store::orders::row::{read, select_order};
 use crate::store::sql::db::sql;
 
@@ -33,7 +33,8 @@ impl Store {
     ) -> Result<Vec<Order>, Error> {
         let by = latest(now, longest);
         let text = format!(
-            "{} WHERE state = 'unverified' AND {} AND (quiet_until IS NULL OR {} \
+            // The quiet of the first look does not delay the look itself.
+            "{} WHERE state = 'unverified' AND {} AND (quiet_until IS NULL OR {} OR quiet_until <= updated_at + $5 \
                 OR NOT EXISTS (SELECT 1 FROM orders r WHERE r.country = orders.country AND r.state = 'renting')) \
              ORDER BY look_at, id LIMIT $2",
             select_order!(""),
@@ -42,7 +43,14 @@ impl Store {
         );
         let rows = self
             .db
-            .rows(sql!(text, now, BATCH, by, latest(now, QUIET)))
+            .rows(sql!(
+                text,
+                now,
+                BATCH,
+                by,
+                latest(now, QUIET),
+                i64::try_from(FIRST_LOOK.as_micros()).unwrap_or(i64::MAX)
+            ))
             .await?;
         let mut taken = Vec::new();
         for row in &rows {

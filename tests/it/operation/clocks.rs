@@ -79,9 +79,14 @@ async fn a_change_made_on_a_replica_whose_clock_is_behind_is_answered_with_the_n
             .unwrap();
         let patch = json!({ "label": label });
         let changed = if turn == 1 {
-            test_desk.run(update(&sales, &id, &patch)).await.unwrap()
+            test_desk
+                .run(update(&sales, &id, patch.clone(), None))
+                .await
+                .unwrap()
         } else {
-            update(&sales, &id, &patch)(behind.desk.clone()).await.unwrap()
+            update(&sales, &id, patch.clone(), None)(behind.desk.clone())
+                .await
+                .unwrap()
         };
         assert_eq!(changed.facts.label.as_deref(), Some(label));
         let scope = Scope::system("test");

@@ -111,7 +111,10 @@ async fn the_service_s_own_calls_raise_no_alarm(database: Database) {
     test_desk.order(&sales, "labelled", &labelled).await.unwrap();
     assert_no_alarm(&test_desk, "a label").await;
     let patch = json!({ "label": "another" });
-    test_desk.run(update(&sales, &id, &patch)).await.unwrap();
+    test_desk
+        .run(update(&sales, &id, patch.clone(), None))
+        .await
+        .unwrap();
     assert_no_alarm(&test_desk, "a change").await;
     test_desk.run(adopt(&sales, &id, "support")).await.unwrap();
     assert_no_alarm(&test_desk, "a transfer").await;

@@ -13,6 +13,7 @@ use super::*;
 on_both_stores! {
     while_one_rent_hangs_other_orders_of_its_country_are_fulfilled,
     the_number_of_a_call_in_progress_is_not_taken_for_another_order,
+    the_first_look_at_an_order_in_doubt_goes_before_the_next_call,
     of_two_orders_in_doubt_each_gets_the_number_that_only_it_can_have_rented,
     numbers_of_two_orders_in_doubt_that_cannot_be_told_apart_go_to_review,
     thirty_orders_at_one_a_second_are_claimed_about_thirty_times,
@@ -106,6 +107,9 @@ async fn the_number_of_a_call_in_progress_is_not_taken_for_another_order(databas
         .order(&sales, "lost", &request(&germany("")))
         .await
         .unwrap();
+    // The first look goes before the next call, and finds nothing.
+    test_desk.run_steps().await;
+    test_desk.advance_clock(Duration::from_secs(2));
     // The other team's call is in progress, and its number is visible already.
     let slow = json!({ "path": RENT, "times": 1, "delay": "1s" });
     test_desk.close.fault(slow).await;
@@ -144,6 +148,31 @@ async fn the_number_of_a_call_in_progress_is_not_taken_for_another_order(databas
         };
         assert_eq!((order.state, order.evidence), expected, "{order:?}");
     }
+    assert_books_balance(&test_desk.database).await;
+}
+
+async fn the_first_look_at_an_order_in_doubt_goes_before_the_next_call(database: Database) {
+    let test_desk = TestDesk::new(database, POLICY, 34).await;
+    let lost = json!({ "path": RENT, "times": 2, "effect": true, "answer": "drop_before_headers" });
+    test_desk.close.fault(lost).await;
+    // Two teams lose the answers to the same request at the same moment. Without the look, nobody could tell whose
+    // number is whose.
+    for team in ["sales", "support"] {
+        test_desk
+            .order(&caller(team), "lost", &request(&germany("30")))
+            .await
+            .unwrap();
+    }
+    assert_eq!(test_desk.close.rents().await.len(), 1);
+    test_desk.settle().await;
+    for order in test_desk.orders().await {
+        assert_eq!(
+            (order.state, order.evidence),
+            (State::Fulfilled, Some(Evidence::FoundByReconciliation)),
+            "{order:?}"
+        );
+    }
+    assert_eq!(test_desk.close.rents().await.len(), 2);
     assert_books_balance(&test_desk.database).await;
 }
 
@@ -202,6 +231,7 @@ async fn numbers_of_two_orders_in_doubt_that_cannot_be_told_apart_go_to_review(d
             .order(team, "lost", &request(&germany("30")))
             .await
             .unwrap();
+        test_desk.run_steps().await;
     }
     assert_eq!(test_desk.close.rents().await.len(), 2);
     // A third order waits as long as both are in doubt.

@@ -60,7 +60,9 @@ async fn an_order_behind_an_unknown_outcome_says_until_when_on_every_replica_and
         .await
         .unwrap();
     let lost = order.order.id;
-    // Beside one doubt, the next order is sent. Beside two, it is not.
+    // Beside one doubt, the next order is sent after the first look. Beside two, it is not.
+    test_desk.run_steps().await;
+    test_desk.advance_clock(Duration::from_secs(5));
     test_desk
         .order(&support, "also-lost", &request(&germany()))
         .await

@@ -78,18 +78,6 @@ pub(crate) fn update(
     ))
 }
 
-/// Changes a number.
-pub(crate) fn update(
-    caller: &Caller,
-    number: &PhoneNumberId,
-    patch: &Value,
-) -> impl FnOnce(Desk) -> Work<Number> + use<> {
-    let (number, patch) = (number.clone(), patch.clone());
-    use_case!(caller, |desk, context| desk
-        .numbers
-        .update(context, &number, &patch, None))
-}
-
 /// Reads a number.
 pub(crate) fn find(
     caller: &Caller,
