@@ -98,7 +98,7 @@ impl Desk {
         let minute = now() / 60 * 60;
         let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": team, "iat": minute, "exp": minute + 600,
             "teams": [team], "close_user_id": self.user,
-            "scope": "numbers:read numbers:rent numbers:release numbers:admin" });
+            "scope": "numbers:read numbers:rent numbers:release numbers:admin audit:read spend:read" });
         self.issuer.sign(&claims).expect("the issuer signs")
     }
 
