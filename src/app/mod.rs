@@ -14,15 +14,14 @@
 //! 1. Readiness fails. For `server.drain`, requests are still accepted, so that load balancers can notice.
 //! 2. `stop` is cancelled: listeners accept no more connections, and workers end. A running step may be dropped.
 //! 3. Requests get `server.grace` to end. Paid calls to Close get their own deadline, if that is longer.
-//! 4. The ops port closes last, so that probes and metrics work during the stop. Then the store closes, and the process
-//!    lock is released.
+//! 4. The ops port closes last, for probes and metrics. Then the store closes, and the process lock is released.
 //!
 //! Work that does not end in time is safe: each step is idempotent, and the next start recovers orders in progress.
 //!
 //! # Failure
 //!
-//! When a worker panics or a listener ends by itself, a guard is dropped and cancels `stop`. Then [`App::broken`]
-//! completes, and the process stops in the same order. It does not keep running with a part missing.
+//! When a worker panics or a listener ends by itself, a guard cancels `stop`. Then [`App::broken`] completes, and the
+//! process stops in the same order.
 
 /// Makes a worker's step from an async method of the desk or the store: `step!(desk.sync.compare)`.
 macro_rules! step {

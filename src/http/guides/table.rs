@@ -62,6 +62,7 @@ guides! {
     "adr/0020-only-sharing-is-left-out" = "docs/adr/0020-only-sharing-is-left-out.md",
     "adr/0021-orders-that-overlap" = "docs/adr/0021-orders-that-overlap.md",
     "adr/0022-one-way-out" = "docs/adr/0022-one-way-out.md",
+    "adr/0023-connections-of-our-own" = "docs/adr/0023-connections-of-our-own.md",
     "adr/README" = "docs/adr/README.md",
     "approvals" = "docs/approvals.md",
     "audit" = "docs/audit.md",

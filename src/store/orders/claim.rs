@@ -24,7 +24,7 @@ use crate::store::audit::rows;
 use crate::store::due_times::{due, latest};
 use crate::store::events::write;
 use crate::store::handle::Store;
-use crate::store::orders::open::{UnsettledOrder, open_in, queue_in};
+use crate::store::orders::open::{LONGEST_PAUSE, UnsettledOrder, open_in, queue_in};
 use crate::store::orders::row::{allows, read, select_order};
 use crate::store::sql::db::{Tx, sql};
 use crate::store::sql::error::corrupt;
@@ -59,9 +59,6 @@ pub enum Claim {
     /// The order differs from the approved one; it stays queued.
     NotAsApproved(Order),
 }
-
-/// The longest pause before an order is sent again: the longest reset of a rate limit that counts.
-pub(in crate::store) const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 impl Store {
     /// Queued orders that may be sent now, with their teams: teams in turn, the oldest order of each first.

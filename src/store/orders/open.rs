@@ -14,7 +14,6 @@ use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
-use crate::store::orders::claim::LONGEST_PAUSE;
 use crate::store::orders::row::{allows, read, select_order};
 use crate::store::sql::db::{Statement, Tx};
 use crate::store::sql::param::Param;
@@ -32,6 +31,9 @@ pub(in crate::store) const FIRST_LOOK: Duration = Duration::from_secs(5);
 ///
 /// A later stored time comes from another clock, and counts as over.
 pub(in crate::store) const QUIET: Duration = Duration::from_secs(20);
+
+/// The longest pause before an order is sent again: the longest reset of a rate limit that counts.
+pub(in crate::store) const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// An order whose outcome is open, with what only the store knows about it.
 #[derive(Debug, Clone, PartialEq)]

@@ -126,7 +126,22 @@ async fn every_outcome_of_an_order_leaves_a_row(database: Database) {
         actions_and_outcomes(&server.list(&LENA, "/v1/audit").await[..1]),
         pairs_of(&[("order.settle", "unverified")])
     );
-    let queued = server.order_at_once(&ALICE, "waits", &body).await.expect(202);
+    // An order that overlaps two unknown outcomes waits.
+    server
+        .close
+        .fault(json!({ "path": RENT, "times": 1, "answer": "drop_before_headers" }))
+        .await;
+    let second = server
+        .order_at_once(&ALICE, "second", &json!({ "country": "DE" }))
+        .await
+        .expect(202);
+    server
+        .wait_for_state(&ALICE, &text(&second["id"]), "unverified")
+        .await;
+    let queued = server
+        .order_at_once(&ALICE, "waits", &json!({ "country": "DE", "prefix": "30" }))
+        .await
+        .expect(202);
     let path = format!("/v1/orders/{}/cancel", text(&queued["id"]));
     let response = send(server.request_as(&ALICE, "POST", &path)).await;
     response.expect(200);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use numberdesk::auth::DevIssuer;
+use numberdesk::domain::time::Clock;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
@@ -13,10 +14,14 @@ use crate::support::personas::{AUDIENCE, ISSUER};
 use crate::support::server::POLICY;
 use crate::support::snapshot;
 
-/// 2026-11-23T10:00:00Z.
-const ISSUED: i64 = 1_795_428_000;
-/// 2100-01-01T00:00:00Z.
-const NEVER: i64 = 4_102_444_800;
+fn issued() -> i64 {
+    Clock::system().now().as_seconds()
+}
+
+fn expires() -> i64 {
+    issued() + 3_600
+}
+
 const GRANTS: &str = "[[grants]]\nclaim = \"/groups\"\nvalue = \"sales-leads\"\nteam = \"sales\"\n\
                       permissions = [\"numbers:read\", \"numbers:rent\"]\n\
                       [[grants]]\nclaim = [\"/roles\", \"/groups\"]\nvalue = \"auditors\"\neverywhere = true\n\
@@ -35,7 +40,7 @@ fn folder() -> tempfile::TempDir {
 fn token(folder: &Path, changes: &Value) -> String {
     let issuer = DevIssuer::load(folder, ISSUER).expect("the issuer is there");
     let mut claims = json!({
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "anna@example.com", "iat": ISSUED, "exp": NEVER,
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "anna@example.com", "iat": issued(), "exp": expires(),
         "teams": ["support", "/sales/emea"], "scope": "numbers:read", "groups": ["sales-leads"],
     });
     for (name, value) in changes.as_object().expect("claims are an object") {
@@ -83,11 +88,12 @@ async fn whoami(folder: &Path, token: &str, more: &[&str]) -> CommandOutput {
 #[tokio::test]
 async fn whoami_shows_what_matches_what_was_left_out_and_what_is_missing() {
     let folder = folder();
-    let output = whoami(folder.path(), &token(folder.path(), &json!({})), &[]).await;
+    let token = token(folder.path(), &json!({}));
+    let output = whoami(folder.path(), &token, &[]).await;
     snapshot::assert_output("cli/policy_whoami", &output);
     // A file works like standard input.
     let file = folder.path().join("token");
-    std::fs::write(&file, token(folder.path(), &json!({}))).expect("the token is written");
+    std::fs::write(&file, &token).expect("the token is written");
     let arguments = [
         "policy",
         "whoami",
@@ -193,7 +199,7 @@ async fn whoami_explains_a_token_that_is_refused() {
     let folder = folder();
     let expired = whoami(
         folder.path(),
-        &token(folder.path(), &json!({"exp": ISSUED + 60, "aud": "billing"})),
+        &token(folder.path(), &json!({"exp": issued() - 3_600, "aud": "billing"})),
         &[],
     )
     .await;
@@ -204,7 +210,7 @@ async fn whoami_explains_a_token_that_is_refused() {
     let (signed, signature) = good.rsplit_once('.').expect("a JWT has three parts");
     let other = DevIssuer::generate(ISSUER).expect("a key");
     let forged = other
-        .sign(&json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "eve", "exp": NEVER}))
+        .sign(&json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "eve", "exp": expires()}))
         .expect("signed");
     for (what, token, expected) in [
         (

@@ -83,6 +83,10 @@ async fn the_outcome_of_a_rent_is_stored_once_the_database_is_back(database: Dat
     })
     .await;
     outage.end().await;
+    eventually("the service reads again", || async {
+        (server.get(&ALICE, "/v1/orders").await.status == 200).then_some(())
+    })
+    .await;
     let order = server
         .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
         .await;

@@ -58,7 +58,7 @@ async fn beside_one_unverified_order_claims_succeed_one_at_a_time_and_beside_two
     let first = renting(&store, &order("sales", "first", "DE")).await;
     let second = renting(&store, &order("sales", "second", "DE")).await;
     assert!(settle(&store, &first, unverified(), None).await);
-    store.end_hold(&[&first]).await.unwrap();
+    store.end_quiet(&[&first]).await.unwrap();
     let (waiting, elsewhere) = (order("support", "waiting", "DE"), order("support", "other", "FR"));
     let mut munich = order("support", "munich", "DE");
     munich.request.prefix = Some("89".into());
