@@ -134,7 +134,7 @@ impl Transport {
 
     /// Whether a call that must not be repeated would be made now. Makes the probe if one is due.
     pub(super) async fn is_ready(&self, limit: Duration) -> bool {
-        match self.breaker.enter(self.clock.now(), limit) {
+        match self.breaker.enter(self.clock.steady(), limit) {
             None => false,
             Some(Pass::Normal) => true,
             Some(pass @ Pass::Probe) => self
