@@ -78,7 +78,7 @@ pub enum Error {
         /// The rule, and how to satisfy it.
         explanation: Box<Explanation>,
         /// The team's caps and usage, for a quota or budget denial.
-        caps: Option<(Caps, Usage)>,
+        caps: Option<Box<(Caps, Usage)>>,
     },
     /// The request creates an order but has no idempotency key.
     #[error("the idempotency key is missing")]

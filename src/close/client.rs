@@ -39,9 +39,9 @@ impl CloseClient {
         self.0.breaker.is_open(self.0.clock.steady())
     }
 
-    /// Whether the last call could not be sent, because no connection was made.
-    pub fn is_disconnected(&self) -> bool {
-        self.0.is_disconnected()
+    /// Whether the last call showed that no call has an effect now: no connection is made, or Close refuses the key.
+    pub fn is_unusable(&self) -> bool {
+        self.0.is_unusable()
     }
 
     /// Uses another key from the next call on; calls in progress end with the old one.

@@ -45,8 +45,8 @@ pub(super) struct Transport {
     pub(super) server_clock: ServerClock,
     /// The fault of the last call, unless it got a response.
     last_error: ArcSwapOption<String>,
-    /// Whether the last call could not be sent at all.
-    disconnected: AtomicBool,
+    /// Whether the last call showed that no call has an effect now: no connection is made, or the key is refused.
+    unusable: AtomicBool,
     key: ArcSwap<SecretString>,
     /// The public parts of the keys that were used before.
     former_keys: Mutex<BTreeSet<String>>,
@@ -58,7 +58,7 @@ impl Transport {
         Ok(Self {
             clients: Clients::new(&settings)?,
             last_error: ArcSwapOption::empty(),
-            disconnected: AtomicBool::new(false),
+            unusable: AtomicBool::new(false),
             key: ArcSwap::from_pointee(key),
             former_keys: Mutex::default(),
             limits: Limits::default(),
@@ -83,8 +83,8 @@ impl Transport {
         }
     }
 
-    pub(super) fn is_disconnected(&self) -> bool {
-        self.disconnected.load(Ordering::Relaxed)
+    pub(super) fn is_unusable(&self) -> bool {
+        self.unusable.load(Ordering::Relaxed)
     }
 
     /// Converts a later time of the steady clock to the time of day.
@@ -192,8 +192,8 @@ impl Transport {
         }
         metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
         metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
-        let disconnected = matches!(outcome, Outcome::NotSent { .. });
-        self.disconnected.store(disconnected, Ordering::Relaxed);
+        let unusable = matches!(outcome, Outcome::NotSent { .. } | Outcome::Unauthorized);
+        self.unusable.store(unusable, Ordering::Relaxed);
         let error = match &outcome {
             Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
             _ => None,

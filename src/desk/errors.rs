@@ -14,7 +14,7 @@ pub(in crate::desk) fn denied(decision: Decision, caps: Caps, usage: Usage) -> E
         Decision::Denied(refusal, explanation) => Error::Denied {
             refusal,
             explanation: Box::new(explanation),
-            caps: (refusal != Refusal::Policy).then_some((caps, usage)),
+            caps: (refusal != Refusal::Policy).then(|| Box::new((caps, usage))),
         },
         Decision::Allowed(_) => {
             Error::StoreUnavailable("the team's usage changes too quickly to decide".into())

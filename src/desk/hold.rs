@@ -108,6 +108,11 @@ impl Holds {
             .map(|hold| hold.reason))
     }
 
+    /// Whether orders wait because the log was not searched yet.
+    pub(in crate::desk) fn awaits_search(&self) -> bool {
+        !self.state.searched.load(Ordering::Relaxed)
+    }
+
     /// One step: searches the log once after the start, and then whenever a search is due on any replica.
     pub async fn search_when_due(&self) -> Result<(), Error> {
         let due = self.core.store.claim_step("hold", self.core.now(), EVERY).await?;
@@ -134,12 +139,10 @@ impl Holds {
         let Err(error) = self.search().await else {
             return true;
         };
-        // Without a connection nothing is rented either, and the next dispatch searches again.
-        if self.core.close.is_disconnected() {
-            return true;
-        }
         let now = self.core.clock.steady();
-        let (first, _) = failed.unwrap_or((now, now));
+        // While nothing can be rented anyway, the wait has not begun: a call must not go ahead of the search.
+        let unusable = self.core.close.is_unusable();
+        let first = failed.filter(|_| !unusable).map_or(now, |(first, _)| first);
         *self.state.failed.lock() = Some((first, now));
         let waited = now.since(first) >= LONGEST_WAIT;
         tracing::warn!(

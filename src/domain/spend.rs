@@ -330,7 +330,9 @@ mod tests {
             for _ in 0..40 {
                 let one = at.unwrap();
                 let mut tally = Tally::new(one);
-                bookings.iter().for_each(|booking| tally.book(booking.clone()));
+                for booking in &bookings {
+                    tally.book(booking.clone());
+                }
                 let covering: Vec<_> = shares
                     .iter()
                     .filter(|share| share.from.number() <= one.number()

@@ -38,16 +38,15 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let mut new = Vec::new();
         for record in records {
-            let changed = match known.get(&(record.kind, record.name.as_str())) {
-                Some(one) => one.record.fault != record.fault || seen_at.since(one.last_seen_at) >= SIGHTING,
-                None => {
-                    let count = counts.entry(record.kind).or_default();
-                    *count += 1;
-                    if *count <= MOST {
-                        new.push(record.clone());
-                    }
-                    *count <= MOST
+            let changed = if let Some(one) = known.get(&(record.kind, record.name.as_str())) {
+                one.record.fault != record.fault || seen_at.since(one.last_seen_at) >= SIGHTING
+            } else {
+                let count = counts.entry(record.kind).or_default();
+                *count += 1;
+                if *count <= MOST {
+                    new.push(record.clone());
                 }
+                *count <= MOST
             };
             if changed {
                 tx.execute(sql!(

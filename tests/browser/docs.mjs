@@ -129,9 +129,9 @@ async function checkHeight(page) {
   const { height } = await order.boundingBox();
   assert.ok(height <= 2000, `POST /v1/orders is ${height} pixels high`);
   const row = (status) => order.locator(`tr.response[data-code="${status}"]`);
-  assert.equal(await row(503).isVisible(), false, "a common error is visible");
+  assert.equal(await row(500).isVisible(), false, "a common error is visible");
   await order.locator(".nd-common-toggle button").click();
-  assert.equal(await row(503).isVisible(), true, "a common error stays hidden");
+  assert.equal(await row(500).isVisible(), true, "a common error stays hidden");
   await order.locator(".nd-common-toggle button").click();
   await row(403).locator("button").click();
   await row(403).locator("code").filter({ hasText: "/problems/policy-denied" }).first().waitFor();

@@ -220,7 +220,7 @@ fn change_number(state: &mut State, request: &Request, id: &str) -> Outcome {
     let silent = take_flag(&mut fields, "silent")?;
     match fields.shift_remove("shown") {
         None => {}
-        Some(Value::Object(shown)) => state.show_number_as(id, shown),
+        Some(Value::Object(shown)) => state.show_number_as(id, &shown),
         Some(_) => return Err(invalid("`shown` must be an object")),
     }
     let number = state

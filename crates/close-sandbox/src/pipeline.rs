@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::faults::corrupt::Corruption;
 use crate::faults::fault::{self, Fault};
 use crate::request::Request;
@@ -97,7 +94,7 @@ fn admit(
 }
 
 fn is_authorized(state: &State, request: &Request) -> bool {
-    let known = match basic_key(request) {
+    let known = match request.basic_key() {
         Some(key) if Some(&key) == state.settings.other_key.as_ref() => return true,
         Some(key) => key == state.key.text,
         None => {
@@ -107,16 +104,6 @@ fn is_authorized(state: &State, request: &Request) -> bool {
         }
     };
     known && state.settings.key_valid
-}
-
-/// The API key of the request; `None` unless it is sent as Basic credentials.
-pub(crate) fn basic_key(request: &Request) -> Option<String> {
-    let (scheme, rest) = request.header("authorization")?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let plain = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
-    plain.split(':').next().map(str::to_owned)
 }
 
 /// Executes the request, and records whether it changed anything.

@@ -1,5 +1,7 @@
 //! A request as the endpoints see it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -28,6 +30,16 @@ impl Request {
     /// The path below `/api/v1`, with its leading slash.
     pub(crate) fn resource(&self) -> &str {
         self.path.strip_prefix("/api/v1").unwrap_or(&self.path)
+    }
+
+    /// The API key; `None` unless it is sent as Basic credentials.
+    pub(crate) fn basic_key(&self) -> Option<String> {
+        let (scheme, rest) = self.header("authorization")?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let plain = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
+        plain.split(':').next().map(str::to_owned)
     }
 
     /// Whether this request rents a number.

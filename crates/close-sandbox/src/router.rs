@@ -7,7 +7,6 @@ use crate::endpoints::rent;
 use crate::endpoints::users;
 use crate::endpoints::webhooks;
 use crate::events::Actor;
-use crate::pipeline;
 use crate::request::Request;
 use crate::response::{Outcome, Response};
 use crate::state::State;
@@ -19,7 +18,7 @@ pub(crate) fn route(state: &mut State, request: &Request) -> Response {
 
 /// The id by which events show the API key of the request.
 fn key_id(state: &State, request: &Request) -> String {
-    match pipeline::basic_key(request) {
+    match request.basic_key() {
         Some(key) if Some(&key) == state.settings.other_key.as_ref() => {
             key.split('.').next().unwrap_or_default().to_owned()
         }

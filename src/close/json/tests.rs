@@ -329,9 +329,9 @@ fn records_that_can_not_be_told_apart_are_numbered_and_the_same_number_counts_on
         named,
         nameless,
     ]);
-    let names: Vec<&str> = listed.odd.iter().map(|odd| odd.name.as_str()).collect();
-    assert_eq!(names.len(), 4);
-    assert!(names[2].ends_with("#2") && names[3].ends_with("#3"), "{names:?}");
+    let shown: Vec<&str> = listed.odd.iter().map(|odd| odd.name.as_str()).collect();
+    assert_eq!(shown.len(), 4);
+    assert!(shown[2].ends_with("#2") && shown[3].ends_with("#3"), "{shown:?}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ enum Pause {
     CloseSilent,
     /// Close's rate limit is used up until then.
     Limited(Timestamp),
+    /// Close's event log was not searched yet for calls that the database does not know.
+    NotSearched,
 }
 
 /// The durations that tell until when an order waits.
@@ -91,7 +93,8 @@ impl Orders {
         } else if self.core.close.circuit_open() {
             Some(Pause::CloseSilent)
         } else {
-            self.core.close.rent_limited_until().map(Pause::Limited)
+            let limited = self.core.close.rent_limited_until().map(Pause::Limited);
+            limited.or_else(|| self.holds.awaits_search().then_some(Pause::NotSearched))
         }
     }
 }
@@ -139,6 +142,9 @@ fn reason(order: &Order, open: &[(&UnsettledOrder, Open)], pause: Option<Pause>,
             "Close's rate limit is used up; Numberdesk sends orders again at about {}",
             until.in_words()
         ),
+        (_, _, Some(Pause::NotSearched), _) => {
+            "Numberdesk has just started, and sends orders once it has read Close's event log".to_owned()
+        }
         (_, _, _, Some(Wait::Look)) => format!(
             "its turn: Numberdesk is finding out the outcome of an earlier order in {name}, and sends this one after \
              that, at about {}",

@@ -351,10 +351,11 @@ mod tests {
             .collect()
     }
 
+    /// A candidate: a letter, its origin, the seconds since it was first seen, its groups, and its rival.
+    type Sketch<'a> = (&'a str, Origin, u64, &'a [usize], Option<Rival>);
+
     /// The verdicts about two orders that overlap and are not interchangeable.
-    ///
-    /// A candidate is a letter, its origin, the seconds since it was first seen, its groups, and its rival.
-    fn of_two(candidates: &[(&str, Origin, u64, &[usize], Option<Rival>)]) -> String {
+    fn of_two(candidates: &[Sketch<'_>]) -> String {
         let orders = ["30", "89"].map(|prefix| {
             vec![Order {
                 absent_since: Some(AS_OF.minus(SETTLE)),

@@ -50,7 +50,7 @@ impl From<Error> for Problem {
                 refusal,
                 explanation,
                 caps,
-            } => denied(refusal, &explanation, caps),
+            } => denied(refusal, &explanation, caps.map(|caps| *caps)),
             Error::IdempotencyKeyMissing => Self::header_fault(
                 ProblemType::IdempotencyKeyMissing,
                 &Fault {

@@ -168,8 +168,8 @@ mod tests {
         let held = Arc::new(());
         let still_held = Arc::downgrade(&held);
         let pages = stream::repeat_with(move || {
-            let _held = &held;
-            Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * PIECE]))
+            let _ = &held;
+            Ok::<_, io::Error>(Bytes::from(vec![0; 2 * PIECE]))
         });
         let limit = Duration::from_millis(50);
         let mut body = ResponseBody::new(Body::from_stream(pages), active(), Some(limit));

@@ -39,16 +39,13 @@ impl Store {
         loop {
             tokio::select! {
                 // `None`: the driver has reconnected, and notifications may have been lost. Readers are notified too.
-                received = tokio::time::timeout(CHECK, listener.try_recv()) => match received {
-                    Ok(received) => {
-                        received.map_err(store_error)?;
-                        self.new_events().notify_one();
-                    }
+                received = tokio::time::timeout(CHECK, listener.try_recv()) => if let Ok(received) = received {
+                    received.map_err(store_error)?;
+                    self.new_events().notify_one();
+                } else {
                     // A server that vanished without closing the connection would be listened to forever.
-                    Err(_) => {
-                        let asked = tokio::time::timeout(ANSWER, listener.execute("SELECT 1"));
-                        asked.await.map_err(silent)?.map_err(store_error)?;
-                    }
+                    let asked = tokio::time::timeout(ANSWER, listener.execute("SELECT 1"));
+                    asked.await.map_err(silent)?.map_err(store_error)?;
                 },
                 // The listener may be at a server that became a standby, which notifies nobody.
                 () = &mut stale => return Ok(()),

@@ -108,18 +108,17 @@ impl Queue {
         let mut lanes: Vec<(Vec<Country>, Self)> = Vec::new();
         for order in self.orders {
             let country = order.request.country;
-            match lanes
+            let known = lanes
                 .iter_mut()
-                .find(|(countries, _)| countries.contains(&country))
-            {
-                Some((_, lane)) => lane.orders.push(order),
-                None => {
-                    let lane = Self {
-                        orders: vec![order],
-                        turns: self.turns.clone(),
-                    };
-                    lanes.push((sharing_calling_code(country), lane));
-                }
+                .find(|(countries, _)| countries.contains(&country));
+            if let Some((_, lane)) = known {
+                lane.orders.push(order);
+            } else {
+                let lane = Self {
+                    orders: vec![order],
+                    turns: self.turns.clone(),
+                };
+                lanes.push((sharing_calling_code(country), lane));
             }
         }
         lanes

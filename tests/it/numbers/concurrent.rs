@@ -43,12 +43,12 @@ async fn of_ten_changes_with_one_if_match_one_succeeds(database: Database) {
         send(request.header("If-Match", &etag).json(&body))
     });
     let responses = futures::future::join_all(changes).await;
-    let mut statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
+    let mut statuses: Vec<u16> = responses.iter().map(|one| one.status).collect();
     statuses.sort_unstable();
     println!("ten changes with one If-Match: {statuses:?}");
     assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412, 412, 412]);
-    let changed = responses.iter().find(|response| response.status == 200);
-    let label = changed.expect("one succeeded").json()["label"].clone();
+    let winner = responses.iter().find(|response| response.status == 200);
+    let label = winner.expect("one succeeded").json()["label"].clone();
     assert_eq!(server.close.held().await[0]["label"], label);
     assert_eq!(server.close.requests("PUT", "/phone_number/{id}/").await.len(), 1);
 }
@@ -204,10 +204,10 @@ async fn a_scheduled_release_waits_for_a_change_under_way(database: Database) {
         server.close.wait_for_requests("DELETE", path, 1).await;
         server.close.requests("PUT", path).await
     };
-    let (changed, changes) = futures::future::join(change, released).await;
+    let (changed, requests) = futures::future::join(change, released).await;
     changed.expect(200);
     assert_ne!(
-        changes[0]["ending"], "pending",
+        requests[0]["ending"], "pending",
         "the release came before the end of the change"
     );
 }
@@ -232,8 +232,8 @@ async fn a_change_that_hangs_makes_others_wait_for_a_bounded_time(database: Data
         }
     }
     server.close.clear_faults().await;
-    let changed = server.patch(&ALICE, &number, &json!({ "label": "later" })).await;
-    assert_eq!(changed.expect(200)["label"], "later");
+    let later = server.patch(&ALICE, &number, &json!({ "label": "later" })).await;
+    assert_eq!(later.expect(200)["label"], "later");
 }
 
 async fn a_replica_that_died_during_a_change_blocks_the_number_only_for_a_while(database: Database) {

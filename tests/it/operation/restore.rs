@@ -110,9 +110,9 @@ async fn the_service_s_own_calls_raise_no_alarm(database: Database) {
     let labelled = request(&json!({ "country": "DE", "carrier_type": "local", "label": "Sales" }));
     test_desk.order(&sales, "labelled", &labelled).await.unwrap();
     assert_no_alarm(&test_desk, "a label").await;
-    let patch = json!({ "label": "another" });
+    let label = json!({ "label": "another" });
     test_desk
-        .run(update(&sales, &id, patch.clone(), None))
+        .run(update(&sales, &id, label.clone(), None))
         .await
         .unwrap();
     assert_no_alarm(&test_desk, "a change").await;
@@ -312,8 +312,8 @@ async fn a_rent_of_somebody_else_with_the_own_key_holds_orders_and_releases_unti
         .confirm_unknown_calls(&numberdesk::domain::audit::Actor::desk(), now)
         .await
         .unwrap();
-    assert_eq!(confirmed.kept, [scheduled.clone()]);
-    assert_eq!(confirmed.in_review, [held.order.id.clone()]);
+    assert_eq!(confirmed.kept, std::slice::from_ref(&scheduled));
+    assert_eq!(confirmed.in_review, std::slice::from_ref(&held.order.id));
     let [call] = confirmed.calls.as_slice() else {
         panic!("{confirmed:?}")
     };

@@ -190,7 +190,8 @@ async fn an_order_that_close_could_not_receive_says_so(database: Database) {
         let reason = order["reason"].as_str()?.to_owned();
         // After some failed calls, the circuit breaker lets none go ahead.
         let named = reason.starts_with("Close could not be reached: ")
-            || reason.starts_with("Close does not respond");
+            || reason.starts_with("Close does not respond")
+            || reason.contains("once it has read Close's event log");
         (order["state"] == "queued" && named).then_some(reason)
     })
     .await;
@@ -199,9 +200,11 @@ async fn an_order_that_close_could_not_receive_says_so(database: Database) {
 
 async fn a_rejected_api_key_is_named_as_the_reason(database: Database) {
     let server = TestServer::new(database).await;
+    // After its start, the service reads Close's event log with the key before it rents.
+    server.rent(&ALICE, "before", "US").await;
     server.close.set(json!({ "key_valid": false })).await;
     let order = server.order_at_once(&ALICE, "key", &berlin()).await.expect(202);
-    server.close.wait_for_requests("POST", RENT, 1).await;
+    server.close.wait_for_requests("POST", RENT, 2).await;
     let waiting = server.wait_for_state(&ALICE, &text(&order["id"]), "queued").await;
     assert!(
         text(&waiting["reason"]).starts_with("Close does not accept the API key"),

@@ -196,8 +196,8 @@ async fn opening_a_missing_file_read_only_does_not_create_it() {
 }
 
 async fn the_bounds_of_a_period_have_all_its_rows_and_few_others(database: Database) {
-    let store = database.store().await;
     const HOUR: i64 = 3_600_000_000;
+    let store = database.store().await;
     // A row each hour, in the order of the chain up to two hours early or late.
     database
         .execute(&format!(

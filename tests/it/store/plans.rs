@@ -172,8 +172,8 @@ fn fault(node: &Value, partial: &[String], limited: bool) -> Option<String> {
         }
     }
     let limited = kind == "Limit" || (limited && !matches!(kind, "Sort" | "Aggregate" | "WindowAgg"));
-    let inner = node["Plans"].as_array().into_iter().flatten();
-    inner.filter_map(|inner| fault(inner, partial, limited)).next()
+    let mut inner = node["Plans"].as_array().into_iter().flatten();
+    inner.find_map(|inner| fault(inner, partial, limited))
 }
 
 /// The plan of a statement.

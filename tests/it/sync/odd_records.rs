@@ -209,7 +209,7 @@ async fn operators_see_what_is_odd_until_it_is_right_again(database: Database) {
     );
     assert!(report["ready"] == true && !report.to_string().contains("secret label"));
     let gauge = r#"numberdesk_close_odd_records{kind="phone_number"} "#;
-    let shows = async |count: &str| {
+    let gauge_is = async |count: &str| {
         let line = format!("{gauge}{count}");
         eventually(&line, || async {
             let metrics = server.at_ops("/metrics").await.text;
@@ -217,7 +217,7 @@ async fn operators_see_what_is_odd_until_it_is_right_again(database: Database) {
         })
         .await;
     };
-    shows("1").await;
+    gauge_is("1").await;
     assert_eq!(
         server
             .list(&OLGA, "/v1/phone-numbers?orphan=true&label=good")
@@ -234,7 +234,7 @@ async fn operators_see_what_is_odd_until_it_is_right_again(database: Database) {
     assert!(!doctor.stdout.contains("secret label"));
     let right = json!({ "shown": {}, "silent": true });
     server.close.person_changes(&id, right).await;
-    shows("0").await;
+    gauge_is("0").await;
 }
 
 async fn odd_members_and_memberships_do_not_stop_a_comparison(database: Database) {

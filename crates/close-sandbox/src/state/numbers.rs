@@ -55,9 +55,9 @@ impl State {
     }
 
     /// Makes clients see these members of a number instead of the real ones.
-    pub(crate) fn show_number_as(&mut self, id: &str, shown: Map<String, Value>) {
+    pub(crate) fn show_number_as(&mut self, id: &str, shown: &Map<String, Value>) {
         for number in self.numbers.iter_mut().filter(|number| number.data.id == id) {
-            number.shown.clone_from(&shown);
+            number.shown.clone_from(shown);
         }
     }
 

@@ -84,7 +84,7 @@ fn every_error_has_its_status_and_type() {
             Error::Denied {
                 refusal: Refusal::Quota,
                 explanation: explanation("a.max_numbers"),
-                caps: Some((caps, usage)),
+                caps: Some(Box::new((caps, usage))),
             },
             403,
             "quota-exceeded",
@@ -211,7 +211,7 @@ fn the_problem_of_a_reached_cap_contains_its_figures() {
         let document = document(Error::Denied {
             refusal,
             explanation: explanation(rule),
-            caps: Some((caps, usage)),
+            caps: Some(Box::new((caps, usage))),
         });
         json!([document["limit"], document["used"], document["reserved"]])
     };
