@@ -310,7 +310,7 @@ export interface paths {
          * Release a phone number
          * @description Releases the number in Close. Nobody can undo a release. If the team's policy has a `release_delay`, Numberdesk
          *     asks Close only after that time. Until then, the number belongs to the team and counts towards its limits, and you
-         *     can cancel the release.
+         *     can cancel the release. Send `If-Match` to release the number only if it is still the version that you read.
          */
         delete: operations["release_phone_number"];
         options?: never;
@@ -355,6 +355,7 @@ export interface paths {
         /**
          * Transfer a phone number to a team
          * @description Adopts a number that has no team, or moves a number to another team. The quota and budget of the new team apply.
+         *     Send `If-Match` to transfer the number only if it is still the version that you read.
          */
         put: operations["transfer_phone_number"];
         post?: never;
@@ -1105,6 +1106,8 @@ export interface components {
              *     * `webhook_endpoint.test`: A caller sent a test event to an endpoint.
              *     * `policy.change`: A new policy came into force.
              *     * `policy.reject`: The service rejected an invalid policy file.
+             *     * `hold.start`: The service or an operator stopped all calls that cost or destroy.
+             *     * `hold.end`: A person permitted these calls again.
              *
              *     Later versions may add values.
              */
@@ -1312,7 +1315,7 @@ export interface components {
          * @description The family of rules that a denial belongs to. Each has its own problem type.
          * @enum {string}
          */
-        DenialKind: "policy" | "quota" | "budget";
+        DenialKind: "policy" | "quota" | "budget" | "rate";
         /**
          * @description A change of an object.
          *
@@ -1504,6 +1507,12 @@ export interface components {
              * @example 10
              */
             max_orders_per_day: number | null;
+            /**
+             * Format: int64
+             * @description Maximum of orders that may be refused within an hour, before further orders must wait.
+             * @example 60
+             */
+            max_refused_per_hour: number | null;
             /**
              * @description Maximum monthly price of all numbers in US dollars, including open orders.
              * @example 1.15
@@ -2300,6 +2309,7 @@ export interface components {
              *     * `/problems/internal`: The service failed
              *     * `/problems/close-unavailable`: Close is unavailable
              *     * `/problems/busy`: The service is overloaded
+             *     * `/problems/orders-on-hold`: Orders and releases are on hold
              *     * `/problems/store-unavailable`: The database is unavailable
              *     * `/problems/keys-unavailable`: The issuer's keys are unavailable
              *
@@ -2376,6 +2386,12 @@ export interface components {
              * @example 8
              */
             orders_today: number | null;
+            /**
+             * Format: int64
+             * @description Orders that may still be refused within this hour.
+             * @example 60
+             */
+            refused_this_hour: number | null;
             /**
              * @description What is left of the monthly budget, in US dollars.
              * @example 1.15
@@ -2611,6 +2627,12 @@ export interface components {
              * @example 2
              */
             orders_last_day: number;
+            /**
+             * Format: int64
+             * @description The orders that Close refused, or that rented no number, within the last hour.
+             * @example 0
+             */
+            refused_last_hour: number;
             /**
              * @description The monthly price of the numbers that the team holds, in US dollars.
              * @example 1.15
@@ -3130,6 +3152,8 @@ export interface components {
         OrderId: string;
         /** @description The id of a phone number in Close. */
         PhoneNumberId: string;
+        /** @description The `ETag` that you have read. If the number has changed since, the response is 412. */
+        IfMatch: string;
         /** @description The id of an endpoint of outgoing webhooks. */
         EndpointId: string;
     };
@@ -3243,6 +3267,7 @@ export type ParameterType = components['parameters']['Type'];
 export type ParameterAfter = components['parameters']['After'];
 export type ParameterOrderId = components['parameters']['OrderId'];
 export type ParameterPhoneNumberId = components['parameters']['PhoneNumberId'];
+export type ParameterIfMatch = components['parameters']['IfMatch'];
 export type ParameterEndpointId = components['parameters']['EndpointId'];
 export type HeaderETag = components['headers']['ETag'];
 export type HeaderIdempotentReplayed = components['headers']['Idempotent-Replayed'];
@@ -3599,7 +3624,17 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            /** @description [busy](/problems/busy): The service is overloaded; [store-unavailable](/problems/store-unavailable): The database is unavailable; [keys-unavailable](/problems/keys-unavailable): The issuer's keys are unavailable; [orders-on-hold](/problems/orders-on-hold): Orders and releases are on hold */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     validate_order: {
@@ -4014,7 +4049,10 @@ export interface operations {
     release_phone_number: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` that you have read. If the number has changed since, the response is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /** @description The id of a phone number in Close. */
                 id: components["parameters"]["PhoneNumberId"];
@@ -4045,6 +4083,16 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            /** @description [precondition-failed](/problems/precondition-failed): The number has changed */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             /** @description [close-refused](/problems/close-refused): Close refused the request */
             422: {
@@ -4069,7 +4117,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            503: components["responses"]["ServiceUnavailable"];
+            /** @description [busy](/problems/busy): The service is overloaded; [store-unavailable](/problems/store-unavailable): The database is unavailable; [keys-unavailable](/problems/keys-unavailable): The issuer's keys are unavailable; [orders-on-hold](/problems/orders-on-hold): Orders and releases are on hold */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     update_phone_number: {
@@ -4077,7 +4135,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The `ETag` that you have read. If the number has changed since, the response is 412. */
-                "If-Match"?: string;
+                "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
                 /** @description The id of a phone number in Close. */
@@ -4203,7 +4261,10 @@ export interface operations {
     transfer_phone_number: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` that you have read. If the number has changed since, the response is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /** @description The id of a phone number in Close. */
                 id: components["parameters"]["PhoneNumberId"];
@@ -4241,6 +4302,16 @@ export interface operations {
             };
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            /** @description [precondition-failed](/problems/precondition-failed): The number has changed */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["PayloadTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];

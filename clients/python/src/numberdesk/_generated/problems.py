@@ -99,6 +99,10 @@ class OrderNotInReview(Problem):
     """The order does not need a review."""
 
 
+class OrdersOnHold(Problem):
+    """Orders and releases are on hold."""
+
+
 class OwnOrder(Problem):
     """The order is your own."""
 
@@ -200,6 +204,7 @@ __all__ = [
     "OrderNotAwaitingApproval",
     "OrderNotCancellable",
     "OrderNotInReview",
+    "OrdersOnHold",
     "OwnOrder",
     "PermissionMissing",
     "PolicyDenied",

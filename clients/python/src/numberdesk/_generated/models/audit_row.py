@@ -51,6 +51,8 @@ class AuditRow:
             * `webhook_endpoint.test`: A caller sent a test event to an endpoint.
             * `policy.change`: A new policy came into force.
             * `policy.reject`: The service rejected an invalid policy file.
+            * `hold.start`: The service or an operator stopped all calls that cost or destroy.
+            * `hold.end`: A person permitted these calls again.
 
             Later versions may add values.
         allowed (bool | None): Whether the policy allowed the action. `null` if the action needed no decision of the

@@ -1,11 +1,12 @@
 from typing import Literal, cast
 
-DenialKind = Literal["budget", "policy", "quota"]
+DenialKind = Literal["budget", "policy", "quota", "rate"]
 
 DENIAL_KIND_VALUES: set[DenialKind] = {
     "budget",
     "policy",
     "quota",
+    "rate",
 }
 
 

@@ -16,11 +16,14 @@ class Limits:
     Attributes:
         max_numbers (int | None): Maximum of numbers held at the same time, including open orders.
         max_orders_per_day (int | None): Maximum of orders in 24 hours.
+        max_refused_per_hour (int | None): Maximum of orders that may be refused within an hour, before further orders
+            must wait.
         monthly_budget (None | str): Maximum monthly price of all numbers in US dollars, including open orders.
     """
 
     max_numbers: int | None
     max_orders_per_day: int | None
+    max_refused_per_hour: int | None
     monthly_budget: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -31,6 +34,9 @@ class Limits:
         max_orders_per_day: int | None
         max_orders_per_day = self.max_orders_per_day
 
+        max_refused_per_hour: int | None
+        max_refused_per_hour = self.max_refused_per_hour
+
         monthly_budget: None | str
         monthly_budget = self.monthly_budget
 
@@ -40,6 +46,7 @@ class Limits:
             {
                 "max_numbers": max_numbers,
                 "max_orders_per_day": max_orders_per_day,
+                "max_refused_per_hour": max_refused_per_hour,
                 "monthly_budget": monthly_budget,
             }
         )
@@ -64,6 +71,13 @@ class Limits:
 
         max_orders_per_day = _parse_max_orders_per_day(d.pop("max_orders_per_day"))
 
+        def _parse_max_refused_per_hour(data: object) -> int | None:
+            if data is None:
+                return data
+            return cast(int | None, data)
+
+        max_refused_per_hour = _parse_max_refused_per_hour(d.pop("max_refused_per_hour"))
+
         def _parse_monthly_budget(data: object) -> None | str:
             if data is None:
                 return data
@@ -74,6 +88,7 @@ class Limits:
         limits = cls(
             max_numbers=max_numbers,
             max_orders_per_day=max_orders_per_day,
+            max_refused_per_hour=max_refused_per_hour,
             monthly_budget=monthly_budget,
         )
 

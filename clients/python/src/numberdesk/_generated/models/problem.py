@@ -65,6 +65,7 @@ class Problem:
                 * `/problems/internal`: The service failed
                 * `/problems/close-unavailable`: Close is unavailable
                 * `/problems/busy`: The service is overloaded
+                * `/problems/orders-on-hold`: Orders and releases are on hold
                 * `/problems/store-unavailable`: The database is unavailable
                 * `/problems/keys-unavailable`: The issuer's keys are unavailable
 

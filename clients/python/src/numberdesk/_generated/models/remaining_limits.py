@@ -16,11 +16,13 @@ class RemainingLimits:
     Attributes:
         numbers (int | None): Numbers that the team can still rent.
         orders_today (int | None): Orders that the team can send now.
+        refused_this_hour (int | None): Orders that may still be refused within this hour.
         monthly_budget (None | str): What is left of the monthly budget, in US dollars.
     """
 
     numbers: int | None
     orders_today: int | None
+    refused_this_hour: int | None
     monthly_budget: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -31,6 +33,9 @@ class RemainingLimits:
         orders_today: int | None
         orders_today = self.orders_today
 
+        refused_this_hour: int | None
+        refused_this_hour = self.refused_this_hour
+
         monthly_budget: None | str
         monthly_budget = self.monthly_budget
 
@@ -40,6 +45,7 @@ class RemainingLimits:
             {
                 "numbers": numbers,
                 "orders_today": orders_today,
+                "refused_this_hour": refused_this_hour,
                 "monthly_budget": monthly_budget,
             }
         )
@@ -64,6 +70,13 @@ class RemainingLimits:
 
         orders_today = _parse_orders_today(d.pop("orders_today"))
 
+        def _parse_refused_this_hour(data: object) -> int | None:
+            if data is None:
+                return data
+            return cast(int | None, data)
+
+        refused_this_hour = _parse_refused_this_hour(d.pop("refused_this_hour"))
+
         def _parse_monthly_budget(data: object) -> None | str:
             if data is None:
                 return data
@@ -74,6 +87,7 @@ class RemainingLimits:
         remaining_limits = cls(
             numbers=numbers,
             orders_today=orders_today,
+            refused_this_hour=refused_this_hour,
             monthly_budget=monthly_budget,
         )
 

@@ -17,6 +17,7 @@ class Usage:
         numbers_held (int): The number of phone numbers that the team holds.
         numbers_reserved (int): The number of phone numbers that open orders reserve.
         orders_last_day (int): The orders of the last 24 hours, without refused and cancelled orders.
+        refused_last_hour (int): The orders that Close refused, or that rented no number, within the last hour.
         monthly_held (str): The monthly price of the numbers that the team holds, in US dollars.
         monthly_reserved (str): The monthly price that open orders reserve, in US dollars.
     """
@@ -24,6 +25,7 @@ class Usage:
     numbers_held: int
     numbers_reserved: int
     orders_last_day: int
+    refused_last_hour: int
     monthly_held: str
     monthly_reserved: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -34,6 +36,8 @@ class Usage:
         numbers_reserved = self.numbers_reserved
 
         orders_last_day = self.orders_last_day
+
+        refused_last_hour = self.refused_last_hour
 
         monthly_held = self.monthly_held
 
@@ -46,6 +50,7 @@ class Usage:
                 "numbers_held": numbers_held,
                 "numbers_reserved": numbers_reserved,
                 "orders_last_day": orders_last_day,
+                "refused_last_hour": refused_last_hour,
                 "monthly_held": monthly_held,
                 "monthly_reserved": monthly_reserved,
             }
@@ -62,6 +67,8 @@ class Usage:
 
         orders_last_day = d.pop("orders_last_day")
 
+        refused_last_hour = d.pop("refused_last_hour")
+
         monthly_held = d.pop("monthly_held")
 
         monthly_reserved = d.pop("monthly_reserved")
@@ -70,6 +77,7 @@ class Usage:
             numbers_held=numbers_held,
             numbers_reserved=numbers_reserved,
             orders_last_day=orders_last_day,
+            refused_last_hour=refused_last_hour,
             monthly_held=monthly_held,
             monthly_reserved=monthly_reserved,
         )

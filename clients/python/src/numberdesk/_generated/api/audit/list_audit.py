@@ -55,6 +55,8 @@ def list_audit(
             * `webhook_endpoint.test`: A caller sent a test event to an endpoint.
             * `policy.change`: A new policy came into force.
             * `policy.reject`: The service rejected an invalid policy file.
+            * `hold.start`: The service or an operator stopped all calls that cost or destroy.
+            * `hold.end`: A person permitted these calls again.
 
             Later versions may add values.
         order_id (str | Unset): The id of an order. Ids sort by time.

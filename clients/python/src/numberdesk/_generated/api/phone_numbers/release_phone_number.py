@@ -5,10 +5,13 @@ import httpx
 
 from ....operation import Operation, UnexpectedAnswer
 from ...models.pending_release import PendingRelease
+from ...types import UNSET, Unset
 
 
 def release_phone_number(
     id: str,
+    *,
+    if_match: str | Unset = UNSET,
 ) -> Operation[PendingRelease | None]:
     """Release a phone number
 
@@ -16,11 +19,16 @@ def release_phone_number(
     Numberdesk
     asks Close only after that time. Until then, the number belongs to the team and counts towards its
     limits, and you
-    can cancel the release.
+    can cancel the release. Send `If-Match` to release the number only if it is still the version that
+    you read.
 
     Args:
         id (str): The id of a phone number in Close.
+        if_match (str | Unset):
     """
+    headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["If-Match"] = if_match
 
     _kwargs: dict[str, Any] = {
         "method": "DELETE",
@@ -29,6 +37,7 @@ def release_phone_number(
         ),
     }
 
+    _kwargs["headers"] = headers
     return Operation(_kwargs, _parse)
 
 
