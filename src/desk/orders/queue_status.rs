@@ -142,7 +142,7 @@ fn reason(order: &Order, open: &[(&UnsettledOrder, Open)], pause: Option<Pause>,
             "Close's rate limit is used up; Numberdesk sends orders again at about {}",
             until.in_words()
         ),
-        (_, _, Some(Pause::NotSearched), _) => {
+        (None, _, Some(Pause::NotSearched), _) => {
             "Numberdesk has just started, and sends orders once it has read Close's event log".to_owned()
         }
         (_, _, _, Some(Wait::Look)) => format!(
@@ -162,7 +162,9 @@ fn reason(order: &Order, open: &[(&UnsettledOrder, Open)], pause: Option<Pause>,
                 until.in_words()
             )
         }
-        (Some(last), None, None, None) => format!("{last}; Numberdesk is about to send the order again"),
+        (Some(last), None, None | Some(Pause::NotSearched), None) => {
+            format!("{last}; Numberdesk is about to send the order again")
+        }
         _ => {
             "its turn: Numberdesk sends it as soon as earlier orders and Close's rate limit allow".to_owned()
         }
