@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The actor of audit rows: whoever may run commands with the configuration.
+/// The actor of audit rows: a person who may run commands with the configuration.
 pub(super) fn operator() -> Actor {
     Actor {
         subject: "operator".to_owned(),

@@ -18,6 +18,7 @@ mod organization;
 mod pace;
 mod radar;
 mod rate_limit;
+mod redact;
 mod rent;
 mod response;
 mod retry;

@@ -44,7 +44,7 @@ impl<T> Listed<T> {
         listed
     }
 
-    /// Adds an odd record. The same record twice counts once; records that can't be told apart are numbered.
+    /// Adds an odd record. The same record twice counts once; records that look the same are numbered.
     pub(super) fn push_odd(&mut self, mut record: OddRecord) {
         let is_identified = match record.kind {
             OddKind::PhoneNumber => record.number.is_some(),

@@ -3,12 +3,13 @@
 //! Responses contain signature keys, also those of other subscriptions, and URLs with secrets. So nothing here is
 //! logged, and texts of Close are passed on only without anything that could be a key.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::close::client::CloseClient;
 use crate::close::endpoint::Endpoint;
 use crate::close::error::Error;
 use crate::close::odd::{self, Listed, text_fault};
+use crate::close::redact::{redacted, without_keys};
 use crate::close::response::{Outcome, Reply};
 use crate::close::webhook::SignatureKey;
 use crate::domain::id::SubscriptionId;
@@ -30,10 +31,6 @@ const ACTIVE: &str = "active";
 const PAUSED: &str = "paused";
 /// The most pages of one listing. Close allows 40 subscriptions, or 500 to some.
 const PAGES: usize = 50;
-/// The longest text that is passed on, in characters.
-const TEXT: usize = 300;
-/// This many hexadecimal digits in a row may be a key, or most of one.
-const KEY_LIKE: usize = 24;
 
 /// A subscription as Close shows it.
 #[derive(Debug, Clone)]
@@ -269,62 +266,6 @@ fn read(body: &Value) -> Option<Subscription> {
         pause_reason: message("pause_reason"),
         created_at: text("date_created").and_then(|time| time.parse().ok()),
     })
-}
-
-/// Removes keys from an error: its texts come from a response that may repeat the request.
-fn without_keys(error: Error) -> Error {
-    match error {
-        Error::Refused {
-            status,
-            close_status,
-            reason,
-            close_errors,
-        } => Error::Refused {
-            status,
-            close_status: redacted(&close_status),
-            reason: reason.as_deref().map(redacted),
-            close_errors: close_errors.map(|errors| match redacted_all(Value::Object(errors)) {
-                Value::Object(errors) => errors,
-                _ => Map::new(),
-            }),
-        },
-        other => other,
-    }
-}
-
-/// Redacts all texts of a value.
-fn redacted_all(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(redacted(&text)),
-        Value::Array(items) => items.into_iter().map(redacted_all).collect(),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(name, value)| (redacted(&name), redacted_all(value)))
-            .collect(),
-        other => other,
-    }
-}
-
-/// Redacts a text for people: cuts it, and removes control characters and anything that could be a key.
-fn redacted(text: &str) -> String {
-    let mut kept = String::new();
-    let mut digits = String::new();
-    for c in text.chars().filter(|c| !c.is_control()).chain(['\0']) {
-        if c.is_ascii_hexdigit() {
-            digits.push(c);
-            continue;
-        }
-        if digits.len() < KEY_LIKE {
-            kept.push_str(&digits);
-        } else {
-            kept.push('…');
-        }
-        digits.clear();
-        if c != '\0' {
-            kept.push(c);
-        }
-    }
-    kept.chars().take(TEXT).collect()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct CloseConfig {
     /// The Close organization that the API key belongs to: `orga_…`.
     ///
     /// Needed only if the key's user is a member of several organizations, and the key sees neither numbers nor events yet.
-    /// None by default: Numberdesk finds it out, and refuses to start if it cannot be told.
+    /// None by default: Numberdesk finds it out, and refuses to start if it cannot.
     pub organization_id: Option<OrganizationId>,
     /// The signature keys of a webhook subscription. Only in the environment.
     #[schema(default = json!(null))]

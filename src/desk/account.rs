@@ -170,7 +170,7 @@ impl Account {
         Ok(ahead.map_or(now, |known| known.plus(Duration::from_micros(1))))
     }
 
-    /// Returns the owner of the API key. Fails if the key belongs to another organization, or if that can't be told.
+    /// Returns the owner of the API key. Fails if the key belongs to another or an unknown organization.
     ///
     /// The inventory belongs to one organization. A key of another organization sees other numbers, so its answers
     /// prove nothing about the inventory.

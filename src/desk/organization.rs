@@ -33,7 +33,7 @@ impl Organization {
         }
     }
 
-    /// Returns the organization of the inventory. Fails if the key belongs to another one, or if that can't be told.
+    /// Returns the organization of the inventory. Fails if the key belongs to another or an unknown one.
     ///
     /// `key` was in use when `me` was read.
     pub(in crate::desk) async fn verify(&self, me: &Me, key: KeyInUse) -> Result<String, Error> {
@@ -105,7 +105,7 @@ impl Organization {
     }
 }
 
-/// Says that the organization can't be told, and what to do.
+/// The error for a key whose organization is unknown. It says what to do.
 pub fn ambiguous(all: &[String]) -> String {
     format!(
         "the user of the API key is a member of several Close organizations ({}), and the key sees neither numbers nor \

@@ -45,7 +45,7 @@ impl ApiKey {
         Self { core }
     }
 
-    /// Checks at the start whether it can be told which organization the key belongs to. The error says what to set.
+    /// Checks at the start whether the organization of the key is known. The error says what to set.
     ///
     /// Asks Close only if that is not stored, or is configured. An unreachable Close is no error.
     pub async fn check_organization(&self) -> Result<(), String> {

@@ -140,7 +140,7 @@ pub struct MonthlyShare {
 
 /// Computes the cost of one number in all months, from all its ledger entries in their order.
 ///
-/// Between two months with entries nothing changes, so one month stands for all of them.
+/// Between two months with entries nothing changes, so one range has all of these months.
 pub fn monthly_shares(bookings: &[Booking]) -> Vec<MonthlyShare> {
     let of = |month: Month| {
         let mut tally = Tally::new(month);

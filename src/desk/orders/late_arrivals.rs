@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::desk::account::MEASURED_SKEW;
 use crate::desk::orders::Orders;
 use crate::desk::orders::evidence::{Origins, could_answer, first_send};
-use crate::desk::orders::verdict::Origin;
+use crate::desk::orders::origin::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::id::PhoneNumberId;
 use crate::domain::order::Order;

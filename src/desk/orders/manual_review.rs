@@ -8,7 +8,7 @@ use crate::desk::errors::unavailable;
 use crate::desk::orders::Orders;
 use crate::desk::orders::evidence::{could_answer, first_send};
 use crate::desk::orders::order_with_number::OrderWithNumber;
-use crate::desk::orders::verdict::Origin;
+use crate::desk::orders::origin::Origin;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::CallContext;
 use crate::domain::id::{OrderId, PhoneNumberId};

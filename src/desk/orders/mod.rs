@@ -18,6 +18,7 @@ mod list;
 pub(in crate::desk) mod manual_review;
 mod obscuring;
 pub(in crate::desk) mod order_with_number;
+mod origin;
 mod provenance;
 mod queue_status;
 mod reconcile;

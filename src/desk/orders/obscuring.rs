@@ -6,7 +6,8 @@
 use crate::desk::account::MEASURED_SKEW;
 use crate::desk::orders::Orders;
 use crate::desk::orders::evidence::{CloseView, first_send};
-use crate::desk::orders::verdict::{Obscuring, Origin};
+use crate::desk::orders::origin::Origin;
+use crate::desk::orders::verdict::Obscuring;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::odd_record::OddRecord;
 use crate::domain::order::Order;

@@ -41,7 +41,7 @@ pub struct NationalPrefix {
 }
 
 impl NationalPrefix {
-    /// Reads a prefix of this country; an empty one stands for all numbers.
+    /// Reads a prefix of this country; an empty one means all numbers.
     pub fn new(country: Country, prefix: &str) -> Self {
         let code = Region::try_from(country.as_str())
             .ok()
