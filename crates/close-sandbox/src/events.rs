@@ -17,6 +17,9 @@ pub(crate) struct Event {
     pub(crate) updated: Timestamp,
     pub(crate) actor: Actor,
     pub(crate) change: Change,
+    /// Members that clients see instead of the real ones, of any type.
+    #[serde(default)]
+    pub(crate) shown: Map<String, Value>,
 }
 
 /// Who caused an event.
@@ -99,7 +102,7 @@ impl Event {
             Some((method, path)) => json!({ "request_method": method, "request_path": path }),
             None => json!({}),
         };
-        json!({
+        let mut view = json!({
             "id": self.id,
             "date_created": naive(self.created),
             "date_updated": naive(self.updated),
@@ -115,7 +118,10 @@ impl Event {
             "data": self.change.data,
             "previous_data": self.change.previous_data,
             "meta": meta,
-        })
+        });
+        let fields = view.as_object_mut().expect("it is an object");
+        fields.extend(self.shown.clone());
+        view
     }
 
     /// Merges a later update of the same object: newest data, oldest previous values.

@@ -80,9 +80,13 @@ impl InventorySync {
 
     /// The known numbers that Close did not list, beginning after the last one that was asked for.
     async fn missing(&self, listing: &Listing) -> Result<Vec<PhoneNumberId>, Error> {
-        let settled = listing.started.minus(self.core.settings.settle_after);
         let seen: HashSet<&PhoneNumberId> = listing.seen();
-        let mut missing = self.core.store.known_number_ids(settled).await?;
+        let settle_after = self.core.settings.settle_after;
+        let mut missing = self
+            .core
+            .store
+            .known_number_ids(listing.started, settle_after)
+            .await?;
         missing.retain(|id| !seen.contains(id));
         if let Some(last) = &*self.asked_to.lock() {
             let asked = missing.iter().filter(|id| *id <= last).count();

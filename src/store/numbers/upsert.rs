@@ -18,6 +18,7 @@ use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::store::audit::rows;
+use crate::store::due_times::latest;
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::ledger::{self, Entry, Kind};
@@ -114,14 +115,21 @@ impl Store {
 
     /// The ids of all numbers that are not gone.
     ///
-    /// Numbers of orders that finished after `settled` are left out: Close may not show them everywhere yet.
-    pub async fn known_number_ids(&self, settled: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
+    /// Numbers of orders that finished within `settle_after` are left out: Close may not show them everywhere yet. An
+    /// end that a clock which was ahead has written does not hide a number for longer.
+    pub async fn known_number_ids(
+        &self,
+        now: Timestamp,
+        settle_after: Duration,
+    ) -> Result<Vec<PhoneNumberId>, Error> {
         let rows = self
             .db
             .rows(sql!(
                 "SELECT id FROM numbers WHERE gone_at IS NULL AND NOT EXISTS \
-                    (SELECT 1 FROM orders WHERE orders.id = numbers.order_id AND orders.finished_at > $1) ORDER BY id",
-                settled
+                    (SELECT 1 FROM orders WHERE orders.id = numbers.order_id AND orders.finished_at > $1 \
+                        AND orders.finished_at <= $2) ORDER BY id",
+                now.minus(settle_after),
+                latest(now, Duration::ZERO)
             ))
             .await?;
         rows.iter().map(|row| row.parsed("id")).collect()

@@ -88,7 +88,7 @@ async fn of_concurrent_observations_the_latest_wins(database: Database) {
     .await;
     assert_eq!(label(&store).await.as_deref(), Some("60"));
     assert_eq!(
-        store.known_number_ids(Timestamp::from_micros(0)).await.unwrap(),
+        store.known_number_ids(NOW, Duration::ZERO).await.unwrap(),
         ["A", "B", "C"].map(number_id)
     );
 }
@@ -195,10 +195,7 @@ async fn a_tombstone_of_a_released_number_survives_old_listings(database: Databa
             .await
             .unwrap()
     );
-    assert_eq!(
-        store.known_number_ids(Timestamp::from_micros(0)).await.unwrap(),
-        []
-    );
+    assert_eq!(store.known_number_ids(NOW, Duration::ZERO).await.unwrap(), []);
     assert_eq!(store.usage(&team("sales"), NOW).await.unwrap().numbers_held, 0);
     assert_books_balance(&database).await;
 
@@ -315,11 +312,7 @@ async fn concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock(da
     })
     .await;
     assert_eq!(
-        store
-            .known_number_ids(Timestamp::from_micros(0))
-            .await
-            .unwrap()
-            .len(),
+        store.known_number_ids(NOW, Duration::ZERO).await.unwrap().len(),
         8
     );
     for name in ["red", "green", "blue"] {

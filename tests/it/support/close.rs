@@ -148,6 +148,11 @@ impl FakeClose {
             .await;
     }
 
+    /// Writes an event about the creation of a number that does not exist. Clients see these members of it.
+    pub(crate) async fn odd_event(&self, shown: Value) {
+        self.control("POST", "events", Some(shown)).await;
+    }
+
     /// Releases a number as a person does who uses Close directly.
     pub(crate) async fn person_releases(&self, id: &str) {
         self.control("DELETE", &format!("numbers/{id}"), None).await;

@@ -2,6 +2,8 @@
 //!
 //! `NUMBERDESK_TEST_POSTGRES` names the server. The database is removed after the test, also when the test fails.
 
+mod copy;
+
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -192,9 +194,11 @@ where
     let test = Box::pin(test(Database { url: url.into() }));
     let outcome = AssertUnwindSafe(test).catch_unwind().await;
     if let Cleanup::Database(name) = &cleanup {
-        execute_on_server(&format!("DROP DATABASE {name} WITH (FORCE)"))
-            .await
-            .expect("the test's database can be dropped");
+        for database in copy::with_copies(name).await {
+            execute_on_server(&format!("DROP DATABASE {database} WITH (FORCE)"))
+                .await
+                .expect("the test's database can be dropped");
+        }
     }
     if let Err(failure) = outcome {
         std::panic::resume_unwind(failure);

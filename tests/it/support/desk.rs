@@ -15,21 +15,19 @@ use numberdesk::close::{self, CloseClient};
 use numberdesk::desk::{self, Desk, OrderWithNumber, SignatureKeySource};
 use numberdesk::domain::caller::Caller;
 use numberdesk::domain::order::{Order, Request, State};
-use numberdesk::domain::page::Limit;
-use numberdesk::domain::scope::Scope;
 use numberdesk::domain::time::Clock;
 use numberdesk::error::Error;
 use numberdesk::outgoing::{self, Outgoing};
 use numberdesk::policy::Policy;
-use numberdesk::store::{OrderFilter, Store};
+use numberdesk::store::Store;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::calls::{
-    adopt, caller, caller_with, cancel, find, find_order, list, order, release, request, settle_review,
-    update,
+    adopt, caller, caller_with, cancel, find, find_order, list, order, orders_in, release, request,
+    settle_review, update,
 };
 use crate::support::close::{FakeClose, RENT};
 use crate::support::database::Database;
@@ -319,25 +317,7 @@ impl TestDesk {
 
     /// Returns all orders.
     pub(crate) async fn orders(&self) -> Vec<Order> {
-        let limit = Limit::new(200).expect("a limit");
-        let (mut orders, mut after) = (Vec::new(), None);
-        loop {
-            let page = self
-                .store()
-                .orders(
-                    &Scope::system("test"),
-                    &OrderFilter::default(),
-                    limit,
-                    after.as_deref(),
-                )
-                .await
-                .expect("orders can be read");
-            orders.extend(page.rows);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return orders,
-            }
-        }
+        orders_in(self.store()).await
     }
 
     /// Runs the workers' steps for orders and releases once each.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::State;
 use crate::events::{Actor, Change, Event};
@@ -36,6 +37,7 @@ impl State {
             updated: now,
             actor: actor.clone(),
             change,
+            shown: Map::new(),
         };
         let wait = if event.change.action == "created" {
             Duration::ZERO
@@ -54,6 +56,15 @@ impl State {
             let _ = self.outbox.send(queued);
         }
         self.events.push(event);
+    }
+
+    /// Writes an event about the creation of an object that does not exist. Clients see these members of it.
+    pub(crate) fn emit_odd(&mut self, shown: Map<String, Value>) {
+        let (actor, id) = (self.person(), self.ephemeral.id("phon_", 22));
+        self.emit(&actor, Change::created("phone_number", id, Value::Null));
+        if let Some(event) = self.events.last_mut() {
+            event.shown = shown;
+        }
     }
 
     /// Adds a delivery to the queue of every subscription that selects this kind of event.

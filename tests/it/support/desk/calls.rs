@@ -9,11 +9,13 @@ use numberdesk::domain::caller::Caller;
 use numberdesk::domain::id::{OrderId, PhoneNumberId, RequestId};
 use numberdesk::domain::identity::TokenIdentity;
 use numberdesk::domain::number::Number;
-use numberdesk::domain::order::Request;
 use numberdesk::domain::order::request::OrderRequest;
+use numberdesk::domain::order::{Order, Request};
 use numberdesk::domain::page::{Limit, Page};
+use numberdesk::domain::scope::Scope;
 use numberdesk::domain::team::Team;
 use numberdesk::error::Error;
+use numberdesk::store::{OrderFilter, Store};
 use serde_json::Value;
 
 /// The future of a use case.
@@ -132,6 +134,24 @@ pub(crate) fn settle_review(
     use_case!(caller, |desk, context| desk
         .orders
         .settle_review(context, &id, &finding))
+}
+
+/// Returns all orders that the database has.
+pub(crate) async fn orders_in(store: &Store) -> Vec<Order> {
+    let limit = Limit::new(200).expect("a limit");
+    let (mut orders, mut after) = (Vec::new(), None);
+    loop {
+        let (scope, filter) = (Scope::system("test"), OrderFilter::default());
+        let page = store
+            .orders(&scope, &filter, limit, after.as_deref())
+            .await
+            .expect("orders can be read");
+        orders.extend(page.rows);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return orders,
+        }
+    }
 }
 
 /// Returns a caller of the team who has all permissions for numbers.
