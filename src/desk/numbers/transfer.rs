@@ -31,24 +31,31 @@ impl Numbers {
             return Ok(number);
         }
         let claim = self.claims.claim(id).await?;
-        let done = self.transfer_claimed(ctx, id, to, expected).await;
+        // The claim keeps other callers' changes away, but not an order whose number this turns out to be: then the
+        // number is read again, and what the caller may do with it is decided again.
+        let done = loop {
+            let done = self.transfer_claimed(ctx, id, to, expected).await;
+            if let Some(done) = done.transpose() {
+                break done;
+            }
+        };
         claim.release().await;
         done
     }
 
-    /// Transfers the number. The caller holds its claim.
+    /// Transfers the number; `None` if another team got it meanwhile. The caller holds its claim.
     async fn transfer_claimed(
         &self,
         ctx: CallContext<'_, needs::NumbersAdmin>,
         id: &PhoneNumberId,
         to: &Team,
         expected: Option<&Precondition>,
-    ) -> Result<Number, Error> {
+    ) -> Result<Option<Number>, Error> {
         let (number, authority) = self.find_authorized(ctx, id).await?;
         authority.also_in(to)?;
         Precondition::check(expected, &number)?;
         if number.team.as_ref() == Some(to) {
-            return Ok(number);
+            return Ok(Some(number));
         }
         let now = self.core.now();
         let policy = self.core.policy.load_full();
@@ -65,10 +72,11 @@ impl Numbers {
             match self
                 .core
                 .store
-                .transfer(id, to, &caps, now, &row("transferred", &decision))
+                .transfer(&number, to, &caps, now, &row("transferred", &decision))
                 .await?
             {
-                Transferred::Done(number) => return Ok(number),
+                Transferred::Done(number) => return Ok(Some(number)),
+                Transferred::Moved => return Ok(None),
                 Transferred::NotFound => return Err(Error::NotFound),
                 // Concurrent changes used up the caps. Deciding again names the reason.
                 Transferred::Capped { usage, .. } => {

@@ -60,8 +60,15 @@ impl Webhooks {
         Ok(())
     }
 
-    /// One step: deletes old deliveries, and sets the gauges of the pending ones.
+    /// One step: deletes old deliveries, corrects times of wrong clocks, and sets the gauges of the pending ones.
     pub async fn maintain(&self) -> Result<(), Error> {
+        let corrected = self.core.store.correct_delivery_times(self.core.now()).await?;
+        if corrected > 0 {
+            tracing::warn!(
+                corrected,
+                "webhook deliveries made due: a replica whose clock is wrong had stored their times"
+            );
+        }
         let before = self.core.now().minus(RETENTION);
         while self.core.store.delete_deliveries(before, DELETE_BATCH).await? == u64::from(DELETE_BATCH) {}
         let (pending, oldest) = self.core.store.pending_deliveries().await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::id::PhoneNumberId;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
+use crate::store::due_times::{due, latest};
 use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 
@@ -12,7 +13,7 @@ impl Store {
     /// Claims the number for `holder` until `length` after `now`, if no other holder has it.
     ///
     /// `holder` must be unique to the claim. A claim lapses at its time, because its holder may have died. One that
-    /// lies further ahead than twice the length of any claim was written by a wrong clock, and counts as lapsed too.
+    /// lies further ahead than the end of any claim was written by a wrong clock, and counts as lapsed too.
     pub async fn claim_number(
         &self,
         id: &PhoneNumberId,
@@ -23,14 +24,16 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let claimed = tx
             .execute(sql!(
-                "INSERT INTO number_claims (number_id, holder, until) VALUES ($1, $2, $3) \
-                 ON CONFLICT (number_id) DO UPDATE SET holder = excluded.holder, until = excluded.until \
-                    WHERE number_claims.until <= $4 OR number_claims.until > $5",
+                format!(
+                    "INSERT INTO number_claims (number_id, holder, until) VALUES ($1, $2, $3) \
+                     ON CONFLICT (number_id) DO UPDATE SET holder = excluded.holder, until = excluded.until WHERE {}",
+                    due("number_claims.until", "$4", "$5")
+                ),
                 id.as_str(),
                 holder,
                 now.plus(length),
                 now,
-                now.plus(length * 2),
+                latest(now, length),
             ))
             .await?;
         tx.commit().await?;

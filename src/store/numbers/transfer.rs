@@ -2,7 +2,6 @@
 
 use crate::domain::audit::AuditRow;
 use crate::domain::decision::{Caps, Refusal, Usage};
-use crate::domain::id::PhoneNumberId;
 use crate::domain::number::Number;
 use crate::domain::team::Team;
 use crate::domain::time::Timestamp;
@@ -24,8 +23,10 @@ use crate::store::sql::error::corrupt;
 pub enum Transferred {
     /// The number belongs to the team.
     Done(Number),
-    /// There is no such number.
+    /// There is no such number any more.
     NotFound,
+    /// The number is with another team than the caller knew; nothing changed.
+    Moved,
     /// The number would exceed a cap of the receiving team; nothing changed.
     Capped {
         /// The kind of refusal.
@@ -38,24 +39,29 @@ pub enum Transferred {
 }
 
 impl Store {
-    /// Transfers an unassigned number, or a number of another team, within the caps of the receiving team.
+    /// Transfers the number from the team that had it when `known` was read, within the caps of the receiving team.
     ///
-    /// A team that already has the number keeps it. The transfer cancels a release that the previous team had
+    /// The caller's permission depends on that team. A number that is with another one by now stays there, but one that
+    /// the receiving team already has is done. The transfer cancels a release that the previous team had
     /// scheduled; the audit row then contains its time.
     pub async fn transfer(
         &self,
-        id: &PhoneNumberId,
+        known: &Number,
         to: &Team,
         caps: &Caps,
         now: Timestamp,
         audit: &AuditRow,
     ) -> Result<Transferred, Error> {
+        let id = &known.facts.id;
         let mut tx = self.db.begin().await?;
         let Some(before) = assign::assign(&mut tx, now, id, to, None).await? else {
             return Ok(Transferred::NotFound);
         };
         if before.gone {
             return Ok(Transferred::NotFound);
+        }
+        if before.team != known.team && before.team.as_ref() != Some(to) {
+            return Ok(Transferred::Moved);
         }
         if before.team.as_ref() != Some(to) {
             let from = before.team.filter(|team| team != to);

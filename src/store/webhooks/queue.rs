@@ -1,17 +1,85 @@
 //! Queues webhook deliveries: new ones for sequenced events, and repeated ones.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Delivery, MAX_RETRY_AFTER};
 use crate::domain::event::Event;
+use crate::domain::id::EndpointId;
 use crate::domain::team::Team;
+use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::store::sql::db::{Statement, Tx};
+use crate::store::due_times::latest;
+use crate::store::handle::Store;
+use crate::store::sql::db::{Statement, Tx, sql};
 use crate::store::sql::param::Param;
 use crate::store::webhooks::row::{read_endpoint, select_endpoint};
 
 /// Rows in one statement.
 const ROWS: usize = 500;
+
+/// The condition that a pending delivery has a time of a wrong clock: `$1` is in the future, `$2` further away than any
+/// pause.
+macro_rules! wrong {
+    () => {
+        "state = 'pending' AND due_at > $1 AND (due_at > $2 OR attempts = 0 OR attempted_at > $1)"
+    };
+}
+
+impl Store {
+    /// Makes pending deliveries due whose times only a replica with a wrong clock can have stored; returns how many.
+    ///
+    /// Such a time is further away than the longest pause, or belongs to an attempt or to an event of the future. The
+    /// claim of such a replica lapses by this, too. Nothing is lost: a delivery that is sent early, or twice, has the
+    /// same id.
+    pub async fn correct_delivery_times(&self, now: Timestamp) -> Result<u64, Error> {
+        let (future, absurd) = (latest(now, Duration::ZERO), latest(now, MAX_RETRY_AFTER));
+        let rows = self
+            .db
+            .rows(sql!(
+                concat!(
+                    "SELECT DISTINCT endpoint_id FROM webhook_deliveries WHERE ",
+                    wrong!()
+                ),
+                future,
+                absurd
+            ))
+            .await?;
+        let mut corrected = 0;
+        for row in &rows {
+            let endpoint: EndpointId = row.parsed("endpoint_id")?;
+            let mut tx = self.db.begin().await?;
+            lock_endpoint(&mut tx, &endpoint).await?;
+            corrected += tx
+                .execute(sql!(
+                    concat!(
+                        "UPDATE webhook_deliveries SET due_at = $3, \
+                            began_at = CASE WHEN began_at <= $1 THEN began_at END \
+                         WHERE endpoint_id = $4 AND ",
+                        wrong!()
+                    ),
+                    future,
+                    absurd,
+                    now,
+                    endpoint.as_str()
+                ))
+                .await?;
+            tx.effects().deliveries |= corrected > 0;
+            tx.commit().await?;
+        }
+        Ok(corrected)
+    }
+}
+
+/// Locks the endpoint, so that no claim runs at the same time: claims lock deliveries in another order.
+pub(in crate::store) async fn lock_endpoint(tx: &mut Tx, endpoint: &EndpointId) -> Result<(), Error> {
+    tx.lock(sql!(
+        "SELECT id FROM webhook_endpoints WHERE id = $1",
+        endpoint.as_str()
+    ))
+    .await
+    .map(drop)
+}
 
 /// Queues one delivery per event and active endpoint of its team that subscribes to its type.
 ///

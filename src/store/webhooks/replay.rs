@@ -11,9 +11,9 @@ use crate::error::Error;
 use crate::store::audit::rows;
 use crate::store::events::row::{self, select_event};
 use crate::store::handle::Store;
-use crate::store::sql::db::{Tx, sql};
+use crate::store::sql::db::sql;
 use crate::store::sql::select::Select;
-use crate::store::webhooks::queue::queue;
+use crate::store::webhooks::queue::{lock_endpoint, queue};
 use crate::store::webhooks::row::{delivery_columns, read_delivery};
 
 macro_rules! select_delivery {
@@ -34,7 +34,11 @@ impl Store {
     ) -> Result<Page<Delivery>, Error> {
         let mut select = Select::within(scope, select_delivery!(""));
         select.and("endpoint_id = ?", endpoint.as_str());
-        select.and_some("state = ?", state.map(DeliveryState::as_str));
+        match state {
+            // Not as a parameter, for the sake of the index of dead deliveries.
+            Some(DeliveryState::Dead) => select.and_just("state = 'dead'"),
+            state => select.and_some("state = ?", state.map(DeliveryState::as_str)),
+        }
         select.page(&self.db, limit, after, read_delivery).await
     }
 
@@ -136,14 +140,4 @@ impl Store {
             None => Ok((0, None)),
         }
     }
-}
-
-/// Locks the endpoint, so that no claim runs at the same time: claims lock deliveries in another order.
-async fn lock_endpoint(tx: &mut Tx, endpoint: &EndpointId) -> Result<(), Error> {
-    tx.lock(sql!(
-        "SELECT id FROM webhook_endpoints WHERE id = $1",
-        endpoint.as_str()
-    ))
-    .await
-    .map(drop)
 }

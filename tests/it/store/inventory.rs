@@ -19,12 +19,26 @@ async fn label(store: &Store) -> Option<String> {
     number.and_then(|number| number.facts.label)
 }
 
-async fn transfer(store: &Store, id: &str, to: &str, caps: &Caps) -> Transferred {
-    let audit_row = audit_row(Action::NumberTransfer);
-    store
-        .transfer(&number_id(id), &team(to), caps, NOW, &audit_row)
+/// Transfers the number from the team that has it now; a concurrent transfer may come first.
+async fn try_transfer(store: &Store, id: &str, to: &str, caps: &Caps) -> Transferred {
+    let known = store
+        .number(&Scope::system("test"), &number_id(id))
         .await
-        .unwrap()
+        .unwrap();
+    let Some(known) = known else {
+        return Transferred::NotFound;
+    };
+    let row = audit_row(Action::NumberTransfer);
+    store.transfer(&known, &team(to), caps, NOW, &row).await.unwrap()
+}
+
+async fn transfer(store: &Store, id: &str, to: &str, caps: &Caps) -> Transferred {
+    loop {
+        match try_transfer(store, id, to, caps).await {
+            Transferred::Moved => {}
+            done => return done,
+        }
+    }
 }
 
 on_both_stores! {
@@ -34,6 +48,7 @@ on_both_stores! {
     times_that_version_0_1_stored_are_read_and_change_nothing,
     a_tombstone_of_a_released_number_survives_old_listings,
     a_transfer_moves_the_holding_within_the_receiver_s_caps,
+    a_transfer_changes_nothing_if_another_team_got_the_number_meanwhile,
     concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock,
     the_last_number_within_a_cap_goes_to_an_order_or_a_transfer_not_both,
 }
@@ -283,6 +298,36 @@ async fn a_transfer_moves_the_holding_within_the_receiver_s_caps(database: Datab
     assert_books_balance(&database).await;
 }
 
+async fn a_transfer_changes_nothing_if_another_team_got_the_number_meanwhile(database: Database) {
+    let store = database.store().await;
+    store.observe(&[observation("A", NOW)]).await.unwrap();
+    let number = async || {
+        let number = store.number(&Scope::system("test"), &number_id("A")).await;
+        number.unwrap().unwrap()
+    };
+    let unassigned = number().await;
+    transfer(&store, "A", "sales", &NO_CAPS).await;
+    let of_sales = number().await;
+    transfer(&store, "A", "support", &NO_CAPS).await;
+    let rows = database.query_integer("SELECT COUNT(*) FROM audit").await;
+    for known in [unassigned, of_sales] {
+        let row = audit_row(Action::NumberTransfer);
+        let done = store.transfer(&known, &team("legal"), &NO_CAPS, NOW, &row).await;
+        assert_eq!(done.unwrap(), Transferred::Moved);
+        assert_eq!(number().await.team, Some(team("support")));
+        // What the caller wanted is the case.
+        let done = store
+            .transfer(&known, &team("support"), &NO_CAPS, NOW, &row)
+            .await;
+        assert!(matches!(done.unwrap(), Transferred::Done(number) if number.team == Some(team("support"))));
+    }
+    assert_eq!(
+        database.query_integer("SELECT COUNT(*) FROM audit").await,
+        rows + 2
+    );
+    assert_books_balance(&database).await;
+}
+
 async fn concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock(database: Database) {
     let store = database.store().await;
     let ids: Vec<String> = (0..8).map(|index| format!("N{index}")).collect();
@@ -306,7 +351,7 @@ async fn concurrent_transfers_lose_no_number_exceed_no_cap_and_never_deadlock(da
                     });
                     store.observe(&prices.collect::<Vec<_>>()).await.unwrap();
                 }
-                _ => drop(transfer(&store, &ids[(index * 5) % ids.len()], to, &caps).await),
+                _ => drop(try_transfer(&store, &ids[(index * 5) % ids.len()], to, &caps).await),
             }
         }
     })

@@ -92,9 +92,14 @@ async fn random_operation(store: &Store, random: &mut Random, round: usize) {
             store.observe(&[observation]).await.unwrap();
         }
         7 => {
+            let known = store
+                .number(&Scope::system("test"), &number_id(&number))
+                .await
+                .unwrap();
+            let Some(known) = known else { return };
             let done = store
                 .transfer(
-                    &number_id(&number),
+                    &known,
                     &team(name),
                     &CAPS,
                     now,

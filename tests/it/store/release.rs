@@ -253,16 +253,15 @@ async fn a_finished_release_prevails_over_a_late_listing(database: Database) {
 async fn a_transfer_cancels_a_scheduled_release(database: Database) {
     let store = database.store().await;
     let number = scheduled(&store, "A").await;
-    let id = number_id("A");
     let audit_row = AuditRow::new(later(9), Actor::desk(), Action::NumberTransfer, "test");
     let audit_row = audit_row.detail(serde_json::json!({}));
     let again = store
-        .transfer(&id, &team("sales"), &NO_CAPS, NOW, &audit_row)
+        .transfer(&number, &team("sales"), &NO_CAPS, NOW, &audit_row)
         .await;
     assert_eq!(again.unwrap(), Transferred::Done(number.clone()));
     let Transferred::Done(moved) = store
         .transfer(
-            &id,
+            &number,
             &team("support"),
             &NO_CAPS,
             NOW,

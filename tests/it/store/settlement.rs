@@ -89,8 +89,10 @@ async fn a_number_adopted_before_settlement_moves_to_the_team_of_the_order(datab
     for (id, adopter) in [("A", "support"), ("B", "sales")] {
         store.observe(&[observation(id, NOW)]).await.unwrap();
         let audit_row = audit_row(Action::NumberTransfer);
+        let known = store.number(&Scope::system("test"), &number_id(id)).await;
+        let known = known.unwrap().unwrap();
         store
-            .transfer(&number_id(id), &team(adopter), &NO_CAPS, NOW, &audit_row)
+            .transfer(&known, &team(adopter), &NO_CAPS, NOW, &audit_row)
             .await
             .unwrap();
     }

@@ -385,6 +385,7 @@ async fn after_a_rotation_webhooks_are_signed_with_both_secrets_until_the_overla
 }
 
 mod claims;
+mod clocks;
 mod fair;
 mod replay;
 mod retry;
