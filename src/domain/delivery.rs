@@ -120,8 +120,8 @@ const PAUSES: [Duration; 7] = [
     Duration::from_hours(10),
     Duration::from_hours(14),
 ];
-/// The longest pause that a receiver can request with `Retry-After`.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// The longest pause that a receiver can request with `Retry-After`. No pause is longer.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl Delivery {
     /// Returns the time of the next attempt after a failure at `now`; `None` to give up the delivery.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::{Action, Actor, AuditRow};
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Delivery, MAX_RETRY_AFTER};
 use crate::domain::event::Event;
 use crate::domain::event_data::WebhookEndpointData;
 use crate::domain::event_kind::EventKind;
@@ -60,12 +60,17 @@ impl Webhooks {
         Ok(())
     }
 
-    /// One step: deletes old deliveries, and sets the gauges of the pending ones.
+    /// One step: deletes old deliveries, corrects absurd times, and sets the gauges of the pending deliveries.
     pub async fn maintain(&self) -> Result<(), Error> {
-        let before = self.core.now().minus(RETENTION);
+        let now = self.core.now();
+        self.core
+            .store
+            .correct_due_times(now, MAX_RETRY_AFTER, self.lease())
+            .await?;
+        let before = now.minus(RETENTION);
         while self.core.store.delete_deliveries(before, DELETE_BATCH).await? == u64::from(DELETE_BATCH) {}
         let (pending, oldest) = self.core.store.pending_deliveries().await?;
-        let age = oldest.map_or(0.0, |oldest| self.core.now().since(oldest).as_secs_f64());
+        let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         metrics::gauge!(WEBHOOK_DELIVERIES_PENDING).set(f64::from(pending));
         metrics::gauge!(WEBHOOK_OLDEST_PENDING_AGE_SECONDS).set(age);
         Ok(())
@@ -80,10 +85,9 @@ impl Webhooks {
             return Ok(());
         }
         let now = self.core.now();
-        let lease = self.core.settings.outgoing.timeout() + MARGIN;
         let holder = format!("{}/{}", self.core.tasks.process, RequestId::generate(now));
         let claimed = store
-            .claim_deliveries(id, &holder, now, lease, slots.len())
+            .claim_deliveries(id, &holder, now, self.lease(), slots.len())
             .await?;
         let Some((endpoint, deliveries)) = claimed else {
             return Ok(());
@@ -97,6 +101,11 @@ impl Webhooks {
             });
         }
         Ok(())
+    }
+
+    /// How long a claim lasts.
+    fn lease(&self) -> Duration {
+        self.core.settings.outgoing.timeout() + MARGIN
     }
 
     async fn attempt(&self, endpoint: Endpoint, delivery: Delivery, holder: &str, slot: FairPermit) {

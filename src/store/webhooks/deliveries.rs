@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Endpoint;
 use crate::error::Error;
 use crate::failpoint;
+use crate::store::due_times::latest;
 use crate::store::handle::Store;
 use crate::store::sql::db::sql;
 use crate::store::sql::error::corrupt;
@@ -129,6 +130,31 @@ impl Store {
         let deliveries = rows.iter().map(read_delivery).collect::<Result<Vec<_>, _>>()?;
         tx.commit().await?;
         Ok((!deliveries.is_empty()).then_some((endpoint, deliveries)))
+    }
+
+    /// Makes deliveries due now that wait for a time which lies too far ahead; returns how many.
+    ///
+    /// A replica whose clock was ahead has written it. No pause between attempts is longer than `longest`, and no claim
+    /// than `lease`. A delivery without an attempt does not wait.
+    pub async fn correct_due_times(
+        &self,
+        now: Timestamp,
+        longest: Duration,
+        lease: Duration,
+    ) -> Result<u64, Error> {
+        let mut tx = self.db.begin().await?;
+        let corrected = tx
+            .execute(sql!(
+                "UPDATE webhook_deliveries SET due_at = $1 WHERE state = 'pending' AND (due_at > $2 \
+                    OR (due_at > $3 AND (attempts = 0 OR holder IS NOT NULL)))",
+                now,
+                latest(now, longest),
+                latest(now, lease)
+            ))
+            .await?;
+        tx.effects().deliveries |= corrected > 0;
+        tx.commit().await?;
+        Ok(corrected)
     }
 
     /// Records the result of a claimed attempt, and disables the endpoint if `disabling` is given.
