@@ -10,6 +10,9 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 has_pgbouncer() { has pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; }
+has_libfaketime() {
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || [[ -e /usr/lib/faketime/libfaketimeMT.so.1 ]]
+}
 has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 if ! has cargo || ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
@@ -22,6 +25,7 @@ has cc || packages+=(gcc libc6-dev)
 has chromium || packages+=(chromium)
 { has psql && has_postgres; } || packages+=(postgresql)
 has_pgbouncer || packages+=(pgbouncer)
+has_libfaketime || packages+=(libfaketime)
 has_venv || packages+=(python3 python3-venv)
 has node || packages+=(nodejs)
 has npm || packages+=(npm)

@@ -132,6 +132,8 @@ impl Account {
     /// Records that the inventory was equal to Close at `as_of`.
     pub(in crate::desk) fn mark_compared(&self, as_of: Timestamp) {
         let known = self.health.load().inventory_as_of;
+        // A time that is too far ahead was recorded by a clock that somebody has corrected since.
+        let known = known.filter(|known| known.since(as_of) <= CLOCKS_APART);
         self.health.store(Arc::new(CloseHealth {
             status: "ok".to_owned(),
             inventory_as_of: known.max(Some(as_of)),

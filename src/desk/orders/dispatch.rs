@@ -65,7 +65,7 @@ impl Orders {
         let Some(permit) = self.admit().await else {
             return Ok(());
         };
-        let now = self.core.now();
+        let (now, began) = (self.core.now(), self.core.clock.elapsed());
         if self.postpone_after_refusals(id, team, now).await? {
             return Ok(());
         }
@@ -95,7 +95,8 @@ impl Orders {
         };
         failpoint::reached("claim.done");
         // The claim is durable. If writing it took so long that the lease could end during the call, nothing is sent.
-        let lease_at_risk = self.core.now().since(now) > self.core.settings.lease_margin / 2;
+        let took = self.core.clock.elapsed().saturating_sub(began);
+        let lease_at_risk = took > self.core.settings.lease_margin / 2;
         let (settlement, found) = if lease_at_risk {
             let reason = "the database was too slow, so the order was not sent yet".to_owned();
             (

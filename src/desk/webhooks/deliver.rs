@@ -62,17 +62,18 @@ impl Webhooks {
 
     /// One step: deletes old deliveries, corrects times of wrong clocks, and sets the gauges of the pending ones.
     pub async fn maintain(&self) -> Result<(), Error> {
-        let corrected = self.core.store.correct_delivery_times(self.core.now()).await?;
+        let now = self.core.now();
+        let corrected = self.core.store.correct_delivery_times(now).await?;
         if corrected > 0 {
             tracing::warn!(
                 corrected,
                 "webhook deliveries made due: a replica whose clock is wrong had stored their times"
             );
         }
-        let before = self.core.now().minus(RETENTION);
+        let before = now.minus(RETENTION);
         while self.core.store.delete_deliveries(before, DELETE_BATCH).await? == u64::from(DELETE_BATCH) {}
         let (pending, oldest) = self.core.store.pending_deliveries().await?;
-        let age = oldest.map_or(0.0, |oldest| self.core.now().since(oldest).as_secs_f64());
+        let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         metrics::gauge!(WEBHOOK_DELIVERIES_PENDING).set(f64::from(pending));
         metrics::gauge!(WEBHOOK_OLDEST_PENDING_AGE_SECONDS).set(age);
         Ok(())

@@ -18,6 +18,7 @@ on_both_stores! {
     a_change_made_on_a_replica_whose_clock_is_behind_is_answered_with_the_new_value,
     a_clock_that_is_two_hours_ahead_for_a_minute_stops_nothing,
     a_clock_that_is_two_hours_ahead_releases_no_number_early,
+    a_number_that_was_rented_while_the_clock_was_ahead_counts_as_gone_once_close_has_it_no_more,
 }
 
 const POLICY: &str = r#"
@@ -216,4 +217,21 @@ async fn a_clock_that_is_two_hours_ahead_releases_no_number_early(database: Data
         .await
         .unwrap();
     assert_eq!(test_desk.close.held().await.len(), 0);
+}
+
+async fn a_number_that_was_rented_while_the_clock_was_ahead_counts_as_gone_once_close_has_it_no_more(
+    database: Database,
+) {
+    let test_desk = TestDesk::new(database, POLICY, 4).await;
+    test_desk.set_clock_wrong_by(TWO_HOURS);
+    let id = rent(&test_desk).await;
+    test_desk.set_clock_wrong_by(0);
+    test_desk.close.person_releases(id.as_str()).await;
+    test_desk.advance_clock(Duration::from_mins(15));
+    test_desk
+        .run(|desk| async move { desk.sync.compare().await })
+        .await
+        .unwrap();
+    assert!(test_desk.store().is_tombstone(&id).await.unwrap());
+    assert_books_balance(&test_desk.database).await;
 }

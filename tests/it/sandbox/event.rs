@@ -125,3 +125,25 @@ async fn updates_within_the_window_become_one_event_with_the_state_before_the_fi
         (&Value::Null, &json!("three"))
     );
 }
+
+#[tokio::test]
+async fn an_odd_event_has_its_place_in_the_log_and_the_members_that_a_test_chooses() {
+    let close = Close::start().await;
+    close.rented(json!({"country": "US"})).await;
+    let shown = json!({"object_id": 7, "date_created": null});
+    let (status, _) = close.control(Method::POST, "events", Some(shown)).await;
+    assert_eq!(status, 204);
+    let last = close.rented(json!({"country": "US"})).await;
+    let (_, log) = close.get("/event/?object_type=phone_number&action=created").await;
+    let events = log["data"].as_array().unwrap();
+    assert_eq!(events.len(), 3);
+    assert_eq!(events[0]["object_id"], last);
+    assert_eq!(
+        (
+            &events[1]["object_id"],
+            &events[1]["date_created"],
+            &events[1]["action"]
+        ),
+        (&json!(7), &Value::Null, &json!("created"))
+    );
+}

@@ -49,7 +49,7 @@ pub(crate) use random_histories;
 ///
 /// `part` is the index of the part and the number of parts.
 ///
-/// When a history fails, its seed is printed. `NUMBERDESK_TEST_SEEDS` sets another count, `NUMBERDESK_TEST_SEED` runs
+/// When a history fails, its seed is printed, and the others go on. `NUMBERDESK_TEST_SEEDS` sets another count, `NUMBERDESK_TEST_SEED` runs
 /// the history of one seed only.
 pub(crate) async fn histories<F>(title: &str, count: u64, (part, parts): (u64, usize), run: impl Fn(u64) -> F)
 where
@@ -67,19 +67,26 @@ where
     let parts = u64::try_from(parts).expect("a small number");
     let seeds: Vec<u64> = all.filter(|seed| seed % parts == part).collect();
     let count = seeds.len();
-    futures::stream::iter(seeds)
+    // A failure does not keep the other histories from running: a long run finds more than one.
+    let failed: Vec<u64> = futures::stream::iter(seeds)
         .map(|seed| {
             let history = AssertUnwindSafe(run(seed)).catch_unwind();
             async move {
-                if let Err(failure) = history.await {
+                let failed = history.await.is_err();
+                if failed {
                     eprintln!("history {seed} failed: NUMBERDESK_TEST_SEED={seed} repeats it");
-                    std::panic::resume_unwind(failure);
                 }
+                failed.then_some(seed)
             }
         })
         .buffer_unordered(AT_ONCE)
-        .collect::<Vec<()>>()
+        .filter_map(std::future::ready)
+        .collect()
         .await;
+    assert!(
+        failed.is_empty(),
+        "{title}: of {count} histories these failed: {failed:?}"
+    );
     println!("{title}: {count} histories, all guarantees kept");
 }
 

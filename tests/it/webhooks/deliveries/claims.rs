@@ -6,6 +6,7 @@ on_both_stores! {
     no_event_is_lost_when_a_process_dies_at_any_step,
     replicas_share_the_deliveries_and_send_each_event_once,
     after_a_claim_has_lapsed_only_its_new_holder_can_record_the_outcome,
+    a_clock_that_was_two_hours_ahead_delays_no_webhook,
 }
 
 async fn no_event_is_lost_when_a_process_dies_at_any_step(database: Database) {
@@ -119,4 +120,31 @@ async fn after_a_claim_has_lapsed_only_its_new_holder_can_record_the_outcome(dat
     assert!(record(&quick, "quick", AttemptResult::Delivered).await);
     assert!(!record(&quick, "quick", AttemptResult::Dead).await);
     assert_eq!(fixture.delivery(&endpoint).await.state, DeliveryState::Delivered);
+}
+
+async fn a_clock_that_was_two_hours_ahead_delays_no_webhook(database: Database) {
+    let mut fixture = Fixture::new(database).await;
+    let (endpoint, _) = fixture.endpoint().await;
+    // One event is queued by the wrong clock. The process dies while it sends another one.
+    fixture.app.answers(Reply::Hang);
+    fixture.test_desk.set_clock_wrong_by(7_200);
+    fixture.publish("sales", EventKind::OrderFulfilled).await;
+    fixture.start_deliveries().await;
+    fixture.app.gets(1).await;
+    fixture.publish("sales", EventKind::OrderFulfilled).await;
+    fixture.test_desk.crash();
+    fixture.app.answers(Reply::Status(200));
+    fixture.test_desk.set_clock_wrong_by(0);
+    fixture.test_desk.start().await;
+    fixture
+        .test_desk
+        .run(|desk| async move { desk.webhooks.maintain().await })
+        .await
+        .unwrap();
+    fixture.deliver_all().await;
+    let deliveries = fixture.deliveries(&endpoint).await;
+    assert_eq!(deliveries.len(), 2);
+    for delivery in deliveries {
+        assert_eq!(delivery.state, DeliveryState::Delivered, "{delivery:?}");
+    }
 }
