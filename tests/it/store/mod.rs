@@ -18,6 +18,7 @@ mod retention;
 mod server;
 mod settlement;
 mod snapshot;
+mod spend;
 mod transition;
 
 use std::time::Duration;
