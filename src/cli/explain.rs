@@ -11,6 +11,7 @@ use crate::domain::country::Country;
 use crate::domain::decision::Usage;
 use crate::domain::id::UserId;
 use crate::domain::identity::TokenIdentity;
+use crate::domain::later_word::LaterMembers;
 use crate::domain::money::Money;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::order::Request;
@@ -76,6 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         with_mms: None,
         assign_to: (!arguments.assign_to.is_empty()).then(|| arguments.assign_to.clone()),
         label: None,
+        later: LaterMembers::new(),
     };
     let usage = Usage {
         numbers_held: arguments.numbers_held,

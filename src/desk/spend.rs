@@ -10,10 +10,10 @@ use crate::domain::spend::{GroupBy, Spend};
 use crate::domain::team::Team;
 use crate::error::Error;
 
-/// Numbers counted in one transaction.
-const BATCH: u32 = 200;
+/// Numbers counted in one transaction: enough to be quick, few enough that others write in between.
+const BATCH: u32 = 500;
 /// Batches that a request counts at most before it reports the cost.
-const BATCHES: u32 = 10;
+const BATCHES: u32 = 4;
 
 /// Adds up the cost of a month.
 #[derive(Clone)]
@@ -30,8 +30,13 @@ impl Spending {
     ///
     /// Idempotent: any replica can run it at any time.
     pub async fn count(&self) -> Result<(), Error> {
-        while self.core.store.count_spend(BATCH).await? == BATCH {}
-        Ok(())
+        let mut last = None;
+        loop {
+            last = self.core.store.count_spend(last.as_deref(), BATCH).await?;
+            if last.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// The cost of the month by team, country or ordering user.
@@ -59,8 +64,10 @@ impl Spending {
 
     /// Counts what was booked lately, so that the report has it.
     async fn count_before_report(&self) -> Result<(), Error> {
+        let mut last = None;
         for _ in 0..BATCHES {
-            if self.core.store.count_spend(BATCH).await? < BATCH {
+            last = self.core.store.count_spend(last.as_deref(), BATCH).await?;
+            if last.is_none() {
                 return Ok(());
             }
         }

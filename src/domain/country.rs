@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::schema::string_schema;
 
@@ -39,6 +39,18 @@ impl Country {
             [a @ b'A'..=b'Z', b @ b'A'..=b'Z'] if name(code).is_some() => Some(Self([*a, *b])),
             _ => None,
         }
+    }
+    /// Reads a code of the database, which may be one that only a later version knows.
+    pub fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_bytes() {
+            [a @ b'A'..=b'Z', b @ b'A'..=b'Z'] => Ok(Self([*a, *b])),
+            _ => Err(serde::de::Error::custom(NotACountry::Malformed)),
+        }
+    }
+    /// Whether only a later version knows the code.
+    pub fn is_later(&self) -> bool {
+        name(self.as_str()).is_none()
     }
     /// Returns the code, such as `DE`.
     pub fn as_str(&self) -> &str {

@@ -3,9 +3,10 @@
 //! During a rollout, and after one was undone, a replica reads rows that a newer one has written. It keeps and shows
 //! the words that it does not know, and leaves such work to a newer replica.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Deserializer};
 
 /// The longest word that is kept, in bytes.
 const LONGEST: usize = 64;
@@ -42,6 +43,22 @@ impl LaterWord {
 pub trait StoredWord: Sized {
     /// Reads the word of a column.
     fn stored(text: &str) -> Self;
+    /// Whether it is a word of a later version.
+    fn is_later(&self) -> bool;
+}
+
+/// Members of stored JSON that this version does not know. They are kept and shown.
+pub type LaterMembers = BTreeMap<String, serde_json::Value>;
+
+/// Deserializes a word of stored JSON, for `deserialize_with`.
+pub fn stored<'de, T: StoredWord, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer).map(|text| T::stored(&text))
+}
+
+/// Deserializes a word of stored JSON that may be missing, for `deserialize_with`.
+pub fn stored_opt<'de, T: StoredWord, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| T::stored(&text)))
 }
 
 #[cfg(test)]

@@ -26,7 +26,27 @@ impl Month {
     }
     /// Returns the month of this moment; `None` before 1970 and after 9999.
     pub fn of(at: Timestamp) -> Option<Self> {
-        at.to_string().get(..7)?.parse().ok()
+        let date = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
+        let date = jiff::tz::TimeZone::UTC.to_datetime(date).date();
+        Self::new(date.year(), date.month()).ok()
+    }
+    fn new(year: i16, month: i8) -> Result<Self, NotAMonth> {
+        let next = if month == 12 {
+            (year + 1, 1)
+        } else {
+            (year, month + 1)
+        };
+        if year < 1970 {
+            return Err(NotAMonth);
+        }
+        Ok(Self {
+            start: first_moment(year, month)?,
+            end: first_moment(next.0, next.1)?,
+            named: (
+                u16::try_from(year).map_err(|_| NotAMonth)?,
+                u8::try_from(month).map_err(|_| NotAMonth)?,
+            ),
+        })
     }
     /// Returns the next month.
     pub fn next(self) -> Option<Self> {
@@ -35,6 +55,10 @@ impl Month {
     /// Returns the previous month.
     pub fn previous(self) -> Option<Self> {
         Self::of(self.start.minus(Duration::from_secs(1)))
+    }
+    /// Returns the last month of the year.
+    pub fn last_of_year(self) -> Option<Self> {
+        Self::new(i16::try_from(self.named.0).ok()?, 12).ok()
     }
     /// Returns the number of months since the year 0, for comparisons.
     pub fn number(self) -> i64 {
@@ -66,21 +90,10 @@ impl FromStr for Month {
             .split_once('-')
             .filter(|(year, month)| year.len() == 4 && month.len() == 2 && digits(year) && digits(month))
             .ok_or(NotAMonth)?;
-        let year: u16 = year.parse().map_err(|_| NotAMonth)?;
-        let month: u8 = month.parse().map_err(|_| NotAMonth)?;
-        if year < 1970 {
-            return Err(NotAMonth);
-        }
-        let next = if month == 12 {
-            (year + 1, 1)
-        } else {
-            (year, month + 1)
-        };
-        Ok(Self {
-            start: first_moment(year, month)?,
-            end: first_moment(next.0, next.1)?,
-            named: (year, month),
-        })
+        Self::new(
+            year.parse().map_err(|_| NotAMonth)?,
+            month.parse().map_err(|_| NotAMonth)?,
+        )
     }
 }
 
@@ -96,10 +109,13 @@ impl From<Month> for String {
     }
 }
 
-fn first_moment(year: u16, month: u8) -> Result<Timestamp, NotAMonth> {
-    format!("{year:04}-{month:02}-01T00:00:00Z")
-        .parse()
-        .map_err(|_| NotAMonth)
+fn first_moment(year: i16, month: i8) -> Result<Timestamp, NotAMonth> {
+    let date = jiff::civil::Date::new(year, month, 1).map_err(|_| NotAMonth)?;
+    let moment = date.to_datetime(jiff::civil::Time::midnight());
+    let moment = jiff::tz::TimeZone::UTC
+        .to_timestamp(moment)
+        .map_err(|_| NotAMonth)?;
+    Ok(Timestamp::from_micros(moment.as_microsecond()))
 }
 
 string_schema! {

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 
 string_enum! {
     /// Whether a number is for one person or for several.
-    Sharing {
+    Sharing: kept {
         /// It is for one person, unless the order names several users.
         Personal = "personal",
         /// It is for several people.
@@ -26,7 +26,7 @@ string_enum! {
 }
 string_enum! {
     /// The kind of line that can be ordered.
-    CarrierType {
+    CarrierType: kept {
         /// A number of one town or area.
         Local = "local",
         /// A number of a whole country.

@@ -79,20 +79,21 @@ impl Tally {
     }
 
     /// Adds the next entry, in the order of the ledger.
-    pub fn book(&mut self, booking: Booking) {
-        let Booking {
-            at,
-            team,
-            numbers,
-            monthly,
-        } = booking;
+    pub fn book(&mut self, booking: &Booking) {
+        let (team, numbers, monthly) = (&booking.team, booking.numbers, booking.monthly);
+        let at = booking.at;
         if at >= self.month.end() {
             return;
         }
         if at >= self.month.start() {
             self.begin();
         }
-        *self.held.entry(team.clone()).or_default() += numbers;
+        match self.held.get_mut(team) {
+            Some(held) => *held += numbers,
+            None => {
+                self.held.insert(team.clone(), numbers);
+            }
+        }
         self.monthly = self.monthly.plus(monthly);
         if self.begun {
             let held: i64 = self.held.values().sum();
@@ -100,7 +101,10 @@ impl Tally {
                 // The clocks of two replicas can differ, so that the ledger books the end of a holding before its
                 // start. The number still counts.
                 let price = if held > 0 { self.monthly } else { monthly };
-                self.share.get_or_insert(Share { team, monthly: price });
+                self.share.get_or_insert_with(|| Share {
+                    team: team.clone(),
+                    monthly: price,
+                });
             }
             if let Some(share) = self.share.as_mut().filter(|_| held > 0) {
                 share.monthly = self.monthly;
@@ -140,12 +144,13 @@ pub struct MonthlyShare {
 
 /// Computes the cost of one number in all months, from all its ledger entries in their order.
 ///
-/// Between two months with entries nothing changes, so one range has all of these months.
+/// Months in a row with the same cost are one range, but a range with an end never goes beyond the end of a year: so the
+/// ranges that have a month are found among those that end in its year, however long the history is.
 pub fn monthly_shares(bookings: &[Booking]) -> Vec<MonthlyShare> {
     let of = |month: Month| {
         let mut tally = Tally::new(month);
         for booking in bookings {
-            tally.book(booking.clone());
+            tally.book(booking);
         }
         tally.share()
     };
@@ -157,8 +162,12 @@ pub fn monthly_shares(bookings: &[Booking]) -> Vec<MonthlyShare> {
     months.dedup();
     let mut shares: Vec<MonthlyShare> = Vec::new();
     let mut add = |from: Month, until: Option<Month>| {
-        if let Some(share) = of(from) {
-            shares.push(MonthlyShare { from, until, share });
+        let Some(share) = of(from) else { return };
+        match shares.last_mut() {
+            Some(last) if last.share == share && last.until.and_then(Month::next) == Some(from) => {
+                last.until = until;
+            }
+            _ => shares.push(MonthlyShare { from, until, share }),
         }
     };
     for (index, month) in months.iter().enumerate() {
@@ -170,7 +179,25 @@ pub fn monthly_shares(bookings: &[Booking]) -> Vec<MonthlyShare> {
             Some(_) => {}
         }
     }
-    shares
+    shares.into_iter().flat_map(split_by_year).collect()
+}
+
+/// Divides a range with an end into ranges that lie in one year each.
+fn split_by_year(share: MonthlyShare) -> Vec<MonthlyShare> {
+    let mut parts = Vec::new();
+    let mut rest = share;
+    while let (Some(until), Some(end)) = (rest.until, rest.from.last_of_year())
+        && until.number() > end.number()
+        && let Some(next) = end.next()
+    {
+        parts.push(MonthlyShare {
+            until: Some(end),
+            ..rest.clone()
+        });
+        rest.from = next;
+    }
+    parts.push(rest);
+    parts
 }
 
 /// A count of numbers and their total cost.
@@ -231,7 +258,7 @@ mod tests {
     fn share(in_month: &str, bookings: &[(&str, &str, i64, i64)]) -> Option<(String, i64)> {
         let mut tally = Tally::new(month(in_month));
         for (day, name, numbers, cents) in bookings {
-            tally.book(Booking {
+            tally.book(&Booking {
                 at: format!("2026-{day}T12:00:00Z").parse().unwrap(),
                 team: team(name),
                 numbers: *numbers,
@@ -331,7 +358,7 @@ mod tests {
                 let one = at.unwrap();
                 let mut tally = Tally::new(one);
                 for booking in &bookings {
-                    tally.book(booking.clone());
+                    tally.book(booking);
                 }
                 let covering: Vec<_> = shares
                     .iter()
@@ -341,6 +368,10 @@ mod tests {
                     .collect();
                 prop_assert_eq!(covering, tally.share().into_iter().collect::<Vec<_>>(), "{}", one);
                 at = one.next();
+            }
+            for share in &shares {
+                let end = share.until.map_or(share.from, |until| until);
+                prop_assert_eq!(share.from.number() / 12, end.number() / 12, "{:?}", share);
             }
         }
 
@@ -355,7 +386,7 @@ mod tests {
             let (mut first, mut holder, mut price) = (None, None, 0);
             for (day, kind, who, cents) in steps {
                 let at: Timestamp = format!("2026-02-{day:02}T00:00:00Z").parse().unwrap();
-                let mut book = |who: usize, numbers, cents| tally.book(Booking {
+                let mut book = |who: usize, numbers, cents| tally.book(&Booking {
                     at, team: teams[who].clone(), numbers, monthly: Money::from_cents(cents),
                 });
                 match (kind, holder) {

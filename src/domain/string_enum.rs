@@ -7,7 +7,8 @@
 ///
 /// `Name: open { … }` declares that later versions may add strings, so that the schema does not forbid them.
 /// `Name: stored { … }` is an open enum of a column of the database: a [`LaterWord`](super::later_word::LaterWord) is
-/// its variant `Later`, which only [`StoredWord`](super::later_word::StoredWord) makes.
+/// its variant `Later`, which only [`StoredWord`](super::later_word::StoredWord) makes. `Name: kept { … }` is the same for
+/// an enum of input: its schema lists the strings that this version takes.
 macro_rules! string_enum {
     ($(#[doc = $doc:literal])* $name:ident { $($variants:tt)* }) => {
         $crate::domain::string_enum::string_enum! { @ closed_enum [$($doc)*] $name [] { $($variants)* } }
@@ -17,10 +18,20 @@ macro_rules! string_enum {
     };
     ($(#[doc = $doc:literal])* $name:ident: stored { $($variants:tt)* }) => {
         $crate::domain::string_enum::string_enum! { @ open_enum [$($doc)*] $name [Later] { $($variants)* } }
+        $crate::domain::string_enum::string_enum! { @ later $name }
+    };
+    ($(#[doc = $doc:literal])* $name:ident: kept { $($variants:tt)* }) => {
+        $crate::domain::string_enum::string_enum! { @ closed_enum [$($doc)*] $name [Later] { $($variants)* } }
+        $crate::domain::string_enum::string_enum! { @ later $name }
+    };
+    (@ later $name:ident) => {
         impl $crate::domain::later_word::StoredWord for $name {
             fn stored(text: &str) -> Self {
                 text.parse()
                     .unwrap_or_else(|_| Self::Later($crate::domain::later_word::LaterWord::keep(text)))
+            }
+            fn is_later(&self) -> bool {
+                matches!(self, Self::Later(_))
             }
         }
     };

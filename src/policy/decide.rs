@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::caller::Caller;
 use crate::domain::decision::{Decision, Explanation, Usage};
 use crate::domain::id::UserId;
+use crate::domain::later_word::LaterMembers;
 use crate::domain::money::Money;
 use crate::domain::number::Number;
 use crate::domain::number_patch::NumberPatch;
@@ -112,6 +113,7 @@ fn rent(
         carrier_type,
         assign_to,
         monthly,
+        later: LaterMembers::new(),
     };
     Ok((terms, explanation, approval))
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::later_word::LaterMembers;
 use crate::domain::number::{CarrierType, Sharing};
 
 /// A number in the response to its rent: times without an offset, nulls, and without fields that Close adds later.
@@ -192,11 +193,13 @@ fn the_body_of_a_rent_has_only_the_requested_fields() {
         with_mms: None,
         assign_to: None,
         label: Some("Berlin".into()),
+        later: LaterMembers::new(),
     };
     let mut terms = Terms {
         carrier_type: None,
         assign_to: None,
         monthly: Money::ZERO,
+        later: LaterMembers::new(),
     };
     let body = |request: &Request, terms: &Terms, sharing| Value::Object(rent(request, terms, sharing));
     assert_eq!(body(&request, &terms, false), json!({"country":"DE"}));

@@ -101,6 +101,13 @@ impl Orders {
             self.core.store.record_audit(&row.then(now, "denied")).await?;
             return Err(Error::OwnOrder);
         }
+        // The person would approve more than this version can show or store.
+        if order.is_later() && verdict == Verdict::Approved {
+            return Err(Error::Busy {
+                detail: "A newer version of Numberdesk accepted this order, and this replica has an older one. Repeat the \
+                         request, so that a replica of the newer version gets it.",
+            });
+        }
         if order.is_overdue(now) {
             self.expire(order).await?;
         } else {

@@ -43,7 +43,8 @@ impl Orders {
             let countries = sharing_calling_code(lane);
             let open = self.core.store.unsettled_orders(&countries).await?;
             let orders = open.into_iter().map(|open| open.order);
-            let known: Vec<Order> = orders.filter(|order| order.state == State::Unverified).collect();
+            let known = orders.filter(|order| order.state == State::Unverified && !order.is_later());
+            let known: Vec<Order> = known.collect();
             unverified.push((countries, known));
         }
         let sent = unverified.iter().filter_map(|(_, orders)| first_send(orders));

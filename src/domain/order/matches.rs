@@ -9,7 +9,7 @@ use crate::domain::phone;
 impl Order {
     /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
     ///
-    /// A property that Close does not report matches, and so does a kind of line that Close names by a new word. Where
+    /// Of an order of a later version only the country counts. A property that Close does not report matches, and so does a kind of line that Close names by a new word. Where
     /// several countries share a calling code, Close may list the number in the main one: then the digits decide, as
     /// they do for a number that Close lists without a country. [`overlap`](super::overlap) has the same rules for two
     /// orders.
@@ -19,15 +19,20 @@ impl Order {
             Some(listed) => phone::is_listed_as(&facts.number, request.country, listed),
             None => phone::can_be_of(&facts.number, request.country),
         };
+        let understood = !self.is_later();
         let prefix = request
             .prefix
             .as_deref()
+            .filter(|_| understood)
             .is_none_or(|prefix| phone::has_prefix(&facts.number, prefix).unwrap_or(true));
-        let line = match (self.terms.carrier_type, facts.carrier_type.as_deref()) {
+        let line = match (
+            self.terms.carrier_type.filter(|_| understood),
+            facts.carrier_type.as_deref(),
+        ) {
             (Some(requested), Some(actual)) => requested.as_str() == actual || !is_known_line(actual),
             _ => true,
         };
-        let sms = request.with_sms != Some(true) || facts.sms != Some(false);
+        let sms = !understood || request.with_sms != Some(true) || facts.sms != Some(false);
         facts.rented() && country && prefix && line && sms
     }
 }
@@ -64,6 +69,7 @@ pub(crate) mod sample {
                 carrier_type: request.carrier_type,
                 assign_to: None,
                 monthly: Money::ZERO,
+                later: crate::domain::later_word::LaterMembers::new(),
             },
             request,
             approval: None,

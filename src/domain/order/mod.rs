@@ -180,6 +180,14 @@ impl Order {
         hex::encode(&Sha256::digest(sent.to_string())[..16])
     }
 
+    /// Whether a later version accepted the order, with words or members that this version does not know.
+    ///
+    /// This version could send another request than the one that was accepted, and does not know which numbers can be the
+    /// result. So it leaves the order to a replica of that version, and shows it.
+    pub fn is_later(&self) -> bool {
+        self.request.is_later() || self.terms.is_later()
+    }
+
     /// Whether this caller created the order: the same `sub` of any issuer, or the same user in Close.
     ///
     /// Never by the shown name, which users may change at some providers.

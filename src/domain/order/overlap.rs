@@ -25,12 +25,18 @@ pub struct Footprint {
 
 impl Footprint {
     /// Returns the footprint of the order.
+    ///
+    /// Whatever a later version has written about the wanted number may mean something else together with its new words.
+    /// So such an order overlaps all of its country: no number must be taken for the result of another order that it
+    /// can belong to. The others are sent all the same, one at a time while it is in doubt.
     pub fn of(order: &Order) -> Self {
         let country = order.request.country;
+        let understood = !order.is_later();
+        let prefix = order.request.prefix.as_deref().filter(|_| understood);
         Self {
             lane: main_country(country),
-            prefix: NationalPrefix::new(country, order.request.prefix.as_deref().unwrap_or_default()),
-            carrier_type: order.terms.carrier_type,
+            prefix: NationalPrefix::new(country, prefix.unwrap_or_default()),
+            carrier_type: order.terms.carrier_type.filter(|_| understood),
             shape: order.shape(),
         }
     }
@@ -100,6 +106,40 @@ mod tests {
             let read = |(country, prefix, carrier)| ordered(country, prefix, carrier);
             assert_eq!(overlap(&read(one), &read(two)), expected, "{one:?} and {two:?}");
         }
+    }
+
+    #[test]
+    fn an_order_of_a_later_version_overlaps_everything_in_its_country() {
+        let known = [
+            ordered("DE", "30", Some("local")),
+            ordered("DE", "89", Some("mobile")),
+        ];
+        let elsewhere = ordered("FR", "", None);
+        let mut later = Vec::new();
+        for (member, value) in [
+            ("carrier_type", json!("satellite")),
+            ("sharing", json!("rota")),
+            ("city", json!("Berlin")),
+        ] {
+            let mut request = json!({ "country": "DE", "prefix": "30", "sharing": "personal" });
+            request[member] = value;
+            let mut order = ordered("DE", "30", Some("local"));
+            order.request = serde_json::from_value(request.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&order.request).unwrap(), request);
+            later.push(order);
+        }
+        let mut terms = ordered("DE", "30", Some("local"));
+        terms.terms = serde_json::from_value(
+            json!({ "carrier_type": "satellite", "assign_to": null, "monthly": "4.00" }),
+        )
+        .unwrap();
+        later.push(terms);
+        for order in &later {
+            assert!(order.is_later());
+            assert!(known.iter().all(|known| overlap(order, known)), "{order:?}");
+            assert!(!overlap(order, &elsewhere), "{order:?}");
+        }
+        assert!(known.iter().all(|order| !order.is_later()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::input::fault::Fault;
 use crate::domain::input::list::Distinct;
 use crate::domain::input::read::Input;
 use crate::domain::input::values::Text;
+use crate::domain::later_word::{self, LaterMembers, StoredWord as _};
 use crate::domain::money::Money;
 use crate::domain::number::{CarrierType, Sharing};
 use crate::domain::phone::without_trunk_zero;
@@ -24,15 +25,21 @@ use crate::domain::team::Team;
 #[schema(as = RequestedNumber)]
 pub struct Request {
     /// The country of the number.
+    #[serde(deserialize_with = "Country::stored")]
     pub country: Country,
     /// Whether the number is for one person or for several; several users in `assign_to` are several people, too.
+    #[serde(deserialize_with = "later_word::stored")]
     pub sharing: Sharing,
     /// The area code or prefix without the country code: 1 to 5 digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub prefix: Option<String>,
     /// The kind of line.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "later_word::stored_opt"
+    )]
     #[schema(nullable = false)]
     pub carrier_type: Option<CarrierType>,
     /// The regulatory bundle, where the country requires one.
@@ -55,9 +62,23 @@ pub struct Request {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub label: Option<String>,
+    /// Members of a later version.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub later: LaterMembers,
 }
 
 impl Request {
+    /// Whether it has a word or a member that only a later version knows.
+    pub fn is_later(&self) -> bool {
+        self.country.is_later()
+            || self.sharing.is_later()
+            || self
+                .carrier_type
+                .is_some_and(|carrier_type| carrier_type.is_later())
+            || !self.later.is_empty()
+    }
+
     /// Whether the number is for several people: it has several assignees, or the request says `group`.
     pub fn several_people(&self) -> bool {
         self.sharing == Sharing::Group || self.several_assignees()
@@ -105,11 +126,24 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// The requested kind of line, or the only one that the team may have.
+    #[serde(default, deserialize_with = "later_word::stored_opt")]
     pub carrier_type: Option<CarrierType>,
     /// The requested users, or the caller's own user; `None`: Close assigns the owner of the API key.
     pub assign_to: Option<Vec<UserId>>,
     /// The estimated monthly price.
     pub monthly: Money,
+    /// Members of a later version.
+    #[serde(flatten)]
+    pub later: LaterMembers,
+}
+
+impl Terms {
+    /// Whether they have a word or a member that only a later version knows.
+    pub fn is_later(&self) -> bool {
+        self.carrier_type
+            .is_some_and(|carrier_type| carrier_type.is_later())
+            || !self.later.is_empty()
+    }
 }
 
 /// The number to rent. Only `country` is required. `null` has the same meaning as a missing field.
@@ -177,6 +211,7 @@ impl OrderRequest {
             with_mms: self.with_mms,
             assign_to: self.assign_to.map(|Distinct(users)| users),
             label: self.label.map(String::from).filter(|label| !label.is_empty()),
+            later: LaterMembers::new(),
         };
         (self.team, request)
     }

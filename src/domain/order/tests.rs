@@ -6,6 +6,7 @@ use super::transition::{Settlement, Step, WrongState};
 use super::*;
 use crate::domain::audit::Actor;
 use crate::domain::identity::TokenIdentity;
+use crate::domain::later_word::LaterMembers;
 use crate::domain::money::Money;
 
 const END: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -17,6 +18,7 @@ fn waiting() -> Order {
         carrier_type: None,
         assign_to: None,
         monthly: Money::from_cents(500),
+        later: LaterMembers::new(),
     };
     Order {
         id: "ord_1".parse().unwrap(),

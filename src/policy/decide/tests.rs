@@ -5,6 +5,7 @@ mod update;
 use super::*;
 use crate::domain::decision::Refusal;
 use crate::domain::input::read::read;
+use crate::domain::later_word::LaterMembers;
 use crate::domain::number::CarrierType;
 use crate::policy::sample::{alice, alice_with, app, members, number, policy, request, sales, user};
 use proptest::prelude::*;
@@ -47,6 +48,7 @@ fn an_allowed_order_has_terms_and_a_hint_with_the_remaining_caps() {
         carrier_type: Some(CarrierType::Local),
         assign_to: Some(vec![user("ALICE")]),
         monthly: Money::from_cents(115),
+        later: LaterMembers::new(),
     };
     assert_eq!(terms, Some(expected));
 }

@@ -81,7 +81,12 @@ impl Store {
         );
         select.and_some("at >= ?", filter.since);
         select.and_some("at < ?", filter.until);
-        select.and_some("allowed = ?", filter.allowed);
+        // Not as a parameter: the indexes of denied rows serve a statement that names the value.
+        match filter.allowed {
+            Some(true) => select.and_just("allowed = 1"),
+            Some(false) => select.and_just("allowed = 0"),
+            None => {}
+        }
         select.page(&self.db, limit, after, read).await
     }
 }

@@ -52,7 +52,7 @@ impl From<Timestamp> for SendTime {
 pub enum Claim {
     /// The caller may send the order until the lease lapses.
     Claimed(Order),
-    /// The order is not queued, not due yet, or another replica is claiming it.
+    /// The order is not queued, not due yet, of a later version, or another replica is claiming it.
     Unavailable,
     /// The order must wait for others; it stays queued.
     Waiting(Wait),
@@ -111,6 +111,9 @@ impl Store {
             return Ok(Claim::Unavailable);
         };
         let order = read(&row)?;
+        if order.is_later() {
+            return Ok(Claim::Unavailable);
+        }
         if !order.is_as_approved() {
             return Ok(Claim::NotAsApproved(order));
         }

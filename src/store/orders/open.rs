@@ -163,8 +163,12 @@ pub(in crate::store) async fn queue_in(
 
 fn read_queue(rows: &[Row], turns: &[Row]) -> Result<Queue, Error> {
     let turn = |row: &Row| Ok((row.parsed("country")?, row.parsed("team")?, row.int("turn")?));
+    // An order of a later version waits for a replica of that version. Nothing has been sent for it, so others need not
+    // wait for it.
+    let mut orders = rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+    orders.retain(|order| !order.is_later());
     Ok(Queue {
-        orders: rows.iter().map(read).collect::<Result<_, Error>>()?,
+        orders,
         turns: turns.iter().map(turn).collect::<Result<_, Error>>()?,
     })
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use numberdesk::close::{CloseClient, RentOutcome, Settings};
 use numberdesk::domain::id::PhoneNumberId;
+use numberdesk::domain::later_word::LaterMembers;
 use numberdesk::domain::money::Money;
 use numberdesk::domain::number::Sharing;
 use numberdesk::domain::order::{Request, Terms};
@@ -51,11 +52,13 @@ pub(crate) async fn rent(close: &CloseClient) -> RentOutcome {
         with_mms: None,
         assign_to: None,
         label: None,
+        later: LaterMembers::new(),
     };
     let terms = Terms {
         carrier_type: None,
         assign_to: None,
         monthly: Money::ZERO,
+        later: LaterMembers::new(),
     };
     close.rent(&request, &terms).await
 }

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::support::binary::{ServerProcess, run};
+use crate::support::close::RENT;
 use crate::support::database::{Database, execute_on_server, on_both_stores, on_postgres_only};
 use crate::support::eventually;
 use crate::support::personas::{ALICE, OLGA, Persona};
@@ -14,6 +15,7 @@ use crate::support::server::{TestConfig, TestServer, send, text, webhooks_to};
 
 on_both_stores! {
     words_of_a_newer_version_are_shown_and_its_work_is_left_alone,
+    an_order_with_words_of_a_newer_version_is_shown_and_not_sent_and_holds_up_no_other,
 }
 
 on_postgres_only! {
@@ -130,6 +132,89 @@ async fn words_of_a_newer_version_are_shown_and_its_work_is_left_alone(database:
     assert!(database.query_integer(&left).await > 0);
     let metrics = server.at_ops("/metrics").await;
     assert_eq!(metrics.status, 200);
+}
+
+/// Requests as a newer version writes them: with a word, a member or a country that this one does not know.
+const REQUESTS: [&str; 4] = [
+    r#"{"country":"DE","sharing":"personal","carrier_type":"from-the-future"}"#,
+    r#"{"country":"DE","sharing":"from-the-future"}"#,
+    r#"{"country":"DE","sharing":"personal","city":"from-the-future"}"#,
+    r#"{"country":"ZZ","sharing":"personal","label":"from-the-future"}"#,
+];
+
+async fn an_order_with_words_of_a_newer_version_is_shown_and_not_sent_and_holds_up_no_other(
+    database: Database,
+) {
+    let server = TestServer::with(database.clone(), TestConfig::default()).await;
+    let german = json!({ "country": "DE", "carrier_type": "local" });
+    let mut later = Vec::new();
+    for (nth, request) in REQUESTS.iter().enumerate() {
+        let accepted = server.order(&MANAGER, &format!("later-{nth}"), &german).await;
+        let id = text(&accepted.expect(201)["id"]);
+        // As if a newer replica had accepted it a moment ago.
+        let change = format!(
+            "UPDATE orders SET request = '{request}', shape = id, state = 'queued', attempt = 0, sent_at = NULL, \
+                phone_number_id = NULL, evidence = NULL, finished_at = NULL WHERE id = '{id}'"
+        );
+        database.execute(&change).await;
+        later.push(id);
+    }
+    let rents = server.close.requests("POST", RENT).await.len();
+    let shown = server.get(&MANAGER, "/v1/orders?limit=100").await;
+    assert_eq!(shown.status, 200, "{shown}");
+    assert_eq!(shown.to_string().matches(WORD).count(), REQUESTS.len(), "{shown}");
+    // Others are sent past them: nothing has been sent for those that wait.
+    server.order(&MANAGER, "other", &german).await.expect(201);
+    let set_state = async |state: &str| {
+        let ids = later.join("', '");
+        database
+            .execute(&format!(
+                "UPDATE orders SET state = '{state}', attempt = 1, sent_at = updated_at, lease_until = 0, look_at = 0 \
+                 WHERE id IN ('{ids}')"
+            ))
+            .await;
+    };
+    // A single one in doubt lets others be sent, one at a time.
+    let in_doubt = format!(
+        "UPDATE orders SET state = 'unverified', attempt = 1, sent_at = 0, look_at = 0 \
+         WHERE id = '{}'",
+        later[0]
+    );
+    database.execute(&in_doubt).await;
+    server
+        .order(&MANAGER, "beside-a-doubt", &german)
+        .await
+        .expect(201);
+    let untouched = format!(
+        "SELECT COUNT(*) FROM orders WHERE id = '{}' AND look_at = 0",
+        later[0]
+    );
+    server.wait_until_synced().await;
+    assert_eq!(
+        database.query_integer(&untouched).await,
+        1,
+        "a newer replica looks for it"
+    );
+    // Two that can each have rented whatever comes next are more than the evidence can tell apart.
+    set_state("unverified").await;
+    server.order_at_once(&MANAGER, "waits", &german).await.expect(202);
+    // Other countries have nothing to do with them.
+    server
+        .order(
+            &MANAGER,
+            "elsewhere",
+            &json!({ "country": "FR", "carrier_type": "local" }),
+        )
+        .await
+        .expect(201);
+    assert_eq!(server.close.requests("POST", RENT).await.len(), rents + 3);
+    // Their newer replica has settled them.
+    set_state("cancelled").await;
+    eventually("the order that waited is sent", || async {
+        let order = server.order(&MANAGER, "waits", &german).await.json();
+        (order["state"] == "fulfilled").then_some(())
+    })
+    .await;
 }
 
 /// The statements of the guide that create the two roles, for these names.

@@ -26,11 +26,43 @@ async fn matching_ids(store: &Store, scope: &Scope, filter: NumberFilter) -> Vec
 
 on_both_stores! {
     pages_show_every_order_once_newest_first_while_orders_are_added,
+    pages_of_several_teams_are_merged_in_one_order,
     orders_are_filtered_by_state_and_key,
     numbers_are_filtered_and_never_shown_to_other_teams,
     a_label_search_is_literal_and_ignores_case,
     numbers_are_paged_by_id_in_byte_order,
     audit_rows_are_listed_newest_first_and_filtered,
+}
+
+async fn pages_of_several_teams_are_merged_in_one_order(database: Database) {
+    let store = database.store().await;
+    let teams = ["sales", "support", "legal"];
+    let mut expected = Vec::new();
+    for index in 0..12_u64 {
+        let name = teams[usize::try_from(index * 7 % 5 % 3).unwrap()];
+        let mut order = order(name, &format!("key-{index}"), "DE");
+        order.id = OrderId::generate(later(index));
+        insert(&store, &order, &NO_CAPS).await;
+        if name != "legal" {
+            expected.insert(0, order.id);
+        }
+    }
+    let two = Scope::system("test").only(&[team("sales"), team("support")]);
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = store
+            .orders(&two, &OrderFilter::default(), limit(2), after.as_deref())
+            .await
+            .unwrap();
+        assert!(page.rows.len() <= 2);
+        listed.extend(page.rows.into_iter().map(|order| order.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(!expected.is_empty() && expected.len() < 12);
+    assert_eq!(listed, expected);
 }
 
 async fn pages_show_every_order_once_newest_first_while_orders_are_added(database: Database) {

@@ -18,6 +18,7 @@ mod retention;
 mod server;
 mod settlement;
 mod snapshot;
+mod spend;
 mod transition;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use numberdesk::domain::audit::{Action, Actor, AuditRow};
 use numberdesk::domain::decision::Caps;
 use numberdesk::domain::id::{OrderId, PhoneNumberId};
+use numberdesk::domain::later_word::LaterMembers;
 use numberdesk::domain::money::Money;
 use numberdesk::domain::number::{Facts, Sharing};
 use numberdesk::domain::order::transition::Settlement;
@@ -86,11 +88,13 @@ fn order(team_name: &str, key: &str, country: &str) -> Order {
             with_mms: None,
             assign_to: None,
             label: None,
+            later: LaterMembers::new(),
         },
         terms: Terms {
             carrier_type: None,
             assign_to: None,
             monthly: Money::from_cents(500),
+            later: LaterMembers::new(),
         },
         approval: None,
         state: State::Queued,

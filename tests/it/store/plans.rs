@@ -33,7 +33,11 @@ const GROWING: [&str; 9] = [
 ];
 
 /// Parts of statements that may read a whole table, and why.
-const ALLOWED: [(&str, &str); 3] = [
+const ALLOWED: [(&str, &str); 4] = [
+    (
+        "allowed = 1 ORDER BY id DESC",
+        "most rows of the audit trail are allowed, so a page is found at once",
+    ),
     (
         "FROM numbers WHERE as_of >=",
         "a complete comparison with Close reads all numbers",
@@ -106,6 +110,9 @@ async fn scenario(server: &TestServer, app: &Receiver) {
             "/v1/webhook-endpoints".to_owned(),
             format!("/v1/webhook-endpoints/{endpoint}/deliveries"),
             format!("/v1/webhook-endpoints/{endpoint}/deliveries?state=delivered"),
+            format!("/v1/webhook-endpoints/{endpoint}/deliveries?state=dead"),
+            "/v1/audit?allowed=true".to_owned(),
+            "/v1/orders?state=needs_review".to_owned(),
         ] {
             server.get(person, &page).await;
         }
@@ -206,7 +213,7 @@ async fn no_statement_reads_all_rows_of_a_table_that_grows(database: Database) {
                    WHERE i.indpred IS NOT NULL AND c.relname NOT IN \
                    ('events_in_the_feed', 'audit_in_the_chain', 'audit_of_a_team_in_the_chain', \
                     'events_of_a_team_in_the_feed', 'ledger_of_a_number', 'numbers_of_an_order', 'orders_of_a_number', \
-                    'webhook_deliveries_done')";
+                    'webhook_deliveries_done', 'events_of_a_kind', 'events_of_a_kind_in_a_team')";
     let partial = database.query_texts(partial, &[]).await;
     let (mut allowed, mut faults) = (0, Vec::new());
     for statement in &statements {
