@@ -9,6 +9,7 @@ mod audit;
 mod close_drift;
 mod cooldown;
 mod core;
+mod each;
 mod errors;
 mod events;
 mod gauges;
