@@ -307,6 +307,8 @@ fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> de
         organization: config.close.organization_id.as_ref().map(ToString::to_string),
         signature_keys: key_source(config, address),
         outgoing,
+        event_streams: config.limits.event_streams.get(),
+        exports: config.limits.exports.get(),
     }
 }
 

@@ -4,7 +4,8 @@
 //! types and purposes are left out, and common mistakes in the encoding of numbers are accepted. It is strict about the
 //! rest: the type of a key decides its algorithms, RSA keys have a minimum size, and points must lie on their curve.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use base64::Engine;
@@ -19,6 +20,8 @@ use crate::auth::algorithm::Algorithm;
 use crate::domain::input::json;
 use crate::telemetry::metrics::JWK_REFUSED_TOTAL;
 
+/// The most keys of a document. Issuers have a few; the service reads no more, so that a document can't cost much.
+const MAX_KEYS: usize = 1_000;
 /// NIST SP 800-131A requires 2048 bits.
 const MIN_RSA_BITS: usize = 2_048;
 /// Verification with a larger key is slow enough for a denial of service.
@@ -46,7 +49,7 @@ pub(super) struct Key {
     material: Material,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Material {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     Ec { point: Vec<u8> },
@@ -121,7 +124,8 @@ impl KeySet {
             *refused.entry(reason).or_insert(0) += 1;
             report(kid, reason);
         };
-        for key in keys {
+        let beyond = keys.len().saturating_sub(MAX_KEYS);
+        for key in keys.into_iter().take(MAX_KEYS) {
             // RFC 7517, section 4: a key with duplicate members is refused. The others stay usable.
             let Ok(key) = json::parse(key.get().as_bytes()) else {
                 refuse(None, "malformed");
@@ -134,6 +138,15 @@ impl KeySet {
         }
         for key in separate(&mut usable) {
             refuse(key.kid.as_deref(), "duplicate_kid");
+        }
+        if beyond > 0 {
+            refused.insert("too_many", beyond);
+            metrics::counter!(JWK_REFUSED_TOTAL, "reason" => "too_many").increment(beyond as u64);
+            tracing::warn!(
+                beyond,
+                most = MAX_KEYS,
+                "jwks has too many keys; the last ones are not used"
+            );
         }
         if usable.is_empty() {
             let reasons = refused.iter().map(|(reason, keys)| format!("{reason}: {keys}"));
@@ -182,30 +195,41 @@ fn report(kid: Option<&str>, reason: &'static str) {
 /// for each algorithm. But two different keys for one `kid` and one algorithm are ambiguous.
 fn separate(keys: &mut Vec<Key>) -> Vec<Key> {
     let mut merged: Vec<Key> = Vec::new();
+    let mut copies = HashMap::new();
     for key in std::mem::take(keys) {
-        let copy = merged
-            .iter_mut()
-            .find(|other| other.kid == key.kid && other.material == key.material);
-        if let Some(copy) = copy {
-            for algorithm in key.algorithms {
-                if !copy.algorithms.contains(&algorithm) {
-                    copy.algorithms.push(algorithm);
-                }
+        match copies.entry((key.kid.clone(), key.material.clone())) {
+            Entry::Vacant(first) => {
+                first.insert(merged.len());
+                merged.push(key);
             }
-        } else {
-            merged.push(key);
+            Entry::Occupied(first) => {
+                let known = &mut merged[*first.get()].algorithms;
+                let new = key.algorithms.into_iter();
+                known.extend(
+                    new.filter(|algorithm| !known.contains(algorithm))
+                        .collect::<Vec<_>>(),
+                );
+            }
         }
     }
-    let is_ambiguous = |key: &Key, algorithm: &Algorithm| {
-        let mut others = merged.iter().filter(|other| *other != key);
-        key.kid.is_some() && others.any(|other| other.kid == key.kid && other.algorithms.contains(algorithm))
+    let mut uses: HashMap<(&str, Algorithm), usize> = HashMap::new();
+    for key in &merged {
+        for algorithm in &key.algorithms {
+            if let Some(kid) = &key.kid {
+                *uses.entry((kid, *algorithm)).or_default() += 1;
+            }
+        }
+    }
+    let is_ambiguous = |key: &Key, algorithm: Algorithm| {
+        let uses = key.kid.as_deref().and_then(|kid| uses.get(&(kid, algorithm)));
+        uses.is_some_and(|uses| *uses > 1)
     };
     let mut ambiguous = Vec::new();
     for key in &merged {
         let (refused, used): (Vec<_>, Vec<_>) = key
             .algorithms
             .iter()
-            .partition(|algorithm| is_ambiguous(key, algorithm));
+            .partition(|algorithm| is_ambiguous(key, **algorithm));
         if !refused.is_empty() {
             ambiguous.push(key.clone());
         }

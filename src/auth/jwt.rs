@@ -24,6 +24,7 @@ const REFUSED_MEMBERS: &[&str] = &["crit", "b64"];
 /// Accepted values of `typ`, in lower case.
 const TYPES: &[(&str, TokenType)] = &[
     ("jwt", TokenType::Jwt),
+    ("application/jwt", TokenType::Jwt),
     ("at+jwt", TokenType::AccessToken),
     ("application/at+jwt", TokenType::AccessToken),
 ];

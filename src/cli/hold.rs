@@ -5,9 +5,8 @@ use anyhow::Context as _;
 use super::failure::Failure;
 use super::load::{ConfigFile, load};
 use super::output::outln;
-use super::recover::operator;
-use crate::domain::audit::{Action, AuditRow};
-use crate::domain::hold::{Hold, HoldCause};
+use crate::desk::{HoldAuthor, HoldControl, HoldReason};
+use crate::domain::hold::HoldCause;
 use crate::domain::time::Clock;
 use crate::store::Store;
 
@@ -19,8 +18,8 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "off")]
     on: bool,
     /// Why; callers see it
-    #[arg(long, value_name = "TEXT", requires = "on")]
-    reason: Option<String>,
+    #[arg(long, value_name = "TEXT", requires = "on", value_parser = reason)]
+    reason: Option<HoldReason>,
     /// Turns the hold off
     #[arg(long)]
     off: bool,
@@ -34,37 +33,34 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         .context("the database cannot be opened")?;
     // A restored backup of an earlier version is held before the service first starts on it.
     store.migrate().await.context("the database cannot be migrated")?;
-    let (now, cause) = (Clock::system().now(), HoldCause::Operator);
+    let (holds, author) = (
+        HoldControl::new(store.clone(), Clock::system()),
+        HoldAuthor::Operator,
+    );
     if arguments.on {
-        let given = arguments.reason.as_deref();
-        let hold = Hold {
-            cause,
-            reason: given.unwrap_or("an operator has stopped all orders").to_owned(),
-            since: now,
-        };
-        let row = AuditRow::new(now, operator(), Action::HoldStart, cause.as_str())
-            .detail(serde_json::json!({ "reason": hold.reason }));
-        store
-            .start_hold(&hold, &row)
-            .await
-            .context("the hold was not turned on")?;
+        let on = holds.turn_on(&author, arguments.reason.clone()).await;
+        on.context("the hold was not turned on")?;
     } else if arguments.off {
-        let row = AuditRow::new(now, operator(), Action::HoldEnd, cause.as_str());
-        store
-            .end_hold(cause, &row)
-            .await
-            .context("the hold was not turned off")?;
+        let off = holds.turn_off(&author).await;
+        off.context("the hold was not turned off")?;
     }
-    let holds = store.holds().await.context("the database cannot be read")?;
+    let state = holds
+        .state(&author)
+        .await
+        .context("the database cannot be read")?;
     store.close().await;
-    if holds.is_empty() {
+    if state.holds.is_empty() {
         outln!("no hold: the service sends orders")?;
     }
-    for hold in holds {
+    for hold in state.holds {
         outln!("held      since {}: {}", hold.since.in_words(), hold.reason)?;
         if hold.cause == HoldCause::UnknownCalls {
             outln!("next      numberdesk recover")?;
         }
     }
     Ok(())
+}
+
+fn reason(text: &str) -> Result<HoldReason, String> {
+    text.to_owned().try_into()
 }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::failure::Failure;
 use super::load::{ConfigFile, load};
 use super::output::{OutputError, outln};
-use crate::domain::audit::Actor;
+use crate::desk::{HoldAuthor, HoldControl};
 use crate::domain::hold::{CallKind, HoldCause, UnknownCall};
 use crate::domain::id::OrderId;
 use crate::domain::time::Clock;
@@ -26,33 +26,38 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let store = Store::open(url.secret())
         .await
         .context("the database cannot be opened")?;
-    let calls = store
-        .unknown_calls()
+    let (control, author) = (
+        HoldControl::new(store.clone(), Clock::system()),
+        HoldAuthor::Operator,
+    );
+    let confirmed = if arguments.confirm {
+        let confirmed = control.confirm(&author).await;
+        confirmed.context("the calls were not confirmed")?
+    } else {
+        None
+    };
+    let state = control
+        .state(&author)
         .await
         .context("the database cannot be read")?;
-    let holds = store.holds().await.context("the database cannot be read")?;
-    if !holds.iter().any(|hold| hold.cause == HoldCause::UnknownCalls) {
-        outln!("the service knows every call with its API key; nothing to confirm")?;
-    } else if arguments.confirm {
-        let confirmed = store
-            .confirm_unknown_calls(&operator(), Clock::system().now())
-            .await
-            .context("the calls were not confirmed")?;
+    if let Some(confirmed) = confirmed {
         print_confirmed(&confirmed)?;
-    } else {
-        print_calls(&calls)?;
+    } else if state
+        .holds
+        .iter()
+        .any(|hold| hold.cause == HoldCause::UnknownCalls)
+    {
+        print_calls(&state.unknown_calls)?;
+        let shown = u64::try_from(state.unknown_calls.len()).unwrap_or(u64::MAX);
+        if state.unknown_call_count > shown {
+            outln!("unknown   {} more", state.unknown_call_count - shown)?;
+        }
         outln!("next      look at these numbers in Close; then run this command with --confirm")?;
+    } else {
+        outln!("the service knows every call with its API key; nothing to confirm")?;
     }
     store.close().await;
     Ok(())
-}
-
-/// The actor of audit rows: a person who may run commands with the configuration.
-pub(super) fn operator() -> Actor {
-    Actor {
-        subject: "operator".to_owned(),
-        ..Actor::desk()
-    }
 }
 
 fn print_calls(calls: &[UnknownCall]) -> Result<(), OutputError> {

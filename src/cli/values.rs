@@ -4,6 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 /// Reads the number of a port.
+#[cfg(feature = "dev")]
 pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .map_err(|_| "must be a port number from 0 to 65535; 0 is any free port".to_owned())

@@ -19,6 +19,10 @@ pub struct Limits {
     ///
     /// By default half of `in_flight`.
     waiting_orders: Option<Whole<0, 100_000>>,
+    /// The maximum number of open event streams. One team gets at most half of them.
+    pub event_streams: Whole<1, 100_000>,
+    /// The maximum number of exports of the audit trail at once. One team, or one caller, gets at most half of them.
+    pub exports: Whole<1, 10_000>,
 }
 
 impl Default for Limits {
@@ -28,6 +32,8 @@ impl Default for Limits {
             burst: None,
             in_flight: Whole(512),
             waiting_orders: None,
+            event_streams: Whole(1_000),
+            exports: Whole(32),
         }
     }
 }

@@ -149,6 +149,10 @@ pub struct Settings {
     pub signature_keys: SignatureKeySource,
     /// Sends webhooks to apps.
     pub outgoing: Outgoing,
+    /// Event streams that one process serves at the same time.
+    pub event_streams: usize,
+    /// Exports that one process serves at the same time. Each holds a page of the audit trail.
+    pub exports: usize,
 }
 
 /// The source of the keys that verify Close's webhooks.

@@ -286,7 +286,7 @@ impl Holds {
             tracing::error!(
                 numbers = numbers.join(", "),
                 reason = hold.reason,
-                "orders and releases held; a person must confirm with `numberdesk recover --confirm`"
+                "orders and releases held; a person must confirm with `numberdesk recover --confirm` or `PUT /v1/hold`"
             );
         }
         Ok(())

@@ -9,11 +9,13 @@ mod audit;
 mod close_drift;
 mod cooldown;
 mod core;
+mod each;
 mod errors;
 mod events;
 mod gauges;
 mod health;
 mod hold;
+mod hold_control;
 mod me;
 mod number_cache;
 mod number_claims;
@@ -49,6 +51,7 @@ pub use crate::desk::events::stream::{EventFilter, EventStream};
 pub use crate::desk::gauges::Gauges;
 pub use crate::desk::health::{Health, Readiness};
 pub use crate::desk::hold::Holds;
+pub use crate::desk::hold_control::{HoldAuthor, HoldControl, HoldReason, HoldState};
 pub use crate::desk::me::{Me, TeamUsage};
 pub use crate::desk::numbers::Numbers;
 pub use crate::desk::numbers::precondition::Precondition;
@@ -120,6 +123,8 @@ pub struct Parts {
     pub policy: PolicyFile,
     /// Holds on everything that costs or destroys.
     pub holds: Holds,
+    /// A person's control of holds.
+    pub hold_control: HoldControl,
     /// The API key for Close.
     pub api_key: ApiKey,
     /// The readiness report.
@@ -197,6 +202,7 @@ impl Desk {
             me: Me::new(core.clone()),
             policy: PolicyFile::new(core.clone()),
             api_key: ApiKey::new(core.clone()),
+            hold_control: HoldControl::new(core.store.clone(), core.clock.clone()),
             health: Health::new(core.clone(), account, cache.clone(), subscription.clone()),
             gauges: Gauges::new(core.clone(), cache),
             retention: Retention::new(core.clone()),

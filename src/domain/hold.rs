@@ -7,8 +7,8 @@ use crate::domain::time::Timestamp;
 
 string_enum! {
     /// The cause of a hold.
-    HoldCause {
-        /// Close's event log shows calls with the service's own API key that the database does not know.
+    HoldCause: stored {
+        /// Close has logged calls that the database does not know.
         UnknownCalls = "unknown-calls",
         /// An operator turned it on.
         Operator = "operator",
@@ -28,7 +28,7 @@ pub struct Hold {
 
 string_enum! {
     /// A call with the service's own API key.
-    CallKind {
+    CallKind: open {
         /// It rented a number.
         Rent = "rent",
         /// It released a number.

@@ -57,7 +57,7 @@ permissions! {
     NumbersRelease = "numbers:release",
     /// Approve or reject another person's order.
     OrdersApprove = "orders:approve",
-    /// Access all teams; adopt and transfer numbers; settle manual reviews.
+    /// Access all teams; adopt and transfer numbers; settle manual reviews; hold orders.
     NumbersAdmin = "numbers:admin",
     /// Read the audit trail.
     AuditRead = "audit:read",

@@ -26,7 +26,7 @@ use crate::http::routes::ops::Metrics;
 use crate::http::routes::orders;
 use crate::http::routes::problem_pages::ProblemPages;
 use crate::http::routes::{
-    audit, close_webhook, docs, events, guides, me, numbers, ops as operators, problem_pages, spend,
+    audit, close_webhook, docs, events, guides, hold, me, numbers, ops as operators, problem_pages, spend,
     webhook_deliveries, webhook_endpoints,
 };
 use crate::http::state::Http;
@@ -98,6 +98,7 @@ fn protected() -> OpenApiRouter<Authenticated> {
         .routes(routes!(orders::settle::settle))
         .routes(routes!(orders::approve::approve))
         .routes(routes!(orders::approve::reject))
+        .routes(routes!(hold::get, hold::set))
         .routes(routes!(numbers::list))
         .routes(routes!(numbers::get, numbers::update, numbers::release))
         .routes(routes!(numbers::keep))

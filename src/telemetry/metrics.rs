@@ -86,7 +86,7 @@ sections! {
             "Time since the oldest order in this state was accepted; 0 if there is none.";
         ORDERS_HELD = Gauge Flag "numberdesk_orders_held" ["cause"]
             "1 while orders and releases are on hold: `unknown-calls` after Close's event log showed calls with the \
-             service's API key that the database does not know, `operator` by `numberdesk hold`; else 0.";
+             service's API key that the database does not know, `operator` by a person; else 0.";
         ORDERS_SETTLED_TOTAL = Counter Count "numberdesk_orders_settled_total" ["state", "country"]
             "Orders whose dispatch this process settled, by the state they reached.";
         ORDERS_DENIED_TOTAL = Counter Count "numberdesk_orders_denied_total" []

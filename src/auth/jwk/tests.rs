@@ -284,6 +284,23 @@ fn numbers_in_the_common_wrong_encodings_are_the_same_key() {
 }
 
 #[test]
+fn of_very_many_keys_only_the_first_are_read() {
+    let keys: Vec<Value> = (0..5_000).map(|nth| ed(&format!("key-{nth}"))).collect();
+    let keys = set(&json!(keys));
+    assert_eq!(keys.len(), MAX_KEYS);
+    assert!(matches!(
+        keys.pick(Some("key-999"), Algorithm::EdDSA),
+        Pick::Key(_)
+    ));
+    assert_eq!(keys.pick(Some("key-1000"), Algorithm::EdDSA), Pick::Unknown);
+    // Copies of one key among them are one key.
+    let copies: Vec<Value> = (0..1_000)
+        .map(|nth| ed(if nth % 2 == 0 { "a" } else { "b" }))
+        .collect();
+    assert_eq!(set(&json!(copies)).len(), 2);
+}
+
+#[test]
 fn keys_of_new_types_and_odd_entries_leave_the_others_usable() {
     let keys = set(&json!([
         {"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "kid": "pq"},

@@ -20,16 +20,14 @@ pub struct Audit {
     exports: Shares,
 }
 
-/// Exports that one process serves at the same time. Each holds a page of the trail.
-const EXPORTS: usize = 32;
-
 impl Audit {
     pub(in crate::desk) fn new(core: Core) -> Self {
+        let exports = core.settings.exports;
         Self {
             core,
             last_reported: Arc::default(),
             exports: Shares::new(
-                EXPORTS,
+                exports,
                 "Your team already has its share of this replica's exports of the audit trail.",
                 "This replica already serves the maximum number of exports of the audit trail.",
             ),

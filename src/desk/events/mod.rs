@@ -16,9 +16,6 @@ use crate::desk::resolve_caller::Access;
 use crate::desk::shares::Shares;
 use crate::store::SequencedEvent;
 
-/// Streams that one process serves at the same time.
-const STREAMS: usize = 1_000;
-
 /// The event log.
 #[derive(Clone)]
 pub struct Events {
@@ -43,6 +40,7 @@ impl Events {
         access: Access,
         order_changes: OrderChanges,
     ) -> Self {
+        let streams = core.settings.event_streams;
         Self {
             core,
             account,
@@ -51,7 +49,7 @@ impl Events {
             order_changes,
             position: Arc::default(),
             streams: Shares::new(
-                STREAMS,
+                streams,
                 "Your team already has its share of this replica's event streams.",
                 "This replica already serves the maximum number of event streams.",
             ),

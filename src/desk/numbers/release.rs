@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::close::{KeyInUse, ReleaseOutcome};
+use crate::desk::each::{CALLS, each};
 use crate::desk::errors::unavailable;
 use crate::desk::numbers::Numbers;
 use crate::desk::numbers::precondition::Precondition;
@@ -98,37 +99,40 @@ impl Numbers {
 
     /// One step: executes the scheduled releases that are due. Only one replica executes each.
     pub async fn release_due(&self) -> Result<(), Error> {
-        if !self.holds.permits_calls().await? {
-            return Ok(());
-        }
         let now = self.account.no_earlier_than_now();
-        for (number, requested_by) in self.core.store.due_releases(now, BATCH).await? {
+        let due = self.core.store.due_releases(now, BATCH).await?;
+        each(due, CALLS, |(number, requested_by)| async move {
+            // Before each call, because a hold may begin during the step.
+            if !self.holds.permits_calls().await? {
+                return Ok(());
+            }
             // A change of the number is under way: the next step comes soon.
             let Some(claim) = self.claims.try_claim(&number.facts.id).await? else {
-                continue;
+                return Ok(());
             };
             let now = self.core.now();
             let mark = AuditRow::requested(now, requested_by, Action::NumberRelease, "releasing")
                 .detail(json!({ "release_at": number.release_at }));
             let done = self.release_again(&number, mark).await;
             claim.release().await;
-            done?;
-        }
-        Ok(())
+            done
+        })
+        .await
     }
 
     /// One step: repeats releases whose outcome is unknown. Releasing a number twice does no harm.
     pub async fn finish_releases(&self) -> Result<(), Error> {
-        if !self.holds.permits_calls().await? {
-            return Ok(());
-        }
         let marked_before = self.core.now().minus(self.core.settings.deadline * 2);
-        for (number, requested_by) in self.core.store.unfinished_releases(marked_before, BATCH).await? {
+        let unfinished = self.core.store.unfinished_releases(marked_before, BATCH).await?;
+        each(unfinished, CALLS, |(number, requested_by)| async move {
+            if !self.holds.permits_calls().await? {
+                return Ok(());
+            }
             let now = self.core.now();
             let mark = AuditRow::requested(now, requested_by, Action::NumberRelease, "releasing");
-            self.release_again(&number, mark).await?;
-        }
-        Ok(())
+            self.release_again(&number, mark).await
+        })
+        .await
     }
 
     /// How long a release of the number can be cancelled. `None`: Close is called at once.

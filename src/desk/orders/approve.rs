@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::desk::each::each;
 use crate::desk::orders::Orders;
 use crate::desk::orders::order_with_number::OrderWithNumber;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -43,15 +44,9 @@ impl Orders {
 
     /// One step: cancels orders whose approval deadline has passed.
     pub async fn expire_approvals(&self) -> Result<(), Error> {
-        for order in self
-            .core
-            .store
-            .overdue_approvals(self.account.no_earlier_than_now(), BATCH)
-            .await?
-        {
-            self.expire(order).await?;
-        }
-        Ok(())
+        let now = self.account.no_earlier_than_now();
+        let overdue = self.core.store.overdue_approvals(now, BATCH).await?;
+        each(overdue, 1, |order| self.expire(order)).await
     }
 
     /// Creates the request for approval, bound to the fingerprint of the order's request.

@@ -56,7 +56,7 @@ impl Orders {
     /// Does nothing if the order is no longer queued, or must wait for other orders.
     async fn dispatch(&self, id: &OrderId, team: &Team) -> Result<(), Error> {
         // The task waits before the claim, so that no lease runs meanwhile.
-        let Some(_slot) = self.queue.acquire(team).await else {
+        let Some(slot) = self.queue.acquire(team).await else {
             return Ok(());
         };
         if !self.holds.permits_calls().await? {
@@ -115,7 +115,12 @@ impl Orders {
             failpoint::reached("send.answered");
             self.interpret(&order, answer)
         };
-        self.record_outcome(&order, settlement, found).await;
+        let settled = self.record_outcome(&order, settlement, found).await;
+        // The next order does not wait for the label of this one.
+        drop(slot);
+        if let Some(settled) = settled {
+            self.announce_settled(&settled).await;
+        }
         Ok(())
     }
 

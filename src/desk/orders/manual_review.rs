@@ -56,7 +56,7 @@ impl Orders {
             grant: authority.grant(Some(&order.team)),
             ..row
         };
-        if !self.record_settlement(&order, settlement, None, row).await? {
+        if !self.record_settlement(&order, settlement, row).await? {
             return Err(contradicted(
                 "the order was settled, or the number was assigned to another order, a moment ago",
             ));

@@ -28,6 +28,10 @@ mod settle;
 pub(in crate::desk) mod validate;
 mod verdict;
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use crate::desk::account::Account;
 use crate::desk::cooldown::Cooldown;
 use crate::desk::core::Core;
@@ -36,6 +40,7 @@ use crate::desk::number_cache::NumberCache;
 use crate::desk::number_claims::NumberClaims;
 pub(in crate::desk) use crate::desk::orders::changes::OrderChanges;
 use crate::desk::orders::fair_queue::FairQueue;
+use crate::domain::id::PhoneNumberId;
 
 /// Paid calls that one process makes at the same time. More would only exceed Close's rate limit.
 const PARALLEL_CALLS: usize = 8;
@@ -59,6 +64,8 @@ pub struct Orders {
     wake: Cooldown,
     /// No provenance is looked up for a while after Close refused its event log.
     log_refused: Cooldown,
+    /// The last orphan whose provenance was looked up; the next step goes on after it.
+    explained_to: Arc<Mutex<Option<PhoneNumberId>>>,
 }
 
 impl Orders {
@@ -80,6 +87,7 @@ impl Orders {
             key_refused: Cooldown::default(),
             wake: Cooldown::default(),
             log_refused: Cooldown::default(),
+            explained_to: Arc::default(),
         }
     }
 

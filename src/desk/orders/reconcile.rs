@@ -112,16 +112,20 @@ impl Orders {
         };
         let verdicts = decide_all(&orders, &candidates, &look);
         let (mut contested, mut proven) = (Vec::new(), Vec::new());
+        // A verdict that can't be written must not keep the other orders waiting.
+        let mut outcome = Ok(());
         for (order, verdict) in orders.iter().flatten().zip(verdicts.into_iter().flatten()) {
             tracing::info!(order_id = %order.id, ?verdict, "unverified order checked against Close");
-            match verdict {
-                Verdict::Contested => contested.push(order),
-                _ => proven.push(order),
+            let is_contested = verdict == Verdict::Contested;
+            match self.apply_verdict(order, verdict, view).await {
+                Ok(()) if is_contested => contested.push(order),
+                Ok(()) => proven.push(order),
+                Err(error) => outcome = outcome.and(Err(error)),
             }
-            self.apply_verdict(order, verdict, view).await?;
         }
         self.core.store.end_quiet(&proven).await?;
-        self.core.store.keep_quiet(&contested, self.core.now()).await
+        self.core.store.keep_quiet(&contested, self.core.now()).await?;
+        outcome
     }
 
     async fn apply_verdict(&self, order: &Order, verdict: Verdict, view: &CloseView) -> Result<(), Error> {
@@ -167,8 +171,6 @@ impl Orders {
             }
         };
         let row = self.settlement_row(order, Actor::desk(), None);
-        self.record_settlement(order, settlement, None, row)
-            .await
-            .map(drop)
+        self.record_settlement(order, settlement, row).await.map(drop)
     }
 }

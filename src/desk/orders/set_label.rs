@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::close::Error as CloseError;
+use crate::desk::each::{CALLS, each};
 use crate::desk::orders::Orders;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::id::{OrderId, PhoneNumberId};
@@ -37,20 +38,26 @@ impl Orders {
 
     /// One step: labels every number that still lacks the label that its order requested.
     pub async fn set_labels(&self) -> Result<(), Error> {
-        for (order, number, label) in self.core.store.labels_due(self.core.now(), BATCH).await? {
-            self.set_label(&order, &number, &label).await?;
-        }
-        Ok(())
+        let due = self.core.store.labels_due(self.core.now(), BATCH).await?;
+        each(due, CALLS, |(order, number, label)| async move {
+            self.set_label(&order, &number, &label).await
+        })
+        .await
     }
 
+    /// Sets the label on a task of its own: the claim of the number must outlast the call, even if nobody waits for it.
     async fn set_label(&self, order: &OrderId, number: &PhoneNumberId, label: &str) -> Result<(), Error> {
-        // A change of the number is under way. It may set another label, which then replaces this one.
-        let Some(claim) = self.claims.try_claim(number).await? else {
-            return Ok(());
+        let (orders, order, number, label) = (self.clone(), order.clone(), number.clone(), label.to_owned());
+        let work = async move {
+            // A change of the number is under way. It may set another label, which then replaces this one.
+            let Some(claim) = orders.claims.try_claim(&number).await? else {
+                return Ok(());
+            };
+            let done = orders.set_label_claimed(&order, &number, &label).await;
+            claim.release().await;
+            done
         };
-        let done = self.set_label_claimed(order, number, label).await;
-        claim.release().await;
-        done
+        self.core.spawn_detached(work).await
     }
 
     /// Sets the label, if it is still to be set. The caller holds the claim of the number.

@@ -13,9 +13,10 @@ use crate::domain::order::{Order, State};
 use crate::domain::scope::Scope;
 use crate::error::{Error, chain};
 use crate::store::Observation;
+use crate::telemetry::context;
 use crate::telemetry::metrics::ORDERS_SETTLED_TOTAL;
 
-/// How long a settlement waits for the number's label to be set.
+/// How long the announcement of a settlement waits for the number's label to be set.
 const LABEL_WAIT: Duration = Duration::from_secs(3);
 
 /// Pauses between attempts to write an outcome to a database that does not answer.
@@ -25,20 +26,21 @@ pub(in crate::desk::orders) const WRITE_BACKOFF: Backoff =
 impl Orders {
     /// Writes the outcome of a call, and retries until the database accepts it: Close has already acted.
     ///
-    /// If the process dies meanwhile, the lease lapses and the order becomes unverified.
+    /// Returns the order as it was written; `None` if another outcome was written before. The caller announces it, with
+    /// [`Self::announce_settled`]. If the process dies meanwhile, the lease lapses and the order becomes unverified.
     pub(in crate::desk::orders) async fn record_outcome(
         &self,
         order: &Order,
         settlement: Settlement,
         found: Option<Observation>,
-    ) {
+    ) -> Option<Order> {
         let mut backoff = WRITE_BACKOFF;
         loop {
             let error = match self
                 .record_answer(order, settlement.clone(), found.as_ref())
                 .await
             {
-                Ok(()) => return,
+                Ok(settled) => return settled,
                 Err(error) => error,
             };
             // An internal error would only repeat. The lease lapses, the order becomes unverified, and its reservation
@@ -50,7 +52,7 @@ impl Orders {
                     error = chain(&error),
                     "order outcome not written; the order becomes unverified"
                 );
-                return;
+                return None;
             }
             tracing::error!(
                 order_id = %order.id,
@@ -67,15 +69,15 @@ impl Orders {
         order: &Order,
         settlement: Settlement,
         found: Option<&Observation>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Order>, Error> {
         let row = self.settlement_row(order, Actor::desk(), None);
-        if self
-            .record_settlement(order, settlement.clone(), found, row)
-            .await?
-        {
-            return Ok(());
+        let settled = self
+            .write_settlement(order, settlement.clone(), found, row)
+            .await?;
+        if settled.is_none() {
+            self.resolve_late_answer(order, &settlement, found).await?;
         }
-        self.resolve_late_answer(order, &settlement, found).await
+        Ok(settled)
     }
 
     /// The audit row of a settlement. The outcome is added when it is written.
@@ -91,16 +93,43 @@ impl Orders {
             .request(request)
     }
 
-    /// Writes the outcome in one attempt, and notifies the requests that wait for the order.
+    /// Writes the outcome in one attempt, and announces it on a task of its own.
     ///
     /// Returns `false` if the order was settled before, or if its number belongs to another order.
     pub(in crate::desk::orders) async fn record_settlement(
         &self,
         order: &Order,
         settlement: Settlement,
-        found: Option<&Observation>,
         row: AuditRow,
     ) -> Result<bool, Error> {
+        let settled = self.write_settlement(order, settlement, None, row).await?;
+        let Some(order) = settled else {
+            return Ok(false);
+        };
+        let orders = self.clone();
+        let announced = async move { orders.announce_settled(&order).await };
+        self.core.tasks.tracker.spawn(context::inherit(announced));
+        Ok(true)
+    }
+
+    /// Notifies the requests that wait for the order, after a short wait for its label.
+    ///
+    /// Close is usually quick, so the first response can show the label. If not, a worker sets it later. Nothing else
+    /// waits for this: neither the other orders of a step, nor the slot of a paid call.
+    pub(in crate::desk::orders) async fn announce_settled(&self, order: &Order) {
+        if order.phone_number_id.is_some() && order.request.label.is_some() {
+            let _ = tokio::time::timeout(LABEL_WAIT, self.label_new_number(order)).await;
+        }
+        self.changes.notify(&order.id);
+    }
+
+    async fn write_settlement(
+        &self,
+        order: &Order,
+        settlement: Settlement,
+        found: Option<&Observation>,
+        row: AuditRow,
+    ) -> Result<Option<Order>, Error> {
         let order = order
             .clone()
             .settled(settlement, row.at)
@@ -112,7 +141,7 @@ impl Orders {
             row = row.number(number);
         }
         if !self.core.store.settle_order(&order, found, &row).await? {
-            return Ok(false);
+            return Ok(None);
         }
         let country = order.request.country.to_string();
         metrics::counter!(ORDERS_SETTLED_TOTAL, "state" => order.state.as_str(), "country" => country)
@@ -124,12 +153,7 @@ impl Orders {
             // Orders that overlap it may be free to be sent now.
             self.core.signals.queue.notify_one();
         }
-        if order.phone_number_id.is_some() && order.request.label.is_some() {
-            // Close is usually quick, so the first response can show the label. If not, a worker sets it later.
-            let _ = tokio::time::timeout(LABEL_WAIT, self.label_new_number(&order)).await;
-        }
-        self.changes.notify(&order.id);
-        Ok(true)
+        Ok(Some(order))
     }
 
     /// Handles Close's answer to an order that was settled before the answer could be written.

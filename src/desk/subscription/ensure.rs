@@ -111,12 +111,17 @@ impl CloseSubscription {
             return self.check_key(&created);
         };
         let newest = self.repair(&subscriber, newest).await?;
+        // One that can't be deleted must keep neither the others nor the health of the newest waiting.
+        let mut deleted = Ok(());
         for older in own
             .iter()
             .skip(1)
             .filter(|_| self.key_is_known_everywhere(&newest))
         {
-            subscriber.delete(&older.id).await?;
+            if let Err(failure) = subscriber.delete(&older.id).await {
+                deleted = Err(failure);
+                continue;
+            }
             tracing::info!(
                 subscription_id = %older.id,
                 replaced_by = %newest.id,
@@ -124,7 +129,7 @@ impl CloseSubscription {
             );
             state.set_keys_of(std::slice::from_ref(&newest));
         }
-        self.check_key(&newest)
+        self.check_key(&newest).and(deleted)
     }
 
     /// The service's own subscriptions, newest first, how many the organization has, and whether one of those that can't

@@ -3,6 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
+
+use crate::desk::each::CALLS;
 use crate::desk::sync::InventorySync;
 use crate::domain::event::Event;
 use crate::domain::event_kind::EventKind;
@@ -51,11 +54,14 @@ impl InventorySync {
     }
 
     async fn compare_once(&self) -> Result<(), Error> {
-        let mut odd = Vec::new();
-        for group in self.core.policy.load_full().groups() {
-            odd.extend(self.account.refresh_group(&group).await);
-        }
-        let listing = self.account.listing().await?;
+        // Neither a group that Close does not show nor the listing keeps the others waiting.
+        let groups = self.core.policy.load_full().groups();
+        let members = stream::iter(groups)
+            .map(|group| async move { self.account.refresh_group(&group).await })
+            .buffer_unordered(CALLS)
+            .concat();
+        let (mut odd, listing) = tokio::join!(members, self.account.listing());
+        let listing = listing?;
         odd.extend(self.remove_missing(&listing).await?);
         odd.extend(listing.odd);
         odd.extend(listing.owner.odd);

@@ -6,9 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::time::sleep;
 
 use crate::close::{Error as CloseError, Shown};
+use crate::desk::each::{CALLS, each};
 use crate::desk::errors::map_close_error;
 use crate::desk::sync::InventorySync;
 use crate::domain::audit::{Action, Actor, AuditRow};
@@ -29,9 +32,11 @@ const FEW: usize = 25;
 /// Numbers on one page of a listing.
 const PAGE: usize = 100;
 /// The most jobs that are done with one listing.
-const MANY: u32 = 10_000;
-/// Parallel calls. All other calls share the same rate limit, so there are few.
-const PARALLEL: u32 = 4;
+const MANY: usize = 10_000;
+/// How often the step looks for jobs that have become due while others run.
+const LOOK: Duration = Duration::from_secs(1);
+/// Failures after which a step that has had no success begins no more jobs: Close is probably down.
+const FAILURES: usize = 3;
 /// The lease of jobs that are done with one listing. Doing a job twice does no harm.
 const LISTING: Duration = Duration::from_mins(5);
 /// The pause after Close did not answer.
@@ -48,6 +53,38 @@ const PAUSES: [Duration; 6] = [
     Duration::from_mins(10),
 ];
 
+/// The failures of a step. One object that Close fails to show is no failure of the step.
+#[derive(Default)]
+struct Failures {
+    some_succeeded: bool,
+    count: usize,
+    last: Option<Error>,
+}
+
+impl Failures {
+    fn note(&mut self, outcome: Result<(), Error>) {
+        match outcome {
+            Ok(()) => self.some_succeeded = true,
+            Err(error) => {
+                self.count += 1;
+                self.last = Some(error);
+            }
+        }
+    }
+
+    /// Whether nothing succeeds.
+    fn are_all(&self) -> bool {
+        !self.some_succeeded && self.count >= FAILURES
+    }
+
+    fn outcome(self) -> Result<(), Error> {
+        match self.last {
+            Some(error) if !self.some_succeeded => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// How recent Close's answer is, compared with the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
@@ -62,6 +99,7 @@ impl InventorySync {
     ///
     /// Idempotent: any replica can run it at any time.
     pub async fn refetch(&self) -> Result<(), Error> {
+        let (mut running, mut failures) = (FuturesUnordered::new(), Failures::default());
         loop {
             let now = self.core.now();
             let (due, since) = self.core.store.refetch_backlog(now).await?;
@@ -71,53 +109,48 @@ impl InventorySync {
             // Chooses the method with fewer calls.
             let pages = self.cache.len() / PAGE;
             let few = usize::try_from(due).is_ok_and(|due| due <= FEW.max(pages));
-            let (limit, lease) = if few {
-                (PARALLEL, self.core.settings.deadline + RETRY)
-            } else {
-                (MANY, LISTING)
+            // The calls that run end before a listing begins.
+            let (limit, lease) = match (few, running.len()) {
+                _ if failures.are_all() => (0, LISTING),
+                (false, 0) => (MANY, LISTING),
+                (false, _) => (0, LISTING),
+                (true, calls) => (CALLS.saturating_sub(calls), self.core.settings.deadline + RETRY),
             };
-            let taken = self.core.store.take_refetch_jobs(now, lease, limit).await?;
-            if taken.is_empty() {
-                return Ok(());
-            }
-            failpoint::reached("errands.taken");
-            if few {
-                self.fetch_each(taken).await?;
+            let taken = if limit == 0 {
+                Vec::new()
             } else {
-                self.fetch_by_listing(taken).await?;
+                let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+                self.core.store.take_refetch_jobs(now, lease, limit).await?
+            };
+            if !taken.is_empty() {
+                failpoint::reached("errands.taken");
+                if !few {
+                    self.fetch_by_listing(taken).await?;
+                    continue;
+                }
+                running.extend(taken.into_iter().map(|job| self.fetch_and_finish(job)));
+            }
+            if running.is_empty() {
+                return failures.outcome();
+            }
+            // One object that hangs does not keep the others waiting, and neither those that become due meanwhile.
+            tokio::select! {
+                Some(outcome) = running.next() => failures.note(outcome),
+                () = self.core.signals.webhook.notified() => {}
+                () = sleep(LOOK) => {}
             }
         }
     }
 
-    async fn fetch_each(&self, taken: Vec<RefetchJob>) -> Result<(), Error> {
-        let answers: Vec<_> = stream::iter(taken)
-            .map(|job| async move {
-                let freshness = self.fetch(&job).await;
-                (job, freshness)
-            })
-            .buffer_unordered(PARALLEL as usize)
-            .collect()
-            .await;
-        let (mut done, mut failed, mut failure) = (Vec::new(), Vec::new(), None);
-        for (job, answer) in answers {
-            match answer {
-                Ok(freshness) => done.push((job, freshness)),
-                Err(error) => {
-                    failed.push(job);
-                    failure = Some(error);
-                }
+    /// Fetches the object of a job, and ends or postpones the job.
+    async fn fetch_and_finish(&self, job: RefetchJob) -> Result<(), Error> {
+        match self.fetch(&job).await {
+            Ok(freshness) => self.finish(vec![(job, freshness)]).await,
+            Err(error) => {
+                let due = self.core.now().plus(RETRY);
+                self.core.store.postpone_refetch_jobs(&[job], due, false).await?;
+                Err(error)
             }
-        }
-        let some_succeeded = !done.is_empty();
-        self.finish(done).await?;
-        self.core
-            .store
-            .postpone_refetch_jobs(&failed, self.core.now().plus(RETRY), false)
-            .await?;
-        // One object that Close fails to show does not keep the others waiting.
-        match failure {
-            Some(error) if !some_succeeded => Err(error),
-            _ => Ok(()),
         }
     }
 
@@ -134,7 +167,7 @@ impl InventorySync {
                 .await?;
             return Err(error);
         }
-        self.fetch_each(groups).await?;
+        each(groups, CALLS, |job| self.fetch_and_finish(job)).await?;
         let ids: Vec<_> = numbers.iter().filter_map(number).cloned().collect();
         let known: HashMap<_, _> = self
             .core

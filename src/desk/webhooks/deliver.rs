@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
 
+use crate::desk::each::each;
 use crate::desk::webhooks::Webhooks;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::delivery::Delivery;
@@ -51,13 +52,18 @@ impl Webhooks {
         let due = self.core.store.due_endpoints(self.core.now(), BATCH).await?;
         let teams: BTreeSet<&Team> = due.iter().map(|(_, team)| team).collect();
         let share = (self.slots.free() / teams.len().max(1)).clamp(1, AT_ONCE);
-        for (endpoint, team) in self.turns.sort(due) {
+        each(self.turns.sort(due), 1, |(endpoint, team)| async move {
             if self.core.tasks.stop.is_cancelled() {
-                break;
+                return Ok(());
             }
-            self.start_deliveries(&endpoint, &team, share).await?;
-        }
-        Ok(())
+            let started = self.start_deliveries(&endpoint, &team, share).await;
+            if started.is_err() {
+                // Its turn is over: if this goes on, other teams come first in the next step.
+                self.turns.served(&team);
+            }
+            started
+        })
+        .await
     }
 
     /// One step: deletes old deliveries, corrects times of wrong clocks, and sets the gauges of the pending ones.

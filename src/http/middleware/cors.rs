@@ -24,7 +24,7 @@ use crate::http::middleware::request_context::X_REQUEST_ID;
 const MAX_AGE: Duration = Duration::from_hours(2);
 
 /// The headers of requests that pages may set, besides those that browsers always allow.
-const REQUEST_HEADERS: [HeaderName; 9] = [
+const REQUEST_HEADERS: [HeaderName; 10] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     IF_MATCH,
@@ -34,6 +34,7 @@ const REQUEST_HEADERS: [HeaderName; 9] = [
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("prefer"),
     HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
 ];
 
 /// The headers of responses that pages may read, besides those that browsers always show.

@@ -48,8 +48,6 @@ const UNBUFFERED: [(HeaderName, &str); 2] = [
 ///
 /// While the buffer is full, its task does not read the log.
 const BUFFER: usize = 64;
-/// The service disconnects a client that reads nothing for this time. The client can resume its stream.
-const SLOW_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The JSON pointers of the inputs that name an event.
 const AFTER: &str = "/query/after";
@@ -113,7 +111,11 @@ pub(in crate::http) async fn follow(
     let position = following
         .begins_after()
         .map(|last| Ok(sse::Event::default().id(last.as_str())));
-    let stream = event_stream(following, caller.call().request_id.clone());
+    let stream = event_stream(
+        following,
+        caller.call().request_id.clone(),
+        http.limits.send_timeout,
+    );
     let retry = stream::once(async { Ok(sse::Event::default().retry(RECONNECT)) });
     let stream = retry.chain(stream::iter(position)).chain(stream);
     Ok((
@@ -132,10 +134,12 @@ fn point_to(pointer: &str, error: Error) -> Problem {
 
 /// Reads the log on a separate task, at most one buffer ahead of the client.
 ///
-/// A client that stops reading occupies one buffer, until the task notices and disconnects it.
+/// A client that stops reading occupies one buffer. If that stays full for `patience`, the task ends the stream, which
+/// the client can resume.
 fn event_stream(
     mut following: EventStream,
     request_id: RequestId,
+    patience: Duration,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> {
     let (sender, receiver) = mpsc::channel(BUFFER);
     let end = Instant::now() + following.left();
@@ -154,7 +158,7 @@ fn event_stream(
                     return;
                 }
             };
-            let Ok(Ok(())) = timeout(SLOW_CLIENT_TIMEOUT, sender.send(event)).await else {
+            let Ok(Ok(())) = timeout(patience, sender.send(event)).await else {
                 return;
             };
         }

@@ -7,6 +7,7 @@ pub(super) mod close_webhook;
 pub(super) mod docs;
 pub(super) mod events;
 pub(super) mod guides;
+pub(super) mod hold;
 pub(super) mod me;
 pub(super) mod numbers;
 pub(super) mod ops;

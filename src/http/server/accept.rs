@@ -9,10 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,8 +22,9 @@ use tower::ServiceExt as _;
 
 use crate::http::limits::Limits;
 use crate::http::server::activity::{Activity, Timeouts, TooLong, Watched};
-use crate::http::server::response_body::ResponseBody;
-use crate::http::server::socket::{Progress, Socket};
+use crate::http::server::progress::Progress;
+use crate::http::server::response_body::{ResponseBody, Streams};
+use crate::http::server::socket::Socket;
 use crate::http::server::tls::Tls;
 use crate::telemetry::metrics::RESPONSES_STALLED_TOTAL;
 
@@ -105,8 +105,8 @@ pub async fn serve(
     Ok(())
 }
 
-fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+fn server(limits: &Limits) -> auto::Builder<Streams> {
+    let mut server = auto::Builder::new(Streams(limits.send_timeout));
     server
         .http1()
         .timer(TokioTimer::new())
@@ -152,7 +152,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 struct Connection {
-    server: Arc<auto::Builder<TokioExecutor>>,
+    server: Arc<auto::Builder<Streams>>,
     tls: Option<Tls>,
     router: Router,
     timeouts: Timeouts,
@@ -184,16 +184,13 @@ impl Connection {
     }
 
     async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, progress: Progress) {
-        let send = self.send;
         let activity = Activity::begin();
         let service = service_fn(|request: Request<Incoming>| {
             let active = activity.begin_request(request.version());
-            // On HTTP/1.1, the client that takes nothing stalls the whole connection, which `stalled` notices.
-            let limit = (request.version() == Version::HTTP_2).then_some(send);
             let router = self.router.clone();
             async move {
                 let response = router.oneshot(request.map(Body::new)).await?;
-                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, active, limit)))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, active)))
             }
         });
         let stream = Watched {
@@ -201,7 +198,7 @@ impl Connection {
             activity: activity.clone(),
         };
         let mut connection = pin!(self.server.serve_connection(TokioIo::new(stream), service));
-        let mut stalled = pin!(progress.stalled(send));
+        let mut stalled = pin!(progress.stalled(self.send));
         let (mut closing, mut crowded) = (false, false);
         loop {
             tokio::select! {

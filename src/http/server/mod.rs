@@ -3,6 +3,7 @@
 pub(super) mod accept;
 mod activity;
 pub(super) mod listener;
+mod progress;
 mod response_body;
 mod socket;
 pub(super) mod tls;

@@ -3,6 +3,7 @@
 mod audit;
 mod csv;
 mod event;
+mod hold;
 mod ignored_team;
 mod number;
 mod order;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 
 pub(super) use audit::{AuditView, audit_row};
 pub(super) use event::{EventView, event};
+pub(super) use hold::{HoldsView, holds};
 pub(super) use ignored_team::{IgnoredTeamView, ignored_team};
 pub(super) use number::{NumberView, ReleaseView, number, release};
 pub(super) use order::{OrderView, order};

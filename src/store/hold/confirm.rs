@@ -3,7 +3,7 @@
 //! Nothing that may have happened already happens again: orders that an unknown rent matches go to review, and scheduled
 //! releases are called off. The numbers become orphans that name the likely order.
 
-use crate::domain::audit::{Action, Actor, AuditRow};
+use crate::domain::audit::{Action, AuditRow};
 use crate::domain::event::Event;
 use crate::domain::event_data::PhoneNumberData;
 use crate::domain::event_kind::EventKind;
@@ -36,30 +36,32 @@ pub struct Confirmed {
 }
 
 impl Store {
-    /// Confirms all unknown calls and ends their hold, in one transaction.
-    pub async fn confirm_unknown_calls(&self, actor: &Actor, now: Timestamp) -> Result<Confirmed, Error> {
-        let mut calls = self.unknown_calls().await?;
+    /// Confirms all unknown calls and ends their hold, in one transaction. `None`: there is no such hold.
+    ///
+    /// `audit` is the row of the end of the hold. All other rows have its actor, request and grant.
+    pub async fn confirm_unknown_calls(&self, audit: &AuditRow) -> Result<Option<Confirmed>, Error> {
         let mut tx = self.db.begin().await?;
+        // First, so that the calls which are read next are all that caused the hold: a new call waits for this
+        // transaction, and starts the hold again.
+        if !hold::end(&mut tx, HoldCause::UnknownCalls).await? {
+            return Ok(None);
+        }
+        let mut calls = hold::unknown_calls(&mut tx).await?;
         let mut confirmed = Confirmed::default();
         for order in unsent_orders(&mut tx).await? {
-            let mut matching = calls
-                .iter_mut()
-                .filter(|call| is_rent_for(call, &order))
-                .peekable();
-            let Some(first) = matching.peek().map(|call| call.number_id.clone()) else {
+            let Some(first) = name_order(&mut calls, &order) else {
                 continue;
             };
-            // One number names one order. The others go to review all the same: any of them may be the one.
-            if let Some(call) = matching.find(|call| call.order_id.is_none()) {
-                call.order_id = Some(order.id.clone());
-            }
             let reason = format!(
                 "this database is older than Close, which shows a number that may have been rented for the order: {first}"
             );
-            suspect(&mut tx, order, reason, actor, now)
-                .await
-                .map(|id| confirmed.in_review.push(id))?;
+            if let Some(id) = suspect(&mut tx, order, reason, audit).await? {
+                confirmed.in_review.push(id);
+            }
         }
+        let now = audit.at;
+        // In the order in which all transactions lock numbers.
+        calls.sort_by(|one, other| one.number_id.cmp(&other.number_id));
         for call in &calls {
             if let (CallKind::Rent, Some(facts)) = (call.kind, &call.facts) {
                 orphan(&mut tx, facts, call.order_id.as_ref(), now).await?;
@@ -73,20 +75,30 @@ impl Store {
             ))
             .await?;
         }
-        confirmed.kept = call_off_releases(&mut tx, actor, now).await?;
-        hold::end(&mut tx, HoldCause::UnknownCalls).await?;
-        let row = AuditRow::new(
-            now,
-            actor.clone(),
-            Action::HoldEnd,
-            HoldCause::UnknownCalls.as_str(),
-        );
+        confirmed.kept = call_off_releases(&mut tx, audit).await?;
         let numbers: Vec<_> = calls.iter().map(|call| call.number_id.as_str()).collect();
-        rows::write(&mut tx, &row.detail(serde_json::json!({ "numbers": numbers }))).await?;
+        let row = audit.clone().detail(serde_json::json!({ "numbers": numbers }));
+        rows::write(&mut tx, &row).await?;
         tx.commit().await?;
+        calls.sort_by_key(|call| call.at);
         confirmed.calls = calls;
-        Ok(confirmed)
+        Ok(Some(confirmed))
     }
+}
+
+/// Names the order in the first matching rent that names none. Returns the number of the first matching rent.
+///
+/// One number names one order. The other orders go to review all the same: any of them may be the one.
+fn name_order(calls: &mut [UnknownCall], order: &Order) -> Option<PhoneNumberId> {
+    let mut matching = calls
+        .iter_mut()
+        .filter(|call| is_rent_for(call, order))
+        .peekable();
+    let first = matching.peek()?.number_id.clone();
+    if let Some(call) = matching.find(|call| call.order_id.is_none()) {
+        call.order_id = Some(order.id.clone());
+    }
+    Some(first)
 }
 
 /// Whether the call may have rented its number for the order.
@@ -107,34 +119,48 @@ async fn unsent_orders(tx: &mut Tx) -> Result<Vec<Order>, Error> {
 }
 
 /// Moves an order that was not sent, as far as the database knows, to review.
+///
+/// Returns `None`, and writes nothing, if it has changed meanwhile, such as by a cancellation.
 async fn suspect(
     tx: &mut Tx,
     order: Order,
     reason: String,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<OrderId, Error> {
+    audit: &AuditRow,
+) -> Result<Option<OrderId>, Error> {
+    let now = audit.at;
     let order = order
         .suspected(reason, now)
         .map_err(|wrong| corrupt("an unsent order can't go to review", Some(wrong.into())))?;
-    tx.execute(sql!(
-        format!(
-            "UPDATE orders SET state = $2, reason = $3, not_before = NULL, updated_at = $4 WHERE id = $1 AND {}",
-            allows(Step::Suspect)
-        ),
-        order.id.as_str(),
-        order.state.as_str(),
-        order.reason.as_deref(),
-        now
-    ))
-    .await?;
-    let row = AuditRow::new(now, actor.clone(), Action::OrderSettle, order.state.as_str())
+    let moved = tx
+        .execute(sql!(
+            format!(
+                "UPDATE orders SET state = $2, reason = $3, not_before = NULL, updated_at = $4 WHERE id = $1 AND {}",
+                allows(Step::Suspect)
+            ),
+            order.id.as_str(),
+            order.state.as_str(),
+            order.reason.as_deref(),
+            now
+        ))
+        .await?;
+    if moved == 0 {
+        return Ok(None);
+    }
+    let row = row_beside(audit, Action::OrderSettle, order.state.as_str())
         .team(Some(&order.team))
         .order(&order.id)
         .detail(serde_json::json!({ "reason": order.reason }));
     rows::write(tx, &row).await?;
     write::order(tx, &order).await?;
-    Ok(order.id)
+    Ok(Some(order.id))
+}
+
+/// Returns a row about another action of the same person and request.
+fn row_beside(audit: &AuditRow, action: Action, outcome: &str) -> AuditRow {
+    AuditRow {
+        action,
+        ..audit.then(audit.at, outcome)
+    }
 }
 
 /// Adds the number to the inventory, unless it is known, and names the likely order.
@@ -164,7 +190,7 @@ async fn orphan(tx: &mut Tx, facts: &Facts, order: Option<&OrderId>, now: Timest
 }
 
 /// Calls off every scheduled release: somebody may have called it off already, after the backup.
-async fn call_off_releases(tx: &mut Tx, actor: &Actor, now: Timestamp) -> Result<Vec<PhoneNumberId>, Error> {
+async fn call_off_releases(tx: &mut Tx, audit: &AuditRow) -> Result<Vec<PhoneNumberId>, Error> {
     let rows = tx
         .rows(sql!(select_number!(
             "",
@@ -175,20 +201,25 @@ async fn call_off_releases(tx: &mut Tx, actor: &Actor, now: Timestamp) -> Result
     for row in &rows {
         let number = read_number(row)?;
         let id = &number.facts.id;
-        tx.execute(sql!(
-            "UPDATE numbers SET release_at = NULL, release_try_at = NULL, release_issuer = NULL, \
-                release_subject = NULL WHERE id = $1",
-            id.as_str()
-        ))
-        .await?;
-        let row = AuditRow::new(now, actor.clone(), Action::NumberKeep, "kept")
+        let called_off = tx
+            .execute(sql!(
+                "UPDATE numbers SET release_at = NULL, release_try_at = NULL, release_issuer = NULL, \
+                    release_subject = NULL \
+                 WHERE id = $1 AND release_try_at IS NOT NULL AND releasing_at IS NULL AND gone_at IS NULL",
+                id.as_str()
+            ))
+            .await?;
+        if called_off == 0 {
+            continue;
+        }
+        let row = row_beside(audit, Action::NumberKeep, "kept")
             .team(number.team.as_ref())
             .number(id)
             .detail(serde_json::json!({ "release_at": number.release_at }));
         rows::write(tx, &row).await?;
         write::number(
             tx,
-            now,
+            audit.at,
             EventKind::NumberReleaseCalledOff,
             number.team.as_ref(),
             &number.facts,

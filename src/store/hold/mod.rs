@@ -10,7 +10,18 @@ use crate::error::Error;
 use crate::store::audit::rows;
 use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
+use crate::store::sql::error::corrupt;
 use crate::store::sql::row::{Row, json};
+
+macro_rules! select_unknown {
+    ($rest:literal) => {
+        concat!(
+            "SELECT kind, number_id, at, facts, order_id FROM unknown_calls WHERE confirmed_at IS NULL \
+             ORDER BY at, number_id",
+            $rest
+        )
+    };
+}
 
 impl Store {
     /// The holds that are in force.
@@ -24,7 +35,7 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(Hold {
-                    cause: row.parsed("cause")?,
+                    cause: row.word("cause")?,
                     reason: row.text("reason")?,
                     since: row.time("since")?,
                 })
@@ -82,16 +93,25 @@ impl Store {
         Ok(true)
     }
 
-    /// The unknown calls that nobody has confirmed yet, oldest first.
-    pub async fn unknown_calls(&self) -> Result<Vec<UnknownCall>, Error> {
+    /// The unknown calls that nobody has confirmed yet, oldest first; at most `limit`.
+    pub async fn oldest_unknown_calls(&self, limit: u32) -> Result<Vec<UnknownCall>, Error> {
         let rows = self
             .db
-            .rows(sql!(
-                "SELECT kind, number_id, at, facts, order_id FROM unknown_calls WHERE confirmed_at IS NULL \
-                 ORDER BY at, number_id"
-            ))
+            .rows(sql!(select_unknown!(" LIMIT $1"), i64::from(limit)))
             .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// How many unknown calls nobody has confirmed yet.
+    pub async fn count_unknown_calls(&self) -> Result<u64, Error> {
+        let row = self
+            .db
+            .row(sql!(
+                "SELECT COUNT(*) AS n FROM unknown_calls WHERE confirmed_at IS NULL"
+            ))
+            .await?
+            .ok_or_else(|| corrupt("COUNT returned no row", None))?;
+        Ok(row.int("n")?.unsigned_abs())
     }
 
     /// Since when, by Close's clock, the database knows every call with the own key; `since` if it has no time yet.
@@ -138,6 +158,12 @@ impl Store {
             .await?;
         row.map(|row| row.parsed("value")).transpose()
     }
+}
+
+/// The unknown calls that nobody has confirmed yet, oldest first.
+async fn unknown_calls(tx: &mut Tx) -> Result<Vec<UnknownCall>, Error> {
+    let rows = tx.rows(sql!(select_unknown!(""))).await?;
+    rows.iter().map(read).collect()
 }
 
 async fn start(tx: &mut Tx, hold: &Hold) -> Result<(), Error> {

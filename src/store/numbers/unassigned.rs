@@ -74,17 +74,22 @@ impl Store {
             .collect()
     }
 
-    /// Unassigned numbers whose provenance has not been looked up yet, by id.
-    pub async fn numbers_without_provenance(&self, limit: u32) -> Result<Vec<Number>, Error> {
+    /// Unassigned numbers whose provenance has not been looked up yet, by id; only those after `after`, if given.
+    pub async fn numbers_without_provenance(
+        &self,
+        after: Option<&PhoneNumberId>,
+        limit: u32,
+    ) -> Result<Vec<Number>, Error> {
         let rows = self
             .db
             .rows(sql!(
                 select_number!(
                     "",
                     " WHERE origin IS NULL AND team IS NULL AND order_id IS NULL AND gone_at IS NULL \
-                      ORDER BY id LIMIT $1"
+                        AND id > $2 ORDER BY id LIMIT $1"
                 ),
-                i64::from(limit)
+                i64::from(limit),
+                after.map_or("", PhoneNumberId::as_str)
             ))
             .await?;
         rows.iter().map(read).collect()
@@ -122,6 +127,9 @@ impl Store {
     ///
     /// Known numbers and tombstones stay as they are.
     pub async fn insert_if_unknown(&self, seen: &[Observation]) -> Result<(), Error> {
+        // By id, as all transactions lock numbers.
+        let mut seen: Vec<_> = seen.iter().collect();
+        seen.sort_by(|one, other| one.facts.id.cmp(&other.facts.id));
         let mut tx = self.db.begin().await?;
         for one in seen {
             upsert::insert_if_unknown(&mut tx, one).await?;

@@ -84,10 +84,14 @@ impl Store {
     pub async fn make_unverified_due(&self, country: Option<Country>, now: Timestamp) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
         let country = country.as_ref().map(Country::as_str);
+        // By id, as all transactions lock orders.
+        let locked = if tx.on_postgres() { " FOR UPDATE" } else { "" };
         let changed = tx
             .execute(sql!(
-                "UPDATE orders SET look_at = $2 WHERE state = 'unverified' AND look_at > $2 \
-                    AND country = COALESCE($1, country)",
+                format!(
+                    "UPDATE orders SET look_at = $2 WHERE id IN (SELECT id FROM orders WHERE state = 'unverified' \
+                        AND look_at > $2 AND country = COALESCE($1, country) ORDER BY id{locked})"
+                ),
                 country,
                 now
             ))
@@ -104,7 +108,7 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.db.begin().await?;
-        for order in orders {
+        for order in by_id(orders) {
             tx.execute(sql!(
                 "UPDATE orders SET look_at = $3, quiet_until = $4 \
                  WHERE id = $1 AND attempt = $2 AND state = 'unverified'",
@@ -124,7 +128,7 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.db.begin().await?;
-        for order in orders {
+        for order in by_id(orders) {
             tx.execute(sql!(
                 "UPDATE orders SET quiet_until = NULL WHERE id = $1 AND quiet_until IS NOT NULL",
                 order.id.as_str()
@@ -185,4 +189,11 @@ impl Store {
             .await?;
         rows.iter().map(read).collect()
     }
+}
+
+/// Sorts orders by id, as all transactions lock them.
+fn by_id<'a>(orders: &[&'a Order]) -> Vec<&'a Order> {
+    let mut orders = orders.to_vec();
+    orders.sort_by(|one, other| one.id.cmp(&other.id));
+    orders
 }

@@ -218,7 +218,16 @@ async fn tokens_that_are_not_access_tokens_are_refused() {
     ] {
         refused(&auth, &typed(typ.clone()), &typ).await;
     }
-    for typ in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"] {
+    for typ in [
+        "JWT",
+        "jwt",
+        "application/jwt",
+        "Application/JWT",
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "APPLICATION/AT+JWT",
+    ] {
         accepted(&auth, &typed(typ.into()), typ).await;
     }
     let untyped = signer.sign_texts(r#"{"alg":"ES256","kid":"a"}"#, &claims().to_string());

@@ -129,7 +129,8 @@ async fn serve(
             Act::Reset(bytes) => {
                 stream.write_all(bytes).await?;
                 stream.flush().await?;
-                // The client reads the bytes during this pause. A reset discards the bytes that are not read yet.
+                // The pace of this peer: the client reads the bytes meanwhile, and a reset discards those that it has not
+                // read. Nothing tells the peer what the client has read.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 stream.set_zero_linger()?;
                 return Ok(());
@@ -141,6 +142,7 @@ async fn serve(
             Act::Endless(head, piece, pause) => {
                 stream.write_all(head).await?;
                 loop {
+                    // The pace of this peer, as the test wants it.
                     tokio::time::sleep(*pause).await;
                     stream.write_all(piece).await?;
                 }

@@ -62,6 +62,8 @@ async fn a_page_of_a_listed_origin_may_call_and_reads_headers_and_problems(datab
                 "if-none-match",
                 "last-event-id",
                 "prefer",
+                "traceparent",
+                "tracestate",
             ] {
                 assert!(allowed.split(',').any(|other| other == name), "{name}: {allowed}");
             }

@@ -96,6 +96,7 @@ pub(super) fn body_for(operation: &Operation) -> Option<Value> {
         ("POST", path) if path.ends_with("/replay") => Some(json!({ "since": "2026-11-23T00:00:00Z" })),
         ("PATCH", _) => Some(json!({ "label": "mine now" })),
         ("PUT", path) if path.ends_with("/team") => Some(json!({ "team": "sales" })),
+        ("PUT", "/v1/hold") => Some(json!({ "on": true })),
         ("POST", path) if path.ends_with("/settle") => Some(json!({ "absent": true })),
         ("PUT" | "POST", path) if path.ends_with('}') => {
             panic!("add a body to this test for {}", operation.name())

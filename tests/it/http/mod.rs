@@ -14,4 +14,5 @@ pub(crate) mod prefix;
 pub(crate) mod problems;
 mod rights;
 pub(crate) mod stalled;
+pub(crate) mod stalled_http2;
 mod tls;

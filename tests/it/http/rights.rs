@@ -64,6 +64,7 @@ fn need(operation: &Operation) -> Option<&'static str> {
         ("POST", path) if path.ends_with("/approve") || path.ends_with("/reject") => "orders:approve",
         ("POST", path) if path.ends_with("/settle") => "numbers:admin",
         ("PUT", path) if path.ends_with("/team") => "numbers:admin",
+        (_, "/v1/hold") => "numbers:admin",
         ("POST", path) if path.starts_with("/v1/orders") => "numbers:rent",
         ("PATCH", path) if path.starts_with("/v1/phone-numbers/") => "numbers:update",
         ("DELETE" | "POST", path) if path.starts_with("/v1/phone-numbers/") => "numbers:release",
@@ -116,7 +117,7 @@ async fn call(
         _ => body_for(operation),
     };
     let query = match operation.method.as_str() {
-        "GET" if named => format!(
+        "GET" if named && path != "/v1/hold" => format!(
             "?team={team}{}",
             if path == "/v1/spend" {
                 this_month("&")

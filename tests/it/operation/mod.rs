@@ -2,6 +2,8 @@
 
 mod clocks;
 pub(crate) mod failover;
+pub(crate) mod hanging;
+pub(crate) mod hold;
 pub(crate) mod mounted;
 pub(crate) mod one_process;
 pub(crate) mod readiness;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use numberdesk::desk::HoldAuthor;
+use numberdesk::domain::hold::UnknownCall;
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::order::{Order, Request, State};
 use numberdesk::domain::scope::Scope;
@@ -66,6 +68,10 @@ async fn search(test_desk: &TestDesk) {
         .unwrap();
 }
 
+async fn unknown_calls(test_desk: &TestDesk) -> Vec<UnknownCall> {
+    test_desk.store().oldest_unknown_calls(100).await.unwrap()
+}
+
 async fn is_held(test_desk: &TestDesk) -> bool {
     !test_desk.store().holds().await.unwrap().is_empty()
 }
@@ -73,7 +79,7 @@ async fn is_held(test_desk: &TestDesk) -> bool {
 /// Asserts that a search finds nothing unknown.
 async fn assert_no_alarm(test_desk: &TestDesk, after: &str) {
     search(test_desk).await;
-    let calls = test_desk.store().unknown_calls().await.unwrap();
+    let calls = unknown_calls(test_desk).await;
     assert!(
         calls.is_empty() && !is_held(test_desk).await,
         "after {after}: {calls:?}"
@@ -306,12 +312,11 @@ async fn a_rent_of_somebody_else_with_the_own_key_holds_orders_and_releases_unti
     let reason = waiting.queue.expect("it is queued").reason;
     assert!(reason.contains("on hold"), "{reason}");
 
-    let now = test_desk.replica().desk.now();
-    let confirmed = test_desk
-        .store()
-        .confirm_unknown_calls(&numberdesk::domain::audit::Actor::desk(), now)
-        .await
-        .unwrap();
+    let confirm =
+        || test_desk.run(|desk| async move { desk.hold_control.confirm(&HoldAuthor::Operator).await });
+    let confirmed = confirm().await.unwrap().expect("there is something to confirm");
+    // A repetition, such as after a lost answer, confirms nothing more.
+    assert_eq!(confirm().await.unwrap(), None);
     assert_eq!(confirmed.kept, std::slice::from_ref(&scheduled));
     assert_eq!(confirmed.in_review, std::slice::from_ref(&held.order.id));
     let [call] = confirmed.calls.as_slice() else {
@@ -350,7 +355,7 @@ async fn a_release_of_somebody_else_with_the_own_key_holds_orders(database: Data
         .unwrap();
     search(&test_desk).await;
     assert!(is_held(&test_desk).await);
-    let calls = test_desk.store().unknown_calls().await.unwrap();
+    let calls = unknown_calls(&test_desk).await;
     assert_eq!((calls.len(), &calls[0].number_id), (1, &id));
 }
 

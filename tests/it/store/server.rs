@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use numberdesk::app::workers::Workers;
 use numberdesk::error::Error;
 
 use super::*;
@@ -525,13 +528,11 @@ async fn statements_under_way_when_the_server_vanishes_keep_no_connection(databa
 async fn notifications_arrive_again_after_each_failover(database: Database) {
     let forwarder = Forwarder::start(&database).await;
     let (store, other) = (forwarder.database.store().await, database.open().await);
-    let listener = store.clone();
-    // As the worker does.
-    let listening = tokio::spawn(async move {
-        loop {
-            drop(listener.listen().await);
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
+    let (listener, stop) = (store.clone(), CancellationToken::new());
+    let pause = std::time::Duration::from_millis(200);
+    Workers::new(TaskTracker::new(), stop.clone()).every("listen", pause, pause, move || {
+        let listener = listener.clone();
+        async move { listener.listen().await }
     });
     for failover in 0..3 {
         let mut nth = 0;
@@ -557,7 +558,7 @@ async fn notifications_arrive_again_after_each_failover(database: Database) {
         }
         forwarder.freeze();
     }
-    listening.abort();
+    stop.cancel();
 }
 
 async fn a_migration_whose_server_vanishes_ends_and_can_be_repeated(database: Database) {

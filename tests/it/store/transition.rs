@@ -1,6 +1,5 @@
 //! The statements of the store follow the transition table of orders: every step from every state.
 
-use numberdesk::domain::audit::Actor;
 use numberdesk::domain::hold::{CallKind, Hold, HoldCause, UnknownCall};
 use numberdesk::domain::order::transition::Step;
 
@@ -81,8 +80,11 @@ async fn run_step(store: &Store, order: &Order, step: Step, nth: usize) -> bool 
                     .await
                     .unwrap()
             );
-            let confirmed = store.confirm_unknown_calls(&Actor::desk(), NOW).await.unwrap();
-            confirmed.in_review.contains(&order.id)
+            let confirmed = store
+                .confirm_unknown_calls(&audit.then(NOW, "ended"))
+                .await
+                .unwrap();
+            confirmed.expect("there is a hold").in_review.contains(&order.id)
         }
         Step::Requeue | Step::MarkUnverified | Step::Review | Step::Refuse => {
             store.settle_order(&after, None, &audit).await.unwrap()

@@ -227,6 +227,8 @@ impl TestDesk {
                     full_sync: Duration::from_mins(15),
                     webhook_tolerance: Duration::from_hours(72),
                     event_retention: Duration::from_hours(720),
+                    event_streams: 1_000,
+                    exports: 32,
                     approval_expires: Duration::from_hours(72),
                     organization,
                     signature_keys: webhooks,

@@ -99,6 +99,7 @@ pub(crate) async fn send_and_hang_up(
     after: Duration,
 ) {
     let connection = send_order(server, person, key, body).await;
+    // The pace of this client: how long it stays is what the test varies.
     tokio::time::sleep(after).await;
     drop(connection);
 }

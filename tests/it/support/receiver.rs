@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -48,6 +49,8 @@ impl ReceivedWebhook {
 pub(crate) enum Reply {
     Status(u16),
     With(u16, &'static str, String),
+    /// This status, after a pause that paces the receiver.
+    After(Duration, u16),
     /// No response until [`Receiver::goes_on`].
     Hang,
 }
@@ -172,6 +175,10 @@ async fn receive(
     match reply {
         Reply::Status(code) => (status(code), "never to be shown to anybody").into_response(),
         Reply::With(code, name, value) => (status(code), [(name, value)]).into_response(),
+        Reply::After(pause, code) => {
+            tokio::time::sleep(pause).await;
+            status(code).into_response()
+        }
         Reply::Hang => {
             go_on.await;
             StatusCode::NO_CONTENT.into_response()

@@ -2,3 +2,4 @@
 
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
+pub(crate) mod slow_endpoints;

@@ -255,6 +255,7 @@ impl AlertMonitor {
                 if active { "active" } else { "inactive" },
                 self.description()
             );
+            // The pace of Prometheus.
             tokio::time::sleep(self.scrape_interval).await;
         }
     }
