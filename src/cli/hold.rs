@@ -3,13 +3,12 @@
 use anyhow::Context as _;
 
 use super::failure::Failure;
-use super::load::{ConfigFile, load};
+use super::load::{ConfigFile, open_store};
 use super::output::outln;
 use super::recover::operator;
 use crate::domain::audit::{Action, AuditRow};
 use crate::domain::hold::{Hold, HoldCause};
 use crate::domain::time::Clock;
-use crate::store::Store;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -27,11 +26,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, _) = load(&arguments.config.path)?;
-    let url = config.store.url().map_err(anyhow::Error::msg)?;
-    let store = Store::open(url.secret())
-        .await
-        .context("the database cannot be opened")?;
+    let store = open_store(&arguments.config.path).await?;
     // A restored backup of an earlier version is held before the service first starts on it.
     store.migrate().await.context("the database cannot be migrated")?;
     let (now, cause) = (Clock::system().now(), HoldCause::Operator);

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0011_long_reads"),
     step!("0012_odd_records"),
     step!("0013_claims_and_probes"),
+    step!("0015_last_policy"),
 ];
 
 /// The table of applied migrations.
