@@ -108,7 +108,7 @@ pub fn policy(config: &Config) -> Result<Policy, Vec<FileFault>> {
 }
 
 /// Returns the trusted issuers, as far as the policy depends on them.
-fn trusted_issuers(config: &Config) -> Issuers {
+pub(super) fn trusted_issuers(config: &Config) -> Issuers {
     let clusters = config.clusters();
     let all = config.auth.issuers.iter().map(|issuer| issuer.issuer.to_string());
     Issuers {
@@ -127,6 +127,7 @@ fn parse_policy(file: Option<&PathBuf>, issuers: &Issuers) -> Result<Policy, Vec
         Err(error) => Err(vec![FileFault {
             file: name,
             line: None,
+            column: None,
             key: String::new(),
             message: format!("can't be read: {error}"),
         }]),

@@ -35,6 +35,7 @@ macro_rules! step {
 }
 
 mod files;
+mod last_policy;
 mod outgoing;
 mod settings;
 mod tls;
@@ -50,16 +51,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::settings::{auth, close, proxies, telemetry};
+use self::settings::{desk_settings, limits};
 pub use crate::app::files::policy;
 use crate::app::files::{FILE_POLL, signature_keys};
+pub use crate::app::last_policy::last_policy;
 use crate::app::workers::{RETRY, TICK, Workers};
 use crate::close::CloseClient;
 use crate::config::Config;
-use crate::desk::{self, Desk, SignatureKeySource, subscription::client::delivery_url};
+use crate::desk::Desk;
 use crate::domain::time::Clock;
 use crate::egress::Proxies;
 use crate::http::{self, Http, ReloadStatus};
-use crate::outgoing::Outgoing;
 use crate::policy::Policy;
 use crate::store::{ProcessLock, Store};
 use crate::telemetry::Metrics;
@@ -72,6 +74,8 @@ const SLOW_TICK: Duration = Duration::from_secs(5);
 const RETENTION: Duration = Duration::from_hours(1);
 /// How often gauges are read from the database; more often than Prometheus usually scrapes.
 const GAUGES: Duration = Duration::from_secs(10);
+/// How often the database is checked. Probes and metrics show its state.
+const DATABASE: Duration = Duration::from_secs(2);
 /// How often the webhook subscription and its keys are checked.
 const SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// How long the ops port and the store may take to close, after all work has ended.
@@ -148,6 +152,9 @@ impl App {
         let (address, ops_address) = (api.local_addr()?, ops.local_addr()?);
 
         tracing::info!(route = %proxies.route(&config.close.base_url), "Close is reached");
+        if config.close.is_simulated() {
+            tracing::warn!("Close is simulated; nothing is rented or paid");
+        }
         let auth = auth(config, &proxies, clock.clone())?;
         let identity = tls::CertificateWatch::start(config, clock.clone())?;
         let close = CloseClient::new(
@@ -170,6 +177,8 @@ impl App {
             stop.clone(),
         );
 
+        // Before the first probe, which is answered from memory.
+        desk.database.check().await?;
         let check = desk.api_key.check_organization();
         if let Ok(Err(wrong)) = tokio::time::timeout(ORGANIZATION_TIMEOUT, check).await {
             anyhow::bail!(wrong);
@@ -292,26 +301,6 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// Returns the settings of the use cases. `address` is where the API listens.
-fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> desk::Settings {
-    desk::Settings {
-        wait: config.orders.wait.get(),
-        deadline: config.close.timeout.get(),
-        settle_after: config.orders.settle_after.get(),
-        reconcile_every: config.orders.reconcile_every.get(),
-        lease_margin: config.orders.lease_margin.get(),
-        approval_expires: config.orders.approval_expires.get(),
-        full_sync: config.inventory.full_sync.get(),
-        webhook_tolerance: config.close.webhook_tolerance.get(),
-        event_retention: config.events.keep.get(),
-        organization: config.close.organization_id.as_ref().map(ToString::to_string),
-        signature_keys: key_source(config, address),
-        outgoing,
-        event_streams: config.limits.event_streams.get(),
-        exports: config.limits.exports.get(),
-    }
-}
-
 fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store) {
     let (signals, inventory) = (desk.signals(), &config.inventory);
     let every = inventory.full_sync.get().min(SYNC_CHECK);
@@ -363,40 +352,16 @@ fn spawn_workers(workers: &Workers, config: &Config, desk: &Desk, store: &Store)
     workers.every("seal", TICK, RETRY, step!(desk.audit.append));
     workers.every("close-drift", SLOW_TICK, RETRY, step!(desk.close_drift.record));
     workers.every("spend", SLOW_TICK, RETRY, step!(desk.spend.count));
+    workers.every("database", DATABASE, DATABASE, step!(desk.database.check));
+    workers.every(
+        "close-calls",
+        SLOW_TICK,
+        RETRY,
+        step!(desk.health.call_close_if_idle),
+    );
     workers.every("measure", GAUGES, GAUGES, step!(desk.gauges.record));
-}
-
-/// Returns the source of the keys that verify Close's webhooks. `address` is the listening address of the API.
-fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
-    if config.close.webhook_key().is_some() {
-        return SignatureKeySource::Configured;
-    }
-    let mut public_url = config.server.public_url();
-    if public_url.port() == Some(0) && public_url.set_port(Some(address.port())).is_err() {
-        return SignatureKeySource::Missing;
-    }
-    match delivery_url(&public_url, &config.close.base_url) {
-        Some(url) if config.close.subscribe => SignatureKeySource::Subscription(url),
-        _ => SignatureKeySource::Missing,
-    }
 }
 
 fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     http::bind(address).with_context(|| format!("{key}: can't listen on {address}"))
-}
-
-fn limits(config: &Config) -> http::Limits {
-    http::Limits {
-        body: config.server.body_limit.get(),
-        header_timeout: config.server.header_timeout.get(),
-        idle_timeout: config.server.idle_timeout.get(),
-        send_timeout: config.server.send_timeout.get(),
-        max_headers: config.server.max_headers.get(),
-        grace: config.server.grace.get(),
-        requests_per_minute: config.limits.requests_per_minute.get(),
-        burst: config.limits.burst(),
-        in_flight: config.limits.in_flight.get(),
-        waiting_orders: config.limits.waiting_orders(),
-        ..http::Limits::default()
-    }
 }

@@ -1,12 +1,17 @@
 //! Fills the settings of the parts from the configuration. No part reads the configuration itself.
 
+use std::net::SocketAddr;
+
 use anyhow::anyhow;
 
 use crate::auth::{Access, Algorithm, Auth, ClaimPointers, IssuerKind, IssuerSettings, KeySource, TokenType};
 use crate::close;
 use crate::config::{self, Config, IssuerConfig, Jwks};
+use crate::desk::{self, SignatureKeySource, subscription::client::delivery_url};
 use crate::domain::time::Clock;
 use crate::egress::{Proxies, Rules, Trust};
+use crate::http;
+use crate::outgoing::Outgoing;
 use crate::telemetry::{self, CollectorSettings, LogFormat};
 
 /// Returns the settings of logs and traces.
@@ -128,4 +133,57 @@ fn issuer(config: &IssuerConfig, proxies: &Proxies) -> anyhow::Result<IssuerSett
             proxies: proxies.clone(),
         },
     })
+}
+
+/// Returns the settings of the use cases. `address` is where the API listens.
+pub(super) fn desk_settings(config: &Config, address: SocketAddr, outgoing: Outgoing) -> desk::Settings {
+    desk::Settings {
+        wait: config.orders.wait.get(),
+        deadline: config.close.timeout.get(),
+        settle_after: config.orders.settle_after.get(),
+        reconcile_every: config.orders.reconcile_every.get(),
+        lease_margin: config.orders.lease_margin.get(),
+        approval_expires: config.orders.approval_expires.get(),
+        full_sync: config.inventory.full_sync.get(),
+        webhook_tolerance: config.close.webhook_tolerance.get(),
+        event_retention: config.events.keep.get(),
+        organization: config.close.organization_id.as_ref().map(ToString::to_string),
+        signature_keys: key_source(config, address),
+        ready_needs_database: config.server.ready_needs_database,
+        event_streams: config.limits.event_streams.get(),
+        exports: config.limits.exports.get(),
+        outgoing,
+    }
+}
+
+/// Returns the source of the keys that verify Close's webhooks. `address` is the listening address of the API.
+fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
+    if config.close.webhook_key().is_some() {
+        return SignatureKeySource::Configured;
+    }
+    let mut public_url = config.server.public_url();
+    if public_url.port() == Some(0) && public_url.set_port(Some(address.port())).is_err() {
+        return SignatureKeySource::Missing;
+    }
+    match delivery_url(&public_url, &config.close.base_url) {
+        Some(url) if config.close.subscribe => SignatureKeySource::Subscription(url),
+        _ => SignatureKeySource::Missing,
+    }
+}
+
+/// Returns the limits of the listeners.
+pub(super) fn limits(config: &Config) -> http::Limits {
+    http::Limits {
+        body: config.server.body_limit.get(),
+        header_timeout: config.server.header_timeout.get(),
+        idle_timeout: config.server.idle_timeout.get(),
+        send_timeout: config.server.send_timeout.get(),
+        max_headers: config.server.max_headers.get(),
+        grace: config.server.grace.get(),
+        requests_per_minute: config.limits.requests_per_minute.get(),
+        burst: config.limits.burst(),
+        in_flight: config.limits.in_flight.get(),
+        waiting_orders: config.limits.waiting_orders(),
+        ..http::Limits::default()
+    }
 }

@@ -1,68 +1,217 @@
 //! `numberdesk check`: validates configuration and policy as `serve` does, without starting.
 
+mod finding;
+mod sarif;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use self::finding::{Finding, Rule};
 use super::failure::{Failure, print_faults};
-use super::load::{ConfigFile, load};
+use super::load::{ConfigFile, check_proxies};
 use super::output::{errln, outln};
-use crate::config::TlsFiles;
+use crate::app;
+use crate::config::{self, AbsentFile, Config, MayBeAbsent};
+use crate::domain::input::document::FileFault;
 use crate::domain::time::{Clock, Span};
+use crate::policy::Policy;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
+    /// Accepts that files which the settings name do not exist here, as where only the settings are at hand; lists them
+    #[arg(long)]
+    without_files: bool,
+    /// Format of the output
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// SARIF 2.1.0, for code hosts that show findings at the line
+    Sarif,
+}
+
+/// What was read without a fault.
+struct Valid {
+    config: Config,
+    /// `None` if the policy file does not exist here.
+    policy: Option<Policy>,
+    /// The files that do not exist here.
+    absent: Vec<AbsentFile>,
+}
+
+/// What is wrong. Faults of the policy are only known once the settings have none.
+enum Invalid {
+    Settings(Vec<FileFault>),
+    Policy(Vec<FileFault>, Vec<AbsentFile>),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    match load(&arguments.config.path) {
-        Ok((config, policy)) => {
-            let policy_file = config
-                .policy
-                .file
-                .as_ref()
-                .map_or("none, so everything is denied".into(), |file| {
-                    format!("{}, fingerprint {}", file.display(), policy.fingerprint())
-                });
-            outln!("{} is valid", arguments.config.path.display())?;
-            outln!("policy: {policy_file}")?;
-            for issuer in &config.auth.issuers {
-                let longest = Span(issuer.max_lifetime.get());
-                outln!(
-                    "issuer {}: accepts tokens that are valid for at most {longest}",
-                    &*issuer.issuer
-                )?;
-            }
-            for warning in policy.warnings() {
-                outln!("warning: {warning}")?;
-            }
-            if let Some(weakness) = config.store.url().ok().and_then(|url| url.weakness()) {
-                outln!("warning: {weakness}")?;
-            }
-            if let Some(files) = &config.server.tls {
-                certificate(files)?;
-            }
-            Ok(())
-        }
-        // For this command, faults are a negative result: exit status 1 instead of 64.
-        Err(Failure::Invalid(faults)) => {
-            print_faults(&faults);
-            Err(Failure::Negative)
-        }
-        Err(failure) => Err(failure),
+    let path = &arguments.config.path;
+    let checked = read(path, arguments.without_files)?;
+    match arguments.format {
+        Format::Text => print(path, &checked)?,
+        Format::Json => outln!("{:#}", document(path, &checked))?,
+        Format::Sarif => outln!("{:#}", sarif::log(&findings(path, &checked)))?,
     }
+    // For this command, faults are a negative result: exit status 1 instead of 64.
+    checked.map(drop).map_err(|_| Failure::Negative)
 }
 
-/// Prints until when the certificate is valid.
-///
-/// An expired certificate is only a warning, because the service starts with it.
-fn certificate(files: &TlsFiles) -> Result<(), Failure> {
-    let identity = files.read().map_err(anyhow::Error::msg)?;
-    outln!(
-        "tls: {}, until {}",
-        files.certificate.display(),
-        identity.not_after.in_words()
-    )?;
-    if let Some(why) = identity.out_of_time(Clock::system().now()) {
-        errln!("warning: clients refuse {}: {why}", files.certificate.display());
+fn read(path: &Path, without_files: bool) -> Result<Result<Valid, Invalid>, Failure> {
+    let may_be_absent = if without_files {
+        MayBeAbsent::Any
+    } else {
+        MayBeAbsent::Nothing
+    };
+    let (config, absent) = match config::load_with(path, config::environment(), may_be_absent) {
+        Ok(loaded) => loaded,
+        Err(faults) => return Ok(Err(Invalid::Settings(faults))),
+    };
+    let is_absent = |key: &str| absent.iter().any(|file| file.place.key == key);
+    let policy = if is_absent("policy.file") {
+        None
+    } else {
+        match app::policy(&config) {
+            Ok(policy) => Some(policy),
+            Err(faults) => return Ok(Err(Invalid::Policy(faults, absent))),
+        }
+    };
+    if !is_absent("proxy.url_file") {
+        match check_proxies(path, &config) {
+            Ok(()) => {}
+            Err(Failure::Invalid(faults)) => return Ok(Err(Invalid::Settings(faults))),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Ok(Valid {
+        config,
+        policy,
+        absent,
+    }))
+}
+
+fn print(path: &Path, checked: &Result<Valid, Invalid>) -> Result<(), Failure> {
+    let absent = match checked {
+        Ok(valid) => {
+            print_valid(path, valid)?;
+            &valid.absent
+        }
+        Err(Invalid::Settings(faults)) => {
+            print_faults(faults);
+            return Ok(());
+        }
+        Err(Invalid::Policy(faults, absent)) => {
+            print_faults(faults);
+            absent
+        }
+    };
+    for file in absent {
+        outln!(
+            "not checked: {}: {} does not exist here",
+            file.place.key,
+            file.path.display()
+        )?;
     }
     Ok(())
+}
+
+fn print_valid(path: &Path, valid: &Valid) -> Result<(), Failure> {
+    let Valid { config, policy, .. } = valid;
+    let policy_file = match (config.policy.file.as_ref(), policy) {
+        (None, _) => "none, so everything is denied".to_owned(),
+        (Some(file), None) => format!("{}, not checked", file.display()),
+        (Some(file), Some(policy)) => format!("{}, fingerprint {}", file.display(), policy.fingerprint()),
+    };
+    outln!("{} is valid", path.display())?;
+    outln!("policy: {policy_file}")?;
+    for issuer in &config.auth.issuers {
+        let longest = Span(issuer.max_lifetime.get());
+        outln!(
+            "issuer {}: accepts tokens that are valid for at most {longest}",
+            &*issuer.issuer
+        )?;
+    }
+    for warning in policy.iter().flat_map(Policy::warnings) {
+        outln!("warning: {warning}")?;
+    }
+    if let Some(weakness) = weakness(config) {
+        outln!("warning: {weakness}")?;
+    }
+    // An expired certificate is only a warning, because the service starts with it.
+    if let Some(files) = &config.server.tls
+        && let Ok(identity) = files.read()
+    {
+        outln!(
+            "tls: {}, until {}",
+            files.certificate.display(),
+            identity.not_after.in_words()
+        )?;
+        if let Some(why) = identity.out_of_time(Clock::system().now()) {
+            errln!("warning: clients refuse {}: {why}", files.certificate.display());
+        }
+    }
+    Ok(())
+}
+
+/// Says what the connection to the database does not protect from.
+fn weakness(config: &Config) -> Option<String> {
+    config.store.url().ok().and_then(|url| url.weakness())
+}
+
+/// Returns everything that was found, faults first.
+fn findings(path: &Path, checked: &Result<Valid, Invalid>) -> Vec<Finding> {
+    let of = |rule: Rule, faults: &[FileFault]| -> Vec<Finding> {
+        faults.iter().map(|fault| Finding::new(rule, fault)).collect()
+    };
+    let settings = path.display().to_string();
+    let (mut all, absent) = match checked {
+        Err(Invalid::Settings(faults)) => (of(Rule::SettingsInvalid, faults), &[][..]),
+        Err(Invalid::Policy(faults, absent)) => (of(Rule::PolicyInvalid, faults), &absent[..]),
+        Ok(valid) => {
+            let policy = valid.policy.as_ref().map(Policy::warnings).unwrap_or_default();
+            let mut all = of(Rule::PolicyDoubtful, policy);
+            let weakness = weakness(&valid.config)
+                .map(|message| Finding::about(Rule::DatabaseUnverified, settings.clone(), "store", message));
+            let tls = valid.config.server.tls.as_ref();
+            let out_of_time = tls
+                .and_then(|files| files.read().ok()?.out_of_time(Clock::system().now()))
+                .map(|why| {
+                    let key = "server.tls.certificate_file";
+                    Finding::about(Rule::CertificateNotValid, settings.clone(), key, why)
+                });
+            all.extend(weakness.into_iter().chain(out_of_time));
+            (all, &valid.absent[..])
+        }
+    };
+    all.extend(
+        absent
+            .iter()
+            .map(|file| Finding::new(Rule::FileNotChecked, &file.place)),
+    );
+    all
+}
+
+/// Returns the result for programs.
+fn document(path: &Path, checked: &Result<Valid, Invalid>) -> serde_json::Value {
+    let policy = checked.as_ref().ok().and_then(|valid| {
+        let policy = valid.policy.as_ref()?;
+        let file = valid.config.policy.file.as_ref()?;
+        Some(json!({ "file": file.display().to_string(), "fingerprint": policy.fingerprint() }))
+    });
+    json!({
+        "valid": checked.is_ok(),
+        "config": path.display().to_string(),
+        "policy": policy,
+        "findings": findings(path, checked),
+    })
 }

@@ -9,11 +9,12 @@ mod routes;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use secrecy::ExposeSecret as _;
 
 use super::failure::{Failure, causes, print_faults};
-use super::load::{ConfigFile, load};
-use super::output::out;
+use super::load::{ConfigFile, load_with_any_policy};
+use super::output::{out, outln};
 use crate::app;
 use crate::cli::doctor::report::Finding::{self, Bad, Good, Note};
 use crate::cli::doctor::report::Report;
@@ -23,6 +24,7 @@ use crate::desk::organization::{ambiguous, not_configured};
 use crate::desk::subscription::client::{ALLOWED, Subscriber, delivery_url};
 use crate::domain::close_drift::Drift;
 use crate::domain::id::{OrganizationId, UserId};
+use crate::domain::input::document::FileFault;
 use crate::domain::time::{Clock, Span, Timestamp};
 use crate::egress::Proxies;
 use crate::policy::{GroupRule, Policy};
@@ -42,24 +44,48 @@ const DIFFERENCES: usize = 5;
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
+    /// Format of the output
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, policy) = match load(&arguments.config.path) {
+    let (config, policy) = match load_with_any_policy(&arguments.config.path) {
         Ok(loaded) => loaded,
         Err(Failure::Invalid(faults)) => {
-            print_faults(&faults);
+            let mut report = Report::default();
+            for fault in &faults {
+                report.add("configuration", Bad(fault.to_string()));
+            }
+            match arguments.format {
+                Format::Text => print_faults(&faults),
+                Format::Json => outln!("{:#}", report.document())?,
+            }
             return Err(Failure::Negative);
         }
         Err(failure) => return Err(failure),
     };
     let mut report = Report::default();
-    let files = format!(
-        "{}, policy {}",
-        arguments.config.path.display(),
-        policy.fingerprint()
-    );
-    report.add("configuration", Good(files));
+    let settings = arguments.config.path.display();
+    let policy = match policy {
+        Ok(policy) => {
+            let files = format!("{settings}, policy {}", policy.fingerprint());
+            report.add("configuration", Good(files));
+            policy
+        }
+        Err(faults) => {
+            report.add("configuration", Good(settings.to_string()));
+            last_policy(&config, &faults, &mut report).await
+        }
+    };
     for warning in policy.warnings() {
         report.add("policy", Note(warning.to_string()));
     }
@@ -79,6 +105,9 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
                 Good(line)
             },
         );
+    }
+    if config.close.is_simulated() {
+        report.add("close", Note("simulated: nothing is rented or paid".to_owned()));
     }
     if let Some(text) = routes::only_ipv4(&config) {
         report.add("listeners", Note(text));
@@ -101,11 +130,38 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     for part in [stored, issued, closed] {
         report.append(part);
     }
-    out!("{report}")?;
+    match arguments.format {
+        Format::Text => out!("{report}")?,
+        Format::Json => outln!("{:#}", report.document())?,
+    }
     if report.has_fault() {
         Err(Failure::Negative)
     } else {
         Ok(())
+    }
+}
+
+/// Reports the faults of the policy file, and what a service that starts now would do; returns the policy it would have.
+async fn last_policy(config: &Config, faults: &[FileFault], report: &mut Report) -> Policy {
+    for fault in faults {
+        report.add("policy", Bad(fault.to_string()));
+    }
+    match app::last_policy(config).await {
+        Ok((policy, since)) => {
+            let text = format!(
+                "a service that starts now takes the policy {} from the database, in force since {}",
+                policy.fingerprint(),
+                since.in_words()
+            );
+            report.add("policy", Note(text));
+            policy
+        }
+        Err(why) => {
+            let text =
+                format!("a service that starts now exits 64, because no earlier policy can be used: {why}");
+            report.add("policy", Bad(text));
+            Policy::nothing()
+        }
     }
 }
 

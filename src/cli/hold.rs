@@ -3,12 +3,11 @@
 use anyhow::Context as _;
 
 use super::failure::Failure;
-use super::load::{ConfigFile, load};
+use super::load::{ConfigFile, open_store};
 use super::output::outln;
 use crate::desk::{HoldAuthor, HoldControl, HoldReason};
 use crate::domain::hold::HoldCause;
 use crate::domain::time::Clock;
-use crate::store::Store;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -26,11 +25,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, _) = load(&arguments.config.path)?;
-    let url = config.store.url().map_err(anyhow::Error::msg)?;
-    let store = Store::open(url.secret())
-        .await
-        .context("the database cannot be opened")?;
+    let store = open_store(&arguments.config.path).await?;
     // A restored backup of an earlier version is held before the service first starts on it.
     store.migrate().await.context("the database cannot be migrated")?;
     let (holds, author) = (

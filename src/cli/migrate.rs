@@ -1,12 +1,13 @@
 //! `numberdesk migrate`: applies database migrations and exits; for an init container or a Job.
+//!
+//! It reads only `[store]`, so that a broken policy or a missing key keeps no pod from starting.
 
 use anyhow::Context as _;
 
 use super::failure::Failure;
-use super::load::{ConfigFile, load};
+use super::load::{ConfigFile, open_store};
 use super::output::outln;
 use super::progress::ProgressLine;
-use crate::store::Store;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -15,11 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, _) = load(&arguments.config.path)?;
-    let url = config.store.url().map_err(anyhow::Error::msg)?;
-    let store = Store::open(url.secret())
-        .await
-        .context("the database cannot be opened")?;
+    let store = open_store(&arguments.config.path).await?;
     let line = ProgressLine::start("migrating the database");
     let applied = store.migrate().await.context("the database cannot be migrated");
     drop(line);

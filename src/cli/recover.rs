@@ -3,13 +3,13 @@
 use anyhow::Context as _;
 
 use super::failure::Failure;
-use super::load::{ConfigFile, load};
+use super::load::{ConfigFile, open_store};
 use super::output::{OutputError, outln};
 use crate::desk::{HoldAuthor, HoldControl};
 use crate::domain::hold::{CallKind, HoldCause, UnknownCall};
 use crate::domain::id::OrderId;
 use crate::domain::time::Clock;
-use crate::store::{Confirmed, Store};
+use crate::store::Confirmed;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -21,11 +21,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, _) = load(&arguments.config.path)?;
-    let url = config.store.url().map_err(anyhow::Error::msg)?;
-    let store = Store::open(url.secret())
-        .await
-        .context("the database cannot be opened")?;
+    let store = open_store(&arguments.config.path).await?;
     let (control, author) = (
         HoldControl::new(store.clone(), Clock::system()),
         HoldAuthor::Operator,

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::close::connection::Settings;
+use crate::close::last_call::CallFailure;
 use crate::close::server_clock::CloseTime;
 use crate::close::transport::Transport;
 use crate::domain::time::Clock;
@@ -42,6 +44,16 @@ impl CloseClient {
     /// Whether the last call showed that no call has an effect now: no connection is made, or Close refuses the key.
     pub fn is_unusable(&self) -> bool {
         self.0.is_unusable()
+    }
+
+    /// The last call without a usable answer, also if later calls had one.
+    pub fn last_failure(&self) -> Option<CallFailure> {
+        self.0.last_calls.failure().map(Arc::unwrap_or_clone)
+    }
+
+    /// How long ago the last call ended, or the client was made.
+    pub fn idle(&self) -> Duration {
+        self.0.last_calls.idle()
     }
 
     /// Uses another key from the next call on; calls in progress end with the old one.

@@ -4,10 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
@@ -20,6 +19,7 @@ use tracing::{Instrument as _, Span};
 use crate::close::breaker::{Breaker, CallEnd, Pass};
 use crate::close::connection::{Clients, Settings};
 use crate::close::endpoint::Endpoint;
+use crate::close::last_call::LastCalls;
 use crate::close::pace::Pace;
 use crate::close::radar::Radar;
 use crate::close::rate_limit::Limits;
@@ -43,10 +43,8 @@ pub(super) struct Transport {
     pub(super) radar: Radar,
     /// Close's clock, by the dates of its responses.
     pub(super) server_clock: ServerClock,
-    /// The fault of the last call, unless it got a response.
-    last_error: ArcSwapOption<String>,
-    /// Whether the last call showed that no call has an effect now: no connection is made, or the key is refused.
-    unusable: AtomicBool,
+    /// How the last calls ended.
+    pub(super) last_calls: LastCalls,
     key: ArcSwap<SecretString>,
     /// The public parts of the keys that were used before.
     former_keys: Mutex<BTreeSet<String>>,
@@ -57,8 +55,7 @@ impl Transport {
     pub(super) fn new(settings: Settings, key: SecretString, clock: Clock) -> anyhow::Result<Self> {
         Ok(Self {
             clients: Clients::new(&settings)?,
-            last_error: ArcSwapOption::empty(),
-            unusable: AtomicBool::new(false),
+            last_calls: LastCalls::new(clock.clone()),
             key: ArcSwap::from_pointee(key),
             former_keys: Mutex::default(),
             limits: Limits::default(),
@@ -84,7 +81,8 @@ impl Transport {
     }
 
     pub(super) fn is_unusable(&self) -> bool {
-        self.unusable.load(Ordering::Relaxed)
+        let failure = self.last_calls.current();
+        failure.is_some_and(|failure| ["not_sent", "unauthorized"].contains(&failure.outcome))
     }
 
     /// Converts a later time of the steady clock to the time of day.
@@ -146,8 +144,8 @@ impl Transport {
 
     /// The outcome of a call that the circuit breaker refuses. It names the fault that opened the circuit.
     fn circuit_open(&self) -> Outcome {
-        let cause = self.last_error.load();
-        let cause = cause.as_ref().map_or(String::new(), |cause| format!(": {cause}"));
+        let cause = self.last_calls.current();
+        let cause = cause.map_or(String::new(), |cause| format!(": {}", cause.reason));
         Outcome::NotSent {
             reason: format!(
                 "Close does not respond, so no call is made for some seconds (circuit open){cause}"
@@ -192,14 +190,11 @@ impl Transport {
         }
         metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
         metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
-        let unusable = matches!(outcome, Outcome::NotSent { .. } | Outcome::Unauthorized);
-        self.unusable.store(unusable, Ordering::Relaxed);
+        self.last_calls.record(name, &outcome);
         let error = match &outcome {
             Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
             _ => None,
         };
-        self.last_error
-            .store(error.map(|error| Arc::new(error.to_owned())));
         tracing::debug!(
             endpoint = name,
             outcome = word,

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::config::close_url::{self, CloseUrl, SandboxHost};
 use crate::config::secret::{ApiKey, SecretSource, SignatureKeys, forbid_both};
-use crate::config::values::{BaseUrl, FilePath, WebUrl, no_effect_without_tls};
+use crate::config::values::{FilePath, no_effect_without_tls};
 use crate::domain::id::OrganizationId;
 use crate::domain::input::fault::Fault;
 use crate::domain::input::read::Input;
@@ -16,7 +17,11 @@ use crate::domain::input::values::BoundedSpan;
 #[serde(default, deny_unknown_fields)]
 pub struct CloseConfig {
     /// The URL of Close's API.
-    pub base_url: BaseUrl,
+    pub base_url: CloseUrl,
+    /// The host of `base_url`, if that is a simulated Close inside the cluster: then http is allowed.
+    ///
+    /// None by default. Refused beside any other host, such as `api.close.com`.
+    sandbox_host: Option<SandboxHost>,
     /// PEM certificates of authorities to trust for `base_url`, besides the system's: for a proxy that inspects TLS.
     ///
     /// Numberdesk reads the file every 5 s.
@@ -53,10 +58,9 @@ pub struct CloseConfig {
 
 impl Default for CloseConfig {
     fn default() -> Self {
-        let base_url = "https://api.close.com/api/v1".to_owned();
-        let base_url = WebUrl::try_from(base_url).and_then(BaseUrl::try_from);
         Self {
-            base_url: base_url.expect("the default is a URL"),
+            base_url: CloseUrl::default(),
+            sandbox_host: None,
             ca_file: None,
             api_key: None,
             api_key_file: None,
@@ -71,6 +75,11 @@ impl Default for CloseConfig {
 }
 
 impl CloseConfig {
+    /// Whether the settings name a simulated Close, where nothing is paid.
+    pub fn is_simulated(&self) -> bool {
+        self.sandbox_host.is_some()
+    }
+
     /// Returns the source of the API key.
     pub fn api_key(&self) -> SecretSource {
         let value = self.api_key.as_ref().map(|ApiKey(key)| key);
@@ -90,6 +99,7 @@ impl Input for CloseConfig {
     fn check(close: &Value, faults: &mut Vec<Fault>) {
         forbid_both(close, "close.api_key", faults);
         forbid_both(close, "close.webhook_signature_key", faults);
+        close_url::check(close, faults);
         no_effect_without_tls(close, "base_url", faults);
         // A key in the file is present, although it is a fault.
         let is_missing = |key| close.get(key).is_none();

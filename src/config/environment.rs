@@ -127,6 +127,7 @@ fn fault(variable: &str, key: &str, message: String) -> FileFault {
     FileFault {
         file: format!("env {variable}"),
         line: None,
+        column: None,
         key: key.to_owned(),
         message,
     }

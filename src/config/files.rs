@@ -2,7 +2,7 @@
 //!
 //! Nothing on the network is called.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -12,10 +12,45 @@ use crate::config::keys::{KEYS, Kind, pointers};
 use crate::config::secret::{read_secret, unusable_api_key, unusable_master, unusable_webhook_key};
 use crate::config::store_url::StoreUrl;
 use crate::config::values::FilePath;
-use crate::domain::input::document::Document;
+use crate::domain::input::document::{Document, FileFault};
 use crate::domain::input::fault::Fault;
 use crate::domain::input::read::part;
 use crate::domain::proxy::ProxyUrl;
+
+/// Which of the files need not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayBeAbsent {
+    /// All files must exist, as for most commands.
+    Nothing,
+    /// The policy file: a running service needs none to start again.
+    Policy,
+    /// Any file, where only the settings are at hand. A file that exists is checked all the same.
+    Any,
+}
+
+/// A file that the settings name and that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsentFile {
+    /// The key that names it, such as `close.api_key_file`, with its place in the settings.
+    pub place: FileFault,
+    /// The path, from the working directory.
+    pub path: PathBuf,
+}
+
+impl MayBeAbsent {
+    fn covers(self, key: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Policy => key == "policy.file",
+            Self::Any => true,
+        }
+    }
+}
+
+/// Whether a file does not exist. One that can't be looked at counts as there, so that its check says why.
+fn is_absent(path: &Path) -> bool {
+    !path.try_exists().unwrap_or(true)
+}
 
 /// Explains why a file is unusable.
 type Check = fn(&Path) -> Result<(), String>;
@@ -60,9 +95,9 @@ pub(super) fn resolve(document: &mut Document, folder: &Path) {
     }
 }
 
-/// Returns a fault for each file that the service can't use.
-pub(super) fn check(root: &Value) -> Vec<Fault> {
-    let mut faults = Vec::new();
+/// Returns a fault for each file that the service can't use, and pointer and path of those that are tolerated absent.
+pub(super) fn check(root: &Value, may_be_absent: MayBeAbsent) -> (Vec<Fault>, Vec<(String, PathBuf)>) {
+    let (mut faults, mut absent) = (Vec::new(), Vec::new());
     for (key, check) in CHECKS {
         for pointer in pointers(root, key) {
             // A file that conflicts with another key is not used.
@@ -72,14 +107,38 @@ pub(super) fn check(root: &Value) -> Vec<Fault> {
             if rival.is_some_and(|rival| !rival.is_null()) {
                 continue;
             }
-            if let Some(path) = part::<FilePath>(root, &pointer)
-                && let Err(message) = check(&path)
-            {
+            let Some(path) = part::<FilePath>(root, &pointer) else {
+                continue;
+            };
+            if may_be_absent.covers(key) && is_absent(&path) {
+                absent.push((pointer, (*path).clone()));
+            } else if let Err(message) = check(&path) {
                 faults.push(Fault { pointer, message });
             }
         }
     }
-    if let Some(files) = part::<TlsFiles>(root, "/server/tls")
+    if let Some(url) = part::<StoreUrl>(root, "/store/url") {
+        let (of_url, pointer) = (url.files(), "/store/url");
+        for (parameter, path) in of_url {
+            if may_be_absent.covers("store.url") && is_absent(Path::new(&path)) {
+                absent.push((pointer.to_owned(), path.into()));
+            } else if let Err(message) = StoreUrl::check_file(parameter, &path) {
+                faults.push(Fault {
+                    pointer: pointer.to_owned(),
+                    message,
+                });
+            }
+        }
+    }
+    let tls = part::<TlsFiles>(root, "/server/tls");
+    let absent_tls: Vec<_> = tls
+        .iter()
+        .flat_map(|files| [("certificate_file", &files.certificate), ("key_file", &files.key)])
+        .filter(|(key, path)| may_be_absent.covers(key) && is_absent(path))
+        .map(|(key, path)| (format!("/server/tls/{key}"), (**path).clone()))
+        .collect();
+    if let Some(files) = tls
+        && absent_tls.is_empty()
         && let Err(error) = files.load()
     {
         let key = if error.in_key {
@@ -92,7 +151,8 @@ pub(super) fn check(root: &Value) -> Vec<Fault> {
             message: error.message,
         });
     }
-    faults
+    absent.extend(absent_tls);
+    (faults, absent)
 }
 
 fn secret(path: &Path, unusable: fn(&str) -> Option<&'static str>) -> Result<(), String> {

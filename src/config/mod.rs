@@ -5,6 +5,7 @@
 
 mod claims;
 mod close;
+mod close_url;
 mod environment;
 mod events;
 mod files;
@@ -42,8 +43,10 @@ use crate::domain::json_schema;
 
 pub use claims::{Claims, PermissionPointers};
 pub use close::CloseConfig;
+pub use close_url::{CloseUrl, SandboxHost};
 pub use environment::environment;
 pub use events::Events;
+pub use files::{AbsentFile, MayBeAbsent};
 pub use identity::{Identity, TlsFiles};
 pub use inventory::Inventory;
 pub use issuer::{Algorithm, Audience, Auth, IssuerConfig, IssuerKind, Jwks, TokenType};
@@ -70,8 +73,18 @@ pub fn schema() -> Value {
 ///
 /// Key files, JWKS files and the policy file must be readable. Close and the issuers are not called.
 pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<FileFault>> {
+    load_with(path, env, MayBeAbsent::Nothing).map(|(config, _)| config)
+}
+
+/// Reads the file at `path` as [`load`] does, although some of the files that it names do not exist; returns these.
+pub fn load_with(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    may_be_absent: MayBeAbsent,
+) -> Result<(Config, Vec<AbsentFile>), Vec<FileFault>> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    parse(&path.display().to_string(), &text(path)?, folder, env)
+    let document = Document::parse(&path.display().to_string(), &text(path)?)?;
+    checked(document, folder, env, may_be_absent)
 }
 
 /// Reads the section `[store]` alone; other sections may be missing or faulty.
@@ -82,11 +95,12 @@ pub fn store(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result
     let whole = Document::parse(&file, &text(path)?)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let env = env.filter(|(variable, _)| variable.starts_with("NUMBERDESK_STORE_"));
-    let section: OnlyStore = checked(whole.only("store"), folder, env)?;
+    let (section, _): (OnlyStore, _) = checked(whole.only("store"), folder, env, MayBeAbsent::Nothing)?;
     section.store.url().map_err(|message| {
         vec![FileFault {
             file,
             line: None,
+            column: None,
             key: "store.url_file".to_owned(),
             message,
         }]
@@ -111,6 +125,7 @@ fn text(path: &Path) -> Result<String, Vec<FileFault>> {
         vec![FileFault {
             file: path.display().to_string(),
             line: None,
+            column: None,
             key: String::new(),
             message: format!("can't be read: {cause}"),
         }]
@@ -124,7 +139,7 @@ pub fn parse(
     folder: &Path,
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Vec<FileFault>> {
-    checked(Document::parse(file, text)?, folder, env)
+    checked(Document::parse(file, text)?, folder, env, MayBeAbsent::Nothing).map(|(config, _)| config)
 }
 
 /// Reads a document with overrides from `env`, if there is no fault of any kind.
@@ -132,13 +147,25 @@ fn checked<T: Input>(
     mut document: Document,
     folder: &Path,
     env: impl Iterator<Item = (String, String)>,
-) -> Result<T, Vec<FileFault>> {
+    may_be_absent: MayBeAbsent,
+) -> Result<(T, Vec<AbsentFile>), Vec<FileFault>> {
     let secrets = environment::refuse_secrets(&mut document);
     let mut faults = environment::apply(&mut document, env);
     files::resolve(&mut document, folder);
-    let read = read_with(document.root(), files::check(document.root()));
+    let (unusable, absent) = files::check(document.root(), may_be_absent);
+    let read = read_with(document.root(), unusable);
     match read {
-        Ok(value) if faults.is_empty() && secrets.is_empty() => Ok(value),
+        Ok(value) if faults.is_empty() && secrets.is_empty() => {
+            let absent = absent.into_iter().flat_map(|(pointer, path)| {
+                let message = format!("{} does not exist here, so it was not checked", path.display());
+                let places = document.locate(vec![Fault { pointer, message }]);
+                places.into_iter().map(move |place| AbsentFile {
+                    place,
+                    path: path.clone(),
+                })
+            });
+            Ok((value, absent.collect()))
+        }
         read => {
             let mut located = document.locate(read.err().unwrap_or_default());
             located.extend(secrets);

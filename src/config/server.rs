@@ -43,6 +43,10 @@ pub struct Server {
     pub max_headers: Whole<10, 1_000>,
     /// The origins of web pages that may call the API from a browser, such as `https://app.example.com`. None by default.
     cors_origins: Vec<Origin>,
+    /// Whether `/readyz` is 503 while the database is unreachable or accepts no writes.
+    ///
+    /// By default, such a replica stays ready: it answers reads from memory, and orders get 503.
+    pub ready_needs_database: bool,
     /// How long Numberdesk accepts requests after SIGTERM, while `/readyz` already fails, so that load balancers notice.
     pub drain: BoundedSpan<0, 's', 2, 'm'>,
     /// How long requests and paid calls may take to end after `drain`.
@@ -62,6 +66,7 @@ impl Default for Server {
             send_timeout: BoundedSpan::of(30, 's'),
             max_headers: Whole(100),
             cors_origins: Vec::new(),
+            ready_needs_database: false,
             drain: BoundedSpan::of(0, 's'),
             grace: BoundedSpan::of(30, 's'),
         }

@@ -54,12 +54,6 @@ impl Input for Store {
             });
         }
         let url = part::<StoreUrl>(store, "/url");
-        if let Some(Err(message)) = url.as_ref().map(StoreUrl::check_files) {
-            faults.push(Fault {
-                pointer: "/url".to_owned(),
-                message,
-            });
-        }
         // Without `url_file`, whose content only `url` reads.
         if let Some(file) = part::<FilePath>(store, "/password_file")
             && !is_set(store, "url_file")

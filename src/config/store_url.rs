@@ -83,30 +83,37 @@ impl StoreUrl {
         }
     }
 
-    /// Checks that the certificate files, which the URL names, can be read.
-    pub(super) fn check_files(&self) -> Result<(), String> {
+    /// Returns the certificate files that the URL names, each with its parameter.
+    pub(super) fn files(&self) -> Vec<(&'static str, String)> {
         let Ok(DatabaseUrl::Postgres(url)) = DatabaseUrl::parse(self.url.expose_secret()) else {
-            return Ok(());
+            return Vec::new();
         };
         let mut files = Vec::new();
-        if let Some(Authorities::File(path)) = &url.authorities {
+        if let Some(Authorities::File(path)) = url.authorities {
             files.push(("sslrootcert", path));
         }
-        if let Some((certificate, key)) = &url.identity {
+        if let Some((certificate, key)) = url.identity {
             files.extend([("sslcert", certificate), ("sslkey", key)]);
         }
-        for (parameter, path) in files {
-            let read = std::fs::read_to_string(path).map_err(|cause| cause.to_string());
-            let why = match read {
-                Ok(text) if text.contains("-----BEGIN ") => continue,
-                Ok(_) => "it has nothing in PEM".to_owned(),
-                Err(cause) => cause,
-            };
-            return Err(format!(
-                "names a file in {parameter} that can't be used, {path}: {why}"
-            ));
-        }
-        Ok(())
+        files
+    }
+
+    /// Checks that the certificate files, which the URL names, can be read.
+    pub(super) fn check_files(&self) -> Result<(), String> {
+        let mut files = self.files().into_iter();
+        files.try_for_each(|(parameter, path)| Self::check_file(parameter, &path))
+    }
+
+    /// Checks that a certificate file can be read.
+    pub(super) fn check_file(parameter: &str, path: &str) -> Result<(), String> {
+        let why = match std::fs::read_to_string(path) {
+            Ok(text) if text.contains("-----BEGIN ") => return Ok(()),
+            Ok(_) => "it has nothing in PEM".to_owned(),
+            Err(cause) => cause.to_string(),
+        };
+        Err(format!(
+            "names a file in {parameter} that can't be used, {path}: {why}"
+        ))
     }
 }
 

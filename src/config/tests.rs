@@ -291,6 +291,49 @@ fn plain_http_is_allowed_only_for_loopback() {
     }
 }
 
+#[test]
+fn plain_http_to_a_simulated_close_needs_its_name_and_is_refused_beside_the_real_one() {
+    for (lines, fine) in [
+        ("base_url = \"http://close-sandbox:8081/api/v1\"", false),
+        (
+            "base_url = \"http://close-sandbox:8081/api/v1\"\nsandbox_host = \"close-sandbox\"",
+            true,
+        ),
+        (
+            "base_url = \"https://close-sandbox:8443/api/v1\"\nsandbox_host = \"close-sandbox\"",
+            true,
+        ),
+        (
+            "base_url = \"http://c.dev.svc.cluster.local/api/v1\"\nsandbox_host = \"c.dev.svc.cluster.local\"",
+            true,
+        ),
+        (
+            "base_url = \"http://other:8081/api/v1\"\nsandbox_host = \"close-sandbox\"",
+            false,
+        ),
+        (
+            "base_url = \"https://api.close.com/api/v1\"\nsandbox_host = \"close-sandbox\"",
+            false,
+        ),
+        ("sandbox_host = \"close-sandbox\"", false),
+        (
+            "base_url = \"http://api.close.com/api/v1\"\nsandbox_host = \"api.close.com\"",
+            false,
+        ),
+        (
+            "base_url = \"http://10.0.0.1/api/v1\"\nsandbox_host = \"10.0.0.1\"",
+            false,
+        ),
+        (
+            "base_url = \"http://sandbox.dev/api/v1\"\nsandbox_host = \"sandbox.dev\"",
+            false,
+        ),
+    ] {
+        let text = format!("{}{lines}", minimal());
+        assert_eq!(with(&text, &[]).is_ok(), fine, "{lines}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_and_no_variable_makes_the_reader_panic(

@@ -147,6 +147,8 @@ pub struct Settings {
     pub organization: Option<String>,
     /// The source of the keys that verify Close's webhooks.
     pub signature_keys: SignatureKeySource,
+    /// Whether a replica without a usable database is not ready.
+    pub ready_needs_database: bool,
     /// Sends webhooks to apps.
     pub outgoing: Outgoing,
     /// Event streams that one process serves at the same time.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::desk::core::Core;
+use crate::desk::database::Database;
 use crate::desk::number_cache::NumberCache;
 use crate::domain::decision::Usage;
 use crate::domain::hold::HoldCause;
@@ -16,7 +17,7 @@ use crate::domain::odd_record::{KnownOddRecord, OddKind};
 use crate::domain::order::State;
 use crate::error::Error;
 use crate::telemetry::metrics::{
-    CLOSE_ODD_RECORDS, ORDERS_HELD, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, STORE_UP,
+    CLOSE_ODD_RECORDS, ORDERS_HELD, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS,
     TEAM_MONTHLY_BUDGET_DOLLARS, TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
 };
 
@@ -30,6 +31,7 @@ const OTHER: &str = "other";
 pub struct Gauges {
     core: Core,
     cache: NumberCache,
+    database: Database,
     last: Arc<LastReported>,
 }
 
@@ -44,28 +46,21 @@ struct LastReported {
 }
 
 impl Gauges {
-    pub(in crate::desk) fn new(core: Core, cache: NumberCache) -> Self {
+    pub(in crate::desk) fn new(core: Core, cache: NumberCache, database: Database) -> Self {
         Self {
             core,
             cache,
+            database,
             last: Arc::default(),
         }
     }
 
-    /// One step: sets all gauges, and whether the database can be read and written.
+    /// One step: sets all gauges, and tests whether the database accepts writes.
     pub async fn record(&self) -> Result<(), Error> {
         let read = self.record_from_store().await;
-        let written = self.probe_write().await;
-        let up = read.is_ok() && written.is_ok();
-        metrics::gauge!(STORE_UP).set(f64::from(u8::from(up)));
+        let written = self.core.store.probe_write(self.core.now()).await;
+        self.database.record_write(&written);
         read.and(written)
-    }
-
-    /// Tests whether the database accepts writes.
-    ///
-    /// A database with a full disk, or a standby, still answers reads, so a successful read does not prove this.
-    async fn probe_write(&self) -> Result<(), Error> {
-        self.core.store.probe_write(self.core.now()).await
     }
 
     async fn record_from_store(&self) -> Result<(), Error> {

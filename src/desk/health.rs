@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::close::CallFailure;
 use crate::desk::account::Account;
 use crate::desk::core::Core;
+use crate::desk::database::Database;
 use crate::desk::number_cache::NumberCache;
 use crate::desk::subscription::CloseSubscription;
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 
-/// The state of a database that a failover has made a standby, or that may only read by default.
-const ONLY_READS: &str = "the database accepts only reads";
+/// How long no call to Close may have ended before one is made only to know whether Close answers.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// Reports whether this process can serve requests.
 #[derive(Clone)]
@@ -20,13 +22,15 @@ pub struct Health {
     core: Core,
     account: Account,
     cache: NumberCache,
+    database: Database,
     subscription: CloseSubscription,
 }
 
 /// Whether requests can be answered.
 ///
-/// The process is not ready while the database is unreachable or accepts only reads, while the inventory is being loaded, and after the stop
-/// has begun. It stays ready while Close is unreachable.
+/// The process is ready once it has seen the schema of its version and has loaded the inventory, until the stop
+/// begins. It stays ready while Close or the database is unreachable, because reads are answered from memory; the
+/// setting `server.ready_needs_database` changes that for the database.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
     /// Whether requests can be answered.
@@ -37,7 +41,7 @@ pub struct Readiness {
     pub database: String,
     /// `ok`, or that the inventory is not in memory yet.
     pub inventory: &'static str,
-    /// `ok`, or the failure of the last comparison with Close.
+    /// `ok`, or the failure of the last comparison with Close, or of the last call.
     pub close: String,
     /// `ok`, or the state of the webhook subscription in Close.
     pub webhooks: &'static str,
@@ -47,6 +51,19 @@ pub struct Readiness {
     pub inventory_as_of: Option<Timestamp>,
     /// A short fingerprint of the policy in force.
     pub policy: String,
+    /// Where it comes from: `file`, `none`, or `database` if the file was broken when the process started.
+    pub policy_source: &'static str,
+}
+
+/// Whether the process has started. Once it has, that stays so until the process ends.
+#[derive(Debug, Clone, Serialize)]
+pub struct Startup {
+    /// Whether the process has seen the schema of its version, and has loaded the inventory.
+    pub started: bool,
+    /// `ok`, or what is wrong with the database.
+    pub database: String,
+    /// `ok`, or that the inventory is not in memory yet.
+    pub inventory: &'static str,
 }
 
 impl Health {
@@ -54,12 +71,14 @@ impl Health {
         core: Core,
         account: Account,
         cache: NumberCache,
+        database: Database,
         subscription: CloseSubscription,
     ) -> Self {
         Self {
             core,
             account,
             cache,
+            database,
             subscription,
         }
     }
@@ -81,41 +100,63 @@ impl Health {
         self.core.close.circuit_open()
     }
 
-    /// Returns the readiness report. Queries only the database; all other values are in memory.
-    pub async fn readiness(&self) -> Readiness {
-        let store = &self.core.store;
-        let query = async { Ok::<_, Error>((store.accepts_writes().await?, store.migrated().await?)) };
-        let database = match tokio::time::timeout(Duration::from_secs(2), query).await {
-            Ok(Ok((true, true))) => "ok".to_owned(),
-            Ok(Ok((true, false))) => {
-                "the schema is not the one of this version: run `numberdesk migrate`".to_owned()
-            }
-            Ok(Ok((false, _))) => ONLY_READS.to_owned(),
-            _ if store.only_reads() => ONLY_READS.to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the database does not answer".to_owned(),
-        };
-        let hold = tokio::time::timeout(Duration::from_secs(2), store.holds()).await;
-        let orders = match hold {
-            Ok(Ok(holds)) => holds
-                .into_iter()
-                .next()
-                .map_or_else(|| "ok".to_owned(), |hold| format!("on hold: {}", hold.reason)),
-            _ => "unknown: the database does not answer".to_owned(),
-        };
+    /// The last call to Close without a usable answer, also if later calls had one.
+    pub fn last_close_failure(&self) -> Option<CallFailure> {
+        self.core.close.last_failure()
+    }
+
+    /// One step: calls Close if no call has ended lately, so that an outage shows within seconds.
+    ///
+    /// The failure of that call is no error of the step: the report and the metrics have it.
+    pub async fn call_close_if_idle(&self) -> Result<(), Error> {
+        if self.core.close.idle() >= IDLE {
+            let _ = self.core.close.me().await;
+        }
+        Ok(())
+    }
+
+    /// Returns the readiness report. All values are in memory.
+    pub fn readiness(&self) -> Readiness {
+        let Startup {
+            started,
+            database,
+            inventory,
+        } = self.startup();
+        let needed = !self.core.settings.ready_needs_database || database == "ok";
         let close = self.account.health();
+        let policy = self.core.policy.load();
         let stopping = self.is_leaving();
-        let loaded = self.cache.loaded();
         Readiness {
-            ready: database == "ok" && loaded && !stopping,
+            ready: started && needed && !stopping,
             stopping,
             database,
-            inventory: if loaded { "ok" } else { "being loaded" },
-            close: close.status.clone(),
+            inventory,
+            close: self.close_status(&close.status),
             webhooks: self.subscription.health(),
-            orders,
+            orders: self.database.state().orders,
             inventory_as_of: close.inventory_as_of,
-            policy: self.core.policy.load().fingerprint(),
+            policy: policy.fingerprint(),
+            policy_source: policy.source(),
+        }
+    }
+
+    /// Returns whether the process has started. All values are in memory.
+    pub fn startup(&self) -> Startup {
+        let database = self.database.state();
+        let loaded = self.cache.loaded();
+        Startup {
+            // Neither of the two is ever taken back.
+            started: loaded && database.schema_seen,
+            database: database.fault.unwrap_or_else(|| "ok".to_owned()),
+            inventory: if loaded { "ok" } else { "being loaded" },
+        }
+    }
+
+    /// The failure of the last comparison with Close, or else that of the last call, or `ok`.
+    fn close_status(&self, compared: &str) -> String {
+        match self.core.close.last_failure() {
+            Some(failure) if compared == "ok" && failure.recovered_at.is_none() => failure.to_string(),
+            _ => compared.to_owned(),
         }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Each part is named after a noun, such as [`orders`](Parts::orders), and has only the fields that it needs. All parts
 //! use `core`, `account` (facts about the Close account), `number_cache` and `number_claims`. Calls between parts have
-//! one direction: `sync` and `events` may call `orders`, `health` may call `subscription`, and no part calls back.
+//! one direction: `sync` and `events` may call `orders`, `health` may call `subscription` and
+//! `database`, `gauges` may call `database`, and no part calls back.
 
 mod account;
 mod audit;
 mod close_drift;
 mod cooldown;
 mod core;
+mod database;
 mod each;
 mod errors;
 mod events;
@@ -41,15 +43,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use crate::close::Forged;
+pub use crate::close::{CallFailure, Forged};
 pub use crate::desk::audit::Audit;
 pub use crate::desk::audit::export::Export;
 pub use crate::desk::close_drift::CloseDrift;
 pub use crate::desk::core::{Settings, Signals, SignatureKeySource};
+pub use crate::desk::database::Database;
 pub use crate::desk::events::Events;
 pub use crate::desk::events::stream::{EventFilter, EventStream};
 pub use crate::desk::gauges::Gauges;
-pub use crate::desk::health::{Health, Readiness};
+pub use crate::desk::health::{Health, Readiness, Startup};
 pub use crate::desk::hold::Holds;
 pub use crate::desk::hold_control::{HoldAuthor, HoldControl, HoldReason, HoldState};
 pub use crate::desk::me::{Me, TeamUsage};
@@ -127,6 +130,8 @@ pub struct Parts {
     pub hold_control: HoldControl,
     /// The API key for Close.
     pub api_key: ApiKey,
+    /// The state of the database.
+    pub database: Database,
     /// The readiness report.
     pub health: Health,
     /// Gauges of orders, numbers and teams.
@@ -164,6 +169,7 @@ impl Desk {
         let cache = NumberCache::new(core.clone());
         let claims = NumberClaims::new(core.clone());
         let access = Access::new(core.clone());
+        let database = Database::new(core.clone());
         let holds = Holds::new(core.clone(), account.clone());
         let orders = Orders::new(
             core.clone(),
@@ -203,8 +209,15 @@ impl Desk {
             policy: PolicyFile::new(core.clone()),
             api_key: ApiKey::new(core.clone()),
             hold_control: HoldControl::new(core.store.clone(), core.clock.clone()),
-            health: Health::new(core.clone(), account, cache.clone(), subscription.clone()),
-            gauges: Gauges::new(core.clone(), cache),
+            health: Health::new(
+                core.clone(),
+                account,
+                cache.clone(),
+                database.clone(),
+                subscription.clone(),
+            ),
+            gauges: Gauges::new(core.clone(), cache, database.clone()),
+            database,
             retention: Retention::new(core.clone()),
             access,
             holds,

@@ -1,7 +1,7 @@
 //! Reloads the policy file.
 //!
-//! A valid file takes effect. With a broken file, the last valid policy stays in force. Only the first replica that
-//! sees a change records it.
+//! A valid file takes effect, and the database keeps its text. With a broken file, the last valid policy stays in
+//! force. Only the first replica that sees a change records it.
 
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::desk::core::Core;
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::store::PolicyInForce;
+use crate::telemetry::metrics::POLICY_INFO;
 
 /// The most faults of a broken file that are recorded. The log has all of them.
 const MAX_FAULTS: usize = 20;
@@ -32,14 +34,15 @@ struct LastReported(Mutex<Report>);
 enum Report {
     #[default]
     Nothing,
-    /// The fingerprint of the policy in force.
-    InForce(String),
+    /// The fingerprint of the policy in force, and the seal of its text. A new API key for Close changes the seal.
+    InForce(String, Option<String>),
     /// The digest of the faults.
     Rejected(String),
 }
 
 impl PolicyFile {
     pub(in crate::desk) fn new(core: Core) -> Self {
+        set_info(&core.policy.load().fingerprint(), 1);
         Self {
             core,
             last_reported: Arc::default(),
@@ -56,16 +59,20 @@ impl PolicyFile {
         let report = match found {
             Ok(policy) => {
                 let fingerprint = policy.fingerprint();
-                if last != Report::InForce(fingerprint.clone()) {
+                let seal = policy.text().map(|text| self.core.close.seal(text));
+                let report = Report::InForce(fingerprint.clone(), seal.clone());
+                if !matches!(&last, Report::InForce(known, _) if *known == fingerprint) {
                     for warning in policy.warnings() {
                         tracing::warn!(reason = warning.to_string(), "policy probably not meant so");
                     }
                 }
-                let previous = self.core.policy.swap(Arc::new(policy)).fingerprint();
+                let policy = Arc::new(policy);
+                let previous = self.core.policy.swap(policy.clone()).fingerprint();
                 if previous != fingerprint {
+                    set_info(&previous, 0);
+                    set_info(&fingerprint, 1);
                     self.core.policy_changed.send_replace(());
                 }
-                let report = Report::InForce(fingerprint.clone());
                 if report == last {
                     return Ok(());
                 }
@@ -73,8 +80,12 @@ impl PolicyFile {
                     Report::Rejected(digest) => Some(digest.as_str()),
                     _ => None,
                 };
+                let in_force = PolicyInForce {
+                    fingerprint: &fingerprint,
+                    text: policy.text().zip(seal.as_deref()),
+                };
                 let before = store
-                    .record_policy_in_force(&fingerprint, repaired, self.core.now())
+                    .record_policy_in_force(in_force, repaired, self.core.now())
                     .await?;
                 if let Some(before) = before {
                     tracing::info!(before, now = fingerprint, "policy changed");
@@ -102,6 +113,11 @@ impl PolicyFile {
         self.last_reported.set(report);
         Ok(())
     }
+}
+
+/// Sets the gauge that shows replicas with different policies.
+fn set_info(fingerprint: &str, value: u8) {
+    metrics::gauge!(POLICY_INFO, "fingerprint" => fingerprint.to_owned()).set(f64::from(value));
 }
 
 impl LastReported {

@@ -67,7 +67,7 @@ pub fn ops(http: Http, metrics: Metrics, reloads: ReloadStatus) -> Router {
     Router::new()
         .route("/livez", routing::get(operators::livez))
         .route("/readyz", routing::get(operators::readyz))
-        .route("/startupz", routing::get(operators::readyz))
+        .route("/startupz", routing::get(operators::startupz))
         .route("/metrics", routing::get(operators::metrics))
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .fallback(fallback::not_found_by_operators)

@@ -1,6 +1,7 @@
 //! A parsed policy file, and the lookups that need nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -26,6 +27,18 @@ pub struct Policy {
     pub(super) service_accounts: ServiceAccounts,
     pub(super) warnings: Vec<FileFault>,
     pub(super) fingerprint: String,
+    pub(super) source: Source,
+}
+
+/// Where a policy comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The settings name no file.
+    Nowhere,
+    /// The file, whole.
+    File(Arc<str>),
+    /// The database, because the file was broken when the process started.
+    Database,
 }
 
 impl Policy {
@@ -39,6 +52,33 @@ impl Policy {
             service_accounts: ServiceAccounts::default(),
             warnings: Vec::new(),
             fingerprint: fingerprint(""),
+            source: Source::Nowhere,
+        }
+    }
+
+    /// Marks the policy as one that the database kept.
+    #[must_use]
+    pub fn from_database(self) -> Self {
+        Self {
+            source: Source::Database,
+            ..self
+        }
+    }
+
+    /// Returns the text of the file; `None` if the policy does not come from a file.
+    pub fn text(&self) -> Option<&str> {
+        match &self.source {
+            Source::File(text) => Some(text),
+            Source::Nowhere | Source::Database => None,
+        }
+    }
+
+    /// Returns where the policy comes from: `file`, `database` or `none`.
+    pub fn source(&self) -> &'static str {
+        match self.source {
+            Source::File(_) => "file",
+            Source::Database => "database",
+            Source::Nowhere => "none",
         }
     }
 

@@ -16,7 +16,7 @@ use crate::domain::money::Money;
 use crate::domain::schema::{ComposeSchema, string};
 use crate::policy::amount::Amount;
 use crate::policy::check;
-use crate::policy::file::{Policy, fingerprint};
+use crate::policy::file::{Policy, Source, fingerprint};
 use crate::policy::grant_entry::{self, GrantEntry};
 use crate::policy::grants::{Grant, Grants};
 use crate::policy::issuers::Issuers;
@@ -126,6 +126,7 @@ impl Policy {
                 .filter_map(|(country, Amount(price))| Some((country.parse().ok()?, price)))
                 .collect::<BTreeMap<_, Money>>(),
             fingerprint: fingerprint(text),
+            source: Source::File(text.into()),
         })
     }
 }
@@ -141,6 +142,7 @@ fn denies_everything(file: &str, text: &str) -> FileFault {
     FileFault {
         file: file.to_owned(),
         line: None,
+        column: None,
         key: String::new(),
         message: message.to_owned(),
     }

@@ -48,6 +48,7 @@ pub use crate::store::orders::claim::{Claim, SendTime};
 pub use crate::store::orders::find::OrderFilter;
 pub use crate::store::orders::insert::Inserted;
 pub use crate::store::orders::open::UnsettledOrder;
+pub use crate::store::policy::{LastPolicy, PolicyInForce};
 pub use crate::store::refetch_queue::RefetchJob;
 pub use crate::store::sql::process_lock::{ProcessLock, ProcessLockError};
 pub use crate::store::webhooks::deliveries::AttemptResult;

@@ -1,5 +1,6 @@
 //! Records the policy in force and the rejected policy file.
 //!
+//! The database also keeps the whole text of the policy, so that a process whose file is broken can start with it.
 //! The first replica that sees a change writes its event and audit row. So each change is reported once, for any number
 //! of replicas and restarts.
 
@@ -16,10 +17,32 @@ use crate::store::audit::rows;
 use crate::store::events::write;
 use crate::store::handle::Store;
 use crate::store::sql::db::{Tx, sql};
-use crate::store::sql::error::corrupt;
+use crate::store::sql::error::{corrupt, no_such_table};
 
 const IN_FORCE: &str = "policy";
 const REJECTED: &str = "policy_rejected";
+
+/// A policy file that was read whole and is in force.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyInForce<'a> {
+    /// The fingerprint of the text.
+    pub fingerprint: &'a str,
+    /// The text and its seal; `None` if the settings name no file.
+    pub text: Option<(&'a str, &'a str)>,
+}
+
+/// The policy that the database keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastPolicy {
+    /// The whole text of the file.
+    pub text: String,
+    /// Shows that a process with the API key for Close wrote the text.
+    pub seal: String,
+    /// When it came into force.
+    pub at: Timestamp,
+    /// Whether no other policy came into force since then.
+    pub is_last: bool,
+}
 
 impl Store {
     /// Records the fingerprint of the policy in force.
@@ -27,9 +50,12 @@ impl Store {
     /// If it differs from the one last recorded by any replica, writes a `policy.changed` event and an audit row, and
     /// returns the previous fingerprint. The very first fingerprint is recorded without an event. `repaired` is the
     /// digest of the faults that this replica had rejected until now (see [`Store::record_policy_rejected`]).
+    ///
+    /// In the same transaction, keeps the text for [`Store::last_policy`]. Of several replicas with different files, the
+    /// one that records its policy last determines the text.
     pub async fn record_policy_in_force(
         &self,
-        fingerprint: &str,
+        PolicyInForce { fingerprint, text }: PolicyInForce<'_>,
         repaired: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<String>, Error> {
@@ -71,8 +97,43 @@ impl Store {
             )
             .await?;
         }
+        if let Some((text, seal)) = text {
+            tx.execute(sql!(
+                "INSERT INTO last_policy (one, text, fingerprint, seal, at) VALUES (1, $1, $2, $3, $4) \
+                    ON CONFLICT (one) DO UPDATE SET text = excluded.text, fingerprint = excluded.fingerprint, \
+                        seal = excluded.seal, \
+                        at = CASE WHEN last_policy.text = excluded.text THEN last_policy.at ELSE excluded.at END",
+                text,
+                fingerprint,
+                seal,
+                now
+            ))
+            .await?;
+        }
         tx.commit().await?;
         Ok((changed == 1).then_some(known))
+    }
+
+    /// The text of the policy that was last in force; `None` if the database keeps none, or has an older schema.
+    pub async fn last_policy(&self) -> Result<Option<LastPolicy>, Error> {
+        let query = sql!(
+            "SELECT text, seal, at, CASE WHEN EXISTS (SELECT 1 FROM settings WHERE name = $1 \
+                AND value = last_policy.fingerprint) THEN CAST(1 AS BIGINT) ELSE 0 END AS is_last FROM last_policy",
+            IN_FORCE
+        );
+        let row = match self.db.row(query).await {
+            Err(error) if no_such_table(&error) => None,
+            row => row?,
+        };
+        row.map(|row| {
+            Ok(LastPolicy {
+                text: row.text("text")?,
+                seal: row.text("seal")?,
+                at: row.time("at")?,
+                is_last: row.int("is_last")? == 1,
+            })
+        })
+        .transpose()
     }
 
     /// Records that the policy file is rejected, and that the policy `in_force` stays.

@@ -109,6 +109,8 @@ sections! {
             "Numbers in Close that belong to no team.";
         POLICY_GOOD = Gauge Flag "numberdesk_policy_good" []
             "1, or 0 while the policy file is broken and the last valid policy stays in force.";
+        POLICY_INFO = Gauge Flag "numberdesk_policy_info" ["fingerprint"]
+            "1 for the policy in force, 0 for those before it. Replicas with different files show different fingerprints.";
     }
 
     "Close" {
@@ -120,6 +122,8 @@ sections! {
             "Calls left in Close's rate limit, as its last response reported.";
         CLOSE_BREAKER_OPEN = Gauge Flag "numberdesk_close_breaker_open" []
             "1 while the circuit breaker is open: Close does not respond, and only probes are sent.";
+        CLOSE_UP = Gauge Flag "numberdesk_close_up" []
+            "1, or 0 while the last call to Close had no usable answer. A call is made at least every 20 seconds.";
         CLOSE_WAITING = Gauge Count "numberdesk_close_waiting" ["class"]
             "Work waiting for Close: `order` counts orders that wait for a free paid call; `change`, `read_back` and `listing` count calls that wait for Close's rate limit.";
         CLOSE_UNAUTHORIZED_TOTAL = Counter Count "numberdesk_close_unauthorized_total" []
@@ -186,7 +190,7 @@ sections! {
         JWK_REFUSED_TOTAL = Counter Count "numberdesk_jwk_refused_total" ["reason"]
             "Keys of issuers that are not used, by reason.";
         STORE_UP = Gauge Flag "numberdesk_store_up" []
-            "1, or 0 while the database can't be read or written.";
+            "1, or 0 while the database can't be read or written. It is checked every two seconds, with a write every ten.";
         AUDIT_SEALED_TOTAL = Counter Count "numberdesk_audit_sealed_total" []
             "Audit rows added to the hash chain.";
         AUDIT_UNSEALED_AGE_SECONDS = Gauge Seconds "numberdesk_audit_unsealed_age_seconds" []

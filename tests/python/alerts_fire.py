@@ -66,6 +66,7 @@ HEALTHY = {
     'numberdesk_close_requests_total{%s, endpoint="rent", outcome="unauthorized"}': "0",
     'numberdesk_close_requests_total{%s, endpoint="me", outcome="unauthorized"}': "0",
     "numberdesk_close_breaker_open{%s}": "0",
+    "numberdesk_close_up{%s}": "1",
     "numberdesk_close_key_good{%s}": "1",
     "numberdesk_close_forbidden_total{%s}": "0",
     'numberdesk_close_rate_limit_remaining{%s, endpoint="rent"}': "40",
@@ -95,6 +96,8 @@ HEALTHY = {
     'numberdesk_webhook_deliveries_total{%s, outcome="dead"}': "0",
     'numberdesk_build_info{%s, version="1.0.0"}': "1",
     'numberdesk_build_info{%s, pod="b", version="1.1.0"}': "_",
+    'numberdesk_policy_info{%s, fingerprint="47dc15634c9a"}': "1",
+    'numberdesk_policy_info{%s, pod="b", fingerprint="0a1b2c3d4e5f"}': "0",  # its policy before
     'kube_horizontalpodautoscaler_status_current_replicas{horizontalpodautoscaler="numberdesk"}': "6",
     'kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler="numberdesk"}': "6",
     'kubelet_volume_stats_available_bytes{persistentvolumeclaim="numberdesk-data"}': "1000000000",
@@ -158,6 +161,7 @@ FAULTS = {
     "CloseRateLimitUsedUp": {"numberdesk_close_rate_limit_remaining": "1"},
     "WebhooksDead": {"numberdesk_webhook_deliveries_total": "0+1x"},
     "ApprovalsExpire": {'numberdesk_orders_oldest_age_seconds{%s, state="awaiting_approval"}': "220000"},
+    "PoliciesDiffer": {'numberdesk_policy_info{%s, pod="b"': "1"},
     "VersionsDiffer": {'numberdesk_build_info{%s, pod="b"': "1"},
     "AutoscalerAtLimit": {"numberdesk_requests_shed_total": "0+5x"},
     "VolumeNearlyFull": {"kubelet_volume_stats_available_bytes": "200000000"},
@@ -224,6 +228,11 @@ SITUATIONS = {
         ["CloseUnreachable", "InventoryOld", *BURNS],
         ["CloseUnreachable"],
     ),
+    "Close is down and almost nothing calls it": (
+        QUIET | {"numberdesk_close_up": "0"},
+        ["CloseUnreachable"],
+        ["CloseUnreachable"],
+    ),
     "no backup has ever succeeded": (
         {'kube_cronjob_status_last_successful_time{cronjob="numberdesk-backup"}': None},
         ["BackupOld"],
@@ -241,7 +250,6 @@ SITUATIONS = {
     ),
     "the database is down": (
         {
-            "kube_deployment_status_replicas_unavailable": "3",
             "numberdesk_store_up": "0",
             'numberdesk_http_requests_total{%s, route="/v1/me", status="503"}': "0+300x",
             'numberdesk_worker_failures_total{%s, worker="sync"}': "0+5x",
@@ -256,7 +264,6 @@ SITUATIONS = {
         },
         [
             "DatabaseDown",
-            "ReplicaNotReady",
             "Errors",
             "WorkerFailures",
             "InventoryOld",
@@ -268,6 +275,11 @@ SITUATIONS = {
             "OutgoingWebhooksBacklog",
             *BURNS * 3,  # one for each objective that is missed
         ],
+        ["DatabaseDown"],
+    ),
+    "the database is down and replicas need it to be ready": (
+        {"numberdesk_store_up": "0", "kube_deployment_status_replicas_unavailable": "3"},
+        ["DatabaseDown", "ReplicaNotReady"],
         ["DatabaseDown"],
     ),
     "the process is down with everything else": (

@@ -340,7 +340,10 @@ def pays_for_nothing_beside_the_sandbox(documents):
         return
     for deployment, pod in servers(documents):
         env = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
-        want = {"NUMBERDESK_CLOSE__BASE_URL": "https://close-sandbox:8443/api/v1"}
+        want = {
+            "NUMBERDESK_CLOSE__BASE_URL": "https://close-sandbox:8443/api/v1",
+            "NUMBERDESK_CLOSE__SANDBOX_HOST": "close-sandbox",
+        }
         yield from differs(deployment, "Close", {key: env.get(key) for key in want}, want)
         hosts = [host for one in of_kind(documents, "Certificate") for host in one["spec"]["dnsNames"]]
         if "close-sandbox" not in hosts or "NUMBERDESK_CLOSE__CA_FILE" not in env:
@@ -526,8 +529,12 @@ def agrees_with_its_configuration(documents):
                 continue
             mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
             named = [(one["name"], one["value"]) for one in container.get("env", []) if one["name"].endswith("_FILE")]
+            only_store = container["args"][0] == "migrate"  # it reads no other section
             for key, file in [*files(settings), *named]:
-                if str(Path(file).parent) not in mounts:
+                if only_store and not key.startswith("store."):
+                    if str(Path(file).parent) in mounts and Path(file).parent != Path("/etc/numberdesk"):
+                        yield f"{label(deployment)}: {container['name']} must not have {key}, which it does not need"
+                elif str(Path(file).parent) not in mounts:
                     yield f"{label(deployment)}: {key} needs a mount at {Path(file).parent} in {container['name']}"
             for port in container.get("ports", []):
                 key = {"api": "listen", "ops": "ops_listen"}[port["name"]]

@@ -1,7 +1,8 @@
 """The published schemas and `numberdesk check` agree: on the samples, and on faults that a schema can express.
 
-An independent validator (python-jsonschema) reads the schemas, and Python's own parser reads TOML. `check` does not
-read the samples of the settings here, because the files that they name are missing. A unit test of `src/config` does.
+An independent validator (python-jsonschema) reads the schemas, and Python's own parser reads TOML. `check` reads the
+samples of the settings in k8s with `--without-files`, because the files that they name are only in a pod. A unit test of
+`src/config` reads the others. The same validator reads the SARIF that `check` prints.
 
     schemas_hold.py NUMBERDESK
 """
@@ -158,6 +159,25 @@ def by_schema(kind: str, text: str) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in VALIDATORS[kind].iter_errors(tomllib.loads(text))]
 
 
+SARIF = Draft202012Validator(json.loads((ROOT / "tests/python/sarif_2_1_0.schema.json").read_text()))
+
+
+def by_check_without_files(path: Path) -> str:
+    """Returns the faults that `numberdesk check --without-files` finds in a file; empty if there are none.
+
+    What it prints must be SARIF."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBERDESK_")}
+    command = [BINARY, "check", "--without-files", "--format", "sarif", "--config", str(path)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode in (0, 1), run
+    log = json.loads(run.stdout)
+    faults = [f"not SARIF: {error.json_path}: {error.message}" for error in SARIF.iter_errors(log)]
+    results = log["runs"][0]["results"]
+    faults += [f"{result['message']['text']}" for result in results if result["level"] == "error"]
+    assert bool(run.returncode) == any(result["level"] == "error" for result in results), run
+    return "; ".join(faults)
+
+
 def by_check(config: str, policy: str | None) -> str:
     """Returns the faults that `numberdesk check` prints; empty if there are none."""
     with tempfile.TemporaryDirectory() as folder:
@@ -196,6 +216,8 @@ def main() -> int:
             whole = text if "teams" in tomllib.loads(text) else text + "\n[teams.sales-emea]\n"
             if faults := by_check(CLUSTER, whole):
                 wrong.append(f"{name}: check refuses it: {faults}")
+        elif name.startswith("k8s/") and (faults := by_check_without_files(ROOT / name)):
+            wrong.append(f"{name}: check refuses it: {faults}")
     cases = [("config", CONFIG + text, None) for text in FAULTY_CONFIGS]
     cases += [("policy", text, text) for text in FAULTY_POLICIES]
     for kind, text, policy in cases:

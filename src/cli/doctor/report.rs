@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 /// The result of one check.
 pub(super) enum Finding {
     /// Works.
@@ -25,6 +27,23 @@ impl Report {
     /// Adds the lines of another report.
     pub(super) fn append(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// The report for programs.
+    pub(super) fn document(&self) -> Value {
+        let checks: Vec<Value> = self
+            .0
+            .iter()
+            .map(|(check, finding)| {
+                let (status, message) = match finding {
+                    Finding::Good(text) => ("ok", text),
+                    Finding::Note(text) => ("note", text),
+                    Finding::Bad(text) => ("fault", text),
+                };
+                json!({ "check": check, "status": status, "message": message })
+            })
+            .collect();
+        json!({ "healthy": !self.has_fault(), "checks": checks })
     }
 
     /// Whether something does not work.

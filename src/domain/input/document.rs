@@ -19,6 +19,8 @@ pub struct FileFault {
     pub file: String,
     /// The line, counted from 1; `None` for an environment variable or a missing key.
     pub line: Option<usize>,
+    /// The column of the key or value in that line, in characters, counted from 1.
+    pub column: Option<usize>,
     /// The key, such as `teams.sales.countries[0]`; empty for the whole file.
     pub key: String,
     /// What is wrong, and what would be right.
@@ -48,7 +50,8 @@ pub struct Document {
 
 #[derive(Debug, Clone)]
 enum Origin {
-    Line(usize),
+    /// Line and column.
+    At(usize, usize),
     Source(String),
 }
 
@@ -67,9 +70,10 @@ impl Document {
     /// A syntax error names its line. The parser continues after it as far as it can.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<FileFault>> {
         let lines = Lines::new(text);
-        let fault = |line, message: &str| FileFault {
+        let fault = |at: Option<(usize, usize)>, message: &str| FileFault {
             file: file.to_owned(),
-            line,
+            line: at.map(|(line, _)| line),
+            column: at.map(|(_, column)| column),
             key: String::new(),
             message: message.to_owned(),
         };
@@ -159,14 +163,15 @@ impl Document {
             position
         });
         let located = faults.into_iter().map(|fault| {
-            let (file, line) = match self.origin(&fault.pointer) {
-                Some(Origin::Line(line)) => (self.file.clone(), Some(*line)),
+            let (file, at) = match self.origin(&fault.pointer) {
+                Some(Origin::At(line, column)) => (self.file.clone(), Some((*line, *column))),
                 Some(Origin::Source(source)) => (source.clone(), None),
                 None => (self.file.clone(), None),
             };
             FileFault {
                 file,
-                line,
+                line: at.map(|(line, _)| line),
+                column: at.map(|(_, column)| column),
                 key: self.dotted(&fault.pointer),
                 message: fault.message,
             }
@@ -226,11 +231,12 @@ pub fn in_order(mut faults: Vec<FileFault>) -> Vec<FileFault> {
     faults
 }
 
-fn object(table: &DeTable<'_>, at: &str, lines: &Lines, origins: &mut BTreeMap<String, Origin>) -> Value {
+fn object(table: &DeTable<'_>, at: &str, lines: &Lines<'_>, origins: &mut BTreeMap<String, Origin>) -> Value {
     let members = table.iter().map(|(key, item)| {
         let pointer = child(at, key.get_ref());
         let read = value(item, &pointer, lines, origins);
-        origins.insert(pointer, Origin::Line(lines.at(key.span().start)));
+        let (line, column) = lines.at(key.span().start);
+        origins.insert(pointer, Origin::At(line, column));
         (key.get_ref().to_string(), read)
     });
     Value::Object(members.collect())
@@ -239,10 +245,11 @@ fn object(table: &DeTable<'_>, at: &str, lines: &Lines, origins: &mut BTreeMap<S
 fn value(
     spanned: &Spanned<DeValue<'_>>,
     at: &str,
-    lines: &Lines,
+    lines: &Lines<'_>,
     origins: &mut BTreeMap<String, Origin>,
 ) -> Value {
-    origins.insert(at.to_owned(), Origin::Line(lines.at(spanned.span().start)));
+    let (line, column) = lines.at(spanned.span().start);
+    origins.insert(at.to_owned(), Origin::At(line, column));
     match spanned.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(flag) => Value::Bool(*flag),
@@ -273,16 +280,25 @@ fn unusable() -> Value {
     f64::MAX.into()
 }
 
-/// The byte offset of every line after the first.
-struct Lines(Vec<usize>);
+/// A text, with the byte offset of every line after the first.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
 
-impl Lines {
-    fn new(text: &str) -> Self {
-        Self(text.match_indices('\n').map(|(at, _)| at + 1).collect())
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            starts: text.match_indices('\n').map(|(at, _)| at + 1).collect(),
+        }
     }
-    /// Returns the line of a byte, counted from 1.
-    fn at(&self, byte: usize) -> usize {
-        self.0.partition_point(|start| *start <= byte) + 1
+    /// Returns line and column of a byte, counted from 1; the column counts characters.
+    fn at(&self, byte: usize) -> (usize, usize) {
+        let before = self.starts.partition_point(|start| *start <= byte);
+        let start = before.checked_sub(1).map_or(0, |last| self.starts[last]);
+        let column = self.text.get(start..byte).map_or(0, |text| text.chars().count());
+        (before + 1, column + 1)
     }
 }
 
@@ -342,6 +358,16 @@ mod tests {
             &json!({"i": 31, "f": 1.5, "b": true, "s": "x", "d": f64::MAX, "big": f64::MAX, "n": f64::MAX,
                     "t": {"u": [{"v": -10}]}})
         );
+    }
+
+    #[test]
+    fn a_fault_has_the_column_of_its_key_or_of_its_item_in_characters() {
+        let text = "\"ä\" = 1\n  b = [1, \"üx\", 3]\n";
+        let document = Document::parse("p.toml", text).unwrap();
+        let faults = document.locate(["/ä", "/b", "/b/2", "/none"].map(fault).to_vec());
+        let places: Vec<_> = faults.iter().map(|fault| (fault.line, fault.column)).collect();
+        let at = |line, column| (Some(line), Some(column));
+        assert_eq!(places, [(None, None), at(1, 1), at(2, 3), at(2, 17)]);
     }
 
     #[test]

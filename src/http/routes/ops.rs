@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::auth::KeyReport;
-use crate::desk::Readiness;
+use crate::desk::{CallFailure, Readiness, Startup};
 use crate::domain::odd_record::KnownOddRecord;
 use crate::http::reload_status::{FileStatus, ReloadStatus};
 use crate::http::state::Http;
@@ -31,26 +31,29 @@ pub(in crate::http) async fn livez() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
+/// Reports whether the replica has started. Once it has, that stays so until the process ends, also during the stop.
+pub(in crate::http) async fn startupz(State(http): State<Http>) -> (StatusCode, Json<Startup>) {
+    let startup = http.desk.health.startup();
+    (status(startup.started), Json(startup))
+}
+
 /// Reports whether the replica can serve requests, and the state of its dependencies.
 ///
-/// The report contains an outage of Close, but the replica stays ready. `?verbose` adds details for people; the replica
-/// has them in memory and makes no call for them.
+/// The report contains an outage of Close or of the database, but the replica stays ready. `?verbose` adds details for
+/// people. Everything is in memory, so that no probe waits for a dependency.
 pub(in crate::http) async fn readyz(
     State(http): State<Http>,
     Extension(reloads): Extension<ReloadStatus>,
     RawQuery(query): RawQuery,
 ) -> (StatusCode, Json<Report>) {
-    let readiness = http.desk.health.readiness().await;
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let readiness = http.desk.health.readiness();
+    let status = status(readiness.ready);
     let verbose = is_verbose(query.as_deref()).then(|| Verbose {
         files: reloads.files(),
         issuers: http.auth.report().into_iter().map(IssuerReport::from).collect(),
         open_orders: http.desk.gauges.open_orders(),
         close_left_alone: http.desk.health.close_circuit_open(),
+        close_last_failure: http.desk.health.last_close_failure(),
         odd_records: http
             .desk
             .gauges
@@ -60,6 +63,14 @@ pub(in crate::http) async fn readyz(
             .collect(),
     });
     (status, Json(Report { readiness, verbose }))
+}
+
+fn status(good: bool) -> StatusCode {
+    if good {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 /// Returns whether the query asks for details.
@@ -90,6 +101,8 @@ struct Verbose {
     open_orders: BTreeMap<&'static str, i64>,
     /// Whether the circuit breaker for Close is open.
     close_left_alone: bool,
+    /// The last call to Close without a usable answer.
+    close_last_failure: Option<CallFailure>,
     /// The first records of Close that can't be read, from the last count.
     odd_records: Vec<KnownOddRecord>,
 }

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     step!("0012_odd_records"),
     step!("0013_claims_and_probes"),
     step!("0014_lists_of_a_long_history"),
+    step!("0015_last_policy"),
 ];
 
 /// The table of applied migrations.

@@ -38,6 +38,21 @@ async fn a_healthy_service_is_ok_in_every_check_and_no_secret_is_printed(databas
 async fn a_rejected_api_key_is_a_fault_and_the_other_checks_still_run(database: Database) {
     let server = TestServer::with(database, TestConfig::default()).await;
     std::fs::write(server.folder.path().join("close-api-key"), "api_wrong.key").unwrap();
+    let json = run(server.folder.path(), &["doctor", "--format", "json"]).await;
+    assert_eq!(json.code, 1, "{json:?}");
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(document["healthy"], false);
+    let status = |name: &str| {
+        let checks = document["checks"].as_array().expect("a list");
+        checks
+            .iter()
+            .find(|check| check["check"] == name)
+            .map(|check| check["status"].clone())
+    };
+    assert_eq!(
+        (status("close"), status("database")),
+        (Some("fault".into()), Some("ok".into()))
+    );
     let report = doctor(&server).await;
     snapshot::assert_output("cli/doctor_with_a_rejected_api_key", &report);
 }

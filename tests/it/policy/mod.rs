@@ -1,3 +1,4 @@
 //! The policy file of a running service.
 
+mod last_policy;
 pub(crate) mod reload;

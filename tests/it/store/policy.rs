@@ -2,7 +2,7 @@
 
 use numberdesk::domain::event::Event;
 use numberdesk::domain::page::Limit;
-use numberdesk::store::AuditFilter;
+use numberdesk::store::{AuditFilter, PolicyInForce};
 use serde_json::json;
 
 use super::*;
@@ -10,6 +10,14 @@ use super::*;
 on_both_stores! {
     a_policy_change_is_recorded_once_by_many_replicas,
     a_rejected_policy_is_recorded_once_and_again_after_a_repair,
+}
+
+/// The policy with this fingerprint, whose text is not kept.
+fn policy(fingerprint: &str) -> PolicyInForce<'_> {
+    PolicyInForce {
+        fingerprint,
+        text: None,
+    }
 }
 
 /// Assigns all sequence numbers and returns all events.
@@ -33,14 +41,20 @@ async fn audit_rows(store: &Store) -> Vec<AuditRow> {
 async fn a_policy_change_is_recorded_once_by_many_replicas(database: Database) {
     let store = database.store().await;
     // The first policy is not a change.
-    assert_eq!(store.record_policy_in_force("aa", None, NOW).await.unwrap(), None);
+    assert_eq!(
+        store
+            .record_policy_in_force(policy("aa"), None, NOW)
+            .await
+            .unwrap(),
+        None
+    );
     assert!(all_events(&store).await.is_empty() && audit_rows(&store).await.is_empty());
     let mut replicas = Vec::new();
     for _ in 0..8 {
         let replica = database.open().await;
         replicas.push(tokio::spawn(async move {
             replica
-                .record_policy_in_force("bb", None, later(1))
+                .record_policy_in_force(policy("bb"), None, later(1))
                 .await
                 .unwrap()
         }));
@@ -56,11 +70,17 @@ async fn a_policy_change_is_recorded_once_by_many_replicas(database: Database) {
     );
     // The same fingerprint is no change. A return to the previous one is a change.
     assert_eq!(
-        store.record_policy_in_force("bb", None, later(2)).await.unwrap(),
+        store
+            .record_policy_in_force(policy("bb"), None, later(2))
+            .await
+            .unwrap(),
         None
     );
     assert_eq!(
-        store.record_policy_in_force("aa", None, later(3)).await.unwrap(),
+        store
+            .record_policy_in_force(policy("aa"), None, later(3))
+            .await
+            .unwrap(),
         Some("bb".to_owned())
     );
     let (events, rows) = (all_events(&store).await, audit_rows(&store).await);
@@ -91,7 +111,10 @@ async fn a_rejected_policy_is_recorded_once_and_again_after_a_repair(database: D
             .await
             .unwrap()
     };
-    store.record_policy_in_force("aa", None, NOW).await.unwrap();
+    store
+        .record_policy_in_force(policy("aa"), None, NOW)
+        .await
+        .unwrap();
     assert!(rejected("one", later(1)).await);
     assert!(
         !rejected("one", later(2)).await,
@@ -100,12 +123,12 @@ async fn a_rejected_policy_is_recorded_once_and_again_after_a_repair(database: D
     assert!(rejected("two", later(3)).await, "the policy has other faults");
     // A replica that knew only an older rejection does not clear this one.
     store
-        .record_policy_in_force("aa", Some("one"), later(4))
+        .record_policy_in_force(policy("aa"), Some("one"), later(4))
         .await
         .unwrap();
     assert!(!rejected("two", later(5)).await);
     store
-        .record_policy_in_force("aa", Some("two"), later(6))
+        .record_policy_in_force(policy("aa"), Some("two"), later(6))
         .await
         .unwrap();
     assert!(

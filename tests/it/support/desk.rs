@@ -232,6 +232,7 @@ impl TestDesk {
                     approval_expires: Duration::from_hours(72),
                     organization,
                     signature_keys: webhooks,
+                    ready_needs_database: false,
                     outgoing,
                 },
                 paid.clone(),

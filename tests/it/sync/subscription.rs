@@ -72,7 +72,7 @@ fn take_catch_up_signal(test_desk: &TestDesk) -> bool {
 
 /// The state of the webhooks in the readiness report.
 async fn health(replica: &Replica) -> &'static str {
-    replica.desk.health.readiness().await.webhooks
+    replica.desk.health.readiness().webhooks
 }
 
 /// Counts the requests to create a subscription.

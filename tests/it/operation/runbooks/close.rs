@@ -87,7 +87,10 @@ pub(in crate::operation::runbooks) async fn the_api_key_is_revoked(case: Case) {
         .server
         .wait_for_state(&ALICE, &text(&order["id"]), "fulfilled")
         .await;
-    assert_eq!(scenario.readyz("close").await, "ok");
+    eventually("no call with the former key is under way", || async {
+        (scenario.readyz("close").await == "ok").then_some(())
+    })
+    .await;
     scenario.alert.record_recovery().await;
     scenario.server.rent(&ALICE, "after", "FR").await;
     scenario.alert.wait_until_inactive().await;

@@ -66,12 +66,25 @@ pub(in crate::operation::runbooks) async fn the_database_is_down(case: Case) {
 
     outage.end().await;
     scenario.alert.wait_until_inactive().await;
-    scenario.server.wait_until_ready().await;
     scenario
         .server
         .order(&ALICE, "unsent", &berlin())
         .await
         .expect(201);
+}
+
+pub(in crate::operation::runbooks) async fn a_replica_that_needs_its_database_lacks_it(case: Case) {
+    let database = case.database.clone();
+    let config = TestConfig {
+        server: "ready_needs_database = true",
+        ..TestConfig::default()
+    };
+    let mut scenario = Scenario::new(case, config).await;
+    let outage = Outage::begin(&database).await;
+    scenario.alert.wait_until_active().await;
+    assert_ne!(scenario.readyz("database").await, "ok");
+    outage.end().await;
+    scenario.alert.wait_until_inactive().await;
 }
 
 pub(in crate::operation::runbooks) async fn requests_fail(case: Case) {
@@ -172,6 +185,13 @@ pub(in crate::operation::runbooks) async fn the_policy_file_is_invalid(case: Cas
     assert!(
         policy.contains("policy.toml") && policy.contains("max_nubmers"),
         "{verbose}"
+    );
+    // A pod that starts meanwhile has the last valid policy, too.
+    scenario.restart().await;
+    let report = scenario.server.at_ops("/readyz").await.json();
+    assert_eq!(
+        (text(&report["policy"]), text(&report["policy_source"])),
+        (before.clone(), "database".to_owned())
     );
     scenario.assert_logged(&[
         "policy reload failed; retrying",

@@ -42,7 +42,7 @@ scenarios! {
     NumberdeskIssuerKeysBroken: with_sqlite, desk::an_issuer_publishes_no_usable_key;
     NumberdeskInventoryOld: with_sqlite, close::complete_listings_fail;
     NumberdeskDatabaseDown: with_postgres, desk::the_database_is_down;
-    NumberdeskReplicaNotReady: with_postgres, desk::the_database_is_down;
+    NumberdeskReplicaNotReady: with_postgres, desk::a_replica_that_needs_its_database_lacks_it;
     NumberdeskDown: with_sqlite, desk::the_process_is_down;
     NumberdeskErrors: with_sqlite, desk::requests_fail;
     NumberdeskShedding: with_sqlite, desk::requests_are_shed;
