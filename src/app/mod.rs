@@ -49,6 +49,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::settings::limits;
 pub use self::settings::{auth, close, proxies, telemetry};
 pub use crate::app::files::policy;
 use crate::app::files::{FILE_POLL, signature_keys};
@@ -383,20 +384,4 @@ fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
 
 fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     http::bind(address).with_context(|| format!("{key}: can't listen on {address}"))
-}
-
-fn limits(config: &Config) -> http::Limits {
-    http::Limits {
-        body: config.server.body_limit.get(),
-        header_timeout: config.server.header_timeout.get(),
-        idle_timeout: config.server.idle_timeout.get(),
-        send_timeout: config.server.send_timeout.get(),
-        max_headers: config.server.max_headers.get(),
-        grace: config.server.grace.get(),
-        requests_per_minute: config.limits.requests_per_minute.get(),
-        burst: config.limits.burst(),
-        in_flight: config.limits.in_flight.get(),
-        waiting_orders: config.limits.waiting_orders(),
-        ..http::Limits::default()
-    }
 }

@@ -7,6 +7,7 @@ use crate::close;
 use crate::config::{self, Config, IssuerConfig, Jwks};
 use crate::domain::time::Clock;
 use crate::egress::{Proxies, Rules, Trust};
+use crate::http;
 use crate::telemetry::{self, CollectorSettings, LogFormat};
 
 /// Returns the settings of logs and traces.
@@ -128,4 +129,21 @@ fn issuer(config: &IssuerConfig, proxies: &Proxies) -> anyhow::Result<IssuerSett
             proxies: proxies.clone(),
         },
     })
+}
+
+/// Returns the limits of requests and connections.
+pub(super) fn limits(config: &Config) -> http::Limits {
+    http::Limits {
+        body: config.server.body_limit.get(),
+        header_timeout: config.server.header_timeout.get(),
+        idle_timeout: config.server.idle_timeout.get(),
+        send_timeout: config.server.send_timeout.get(),
+        max_headers: config.server.max_headers.get(),
+        grace: config.server.grace.get(),
+        requests_per_minute: config.limits.requests_per_minute.get(),
+        burst: config.limits.burst(),
+        in_flight: config.limits.in_flight.get(),
+        waiting_orders: config.limits.waiting_orders(),
+        ..http::Limits::default()
+    }
 }
