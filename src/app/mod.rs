@@ -50,6 +50,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::settings::limits;
 pub use self::settings::{auth, close, proxies, telemetry};
 use self::settings::{desk_settings, limits};
 pub use crate::app::files::policy;

@@ -171,7 +171,7 @@ fn key_source(config: &Config, address: SocketAddr) -> SignatureKeySource {
     }
 }
 
-/// Returns the limits of the listeners.
+/// Returns the limits of requests and connections.
 pub(super) fn limits(config: &Config) -> http::Limits {
     http::Limits {
         body: config.server.body_limit.get(),

@@ -1,4 +1,4 @@
-//! `/v1/hold`: an administrator stops all calls that cost or destroy, and confirms calls that the database does not know.
+//! `/v1/hold`: an administrator stops all calls that cost or destroy, and confirms unknown calls.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,6 +16,8 @@ use crate::http::state::Http;
 use crate::http::view::{self, HoldsView};
 
 /// Get holds
+///
+/// The holds in force, and the calls that wait for a person.
 #[utoipa::path(
     get, path = "/v1/hold", tag = "orders", operation_id = "get_hold",
     responses((status = 200, description = "The holds", body = HoldsView)),

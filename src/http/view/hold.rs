@@ -13,7 +13,6 @@ pub(in crate::http) fn holds(state: HoldState) -> HoldsView {
     HoldsView {
         holds: state.holds.into_iter().map(hold).collect(),
         unknown_calls: state.unknown_calls.into_iter().map(unknown_call).collect(),
-        unknown_call_count: state.unknown_call_count,
     }
 }
 
@@ -33,14 +32,12 @@ fn unknown_call(call: UnknownCall) -> UnknownCallView {
 
 /// The holds in force.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Holds)]
+#[schema(as = Holds, example = json!({"holds": [], "unknown_calls": []}))]
 pub(in crate::http) struct HoldsView {
     /// Without one, orders and releases are sent.
     holds: Vec<HoldView>,
     /// Calls with the service's API key that nobody has confirmed: the oldest 200.
     unknown_calls: Vec<UnknownCallView>,
-    /// How many there are.
-    unknown_call_count: u64,
 }
 
 /// A hold on orders and releases.
