@@ -49,10 +49,11 @@ struct Valid {
     absent: Vec<AbsentFile>,
 }
 
-/// What is wrong. Faults of the policy are only known once the settings have none.
-enum Invalid {
-    Settings(Vec<FileFault>),
-    Policy(Vec<FileFault>, Vec<AbsentFile>),
+/// The result. Faults of the policy are only known once the settings have none.
+enum Checked {
+    Valid(Box<Valid>),
+    InvalidSettings(Vec<FileFault>),
+    InvalidPolicy(Vec<FileFault>, Vec<AbsentFile>),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -63,11 +64,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Format::Json => outln!("{:#}", document(path, &checked))?,
         Format::Sarif => outln!("{:#}", sarif::log(&findings(path, &checked)))?,
     }
-    // For this command, faults are a negative result: exit status 1 instead of 64.
-    checked.map(drop).map_err(|_| Failure::Negative)
+    match checked {
+        Checked::Valid(_) => Ok(()),
+        // For this command, faults are a negative result: exit status 1 instead of 64.
+        Checked::InvalidSettings(_) | Checked::InvalidPolicy(..) => Err(Failure::Negative),
+    }
 }
 
-fn read(path: &Path, without_files: bool) -> Result<Result<Valid, Invalid>, Failure> {
+fn read(path: &Path, without_files: bool) -> Result<Checked, Failure> {
     let may_be_absent = if without_files {
         MayBeAbsent::Any
     } else {
@@ -75,7 +79,7 @@ fn read(path: &Path, without_files: bool) -> Result<Result<Valid, Invalid>, Fail
     };
     let (config, absent) = match config::load_with(path, config::environment(), may_be_absent) {
         Ok(loaded) => loaded,
-        Err(faults) => return Ok(Err(Invalid::Settings(faults))),
+        Err(faults) => return Ok(Checked::InvalidSettings(faults)),
     };
     let is_absent = |key: &str| absent.iter().any(|file| file.place.key == key);
     let policy = if is_absent("policy.file") {
@@ -83,34 +87,34 @@ fn read(path: &Path, without_files: bool) -> Result<Result<Valid, Invalid>, Fail
     } else {
         match app::policy(&config) {
             Ok(policy) => Some(policy),
-            Err(faults) => return Ok(Err(Invalid::Policy(faults, absent))),
+            Err(faults) => return Ok(Checked::InvalidPolicy(faults, absent)),
         }
     };
     if !is_absent("proxy.url_file") {
         match check_proxies(path, &config) {
             Ok(()) => {}
-            Err(Failure::Invalid(faults)) => return Ok(Err(Invalid::Settings(faults))),
+            Err(Failure::Invalid(faults)) => return Ok(Checked::InvalidSettings(faults)),
             Err(failure) => return Err(failure),
         }
     }
-    Ok(Ok(Valid {
+    Ok(Checked::Valid(Box::new(Valid {
         config,
         policy,
         absent,
-    }))
+    })))
 }
 
-fn print(path: &Path, checked: &Result<Valid, Invalid>) -> Result<(), Failure> {
+fn print(path: &Path, checked: &Checked) -> Result<(), Failure> {
     let absent = match checked {
-        Ok(valid) => {
+        Checked::Valid(valid) => {
             print_valid(path, valid)?;
             &valid.absent
         }
-        Err(Invalid::Settings(faults)) => {
+        Checked::InvalidSettings(faults) => {
             print_faults(faults);
             return Ok(());
         }
-        Err(Invalid::Policy(faults, absent)) => {
+        Checked::InvalidPolicy(faults, absent) => {
             print_faults(faults);
             absent
         }
@@ -169,15 +173,15 @@ fn weakness(config: &Config) -> Option<String> {
 }
 
 /// Returns everything that was found, faults first.
-fn findings(path: &Path, checked: &Result<Valid, Invalid>) -> Vec<Finding> {
+fn findings(path: &Path, checked: &Checked) -> Vec<Finding> {
     let of = |rule: Rule, faults: &[FileFault]| -> Vec<Finding> {
         faults.iter().map(|fault| Finding::new(rule, fault)).collect()
     };
     let settings = path.display().to_string();
     let (mut all, absent) = match checked {
-        Err(Invalid::Settings(faults)) => (of(Rule::SettingsInvalid, faults), &[][..]),
-        Err(Invalid::Policy(faults, absent)) => (of(Rule::PolicyInvalid, faults), &absent[..]),
-        Ok(valid) => {
+        Checked::InvalidSettings(faults) => (of(Rule::SettingsInvalid, faults), &[][..]),
+        Checked::InvalidPolicy(faults, absent) => (of(Rule::PolicyInvalid, faults), &absent[..]),
+        Checked::Valid(valid) => {
             let policy = valid.policy.as_ref().map(Policy::warnings).unwrap_or_default();
             let mut all = of(Rule::PolicyDoubtful, policy);
             let weakness = weakness(&valid.config)
@@ -202,14 +206,18 @@ fn findings(path: &Path, checked: &Result<Valid, Invalid>) -> Vec<Finding> {
 }
 
 /// Returns the result for programs.
-fn document(path: &Path, checked: &Result<Valid, Invalid>) -> serde_json::Value {
-    let policy = checked.as_ref().ok().and_then(|valid| {
+fn document(path: &Path, checked: &Checked) -> serde_json::Value {
+    let valid = match checked {
+        Checked::Valid(valid) => Some(valid),
+        Checked::InvalidSettings(_) | Checked::InvalidPolicy(..) => None,
+    };
+    let policy = valid.and_then(|valid| {
         let policy = valid.policy.as_ref()?;
         let file = valid.config.policy.file.as_ref()?;
         Some(json!({ "file": file.display().to_string(), "fingerprint": policy.fingerprint() }))
     });
     json!({
-        "valid": checked.is_ok(),
+        "valid": valid.is_some(),
         "config": path.display().to_string(),
         "policy": policy,
         "findings": findings(path, checked),

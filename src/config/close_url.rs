@@ -67,7 +67,7 @@ impl TryFrom<String> for SandboxHost {
         };
         let labels: Vec<&str> = name.split('.').collect();
         let in_cluster = labels.len() == 1 || labels.get(2) == Some(&"svc");
-        if in_cluster && labels.iter().all(|label| is_label(&label)) {
+        if in_cluster && labels.iter().all(is_label) {
             Ok(Self(name))
         } else {
             Err(
