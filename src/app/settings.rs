@@ -7,6 +7,7 @@ use crate::close;
 use crate::config::{self, Config, IssuerConfig, Jwks};
 use crate::domain::time::Clock;
 use crate::egress::{Proxies, Rules, Trust};
+use crate::http::LoggedRequests;
 use crate::telemetry::{self, CollectorSettings, LogFormat};
 
 /// Returns the settings of logs and traces.
@@ -28,6 +29,15 @@ pub fn telemetry(config: &Config, proxies: &Proxies) -> telemetry::Settings {
                 proxies: proxies.clone(),
             }),
         traced_percent: config.traces.percent.get(),
+    }
+}
+
+/// Returns the requests that have a log line.
+pub(super) fn logged_requests(config: &Config) -> LoggedRequests {
+    match config.log.requests {
+        config::LogRequests::All => LoggedRequests::All,
+        config::LogRequests::Errors => LoggedRequests::Errors,
+        config::LogRequests::Sampled => LoggedRequests::Sampled,
     }
 }
 

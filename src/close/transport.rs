@@ -30,6 +30,7 @@ use crate::domain::time::{Clock, Timestamp};
 use crate::egress::Failure;
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
+use crate::telemetry::millis;
 
 /// Everything that calls share: connections, key, clock, rate limits and circuit breaker.
 pub(super) struct Transport {
@@ -191,7 +192,7 @@ impl Transport {
             span.record("otel.status_code", "ERROR");
         }
         metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
-        metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
+        span.in_scope(|| metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took));
         let unusable = matches!(outcome, Outcome::NotSent { .. } | Outcome::Unauthorized);
         self.unusable.store(unusable, Ordering::Relaxed);
         let error = match &outcome {
@@ -204,7 +205,7 @@ impl Transport {
             endpoint = name,
             outcome = word,
             error,
-            duration_ms = took.as_millis(),
+            duration_ms = millis(took),
             "Close called"
         );
         outcome
