@@ -22,6 +22,7 @@ ROWS = {
     "Business": [
         ("Open orders", "short", [("{{namespace}} {{state}}", "sum by (cluster, namespace, state) (max by (cluster, namespace, state, country) (numberdesk_orders_open))")]),
         ("Age of the oldest order by state", "s", [("{{namespace}} {{state}}", "max by (cluster, namespace, state) (numberdesk_orders_oldest_age_seconds)")]),
+        ("Time until an order ended (95th percentile)", "s", [("{{namespace}} {{state}}", "histogram_quantile(0.95, sum by (cluster, namespace, state, le) (rate(numberdesk_order_settling_seconds_bucket[1h])))")]),
         ("Orders settled in an hour", "short", [("{{namespace}} {{state}} {{country}}", "sum by (cluster, namespace, state, country) (increase(numberdesk_orders_settled_total[1h]))")]),
         ("Budget used", "percentunit", [("{{namespace}} {{team}}", "max by (cluster, namespace, team) (numberdesk_team_monthly_spend_dollars / numberdesk_team_monthly_budget_dollars)")]),
         ("Numbers and reservations", "short", [
@@ -43,7 +44,7 @@ ROWS = {
     ],
     "Service": [
         ("Requests a second", "reqps", [("{{namespace}} {{status}}", "sum by (cluster, namespace, status) (rate(numberdesk_http_requests_total[5m]))")]),
-        ("Duration of requests (95th percentile)", "s", [("{{namespace}} {{method}} {{route}}", "histogram_quantile(0.95, sum by (cluster, namespace, method, route, le) (rate(numberdesk_http_request_duration_seconds_bucket[5m])))")]),
+        ("Duration of requests (99th percentile)", "s", [("{{namespace}} {{method}} {{route}}", "histogram_quantile(0.99, sum by (cluster, namespace, method, route, le) (rate(numberdesk_http_request_duration_seconds_bucket[5m])))")]),
         ("Requests in progress", "short", [("{{namespace}} {{pod}}", "numberdesk_http_requests_in_flight")]),
         ("Pending webhooks to apps", "short", [("{{namespace}} pending", "max by (cluster, namespace) (numberdesk_webhook_deliveries_pending)")]),
         ("Failures of background workers in an hour", "short", [("{{namespace}} {{worker}}", "sum by (cluster, namespace, worker) (increase(numberdesk_worker_failures_total[1h]))")]),
@@ -112,7 +113,8 @@ def panel(number, title, unit, lines, x, y):
         "gridPos": {"x": x, "y": y, "w": WIDTH, "h": HEIGHT},
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + place), "datasource": SOURCE, "legendFormat": legend, "expr": selected(expr)}
+            # Buckets have exemplars: points that link to a trace.
+            {"refId": chr(ord("A") + place), "datasource": SOURCE, "legendFormat": legend, "expr": selected(expr), "exemplar": "_bucket" in expr}
             for place, (legend, expr) in enumerate(lines)
         ],
     }

@@ -11,8 +11,8 @@ LONG = ["1h", "6h", "3d"]  # these need more than FLOOR faults, so that a quiet 
 FLOOR = 10
 BY = "by (cluster, namespace)"
 
-# Name, share of faults that the objective allows, faults and total of requests, in a window W.
 READS = 'method="GET", route=~"/v1/(me|phone-numbers|phone-numbers/.id.|orders|orders/.id.)"'
+# Name, share of faults that the objective allows, faults and total of requests or orders, in a window W.
 OF_REQUESTS = [
     (
         "availability",
@@ -27,11 +27,19 @@ OF_REQUESTS = [
         f'sum {BY} (increase(numberdesk_http_request_duration_seconds_bucket{{{READS}, le="0.05"}}[W]))',
         f"sum {BY} (increase(numberdesk_http_request_duration_seconds_count{{{READS}}}[W]))",
     ),
+    (
+        "orders-settled",
+        0.01,
+        f"sum {BY} (increase(numberdesk_order_settling_seconds_count[W])) - "
+        # `le` is 60 in the text format, and 60.0 in OpenMetrics.
+        f'sum {BY} (increase(numberdesk_order_settling_seconds_bucket{{le=~"60(.0)?"}}[W]))',
+        f"sum {BY} (increase(numberdesk_order_settling_seconds_count[W]))",
+    ),
 ]
 # Name, share of the time that the objective allows, and a condition that holds at a bad moment.
 OF_TIME = [
     (
-        "orders-settled",
+        "no-order-waits",
         0.01,
         f'max {BY} (numberdesk_orders_oldest_age_seconds{{state=~"queued|renting|unverified"}}) > bool 60',
     ),
@@ -105,7 +113,7 @@ def text():
           annotations:
             summary: "{summary}"
             description: "{description}"
-            runbook_url: https://git.example.com/numberdesk/docs/runbooks.md#{alert.lower()}
+            runbook_url: https://numberdesk.internal.example.com/runbooks/{alert}
 """)
     return "".join(lines)
 

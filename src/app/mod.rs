@@ -50,11 +50,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::settings::limits;
 pub use self::settings::{auth, close, proxies, telemetry};
-use self::settings::{desk_settings, limits};
+use self::settings::{desk_settings, limits, logged_requests};
 pub use crate::app::files::policy;
-use crate::app::files::{FILE_POLL, signature_keys};
+use crate::app::files::signature_keys;
 pub use crate::app::last_policy::last_policy;
 use crate::app::workers::{RETRY, TICK, Workers};
 use crate::close::CloseClient;
@@ -189,7 +188,6 @@ impl App {
                 .set_keys(signature_keys(&keys).map_err(anyhow::Error::msg)?);
         }
 
-        let rendered = metrics.clone();
         let http_state = Http::new(
             desk.clone(),
             auth.clone(),
@@ -197,11 +195,12 @@ impl App {
             limits(config),
         )
         .below(config.server.public_url().path())
-        .allow_origins(&config.server.cors_origins());
+        .allow_origins(&config.server.cors_origins())
+        .log_requests(logged_requests(config));
         let status = ReloadStatus::default();
         let operators = http::ops(
             http_state.clone(),
-            Arc::new(move || rendered.render()),
+            Arc::new(move |format| metrics.render(format)),
             status.clone(),
         );
         let tls = identity.as_ref().map(tls::CertificateWatch::tls);
@@ -218,10 +217,6 @@ impl App {
             });
         }
         let workers = Workers::new(work.clone(), stop.clone());
-        workers.every("upkeep", FILE_POLL, FILE_POLL, move || {
-            metrics.run_upkeep();
-            std::future::ready(Ok::<(), std::convert::Infallible>(()))
-        });
         spawn_workers(&workers, config, &desk, &store);
         files::spawn(&workers, config, &desk, &auth, &status);
         files::spawn_egress(&workers, config, proxies, close, &status, files_clock);

@@ -10,7 +10,7 @@ use crate::config::{self, Config, IssuerConfig, Jwks};
 use crate::desk::{self, SignatureKeySource, subscription::client::delivery_url};
 use crate::domain::time::Clock;
 use crate::egress::{Proxies, Rules, Trust};
-use crate::http;
+use crate::http::{self, LoggedRequests};
 use crate::outgoing::Outgoing;
 use crate::telemetry::{self, CollectorSettings, LogFormat};
 
@@ -33,6 +33,15 @@ pub fn telemetry(config: &Config, proxies: &Proxies) -> telemetry::Settings {
                 proxies: proxies.clone(),
             }),
         traced_percent: config.traces.percent.get(),
+    }
+}
+
+/// Returns the requests that have a log line.
+pub(super) fn logged_requests(config: &Config) -> LoggedRequests {
+    match config.log.requests {
+        config::LogRequests::All => LoggedRequests::All,
+        config::LogRequests::Errors => LoggedRequests::Errors,
+        config::LogRequests::Sampled => LoggedRequests::Sampled,
     }
 }
 

@@ -96,6 +96,8 @@ impl Workers {
         F: Future<Output = Result<(), E>> + Send,
         E: Into<Failure> + Send,
     {
+        // At 0 from the start, so that rates count the first failure.
+        metrics::counter!(WORKER_FAILURES_TOTAL, "worker" => name).increment(0);
         let stopping = self.stop.clone();
         self.tracker.spawn(async move {
             let stop_on_drop = stopping.clone().drop_guard();

@@ -116,6 +116,11 @@ impl Keys {
             state.accept(&document, Some(set), opened);
         }
         let (state, refresh_lock) = (Mutex::new(state), Arc::default());
+        for outcome in ["ok", "failed"] {
+            // At 0 from the start, so that rates count the first attempt.
+            metrics::counter!(JWKS_FETCH_TOTAL, "issuer" => issuer.clone(), "outcome" => outcome)
+                .increment(0);
+        }
         Ok(Arc::new(Self {
             issuer,
             source,

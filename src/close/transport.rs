@@ -30,6 +30,7 @@ use crate::domain::time::{Clock, Timestamp};
 use crate::egress::Failure;
 use crate::telemetry::context;
 use crate::telemetry::metrics::{CLOSE_REQUEST_SECONDS, CLOSE_REQUESTS_TOTAL};
+use crate::telemetry::millis;
 
 /// Everything that calls share: connections, key, clock, rate limits and circuit breaker.
 pub(super) struct Transport {
@@ -189,7 +190,7 @@ impl Transport {
             span.record("otel.status_code", "ERROR");
         }
         metrics::counter!(CLOSE_REQUESTS_TOTAL, "endpoint" => name, "outcome" => word).increment(1);
-        metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took.as_secs_f64());
+        span.in_scope(|| metrics::histogram!(CLOSE_REQUEST_SECONDS, "endpoint" => name).record(took));
         self.last_calls.record(name, &outcome);
         let error = match &outcome {
             Outcome::NotSent { reason } | Outcome::Unclear { reason } => Some(reason.as_str()),
@@ -199,7 +200,7 @@ impl Transport {
             endpoint = name,
             outcome = word,
             error,
-            duration_ms = took.as_millis(),
+            duration_ms = millis(took),
             "Close called"
         );
         outcome

@@ -17,6 +17,8 @@ pub struct Log {
     pub format: LogFormat,
     /// The least severe level that is logged, or several levels by target. `NUMBERDESK_LOG` overrides it.
     pub level: LogFilter,
+    /// The requests that have a log line. Errors, requests of a second or more, and requests other than reads always have one.
+    pub requests: LogRequests,
 }
 
 impl Default for Log {
@@ -24,6 +26,7 @@ impl Default for Log {
         Self {
             format: LogFormat::Auto,
             level: LogFilter("info".to_owned()),
+            requests: LogRequests::All,
         }
     }
 }
@@ -37,6 +40,18 @@ string_enum! {
         Json = "json",
         /// Text.
         Text = "text",
+    }
+}
+
+string_enum! {
+    /// The requests that have a log line.
+    LogRequests {
+        /// All requests.
+        All = "all",
+        /// No other requests than those that always have one.
+        Errors = "errors",
+        /// Also reads whose trace is recorded, and one of a hundred others.
+        Sampled = "sampled",
     }
 }
 

@@ -51,7 +51,7 @@ pub use identity::{Identity, TlsFiles};
 pub use inventory::Inventory;
 pub use issuer::{Algorithm, Audience, Auth, IssuerConfig, IssuerKind, Jwks, TokenType};
 pub use limits::Limits;
-pub use log::{Log, LogFilter, LogFormat};
+pub use log::{Log, LogFilter, LogFormat, LogRequests};
 pub use orders::Orders;
 pub use policy::PolicySettings;
 pub use proxy::ProxySettings;

@@ -17,7 +17,7 @@ use crate::domain::odd_record::{KnownOddRecord, OddKind};
 use crate::domain::order::State;
 use crate::error::Error;
 use crate::telemetry::metrics::{
-    CLOSE_ODD_RECORDS, ORDERS_HELD, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS,
+    CLOSE_ODD_RECORDS, ORDERS_HELD, ORDERS_OLDEST_AGE_SECONDS, ORDERS_OPEN, ORPHANS, REQUESTS_LIMITED_TOTAL,
     TEAM_MONTHLY_BUDGET_DOLLARS, TEAM_MONTHLY_SPEND_DOLLARS, TEAM_NUMBERS, TEAM_RESERVATIONS,
 };
 
@@ -146,6 +146,8 @@ impl Gauges {
         for name in &*reported {
             let usage = usages.remove(name).unwrap_or_default();
             let label = [("team", name.clone())];
+            // At 0 before the first refusal, so that rates count it.
+            metrics::counter!(REQUESTS_LIMITED_TOTAL, &label).increment(0);
             metrics::gauge!(TEAM_NUMBERS, &label).set(real(usage.numbers_held));
             metrics::gauge!(TEAM_RESERVATIONS, &label).set(real(usage.numbers_reserved));
             let spend = usage.monthly_held.plus(usage.monthly_reserved);

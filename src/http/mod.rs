@@ -22,6 +22,7 @@ mod state;
 mod view;
 
 pub use crate::http::limits::Limits;
+pub use crate::http::middleware::request_log::LoggedRequests;
 pub use crate::http::problem::problem_type::ProblemType;
 pub use crate::http::reload_status::ReloadStatus;
 pub use crate::http::router::{api, document, document_3_0, ops};

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::middleware::authenticate::{Authenticated, protect};
 use crate::http::middleware::deprecation::deprecation;
-use crate::http::middleware::{fallback, serve_request};
+use crate::http::middleware::{access_log, fallback, serve_request};
 use crate::http::openapi;
 use crate::http::reload_status::ReloadStatus;
 use crate::http::routes::docs::Document;
@@ -26,8 +26,8 @@ use crate::http::routes::ops::Metrics;
 use crate::http::routes::orders;
 use crate::http::routes::problem_pages::ProblemPages;
 use crate::http::routes::{
-    audit, close_webhook, docs, events, guides, hold, me, numbers, ops as operators, problem_pages, spend,
-    webhook_deliveries, webhook_endpoints,
+    audit, close_webhook, docs, events, guides, hold, me, numbers, ops as operators, problem_pages, runbooks,
+    spend, webhook_deliveries, webhook_endpoints,
 };
 use crate::http::state::Http;
 
@@ -41,6 +41,7 @@ pub fn api(http: Http) -> Router {
     let paths = operations.paths.paths.keys().map(String::as_str);
     let paths: BTreeSet<&str> = paths.chain(PUBLIC.iter().map(|(path, _)| *path)).collect();
     let prefix = http.prefix.clone();
+    access_log::start_fault_counters(DOCUMENT.value());
     let router = protect(protected, &http)
         .route_layer(from_fn(deprecation))
         .merge(public())
@@ -140,6 +141,8 @@ const PUBLIC: &[(&str, Handler)] = &[
     ("/guides/", || get(guides::index)),
     ("/guides/{*path}", || get(guides::guide)),
     ("/llms.txt", || get(guides::llms_txt)),
+    ("/runbooks/", || get(runbooks::index)),
+    ("/runbooks/{alert}", || get(runbooks::section)),
     ("/problems/", || get(problem_pages::index)),
     ("/problems/{name}", || get(problem_pages::page)),
 ];

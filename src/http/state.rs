@@ -9,6 +9,7 @@ use crate::http::limits::Limits;
 use crate::http::middleware::cors::Cors;
 use crate::http::middleware::gcra::RateLimiter;
 use crate::http::middleware::load_shed::LoadShed;
+use crate::http::middleware::request_log::{LoggedRequests, RequestLog};
 use crate::http::prefix::Prefix;
 
 /// The state of both ports. Clones share it.
@@ -22,6 +23,7 @@ pub struct Http {
     pub(in crate::http) load_shed: Arc<LoadShed>,
     pub(in crate::http) prefix: Prefix,
     pub(in crate::http) cors: Cors,
+    pub(in crate::http) request_log: RequestLog,
 }
 
 impl Http {
@@ -38,6 +40,16 @@ impl Http {
             limits,
             prefix: Prefix::default(),
             cors: Cors::default(),
+            request_log: RequestLog::default(),
+        }
+    }
+
+    /// Writes a log line for these requests only.
+    #[must_use]
+    pub fn log_requests(self, which: LoggedRequests) -> Self {
+        Self {
+            request_log: RequestLog::new(which),
+            ..self
         }
     }
 

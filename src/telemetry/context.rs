@@ -63,6 +63,15 @@ pub(crate) fn inject(span: &Span, headers: &mut HeaderMap) {
     }
 }
 
+/// The id of the trace that the span belongs to, if that trace is recorded.
+pub(crate) fn recorded_trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let span_context = context.span().span_context().clone();
+    span_context
+        .is_sampled()
+        .then(|| span_context.trace_id().to_string())
+}
+
 /// The id of the trace that the span belongs to, if any.
 pub(crate) fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();

@@ -1,10 +1,38 @@
 //! Every metric of the service: name, kind, labels, unit and help text, declared once.
 //!
 //! Code that measures uses the constants (`metrics::counter!(ORDERS_DENIED_TOTAL).increment(1)`), the recorder takes
-//! the help texts of `/metrics` from [`SECTIONS`], and [`guide`] renders docs/metrics.md from it. Names, labels and
-//! label values are a public interface: dashboards and alerts use them.
+//! the help texts and buckets of `/metrics` from [`SECTIONS`], and `metrics_guide` renders docs/metrics.md from it. Names,
+//! labels and label values are a public interface: dashboards and alerts use them.
 
-use std::fmt::Write as _;
+/// Upper bounds in seconds for the time of a request: from a read out of memory to the longest wait for an order.
+const REQUESTS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+/// Upper bounds in seconds for the time until a change arrives: usually seconds, hours after an outage.
+const LAGS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0,
+];
+/// Upper bounds in seconds for the time until an order ends. The objective is 60 s.
+const ORDERS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0,
+];
+
+/// The names of the calls to Close.
+const CALLS: &[&str] = &[
+    "rent",
+    "list",
+    "read",
+    "update",
+    "release",
+    "events",
+    "me",
+    "group",
+    "subscriptions",
+    "subscribe",
+    "change_subscription",
+    "unsubscribe",
+];
 
 /// How a metric behaves over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +69,24 @@ pub struct Metric {
     pub kind: Kind,
     /// What its value counts.
     pub unit: Unit,
-    /// The names of all its labels.
-    pub labels: &'static [&'static str],
+    /// All its labels.
+    pub labels: &'static [Label],
+    /// The upper bounds of a histogram's buckets, ascending; empty for other kinds.
+    pub buckets: &'static [f64],
     /// What it measures, for an operator; Markdown.
     pub help: &'static str,
+}
+
+/// A label of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// All its values, if the code knows them; else empty.
+    ///
+    /// Counters and histograms whose labels are all known exist from the start, at 0. Otherwise `rate()` would not see
+    /// the first increment.
+    pub values: &'static [&'static str],
 }
 
 /// Metrics of one subject, under a heading of the guide.
@@ -56,9 +98,19 @@ pub struct Section {
     pub metrics: &'static [Metric],
 }
 
+/// Returns the first of several expressions.
+macro_rules! first {
+    ($first:expr $(, $others:expr)*) => {
+        $first
+    };
+}
+
 /// Declares a constant with each name, and the table of all of them.
 macro_rules! sections {
-    ($($title:literal { $($constant:ident = $kind:ident $unit:ident $name:literal [$($label:literal),*] $help:literal;)* })*) => {
+    ($($title:literal { $(
+        $constant:ident = $kind:ident $(($buckets:ident))? $unit:ident $name:literal
+            [$($label:literal $(in $values:expr)?),*] $help:literal;
+    )* })*) => {
         $($(
             #[doc = $help]
             pub(crate) const $constant: &str = $name;
@@ -71,7 +123,8 @@ macro_rules! sections {
                 name: $name,
                 kind: Kind::$kind,
                 unit: Unit::$unit,
-                labels: &[$($label),*],
+                labels: &[$(Label { name: $label, values: first!($($values,)? &[]) }),*],
+                buckets: first!($($buckets,)? &[]),
                 help: $help,
             }),*],
         }),*];
@@ -89,13 +142,16 @@ sections! {
              service's API key that the database does not know, `operator` by a person; else 0.";
         ORDERS_SETTLED_TOTAL = Counter Count "numberdesk_orders_settled_total" ["state", "country"]
             "Orders whose dispatch this process settled, by the state they reached.";
+        ORDER_SETTLING_SECONDS = Histogram(ORDERS) Seconds "numberdesk_order_settling_seconds" ["state" in &["fulfilled", "refused", "cancelled"]]
+            "Time from the acceptance of an order, or from its approval if it needed one, to its end, by the state it \
+             reached. Orders that ended without an approval are not in it.";
         ORDERS_DENIED_TOTAL = Counter Count "numberdesk_orders_denied_total" []
             "Orders refused by policy, quota or budget.";
         ORDERS_ALTERED_TOTAL = Counter Count "numberdesk_orders_altered_total" []
             "Orders that differed from what a second person had approved; nothing was sent to Close.";
         LATE_ARRIVALS_TOTAL = Counter Count "numberdesk_late_arrivals_total" []
             "Numbers that appeared in Close after their order had ended as not rented.";
-        APPROVALS_TOTAL = Counter Count "numberdesk_approvals_total" ["decision"]
+        APPROVALS_TOTAL = Counter Count "numberdesk_approvals_total" ["decision" in &["approved", "rejected", "expired"]]
             "Decisions of second persons on orders that need approval.";
         TEAM_NUMBERS = Gauge Count "numberdesk_team_numbers" ["team"]
             "Numbers that the team holds.";
@@ -114,9 +170,9 @@ sections! {
     }
 
     "Close" {
-        CLOSE_REQUESTS_TOTAL = Counter Count "numberdesk_close_requests_total" ["endpoint", "outcome"]
+        CLOSE_REQUESTS_TOTAL = Counter Count "numberdesk_close_requests_total" ["endpoint" in CALLS, "outcome" in &["done", "refused", "rate_limited", "unauthorized", "not_sent", "unclear"]]
             "Calls to Close: `done`, `refused`, `rate_limited`, `unauthorized`, `not_sent` or `unclear` (Close may or may not have acted).";
-        CLOSE_REQUEST_SECONDS = Histogram Seconds "numberdesk_close_request_seconds" ["endpoint"]
+        CLOSE_REQUEST_SECONDS = Histogram(REQUESTS) Seconds "numberdesk_close_request_seconds" ["endpoint" in CALLS]
             "Duration of calls to Close.";
         CLOSE_RATE_LIMIT_REMAINING = Gauge Count "numberdesk_close_rate_limit_remaining" ["endpoint"]
             "Calls left in Close's rate limit, as its last response reported.";
@@ -140,9 +196,12 @@ sections! {
             "Webhook subscriptions of the Close organization; Close allows 40.";
         WEBHOOK_SUBSCRIPTION_ACTIVE = Gauge Flag "numberdesk_webhook_subscription_active" []
             "1 while Close delivers webhooks; 0 if the subscription is missing or paused, or its deliveries fail.";
-        WEBHOOKS_RECEIVED_TOTAL = Counter Count "numberdesk_webhooks_received_total" ["outcome"]
+        WEBHOOKS_RECEIVED_TOTAL = Counter Count "numberdesk_webhooks_received_total" ["outcome" in &[
+                "new", "repeated", "strange", "failed", "no_key", "no_signature", "no_timestamp", "malformed_signature",
+                "malformed_timestamp", "stale", "future", "wrong_signature",
+            ]]
             "Webhooks from Close: `new`, `repeated`, `strange` (signed, but not an event the service knows), `failed`, or the reason the signature was rejected.";
-        WEBHOOK_LAG_SECONDS = Histogram Seconds "numberdesk_webhook_lag_seconds" []
+        WEBHOOK_LAG_SECONDS = Histogram(LAGS) Seconds "numberdesk_webhook_lag_seconds" []
             "Time from a change in Close to its webhook.";
         NOTICES_MISSED_TOTAL = Counter Count "numberdesk_notices_missed_total" []
             "Changes that no webhook announced and that were found in Close's event log.";
@@ -150,7 +209,7 @@ sections! {
             "Numbers whose refetch from Close is due.";
         READBACK_AGE_SECONDS = Gauge Seconds "numberdesk_readback_age_seconds" []
             "Time that the oldest announced change has waited for a refetch from Close.";
-        READBACK_SECONDS = Histogram Seconds "numberdesk_readback_seconds" []
+        READBACK_SECONDS = Histogram(LAGS) Seconds "numberdesk_readback_seconds" []
             "Time from the announcement of a change to the inventory showing it.";
         READBACKS_GIVEN_UP_TOTAL = Counter Count "numberdesk_readbacks_given_up_total" []
             "Announced changes that Close still did not show after 15 minutes.";
@@ -163,7 +222,7 @@ sections! {
     "The service" {
         HTTP_REQUESTS_TOTAL = Counter Count "numberdesk_http_requests_total" ["method", "route", "status"]
             "HTTP requests answered.";
-        HTTP_REQUEST_DURATION_SECONDS = Histogram Seconds "numberdesk_http_request_duration_seconds" ["method", "route"]
+        HTTP_REQUEST_DURATION_SECONDS = Histogram(REQUESTS) Seconds "numberdesk_http_request_duration_seconds" ["method", "route"]
             "Time to answer an HTTP request.";
         HTTP_REQUESTS_IN_FLIGHT = Gauge Count "numberdesk_http_requests_in_flight" []
             "HTTP requests being answered now.";
@@ -177,17 +236,20 @@ sections! {
             "1, or 0 while the files of `[server.tls]` are not in force, or their certificate is expired or not yet valid; only with TLS.";
         TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = Gauge Seconds "numberdesk_tls_certificate_expiry_timestamp_seconds" []
             "When the certificate in force expires, in seconds since 1970; only with TLS.";
-        TLS_HANDSHAKES_FAILED_TOTAL = Counter Count "numberdesk_tls_handshakes_failed_total" ["reason"]
+        TLS_HANDSHAKES_FAILED_TOTAL = Counter Count "numberdesk_tls_handshakes_failed_total" ["reason" in &["too_slow", "hung_up", "not_tls", "nothing_in_common", "refused_by_client"]]
             "TLS handshakes that failed: `too_slow`, `hung_up`, `not_tls`, `nothing_in_common` or `refused_by_client`.";
-        TOKENS_TOTAL = Counter Count "numberdesk_tokens_total" ["outcome"]
+        TOKENS_TOTAL = Counter Count "numberdesk_tokens_total" ["outcome" in &["verified", "remembered", "invalid", "keys_unavailable"]]
             "Bearer tokens checked: `verified`, `remembered` (verified before), `invalid` or `keys_unavailable`.";
         JWKS_AGE_SECONDS = Gauge Seconds "numberdesk_jwks_age_seconds" ["issuer"]
             "Time since the issuer's keys were last read; since the process started, if they never were.";
         JWKS_GOOD = Gauge Flag "numberdesk_jwks_good" ["issuer"]
             "1, or 0 while the issuer's keys can't be read or none of them can verify tokens; the last good keys serve for 24 hours.";
-        JWKS_FETCH_TOTAL = Counter Count "numberdesk_jwks_fetch_total" ["issuer", "outcome"]
+        JWKS_FETCH_TOTAL = Counter Count "numberdesk_jwks_fetch_total" ["issuer", "outcome" in &["ok", "failed"]]
             "Attempts to read an issuer's keys: `ok` or `failed`.";
-        JWK_REFUSED_TOTAL = Counter Count "numberdesk_jwk_refused_total" ["reason"]
+        JWK_REFUSED_TOTAL = Counter Count "numberdesk_jwk_refused_total" ["reason" in &[
+                "malformed", "duplicate_kid", "not_for_signatures", "private_key", "shared_secret", "unsupported", "algorithm",
+                "weak_rsa",
+            ]]
             "Keys of issuers that are not used, by reason.";
         STORE_UP = Gauge Flag "numberdesk_store_up" []
             "1, or 0 while the database can't be read or written. It is checked every two seconds, with a write every ten.";
@@ -195,15 +257,15 @@ sections! {
             "Audit rows added to the hash chain.";
         AUDIT_UNSEALED_AGE_SECONDS = Gauge Seconds "numberdesk_audit_unsealed_age_seconds" []
             "Age of the oldest audit row that is not in the hash chain yet.";
-        FEED_PLACE = Counter Count "numberdesk_feed_place" []
+        FEED_PLACE = Gauge Count "numberdesk_feed_place" []
             "Sequence number of the last event that this process has published to its subscribers.";
-        WEBHOOK_DELIVERIES_TOTAL = Counter Count "numberdesk_webhook_deliveries_total" ["outcome"]
+        WEBHOOK_DELIVERIES_TOTAL = Counter Count "numberdesk_webhook_deliveries_total" ["outcome" in &["delivered", "failed", "dead"]]
             "Attempts to deliver webhooks to apps: `delivered`, `failed` (retried later) or `dead` (given up).";
         WEBHOOK_DELIVERIES_PENDING = Gauge Count "numberdesk_webhook_deliveries_pending" []
             "Webhooks to apps that are not delivered yet.";
         WEBHOOK_OLDEST_PENDING_AGE_SECONDS = Gauge Seconds "numberdesk_webhook_oldest_pending_age_seconds" []
             "Time that the oldest pending webhook to an app has waited.";
-        TRACE_EXPORTS_TOTAL = Counter Count "numberdesk_trace_exports_total" ["outcome"]
+        TRACE_EXPORTS_TOTAL = Counter Count "numberdesk_trace_exports_total" ["outcome" in &["done", "refused", "lost"]]
             "Batches of spans sent to the collector: `done`, `refused` (an error response) or `lost` (no response).";
         WORKER_FAILURES_TOTAL = Counter Count "numberdesk_worker_failures_total" ["worker"]
             "Failed steps of background workers. The worker retries each of them.";
@@ -212,7 +274,7 @@ sections! {
     }
 }
 
-/// Metrics of the operating-system process. The crate `metrics-process` records them, with help texts of its own.
+/// Metrics of the operating-system process, read at each scrape.
 pub const PROCESS: Section = Section {
     title: "The process",
     metrics: &[
@@ -268,71 +330,7 @@ const fn process(name: &'static str, kind: Kind, unit: Unit, help: &'static str)
         kind,
         unit,
         labels: &[],
+        buckets: &[],
         help,
     }
-}
-
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-impl Unit {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Seconds => "seconds",
-            Self::Dollars => "US dollars",
-            Self::Bytes => "bytes",
-            Self::Flag => "1 or 0",
-        }
-    }
-}
-
-const INTRODUCTION: &str = "\
-# Metrics
-
-<!-- Generated from src/telemetry/metrics.rs by `make docs`; do not edit. -->
-
-`GET /metrics` on the ops port serves the metrics in the Prometheus text format. It needs no token and contains no secret: no
-phone number, no caller, no key.
-
-Every label has a bounded set of values. `route` is a path template, `team` is a team that the policy file names (all others
-are `other`), and `country` is a code of ISO 3166, or `XK`, `AC` or `TA`. Histograms are in seconds.
-
-Each replica reads the facts of the business (orders, teams, orphans) from the database every ten seconds, so every replica
-reports the same values: aggregate them with `max by (…)`, not `sum`. What a process did itself, such as requests answered,
-is summed over the replicas.
-
-[`/readyz?verbose`](status.md#readyz) shows the rest, for example what is wrong with a file.
-";
-
-/// Renders docs/metrics.md.
-pub fn guide() -> String {
-    let mut page = INTRODUCTION.to_owned();
-    for section in SECTIONS.iter().chain([&PROCESS]) {
-        let title = section.title;
-        let _ = write!(
-            page,
-            "\n## {title}\n\n| metric | kind | labels | unit | meaning |\n|---|---|---|---|---|\n"
-        );
-        for Metric {
-            name,
-            kind,
-            unit,
-            labels,
-            help,
-        } in section.metrics
-        {
-            let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
-            let (labels, kind, unit) = (labels.join(", "), kind.name(), unit.name());
-            let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {unit} | {help} |");
-        }
-    }
-    page
 }

@@ -7,8 +7,12 @@ pub(crate) mod context;
 mod held;
 mod logs;
 pub mod metrics;
+mod metrics_guide;
+mod process;
 mod recorder;
 mod redact;
+mod resource;
+mod suffix;
 mod traces;
 
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -16,7 +20,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use self::held::HeldLogs;
 pub use self::logs::LogFormat;
-pub use self::recorder::Metrics;
+pub(crate) use self::logs::millis;
+pub use self::metrics_guide::metrics_guide;
+pub use self::recorder::{Metrics, MetricsFormat};
 pub use self::traces::CollectorSettings;
 use self::traces::Traces;
 
@@ -40,8 +46,9 @@ pub struct Telemetry(Traces);
 ///
 /// Needs a Tokio runtime. Fails if the log filter has a syntax error, or the exporter can't be built.
 pub fn start(settings: &Settings) -> anyhow::Result<Telemetry> {
-    let logs = logs::layer(settings.log_format, &settings.log_filter)?;
-    let traces = Traces::start(settings.collector.as_ref(), settings.traced_percent)?;
+    let resource = resource::resource();
+    let logs = logs::layer(settings.log_format, &settings.log_filter, &resource)?;
+    let traces = Traces::start(settings.collector.as_ref(), settings.traced_percent, resource)?;
     // In tests a process starts several services: the first subscriber stays.
     let _ = tracing_subscriber::registry()
         .with(logs)

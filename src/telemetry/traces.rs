@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
@@ -52,11 +51,11 @@ impl Traces {
     /// Starts the export to the collector, if there is one, of a share of the traces that callers did not begin.
     ///
     /// Without a collector, spans still carry a trace context but are not recorded. Needs a Tokio runtime.
-    pub(super) fn start(collector: Option<&CollectorSettings>, percent: u8) -> anyhow::Result<Self> {
-        let resource = Resource::builder()
-            .with_service_name("numberdesk")
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
+    pub(super) fn start(
+        collector: Option<&CollectorSettings>,
+        percent: u8,
+        resource: Resource,
+    ) -> anyhow::Result<Self> {
         let provider = SdkTracerProvider::builder().with_resource(resource);
         let Some(settings) = collector else {
             let none = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));

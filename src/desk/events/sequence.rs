@@ -20,6 +20,11 @@ impl Events {
     ///
     /// Idempotent: any replica can run it at any time.
     pub async fn assign_sequence(&self) -> Result<(), Error> {
+        // First, because the inventory grows old while the database does not respond, too. Before the first comparison,
+        // the age counts from the start of this process.
+        let as_of = self.account.health().inventory_as_of;
+        let age = self.core.now().since(as_of.unwrap_or(self.core.tasks.started_at));
+        metrics::gauge!(INVENTORY_AGE_SECONDS).set(age.as_secs_f64());
         let store = &self.core.store;
         let mut at = self.position.at.lock().await;
         let mut seq = match *at {
@@ -42,11 +47,7 @@ impl Events {
             *at = Some(seq);
             self.position.applied.store(seq, Ordering::Release);
         }
-        metrics::counter!(FEED_PLACE).absolute(u64::try_from(seq).unwrap_or_default());
-        // Before the first comparison, the age counts from the start of this process.
-        let as_of = self.account.health().inventory_as_of;
-        let age = self.core.now().since(as_of.unwrap_or(self.core.tasks.started_at));
-        metrics::gauge!(INVENTORY_AGE_SECONDS).set(age.as_secs_f64());
+        metrics::gauge!(FEED_PLACE).set(f64::from(u32::try_from(seq).unwrap_or(u32::MAX)));
         Ok(())
     }
 

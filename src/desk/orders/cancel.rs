@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::desk::orders::Orders;
 use crate::desk::orders::order_with_number::OrderWithNumber;
+use crate::desk::orders::settle::record_settling_time;
 use crate::domain::audit::{Action, Actor, AuditRow};
 use crate::domain::authority::CallContext;
 use crate::domain::id::OrderId;
@@ -37,6 +38,7 @@ impl Orders {
                 state: current.order.state,
             });
         }
+        record_settling_time(&order);
         self.changes.notify(id);
         Ok(current)
     }
@@ -65,6 +67,7 @@ impl Orders {
                 "approved": order.approval.as_ref().map(|approval| &approval.fingerprint),
             }));
         if self.core.store.cancel_order(&order, &row).await? {
+            record_settling_time(&order);
             self.changes.notify(&order.id);
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::domain::scope::Scope;
 use crate::error::{Error, chain};
 use crate::store::Observation;
 use crate::telemetry::context;
-use crate::telemetry::metrics::ORDERS_SETTLED_TOTAL;
+use crate::telemetry::metrics::{ORDER_SETTLING_SECONDS, ORDERS_SETTLED_TOTAL};
 
 /// How long the announcement of a settlement waits for the number's label to be set.
 const LABEL_WAIT: Duration = Duration::from_secs(3);
@@ -22,6 +22,13 @@ const LABEL_WAIT: Duration = Duration::from_secs(3);
 /// Pauses between attempts to write an outcome to a database that does not answer.
 pub(in crate::desk::orders) const WRITE_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+
+/// Records how long an order took that has ended.
+pub(in crate::desk::orders) fn record_settling_time(order: &Order) {
+    if let Some(took) = order.settling_time() {
+        metrics::histogram!(ORDER_SETTLING_SECONDS, "state" => order.state.as_str()).record(took);
+    }
+}
 
 impl Orders {
     /// Writes the outcome of a call, and retries until the database accepts it: Close has already acted.
@@ -146,6 +153,7 @@ impl Orders {
         let country = order.request.country.to_string();
         metrics::counter!(ORDERS_SETTLED_TOTAL, "state" => order.state.as_str(), "country" => country)
             .increment(1);
+        record_settling_time(&order);
         tracing::info!(order_id = %order.id, team = %order.team, state = order.state.as_str(), "order settled");
         if order.state == State::Unverified {
             self.core.signals.unverified.notify_one();

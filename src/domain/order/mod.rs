@@ -16,6 +16,7 @@ pub mod turn;
 mod tests;
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -198,6 +199,18 @@ impl Order {
         let user = approval.and_then(|approval| approval.close_user.as_ref());
         subject.unwrap_or(&self.created_by) == caller.subject()
             || (user.is_some() && user == caller.close_user())
+    }
+
+    /// How long the service took: from the acceptance, or from the approval if the order needed one, to the end.
+    ///
+    /// `None` if the order has not ended, or ended without an approval.
+    pub fn settling_time(&self) -> Option<Duration> {
+        let begin = match &self.approval {
+            None => self.created_at,
+            Some(approval) if approval.decision == Verdict::Approved => approval.at?,
+            Some(_) => return None,
+        };
+        Some(self.finished_at?.since(begin))
     }
 
     /// Whether the order still awaits approval after its deadline.

@@ -232,3 +232,24 @@ fn every_state_is_reachable_and_no_step_leaves_a_final_state() {
         assert_eq!(leaves, !state.is_final(), "{state}");
     }
 }
+
+#[test]
+fn the_time_of_an_order_counts_from_its_acceptance_or_from_its_approval() {
+    let at = |seconds: i64| Timestamp::from_seconds(1_795_000_000 - 1_000 + seconds);
+    let mut order = waiting();
+    order.created_at = at(0);
+    assert_eq!(order.clone().settling_time(), None);
+    assert_eq!(order.clone().cancelled(at(50)).unwrap().settling_time(), None);
+    let rejected = order.clone().rejected(Actor::desk(), None, at(50)).unwrap();
+    assert_eq!(rejected.settling_time(), None);
+
+    let approved = order.clone().approved(Actor::desk(), None, at(900)).unwrap();
+    assert_eq!(approved.settling_time(), None);
+    let cancelled = approved.cancelled(at(907)).unwrap();
+    assert_eq!(cancelled.settling_time(), Some(Duration::from_secs(7)));
+
+    order.approval = None;
+    order.state = State::Queued;
+    let cancelled = order.cancelled(at(30)).unwrap();
+    assert_eq!(cancelled.settling_time(), Some(Duration::from_secs(30)));
+}

@@ -1,24 +1,48 @@
-//! The access log: one log line, one span and the metrics of every request of the API port.
+//! The access log: the span, the metrics and the log line of every request of the API port.
 //!
 //! It records no query and no phone number, and of the headers only the client's own request id.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::Response;
+use serde_json::{Map, Value};
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::domain::close_event::WEBHOOK_PATH;
 use crate::http::middleware::request_context::{RequestContext, X_REQUEST_ID};
+use crate::http::middleware::request_log::{Ended, RequestLog};
 use crate::http::problem::Problem;
 use crate::telemetry::context::{self, UpstreamTime};
 use crate::telemetry::metrics::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
+use crate::telemetry::millis;
 
 /// The outcome in the log of a request that succeeded. Handlers add it to the extensions of a response.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Outcome(pub(in crate::http) &'static str);
+
+/// Lets the counter of each 5xx response that an operation documents begin at 0, so that rates count the first one.
+pub(in crate::http) fn start_fault_counters(document: &Value) {
+    let paths = document["paths"].as_object();
+    let operations = paths.into_iter().flatten().flat_map(|(route, item)| {
+        let operations = item.as_object().into_iter().flatten();
+        operations.map(move |(method, operation)| (route, method, operation))
+    });
+    for (route, method, operation) in operations {
+        for status in operation["responses"].as_object().into_iter().flat_map(Map::keys) {
+            if status.starts_with('5') {
+                let labels = [
+                    ("method", method.to_ascii_uppercase()),
+                    ("route", route.clone()),
+                    ("status", status.clone()),
+                ];
+                metrics::counter!(HTTP_REQUESTS_TOTAL, &labels).increment(0);
+            }
+        }
+    }
+}
 
 /// A running request, which is logged when it ends.
 pub(in crate::http) struct AccessLog {
@@ -71,9 +95,10 @@ impl AccessLog {
         }
     }
 
-    /// Counts the request, completes its span and writes its log line.
+    /// Counts the request, completes its span, and writes its log line if it has one.
     pub(in crate::http) fn write(
         self,
+        log: &RequestLog,
         response: &Response,
         request: &RequestContext,
         problem: Option<&Problem>,
@@ -86,14 +111,21 @@ impl AccessLog {
             span,
             waited,
         } = self;
-        let (duration, status) = (started.elapsed(), response.status().as_u16());
+        let (duration, status) = (started.elapsed(), response.status());
+        let ended = Ended {
+            method,
+            status,
+            took: duration,
+            traced: context::recorded_trace_id(&span).is_some(),
+        };
+        let status = status.as_u16();
         let labels = [
             ("method", method.to_owned()),
             ("route", route.clone()),
             ("status", status.to_string()),
         ];
         metrics::counter!(HTTP_REQUESTS_TOTAL, &labels).increment(1);
-        metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(duration);
+        span.in_scope(|| metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, &labels[..2]).record(duration));
 
         let caller = request.caller.get();
         let subject = caller.map(|caller| printable(caller.name()));
@@ -112,6 +144,9 @@ impl AccessLog {
         span.record("outcome", outcome);
         if response.status().is_server_error() {
             span.record("otel.status_code", "ERROR");
+        }
+        if !log.has(&ended) {
+            return;
         }
         let (duration_ms, upstream_ms) = (millis(duration), millis(waited.total()));
         let trace_id = context::trace_id(&span);
@@ -141,11 +176,6 @@ impl AccessLog {
             log!(info, "request");
         }
     }
-}
-
-/// Returns milliseconds as a `u64`, because the JSON of the log has no `u128`.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the method as a metric label.

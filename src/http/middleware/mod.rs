@@ -15,5 +15,6 @@ pub(super) mod load_shed;
 pub(super) mod rate_limit;
 pub(super) mod receiving;
 pub(super) mod request_context;
+pub(super) mod request_log;
 pub(super) mod security_headers;
 pub(super) mod serve_request;

@@ -31,7 +31,7 @@ pub(in crate::http) async fn api(State(http): State<Http>, request: Request, nex
     let _in_flight = InFlight::begin();
     let served = serve(&http, Some(&http.load_shed), &http.cors, request, next).instrument(log.span.clone());
     let (response, context, problem) = log.waited.measure(served).await;
-    log.write(&response, &context, problem.as_deref());
+    log.write(&http.request_log, &response, &context, problem.as_deref());
     response
 }
 

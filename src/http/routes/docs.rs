@@ -32,6 +32,11 @@ pub(in crate::http) struct Document {
 }
 
 impl Document {
+    /// Returns the document as a value.
+    pub(in crate::http) fn value(&self) -> &Value {
+        &self.value
+    }
+
     pub(in crate::http) fn new(document: Value) -> Self {
         let value = Arc::new(document);
         let form = |media_type: &'static str, render: fn(&Value) -> Vec<u8>| {

@@ -13,6 +13,7 @@ pub(super) mod numbers;
 pub(super) mod ops;
 pub(super) mod orders;
 pub(super) mod problem_pages;
+pub(super) mod runbooks;
 pub(super) mod spend;
 pub(super) mod webhook_deliveries;
 pub(super) mod webhook_endpoints;

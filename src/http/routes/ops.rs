@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,14 +15,16 @@ use url::form_urlencoded;
 use crate::auth::KeyReport;
 use crate::desk::{CallFailure, Readiness, Startup};
 use crate::domain::odd_record::KnownOddRecord;
+use crate::http::extract::negotiation::choices;
 use crate::http::reload_status::{FileStatus, ReloadStatus};
 use crate::http::state::Http;
+use crate::telemetry::MetricsFormat;
 
 /// The most records of Close that a verbose report lists.
 const ODD_RECORDS: usize = 20;
 
-/// A function that renders the metrics in the Prometheus text format.
-pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+/// A function that renders the metrics.
+pub type Metrics = Arc<dyn Fn(MetricsFormat) -> String + Send + Sync>;
 
 /// Reports that the process responds to requests.
 ///
@@ -133,10 +135,21 @@ impl From<KeyReport> for IssuerReport {
     }
 }
 
-/// Returns all metrics in the Prometheus text format.
-pub(in crate::http) async fn metrics(Extension(render): Extension<Metrics>) -> impl IntoResponse {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        render(),
-    )
+/// Returns all metrics: as OpenMetrics if the client prefers it, else in the Prometheus text format.
+pub(in crate::http) async fn metrics(
+    Extension(render): Extension<Metrics>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let weight = |media_type: &str| {
+        let listed = choices(&headers, ACCEPT).filter(|(choice, _)| choice == media_type);
+        listed.map(|(_, weight)| weight).fold(0.0, f32::max)
+    };
+    let open_metrics = weight("application/openmetrics-text");
+    let format = if open_metrics > 0.0 && open_metrics >= weight("text/plain") {
+        MetricsFormat::OpenMetrics
+    } else {
+        MetricsFormat::Prometheus
+    };
+    let headers = [(CONTENT_TYPE, format.media_type()), (VARY, "accept")];
+    (headers, render(format))
 }

@@ -6,8 +6,8 @@ mod variety;
 
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusBuilder;
 use numberdesk::auth::{Auth, KeySource, Rejection};
+use numberdesk::telemetry::{Metrics, MetricsFormat};
 use serde_json::json;
 
 use super::idp::{Idp, IdpResponse, Signer, jwks};
@@ -82,7 +82,7 @@ async fn refresh_fetches_only_every_three_minutes() {
 
 #[tokio::test]
 async fn a_cached_token_expires_on_time() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let recorder = Metrics::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     let signer = Signer::new("ES256", "a");
     let (idp, clock) = (Idp::with_keys(&[&signer]).await, clock());
@@ -95,7 +95,7 @@ async fn a_cached_token_expires_on_time() {
     accepted(&auth, &token, "within the leeway of 30 s").await;
     clock.advance(Duration::from_secs(1));
     assert!(refused(&auth, &token, "after it").await.contains("expired"));
-    let metrics = recorder.handle().render();
+    let metrics = recorder.render(MetricsFormat::Prometheus);
     assert!(
         metrics.contains(r#"numberdesk_tokens_total{outcome="verified"} 1"#),
         "{metrics}"

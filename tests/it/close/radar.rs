@@ -66,8 +66,8 @@ async fn the_documented_api_has_no_difference(database: Database) {
         "the service has received webhooks and read the event log",
         || async {
             let metrics = server.at_ops("/metrics").await.text;
-            let received = metrics.contains("numberdesk_webhooks_received_total{outcome=\"new\"}");
-            let read = metrics.contains("endpoint=\"events\",outcome=\"done\"");
+            let received = !metrics.contains("numberdesk_webhooks_received_total{outcome=\"new\"} 0\n");
+            let read = !metrics.contains("endpoint=\"events\",outcome=\"done\"} 0\n");
             (received && read).then_some(())
         },
     )

@@ -77,6 +77,35 @@ async fn every_file_in_docs_is_a_page_and_a_markdown_file() {
 }
 
 #[tokio::test]
+async fn the_runbook_link_of_every_alert_leads_to_its_section() {
+    on_a_server(|server| async move {
+        let guide = send(server.request("GET", "/guides/runbooks")).await;
+        let mut alerts = 0;
+        for file in ["alerts", "limits", "backups", "objectives"] {
+            let file = root().join(format!("k8s/components/monitoring/{file}.yaml"));
+            let text = std::fs::read_to_string(file).unwrap();
+            let urls = text
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("runbook_url: "));
+            for url in urls {
+                let (_, alert) = url.split_once("/runbooks/").expect("a link to a service");
+                let found = send(server.request("GET", &format!("/runbooks/{alert}"))).await;
+                assert_eq!(found.status, 307, "{alert}: {found}");
+                let anchor = alert.to_lowercase();
+                assert_eq!(found.header("location"), format!("/guides/runbooks#{anchor}"));
+                assert!(guide.text.contains(&format!("<h2 id=\"{anchor}\">")), "{alert}");
+                alerts += 1;
+            }
+        }
+        assert!(alerts > 40, "{alerts}");
+        let all = send(server.request("GET", "/runbooks/")).await;
+        assert_eq!(all.header("location"), "/guides/runbooks");
+        assert_eq!(send(server.request("GET", "/runbooks/Nothing")).await.status, 404);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_link_and_anchor_in_the_pages_leads_to_a_page() {
     on_a_server(|server| async move {
         let site = crawl(&server.api, &["/guides/"]).await;

@@ -13,6 +13,16 @@ pub(crate) fn provided(path: &str) -> PathBuf {
     file
 }
 
+/// Returns the promtool that `make setup` has installed, or otherwise the one on the `PATH`.
+pub(crate) fn promtool() -> PathBuf {
+    let provided = root().join(".tools/promtool");
+    if provided.exists() {
+        provided
+    } else {
+        "promtool".into()
+    }
+}
+
 /// Returns the root folder of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

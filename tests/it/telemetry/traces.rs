@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AttributeValue;
-use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -47,6 +47,10 @@ async fn start_traced(
         ("NUMBERDESK_TRACES__ENDPOINT", endpoint.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=sales"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "k8s.namespace.name=prod,k8s.pod.name=numberdesk-0",
+        ),
     ];
     let desk = server.start_process_with(&environment).await;
     server.wait_until_ready().await;
@@ -62,9 +66,30 @@ fn spans(collector: &Receiver) -> Vec<Span> {
     });
     exports
         .flat_map(|export| export.resource_spans)
+        .inspect(|spans| assert_comes_from_the_pod(spans))
         .flat_map(|resource| resource.scope_spans)
         .flat_map(|scope| scope.spans)
         .collect()
+}
+
+/// Asserts that the spans name the service, its version, its instance and its pod, as its log lines do.
+fn assert_comes_from_the_pod(spans: &ResourceSpans) {
+    let resource = spans.resource.as_ref().expect("spans have a resource");
+    for (name, value) in [
+        ("service.name", "numberdesk"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("service.instance.id", "prod.numberdesk-0"),
+        ("k8s.namespace.name", "prod"),
+        ("k8s.pod.name", "numberdesk-0"),
+    ] {
+        let found = resource.attributes.iter().find(|attribute| attribute.key == name);
+        let found = found.and_then(|attribute| attribute.value.clone()?.value);
+        assert_eq!(
+            found,
+            Some(AttributeValue::StringValue(value.to_owned())),
+            "{name}"
+        );
+    }
 }
 
 /// Returns the exported spans of a trace, once a span with this name is among them.
@@ -115,9 +140,9 @@ async fn an_order_is_one_trace_from_the_client_to_close(database: Database) {
     assert_eq!(logged["trace_id"], TRACE);
     assert_eq!(logged["outcome"], "fulfilled");
     assert_eq!(logged["team"], "sales");
-    assert!(logged["upstream_ms"].as_u64().unwrap() >= 20, "{logged}");
+    assert!(logged["upstream_ms"].as_f64().unwrap() >= 20.0, "{logged}");
     assert!(
-        logged["duration_ms"].as_u64().unwrap() >= logged["upstream_ms"].as_u64().unwrap(),
+        logged["duration_ms"].as_f64().unwrap() >= logged["upstream_ms"].as_f64().unwrap(),
         "{logged}"
     );
 
@@ -160,7 +185,7 @@ async fn a_refused_order_is_logged_with_its_problem_type_and_without_time_in_clo
     assert_eq!(send(order).await.status, 403);
     let logged = log_line(&desk, "mine-2").await;
     assert_eq!(logged["outcome"], "policy-denied");
-    assert_eq!(logged["upstream_ms"], 0);
+    assert_eq!(logged["upstream_ms"], 0.0);
     let trace = logged["trace_id"].as_str().unwrap();
     wait_for_span(&collector, trace, "POST /v1/orders").await;
     assert_eq!(desk.terminate().await, 0);

@@ -106,8 +106,8 @@ async fn a_registered_endpoint_receives_the_events_of_its_team(database: Databas
     assert_eq!(replayed.expect(202), json!({ "queued": 4 }));
     app.gets(10).await;
     let metrics = server.at_ops("/metrics").await.text;
-    let series = "numberdesk_webhook_deliveries_total{outcome=\"delivered\"}";
-    assert!(metrics.contains(series), "{metrics}");
+    let none = "numberdesk_webhook_deliveries_total{outcome=\"delivered\"} 0\n";
+    assert!(!metrics.contains(none), "{metrics}");
 }
 
 async fn an_endpoint_can_be_changed_and_deleted_and_its_secret_is_never_stored(database: Database) {

@@ -1,6 +1,6 @@
 //! Hostile input about keys: floods of unknown `kid`s, strange `kid`s, unusable keys and oversized key sets.
 
-use metrics_exporter_prometheus::PrometheusBuilder;
+use numberdesk::telemetry::{Metrics, MetricsFormat};
 use serde_json::json;
 
 use super::is_unavailable;
@@ -94,7 +94,7 @@ async fn a_kid_is_only_compared_and_never_interpreted() {
 
 #[tokio::test]
 async fn weak_ambiguous_and_misplaced_keys_are_refused_and_counted() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let recorder = Metrics::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     let (good, one, two) = (
         Signer::new("ES256", "good"),
@@ -117,7 +117,7 @@ async fn weak_ambiguous_and_misplaced_keys_are_refused_and_counted() {
     refused(&auth, &encrypting.sign(&claims()), "a key for encryption").await;
     assert_eq!(auth.report()[0].keys, 1);
 
-    let metrics = recorder.handle().render();
+    let metrics = recorder.render(MetricsFormat::Prometheus);
     for line in [
         r#"numberdesk_jwk_refused_total{reason="weak_rsa"} 1"#,
         r#"numberdesk_jwk_refused_total{reason="duplicate_kid"} 2"#,

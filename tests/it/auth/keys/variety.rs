@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use numberdesk::telemetry::{Metrics, MetricsFormat};
 use serde_json::{Value, json};
 
 use super::{is_unavailable, long_lived};
@@ -104,7 +104,7 @@ async fn a_key_that_is_listed_once_for_each_algorithm_verifies_tokens() {
 
 #[tokio::test]
 async fn the_last_good_keys_serve_while_the_issuer_publishes_no_usable_key_and_an_alarm_is_raised() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let recorder = Metrics::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     let signer = Signer::new("ES256", "a");
     let (idp, clock) = (Idp::with_keys(&[&signer]).await, clock());
@@ -119,7 +119,7 @@ async fn the_last_good_keys_serve_while_the_issuer_publishes_no_usable_key_and_a
             "numberdesk_jwks_good{{issuer=\"https://idp.test/\"}} {}",
             u8::from(good)
         );
-        let metrics = recorder.handle().render();
+        let metrics = recorder.render(MetricsFormat::Prometheus);
         assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
     };
     is_good(true);
@@ -167,7 +167,7 @@ async fn the_last_good_keys_serve_while_the_issuer_publishes_no_usable_key_and_a
 /// RFC 7517, section 4: a key with duplicate members is refused. A key with its private part proves nothing.
 #[tokio::test]
 async fn a_key_with_duplicate_members_or_a_private_part_is_not_used_and_the_others_are() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let recorder = Metrics::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     let signers = ["good", "twice", "leaked"].map(|kid| Signer::new("ES256", kid));
     let [good, twice, leaked] = &signers;
@@ -181,9 +181,9 @@ async fn a_key_with_duplicate_members_or_a_private_part_is_not_used_and_the_othe
     for signer in [twice, leaked] {
         refused(&auth, &signer.sign(&claims()), "not used").await;
     }
-    let metrics = recorder.handle().render();
+    let metrics = recorder.render(MetricsFormat::Prometheus);
     for reason in ["malformed", "private_key"] {
-        let line = format!("numberdesk_jwk_refused_total{{reason=\"{reason}\"}}");
+        let line = format!("numberdesk_jwk_refused_total{{reason=\"{reason}\"}} 1\n");
         assert!(metrics.contains(&line), "{metrics}");
     }
 }

@@ -7,6 +7,7 @@
 mod close;
 mod desk;
 mod hold;
+mod limits;
 mod orders;
 mod scenario;
 
@@ -45,7 +46,15 @@ scenarios! {
     NumberdeskReplicaNotReady: with_postgres, desk::a_replica_that_needs_its_database_lacks_it;
     NumberdeskDown: with_sqlite, desk::the_process_is_down;
     NumberdeskErrors: with_sqlite, desk::requests_fail;
-    NumberdeskShedding: with_sqlite, desk::requests_are_shed;
+    NumberdeskShedding: with_sqlite, limits::requests_are_shed;
+    NumberdeskAutoscalerAtLimit: with_sqlite, limits::requests_are_shed;
+    NumberdeskCloseRateLimitUsedUp: with_sqlite, limits::close_allows_few_calls;
+    NumberdeskWebhooksDead: with_sqlite, limits::an_app_is_gone;
+    NumberdeskApprovalsExpire: with_sqlite, orders::nobody_approves_an_order;
+    NumberdeskVersionsDiffer: with_sqlite, limits::a_rollout_does_not_end;
+    NumberdeskVolumeNearlyFull: with_sqlite, limits::a_volume_fills_up;
+    NumberdeskObjectiveBurnsFast: with_sqlite, limits::many_changes_fail;
+    NumberdeskObjectiveBurnsSlowly: with_sqlite, limits::many_orders_take_longer_than_a_minute;
     NumberdeskPolicyBroken: with_sqlite, desk::the_policy_file_is_invalid;
     NumberdeskAuditUnsealed: with_sqlite, desk::the_head_of_the_chain_is_deleted;
     NumberdeskTlsCertificateBroken: with_sqlite, desk::the_certificate_and_its_key_do_not_match;

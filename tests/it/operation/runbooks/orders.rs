@@ -28,7 +28,7 @@ fn lost(effect: bool) -> Value {
 
 impl Scenario {
     /// Moves the creation of the order into the past.
-    async fn make_older(&self, order: &Value, seconds: i64) {
+    pub(in crate::operation::runbooks) async fn make_older(&self, order: &Value, seconds: i64) {
         let (id, micros) = (text(&order["id"]), seconds * SECOND);
         let statement = format!("UPDATE orders SET created_at = created_at - {micros} WHERE id = '{id}'");
         self.server.database.execute(&statement).await;
@@ -271,5 +271,31 @@ pub(in crate::operation::runbooks) async fn a_person_rents_a_number_in_close(cas
     .await;
 
     scenario.adopt(&orphans[0]).await;
+    scenario.alert.wait_until_inactive().await;
+}
+
+pub(in crate::operation::runbooks) async fn nobody_approves_an_order(case: Case) {
+    let approval = "[teams.sales]\napproval = { countries = [\"DE\"] }";
+    let config = TestConfig {
+        policy: POLICY.replace("[teams.sales]", approval),
+        ..TestConfig::default()
+    };
+    let mut scenario = Scenario::new(case, config).await;
+    let order = scenario
+        .server
+        .order(&ALICE, "waits", &berlin())
+        .await
+        .expect(202);
+    scenario.make_older(&order, 55 * 3_600).await;
+    scenario.alert.wait_until_active().await;
+    let waiting = scenario
+        .server
+        .list(&OLGA, "/v1/orders?state=awaiting_approval")
+        .await;
+    assert_eq!(waiting[0]["id"], order["id"], "{waiting:?}");
+
+    let path = format!("/v1/orders/{}/approve", text(&order["id"]));
+    let approved = send(scenario.server.request_as(&PETRA, "POST", &path)).await;
+    assert!(approved.status < 300, "{approved}");
     scenario.alert.wait_until_inactive().await;
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use numberdesk::domain::time::Clock;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::support::binary::{CommandOutput, ServerProcess, run};
 use crate::support::database::Database;
 use crate::support::personas::OLGA;
-use crate::support::program::root;
+use crate::support::program::{promtool, root};
 use crate::support::server::{TestConfig, TestServer};
 
 /// The minutes that a lasting state is recorded for: longer than the time range of any alert.
@@ -32,12 +32,25 @@ const ALERT_TIMEOUT: Duration = Duration::from_secs(90);
 pub(in crate::operation::runbooks) struct Rule {
     pub(in crate::operation::runbooks) name: String,
     expr: String,
+    /// The recording rules that the expression uses, as a file of rules.
+    recorded: Option<String>,
 }
 
-/// Reads all alerts of the `PrometheusRule`.
+/// The files with alerts about the service. Those of `backups.yaml` are about jobs of the cluster alone.
+const FILES: [&str; 3] = ["alerts", "limits", "objectives"];
+
+/// Reads all alerts of these files.
 pub(in crate::operation::runbooks) fn rules() -> Vec<Rule> {
-    let file = root().join("k8s/components/monitoring/alerts.yaml");
+    FILES.into_iter().flat_map(rules_in).collect()
+}
+
+fn rules_in(file: &str) -> Vec<Rule> {
+    let file = root().join(format!("k8s/components/monitoring/{file}.yaml"));
     let text = std::fs::read_to_string(file).unwrap();
+    let recorded = text.contains("- record: ").then(|| {
+        let object: Value = serde_norway::from_str(&text).unwrap();
+        object["spec"].to_string()
+    });
     let mut lines = text.lines().map(str::trim);
     let mut rules = Vec::new();
     while let Some(line) = lines.next() {
@@ -49,6 +62,7 @@ pub(in crate::operation::runbooks) fn rules() -> Vec<Rule> {
         rules.push(Rule {
             name: name.to_owned(),
             expr,
+            recorded: recorded.clone(),
         });
     }
     rules
@@ -174,6 +188,7 @@ impl Scenario {
 /// The record of the series that an alert reads.
 pub(in crate::operation::runbooks) struct AlertMonitor {
     expr: String,
+    recorded: Option<String>,
     ops: String,
     client: reqwest::Client,
     folder: TempDir,
@@ -191,6 +206,7 @@ impl AlertMonitor {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
             expr: rule.expr.clone(),
+            recorded: rule.recorded.clone(),
             ops: ops.to_owned(),
             client,
             folder: tempfile::tempdir().unwrap(),
@@ -291,7 +307,11 @@ impl AlertMonitor {
                 value.to_owned(),
             );
         }
-        let is_used = |series: &str| self.expr.contains(series.split('{').next().unwrap_or_default());
+        let recorded = self.recorded.as_deref().unwrap_or_default();
+        let is_used = |series: &str| {
+            let name = series.split('{').next().unwrap_or_default();
+            self.expr.contains(name) || recorded.contains(name)
+        };
         series.retain(|series, _| is_used(series));
         self.record.push((series, minutes));
     }
@@ -328,7 +348,11 @@ impl AlertMonitor {
         let expr = self
             .expr
             .replace("time()", &format!("({time} + {})", self.clock_offset));
-        let test = json!({ "tests": [{
+        let rules = self.recorded.as_ref().map(|rules| {
+            std::fs::write(self.folder.path().join("rules.yaml"), rules).unwrap();
+            "rules.yaml"
+        });
+        let test = json!({ "rule_files": rules.into_iter().collect::<Vec<_>>(), "evaluation_interval": "1m", "tests": [{
             "interval": "1m",
             "input_series": inputs.collect::<Vec<_>>(),
             "promql_expr_test": [{
@@ -354,15 +378,5 @@ impl AlertMonitor {
     /// Describes the expression and the record for a failure message.
     fn description(&self) -> String {
         format!("{}\n{:#?}", self.expr, self.series())
-    }
-}
-
-/// Returns the promtool that `make setup` has installed, or otherwise the one on the `PATH`.
-fn promtool() -> PathBuf {
-    let provided = root().join(".tools/promtool");
-    if provided.exists() {
-        provided
-    } else {
-        "promtool".into()
     }
 }
