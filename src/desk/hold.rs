@@ -5,8 +5,8 @@
 //! service's own API key that the database does not know. Somebody else who uses the key leaves the same trace. If
 //! there is one, no replica sends anything until a person has confirmed what was found.
 //!
-//! A false alarm stops the company, so a call counts as known whenever the database has any explanation for it. The
-//! database is read after the log: the intent of each call is durable before the call, so the log is never ahead. Calls
+//! A false alarm stops the company, so a call counts as known whenever the database has any explanation for it. Once a
+//! call has none, a refused order is no explanation for the others. The database is read after the log: the intent of each call is durable before the call, so the log is never ahead. Calls
 //! from before the database's first start do not count. Changes of numbers are not searched for: Close merges several
 //! into one event, so they can't be attributed for certain.
 
@@ -240,17 +240,30 @@ impl Holds {
         };
         let mut unknown: Vec<_> = calls.into_iter().filter(|call| !is_known(call)).collect();
         if unknown.iter().any(|call| call.kind == CallKind::Rent) {
-            let orders = store.orders_in_doubt(self.core.now().minus(MEMORY)).await?;
+            let mut orders = store.orders_in_doubt(self.core.now().minus(MEMORY)).await?;
             unknown.sort_by_key(|call| call.at);
-            let mut explained = BTreeSet::new();
-            unknown.retain(|call| {
-                let order = orders
-                    .iter()
-                    .find(|order| !explained.contains(&order.id) && self.explains(order, call));
-                order.is_none_or(|order| !explained.insert(order.id.clone()))
-            });
+            let unexplained = self.unexplained(&unknown, &orders);
+            if unexplained.is_empty() {
+                return Ok(unexplained);
+            }
+            // Now orders are held anyway. So an order that Close has refused explains nothing any more: a person should
+            // see every call that may be unknown.
+            orders.retain(|order| order.state != State::Refused);
+            unknown = self.unexplained(&unknown, &orders);
         }
         Ok(unknown)
+    }
+
+    /// Selects the calls that none of these orders explains. Each order explains one.
+    fn unexplained(&self, calls: &[UnknownCall], orders: &[Order]) -> Vec<UnknownCall> {
+        let mut explained = BTreeSet::new();
+        let is_unexplained = |call: &&UnknownCall| {
+            let order = orders
+                .iter()
+                .find(|order| !explained.contains(&order.id) && self.explains(order, call));
+            order.is_none_or(|order| !explained.insert(order.id.clone()))
+        };
+        calls.iter().filter(is_unexplained).cloned().collect()
     }
 
     /// Whether the call may have been made for the order.

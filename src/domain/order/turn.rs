@@ -195,6 +195,16 @@ mod tests {
         let one = [("a", "30", IN_DOUBT)];
         assert_eq!(decide(&one, &[("b", "30"), ("c", "30"), ("a", "30")]), ".cc");
         assert_eq!(
+            decide(&one, &[("b", "30"), ("b", "30")]),
+            ".c",
+            "interchangeable orders too"
+        );
+        assert_eq!(
+            decide(&[("a", "", IN_DOUBT)], &[("b", "30"), ("c", "89")]),
+            ".c",
+            "both overlap the doubt"
+        );
+        assert_eq!(
             decide(&one, &[("b", ""), ("b", "3"), ("c", "89")]),
             ".cc",
             "the last one overlaps the first one"

@@ -30,6 +30,7 @@ on_both_stores! {
     an_event_log_that_can_not_be_read_raises_no_alarm_and_delays_orders_for_a_minute_at_most,
     a_rent_of_somebody_else_with_the_own_key_holds_orders_and_releases_until_a_person_confirms,
     a_release_of_somebody_else_with_the_own_key_holds_orders,
+    once_a_call_is_unknown_a_refused_order_explains_no_rent,
 }
 
 const POLICY: &str = r#"
@@ -357,6 +358,35 @@ async fn a_release_of_somebody_else_with_the_own_key_holds_orders(database: Data
     assert!(is_held(&test_desk).await);
     let calls = unknown_calls(&test_desk).await;
     assert_eq!((calls.len(), &calls[0].number_id), (1, &id));
+}
+
+async fn once_a_call_is_unknown_a_refused_order_explains_no_rent(database: Database) {
+    let test_desk = test_desk(database, 8).await;
+    let own = rent(&test_desk, "sales", "own").await;
+    let forbidden = json!({ "status": 403, "body": { "error": "Not allowed." } });
+    test_desk
+        .close
+        .fault(json!({ "path": RENT, "times": 1, "answer": forbidden }))
+        .await;
+    let refused = test_desk
+        .order(&caller("sales"), "refused", &german())
+        .await
+        .unwrap();
+    assert_eq!(stored(&test_desk, &refused.order).await.state, State::Refused);
+    // Close may have rented the number although it has refused the order.
+    let foreign = somebody_rents(&test_desk).await;
+    assert_no_alarm(&test_desk, "a rent that a refused order explains").await;
+    let path = format!("/phone_number/{own}/");
+    let (status, _) = test_desk.close.call("DELETE", &path, None).await;
+    assert!(status < 300, "{status}");
+    search(&test_desk).await;
+    assert!(is_held(&test_desk).await);
+    let calls = test_desk.store().unknown_calls().await.unwrap();
+    let mut numbers: Vec<&str> = calls.iter().map(|call| call.number_id.as_str()).collect();
+    let mut expected = vec![own.as_str(), foreign.as_str()];
+    numbers.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(numbers, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

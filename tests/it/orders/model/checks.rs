@@ -195,11 +195,14 @@ impl Model {
         let named = "SELECT id FROM numbers WHERE team IS NULL AND order_id IS NOT NULL";
         let (confirmed, named) = (select(confirmed).await, select(named).await);
         let inventory = select("SELECT id FROM numbers").await;
+        let held = held_numbers(test_desk).await;
         for orphan in orphans {
             let is_explained = confirmed.contains(orphan) || named.contains(orphan);
+            // The hold leaves out a rent that an order in doubt explains, whichever number that order gets in the end.
+            let is_known = inventory.contains(orphan) || !held.contains(orphan);
             assert!(
-                is_explained || (forgotten.contains(orphan) && inventory.contains(orphan)),
-                "{orphan} belongs to no order, and nobody knows why"
+                is_explained || (forgotten.contains(orphan) && is_known),
+                "{orphan} belongs to no order, and nobody knows why: known {is_known}, of {forgotten:?}, {orders:?}"
             );
         }
     }
