@@ -10,3 +10,4 @@ mod restore;
 pub(crate) mod rollout;
 pub(crate) mod runbooks;
 pub(crate) mod shutdown;
+mod version_skew;
