@@ -2,6 +2,7 @@
 //!
 //! `dev`, `sandbox` and `token` exist only with the Cargo feature `dev`.
 
+mod audit_export;
 mod check;
 #[cfg(feature = "dev")]
 mod dev;
@@ -81,7 +82,7 @@ enum Command {
     /// Asks the policy for a decision
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Verifies the audit trail
+    /// Exports and verifies the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Shows and changes the service's own webhook subscription in Close; forwards events to an app under development
@@ -117,6 +118,8 @@ enum PolicyCommand {
 
 #[derive(Subcommand)]
 enum AuditCommand {
+    /// Continues a copy of the trail in a folder, and sends the new rows to a collector; for a job with a cursor
+    Export(audit_export::Arguments),
     /// Verifies the hash chain of a database or an export, and names the first row that was changed
     Verify(verify::Arguments),
 }
@@ -145,6 +148,7 @@ pub fn run() -> ExitCode {
             Command::Doctor(arguments) => exit_code(doctor::run(&arguments).await),
             Command::Policy(PolicyCommand::Explain(arguments)) => exit_code(explain::run(&arguments)),
             Command::Policy(PolicyCommand::Whoami(arguments)) => exit_code(whoami::run(&arguments).await),
+            Command::Audit(AuditCommand::Export(arguments)) => exit_code(audit_export::run(arguments).await),
             Command::Audit(AuditCommand::Verify(arguments)) => exit_code(verify::run(arguments).await),
             Command::Webhooks(command) => exit_code(webhooks::run(command).await),
             #[cfg(feature = "dev")]

@@ -75,11 +75,12 @@ def run(command, **options):
 
 
 def export_goes_on_at_its_cursor(folder, dev):
+    """Runs the command of the CronJob, with folders of this machine, and with the collector of the lines in comments."""
     received = []
 
     class Sink(BaseHTTPRequestHandler):
         def do_POST(self):
-            received.append(self.rfile.read(int(self.headers["content-length"])))
+            received.append((self.headers["authorization"], self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(500 if len(received) == 2 else 204)
             self.end_headers()
 
@@ -88,46 +89,55 @@ def export_goes_on_at_its_cursor(folder, dev):
 
     sink = HTTPServer(("127.0.0.1", 0), Sink)
     threading.Thread(target=sink.serve_forever, daemon=True).start()
-    exported, token = folder / "export", folder / "token"
+    exported, token, sink_token = folder / "export", folder / "token", folder / "sink-token"
     exported.mkdir()
     token.write_text(dev["OLAF"])
-    env = {
-        "API": dev["API"],
-        "EXPORT": str(exported),
-        "TOKEN_FILE": str(token),
-        "SINK_URL": f"http://127.0.0.1:{sink.server_port}/",
-        "PATH": os.environ["PATH"],
+    sink_token.write_text("secret\n")
+    text = (COMPONENTS / "audit-export/cron-job.yaml").read_text().replace("# - --", "- --")
+    (container,) = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert "command" not in container, "the image starts the binary"
+    here = {
+        "--api": dev["API"],
+        "--token-file": str(token),
+        "--folder": str(exported),
+        "--send-to": f"http://127.0.0.1:{sink.server_port}/",
+        "--send-token-file": str(sink_token),
     }
-    script = [sys.executable, COMPONENTS / "audit-export/export.py"]
+    names = [word.split("=")[0] for word in container["args"]]
+    assert names == ["audit", "export", *here]
+    command = [BINARY, *(f"{name}={here[name]}" if name in here else name for name in names)]
 
     def export():
-        return subprocess.run(script, env=env, capture_output=True, text=True)
+        return subprocess.run(command, env=CLEAN, capture_output=True, text=True)
 
     def change():
-        """Makes an audit row, and waits until it is sealed."""
+        """Makes an audit row."""
         body = '{"country":"US","carrier_type":"local"}'
         key = f"export-{len(received)}"
         headers = ["-H", f"Authorization: Bearer {dev['ALICE']}", "-H", "Content-Type: application/json"]
         run(["curl", "-sS", f"{dev['API']}/v1/orders", *headers, "-H", f"Idempotency-Key: {key}", "-d", body])
-        while "unsealed  0 rows" not in numberdesk(folder, "audit", "verify", "--config", ".dev/numberdesk.toml"):
-            pass
 
     change()
     assert export().returncode == 0
-    first = json.loads((exported / "cursor").read_text())
+    first = (exported / "cursor").read_text()
     change()
     failed = export()
-    assert failed.returncode != 0 and json.loads((exported / "cursor").read_text()) == first, failed
+    assert failed.returncode == 1 and (exported / "cursor").read_text() == first, failed
+    change()
     again = export()
-    assert again.returncode == 0 and received[1] == received[2], again
-    assert export().stdout.startswith("no row after"), "nothing is new"
+    assert again.returncode == 0 and received[1] == received[2] and len(received) == 4, again
+    nothing = export()
+    assert nothing.returncode == 0 and "none after" in nothing.stdout, nothing
     whole = b"".join(path.read_bytes() for path in sorted(exported.glob("audit-*.ndjson")))
-    assert whole == received[0] + received[2]
+    assert whole == b"".join(body for _, body in [received[0], *received[2:]])
+    assert {authorization for authorization, _ in received} == {"Bearer secret"}
     (folder / "whole.ndjson").write_bytes(whole)
-    verified = numberdesk(folder, "audit", "verify", "--export", "whole.ndjson")
-    # A cursor that is behind a row that nobody has is no success.
-    (exported / "cursor").write_text(json.dumps({"seq": first["seq"] - 10**6, "at": None}))
-    assert "is missing" in export().stderr
+    head = (exported / "cursor").read_text().strip()
+    verified = numberdesk(folder, "audit", "verify", "--export", "whole.ndjson", "--head", head)
+    # A cursor that does not fit the chain is no success.
+    (exported / "cursor").write_text(f"{head.split(':')[0]}:{'0' * 64}\n")
+    change()
+    assert export().returncode == 1
     sink.shutdown()
     print("audit-export:", verified.splitlines()[-2])
 

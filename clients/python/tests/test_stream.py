@@ -67,6 +67,16 @@ def test_an_event_that_comes_twice_is_handed_out_once(desk: Any, proxy: Proxy) -
     assert [event.id for event in first(desk.stream(after="evt_0"), 3)] == ["evt_1", "evt_2", "evt_3"]
 
 
+def test_an_event_of_a_later_version_is_handed_out_with_what_the_client_does_not_know(desk: Any, proxy: Proxy) -> None:
+    later = event(2).replace(b"event: t\n", b"event: order.later\nlater: x\n").replace(b'"type": "t"', b'"type": "order.later"')
+    later = later.replace(b'"data": {}', b'"data": {"later": [1]}, "later": {"a": 1}')
+    proxy.scripts = [sse(event(1) + later + event(3))]
+
+    _, odd, _ = first(desk.stream(after="evt_0"), 3)
+
+    assert (odd.type_, odd.data, odd.additional_properties["later"]) == ("order.later", {"later": [1]}, {"a": 1})
+
+
 def test_the_last_event_is_named_when_it_connects_again(desk: Any, proxy: Proxy) -> None:
     after = last_event(desk)
     for _ in range(2):

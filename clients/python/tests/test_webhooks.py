@@ -47,6 +47,15 @@ def test_a_signature_of_the_standard_library_holds() -> None:
     assert (event.id, event.type_, event.data) == ("evt_1", "order.fulfilled", {"a": "ü"})
 
 
+def test_an_event_of_a_later_version_keeps_what_the_client_does_not_know() -> None:
+    data = {"order_id": "ord_1", "later": [1]}
+    body = json.dumps(EVENT | {"type": "order.later", "data": data, "later": {"a": 1}}).encode()
+
+    event = verify_webhook(body, sign(body=body), SECRET, now=NOW)
+
+    assert (event.type_, event.data, event.additional_properties["later"]) == ("order.later", data, {"a": 1})
+
+
 def test_one_of_several_secrets_or_signatures_is_enough() -> None:
     both = sign()
     both["webhook-signature"] = "v1,AAAA v2,x v1a,y " + sign(OTHER)["webhook-signature"]

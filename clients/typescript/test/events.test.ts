@@ -198,6 +198,18 @@ test("an abort ends a stream that waits for an event or for the next attempt", a
   assert.deepEqual(await next, { done: true, value: undefined });
 });
 
+test("an event of a later version is handed out with what the client does not know", async () => {
+  const later = { id: "evt_2", type: "order.later", data: { later: [1] }, later: { a: 1 } };
+  const { client } = scripted(
+    `${message("evt_1")}id: evt_2\nevent: order.later\nlater: x\ndata: ${JSON.stringify(later)}\n\n${message("evt_3")}`,
+  );
+  const seen: unknown[] = [];
+  for await (const event of client.events({ after: "evt_0" })) {
+    if (seen.push(event) === 3) break;
+  }
+  assert.deepEqual(seen[1], later);
+});
+
 test("a stream that the service refuses throws", async () => {
   await assert.rejects(desk.client().events({ after: "evt_unknown" }).next(), InvalidRequestError);
   const token = desk.token("--team", "sales-emea", "--permissions", "numbers:rent");

@@ -27,12 +27,13 @@ pub struct Export {
 }
 
 impl Audit {
-    /// Appends all waiting rows to the chain, and begins an export in the order of the chain.
+    /// Appends all waiting rows to the chain, and begins an export in the order of the chain, after this row.
     pub async fn export(
         &self,
         ctx: CallContext<'_, needs::AuditRead>,
         team: Option<&Team>,
         period: Period,
+        after: i64,
     ) -> Result<Export, Error> {
         let authority = ctx.authorize(team)?;
         let permit = self.exports.take(ctx.caller, authority.scope())?;
@@ -48,7 +49,7 @@ impl Audit {
             scope: authority.scope().clone(),
             period,
             head,
-            at,
+            at: at.max(after),
             last,
             _permit: permit,
         })

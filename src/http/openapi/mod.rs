@@ -23,7 +23,7 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::domain::country::Country;
 use crate::domain::id::{DeliveryId, EndpointId, EventId, GroupId, OrderId, PhoneNumberId, UserId};
-use crate::domain::input::values::Text;
+use crate::domain::input::values::{Text, Whole};
 use crate::domain::month::Month;
 use crate::domain::order::IdempotencyKey;
 use crate::domain::page::Limit;
@@ -57,7 +57,8 @@ use crate::http::view::{AuditView, EventView};
     // utoipa finds the schemas of bodies, but not those of parameters, and it writes the rows of a page inline.
     components(schemas(
         Document, Country, DeliveryId, EndpointId, EventId, GroupBy, IdempotencyKey, Limit, Month, OrderId,
-        GroupId, PhoneNumberId, ReportFormat, Text<32>, Team, Timestamp, UserId, events::EventTypes, numbers::WrittenNumber, AuditView, EventView,
+        GroupId, PhoneNumberId, ReportFormat, Text<32>, Team, Timestamp, UserId,
+        Whole<0, 9_007_199_254_740_991>, events::EventTypes, numbers::WrittenNumber, AuditView, EventView,
     )),
 )]
 struct Base;

@@ -14,7 +14,7 @@ use crate::desk::{AuditFilter, Export, Period};
 use crate::domain::audit::Action;
 use crate::domain::audit_chain::Link;
 use crate::domain::id::{OrderId, PhoneNumberId, RequestId};
-use crate::domain::input::values::Text;
+use crate::domain::input::values::{Text, Whole};
 use crate::domain::page::Limit;
 use crate::domain::permission::needs;
 use crate::domain::team::Team;
@@ -101,10 +101,11 @@ pub(in crate::http) async fn export(
         since: query.since,
         until: query.until,
     };
+    let after = query.after.map_or(0, |Whole(after)| after);
     let export = http
         .desk
         .audit
-        .export(caller.call(), query.team.as_ref(), period)
+        .export(caller.call(), query.team.as_ref(), period, after)
         .await?;
     let head =
         HeaderValue::from_str(&export.head().to_string()).map_err(|fault| Error::Internal(fault.into()))?;
@@ -152,6 +153,8 @@ pub(in crate::http) struct ExportQuery {
     since: Option<Timestamp>,
     /// Only rows before this time.
     until: Option<Timestamp>,
+    /// Only rows after the one with this `seq`, to continue an export.
+    after: Option<Whole<0, 9_007_199_254_740_991>>,
 }
 
 /// The query of the list.

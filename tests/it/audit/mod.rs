@@ -1,6 +1,7 @@
 //! The audit trail: every decision and every effect leaves a row.
 
 pub(crate) mod chain;
+mod export_job;
 
 use serde_json::{Value, json};
 

@@ -13,3 +13,4 @@ pub(crate) mod rollout;
 pub(crate) mod runbooks;
 pub(crate) mod shutdown;
 mod system_clock;
+mod version_skew;
