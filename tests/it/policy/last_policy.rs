@@ -12,7 +12,6 @@ on_both_stores! {
     a_process_that_starts_with_an_unusable_policy_file_has_the_last_valid_policy,
     only_the_sealed_text_of_the_policy_that_was_last_in_force_is_taken,
     without_a_policy_in_the_settings_nothing_is_taken_from_the_database,
-    after_a_rotation_of_the_api_key_the_policy_is_sealed_with_the_new_one,
 }
 on_postgres_only! {
     of_replicas_with_different_files_the_later_one_decides_what_the_next_one_starts_with,
@@ -213,27 +212,4 @@ async fn of_replicas_with_different_files_the_later_one_decides_what_the_next_on
     for desk in [&mut old, &mut third] {
         assert_eq!(desk.terminate().await, 0);
     }
-}
-
-async fn after_a_rotation_of_the_api_key_the_policy_is_sealed_with_the_new_one(database: Database) {
-    let mut server = TestServer::prepare(database.clone(), TestConfig::default()).await;
-    let mut desk = start(&mut server, &[]).await;
-    server.wait_until_synced().await;
-    let seal = || database.query_texts("SELECT seal FROM last_policy", &[]);
-    let before = eventually("the database keeps the policy", || async {
-        let seals = seal().await;
-        (seals.len() == 1).then_some(seals)
-    })
-    .await;
-    server.close.set(json!({ "other_key": "api_another.key" })).await;
-    write(&server, "close-api-key", "api_another.key");
-    eventually("the policy has a new seal", || async {
-        (seal().await != before).then_some(())
-    })
-    .await;
-    assert_eq!(desk.terminate().await, 0);
-    write(&server, "policy.toml", BROKEN);
-    let mut desk = start(&mut server, &[]).await;
-    assert_eq!(server.at_ops("/readyz").await.json()["policy_source"], "database");
-    assert_eq!(desk.terminate().await, 0);
 }
