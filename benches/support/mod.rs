@@ -1,6 +1,8 @@
 //! The service as a separate process, with a simulated Close in this one, for measurements from outside.
 #![allow(dead_code, reason = "each bench uses only a part")]
 
+pub(crate) mod fill;
+
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -95,10 +97,21 @@ impl Desk {
     ///
     /// It is the same for a minute, because apps also reuse their tokens.
     pub(crate) fn token(&self, team: &str) -> String {
+        self.signed(
+            &[team],
+            "numbers:read numbers:rent numbers:release numbers:admin audit:read spend:read",
+        )
+    }
+
+    /// Returns a token of a member of these teams, who only reads.
+    pub(crate) fn token_of_member(&self, teams: &[&str]) -> String {
+        self.signed(teams, "numbers:read audit:read spend:read")
+    }
+
+    fn signed(&self, teams: &[&str], scope: &str) -> String {
         let minute = now() / 60 * 60;
-        let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": team, "iat": minute, "exp": minute + 600,
-            "teams": [team], "close_user_id": self.user,
-            "scope": "numbers:read numbers:rent numbers:release numbers:admin audit:read spend:read" });
+        let claims = json!({ "iss": ISSUER, "aud": "numberdesk", "sub": teams[0], "iat": minute, "exp": minute + 600,
+            "teams": teams, "close_user_id": self.user, "scope": scope });
         self.issuer.sign(&claims).expect("the issuer signs")
     }
 

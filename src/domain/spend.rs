@@ -370,7 +370,7 @@ mod tests {
                 at = one.next();
             }
             for share in &shares {
-                let end = share.until.map_or(share.from, |until| until);
+                let end = share.until.unwrap_or(share.from);
                 prop_assert_eq!(share.from.number() / 12, end.number() / 12, "{:?}", share);
             }
         }

@@ -381,7 +381,7 @@ async fn once_a_call_is_unknown_a_refused_order_explains_no_rent(database: Datab
     assert!(status < 300, "{status}");
     search(&test_desk).await;
     assert!(is_held(&test_desk).await);
-    let calls = test_desk.store().unknown_calls().await.unwrap();
+    let calls = test_desk.store().oldest_unknown_calls(200).await.unwrap();
     let mut numbers: Vec<&str> = calls.iter().map(|call| call.number_id.as_str()).collect();
     let mut expected = vec![own.as_str(), foreign.as_str()];
     numbers.sort_unstable();

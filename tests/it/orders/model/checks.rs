@@ -84,7 +84,7 @@ impl Model {
                 assert_eq!(before, calls, "sent without a confirmation");
             }
             None if !holds.is_empty() => {
-                let unknown = store.unknown_calls().await.expect("calls can be read");
+                let unknown = store.oldest_unknown_calls(200).await.expect("calls can be read");
                 assert!(self.figures.restores > 0, "{holds:?}: {unknown:?}");
                 self.held = Some(calls);
                 self.figures.holds += 1;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use numberdesk::domain::audit::Actor;
+use numberdesk::desk::HoldAuthor;
 use numberdesk::domain::hold::CallKind;
 use numberdesk::domain::id::OrderId;
 use numberdesk::domain::order::{Order, State};
@@ -190,10 +190,10 @@ impl Model {
             PaidCalls::of(test_desk).await,
             "sent without a confirmation"
         );
-        let (store, now) = (test_desk.store(), test_desk.replica().desk.now());
-        let confirmed = store.confirm_unknown_calls(&Actor::desk(), now).await;
-        let confirmed = confirmed.expect("the calls can be confirmed");
-        let holds = store.holds().await.expect("holds can be read");
+        let control = test_desk.replica().desk.hold_control.clone();
+        let confirmed = control.confirm(&HoldAuthor::Operator).await;
+        let confirmed = confirmed.expect("the calls can be confirmed").expect("there is a hold");
+        let holds = test_desk.store().holds().await.expect("holds can be read");
         assert!(holds.is_empty(), "{holds:?}");
         let rented: Vec<String> = confirmed
             .calls
