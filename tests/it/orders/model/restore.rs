@@ -192,7 +192,9 @@ impl Model {
         );
         let control = test_desk.replica().desk.hold_control.clone();
         let confirmed = control.confirm(&HoldAuthor::Operator).await;
-        let confirmed = confirmed.expect("the calls can be confirmed").expect("there is a hold");
+        let confirmed = confirmed
+            .expect("the calls can be confirmed")
+            .expect("there is a hold");
         let holds = test_desk.store().holds().await.expect("holds can be read");
         assert!(holds.is_empty(), "{holds:?}");
         let rented: Vec<String> = confirmed
