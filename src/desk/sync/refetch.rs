@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::close::{Error as CloseError, Shown};
@@ -99,7 +98,8 @@ impl InventorySync {
     ///
     /// Idempotent: any replica can run it at any time.
     pub async fn refetch(&self) -> Result<(), Error> {
-        let (mut running, mut failures) = (FuturesUnordered::new(), Failures::default());
+        // Tasks, because a job may hold a connection of the database that the next statement of this step waits for.
+        let (mut running, mut failures) = (JoinSet::new(), Failures::default());
         loop {
             let now = self.core.now();
             let (due, since) = self.core.store.refetch_backlog(now).await?;
@@ -128,14 +128,19 @@ impl InventorySync {
                     self.fetch_by_listing(taken).await?;
                     continue;
                 }
-                running.extend(taken.into_iter().map(|job| self.fetch_and_finish(job)));
+                for job in taken {
+                    let sync = self.clone();
+                    running.spawn(async move { sync.fetch_and_finish(job).await });
+                }
             }
             if running.is_empty() {
                 return failures.outcome();
             }
             // One object that hangs does not keep the others waiting, and neither those that become due meanwhile.
             tokio::select! {
-                Some(outcome) = running.next() => failures.note(outcome),
+                Some(ended) = running.join_next() => {
+                    failures.note(ended.unwrap_or_else(|panicked| Err(Error::Internal(panicked.into()))));
+                }
                 () = self.core.signals.webhook.notified() => {}
                 () = sleep(LOOK) => {}
             }
