@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use ::metrics::{
     CounterFn, GaugeFn, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit, gauge,
@@ -242,7 +241,7 @@ struct OneHistogram(Histogram);
 impl HistogramFn for OneHistogram {
     fn record(&self, value: f64) {
         let exemplar = recorded_trace_id(&Span::current()).map(|id| [("trace_id", id)]);
-        let at = exemplar.is_some().then(SystemTime::now);
-        self.0.observe(value, exemplar, at);
+        // Without a time of its own, an exemplar gets that of the scrape.
+        self.0.observe(value, exemplar, None);
     }
 }

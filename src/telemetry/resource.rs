@@ -7,6 +7,10 @@ use uuid::Uuid;
 /// Returns the attributes of the process: those of `OTEL_RESOURCE_ATTRIBUTES`, and its name, version and instance.
 ///
 /// The variables name the service and the instance, if they do. Otherwise the instance is the pod, or a random id.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the id of a process is no id of the service, and begins before any clock"
+)]
 pub(super) fn resource() -> Resource {
     let found = Resource::builder().build();
     let given = |key: &'static str| Some(found.get(&Key::from_static_str(key))?.to_string());
