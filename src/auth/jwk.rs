@@ -212,17 +212,20 @@ fn separate(keys: &mut Vec<Key>) -> Vec<Key> {
             }
         }
     }
-    let mut uses: HashMap<(&str, Algorithm), usize> = HashMap::new();
+    let mut keys_with: HashMap<(&str, Algorithm), usize> = HashMap::new();
     for key in &merged {
         for algorithm in &key.algorithms {
             if let Some(kid) = &key.kid {
-                *uses.entry((kid, *algorithm)).or_default() += 1;
+                *keys_with.entry((kid, *algorithm)).or_default() += 1;
             }
         }
     }
     let is_ambiguous = |key: &Key, algorithm: Algorithm| {
-        let uses = key.kid.as_deref().and_then(|kid| uses.get(&(kid, algorithm)));
-        uses.is_some_and(|uses| *uses > 1)
+        let count = key
+            .kid
+            .as_deref()
+            .and_then(|kid| keys_with.get(&(kid, algorithm)));
+        count.is_some_and(|count| *count > 1)
     };
     let mut ambiguous = Vec::new();
     for key in &merged {

@@ -94,9 +94,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         rest.extend_from_slice(&part);
         let mut start = 0;
         while let Some(length) = rest[start..].iter().position(|byte| *byte == b'\n') {
-            let line = &rest[start..start + length];
-            let link = Link::from_line(line).context("a line of the answer is not a row of the trail")?;
-            if let Err(why) = batch.add(&link, line) {
+            let row = &rest[start..start + length];
+            let link = Link::from_line(row).context("a line of the answer is not a row of the trail")?;
+            if let Err(why) = batch.add(&link, row) {
                 return broken(&why);
             }
             start += length + 1;

@@ -111,7 +111,7 @@ enum Command {
 #[derive(Subcommand)]
 enum PolicyCommand {
     /// Shows the decision on an order, the rule behind it, and what would change it
-    Explain(explain::Arguments),
+    Explain(Box<explain::Arguments>),
     /// Shows what a token and the policy give its caller, and what is missing to rent
     Whoami(whoami::Arguments),
 }

@@ -117,7 +117,7 @@ impl Holds {
     pub async fn search_when_due(&self) -> Result<(), Error> {
         let due = self.core.store.claim_step("hold", self.core.now(), EVERY).await?;
         if due || !self.state.searched.load(Ordering::Relaxed) {
-            self.search().await?;
+            Box::pin(self.search()).await?;
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Holds {
         if failed.is_some_and(|(_, last)| now.since(last) < RETRY) {
             return false;
         }
-        let Err(error) = self.search().await else {
+        let Err(error) = Box::pin(self.search()).await else {
             return true;
         };
         let now = self.core.clock.steady();

@@ -30,7 +30,7 @@ impl Batch {
     }
 
     /// Adds the next row. The error says why the row does not continue the chain.
-    pub(super) fn add(&mut self, link: &Link, line: &[u8]) -> Result<(), String> {
+    pub(super) fn add(&mut self, link: &Link, text: &[u8]) -> Result<(), String> {
         let expected = self.end.seq + 1;
         if link.seq != expected {
             return Err(format!(
@@ -55,7 +55,7 @@ impl Batch {
             return Err(format!("row {expected} was changed: its hash does not fit"));
         }
         self.end = end;
-        self.lines.extend_from_slice(line);
+        self.lines.extend_from_slice(text);
         self.lines.push(b'\n');
         Ok(())
     }
@@ -101,10 +101,9 @@ impl Folder {
         let lock = path.join("lock");
         let lock = File::create(&lock).with_context(|| format!("{} can't be written", lock.display()))?;
         match lock.try_lock() {
-            Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another export to {} is running", path.display()),
             // A bucket that is mounted as a folder may have no locks.
-            Err(TryLockError::Error(_)) => {}
+            Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let cursor = path.join(CURSOR);
         let cursor = match fs::read_to_string(&cursor) {

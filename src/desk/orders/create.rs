@@ -47,7 +47,7 @@ impl Orders {
         let changes = self.changes.subscribe();
         let (order, repeated) = match self.find_by_key(&team, &key, &request).await? {
             Some(order) => (order, true),
-            None => self.accept(&authority, &team, request, key).await?,
+            None => Box::pin(self.accept(&authority, &team, request, key)).await?,
         };
         let wait = wait.unwrap_or(self.core.settings.wait);
         let mut order = self.wait_for_end(&authority, order, changes, wait).await;

@@ -18,7 +18,7 @@ impl Orders {
     /// replica can run it at any time.
     pub async fn recover(&self) -> Result<(), Error> {
         // A lapsed order that can't be written must not keep the queue waiting.
-        let (lapsed, due) = tokio::join!(self.mark_lapsed(), self.dispatch_due());
+        let (lapsed, due) = tokio::join!(Box::pin(self.mark_lapsed()), Box::pin(self.dispatch_due()));
         lapsed.and(due)
     }
 

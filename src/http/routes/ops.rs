@@ -135,7 +135,7 @@ impl From<KeyReport> for IssuerReport {
     }
 }
 
-/// Returns all metrics: as OpenMetrics if the client prefers it, else in the Prometheus text format.
+/// Returns all metrics: as `OpenMetrics` if the client prefers it, else in the Prometheus text format.
 pub(in crate::http) async fn metrics(
     Extension(render): Extension<Metrics>,
     headers: HeaderMap,

@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn endless() -> Body {
-        let pages = stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * PIECE])));
+        let pages = stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from(vec![0; 2 * PIECE])));
         Body::from_stream(pages)
     }
 

@@ -25,7 +25,7 @@ fn unknown_call(call: UnknownCall) -> UnknownCallView {
     UnknownCallView {
         kind: call.kind,
         phone_number_id: call.number_id,
-        number: call.facts.map(|facts| facts.number.to_string()),
+        number: call.facts.map(|facts| facts.number.clone()),
         at: call.at,
     }
 }

@@ -126,8 +126,8 @@ async fn an_export_continues_at_its_cursor_without_a_gap_or_a_duplicate(database
     collector.answers(Reply::Status(200));
     let done = copy.export(&send).await;
     assert_eq!(done.code, 0, "{done:?}");
-    let sent = collector.got();
-    let named: Vec<_> = sent
+    let received = collector.got();
+    let named: Vec<_> = received
         .iter()
         .map(|one| (one.header("idempotency-key"), &one.body))
         .collect();
@@ -137,7 +137,7 @@ async fn an_export_continues_at_its_cursor_without_a_gap_or_a_duplicate(database
     let rows = copy.rows();
     let expected: Vec<i64> = (1..).take(rows.lines().count()).collect();
     assert_eq!(sequence(&rows), expected);
-    assert!(rows.ends_with(std::str::from_utf8(&sent[2].body).expect("UTF-8")));
+    assert!(rows.ends_with(std::str::from_utf8(&received[2].body).expect("UTF-8")));
     let verified = copy.verified().await;
     assert_eq!(verified.code, 0, "{verified:?}");
     // The cursor of the script of version 0.1, which had no hash.

@@ -438,7 +438,7 @@ async fn check_prints_faults_as_json_and_as_sarif_with_line_and_column() {
     );
 }
 
-/// Asserts the parts of the log that the tests read. tests/python/schemas_hold.py compares it with the schema.
+/// Asserts the parts of the log that the tests read. `tests/python/schemas_hold.py` compares it with the schema.
 fn assert_sarif(log: &Value) {
     assert_eq!(log["version"], "2.1.0");
     let rules = log["runs"][0]["tool"]["driver"]["rules"]

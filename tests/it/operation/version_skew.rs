@@ -60,8 +60,10 @@ async fn migrate_to_version_0_1(database: &Database) {
         let text = fs::read_to_string(file).expect("a migration can be read");
         let name = file.file_stem().expect("a name").to_string_lossy();
         let checksum = hex::encode(Sha256::digest(&text));
-        script += &text;
-        script += &format!(";INSERT INTO migrations (name, checksum) VALUES ('{name}', '{checksum}');");
+        script.extend([
+            text,
+            format!(";INSERT INTO migrations (name, checksum) VALUES ('{name}', '{checksum}');"),
+        ]);
     }
     if database.kind() == "PostgreSQL" {
         script = script.replace(" TEXT", " TEXT COLLATE \"C\"");

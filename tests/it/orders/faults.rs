@@ -184,23 +184,23 @@ impl Lag {
 }
 
 async fn orders_are_true_when_close_shows_a_number_at_once(database: Database) {
-    orders_end_in_the_true_state(database, Lag::new("0s", "0s", 0)).await;
+    Box::pin(orders_end_in_the_true_state(database, Lag::new("0s", "0s", 0))).await;
 }
 
 async fn orders_are_true_when_the_listing_lags(database: Database) {
-    orders_end_in_the_true_state(database, Lag::new("20s", "0s", 1)).await;
+    Box::pin(orders_end_in_the_true_state(database, Lag::new("20s", "0s", 1))).await;
 }
 
 async fn orders_are_true_when_the_event_log_lags(database: Database) {
-    orders_end_in_the_true_state(database, Lag::new("0s", "20s", 2)).await;
+    Box::pin(orders_end_in_the_true_state(database, Lag::new("0s", "20s", 2))).await;
 }
 
 async fn orders_are_true_when_listing_and_event_log_lag(database: Database) {
-    orders_end_in_the_true_state(database, Lag::new("20s", "20s", 3)).await;
+    Box::pin(orders_end_in_the_true_state(database, Lag::new("20s", "20s", 3))).await;
 }
 
 async fn orders_are_true_when_the_listing_lags_longer_than_the_settling_period(database: Database) {
-    orders_end_in_the_true_state(database, Lag::new("20m", "0s", 4)).await;
+    Box::pin(orders_end_in_the_true_state(database, Lag::new("20m", "0s", 4))).await;
 }
 
 async fn orders_end_in_the_true_state(database: Database, lag: Lag) {

@@ -70,7 +70,7 @@ async fn a_process_that_starts_with_an_unusable_policy_file_has_the_last_valid_p
         match file {
             Some(text) => write(&server, "policy.toml", text),
             None => {
-                std::fs::remove_file(server.folder.path().join("policy.toml")).expect("the file is there")
+                std::fs::remove_file(server.folder.path().join("policy.toml")).expect("the file is there");
             }
         }
         let mut desk = start(&mut server, &[]).await;

@@ -66,16 +66,9 @@ async fn random_operation(store: &Store, random: &mut Random, round: usize) {
                 _ => fulfilled(&number),
             };
             let settled = order.settled(settlement, now).unwrap();
+            let (seen, row) = (observation(&number, now), audit_row(Action::OrderSettle));
             // A number of another order is an error, and must change nothing.
-            drop(
-                store
-                    .settle_order(
-                        &settled,
-                        Some(&observation(&number, now)),
-                        &audit_row(Action::OrderSettle),
-                    )
-                    .await,
-            );
+            drop(store.settle_order(&settled, Some(&seen), &row).await);
         }
         5 if !orders.is_empty() => {
             let mut order = random.pick(&orders).clone();

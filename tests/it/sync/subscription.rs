@@ -71,7 +71,7 @@ fn take_catch_up_signal(test_desk: &TestDesk) -> bool {
 }
 
 /// The state of the webhooks in the readiness report.
-async fn health(replica: &Replica) -> &'static str {
+fn health(replica: &Replica) -> &'static str {
     replica.desk.health.readiness().webhooks
 }
 
@@ -84,7 +84,7 @@ async fn create_count(close: &FakeClose) -> usize {
 async fn the_subscription_is_created_once_and_reused_after_a_restart() {
     with_sqlite(|database| async move {
         let mut test_desk = start_desk(database).await;
-        assert_eq!(health(test_desk.replica()).await, "not checked yet");
+        assert_eq!(health(test_desk.replica()), "not checked yet");
         assert_eq!(test_desk.replica().desk.subscription.keys().len(), 0);
         ensure_subscribed(&test_desk).await;
         let subscription = only_subscription(&test_desk.close).await;
@@ -106,7 +106,7 @@ async fn the_subscription_is_created_once_and_reused_after_a_restart() {
             *test_desk.replica().desk.subscription.keys(),
             [signature_key(&subscription)]
         );
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
         assert!(
             take_catch_up_signal(&test_desk),
             "events before the subscription are fetched from the event log"
@@ -144,12 +144,12 @@ async fn a_subscription_with_an_unknown_status_stays_as_it_is_and_the_status_is_
             .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
             .await;
         ensure_subscribed(&test_desk).await;
-        assert_eq!(health(test_desk.replica()).await, "status unknown");
+        assert_eq!(health(test_desk.replica()), "status unknown");
         assert!(test_desk.close.requests("PUT", "/webhook/{id}/").await.is_empty());
         assert!(!take_catch_up_signal(&test_desk));
         test_desk.close.clear_faults().await;
         ensure_subscribed(&test_desk).await;
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
     })
     .await;
 }
@@ -177,7 +177,7 @@ async fn a_paused_subscription_is_resumed_and_missed_events_are_fetched() {
             (&subscription["id"], &json!("active"))
         );
         assert!(take_catch_up_signal(&test_desk));
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
 
         // While Close refuses to resume the subscription, the error and the readiness report say so.
         test_desk
@@ -194,11 +194,11 @@ async fn a_paused_subscription_is_resumed_and_missed_events_are_fetched() {
             refused.contains("403") && refused.contains("not yours"),
             "{refused}"
         );
-        assert_eq!(health(test_desk.replica()).await, "paused");
+        assert_eq!(health(test_desk.replica()), "paused");
         assert!(!take_catch_up_signal(&test_desk));
         test_desk.close.clear_faults().await;
         ensure_subscribed(&test_desk).await;
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
         assert!(take_catch_up_signal(&test_desk));
     })
     .await;
@@ -267,13 +267,13 @@ async fn if_others_use_all_forty_subscriptions_the_error_says_so_and_the_service
         assert!(message.contains("40") && message.contains(URL), "{message}");
         assert!(message.contains("close.webhook_signature_key_file"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
-        assert_eq!(health(test_desk.replica()).await, "none");
+        assert_eq!(health(test_desk.replica()), "none");
         let desk = test_desk.replica().desk.clone();
         desk.sync.compare().await.unwrap();
 
         test_desk.close.call("DELETE", &path(&others[7]), None).await;
         ensure_subscribed(&test_desk).await;
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
         assert_eq!(test_desk.close.subscriptions().await.len(), 40);
     })
     .await;
@@ -291,10 +291,7 @@ async fn a_lost_answer_or_a_list_that_lags_causes_no_second_subscription() {
         ensure_subscribed(&test_desk).await;
         let first = only_subscription(&test_desk.close).await;
         assert_eq!(
-            (
-                health(test_desk.replica()).await,
-                create_count(&test_desk.close).await
-            ),
+            (health(test_desk.replica()), create_count(&test_desk.close).await),
             ("ok", 1)
         );
 
@@ -307,7 +304,7 @@ async fn a_lost_answer_or_a_list_that_lags_causes_no_second_subscription() {
             .fault(json!({"method": "GET", "path": "/webhook/", "answer": empty}))
             .await;
         ensure_subscribed(&test_desk).await;
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
         assert_eq!(
             *test_desk.replica().desk.subscription.keys(),
             [signature_key(&second)]
@@ -379,7 +376,7 @@ async fn two_replicas_subscribe_at_once(database: Database) {
     for replica in [test_desk.replica(), &other] {
         try_subscribe(replica).await.unwrap();
         assert_eq!(*replica.desk.subscription.keys(), [signature_key(&remaining)]);
-        assert_eq!(health(replica).await, "ok");
+        assert_eq!(health(replica), "ok");
     }
     assert_eq!(create_count(&test_desk.close).await, 2);
 }
@@ -396,7 +393,7 @@ async fn with_a_configured_key_or_without_a_public_url_the_service_does_not_subs
             test_desk.webhooks = webhooks;
             test_desk.start().await;
             ensure_subscribed(&test_desk).await;
-            assert_eq!(health(test_desk.replica()).await, expected);
+            assert_eq!(health(test_desk.replica()), expected);
         }
         let keys = vec!["5ca1ab1e".repeat(8).parse::<SignatureKey>().unwrap()];
         test_desk.replica().desk.subscription.set_keys(keys.clone());

@@ -66,7 +66,7 @@ fn spans(collector: &Receiver) -> Vec<Span> {
     });
     exports
         .flat_map(|export| export.resource_spans)
-        .inspect(|spans| assert_comes_from_the_pod(spans))
+        .inspect(assert_comes_from_the_pod)
         .flat_map(|resource| resource.scope_spans)
         .flat_map(|scope| scope.spans)
         .collect()

@@ -19,7 +19,7 @@ async fn a_key_that_close_hides_is_known_until_a_restart() {
             .await;
         ensure_subscribed(&test_desk).await;
         assert_eq!(test_desk.replica().desk.subscription.keys(), keys);
-        assert_eq!(health(test_desk.replica()).await, "failing");
+        assert_eq!(health(test_desk.replica()), "failing");
 
         test_desk.crash();
         test_desk.start().await;
@@ -29,7 +29,7 @@ async fn a_key_that_close_hides_is_known_until_a_restart() {
             hidden.to_string().contains("numberdesk webhooks rotate"),
             "{hidden}"
         );
-        assert_eq!(health(test_desk.replica()).await, "key unknown");
+        assert_eq!(health(test_desk.replica()), "key unknown");
         assert_eq!(create_count(&test_desk.close).await, 1);
     })
     .await;
@@ -47,12 +47,12 @@ async fn known_keys_stay_valid_while_close_is_unavailable() {
                 .fault(json!({"method": "GET", "path": "/webhook/", "answer": answer}))
                 .await;
             assert!(try_subscribe(test_desk.replica()).await.is_err());
-            assert_eq!(health(test_desk.replica()).await, "unknown");
+            assert_eq!(health(test_desk.replica()), "unknown");
             assert_eq!(test_desk.replica().desk.subscription.keys(), keys);
             test_desk.close.clear_faults().await;
         }
         ensure_subscribed(&test_desk).await;
-        assert_eq!(health(test_desk.replica()).await, "ok");
+        assert_eq!(health(test_desk.replica()), "ok");
         assert_eq!(create_count(&test_desk.close).await, 1);
     })
     .await;
