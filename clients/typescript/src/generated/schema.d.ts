@@ -94,6 +94,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get holds
+         * @description The holds in force, and the calls that wait for a person.
+         */
+        get: operations["get_hold"];
+        /**
+         * Change holds
+         * @description While one is in force, nothing that costs or destroys is sent to Close.
+         */
+        put: operations["set_hold"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -1455,6 +1479,47 @@ export interface components {
             occurred_at: string;
             data: components["schemas"]["GroupData"];
         };
+        /** @description A hold on orders and releases. */
+        Hold: {
+            /**
+             * @description The cause of a hold.
+             *
+             *     * `unknown-calls`: Close has logged calls that the database does not know.
+             *     * `operator`: An operator turned it on.
+             *
+             *     Later versions may add values.
+             */
+            cause: string;
+            reason: string;
+            /**
+             * Format: date-time
+             * @description A time in RFC 3339, in UTC. Responses have six fraction digits and end with `Z`.
+             * @example 2026-11-23T10:00:00.000000Z
+             */
+            since: string;
+        };
+        /** @description `on`, `confirm`, or both. */
+        HoldRequest: {
+            /** @description Turns the operators' hold on or off. While it is on, new orders get 503. */
+            on?: boolean | null;
+            /** @description Why it is on; callers see it. */
+            reason?: string | null;
+            /** @description `true` confirms all unknown calls, which ends their hold. Look at the numbers in Close first. */
+            confirm?: boolean | null;
+        };
+        /**
+         * @description The holds in force.
+         * @example {
+         *       "holds": [],
+         *       "unknown_calls": []
+         *     }
+         */
+        Holds: {
+            /** @description Without one, orders and releases are sent. */
+            holds: components["schemas"]["Hold"][];
+            /** @description Calls with the service's API key that nobody has confirmed: the oldest 200. */
+            unknown_calls: components["schemas"]["UnknownCall"][];
+        };
         /** @description A name in the token that gives no team. */
         IgnoredTeam: {
             /**
@@ -2607,6 +2672,31 @@ export interface components {
              */
             team: string;
         };
+        /** @description A call that Close has logged and the database does not know. */
+        UnknownCall: {
+            /**
+             * @description A call with the service's own API key.
+             *
+             *     * `rent`: It rented a number.
+             *     * `release`: It released a number.
+             *
+             *     Later versions may add values.
+             */
+            kind: string;
+            /**
+             * @description The id of a phone number in Close.
+             * @example phon_0DYgvcsvwhAAHzTgdOPg9nPAnYlDdb6sCxSbWtxBIRe
+             */
+            phone_number_id: string;
+            /** @description The number, if the log has it. */
+            number: string | null;
+            /**
+             * Format: date-time
+             * @description When, by Close's clock.
+             * @example 2026-11-23T10:00:00.000000Z
+             */
+            at: string;
+        };
         /** @description The usage of a team. */
         Usage: {
             /**
@@ -3195,6 +3285,9 @@ export type GivenPermissions = components['schemas']['GivenPermissions'];
 export type GroupBy = components['schemas']['GroupBy'];
 export type GroupData = components['schemas']['GroupData'];
 export type GroupEvent = components['schemas']['GroupEvent'];
+export type Hold = components['schemas']['Hold'];
+export type HoldRequest = components['schemas']['HoldRequest'];
+export type Holds = components['schemas']['Holds'];
 export type IgnoredTeam = components['schemas']['IgnoredTeam'];
 export type InventoryData = components['schemas']['InventoryData'];
 export type InventoryEvent = components['schemas']['InventoryEvent'];
@@ -3235,6 +3328,7 @@ export type SpendGroup = components['schemas']['SpendGroup'];
 export type SpendTotal = components['schemas']['SpendTotal'];
 export type TeamUsage = components['schemas']['TeamUsage'];
 export type TransferRequest = components['schemas']['TransferRequest'];
+export type UnknownCall = components['schemas']['UnknownCall'];
 export type Usage = components['schemas']['Usage'];
 export type Validation = components['schemas']['Validation'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];
@@ -3339,6 +3433,8 @@ export interface operations {
                 since?: components["parameters"]["Since"];
                 /** @description Only rows before this time. */
                 until?: components["parameters"]["Until"];
+                /** @description Only rows after the one with this `seq`, to continue an export. */
+                after?: number;
             };
             header?: never;
             path?: never;
@@ -3450,6 +3546,79 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             414: components["responses"]["UriTooLong"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The holds */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Holds"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    set_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "on": true,
+                 *       "reason": "restoring the database"
+                 *     }
+                 */
+                "application/json": components["schemas"]["HoldRequest"];
+            };
+        };
+        responses: {
+            /** @description The holds */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Holds"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];

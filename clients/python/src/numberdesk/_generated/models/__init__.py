@@ -19,6 +19,9 @@ from .given_permissions import GivenPermissions
 from .group_by import GroupBy
 from .group_data import GroupData
 from .group_event import GroupEvent
+from .hold import Hold
+from .hold_request import HoldRequest
+from .holds import Holds
 from .ignored_team import IgnoredTeam
 from .inventory_data import InventoryData
 from .inventory_event import InventoryEvent
@@ -56,6 +59,7 @@ from .spend_total import SpendTotal
 from .team_usage import TeamUsage
 from .team_usage_policy_type_0 import TeamUsagePolicyType0
 from .transfer_request import TransferRequest
+from .unknown_call import UnknownCall
 from .usage import Usage
 from .validation import Validation
 from .webhook_delivery import WebhookDelivery
@@ -90,6 +94,9 @@ __all__ = (
     "GroupBy",
     "GroupData",
     "GroupEvent",
+    "Hold",
+    "HoldRequest",
+    "Holds",
     "IgnoredTeam",
     "InventoryData",
     "InventoryEvent",
@@ -127,6 +134,7 @@ __all__ = (
     "TeamUsage",
     "TeamUsagePolicyType0",
     "TransferRequest",
+    "UnknownCall",
     "Usage",
     "Validation",
     "WebhookDelivery",

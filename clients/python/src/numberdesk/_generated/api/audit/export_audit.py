@@ -12,6 +12,7 @@ def export_audit(
     team: str | Unset = UNSET,
     since: datetime.datetime | Unset = UNSET,
     until: datetime.datetime | Unset = UNSET,
+    after: int | Unset = UNSET,
 ) -> Operation[str]:
     """Export the audit trail
 
@@ -29,6 +30,7 @@ def export_audit(
             digits and end with `Z`.
         until (datetime.datetime | Unset): A time in RFC 3339, in UTC. Responses have six fraction
             digits and end with `Z`.
+        after (int | Unset):
     """
 
     params: dict[str, Any] = {}
@@ -44,6 +46,8 @@ def export_audit(
     if not isinstance(until, Unset):
         json_until = until.isoformat()
     params["until"] = json_until
+
+    params["after"] = after
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
