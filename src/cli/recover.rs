@@ -50,7 +50,14 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         outln!("next      look at these numbers in Close; then run this command with --confirm")?;
     } else {
-        outln!("the service knows every call with its API key; nothing to confirm")?;
+        let searched = store.calls_checked_to().await;
+        match searched.context("the database cannot be read")? {
+            Some(at) => outln!("the last search of Close's event log, at {at}, found no unknown call")?,
+            None => outln!("Close's event log has not been searched yet")?,
+        }
+        outln!(
+            "next      after a restore, start the service: its first search decides whether there is anything to confirm"
+        )?;
     }
     store.close().await;
     Ok(())

@@ -85,11 +85,15 @@ impl HoldControl {
         })
     }
 
-    /// Turns the operators' hold on, or changes its reason.
+    /// Turns the operators' hold on, or changes its reason. Without a reason, a hold that is on stays as it is.
     pub async fn turn_on(&self, author: &HoldAuthor<'_>, reason: Option<HoldReason>) -> Result<(), Error> {
         let given = reason
             .map(String::from)
             .filter(|reason| !reason.trim().is_empty());
+        let holds = self.store.holds().await?;
+        if given.is_none() && holds.iter().any(|hold| hold.cause == HoldCause::Operator) {
+            return Ok(());
+        }
         let hold = Hold {
             cause: HoldCause::Operator,
             reason: given.unwrap_or_else(|| "an operator has stopped all orders".to_owned()),

@@ -200,7 +200,7 @@ problem_types! {
         "`detail` gives the reason. Try again after the seconds in `Retry-After`, an order under the same key. You can \
          still read orders and numbers.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "The database is unavailable",
-        "The service cannot reach its database. It has not sent your order to Close, unless it had accepted the order \
+        "The service cannot use its database. It has not sent your order to Close, unless it had accepted the order \
          in an earlier request.",
         "Try again after the seconds in `Retry-After`. Repeat an order under the same key.";
     KeysUnavailable = "keys-unavailable", SERVICE_UNAVAILABLE, "The issuer's keys are unavailable",

@@ -42,9 +42,16 @@ fn berlin() -> Value {
     json!({ "country": "DE", "carrier_type": "local", "prefix": "30" })
 }
 
+/// The number of calls to Close about numbers. Other calls are those of workers.
+async fn calls_about_numbers(server: &TestServer) -> usize {
+    let requests = server.close.all_requests().await;
+    let about_numbers = |request: &&Value| text(&request["path"]).contains("/phone_number");
+    requests.iter().filter(about_numbers).count()
+}
+
 async fn validating_an_order_stores_nothing_and_sends_nothing(database: Database) {
     let server = TestServer::new(database).await;
-    let before = server.close.all_requests().await.len();
+    let before = calls_about_numbers(&server).await;
     let validate = |body: Value| {
         send(
             server
@@ -87,11 +94,7 @@ async fn validating_an_order_stores_nothing_and_sends_nothing(database: Database
     let audit_rows = server.list(&LENA, "/v1/audit").await;
     assert!(audit_rows.is_empty(), "{audit_rows:?}");
     server.assert_nothing_happened().await;
-    assert_eq!(
-        server.close.all_requests().await.len(),
-        before,
-        "Close was called"
-    );
+    assert_eq!(calls_about_numbers(&server).await, before, "Close was called");
     // `validate_only=false` creates an order.
     let order = server
         .request_as(&ALICE, "POST", "/v1/orders?validate_only=false")

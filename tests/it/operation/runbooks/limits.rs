@@ -126,6 +126,16 @@ pub(in crate::operation::runbooks) async fn a_rollout_does_not_end(case: Case) {
     scenario.alert.wait_until_inactive().await;
 }
 
+pub(in crate::operation::runbooks) async fn a_replica_keeps_an_old_policy(case: Case) {
+    let mut scenario = Scenario::new(case, TestConfig::default()).await;
+    // A replica whose file has not changed.
+    let other = "numberdesk_policy_info{job=\"numberdesk-ops\",pod=\"old\",fingerprint=\"0123456789ab\"}";
+    scenario.alert.external.insert(other, 1.0);
+    scenario.alert.wait_until_active().await;
+    scenario.alert.external.remove(other);
+    scenario.alert.wait_until_inactive().await;
+}
+
 pub(in crate::operation::runbooks) async fn a_volume_fills_up(case: Case) {
     let mut scenario = Scenario::new(case, TestConfig::default()).await;
     let free = "kubelet_volume_stats_available_bytes{persistentvolumeclaim=\"numberdesk-data\"}";

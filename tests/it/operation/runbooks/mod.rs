@@ -52,6 +52,7 @@ scenarios! {
     NumberdeskWebhooksDead: with_sqlite, limits::an_app_is_gone;
     NumberdeskApprovalsExpire: with_sqlite, orders::nobody_approves_an_order;
     NumberdeskVersionsDiffer: with_sqlite, limits::a_rollout_does_not_end;
+    NumberdeskPoliciesDiffer: with_sqlite, limits::a_replica_keeps_an_old_policy;
     NumberdeskVolumeNearlyFull: with_sqlite, limits::a_volume_fills_up;
     NumberdeskObjectiveBurnsFast: with_sqlite, limits::many_changes_fail;
     NumberdeskObjectiveBurnsSlowly: with_sqlite, limits::many_orders_take_longer_than_a_minute;
