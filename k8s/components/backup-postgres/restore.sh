@@ -1,5 +1,5 @@
-# Fills the empty database of the Secret numberdesk-db-new with a copy: the newest one, or the one that an argument names.
-# `--list` shows the copies.
+# Fills the empty database of the Secret numberdesk-db-new with a copy: the newest one, or the one that an argument
+# names. `--list` shows the copies.
 set -eu
 . "${SCRIPTS:-/opt/numberdesk}/connection.sh"
 backups=${BACKUPS:-/backups}
