@@ -66,7 +66,7 @@ def pods(blocks):
 
 
 def names(blocks, known):
-    kinds = "deployment|cluster|cronjob|service|networkpolicy|hpa|secret|certificate"
+    kinds = "deployment|cluster|backup|cronjob|service|networkpolicy|hpa|secret|certificate"
     for block in blocks:
         for kind, name in re.findall(rf"\b({kinds})[/ ]((?:numberdesk|other)[\w-]*)", block):
             if f"{kind}/{name}" not in known | FOREIGN:
@@ -104,10 +104,16 @@ def paths(text):
 def objects():
     short = {"HorizontalPodAutoscaler": "hpa"}
     folders = [folder for root in (ROOT / "k8s/overlays", ROOT / "k8s/examples") for folder in installations(root)]
+    rendered = [one for folder in folders for one in render(folder)]
+    # What a command creates once, of a cluster that is rendered in the same folder.
+    for file in sorted((ROOT / "k8s/examples").glob("*/backup.yaml")):
+        backup = yaml.safe_load(file.read_text())
+        clusters = [one["metadata"]["name"] for one in render(file.parent) if one["kind"] == "Cluster"]
+        if clusters == [backup["spec"]["cluster"]["name"]]:
+            rendered.append(backup)
     return {
         f"{short.get(one['kind'], one['kind'].lower())}/{one['metadata']['name']}"
-        for folder in folders
-        for one in render(folder)
+        for one in rendered
     }
 
 
