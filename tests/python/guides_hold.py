@@ -15,13 +15,18 @@ from manifests_are_valid import ROOT, installations, render
 PAIRS = [
     (r"scale deployment/\S+ --replicas=0", r"scale deployment/\S+ --replicas=[1-9]", "scales down and does not scale up again"),
     (r"numberdesk/access-", r"numberdesk/access=\w+", "keeps callers out and does not let them in again"),
+    (r"patch networkpolicy/\S+ .*\"ingress\":\[\]", r"apply -k", "closes the service and does not open it again"),
+    (r'"suspend":true', r'"suspend":false', "suspends a job and does not resume it"),
+    (r"condition=Ready cluster/numberdesk-db-\d", r"create -f \S*backup\.yaml", "restores a cluster and takes no base backup at once"),
     (r"--sync-policy none", r"--sync-policy auto", "pauses Argo CD and does not resume it"),
     (r"flux suspend", r"flux resume", "pauses Flux and does not resume it"),
 ]
 STOPPED, STARTED = PAIRS[0][:2]
 NEEDS_A_POD = r"kubectl[^\n]* (?:exec|port-forward)\b"
 # Names that guides give to objects of the reader.
-FOREIGN = {"secret/numberdesk-db-new", "secret/numberdesk", "secret/numberdesk-db", "secret/numberdesk-tls"}
+FOREIGN = {"secret/numberdesk-db-new", "secret/numberdesk", "secret/numberdesk-db", "secret/numberdesk-tls", "secret/numberdesk-db-owner"}
+FOREIGN |= {"secret/numberdesk-db-ca", "secret/numberdesk-db-app"}  # of CloudNativePG
+FOREIGN |= {"cronjob/numberdesk-migrate"}  # of the component database-owner, which no example has
 
 
 def main() -> int:
@@ -31,6 +36,7 @@ def main() -> int:
         blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
         commands += len(blocks)
         found = [*pairs(blocks), *pods(blocks), *names(blocks, known), *paths(page.read_text())]
+        found += [*secrets(page.read_text()), *runs(page.read_text())]
         faults += [f"docs/{page.name}: {fault}" for fault in found]
     # The checks themselves: a page that ends with nothing running.
     broken = ["kubectl -n numberdesk scale deployment/numberdesk --replicas=0\n", "kubectl exec deployment/numberdesk -- x\n"]
@@ -60,14 +66,32 @@ def pods(blocks):
 
 
 def names(blocks, known):
-    kinds = "deployment|cluster|cronjob|service|networkpolicy|hpa|secret|certificate"
+    kinds = "deployment|cluster|backup|cronjob|service|networkpolicy|hpa|secret|certificate"
     for block in blocks:
         for kind, name in re.findall(rf"\b({kinds})[/ ]((?:numberdesk|other)[\w-]*)", block):
             if f"{kind}/{name}" not in known | FOREIGN:
                 yield f"{kind}/{name} is in no example"
         for cron_job in re.findall(r"TOOLBOX=([\w-]+)", block):
-            if f"cronjob/{cron_job}" not in known:
+            if f"cronjob/{cron_job}" not in known | FOREIGN:
                 yield f"cronjob/{cron_job} is in no example"
+
+
+def secrets(text):
+    """A command that replaces a Secret removes the keys that it does not name, so the page must say so beside it."""
+    for match in re.finditer(r"create secret generic numberdesk (?:[^`]|\n)*?--dry-run=client", text):
+        around = text[max(0, match.start() - 600) : match.end() + 600]
+        if "must name every file of the Secret" not in " ".join(around.split()):
+            yield "a command replaces the Secret numberdesk, and no sentence beside it says that it must name every file"
+
+
+def runs(text):
+    """The runbook of an alert about a CronJob must run that CronJob, because the alert counts no other job."""
+    rules = yaml.safe_load((ROOT / "k8s/components/monitoring/backups.yaml").read_text())["spec"]["groups"]
+    for rule in (rule for group in rules for rule in group["rules"]):
+        section = re.search(rf"^## {rule['alert']}$(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+        jobs = set(re.findall(r'kube_cronjob_\w+\{cronjob="([\w-]+)"', rule["expr"]))
+        if section and jobs and "toolbox.sh" in section[1] and not jobs & set(re.findall(r"TOOLBOX=([\w-]+)", section[1])):
+            yield f"{rule['alert']} reads the jobs of {sorted(jobs)}, and its runbook runs another one"
 
 
 def paths(text):
@@ -80,10 +104,16 @@ def paths(text):
 def objects():
     short = {"HorizontalPodAutoscaler": "hpa"}
     folders = [folder for root in (ROOT / "k8s/overlays", ROOT / "k8s/examples") for folder in installations(root)]
+    rendered = [one for folder in folders for one in render(folder)]
+    # What a command creates once, of a cluster that is rendered in the same folder.
+    for file in sorted((ROOT / "k8s/examples").glob("*/backup.yaml")):
+        backup = yaml.safe_load(file.read_text())
+        clusters = [one["metadata"]["name"] for one in render(file.parent) if one["kind"] == "Cluster"]
+        if clusters == [backup["spec"]["cluster"]["name"]]:
+            rendered.append(backup)
     return {
         f"{short.get(one['kind'], one['kind'].lower())}/{one['metadata']['name']}"
-        for folder in folders
-        for one in render(folder)
+        for one in rendered
     }
 
 

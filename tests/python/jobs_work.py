@@ -4,6 +4,7 @@ The audit export must be complete and go on at its cursor, a copy of SQLite must
 restored copy too. For k8s/toolbox.sh a small program stands in for the API server; the Job that would be created must be
 valid, and its command is run. Under scripts/with-postgres.sh, the commands of backup-postgres are run too. NUMBERDESK_BIN is the binary, by default target/debug/numberdesk."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("
 
 
 def main() -> int:
+    connections_verify_as_the_service_does()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         service, dev = start(folder)
@@ -156,10 +158,23 @@ def sqlite_is_copied_while_the_service_runs(folder):
 def sqlite_is_restored(folder, env):
     head = head_of(numberdesk(folder, "audit", "verify", "--config", ".dev/numberdesk.toml"))
     Path(env["DATABASE"]).write_text("destroyed")
-    run([sys.executable, COMPONENTS / "backup-sqlite/restore.py"], env=env)
+    restore = [sys.executable, COMPONENTS / "backup-sqlite/restore.py"]
+    run(restore, env=env)
     verify = ["audit", "verify", "--config", ".dev/numberdesk.toml", "--head", head]
     print("backup-sqlite:", head_of(numberdesk(folder, *verify)))
-    assert Path(env["DATABASE"] + ".replaced").read_text() == "destroyed"
+    database = Path(env["DATABASE"])
+    assert database.stat().st_mode & 0o777 == 0o600
+    # A copy by its name, and what the first restore replaced stays.
+    run([*restore, Path(env["COPY"]).name], env=env)
+    replaced = sorted(path for path in database.parent.glob("*.replaced-*") if path.suffix not in ("-wal", "-shm"))
+    assert [path.read_bytes() == b"destroyed" for path in replaced].count(True) == 1 and len(replaced) >= 2, replaced
+    assert run([*restore, "--list"], env=env).split() == [Path(env["COPY"]).name]
+    absent = subprocess.run([*restore, "numberdesk-absent.db"], env=env, capture_output=True, text=True)
+    assert absent.returncode == 1 and "--list" in absent.stderr, absent
+    with open(f"{database}.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        used = subprocess.run(restore, env=env, capture_output=True, text=True)
+    assert used.returncode == 1 and "stop the service" in used.stderr, used
 
 
 def head_of(verified):
@@ -245,8 +260,37 @@ def service_calls_the_sandbox_by_https(folder, dev):
         proxy.wait(30)
 
 
+def connections_verify_as_the_service_does():
+    """What connection.sh makes of a URL: the parameters that libpq knows, and the mode and authorities of the service."""
+    public = "/etc/ssl/certs/ca-certificates.crt"
+    full = f"verify-full {public}"
+    for url, files, want in [
+        ("postgres://u:p@db.example.com/d", [], f"postgres://u:p@db.example.com/d {full} -"),
+        ("postgres://u@db/d?pool_timeout=9&sslmode=require&schema=x", [], "postgres://u@db/d?sslmode=require - - -"),
+        ("postgres://u@db/d?sslmode=verify-ca", [], f"postgres://u@db/d?sslmode=verify-ca - {public} -"),
+        ("postgres://u@db/d?ssl-mode=disable&pgbouncer=true", [], "postgres://u@db/d?sslmode=disable - - -"),
+        ("postgres://u@db/d?options[endpoint]=e-1&search_path=x", [], f"postgres://u@db/d?options=-c%20endpoint%3De-1 {full} -"),
+        ("postgres://u@db/d?sslrootcert=system", [], "postgres://u@db/d?sslrootcert=system verify-full - -"),
+        ("postgres://u@localhost:5432,db/d", [], f"postgres://u@localhost:5432,db/d {full} -"),
+        ("postgres://u@localhost:5432/d?connection_limit=3", [], "postgres://u@localhost:5432/d - - -"),
+        ("postgres://u@[::1]:5432/d", [], "postgres://u@[::1]:5432/d - - -"),
+        ("postgres:///d?host=/run/postgresql", [], "postgres:///d?host=/run/postgresql - - -"),
+        ("postgres://u@db/d", ["password"], f"postgres://u@db/d {full} secret"),
+        ("postgres://u@localhost/d", ["ca.crt"], "postgres://u@localhost/d verify-full AUTHORITIES -"),
+    ]:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "url").write_text(url + "\n")
+            for file in files:
+                Path(folder, file).write_text("secret")
+            script = '. "$0"; connection "$1"; echo "$url ${PGSSLMODE:--} ${PGSSLROOTCERT:--} ${PGPASSWORD:--}"'
+            env = {key: value for key, value in CLEAN.items() if not key.startswith("PG")} | {"TMPDIR": folder}
+            got = run(["sh", "-euc", script, COMPONENTS / "backup-postgres/connection.sh", folder], env=env).strip()
+        assert got == want.replace("AUTHORITIES", f"{folder}/authorities.pem"), (got, want)
+    print("backup-postgres: connections are verified as the service's")
+
+
 def postgres_is_copied_and_restored(folder):
-    """Runs the shell commands of the two CronJobs, with folders of this machine."""
+    """Runs the commands of the two CronJobs, with folders of this machine."""
     backups, secrets = folder / "dumps", folder / "secrets"
     (secrets / "numberdesk-db").mkdir(parents=True)
     (secrets / "numberdesk-db-new").mkdir()
@@ -257,12 +301,15 @@ def postgres_is_copied_and_restored(folder):
         (secrets / secret / "url").write_text(url)
     copy = ["store", "copy", "--from", f"sqlite://{folder}/.dev/numberdesk.db"]
     numberdesk(folder, *copy, "--to-file", secrets / "numberdesk-db/url")
-    for job in ("backup", "restore"):
+    # Parameters that only the service knows, and a password that is a file.
+    address = urlsplit(urls[0])
+    (secrets / "numberdesk-db/url").write_text(f"{urls[0]}{'&' if address.query else '?'}connection_limit=5&pgbouncer=true")
+    env = CLEAN | {"BACKUPS": str(backups), "SECRETS": str(secrets), "SCRIPTS": str(COMPONENTS / "backup-postgres")}
+    for job, argument in (("backup", []), ("restore", ["--list"]), ("restore", [])):
         cron_job = yaml.safe_load((COMPONENTS / f"backup-postgres/{job}.yaml").read_text())
         (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-        (script,) = container["args"]
-        script = script.replace("/backups", str(backups)).replace("/run/secrets", str(secrets))
-        print("backup-postgres:", run([*container["command"], script]).strip())
+        command = [word.replace("/opt/numberdesk", env["SCRIPTS"]) for word in container["command"]]
+        print("backup-postgres:", run([*command, *argument], env=env).strip())
     tables = "SELECT count(*) FROM audit"
     counts = [run(["psql", "-At", url, "-c", tables]) for url in urls]
     assert counts[0] == counts[1] != "0\n", counts

@@ -36,6 +36,12 @@ CUSTOM_RESOURCES = {
     "monitoring.coreos.com/v1": ["ServiceMonitor", "PodMonitor", "PrometheusRule"],
     "monitoring.coreos.com/v1alpha1": ["AlertmanagerConfig"],
 }
+# Components that no example uses together: an example, and what is added to it.
+COMBINATIONS = [
+    ("globex", ["nodelocal-dns", "egress-proxy", "tls", "gitops"]),
+    ("globex", ["database-owner"]),
+    ("small", ["gitops"]),
+]
 
 
 def main() -> int:
@@ -60,12 +66,26 @@ def main() -> int:
         faults += [f"{path}: {fault}" for fault in found]
         print(f"{path}: {len(documents)} documents, {len(checks)} checks, {len(found)} faults")
         environments[folder] = documents
+    for example, components in COMBINATIONS:
+        faults += [f"{example} with {', '.join(components)}: {fault}" for fault in combined(example, components)]
     faults += [*names_no_other_environment(environments), *finds_a_renamed_environment(environments)]
     if not folders:
         faults.append("k8s: no kustomization.yaml")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def combined(example, components):
+    """Yields the faults of an example with further components."""
+    with tempfile.TemporaryDirectory(dir=ROOT / "k8s/examples") as folder:
+        lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "namespace: numberdesk"]
+        lines += [f"resources: [../{example}]", f"components: [{', '.join(f'../../components/{one}' for one in components)}]"]
+        Path(folder, "kustomization.yaml").write_text("\n".join([*lines, ""]))
+        documents = render(Path(folder))
+    for check in CHECKS + CHECKS_OF_THE_SERVICE:
+        if check is not gives_the_toolbox_what_the_service_has:  # the example copied the Deployment before
+            yield from check(documents)
 
 
 def installations(root: Path):
@@ -372,6 +392,15 @@ def backs_up_the_database(documents):
     used = set(re.findall(r"\bnumberdesk-db(?:-\d+)?(?=-(?:app|ca)\b)", yaml.safe_dump([pod for _, pod in pods(documents)])))
     if len(used) > 1 or (clusters and not used <= clusters):
         yield f"the pods use the Secrets of {sorted(used)}, and the clusters are {sorted(clusters)}"
+    # A second cluster would be created again by each apply, also after it was deleted, and archive into the same store.
+    for unused in sorted(clusters - used):
+        yield f"Cluster {unused}: no pod uses it"
+    for kind in ("ObjectStore", "PodMonitor", "ScheduledBackup"):
+        if of_kind(documents, kind) and not clusters:
+            yield f"there is a {kind}, and no Cluster: remove the component backup-cnpg"
+    for monitor in of_kind(documents, "PodMonitor"):
+        (expression,) = monitor["spec"]["selector"]["matchExpressions"]
+        yield from differs(monitor, "clusters", set(expression["values"]), clusters)
     stores = {name(store) for store in of_kind(documents, "ObjectStore")}
     for cluster in of_kind(documents, "Cluster"):
         for plugin in cluster["spec"].get("plugins", []):
@@ -401,7 +430,9 @@ def keeps_the_data_in_gitops(documents):
 
     if not any(wave in annotations(document) for document in documents):
         return
-    waves = {"Namespace": "-4", "ExternalSecret": "-3", "Cluster": "-2", "Deployment": None}
+    # A claim that waits for its first consumer is never bound in a wave before that of its pod.
+    waves = {"Namespace": "-4", "ExternalSecret": "-3", "Cluster": "-2"}
+    waves |= {"Deployment": None, "CronJob": None, "PersistentVolumeClaim": None}
     for document in documents:
         if document["kind"] in waves:
             yield from differs(document, wave, annotations(document).get(wave), waves[document["kind"]])
@@ -510,6 +541,19 @@ def restricts_network_traffic(documents):
                             yield f"{label(policy)}: {peer['ipBlock']['cidr']} must not include {address}"
 
 
+def takes_every_pod_along(documents):
+    """A policy with another way to DNS or to public addresses must have all pods that have the usual way."""
+    ways = {"numberdesk-to-nodelocal-dns": "kube-dns", "numberdesk-to-proxy": "0.0.0.0/0"}
+    policies = {name(policy): policy for policy in of_kind(documents, "NetworkPolicy")}
+    for other, usual in ways.items():
+        for workload, _ in pods(documents):
+            ours = [policy for policy in policies.values() if chooses(policy["spec"]["podSelector"], workload)]
+            has_the_usual = any(usual in yaml.safe_dump(policy["spec"].get("egress", [])) for policy in ours)
+            simulated = name(workload) == "close-sandbox"  # it asks and calls nobody outside
+            if other in policies and has_the_usual and policies[other] not in ours and not simulated:
+                yield f"NetworkPolicy {other}: must choose the pods of {label(workload)}"
+
+
 def enforces_the_restricted_pod_security_standard(documents):
     for namespace in of_kind(documents, "Namespace"):
         labels = namespace["metadata"]["labels"]
@@ -551,6 +595,12 @@ def declares_tls_where_it_is_on(documents):
             if name(service) == "numberdesk":
                 want = "https" if encrypted else "http"
                 yield from differs(service, "appProtocol", service["spec"]["ports"][0]["appProtocol"], want)
+        for job, _, container in containers(of_kind(documents, "CronJob")):
+            urls = [word.removeprefix("--api=") for word in container.get("args", []) if word.startswith("--api=")]
+            authority = any(word.startswith("--ca-file=") for word in container.get("args", []))
+            if urls and (urlsplit(urls[0]).scheme == "https", authority) != (encrypted, encrypted):
+                way = "by https, with --ca-file" if encrypted else "by http"
+                yield f"{label(job)}: must call the service {way}; the component tls comes after audit-export"
         if not encrypted:
             continue
         public_url = env.get("NUMBERDESK_SERVER__PUBLIC_URL") or settings["server"]["public_url"]
@@ -659,6 +709,7 @@ CHECKS = [
     mounts_only_what_exists,
     commits_no_secret,
     restricts_network_traffic,
+    takes_every_pod_along,
     enforces_the_restricted_pod_security_standard,
 ]
 CHECKS_OF_THE_SERVICE = [
