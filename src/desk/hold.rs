@@ -41,8 +41,10 @@ const RETRY: Duration = Duration::from_secs(5);
 const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// The resolution of Close's clock.
 const RESOLUTION: Duration = Duration::from_secs(2);
-/// How long after its send an order can get a late number: as long as Close keeps its event log.
+/// How old an order can be that explains a call: Close keeps its event log as long.
 const MEMORY: Duration = Duration::from_hours(30 * 24);
+/// How long after the deadline of a call Close may still rent a number for it.
+const LATE: Duration = Duration::from_mins(5);
 
 /// Holds everything that costs or destroys.
 #[derive(Clone)]
@@ -266,17 +268,22 @@ impl Holds {
         calls.iter().filter(is_unexplained).cloned().collect()
     }
 
-    /// Whether the call may have been made for the order.
+    /// Whether the call may have been made for the order: Close has rented soon after the send.
+    ///
+    /// A later call is not explained. Otherwise any order that was ever in doubt would hide a call that a restored
+    /// database does not know.
     fn explains(&self, order: &Order, call: &UnknownCall) -> bool {
         let Some(sent) = order.close_sent_after.or(order.sent_at) else {
             return false;
         };
         // A refusal that is not true all the same: Close has rented.
         let refused_at_once = order.state == State::Refused && order.evidence == Some(Evidence::CloseRefusal);
-        let latest = sent.plus(self.core.settings.deadline + MEASURED_SKEW * 2);
+        let late = if refused_at_once { Duration::ZERO } else { LATE };
+        let latest = order.sent_at.unwrap_or(sent).max(sent);
+        let latest = latest.plus(self.core.settings.deadline + late + MEASURED_SKEW * 2);
         call.kind == CallKind::Rent
             && call.at >= sent.minus(MEASURED_SKEW)
-            && (!refused_at_once || call.at <= latest)
+            && call.at <= latest
             && call.facts.as_ref().is_none_or(|facts| order.matches(facts))
     }
 

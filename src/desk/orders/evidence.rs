@@ -262,9 +262,7 @@ pub(in crate::desk::orders) fn could_answer(order: &Order, unassigned: &Unassign
     let facts = &unassigned.number.facts;
     let in_time = match facts.created_at {
         Some(created) => first_send(std::slice::from_ref(order)).is_some_and(|sent| created >= sent),
-        None => order
-            .sent_at
-            .is_some_and(|sent| unassigned.seen_at >= sent.minus(UNMEASURED_SKEW)),
+        None => first_call(order).is_some_and(|sent| unassigned.seen_at >= sent.minus(UNMEASURED_SKEW)),
     };
     in_time && order.matches(facts)
 }
@@ -276,7 +274,15 @@ pub(in crate::desk::orders) fn first_send(orders: &[Order]) -> Option<Timestamp>
     let sent = |order: &Order| {
         order
             .close_sent_after
-            .or_else(|| Some(order.sent_at?.minus(UNMEASURED_SKEW)))
+            .or_else(|| Some(first_call(order)?.minus(UNMEASURED_SKEW)))
     };
     orders.iter().filter_map(sent).min()
+}
+
+/// The earliest time by our clock at which a call for the order can have been made.
+///
+/// A restored database may have forgotten the call of an order that is in review since.
+fn first_call(order: &Order) -> Option<Timestamp> {
+    let forgotten = || (order.state == State::NeedsReview).then_some(order.created_at);
+    order.sent_at.or_else(forgotten)
 }
