@@ -14,7 +14,7 @@ use crate::domain::schema::string_schema;
 /// The real Close, which is never a simulated one.
 const REAL: &str = "https://api.close.com/api/v1";
 
-/// The URL of Close's API. [`check`] decides where http is allowed.
+/// The URL of Close's API. `check` decides where http is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct CloseUrl(Url);
