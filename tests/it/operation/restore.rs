@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use numberdesk::desk::HoldAuthor;
+use numberdesk::desk::{Finding, HoldAuthor};
 use numberdesk::domain::hold::UnknownCall;
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::order::{Order, Request, State};
@@ -16,7 +16,7 @@ use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores, with_postgres, with_sqlite};
 use crate::support::desk::{
-    SETTLE_AFTER, TestDesk, adopt, caller, find_order, order, release, request, update,
+    SETTLE_AFTER, TestDesk, adopt, caller, find_order, order, release, request, settle_review, update,
 };
 use crate::support::eventually;
 use crate::support::personas::{ALICE, OLGA};
@@ -31,6 +31,7 @@ on_both_stores! {
     a_rent_of_somebody_else_with_the_own_key_holds_orders_and_releases_until_a_person_confirms,
     a_release_of_somebody_else_with_the_own_key_holds_orders,
     once_a_call_is_unknown_a_refused_order_explains_no_rent,
+    an_order_that_ended_without_a_number_explains_no_later_rent,
 }
 
 const POLICY: &str = r#"
@@ -332,6 +333,13 @@ async fn a_rent_of_somebody_else_with_the_own_key_holds_orders_and_releases_unti
     test_desk.wait_until_idle().await;
     assert_eq!(stored(&test_desk, &held.order).await.state, State::NeedsReview);
     assert_eq!(stored(&test_desk, &other.order).await.state, State::Fulfilled);
+    // Close shows the number, so it is not true that there is none.
+    let absent = settle_review(&sales, &held.order.id, Finding::Absent);
+    let contradicted = test_desk.run(absent).await;
+    assert!(
+        matches!(contradicted, Err(Error::SettleContradicted { .. })),
+        "{contradicted:?}"
+    );
     let scope = Scope::system("test");
     let orphan = test_desk.store().number(&scope, &foreign.parse().unwrap()).await;
     let orphan = orphan.unwrap().unwrap();
@@ -358,6 +366,25 @@ async fn a_release_of_somebody_else_with_the_own_key_holds_orders(database: Data
     assert!(is_held(&test_desk).await);
     let calls = unknown_calls(&test_desk).await;
     assert_eq!((calls.len(), &calls[0].number_id), (1, &id));
+}
+
+async fn an_order_that_ended_without_a_number_explains_no_later_rent(database: Database) {
+    let test_desk = test_desk(database, 9).await;
+    test_desk.close.fault(lost_answer(false)).await;
+    let absent = test_desk
+        .order(&caller("sales"), "absent", &german())
+        .await
+        .unwrap();
+    test_desk.settle().await;
+    assert_eq!(stored(&test_desk, &absent.order).await.state, State::Refused);
+    // As the rent of an order that a restored database has forgotten.
+    test_desk.advance_clock(Duration::from_mins(10));
+    let forgotten = somebody_rents(&test_desk).await;
+    search(&test_desk).await;
+    assert!(is_held(&test_desk).await);
+    let calls = unknown_calls(&test_desk).await;
+    let numbers: Vec<&str> = calls.iter().map(|call| call.number_id.as_str()).collect();
+    assert_eq!(numbers, [forgotten]);
 }
 
 async fn once_a_call_is_unknown_a_refused_order_explains_no_rent(database: Database) {
