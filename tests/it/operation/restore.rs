@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use numberdesk::desk::{Finding, HoldAuthor};
+use numberdesk::desk::HoldAuthor;
 use numberdesk::domain::hold::UnknownCall;
 use numberdesk::domain::id::PhoneNumberId;
 use numberdesk::domain::order::{Order, Request, State};
@@ -16,7 +16,7 @@ use crate::support::books::assert_books_balance;
 use crate::support::close::RENT;
 use crate::support::database::{Database, on_both_stores, with_postgres, with_sqlite};
 use crate::support::desk::{
-    SETTLE_AFTER, TestDesk, adopt, caller, find_order, order, release, request, settle_review, update,
+    SETTLE_AFTER, TestDesk, adopt, caller, find_order, order, release, request, update,
 };
 use crate::support::eventually;
 use crate::support::personas::{ALICE, OLGA};
@@ -333,13 +333,6 @@ async fn a_rent_of_somebody_else_with_the_own_key_holds_orders_and_releases_unti
     test_desk.wait_until_idle().await;
     assert_eq!(stored(&test_desk, &held.order).await.state, State::NeedsReview);
     assert_eq!(stored(&test_desk, &other.order).await.state, State::Fulfilled);
-    // Close shows the number, so it is not true that there is none.
-    let absent = settle_review(&sales, &held.order.id, Finding::Absent);
-    let contradicted = test_desk.run(absent).await;
-    assert!(
-        matches!(contradicted, Err(Error::SettleContradicted { .. })),
-        "{contradicted:?}"
-    );
     let scope = Scope::system("test");
     let orphan = test_desk.store().number(&scope, &foreign.parse().unwrap()).await;
     let orphan = orphan.unwrap().unwrap();
