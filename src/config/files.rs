@@ -24,7 +24,7 @@ pub enum MayBeAbsent {
     Nothing,
     /// The policy file: a running service needs none to start again.
     Policy,
-    /// Any file, where only the settings are at hand. A file that exists is checked all the same.
+    /// Any file, where only the settings are at hand. The check still reads a file that exists.
     Any,
 }
 

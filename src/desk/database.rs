@@ -111,7 +111,7 @@ impl Database {
         Ok(())
     }
 
-    /// Takes over the result of a regular write.
+    /// Records the result of a regular write.
     ///
     /// A database with a full disk still answers reads, so a successful check does not prove that it accepts writes.
     pub(in crate::desk) fn record_write(&self, written: &Result<(), Error>) {

@@ -5,10 +5,13 @@
 //! service's own API key that the database does not know. Somebody else who uses the key leaves the same trace. If
 //! there is one, no replica sends anything until a person has confirmed what was found.
 //!
-//! A false alarm stops the company, so a call counts as known whenever the database has any explanation for it. Once a
-//! call has none, a refused order is no explanation for the others. The database is read after the log: the intent of each call is durable before the call, so the log is never ahead. Calls
-//! from before the database's first start do not count. Changes of numbers are not searched for: Close merges several
-//! into one event, so they can't be attributed for certain.
+//! A false alarm stops the company. So a rent counts as known if an order explains it: an order that is or was in doubt,
+//! that matches the number, and that was sent shortly before. Once a call has no explanation, a refused order explains
+//! no other call either.
+//!
+//! The search reads the database after the log. The intent of each call is durable before the call, so the log is never
+//! ahead. Calls from before the database's first start do not count. The search leaves out changes of numbers, because
+//! Close merges several changes into one event.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -248,8 +251,8 @@ impl Holds {
             if unexplained.is_empty() {
                 return Ok(unexplained);
             }
-            // Now orders are held anyway. So an order that Close has refused explains nothing any more: a person should
-            // see every call that may be unknown.
+            // Orders will be held in any case. A person should then see every call that may be unknown, so a refused
+            // order explains no call.
             orders.retain(|order| order.state != State::Refused);
             unknown = self.unexplained(&unknown, &orders);
         }

@@ -1,7 +1,7 @@
 //! Logs, traces and metrics of the process: how they look and where they go.
 //!
-//! Almost every other module may use this one, so it uses only the module of HTTP clients: `app` fills [`Settings`] from the configuration. No
-//! other module names an exporter.
+//! Almost every other module may use this one, so it uses only the module of HTTP clients. `app` fills [`Settings`] from
+//! the configuration. No other module names an exporter.
 
 pub(crate) mod context;
 mod held;

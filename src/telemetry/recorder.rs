@@ -1,7 +1,7 @@
 //! The recorder of metrics: keeps what the macros of the crate `metrics` record, and renders it for Prometheus.
 //!
-//! It knows exactly the metrics of [`SECTIONS`], with their labels. A histogram remembers the trace of a recent observation in
-//! each bucket, if that trace is recorded: an exemplar.
+//! It knows exactly the metrics of [`SECTIONS`], with their labels. A histogram keeps an exemplar in each bucket: the id
+//! of a recorded trace of a recent observation.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -22,8 +22,8 @@ impl Origin {
     /// Interprets an event of Close's log.
     ///
     /// `user` is the user of the service's API key, if known. `keys` are ids of API keys that certainly belonged to the
-    /// service; once it has an entry, Close is known to log keys. An unknown key may be one of the service all the same,
-    /// used by another replica. So a number counts as [`Origin::Other`] only if no key created it, or a call other than
+    /// service; once it has an entry, Close is known to log keys. An unknown key may still be one of the service that
+    /// another replica uses. So a number counts as [`Origin::Other`] only if no key created it, or a call other than
     /// the one that rents.
     pub(in crate::desk::orders) fn of(
         creation: Option<&Creation>,

@@ -9,10 +9,10 @@ use crate::domain::phone;
 impl Order {
     /// Whether Close can have rented the number for this order, by country, prefix, kind of line and SMS.
     ///
-    /// Of an order of a later version only the country counts. A property that Close does not report matches, and so does a kind of line that Close names by a new word. Where
-    /// several countries share a calling code, Close may list the number in the main one: then the digits decide, as
-    /// they do for a number that Close lists without a country. [`overlap`](super::overlap) has the same rules for two
-    /// orders.
+    /// For an order of a later version, only the country decides. A property that Close does not report matches, and so
+    /// does a kind of line that Close names by a new word. Where several countries share a calling code, Close may list
+    /// the number in the main one. Then the digits decide, as they do for a number that Close lists without a country.
+    /// [`overlap`](super::overlap) has the same rules for two orders.
     pub fn matches(&self, facts: &Facts) -> bool {
         let request = &self.request;
         let country = match facts.country {

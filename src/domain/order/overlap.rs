@@ -27,8 +27,8 @@ impl Footprint {
     /// Returns the footprint of the order.
     ///
     /// Whatever a later version has written about the wanted number may mean something else together with its new words.
-    /// So such an order overlaps all of its country: no number must be taken for the result of another order that it
-    /// can belong to. The others are sent all the same, one at a time while it is in doubt.
+    /// So such an order overlaps all orders of its country: a number that may be its result must not be taken for the
+    /// result of another order. While it is in doubt, the service still sends the others, one at a time.
     pub fn of(order: &Order) -> Self {
         let country = order.request.country;
         let understood = !order.is_later();

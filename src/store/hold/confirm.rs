@@ -88,7 +88,7 @@ impl Store {
 
 /// Names the order in the first matching rent that names none. Returns the number of the first matching rent.
 ///
-/// One number names one order. The other orders go to review all the same: any of them may be the one.
+/// One number names one order. The other matching orders go to review, too, because the number may belong to any of them.
 fn name_order(calls: &mut [UnknownCall], order: &Order) -> Option<PhoneNumberId> {
     let mut matching = calls
         .iter_mut()

@@ -40,7 +40,9 @@ impl UnassignedNumber {
 }
 
 impl Store {
-    /// Rented numbers without an order that were first seen at `since` or later; rented as [`crate::domain::number::Facts::rented`] says.
+    /// Rented numbers without an order that were first seen at `since` or later.
+    ///
+    /// [`Facts::rented`](crate::domain::number::Facts::rented) decides which numbers are rented.
     ///
     /// Their country is `country`, the main country of its calling code, or unknown. Numbers that are gone again and
     /// numbers that a team adopted are included, because Close rented them too. For reconciliation only, which must see

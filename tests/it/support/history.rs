@@ -49,8 +49,8 @@ pub(crate) use random_histories;
 ///
 /// `part` is the index of the part and the number of parts.
 ///
-/// When a history fails, its seed is printed, and the others go on. `NUMBERDESK_TEST_SEEDS` sets another count, `NUMBERDESK_TEST_SEED` runs
-/// the history of one seed only.
+/// A history that fails prints its seed, and the others go on. `NUMBERDESK_TEST_SEEDS` sets another count.
+/// `NUMBERDESK_TEST_SEED` runs the history of one seed only.
 pub(crate) async fn histories<F>(title: &str, count: u64, (part, parts): (u64, usize), run: impl Fn(u64) -> F)
 where
     F: Future<Output = ()>,
